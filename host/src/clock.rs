@@ -1,0 +1,44 @@
+//! The only file that reads time or makes time-ordered ids. Everything else is given times as
+//! values, so that it can be tested with any clock. Never sleeps.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since the Unix epoch, UTC. Zero if the system clock is before 1970.
+#[allow(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A point on the monotonic clock, for measuring how long something took.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Time since the start.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+
+    /// Whole microseconds since the start, saturating.
+    pub fn micros(self) -> u32 {
+        u32::try_from(self.0.elapsed().as_micros()).unwrap_or(u32::MAX)
+    }
+
+    /// Whole milliseconds since the start, saturating.
+    pub fn millis(self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A new time-ordered UUID (version 7).
+#[allow(clippy::disallowed_methods, reason = "this is the one place that makes ids from time")]
+pub fn new_id() -> uuid::Uuid {
+    uuid::Uuid::now_v7()
+}

@@ -1,0 +1,18 @@
+//! Turnpike: a self-hosted AI gateway. This crate is the program: it moves the bytes, keeps the
+//! money and holds the locks. What a request *means* is decided by WebAssembly policies.
+//!
+//! Rooms, in request order: `server`, `pipeline`, `auth`, `redact`, `classify`, `catalog`, `route`,
+//! `budget`, `upstream`, `egress`, `usage`; beside the request: `policy`, `store`, `admin`,
+//! `telemetry`, `config`, `cli`. `ARCHITECTURE.md` tells what each is for.
+
+pub mod admin;
+pub mod auth;
+pub mod catalog;
+pub mod clock;
+pub mod policy;
+pub mod redact;
+pub mod secret;
+pub mod store;
+pub mod tasks;
+pub mod upstream;
+pub mod usage;
