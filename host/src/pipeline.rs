@@ -5,6 +5,7 @@
 mod attempt;
 mod decide;
 mod explain;
+mod facts;
 mod flight;
 mod relay;
 mod serve;

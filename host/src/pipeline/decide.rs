@@ -10,10 +10,11 @@ use crate::budget::{self, OUTPUT_TOKENS_UNKNOWN, Payer};
 use crate::catalog::Offer;
 use crate::clock;
 use crate::error::Refusal;
-use crate::policy::{CandidateFacts, Figures, Objective};
+use crate::policy::{Figures, Objective};
 use crate::redact::{self, Refused};
 use crate::route::{self, Asked, Candidate, Gate, Rejection, Selector, Workload};
 
+use super::facts::{self, CallView, PolicyScan};
 use super::flight::Flight;
 use super::settle;
 
@@ -24,13 +25,13 @@ const REASONS_SHOWN: usize = 3;
 pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>> {
     // The session holds the other reference; it is given the redacted call afterwards.
     let mut call = Call::clone(&flight.call);
-    let scan = &mut flight.session;
-    let result = redact::redact_call(scan, &mut call, &mut flight.pseudonyms).await;
+    let mut scan = PolicyScan(&mut flight.session);
+    let result = redact::redact_call(&mut scan, &mut call, &mut flight.pseudonyms).await;
     match result {
         Ok(summary) => {
             if summary.changed {
                 flight.call = Arc::new(call);
-                flight.session.set_call(Arc::clone(&flight.call));
+                flight.session.set_call(Arc::new(CallView(Arc::clone(&flight.call))));
             }
             flight.redacted.push(("input", summary));
             Ok(())
@@ -45,8 +46,10 @@ pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>
 
 /// Step 5.
 pub(super) async fn classify(flight: &mut Flight) {
-    if let Some(task) = flight.session.classify().await.value {
+    let verdict = flight.session.classify().await;
+    if let Some(task) = verdict.value {
         flight.task = task;
+        flight.classified_by = Some(verdict.decided_by);
     }
 }
 
@@ -127,7 +130,7 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
     let rows: Vec<usize> = (0..flight.candidates.len())
         .filter(|row| flight.candidates.get(*row).is_some_and(|c| c.rejection.is_none()))
         .collect();
-    let mut figures = Figures::with_capacity(rows.len());
+    let mut figures = Figures::default();
     let mut offers: Vec<Arc<Offer>> = Vec::with_capacity(rows.len());
     for row in &rows {
         let Some(candidate) = flight.candidates.get(*row) else { continue };
@@ -149,7 +152,7 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
         cost_ceiling_usd: 0.0,
         first_token_ceiling_ms: 0.0,
     };
-    let facts = Arc::new(CandidateFacts::new(offers));
+    let facts = Arc::new(facts::candidates(offers));
     let verdict = flight.session.score(&flight.task, &figures, &objective, facts).await;
     let scores = verdict.value.unwrap_or_else(|| cheapest_first(&figures));
     for (row, score) in rows.iter().zip(scores) {

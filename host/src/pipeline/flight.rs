@@ -9,38 +9,31 @@ use turnpike_protocol::{Call, Usage};
 use uuid::Uuid;
 
 use crate::auth::Caller;
+use crate::catalog::Offer;
 use crate::budget::Hold;
 use crate::clock::Stopwatch;
 use crate::egress::{GatewayBody, refuse};
 use crate::error::Refusal;
 use crate::gateway::Gateway;
-use crate::policy::{AttrValue, Classification, RequestFacts, Session};
+use crate::policy::{AttrValue, Classification, PolicyRef, RequestFacts, Session};
 use crate::redact::{Pseudonyms, Summary};
 use crate::route::{Candidate, Selector};
 use crate::telemetry::Outcome;
+use crate::usage::{AttemptFact, Timing};
 
 use super::explain;
+use super::facts::CallView;
 
 /// Bytes of a session id or a tag that a caller may attach.
 const LABEL_BYTES_MAX: usize = 128;
 /// Tags that are kept of `x-turnpike-tags`.
 const TAGS_MAX: usize = 16;
 
-/// One call to a provider, as the explanation tells it.
-#[derive(Debug, Clone)]
-pub(super) struct AttemptFact {
-    pub offer: Arc<str>,
-    /// A fixed set: see `attempt::Ended`.
-    pub outcome: &'static str,
-    pub status: Option<u16>,
-    pub ms: u64,
-    pub first_byte_ms: Option<u64>,
-    pub detail: String,
-}
-
 /// The money side of how a request ended.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Bill {
+    /// Whether there was something to charge for.
+    pub charged: bool,
     pub usage: Usage,
     pub estimated: bool,
     pub lines: Vec<crate::policy::Line>,
@@ -111,6 +104,8 @@ pub(super) struct Flight {
     pub pseudonyms: Pseudonyms,
     pub redacted: Vec<(&'static str, Summary)>,
     pub task: Classification,
+    /// `None` until it is classified.
+    pub classified_by: Option<PolicyRef>,
     pub candidates: Vec<Candidate>,
     pub plan: Vec<usize>,
     pub attempts: Vec<AttemptFact>,
@@ -118,7 +113,10 @@ pub(super) struct Flight {
     pub held: PicoUsd,
     /// The output limit that the money allowed, when lower than asked.
     pub clamped: Option<u32>,
-    pub first_content_ms: Option<u64>,
+    pub first_content_us: Option<u64>,
+    /// Who answered.
+    pub served: Option<Arc<Offer>>,
+    pub timing: Timing,
     ended: bool,
 }
 
@@ -147,7 +145,7 @@ impl Flight {
             streaming: call.stream,
             input_tokens,
             output_limit: call.output_limit,
-            call: Arc::clone(&call),
+            call: Arc::new(CallView(Arc::clone(&call))),
             attrs: attrs(&caller, &tags, headers),
         };
         let bindings = gateway.bindings.of(&caller.org);
@@ -163,14 +161,17 @@ impl Flight {
             session,
             pseudonyms: Pseudonyms::default(),
             redacted: Vec::new(),
-            task: Classification::unknown(),
+            task: unclassified(),
+            classified_by: None,
             candidates: Vec::new(),
             plan: Vec::new(),
             attempts: Vec::new(),
             hold: None,
             held: PicoUsd(0),
             clamped: None,
-            first_content_ms: None,
+            first_content_us: None,
+            served: None,
+            timing: Timing::default(),
             ended: false,
         }
     }
@@ -207,22 +208,23 @@ impl Flight {
         let took = self.started.watch.elapsed();
         let metrics = &self.gateway.metrics;
         metrics.request(ending.outcome(), status, took);
-        if let Some(ms) = self.first_content_ms {
-            metrics.first_content(std::time::Duration::from_millis(ms));
+        if let Some(us) = self.first_content_us {
+            metrics.first_content(std::time::Duration::from_micros(us));
         }
         for (bucket, count) in bill.usage.iter() {
             if *count > 0 {
                 metrics.tokens(bucket, *count);
             }
         }
-        let event = explain::event(self, ending, status, bill);
-        self.gateway.recorder.record(event);
+        explain::count_policies(self);
+        let record = explain::record(self, ending, status, bill);
+        self.gateway.recorder.record(record);
     }
 
     /// The content has begun to reach the caller.
     pub(super) fn mark_first_content(&mut self) {
-        if self.first_content_ms.is_none() {
-            self.first_content_ms = Some(self.started.watch.millis());
+        if self.first_content_us.is_none() {
+            self.first_content_us = Some(self.started.watch.micros().into());
         }
     }
 }
@@ -234,6 +236,18 @@ impl Drop for Flight {
             self.release(PicoUsd(0));
             self.end(Ending::Abandoned, 499, &Bill::default());
         }
+    }
+}
+
+/// The task until a policy says which: the plainest there is, so that nothing is ruled out by it.
+fn unclassified() -> Classification {
+    Classification {
+        task: "chat".to_owned(),
+        difficulty: 0.5,
+        confidence: 0.0,
+        needs: Vec::new(),
+        context_tokens: 0,
+        attrs: Vec::new(),
     }
 }
 
@@ -260,7 +274,7 @@ fn attrs(
     let mut attrs = vec![
         text("caller.organization", &caller.org),
         text("caller.key", &caller.key_id),
-        text("caller.clearance", &caller.clearance),
+        text("caller.clearance", caller.clearance.label()),
     ];
     let optional = [
         ("caller.team", &caller.team),

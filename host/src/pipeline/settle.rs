@@ -6,7 +6,7 @@ use turnpike_protocol::Usage;
 
 use crate::catalog::{Offer, Quantity};
 use crate::clock;
-use crate::policy::{BillCall, BillQuantity, Line};
+use crate::policy::{self, BillCall, Line};
 
 use super::flight::{Bill, Ending, Flight};
 
@@ -49,7 +49,7 @@ pub(super) async fn charge(
         flight.gateway.wait_if_strict(seq, flight.call.stream).await;
     }
     let (cost, absorbed) = (settlement.charged, settlement.absorbed);
-    Bill { usage, estimated, lines, cost, absorbed }
+    Bill { charged: true, usage, estimated, lines, cost, absorbed }
 }
 
 /// What the platform paid for an answer that nobody is charged for, at official prices.
@@ -136,19 +136,26 @@ async fn lines(
     lines
 }
 
-fn quantity(q: &Quantity) -> BillQuantity {
-    BillQuantity { item: q.item.to_owned(), count: q.count, unit_price: q.unit_price }
+/// The contract counts in 32 bits; no call has four billion of anything.
+fn units(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn quantity(q: &Quantity) -> policy::Quantity {
+    let (item, count) = (q.item.to_owned(), units(q.count));
+    policy::Quantity { item, count, unit_price_pico: q.unit_price.0 }
 }
 
 fn line(q: &Quantity) -> Line {
-    let amount = sum(std::iter::once((q.count, q.unit_price)));
+    let count = units(q.count);
+    let amount_pico = u128::from(count).saturating_mul(q.unit_price.0);
     let (item, note) = (q.item.to_owned(), String::new());
-    Line { item, count: q.count, unit_price: q.unit_price, amount, note }
+    Line { item, count, unit_price_pico: q.unit_price.0, amount_pico, note }
 }
 
 /// The sum of the lines, saturating: an absurd bill can't wrap into a cheap one.
 pub(super) fn total(lines: &[Line]) -> PicoUsd {
-    PicoUsd(lines.iter().fold(0_u128, |sum, line| sum.saturating_add(line.amount.0)))
+    PicoUsd(lines.iter().fold(0_u128, |sum, line| sum.saturating_add(line.amount_pico)))
 }
 
 fn sum(rows: impl Iterator<Item = (u64, PicoUsd)>) -> PicoUsd {

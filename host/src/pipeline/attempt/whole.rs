@@ -10,6 +10,7 @@ use crate::redact::{self, Refused};
 use crate::route::Sample;
 use crate::upstream::BodyReader;
 
+use super::super::facts::PolicyScan;
 use super::super::flight::{Bill, Ending, Flight};
 use super::super::{explain, settle};
 use super::outcome::{Trouble, note};
@@ -47,9 +48,10 @@ pub(super) async fn finish(mut flight: Flight, answered: Answered) -> Response<G
     let health = &flight.gateway.health;
     health.record(asking.index, speed, clock::now_ms());
     note(&mut flight, &asking, "answered", "");
+    flight.served = Some(std::sync::Arc::clone(&asking.offer));
 
-    let scan = &mut flight.session;
-    match redact::redact_answer(scan, &mut answer, &mut flight.pseudonyms).await {
+    let mut scan = PolicyScan(&mut flight.session);
+    match redact::redact_answer(&mut scan, &mut answer, &mut flight.pseudonyms).await {
         Ok(summary) => flight.redacted.push(("output", summary)),
         Err(refused) => return withhold(flight, &asking, &reported, refused),
     }
