@@ -49,7 +49,13 @@ pub(crate) fn frames(stamp: &Stamp<'_>, ask: &Ask, reply: &Reply, chunk_tokens: 
         out.extend(per_choice.iter().filter_map(|frames| frames.get(nth)).cloned());
     }
     for (index, said) in reply.choices.iter().enumerate() {
-        out.push(writer.delta(Kind::Finish, index, &json!({}), Some(finish_reason(said.finish)), 0));
+        out.push(writer.delta(
+            Kind::Finish,
+            index,
+            &json!({}),
+            Some(finish_reason(said.finish)),
+            0,
+        ));
     }
     if ask.include_usage {
         let mut chunk = writer.chunk(json!([]));
