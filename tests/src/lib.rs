@@ -1,1 +1,21 @@
-//! To come.
+//! The test harness: the real gateway as a process, simulated providers beside it, and the verbs
+//! that a caller and an operator have. Tests say what happens; everything that it takes to get
+//! there is here. Never used by the product.
+
+mod binary;
+mod gateway;
+mod money;
+mod policies;
+mod scripts;
+mod stage;
+mod stream;
+mod verbs;
+
+pub use binary::{gateway_binary, repository, target_folder};
+pub use gateway::Gateway;
+pub use money::{Price, list_price, pico};
+pub use policies::{bad_policy, built_policy};
+pub use scripts::{PROVIDERS, instant_script};
+pub use stage::{ADMIN_TOKEN, ORG, Setup, Stage};
+pub use stream::Streamed;
+pub use verbs::{Answered, Balance, Caller, chat};
