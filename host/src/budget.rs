@@ -6,7 +6,7 @@ mod hold;
 
 use std::sync::Arc;
 
-use turnpike_ledger::{BudgetWindow, Ledger, PicoUsd, Reserve, ReserveError};
+use turnpike_ledger::{Ledger, PicoUsd, Reserve, ReserveError};
 
 use crate::error::Refusal;
 
@@ -19,8 +19,9 @@ pub const OUTPUT_TOKENS_UNKNOWN: u32 = 8_192;
 /// Whose money, and until when.
 #[derive(Debug)]
 pub struct Payer<'a> {
-    pub org: &'a Arc<str>,
-    pub budgets: &'a [BudgetWindow],
+    pub org: &'a str,
+    /// Budget ids with their current windows.
+    pub budgets: &'a [(&'a str, u64)],
     pub id: uuid::Uuid,
     pub at_ms: u64,
     pub expires_at_ms: u64,
@@ -40,8 +41,8 @@ pub fn reserve(
     let id = turnpike_ledger::TransferId(payer.id.into_bytes());
     let request = Reserve {
         id,
-        org: Arc::clone(payer.org),
-        budgets: payer.budgets.to_vec(),
+        org: payer.org,
+        budgets: payer.budgets,
         amount,
         at_ms: payer.at_ms,
         expires_at_ms: payer.expires_at_ms,

@@ -51,7 +51,7 @@ impl Hold {
         }
         self.open = false;
         match self.ledger.capture(self.id, charged, note, absorbed, at_ms) {
-            Ok(settled) => Settlement { charged, absorbed, seq: Some(settled.seq()) },
+            Ok(settled) => Settlement { charged, absorbed, seq: Some(settled.seq) },
             Err(error) => self.lost(&error, cost),
         }
     }

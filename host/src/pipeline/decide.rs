@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use turnpike_ledger::{BudgetWindow, PicoUsd};
+use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Call;
 
 use crate::budget::{self, OUTPUT_TOKENS_UNKNOWN, Payer};
@@ -178,7 +178,6 @@ fn cheapest_first(figures: &Figures) -> Vec<f64> {
 /// Step 8. The worst case over the plan, on the credit and every budget; the output limit is
 /// clamped where the whole of it can't be had.
 pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), Box<Refusal>> {
-    let budgets = budgets(flight);
     let offers: Vec<Arc<Offer>> = plan
         .iter()
         .filter_map(|row| flight.candidates.get(*row).map(|c| Arc::clone(&c.offer)))
@@ -186,11 +185,16 @@ pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), B
     let asked = longest_answer(flight.call.output_limit, &offers);
     let worst = worst_quote(flight, &offers, asked).await?;
     let ledger = Arc::clone(&flight.gateway.ledger);
-    let org = Arc::clone(&flight.caller.org);
+    let caller = Arc::clone(&flight.caller);
+    let budgets: Vec<(&str, u64)> = caller
+        .budget
+        .iter()
+        .map(|budget| (&*budget.id, budget.window(flight.started.at_ms)))
+        .collect();
     let at_ms = flight.started.at_ms;
     let expires_at_ms = at_ms.saturating_add(flight.gateway.settings.hold_ms);
     let payer =
-        Payer { org: &org, budgets: &budgets, id: flight.started.id, at_ms, expires_at_ms };
+        Payer { org: &caller.org, budgets: &budgets, id: flight.started.id, at_ms, expires_at_ms };
     let affordable = budget::affordable(&ledger, &payer);
     let mut amount = worst;
     if worst > affordable
@@ -255,10 +259,6 @@ fn clamp(
     });
     let scaled = PicoUsd(scaled.unwrap_or(affordable.0).min(affordable.0));
     budget::clamp(asked, flight.gateway.settings.clamp_floor_tokens, scaled, official)
-}
-
-fn budgets(flight: &Flight) -> Vec<BudgetWindow> {
-    flight.caller.budget.iter().map(|budget| budget.window_at(flight.started.at_ms)).collect()
 }
 
 /// Whether an offer is still worth asking when its turn comes.
