@@ -26,11 +26,11 @@ use parking_lot::Mutex;
 pub use self::files::PluginFiles;
 pub use self::memory::MemoryState;
 pub use self::open::{OpenReport, Opened};
-pub use self::registry::Page;
 pub use self::records::{
     ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, OnFailure, Organization, PluginCheck,
     PluginRecord,
 };
+pub use self::registry::Page;
 pub use self::sled_state::SledState;
 pub use self::state::{Change, State, Table};
 pub use self::views::{LedgerViews, load_ledger_view};

@@ -266,8 +266,9 @@ fn read_on_failure(hook: Hook, label: Option<&str>) -> Result<OnFailure, ApiErro
             "\"open\" is for redact only; use \"builtin\" or \"closed\"",
         )),
         Some(choice) => Ok(choice),
-        None => {
-            Err(ApiError::invalid("on_failure", "on_failure is \"builtin\", \"open\" or \"closed\""))
-        }
+        None => Err(ApiError::invalid(
+            "on_failure",
+            "on_failure is \"builtin\", \"open\" or \"closed\"",
+        )),
     }
 }

@@ -41,11 +41,7 @@ struct ShownBalance {
 
 impl From<Balance> for ShownBalance {
     fn from(balance: Balance) -> Self {
-        Self {
-            available_usd: balance.available,
-            held_usd: balance.held,
-            spent_usd: balance.spent,
-        }
+        Self { available_usd: balance.available, held_usd: balance.held, spent_usd: balance.spent }
     }
 }
 

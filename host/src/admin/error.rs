@@ -101,8 +101,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut error =
-            json!({"code": self.code, "message": self.message, "field": self.field});
+        let mut error = json!({"code": self.code, "message": self.message, "field": self.field});
         if let (Some(error), Some(serde_json::Value::Object(more))) =
             (error.as_object_mut(), self.details)
         {

@@ -250,9 +250,7 @@ pub(super) async fn get(
     State(state): State<AdminState>,
     Path((org, id)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    state
-        .reading(move |parts| show(parts, parts.store.key(&org, &id)?))
-        .await
+    state.reading(move |parts| show(parts, parts.store.key(&org, &id)?)).await
 }
 
 pub(super) async fn patch(

@@ -86,9 +86,7 @@ pub(super) async fn get(
     State(state): State<AdminState>,
     Path(org): Path<String>,
 ) -> Result<Response, ApiError> {
-    state
-        .reading(move |parts| Ok(Json(Shown::from(parts.store.org(&org)?)).into_response()))
-        .await
+    state.reading(move |parts| Ok(Json(Shown::from(parts.store.org(&org)?)).into_response())).await
 }
 
 pub(super) async fn patch(

@@ -5,9 +5,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use super::error::ApiError;
-use super::{
-    AdminState, access, bindings, credits, keys, orgs, plugins, requests, system, usage,
-};
+use super::{AdminState, access, bindings, credits, keys, orgs, plugins, requests, system, usage};
 
 /// The admin API, all under `/admin/v1` and behind the operator token.
 pub fn router(state: AdminState) -> Router {

@@ -60,7 +60,8 @@ pub(super) fn check_version(field: &'static str, version: &str) -> Result<(), Ap
     if valid {
         return Ok(());
     }
-    let message = format!("a version is written like 1.2.0, with at most {ID_BYTES_MAX} characters");
+    let message =
+        format!("a version is written like 1.2.0, with at most {ID_BYTES_MAX} characters");
     Err(ApiError::invalid(field, message))
 }
 

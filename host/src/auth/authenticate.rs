@@ -12,7 +12,7 @@ use super::caller::Caller;
 use super::directory::Directory;
 
 /// Headers that carry a bare key, besides `Authorization: Bearer`.
-const KEY_HEADERS: [HeaderName; 2] =
+static KEY_HEADERS: [HeaderName; 2] =
     [HeaderName::from_static("x-api-key"), HeaderName::from_static("x-goog-api-key")];
 
 /// The longest credential that is looked at; a longer one can't be a key.

@@ -120,14 +120,34 @@ mod tests {
     #[test]
     fn windows_begin_and_end_exactly_at_their_edges() {
         for (period, inside, start, end) in [
-            (Period::Hour, "2026-11-22T10:59:59.999Z", "2026-11-22T10:00:00Z", "2026-11-22T11:00:00Z"),
+            (
+                Period::Hour,
+                "2026-11-22T10:59:59.999Z",
+                "2026-11-22T10:00:00Z",
+                "2026-11-22T11:00:00Z",
+            ),
             (Period::Hour, "2026-11-22T11:00:00Z", "2026-11-22T11:00:00Z", "2026-11-22T12:00:00Z"),
-            (Period::Day, "2026-12-31T23:59:59.999Z", "2026-12-31T00:00:00Z", "2027-01-01T00:00:00Z"),
+            (
+                Period::Day,
+                "2026-12-31T23:59:59.999Z",
+                "2026-12-31T00:00:00Z",
+                "2027-01-01T00:00:00Z",
+            ),
             (Period::Day, "2027-01-01T00:00:00Z", "2027-01-01T00:00:00Z", "2027-01-02T00:00:00Z"),
             // 2026-11-22 is a Sunday: the last day of its ISO week.
-            (Period::Week, "2026-11-22T23:59:59.999Z", "2026-11-16T00:00:00Z", "2026-11-23T00:00:00Z"),
+            (
+                Period::Week,
+                "2026-11-22T23:59:59.999Z",
+                "2026-11-16T00:00:00Z",
+                "2026-11-23T00:00:00Z",
+            ),
             (Period::Week, "2026-11-23T00:00:00Z", "2026-11-23T00:00:00Z", "2026-11-30T00:00:00Z"),
-            (Period::Month, "2028-02-29T23:59:59.999Z", "2028-02-01T00:00:00Z", "2028-03-01T00:00:00Z"),
+            (
+                Period::Month,
+                "2028-02-29T23:59:59.999Z",
+                "2028-02-01T00:00:00Z",
+                "2028-03-01T00:00:00Z",
+            ),
             (Period::Month, "2028-03-01T00:00:00Z", "2028-03-01T00:00:00Z", "2028-04-01T00:00:00Z"),
         ] {
             let now = ms(inside);
@@ -156,7 +176,8 @@ mod tests {
     fn windows_grow_with_time() {
         let mut last = 0;
         for hour in 0..24_u64 * 40 {
-            let start = window_start_ms(Period::Hour, ms("2026-11-22T10:59:00Z") + hour * 3_600_000);
+            let start =
+                window_start_ms(Period::Hour, ms("2026-11-22T10:59:00Z") + hour * 3_600_000);
             assert!(start > last);
             last = start;
         }

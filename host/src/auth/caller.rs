@@ -21,8 +21,7 @@ pub enum Clearance {
 
 impl Clearance {
     /// All of them, in rising order.
-    pub const ALL: [Self; 4] =
-        [Self::Public, Self::Internal, Self::Confidential, Self::Restricted];
+    pub const ALL: [Self; 4] = [Self::Public, Self::Internal, Self::Confidential, Self::Restricted];
 
     /// The name in headers and in the API.
     pub fn label(self) -> &'static str {

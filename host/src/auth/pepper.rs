@@ -103,9 +103,7 @@ impl Pepper {
         let exact: Result<&[u8; PEPPER_BYTES], _> = bytes.as_slice().try_into();
         match exact {
             Ok(exact) => Ok(Self::from_bytes(exact)),
-            Err(_) => {
-                Err(PepperError::Damaged { path: path.to_path_buf(), found: bytes.len() })
-            }
+            Err(_) => Err(PepperError::Damaged { path: path.to_path_buf(), found: bytes.len() }),
         }
     }
 

@@ -66,10 +66,7 @@ pub(super) struct Reconciled {
 
 impl ChangesFile {
     /// Opens the file in `dir` and makes the tables agree with it.
-    pub(super) fn open(
-        dir: &Path,
-        state: &dyn State,
-    ) -> Result<(Self, Reconciled), StoreError> {
+    pub(super) fn open(dir: &Path, state: &dyn State) -> Result<(Self, Reconciled), StoreError> {
         let path = dir.join(FILE_NAME);
         let (frames, len, torn_bytes) = read_frames(&path)?;
         let file = open_for_append(&path, len)?;
@@ -173,9 +170,9 @@ impl ChangesFile {
         let mut frame = Frame { seq, changes: Vec::with_capacity(changes.len()) };
         for change in changes {
             let value = match &change.value {
-                Some(value) => Some(
-                    RawValue::from_string(text(value)?).map_err(|cause| self.error(&cause))?,
-                ),
+                Some(value) => {
+                    Some(RawValue::from_string(text(value)?).map_err(|cause| self.error(&cause))?)
+                }
                 None => None,
             };
             frame.changes.push((change.table.label().to_owned(), text(&change.key)?, value));
@@ -216,11 +213,7 @@ fn read_frames(path: &Path) -> Result<(Vec<Frame>, u64, u64), StoreError> {
     }
     let torn = rest.len();
     let whole = bytes.len().saturating_sub(torn);
-    Ok((
-        frames,
-        u64::try_from(whole).unwrap_or(u64::MAX),
-        u64::try_from(torn).unwrap_or(u64::MAX),
-    ))
+    Ok((frames, u64::try_from(whole).unwrap_or(u64::MAX), u64::try_from(torn).unwrap_or(u64::MAX)))
 }
 
 fn next_frame(bytes: &[u8]) -> Option<(Frame, &[u8])> {

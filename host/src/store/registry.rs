@@ -41,7 +41,11 @@ impl Store {
     }
 
     /// Organizations that are not deleted, by id, after the one named.
-    pub fn orgs(&self, after: Option<&str>, limit: usize) -> Result<Page<Organization>, StoreError> {
+    pub fn orgs(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Organization>, StoreError> {
         self.page("", after, limit, |org: &Organization| org.deleted_at_ms.is_none())
     }
 
@@ -147,12 +151,7 @@ impl Store {
     }
 
     /// One plugin of an organization.
-    pub fn plugin(
-        &self,
-        org: &str,
-        name: &str,
-        version: &str,
-    ) -> Result<PluginRecord, StoreError> {
+    pub fn plugin(&self, org: &str, name: &str, version: &str) -> Result<PluginRecord, StoreError> {
         let found = self.read(&joined(&[org, name, version]))?;
         found.ok_or_else(|| StoreError::NotFound(format!("the plugin {name}@{version} of {org:?}")))
     }
@@ -223,13 +222,13 @@ impl Store {
     pub fn next_revision(&self) -> Result<u64, StoreError> {
         let stored = self.state.get(Table::Meta, REVISION_KEY)?;
         let last = match &stored {
-            Some(bytes) => serde_json::from_slice::<u64>(bytes).map_err(|cause| {
-                StoreError::Unreadable {
+            Some(bytes) => {
+                serde_json::from_slice::<u64>(bytes).map_err(|cause| StoreError::Unreadable {
                     table: Table::Meta.label(),
                     key: String::from_utf8_lossy(REVISION_KEY).into_owned(),
                     cause: cause.to_string(),
-                }
-            })?,
+                })?
+            }
             None => 0,
         };
         Ok(last.saturating_add(1))

@@ -65,9 +65,9 @@ impl Recent {
 
     /// Forgets everything that is in a segment that was removed.
     pub(super) fn forget_segment(&mut self, gone: u64) {
-        self.0.retain(|_, entry| {
-            !matches!(&entry.place, Place::Segment { number, .. } if *number == gone)
-        });
+        self.0.retain(
+            |_, entry| !matches!(&entry.place, Place::Segment { number, .. } if *number == gone),
+        );
     }
 
     /// Where a request is.

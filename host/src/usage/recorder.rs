@@ -190,8 +190,7 @@ impl Writer {
         self.span.include(event.id);
         let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         self.buffered.push((event.id, widen(start.saturating_add(HEAD_BYTES)), len));
-        let entry =
-            Entry { org: Arc::clone(&event.org), place: Place::Memory(payload.into()) };
+        let entry = Entry { org: Arc::clone(&event.org), place: Place::Memory(payload.into()) };
         self.shared.recent.lock().add(event.id, entry);
     }
 

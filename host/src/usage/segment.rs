@@ -75,9 +75,7 @@ fn fill(file: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<bool> {
 pub(super) fn read_at(path: &Path, offset: u64, len: u32) -> Result<Vec<u8>, UsageError> {
     let failed = |cause| UsageError::new(format!("reading {}", path.display()), cause);
     let mut payload = vec![0; usize::try_from(len).unwrap_or(0)];
-    File::open(path)
-        .and_then(|file| file.read_exact_at(&mut payload, offset))
-        .map_err(failed)?;
+    File::open(path).and_then(|file| file.read_exact_at(&mut payload, offset)).map_err(failed)?;
     Ok(payload)
 }
 

@@ -59,8 +59,11 @@ fn differing_keys_are_refused_even_if_one_of_them_is_valid() {
     let key = KeyText::generate().unwrap();
     let directory = directory(&key, caller());
     let bearer = format!("Bearer {}", key.reveal());
-    let refused =
-        authenticate(&headers(&[("authorization", &bearer), ("x-api-key", "sk-other")]), &directory, 0);
+    let refused = authenticate(
+        &headers(&[("authorization", &bearer), ("x-api-key", "sk-other")]),
+        &directory,
+        0,
+    );
     assert_eq!(refused.unwrap_err(), AuthError::Conflicting);
     let twice = headers(&[("x-api-key", key.reveal()), ("x-api-key", "tp-other")]);
     assert_eq!(authenticate(&twice, &directory, 0).unwrap_err(), AuthError::Conflicting);
