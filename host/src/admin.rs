@@ -106,6 +106,12 @@ pub struct AdminParts {
     pub started_at_ms: u64,
 }
 
+impl std::fmt::Debug for AdminParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AdminParts").finish_non_exhaustive()
+    }
+}
+
 /// The parts, and the order of changes. Cheap to clone.
 #[derive(Clone)]
 pub struct AdminState {

@@ -32,7 +32,7 @@ pub use self::records::{
 };
 pub use self::registry::Page;
 pub use self::sled_state::SledState;
-pub use self::state::{Change, State, Table};
+pub use self::state::{Change, Row, State, Table, VALUE_BYTES_MAX};
 pub use self::views::{LedgerViews, load_ledger_view};
 
 use self::changes::ChangesFile;

@@ -14,7 +14,11 @@ use crate::usage::UsageError;
 
 /// An answer that isn't the one that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiError {
+pub struct ApiError(Box<Inner>);
+
+/// Boxed, because a result is moved through every call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Inner {
     status: StatusCode,
     code: &'static str,
     message: String,
@@ -27,7 +31,7 @@ pub struct ApiError {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), field: None, details: None }
+        Self(Box::new(Inner { status, code, message: message.into(), field: None, details: None }))
     }
 
     /// 400: the request can't be understood.
@@ -88,26 +92,27 @@ impl ApiError {
 
     /// The same error, naming the field that is at fault.
     pub(super) fn at(mut self, field: impl Into<String>) -> Self {
-        self.field = Some(field.into());
+        self.0.field = Some(field.into());
         self
     }
 
     /// The same error with one more member.
     pub(super) fn with(mut self, details: serde_json::Value) -> Self {
-        self.details = Some(details);
+        self.0.details = Some(details);
         self
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut error = json!({"code": self.code, "message": self.message, "field": self.field});
+        let Inner { status, code, message, field, details } = *self.0;
+        let mut error = json!({"code": code, "message": message, "field": field});
         if let (Some(error), Some(serde_json::Value::Object(more))) =
-            (error.as_object_mut(), self.details)
+            (error.as_object_mut(), details)
         {
             error.extend(more);
         }
-        (self.status, Json(json!({"error": error}))).into_response()
+        (status, Json(json!({"error": error}))).into_response()
     }
 }
 

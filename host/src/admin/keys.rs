@@ -153,7 +153,7 @@ impl Input {
             key.clearance = clearance;
         }
         if let Some(budget) = self.budget {
-            key.budget = budget.map(read_budget).transpose()?;
+            key.budget = budget.as_ref().map(read_budget).transpose()?;
         }
         if let Some(disabled) = self.disabled {
             key.disabled = disabled;
@@ -166,7 +166,7 @@ impl Input {
     }
 }
 
-fn read_budget(input: BudgetInput) -> Result<BudgetRecord, ApiError> {
+fn read_budget(input: &BudgetInput) -> Result<BudgetRecord, ApiError> {
     let period = BudgetPeriod::from_label(&input.period).ok_or_else(|| {
         ApiError::invalid("budget.period", "a period is hour, day, week, month or total")
     })?;

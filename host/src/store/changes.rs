@@ -114,11 +114,11 @@ impl ChangesFile {
     }
 
     fn append(&mut self, frame: &[u8]) -> Result<(), StoreError> {
-        self.file.seek(SeekFrom::Start(self.len)).map_err(|cause| self.error(&cause))?;
-        self.file.write_all(frame).map_err(|cause| self.error(&cause))?;
+        self.file.seek(SeekFrom::Start(self.len)).map_err(|cause| self.error(cause))?;
+        self.file.write_all(frame).map_err(|cause| self.error(cause))?;
         if let Err(cause) = self.file.sync_data() {
             self.failed = true;
-            return Err(self.error(&cause));
+            return Err(self.error(cause));
         }
         self.len = self.len.saturating_add(u64::try_from(frame.len()).unwrap_or(u64::MAX));
         Ok(())
@@ -156,7 +156,7 @@ impl ChangesFile {
         let written = File::create(&beside)
             .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
             .and_then(|()| std::fs::rename(&beside, &self.path));
-        written.map_err(|cause| self.error(&cause))?;
+        written.map_err(|cause| self.error(cause))?;
         if let Some(dir) = self.path.parent() {
             sync_dir(dir)?;
         }
@@ -166,22 +166,23 @@ impl ChangesFile {
     }
 
     fn encode(&self, seq: u64, changes: &[Change]) -> Result<Vec<u8>, StoreError> {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|e| self.error(&e));
+        let text =
+            |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|cause| self.error(cause));
         let mut frame = Frame { seq, changes: Vec::with_capacity(changes.len()) };
         for change in changes {
             let value = match &change.value {
                 Some(value) => {
-                    Some(RawValue::from_string(text(value)?).map_err(|cause| self.error(&cause))?)
+                    Some(RawValue::from_string(text(value)?).map_err(|cause| self.error(cause))?)
                 }
                 None => None,
             };
             frame.changes.push((change.table.label().to_owned(), text(&change.key)?, value));
         }
-        let payload = serde_json::to_vec(&frame).map_err(|cause| self.error(&cause))?;
+        let payload = serde_json::to_vec(&frame).map_err(|cause| self.error(cause))?;
         if payload.len() > FRAME_BYTES_MAX {
             return Err(StoreError::TooLarge { bytes: payload.len(), limit: FRAME_BYTES_MAX });
         }
-        let len = u32::try_from(payload.len()).map_err(|cause| self.error(&cause))?;
+        let len = u32::try_from(payload.len()).map_err(|cause| self.error(cause))?;
         let mut bytes = Vec::with_capacity(HEAD_BYTES + payload.len());
         bytes.extend(len.to_le_bytes());
         bytes.extend(crc32c::crc32c(&payload).to_le_bytes());

@@ -101,7 +101,7 @@ pub(super) fn digest_of(bytes: &[u8]) -> String {
     let mut hex = String::with_capacity(64);
     for byte in Sha256::digest(bytes) {
         // Writing to a string can't fail.
-        drop(write!(hex, "{byte:02x}"));
+        write!(hex, "{byte:02x}").ok();
     }
     hex
 }

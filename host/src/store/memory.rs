@@ -8,10 +8,13 @@ use parking_lot::RwLock;
 use super::StoreError;
 use super::state::{Change, Row, State, Table, check_sizes};
 
+/// One table's rows by key.
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// Tables in memory.
 #[derive(Debug, Default)]
 pub struct MemoryState {
-    tables: RwLock<BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>>,
+    tables: RwLock<BTreeMap<Table, Rows>>,
 }
 
 // === impl MemoryState ===

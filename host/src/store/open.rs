@@ -98,10 +98,12 @@ fn take_lock(data_dir: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// One repair. False if there was nothing to repair in its way.
+type Rung = fn(&Path, &mut OpenReport) -> Result<bool, StoreError>;
+
 /// Opens sled, climbing the ladder of repairs while it reports damage.
 fn open_database(dir: &Path, report: &mut OpenReport) -> Result<SledState, StoreError> {
-    let rungs: [fn(&Path, &mut OpenReport) -> Result<bool, StoreError>; 3] =
-        [drop_unfinished_snapshots, move_snapshots_aside, move_database_aside];
+    let rungs: [Rung; 3] = [drop_unfinished_snapshots, move_snapshots_aside, move_database_aside];
     let mut damage = match SledState::open_or_damage(dir) {
         Ok(state) => return Ok(state),
         Err(OpenFailure::Refused(cause)) => return Err(cause),

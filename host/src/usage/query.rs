@@ -129,7 +129,7 @@ impl UsageLog {
         let (reply, replied) = sync_channel(1);
         if self.sender.send(Message::Barrier(reply)).is_ok() {
             // Late or gone: the query then answers from what there is.
-            drop(replied.recv_timeout(BARRIER_WAIT));
+            replied.recv_timeout(BARRIER_WAIT).ok();
         }
     }
 }

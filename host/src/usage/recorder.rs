@@ -161,7 +161,7 @@ impl Writer {
             }
             if let Some(waiting) = reply {
                 // Whoever asked may have given up.
-                drop(waiting.send(()));
+                waiting.send(()).ok();
             }
             if stop || (dirty && synced.elapsed() >= SYNC_EVERY) {
                 self.sync();
