@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 pub use headers::{RESPONSE_HEADERS, Served, content_type, request_id, set};
-pub use refusal::refuse;
+pub use refusal::{body, refuse};
 
 /// A response's body: nothing or bytes in hand, or a stream that the pipeline relays.
 pub enum GatewayBody {

@@ -23,22 +23,36 @@ pub fn encode(dialect: Dialect, models: &[ModelEntry]) -> Bytes {
     }
 }
 
+/// The body of `GET /v1/models/{id}`.
+pub fn encode_one(dialect: Dialect, model: &ModelEntry) -> Bytes {
+    match dialect {
+        Dialect::OpenAiChat => {
+            let mut out = Vec::new();
+            openai_entry(&mut out, model);
+            Bytes::from(out)
+        }
+    }
+}
+
 fn openai(models: &[ModelEntry]) -> Bytes {
     let mut out = b"{\"object\":\"list\",\"data\":[".to_vec();
     for (index, model) in models.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        out.extend_from_slice(b"{\"id\":");
-        write_literal(&mut out, &model.id);
-        let created =
-            format!(",\"object\":\"model\",\"created\":{},\"owned_by\":", model.created_s);
-        out.extend_from_slice(created.as_bytes());
-        write_literal(&mut out, &model.owned_by);
-        out.push(b'}');
+        openai_entry(&mut out, model);
     }
     out.extend_from_slice(b"]}");
     Bytes::from(out)
+}
+
+fn openai_entry(out: &mut Vec<u8>, model: &ModelEntry) {
+    out.extend_from_slice(b"{\"id\":");
+    write_literal(out, &model.id);
+    let created = format!(",\"object\":\"model\",\"created\":{},\"owned_by\":", model.created_s);
+    out.extend_from_slice(created.as_bytes());
+    write_literal(out, &model.owned_by);
+    out.push(b'}');
 }
 
 #[cfg(test)]

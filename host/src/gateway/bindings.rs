@@ -9,11 +9,14 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use crate::admin::{self, Admitted, BindingRefused, Switch};
 use crate::hook::Hook;
-use crate::policy::{Binding, BindingSet, Policy, PolicyEngine};
-use crate::store::{BindingRecord, Store};
+use crate::policy::{self, Binding, BindingSet, Policy, PolicyEngine};
+use crate::store::{BindingRecord, PluginCheck, Store};
 
 use super::builtins::Builtins;
+
+type ByOrg = HashMap<Arc<str>, Arc<BindingSet>>;
 
 /// The bindings of every organization.
 #[derive(Debug)]
@@ -22,11 +25,9 @@ pub struct Bindings {
     store: Arc<Store>,
     builtins: Builtins,
     default: Arc<BindingSet>,
-    by_org: ArcSwap<HashMap<Arc<str>, Arc<BindingSet>>>,
+    by_org: Arc<ArcSwap<ByOrg>>,
     /// Compiled policies by digest, as long as a binding uses them.
     compiled: Mutex<HashMap<String, Weak<Policy>>>,
-    /// Rebuilds come one after the other, so that the later one sees the earlier one's store.
-    rebuilding: Mutex<()>,
 }
 
 impl Bindings {
@@ -37,22 +38,26 @@ impl Bindings {
         store: Arc<Store>,
         builtins: Builtins,
     ) -> anyhow::Result<Self> {
-        let default = Arc::new(BindingSet::all_from(&builtin_binding(&builtins)));
+        let behind = policy::Builtins::combined(&builtins.combined);
         let bindings = Self {
             engine,
             store,
             builtins,
-            default,
-            by_org: ArcSwap::from_pointee(HashMap::new()),
-            compiled: Mutex::new(HashMap::new()),
-            rebuilding: Mutex::new(()),
+            default: Arc::new(BindingSet::defaults(behind)),
+            by_org: Arc::default(),
+            compiled: Mutex::default(),
         };
-        let mut orgs: Vec<String> =
-            bindings.store.all_bindings()?.into_iter().map(|record| record.org).collect();
-        orgs.dedup();
-        for org in orgs {
-            if let Err(error) = bindings.rebuild(&org) {
-                tracing::error!(org, error = format!("{error:#}"), "bindings can't be loaded");
+        let mut by_org: HashMap<String, Vec<BindingRecord>> = HashMap::new();
+        for record in bindings.store.all_bindings()? {
+            by_org.entry(record.org.clone()).or_default().push(record);
+        }
+        for (org, records) in by_org {
+            match bindings.set(&records) {
+                Ok(set) => bindings.swap(&org, Some(set)),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::error!(org, error, "its policies can't be loaded; built-ins decide");
+                }
             }
         }
         Ok(bindings)
@@ -63,43 +68,33 @@ impl Bindings {
         self.by_org.load().get(org).map_or_else(|| Arc::clone(&self.default), Arc::clone)
     }
 
-    /// Reads the organization's bindings from the store and swaps its snapshot. Compiles what is
-    /// not compiled yet, so it blocks for up to seconds.
-    pub(super) fn rebuild(&self, org: &str) -> anyhow::Result<()> {
-        let _one_at_a_time = self.rebuilding.lock();
-        let records = self.store.bindings(org)?;
+    fn swap(&self, org: &str, set: Option<BindingSet>) {
+        swap(&self.by_org, org, set);
+    }
+
+    /// The set that these records make. Compiles what is not compiled yet.
+    fn set(&self, records: &[BindingRecord]) -> anyhow::Result<BindingSet> {
         let mut set = BindingSet::clone(&self.default);
-        for record in &records {
+        for record in records {
             let binding = self.binding(record).with_context(|| {
-                format!("the {} binding of {org} to {}", record.hook.label(), record.plugin)
+                format!("{}@{} for {}", record.plugin, record.version, record.hook.label())
             })?;
-            set.put(record.hook, Arc::new(binding));
+            set = set.with(record.hook, Arc::new(binding));
         }
-        let mut next = HashMap::clone(&self.by_org.load());
-        if records.is_empty() {
-            next.remove(org);
-        } else {
-            next.insert(Arc::from(org), Arc::new(set));
-        }
-        self.by_org.store(Arc::new(next));
-        Ok(())
+        Ok(set)
     }
 
     fn binding(&self, record: &BindingRecord) -> anyhow::Result<Binding> {
         let builtin = self.builtins.find(&record.plugin);
-        let builtin = builtin.filter(|policy| policy.digest == record.digest);
-        let policy = match builtin {
+        let policy = match builtin.filter(|policy| *policy.digest == *record.digest) {
             Some(policy) => Arc::clone(policy),
             None => self.compile(&record.digest)?,
         };
-        Ok(Binding {
-            policy,
-            config: record.config.clone(),
-            on_failure: record.on_failure,
-            deadline: Duration::from_millis(u64::from(record.deadline_ms)),
-            revision: record.revision,
-            builtin: builtin.is_some(),
-        })
+        let deadline = Duration::from_millis(u64::from(record.deadline_ms));
+        let config = record.config.clone();
+        let binding = Binding::new(policy, config, record.on_failure, deadline, record.revision);
+        self.engine.check_binding(&binding)?;
+        Ok(binding)
     }
 
     fn compile(&self, digest: &str) -> anyhow::Result<Arc<Policy>> {
@@ -113,28 +108,59 @@ impl Bindings {
         compiled.insert(digest.to_owned(), Arc::downgrade(&policy));
         Ok(policy)
     }
+}
 
-    /// The built-in policy of that name.
-    pub(super) fn builtin(&self, name: &str) -> Option<&Arc<Policy>> {
-        self.builtins.find(name)
+fn swap(by_org: &ArcSwap<ByOrg>, org: &str, set: Option<BindingSet>) {
+    let set = set.map(Arc::new);
+    by_org.rcu(|now| {
+        let mut next = ByOrg::clone(now);
+        match &set {
+            Some(set) => next.insert(Arc::from(org), Arc::clone(set)),
+            None => next.remove(org),
+        };
+        next
+    });
+}
+
+impl admin::PolicyAdmission for Bindings {
+    fn admit(&self, bytes: &[u8]) -> Result<Admitted, Vec<PluginCheck>> {
+        let policy = self.engine.admit(bytes).map_err(|refused| checks(&refused.checks))?;
+        Ok(admitted(&policy))
     }
 
-    /// What an upload is checked by.
-    pub(super) fn engine(&self) -> &PolicyEngine {
-        &self.engine
+    fn builtin(&self, name: &str) -> Option<Admitted> {
+        self.builtins.find(name).map(|policy| admitted(policy))
     }
 }
 
-fn builtin_binding(builtins: &Builtins) -> impl Fn(Hook) -> Arc<Binding> {
-    let policy = Arc::clone(&builtins.combined);
-    move |hook| {
-        Arc::new(Binding {
-            policy: Arc::clone(&policy),
-            config: None,
-            on_failure: hook.default_on_failure(),
-            deadline: Duration::from_millis(u64::from(hook.default_deadline_ms())),
-            revision: 0,
-            builtin: true,
-        })
+impl admin::BindingsChanged for Bindings {
+    fn prepare(&self, org: &str, records: &[BindingRecord]) -> Result<Switch, BindingRefused> {
+        let set = self.set(records).map_err(|error| BindingRefused {
+            field: None,
+            message: format!("{error:#}"),
+        })?;
+        let set = (!records.is_empty()).then_some(set);
+        let (by_org, org) = (Arc::clone(&self.by_org), org.to_owned());
+        Ok(Box::new(move || swap(&by_org, &org, set)))
     }
+}
+
+fn admitted(policy: &Policy) -> Admitted {
+    let serves = |hook: &Hook| policy.hooks.serves(*hook);
+    Admitted {
+        name: policy.name.to_string(),
+        version: policy.version.to_string(),
+        digest: policy.digest.to_string(),
+        interfaces: Hook::ALL.iter().filter(|h| serves(h)).map(|h| h.label().to_owned()).collect(),
+        checks: checks(&policy.checks),
+    }
+}
+
+fn checks(checks: &[policy::Check]) -> Vec<PluginCheck> {
+    let check = |check: &policy::Check| PluginCheck {
+        name: check.name.to_string(),
+        passed: check.passed,
+        detail: check.detail.clone(),
+    };
+    checks.iter().map(check).collect()
 }

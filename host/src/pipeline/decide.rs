@@ -11,7 +11,7 @@ use crate::catalog::Offer;
 use crate::clock;
 use crate::error::Refusal;
 use crate::policy::{Figures, Objective};
-use crate::redact::{self, Refused};
+use crate::redact;
 use crate::route::{self, Asked, Candidate, Gate, Rejection, Selector, Workload};
 
 use super::facts::{self, CallView, PolicyScan};
@@ -23,24 +23,24 @@ const REASONS_SHOWN: usize = 3;
 
 /// Step 4. What the policy finds is masked or replaced in the call before anyone else reads it.
 pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>> {
-    // The session holds the other reference; it is given the redacted call afterwards.
+    // A copy, because the session reads the same call while it is scanned; texts are shared.
     let mut call = Call::clone(&flight.call);
     let mut scan = PolicyScan(&mut flight.session);
     let result = redact::redact_call(&mut scan, &mut call, &mut flight.pseudonyms).await;
+    let redacted = call.is_edited().then_some(call);
     match result {
         Ok(summary) => {
-            if summary.changed {
+            if let Some(call) = redacted {
                 flight.call = Arc::new(call);
                 flight.session.set_call(Arc::new(CallView(Arc::clone(&flight.call))));
             }
             flight.redacted.push(("input", summary));
             Ok(())
         }
-        Err(Refused::Blocked { reason, summary }) => {
-            flight.redacted.push(("input", summary));
+        Err(redact::Refusal::Blocked { reason }) => {
             Err(Box::new(Refusal::policy_blocked(&reason)))
         }
-        Err(Refused::Failed(_)) => Err(Box::new(Refusal::redaction_failed())),
+        Err(redact::Refusal::Failed(_)) => Err(Box::new(Refusal::redaction_failed())),
     }
 }
 

@@ -136,11 +136,11 @@ fn policies(flight: &Flight) -> Vec<PolicyFact> {
 fn redactions(flight: &Flight) -> Vec<RedactionFact> {
     let mut facts = Vec::new();
     for (direction, summary) in &flight.redacted {
-        facts.extend(summary.counts().map(|(kind, action, count)| RedactionFact {
+        facts.extend(summary.counts.iter().map(|found| RedactionFact {
             direction: (*direction).into(),
-            kind: kind.into(),
-            action: action.into(),
-            count,
+            kind: found.kind.as_str().into(),
+            action: found.action.into(),
+            count: found.count.into(),
         }));
     }
     facts

@@ -86,17 +86,22 @@ impl redact::Scan for PolicyScan<'_> {
             channel: place.channel.label(),
             role: place.role.label(),
         };
-        match self.0.scan(&place, text, last).await {
+        match self.0.scan(place, text, last).await {
             Ok(found) => Ok(findings(found)),
             Err(failure) => Err(ScanFailure { detail: failure.to_string() }),
         }
     }
 }
 
+/// Texts are far below four gigabytes; a body's bound sees to that.
+fn offset(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
 fn findings(found: policy::Findings) -> Findings {
     let span = |span: policy::Span| redact::Span {
-        start: span.start,
-        length: span.length,
+        start: offset(span.start),
+        length: offset(span.length),
         kind: span.kind,
         action: match span.action {
             policy::Action::Note => redact::Action::Note,
@@ -108,7 +113,7 @@ fn findings(found: policy::Findings) -> Findings {
     };
     Findings {
         spans: found.spans.into_iter().map(span).collect(),
-        hold: found.hold,
+        hold: offset(found.hold),
         data_class: found.data_class,
     }
 }

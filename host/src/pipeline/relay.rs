@@ -11,15 +11,17 @@ use bytes::{Bytes, BytesMut};
 use http::Response;
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::sse::{Frame, Framer};
-use turnpike_protocol::{Dialect, error_body};
+use turnpike_protocol::error_body::{self, ErrorFacts};
+use turnpike_protocol::Dialect;
 
 use crate::clock;
 use crate::egress::{GatewayBody, Served, content_type, request_id};
-use crate::redact::{StreamOptions, StreamRedactor, StreamTrouble};
+use crate::redact::{self, StreamOptions, StreamRedactor};
 use crate::route::Sample;
 use crate::upstream::{BodyReader, ErrorKind, Phase, TransportError};
 
 use super::attempt::{Asking, Trouble, note};
+use super::facts::PolicyScan;
 use super::flight::{Bill, Ending, Flight};
 use super::{explain, settle};
 
@@ -28,6 +30,8 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
 const DRAIN_BYTES_MAX: usize = 16 << 20;
 /// Streams that are read to their end for nobody; past that, what was delivered is counted instead.
 pub(super) const DRAINS_MAX: usize = 1_024;
+/// For the end of a body after its end mark, which normally comes with it.
+const TAIL_TIME_MAX: Duration = Duration::from_millis(100);
 /// Held back before the first content: role chunks and comments, a few hundred bytes.
 const LIFECYCLE_BYTES_MAX: usize = 256 << 10;
 
@@ -45,6 +49,8 @@ struct Upstream {
     frames: Vec<Frame>,
     redactor: StreamRedactor,
     read_bytes: usize,
+    /// The policy's refusal came with the first content; the caller hears of it in the stream.
+    withheld: Option<Option<String>>,
 }
 
 /// One step of a stream.
@@ -75,11 +81,14 @@ pub(super) async fn open(
 ) -> Result<Opened, (Asking, Trouble)> {
     let options = StreamOptions {
         dialect: Dialect::OpenAiChat,
-        pass_usage: flight.call.include_usage,
+        scan_output: true,
+        include_usage: flight.call.include_usage,
     };
     let framer = Framer::new(flight.gateway.settings.event_bytes);
-    let redactor = StreamRedactor::new(options);
-    let mut stream = Upstream { body, framer, frames: Vec::new(), redactor, read_bytes: 0 };
+    // Kept in the flight until an attempt has content, because the next attempt needs them too.
+    let redactor = StreamRedactor::new(options, flight.pseudonyms.clone());
+    let (frames, read_bytes) = (Vec::new(), 0);
+    let mut stream = Upstream { body, framer, frames, redactor, read_bytes, withheld: None };
     let limit = flight.gateway.settings.timeouts.first_content_ms;
     let waited = tokio::time::timeout(Duration::from_millis(limit), first(flight, &mut stream));
     match waited.await {
@@ -98,11 +107,11 @@ async fn first(flight: &mut Flight, stream: &mut Upstream) -> Result<Bytes, Trou
     loop {
         match stream.step(flight).await {
             Ok(Step::More(bytes)) => {
-                if stream.redactor.facts().first_content && held.is_empty() {
+                if stream.redactor.facts().content_seen && held.is_empty() {
                     return Ok(bytes);
                 }
                 held.extend_from_slice(&bytes);
-                if stream.redactor.facts().first_content {
+                if stream.redactor.facts().content_seen {
                     return Ok(held.freeze());
                 }
                 if held.len() > LIFECYCLE_BYTES_MAX {
@@ -110,7 +119,7 @@ async fn first(flight: &mut Flight, stream: &mut Upstream) -> Result<Bytes, Trou
                 }
             }
             Ok(Step::Complete(bytes)) => {
-                if !stream.redactor.facts().first_content {
+                if !stream.redactor.facts().content_seen {
                     return Err(Trouble::Empty);
                 }
                 held.extend_from_slice(&bytes);
@@ -123,7 +132,7 @@ async fn first(flight: &mut Flight, stream: &mut Upstream) -> Result<Bytes, Trou
             // Content has come, so the answer belongs to this provider; the caller hears of the
             // refusal in the stream.
             Err(Broken::Withheld { blocked }) => {
-                stream.redactor.withhold(blocked);
+                stream.withheld = Some(blocked);
                 return Ok(Bytes::new());
             }
         }
@@ -133,6 +142,7 @@ async fn first(flight: &mut Flight, stream: &mut Upstream) -> Result<Bytes, Trou
 /// Answers the caller with the stream.
 pub(super) fn start(mut flight: Flight, opened: Opened) -> Response<GatewayBody> {
     flight.mark_first_content();
+    flight.served = Some(Arc::clone(&opened.asking.offer));
     let attempts = flight.attempts.len().saturating_add(1);
     let mut head = Response::new(());
     let headers = head.headers_mut();
@@ -158,45 +168,57 @@ impl Upstream {
     /// One read of the socket, through framing and redaction.
     async fn step(&mut self, flight: &mut Flight) -> Result<Step, Broken> {
         if self.redactor.facts().done {
-            return self.close(flight).await;
+            self.read_tail().await;
+            return Ok(Step::Complete(Bytes::new()));
         }
         let read = self.body.read().await.map_err(Broken::Transport)?;
         let Some(bytes) = read else {
             self.framer.finish(&mut self.frames);
             let last = self.redact(flight).await?;
-            if !self.redactor.facts().finished {
+            let facts = self.redactor.facts();
+            if !facts.done && !facts.finished() {
                 return Err(Broken::CutOff);
             }
-            return match self.close(flight).await? {
-                Step::More(tail) | Step::Complete(tail) => Ok(Step::Complete(join(last, tail))),
-            };
+            let tail = self.flush(flight).await?;
+            return Ok(Step::Complete(join(last, tail)));
         };
         self.read_bytes = self.read_bytes.saturating_add(bytes.len());
         self.framer
             .push(bytes, &mut self.frames)
             .map_err(|_| Broken::Malformed("an event is longer than limits.event_bytes"))?;
         let out = self.redact(flight).await?;
-        if self.redactor.facts().done {
-            return match self.close(flight).await? {
-                Step::More(tail) | Step::Complete(tail) => Ok(Step::Complete(join(out, tail))),
-            };
+        // The last bytes go out at once where the rest of the body has yet to come.
+        if self.redactor.facts().done && self.body.is_complete() {
+            return Ok(Step::Complete(out));
         }
         Ok(Step::More(out))
     }
 
     async fn redact(&mut self, flight: &mut Flight) -> Result<Bytes, Broken> {
-        let frames = &mut self.frames;
-        let out = self.redactor.push(&mut flight.session, &mut flight.pseudonyms, frames).await;
-        out.map_err(broken)
+        let mut scan = PolicyScan(&mut flight.session);
+        let out = self.redactor.push(&mut scan, &self.frames).await.map_err(withheld);
+        self.frames.clear();
+        let out = out?;
+        match &self.redactor.facts().error {
+            Some(error) => {
+                let kind = error.kind.clone().unwrap_or_else(|| "error".to_owned());
+                Err(Broken::Reported { kind, raw: out })
+            }
+            None => Ok(out),
+        }
     }
 
-    /// After the last event: what was held back, and the rest of the body so that the connection
-    /// can be used again.
-    async fn close(&mut self, flight: &mut Flight) -> Result<Step, Broken> {
-        let tail = self.redactor.finish(&mut flight.session, &mut flight.pseudonyms).await;
-        let tail = tail.map_err(broken)?;
-        self.body.finish_soon().await;
-        Ok(Step::Complete(tail))
+    /// What was held back, at the end of a body that had no end mark.
+    async fn flush(&mut self, flight: &mut Flight) -> Result<Bytes, Broken> {
+        let mut scan = PolicyScan(&mut flight.session);
+        self.redactor.finish(&mut scan).await.map_err(withheld)
+    }
+
+    /// Reads what follows the end mark, normally nothing but the end of the body, so that the
+    /// connection can be used again.
+    async fn read_tail(&mut self) {
+        let tail = async { while let Ok(Some(_)) = self.body.read().await {} };
+        drop(tokio::time::timeout(TAIL_TIME_MAX, tail).await);
     }
 
     fn reported(&self) -> settle::Reported {
@@ -204,17 +226,15 @@ impl Upstream {
         settle::Reported {
             usage: facts.usage,
             service_tier: facts.service_tier.clone(),
-            text_bytes: facts.text_bytes,
+            text_bytes: facts.delivered_bytes,
         }
     }
 }
 
-fn broken(trouble: StreamTrouble) -> Broken {
-    match trouble {
-        StreamTrouble::Reported { kind, raw } => Broken::Reported { kind, raw },
-        StreamTrouble::Blocked { reason } => Broken::Withheld { blocked: Some(reason) },
-        StreamTrouble::ScanFailed(_) => Broken::Withheld { blocked: None },
-        StreamTrouble::Malformed => Broken::Malformed("an event is no chat completion chunk"),
+fn withheld(refusal: redact::Refusal) -> Broken {
+    match refusal {
+        redact::Refusal::Blocked { reason } => Broken::Withheld { blocked: Some(reason) },
+        redact::Refusal::Failed(_) => Broken::Withheld { blocked: None },
     }
 }
 
@@ -243,7 +263,7 @@ impl Relay {
     /// The next bytes for the caller, never empty; `None` at the end, after everything is settled.
     async fn next(&mut self) -> Option<Bytes> {
         while !self.over {
-            let bytes = match self.stream.redactor.take_withheld() {
+            let bytes = match self.stream.withheld.take() {
                 Some(blocked) => self.fail(Broken::Withheld { blocked }).await,
                 None => match self.stream.step(&mut self.flight).await {
                     Ok(Step::More(bytes)) => bytes,
@@ -330,7 +350,8 @@ impl Relay {
     }
 
     fn summarise(&mut self) {
-        self.flight.redacted.push(("output", self.stream.redactor.summary()));
+        let summary = self.stream.redactor.summary().clone();
+        self.flight.redacted.push(("output", summary));
     }
 
     fn sample(&self, reported: &settle::Reported) -> Sample {
@@ -343,7 +364,8 @@ impl Relay {
 /// What the caller is sent, the outcome's name, and whether the provider is to blame.
 fn event(broken: Broken) -> (Bytes, &'static str, bool) {
     let openai = |message: &str, kind: &str, code: &str| {
-        error_body::openai_event(message, kind, None, Some(code))
+        let facts = ErrorFacts { message, kind, param: None, code: Some(code) };
+        error_body::stream_event(Dialect::OpenAiChat, &facts)
     };
     match broken {
         Broken::Reported { raw, .. } => (raw, "error", true),

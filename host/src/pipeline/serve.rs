@@ -1,10 +1,9 @@
 //! The endpoints that cost nothing: the list of models, the greeting that clients probe with, and
 //! health.
 
-use std::sync::Arc;
-
 use http::{HeaderMap, Response, StatusCode};
-use turnpike_protocol::models;
+use turnpike_protocol::models::{self, ModelEntry};
+use turnpike_protocol::Dialect;
 use uuid::Uuid;
 
 use crate::auth::{self, Caller};
@@ -19,7 +18,7 @@ const AUTO: [&str; 4] = ["auto", "auto:cheap", "auto:fast", "auto:best"];
 /// `GET /v1/models`: what this key may use, and the names that let the gateway choose.
 pub(super) fn models(gateway: &Gateway, id: Uuid, headers: &HeaderMap) -> Response<GatewayBody> {
     match auth::authenticate(headers, &gateway.directory, clock::now_ms()) {
-        Ok(caller) => json(StatusCode::OK, models::openai_list(&listed(gateway, &caller)), id),
+        Ok(caller) => json(StatusCode::OK, models::encode(Dialect::OpenAiChat, &listed(gateway, &caller)), id),
         Err(error) => refuse(&Refusal::unauthenticated(error.to_string()), &id.to_string()),
     }
 }
@@ -38,21 +37,28 @@ pub(super) fn model(
         }
     };
     let asked = path.strip_prefix("/v1/models/").unwrap_or(path).replace("%2F", "/");
-    match listed(gateway, &caller).into_iter().find(|model| *model.id == *asked) {
-        Some(model) => json(StatusCode::OK, models::openai_model(&model), id),
+    match listed(gateway, &caller).into_iter().find(|model| model.id == asked) {
+        Some(model) => json(StatusCode::OK, models::encode_one(Dialect::OpenAiChat, &model), id),
         None => refuse(&Refusal::unknown_model(&asked, &[]), &id.to_string()),
     }
 }
 
-fn listed(gateway: &Gateway, caller: &Caller) -> Vec<models::Model> {
-    let auto = AUTO.iter().map(|name| models::Model {
-        id: Arc::from(*name),
-        created: 0,
-        owned_by: Arc::from("turnpike"),
+fn listed(gateway: &Gateway, caller: &Caller) -> Vec<ModelEntry> {
+    let auto = AUTO.iter().map(|name| ModelEntry {
+        id: (*name).to_owned(),
+        created_s: 0,
+        owned_by: "turnpike".to_owned(),
     });
-    let named = gateway.offers.models().filter(|offer| caller.may_use(&offer.model)).map(|offer| {
-        let created = offer.released.as_deref().map_or(0, crate::catalog::released_at);
-        models::Model { id: Arc::clone(&offer.model), created, owned_by: Arc::clone(&offer.vendor) }
+    let usable = gateway.offers.models().filter(|(model, offers)| {
+        caller.may_use(model) && offers.iter().any(|offer| offer.is_priced())
+    });
+    let named = usable.filter_map(|(model, offers)| {
+        let offer = offers.first()?;
+        Some(ModelEntry {
+            id: model.to_string(),
+            created_s: offer.released.as_deref().map_or(0, clock::day_start_s),
+            owned_by: offer.vendor.to_string(),
+        })
     });
     auto.chain(named).collect()
 }
@@ -69,7 +75,7 @@ pub(super) fn live(id: Uuid) -> Response<GatewayBody> {
 
 /// The gateway can take paid work.
 pub(super) fn ready(gateway: &Gateway, id: Uuid) -> Response<GatewayBody> {
-    if gateway.ledger.failure().is_some() {
+    if gateway.ledger.health().failed.is_some() {
         return refuse(&Refusal::ledger_unavailable(), &id.to_string());
     }
     json(StatusCode::OK, bytes::Bytes::from_static(b"{\"status\":\"ready\"}"), id)

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Weight of a new sample in the moving averages: about the last ten attempts count.
 const SAMPLE_WEIGHT: f64 = 0.2;
+/// Fewer tokens than this say nothing about the speed.
+const SPEED_TOKENS_MIN: u64 = 16;
 /// Assumed until there is a sample: a middling hosted model.
 const FIRST_TOKEN_MS_UNKNOWN: f64 = 700.0;
 const TOKENS_PER_SECOND_UNKNOWN: f64 = 60.0;
@@ -20,6 +22,21 @@ pub enum Sample {
     Failed,
     /// It ended for a reason that says nothing about the provider (caller gone, caller's fault).
     Neutral,
+}
+
+impl Sample {
+    /// An answer of `tokens` whose first token came after `first_ms` and whose last after
+    /// `total_ms`. Too short an answer says nothing about the speed.
+    pub fn answered(first_ms: u64, tokens: u64, total_ms: u64) -> Self {
+        let small = |n: u64| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+        let writing_ms = small(total_ms.saturating_sub(first_ms));
+        let tokens_per_second = if tokens >= SPEED_TOKENS_MIN && writing_ms > 0.0 {
+            small(tokens) * 1000.0 / writing_ms
+        } else {
+            0.0
+        };
+        Self::Answered { first_token_ms: small(first_ms), tokens_per_second }
+    }
 }
 
 /// What is known of one offer now.

@@ -6,7 +6,7 @@ use turnpike_protocol::{Answer, Dialect};
 use crate::clock;
 use crate::egress::{GatewayBody, Served, content_type, request_id};
 use crate::error::Refusal;
-use crate::redact::{self, Refused};
+use crate::redact;
 use crate::route::Sample;
 use crate::upstream::BodyReader;
 
@@ -51,9 +51,9 @@ pub(super) async fn finish(mut flight: Flight, answered: Answered) -> Response<G
     flight.served = Some(std::sync::Arc::clone(&asking.offer));
 
     let mut scan = PolicyScan(&mut flight.session);
-    match redact::redact_answer(&mut scan, &mut answer, &mut flight.pseudonyms).await {
+    match redact::redact_answer(&mut scan, &mut answer, &mut flight.pseudonyms, true).await {
         Ok(summary) => flight.redacted.push(("output", summary)),
-        Err(refused) => return withhold(flight, &asking, &reported, refused),
+        Err(refused) => return withhold(flight, &asking, &reported, &refused),
     }
     let ending =
         if reported.usage.is_some() { Ending::Complete } else { Ending::CompleteEstimated };
@@ -68,16 +68,13 @@ fn withhold(
     mut flight: Flight,
     asking: &Asking,
     reported: &settle::Reported,
-    refused: Refused,
+    refused: &redact::Refusal,
 ) -> Response<GatewayBody> {
     let absorbed = settle::absorbed(&flight, &asking.offer, reported);
     flight.release(absorbed);
     let refusal = match refused {
-        Refused::Blocked { reason, summary } => {
-            flight.redacted.push(("output", summary));
-            Refusal::policy_blocked(&reason)
-        }
-        Refused::Failed(_) => Refusal::redaction_failed(),
+        redact::Refusal::Blocked { reason } => Refusal::policy_blocked(reason),
+        redact::Refusal::Failed(_) => Refusal::redaction_failed(),
     };
     flight.refuse(&refusal)
 }
