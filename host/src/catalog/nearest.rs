@@ -4,10 +4,10 @@
 const COMPARED_BYTES_MAX: usize = 96;
 
 /// Suggestions offered at most: more than a few is a list, not a hint.
-pub const SUGGESTIONS_MAX: usize = 3;
+pub(super) const SUGGESTIONS_MAX: usize = 3;
 
 /// The known names nearest to `asked`, best first. Ties are in the order of `known`.
-pub fn nearest<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub(super) fn nearest<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let asked = asked.to_ascii_lowercase();
     if asked.is_empty() || asked.len() > COMPARED_BYTES_MAX {
         return Vec::new();

@@ -163,7 +163,7 @@ fn months_since_2023(date: &str) -> Option<i64> {
 /// mixture (`a22b`) don't count.
 fn billions(model: &str) -> Option<u32> {
     let parts = model.split(['-', ':', '_', '/']);
-    parts.filter_map(|part| whole_billions(part)).max()
+    parts.filter_map(whole_billions).max()
 }
 
 /// `70b` is 70 and `1.2b` is 1: sizes are compared in bands, so the fraction doesn't matter.
