@@ -18,7 +18,8 @@ use std::future::Future;
 
 use turnpike_protocol::{Answer, Call, Channel, Role, Text};
 
-use edits::{Plan, Planner};
+use edits::Planner;
+use json::{Lexer, Reading};
 pub use pseudonyms::Pseudonyms;
 pub use stream::{StreamFacts, StreamOptions, StreamRedactor};
 
@@ -264,22 +265,22 @@ pub async fn redact_call_where(
     // Everything is scanned before anything is replaced, so that a pseudonym can be chosen which
     // no text of the caller holds already.
     for (index, text) in call.texts.iter().enumerate().filter(|(_, text)| wanted(text)) {
-        let place = place_of(Direction::Input, text);
-        let findings = scan.scan(&place, text.content.expose(), true).await?;
+        let subject = Subject::new(Direction::Input, text, pseudonyms);
+        let findings = scan.scan(&subject.place, &subject.reading.text, true).await?;
         summary.note_class(&findings.data_class);
         if !findings.spans.is_empty() {
-            found.push((index, place, findings));
+            found.push((index, findings));
         }
     }
-    let spans = found.iter().flat_map(|(_, _, findings)| &findings.spans);
+    let spans = found.iter().flat_map(|(_, findings)| &findings.spans);
     if spans.into_iter().any(|span| span.action == Action::Pseudonymize) {
         pseudonyms.avoid(call.texts.iter().map(|text| text.content.expose()));
     }
     pseudonyms.answers_are_json(call.needs.structured_output);
-    for (index, place, findings) in found {
+    for (index, findings) in found {
         let Some(text) = call.texts.get(index) else { continue };
-        let new = whole(&place, text.content.expose(), &findings, pseudonyms, &mut summary)?;
-        if let Some(new) = new {
+        let subject = Subject::new(Direction::Input, text, pseudonyms);
+        if let Some(new) = subject.redacted(&findings, pseudonyms, &mut summary)? {
             call.replace_text(index, new);
         }
     }
@@ -300,35 +301,51 @@ pub async fn redact_answer(
     let mut summary = Summary::default();
     for index in 0..answer.texts.len() {
         let Some(text) = answer.texts.get(index) else { break };
-        let place = place_of(Direction::Output, text);
+        let subject = Subject::new(Direction::Output, text, pseudonyms);
         let findings = if scan_output {
-            scan.scan(&place, text.content.expose(), true).await?
+            scan.scan(&subject.place, &subject.reading.text, true).await?
         } else {
             Findings::default()
         };
         summary.note_class(&findings.data_class);
-        let new = whole(&place, text.content.expose(), &findings, pseudonyms, &mut summary)?;
-        if let Some(new) = new {
+        if let Some(new) = subject.redacted(&findings, pseudonyms, &mut summary)? {
             answer.replace_text(index, new);
         }
     }
     Ok(summary)
 }
 
-fn place_of(direction: Direction, text: &Text) -> Place {
-    Place { direction, channel: text.channel, role: text.role }
+/// A whole text, ready to be scanned.
+struct Subject<'a> {
+    place: Place,
+    raw: &'a str,
+    lexer: Lexer,
+    reading: Reading<'a>,
 }
 
-/// The new text, if anything changes.
-fn whole(
-    place: &Place,
-    text: &str,
-    findings: &Findings,
-    pseudonyms: &mut Pseudonyms,
-    summary: &mut Summary,
-) -> Result<Option<String>, Refusal> {
-    let mut lexer = json::Lexer::for_place(place, pseudonyms);
-    let planner = Planner { place, last: true, pseudonyms, summary };
-    let Plan { edits, .. } = planner.plan(text, findings, &mut lexer)?;
-    Ok((!edits.is_empty()).then(|| edits::apply(text, &edits, 0..text.len())))
+// === impl Subject ===
+
+impl<'a> Subject<'a> {
+    fn new(direction: Direction, text: &'a Text, pseudonyms: &Pseudonyms) -> Self {
+        let place = Place { direction, channel: text.channel, role: text.role };
+        Self::of(place, text.content.expose(), pseudonyms)
+    }
+
+    fn of(place: Place, raw: &'a str, pseudonyms: &Pseudonyms) -> Self {
+        let lexer = Lexer::for_place(&place, pseudonyms);
+        Self { place, raw, lexer, reading: lexer.read(raw, true) }
+    }
+
+    /// The new text, if anything changes.
+    fn redacted(
+        mut self,
+        findings: &Findings,
+        pseudonyms: &mut Pseudonyms,
+        summary: &mut Summary,
+    ) -> Result<Option<String>, Refusal> {
+        let planner = Planner { place: &self.place, last: true, pseudonyms, summary };
+        let plan = planner.plan(self.raw, &self.reading, findings, &mut self.lexer)?;
+        let whole = 0..self.raw.len();
+        Ok((!plan.edits.is_empty()).then(|| edits::apply(self.raw, &plan.edits, whole)))
+    }
 }

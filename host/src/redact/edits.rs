@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::json::{Form, Lexer};
+use super::json::{Form, Lexer, Reading};
 use super::pseudonyms::kind_label;
 use super::{
     Action, Direction, Findings, HOLD_BYTES_MAX, Place, Pseudonyms, Refusal, ScanFailure, Span,
@@ -44,31 +44,37 @@ struct Entity<'a> {
 // === impl Planner ===
 
 impl Planner<'_> {
-    /// Plans the edits of `text`; `lexer` is moved past what goes out.
+    /// Plans the edits of `raw`, of which `reading` is what was scanned; `lexer` is moved past
+    /// what goes out.
     pub(super) fn plan(
         mut self,
-        text: &str,
+        raw: &str,
+        reading: &Reading<'_>,
         findings: &Findings,
         lexer: &mut Lexer,
     ) -> Result<Plan, Refusal> {
+        let text = reading.text.as_ref();
         let mut entities = checked(text, findings)?;
         let mut cut = self.cut(text, findings, &entities);
-        let restored = self.restored(text, lexer, &entities, &mut cut);
+        let restored = self.restored(text, lexer.form(raw), &entities, &mut cut);
         entities.retain(|entity| entity.range.end <= cut);
+        let to_raw = |edit: Edit| Edit { range: reading.raw_range(&edit.range), ..edit };
+        let mut restored = restored.into_iter().map(to_raw).peekable();
         let mut edits = Vec::new();
-        let mut restored = restored.into_iter().peekable();
         let mut walked = 0;
-        for entity in &entities {
-            let before = |edit: &Edit| edit.range.start < entity.range.start;
-            while let Some(edit) = restored.next_if(before) {
+        for entity in &mut entities {
+            entity.range = reading.raw_range(&entity.range);
+            let start = entity.range.start;
+            while let Some(edit) = restored.next_if(|edit| edit.range.start < start) {
                 edits.push(edit);
             }
-            lexer.advance(part(text, walked..entity.range.start).as_bytes());
-            self.act(text, entity, lexer, &mut edits)?;
+            lexer.advance(part(raw, walked..start).as_bytes());
+            self.act(raw, entity, lexer, &mut edits)?;
             walked = entity.range.end;
         }
         edits.extend(restored);
-        lexer.advance(part(text, walked..cut).as_bytes());
+        let cut = reading.raw(cut);
+        lexer.advance(part(raw, walked..cut).as_bytes());
         Ok(Plan { edits, cut })
     }
 
@@ -101,16 +107,14 @@ impl Planner<'_> {
     fn restored(
         &mut self,
         text: &str,
-        lexer: &Lexer,
+        form: Form,
         entities: &[Entity<'_>],
         cut: &mut usize,
     ) -> Vec<Edit> {
         if self.place.direction == Direction::Input {
             return Vec::new();
         }
-        let form = lexer.form(text);
-        let json = form == Form::InString;
-        let (found, beginning) = self.pseudonyms.find(text, json, lexer.in_escape());
+        let (found, beginning) = self.pseudonyms.find(text);
         let covered = |range: &Range<usize>| {
             let mut all = entities.iter();
             all.any(|entity| entity.range.start < range.end && range.start < entity.range.end)
@@ -137,7 +141,7 @@ impl Planner<'_> {
     /// Does with an entity what the policy wants.
     fn act(
         &mut self,
-        text: &str,
+        raw: &str,
         entity: &Entity<'_>,
         lexer: &mut Lexer,
         edits: &mut Vec<Edit>,
@@ -146,11 +150,11 @@ impl Planner<'_> {
         if let Action::Block(reason) = action {
             return Err(Refusal::blocked(reason));
         }
-        let bytes = part(text, entity.range.clone()).as_bytes();
+        let bytes = part(raw, entity.range.clone()).as_bytes();
         let segments = lexer.segments(bytes, entity.range.start);
         self.summary.count(kind, action.label());
         for segment in segments {
-            let original = segment.form.read(part(text, segment.range.clone()));
+            let original = segment.form.read(part(raw, segment.range.clone()));
             if let Some(new) = self.replacement(kind, action, &original) {
                 let with = segment.form.write(&new);
                 edits.push(Edit { range: segment.range, with });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::ops::{Bound, Range};
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
 /// Pseudonyms of one request; what comes beyond is masked, so that nothing passes unprotected.
 const PSEUDONYMS_MAX: usize = 4096;
@@ -13,7 +13,7 @@ const PSEUDONYMS_MAX: usize = 4096;
 const AVOIDED_MAX: usize = 4096;
 /// Bytes of a kind within a name.
 const KIND_BYTES_MAX: usize = 32;
-/// Bytes of a name: a kind, an underscore and the digits of a number.
+/// Bytes of a name: a kind, an underscore and the digits of a number. Longer ones are not ours.
 const NAME_BYTES_MAX: usize = KIND_BYTES_MAX + 12;
 
 /// Both ways between `<EMAIL_1>` and what it stands for.
@@ -117,30 +117,20 @@ impl Pseudonyms {
         self.names.contains_key(original)
     }
 
-    /// The placeholders in `text`, and where a beginning of one stands at its end. In JSON a
-    /// bracket may also be written `\u003c`; `escaped` says that the text begins in the middle
-    /// of an escape.
-    pub(super) fn find<'a>(
-        &'a self,
-        text: &str,
-        json: bool,
-        escaped: bool,
-    ) -> (Vec<Found<'a>>, Option<usize>) {
+    /// The placeholders in `text`, and where a beginning of one stands at its end.
+    pub(super) fn find<'a>(&'a self, text: &str) -> (Vec<Found<'a>>, Option<usize>) {
         let mut found = Vec::new();
         if self.is_empty() {
             return (found, None);
         }
         let bytes = text.as_bytes();
         let mut at = 0;
-        while let Some(rest) = bytes.get(at..) {
-            let next = if json { memchr2(b'<', b'\\', rest) } else { memchr(b'<', rest) };
-            let Some(start) = next.map(|next| at + next) else { break };
-            let tail = bytes.get(start..).unwrap_or_default();
-            let inside = tail.first() == Some(&b'\\') && is_escaped(bytes, start, escaped);
-            match if inside { At::Nothing } else { self.look(tail, json) } {
+        while let Some(next) = bytes.get(at..).and_then(|rest| memchr(b'<', rest)) {
+            let start = at + next;
+            match self.look(bytes.get(start + 1..).unwrap_or_default()) {
                 At::Whole(length, original) => {
-                    found.push(Found { range: start..start + length, original });
                     at = start + length;
+                    found.push(Found { range: start..at, original });
                 }
                 At::Beginning => return (found, Some(start)),
                 At::Nothing => at = start + 1,
@@ -149,26 +139,24 @@ impl Pseudonyms {
         (found, None)
     }
 
-    fn look(&self, tail: &[u8], json: bool) -> At<'_> {
-        let Some(open) = bracket(tail, b'<', json) else { return At::Nothing };
-        let Some(open) = open else { return At::Beginning };
-        let inner = tail.get(open..).unwrap_or_default();
-        let length = name_length(inner).min(NAME_BYTES_MAX);
+    /// What stands behind an opening bracket.
+    fn look(&self, inner: &[u8]) -> At<'_> {
+        let length = name_length(inner);
         let Some(name) = inner.get(..length).and_then(|name| std::str::from_utf8(name).ok()) else {
             return At::Nothing;
         };
-        let after = inner.get(length..).unwrap_or_default();
-        if after.is_empty() {
-            let onward = (Bound::Included(name), Bound::Unbounded);
-            let mut from = self.originals.range::<str, _>(onward);
-            let begins = from.next().is_some_and(|(known, _)| known.starts_with(name));
-            return if begins { At::Beginning } else { At::Nothing };
-        }
-        let Some(original) = self.originals.get(name) else { return At::Nothing };
-        match bracket(after, b'>', json) {
-            Some(Some(close)) => At::Whole(open + length + close, original),
-            Some(None) => At::Beginning,
-            None => At::Nothing,
+        match inner.get(length) {
+            Some(b'>') => match self.originals.get(name) {
+                Some(original) => At::Whole(length + 2, original),
+                None => At::Nothing,
+            },
+            Some(_) => At::Nothing,
+            None => {
+                let onward = (Bound::Included(name), Bound::Unbounded);
+                let mut from = self.originals.range::<str, _>(onward);
+                let begins = from.next().is_some_and(|(known, _)| known.starts_with(name));
+                if begins { At::Beginning } else { At::Nothing }
+            }
         }
     }
 }
@@ -197,30 +185,5 @@ pub(super) fn kind_label(kind: &str) -> String {
 /// How many leading bytes may belong to a name.
 fn name_length(bytes: &[u8]) -> usize {
     let belongs = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
-    bytes.iter().position(|byte| !belongs(byte)).unwrap_or(bytes.len())
-}
-
-/// Whether the backslash at `at` is itself escaped by the ones before it.
-fn is_escaped(bytes: &[u8], at: usize, escaped_at_start: bool) -> bool {
-    let before = bytes.get(..at).unwrap_or_default();
-    let run = before.iter().rev().take_while(|byte| **byte == b'\\').count();
-    let from_start = run == at && escaped_at_start;
-    (run % 2 == 1) != from_start
-}
-
-/// Bytes of an angle bracket that `tail` begins with: `None` if it does not, `Some(None)` if it
-/// ends before that is certain.
-fn bracket(tail: &[u8], plain: u8, json: bool) -> Option<Option<usize>> {
-    if tail.first() == Some(&plain) {
-        return Some(Some(1));
-    }
-    let written: &[u8] = if plain == b'<' { b"\\u003c" } else { b"\\u003e" };
-    let common = tail.len().min(written.len());
-    let (head, expected) = (tail.get(..common)?, written.get(..common)?);
-    // Only the last digit is a letter, and it may be a capital; `\U` is no escape.
-    let same = head.eq_ignore_ascii_case(expected) && !head.contains(&b'U');
-    if !json || !same {
-        return None;
-    }
-    Some((common == written.len()).then_some(common))
+    bytes.iter().take(NAME_BYTES_MAX + 1).take_while(|byte| belongs(byte)).count()
 }

@@ -251,21 +251,22 @@ impl StreamRedactor {
     async fn work(&mut self, scan: &mut impl Scan, items: &mut [Item]) -> Result<(), Refusal> {
         for window in self.windows.iter_mut().filter(|window| window.is_due()) {
             let last = window.closing().is_some();
-            let findings = if self.options.scan_output && !window.text().is_empty() {
-                scan.scan(&window.place, window.text(), last).await?
+            let (place, mut lexer) = (window.place, window.lexer);
+            let reading = lexer.read(window.text(), last);
+            let findings = if self.options.scan_output && !reading.text.is_empty() {
+                scan.scan(&place, &reading.text, last).await?
             } else {
                 Findings::default()
             };
             self.summary.note_class(&findings.data_class);
-            let place = window.place;
             let planner = Planner {
                 place: &place,
                 last,
                 pseudonyms: &mut self.pseudonyms,
                 summary: &mut self.summary,
             };
-            let mut lexer = window.lexer;
-            let plan = planner.plan(window.text(), &findings, &mut lexer)?;
+            let plan = planner.plan(window.text(), &reading, &findings, &mut lexer)?;
+            drop(reading);
             window.lexer = lexer;
             let closing = window.closing().unwrap_or_default();
             let outcome = window.settle(&plan);

@@ -288,7 +288,9 @@ fn restored_arguments(arguments: &str) -> Value {
 
 #[test]
 fn restored_tool_arguments_are_json_however_the_model_wrote_the_brackets() {
-    for written in ["<KEY_1>", "\\u003cKEY_1\\u003e", "\\u003CKEY_1>", "<KEY_1\\u003E"] {
+    let ways =
+        ["<KEY_1>", "\\u003cKEY_1\\u003e", "\\u003CKEY_1>", "<KEY_1\\u003E", "<\\u004bEY_1>"];
+    for written in ways {
         let read = restored_arguments(&format!("{{\"k\":\"a {written}\",\"n\":1}}"));
         assert_eq!(read, json!({"k": format!("a {AWKWARD}"), "n": 1}), "{written}");
     }
@@ -299,15 +301,16 @@ fn restored_tool_arguments_are_json_however_the_model_wrote_the_brackets() {
 
 #[test]
 fn what_is_found_in_tool_arguments_leaves_them_json() {
-    // The scanner sees the n of an escaped line break as a part of the address.
+    // Escapes are resolved before the scan: the n of a line break is no part of the address.
     let read = restored_arguments("{\"k\":\"a\\nb@x.org\\n\",\"l\":\"\\u00e9TOKEN-42\"}");
     assert_eq!(read, json!({"k": "a\n[EMAIL]\n", "l": "é[TOKEN]"}));
     let cases = [
         ("{\"pin\":1234,\"b\":2}", "{\"pin\":\"[K]\",\"b\":2}", 7, 4),
-        ("{\"pin\":\"1234\",\"b\":2}", "{\"[K]\":\"[K]\",\"b\":\"[K]\"}", 1, 18),
+        ("{\"pin\":\"1234\",\"b\":2}", "{\"[K]\":\"[K]\",\"[K]\":\"[K]\"}", 1, 18),
         ("{\"a\":[1,2]}", "{\"[K]\":[\"[K]\",\"[K]\"]}", 0, 11),
-        ("{\"a\":\"b\\\"c\"}", "{\"a\":\"[K]\\\"c\"}", 6, 2),
-        ("{\"a\":\"b\\\"c\"}", "{\"a\":\"b\\\"[K]\"}", 8, 2),
+        ("{\"a\":\"b\\\"c\"}", "{\"a\":\"[K]c\"}", 6, 2),
+        ("{\"a\":\"b\\\"c\"}", "{\"a\":\"b[K]\"}", 7, 3),
+        ("{\"a\":\"\\ud83d\\ude00c\"}", "{\"a\":\"\\ud83d\\ude00[K]\"}", 10, 1),
     ];
     for (before, after, start, length) in cases {
         let span = Span { start, length, kind: "k".into(), action: Action::Mask };
@@ -318,7 +321,8 @@ fn what_is_found_in_tool_arguments_leaves_them_json() {
             role: Role::Assistant,
         };
         let (mut none, mut summary) = (Pseudonyms::new(), Summary::default());
-        let new = whole(&place, before, &findings, &mut none, &mut summary).unwrap().unwrap();
+        let subject = Subject::of(place, before, &none);
+        let new = subject.redacted(&findings, &mut none, &mut summary).unwrap().unwrap();
         assert_eq!(new, after);
         serde_json::from_str::<Value>(&new).unwrap();
     }

@@ -78,10 +78,6 @@ impl Window {
         !self.parts.is_empty() || (self.closing.is_some() && self.held > 0)
     }
 
-    pub(super) fn holds(&self) -> bool {
-        self.held > 0
-    }
-
     /// Ends the batch: what is before the cut goes out, the rest is held.
     pub(super) fn settle(&mut self, plan: &Plan) -> Outcome {
         let Plan { edits, cut } = plan;
