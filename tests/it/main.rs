@@ -1,1 +1,23 @@
-//! it
+//! What Turnpike promises, shown on the real program over real sockets. One binary, one module
+//! per promise; `tidy` reads the source instead.
+
+#[cfg(test)]
+mod bad_policies;
+#[cfg(test)]
+mod basics;
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod explanation;
+#[cfg(test)]
+mod fallback;
+#[cfg(test)]
+mod hot_upload;
+#[cfg(test)]
+mod redaction;
+#[cfg(test)]
+mod retention;
+#[cfg(test)]
+mod tidy;

@@ -84,7 +84,9 @@ impl Gateway {
                 data_url: format!("http://{}", at.data),
                 admin_url: format!("http://{}", at.admin),
             }),
-            Ok(Err(error)) => Err(failed(&mut child, format!("the gateway did not start: {error}"))),
+            Ok(Err(error)) => {
+                Err(failed(&mut child, format!("the gateway did not start: {error}")))
+            }
             Err(_) => Err(failed(&mut child, format!("not ready after {READY_MAX:?}"))),
         }
     }

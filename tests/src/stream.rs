@@ -64,7 +64,10 @@ impl Streamed {
 
     /// The last `finish_reason`.
     pub fn finish_reason(&self) -> Option<&str> {
-        self.chunks.iter().rev().find_map(|chunk| chunk.pointer("/choices/0/finish_reason")?.as_str())
+        self.chunks
+            .iter()
+            .rev()
+            .find_map(|chunk| chunk.pointer("/choices/0/finish_reason")?.as_str())
     }
 
     /// The error event, if one came.

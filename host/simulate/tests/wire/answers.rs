@@ -1,6 +1,6 @@
 //! Answers that succeed.
 
-use super::{chat, echo, events, parsed, play, post, post_json, said, streamed};
+use crate::play::{chat, echo, events, parsed, play, post, post_json, said, streamed};
 use reqwest::Client;
 use serde_json::{Value, json};
 use turnpike_simulate::{AnswerScript, ModelScript, Outcome, Pace, Script, Simulator};

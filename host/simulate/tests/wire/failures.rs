@@ -1,6 +1,6 @@
 //! Every way to fail, as the caller's socket sees it.
 
-use super::{chat, echo, events, parsed, play, post, post_json, said, streamed};
+use crate::play::{chat, echo, events, parsed, play, post, post_json, said, streamed};
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -1,67 +1,8 @@
 //! The simulator over real sockets: what a client of the real API would see, and every way to fail.
 
+#[cfg(test)]
 mod answers;
+#[cfg(test)]
 mod failures;
-
-use reqwest::{Client, Response};
-use serde_json::{Value, json};
-use turnpike_simulate::{AnswerScript, ModelScript, ProviderScript, Script, Simulator};
-
-/// One provider "p" with the given model.
-async fn play(model: ModelScript) -> Simulator {
-    let provider = ProviderScript {
-        name: "p".to_owned(),
-        prefix: "/p/v1".to_owned(),
-        api_key: Some("sim-key".to_owned()),
-        dialect: turnpike_simulate::Dialect::OpenAiChat,
-        models: vec![model],
-        failures: Vec::new(),
-    };
-    let script = Script { seed: 1, providers: vec![provider] };
-    Simulator::start(&script).await.expect("a free port")
-}
-
-fn echo() -> ModelScript {
-    ModelScript::instant("m", AnswerScript::Echo {})
-}
-
-fn chat(text: &str) -> Value {
-    json!({ "model": "m", "messages": [{ "role": "user", "content": text }] })
-}
-
-fn streamed(text: &str) -> Value {
-    let mut body = chat(text);
-    body["stream"] = json!(true);
-    body["stream_options"] = json!({ "include_usage": true });
-    body
-}
-
-async fn post(simulator: &Simulator, body: &Value) -> reqwest::Result<Response> {
-    let url = format!("{}/chat/completions", simulator.url("p").expect("provider p"));
-    Client::new().post(url).bearer_auth("sim-key").json(body).send().await
-}
-
-async fn post_json(simulator: &Simulator, body: &Value) -> (u16, Value) {
-    let response = post(simulator, body).await.expect("an answer");
-    let status = response.status().as_u16();
-    (status, response.json().await.expect("a JSON body"))
-}
-
-/// The data of each event; the text after the last whole event comes last, if there is any.
-fn events(text: &str) -> Vec<&str> {
-    text.split("\n\n")
-        .filter(|event| !event.is_empty())
-        .map(|event| event.strip_prefix("data: ").unwrap_or(event))
-        .collect()
-}
-
-fn parsed(text: &str) -> Vec<Value> {
-    let events = events(text).into_iter().filter(|data| *data != "[DONE]");
-    events.map(|data| serde_json::from_str(data).expect("JSON data")).collect()
-}
-
-fn said(chunks: &[Value]) -> String {
-    let content = |chunk: &Value| chunk.pointer("/choices/0/delta/content").cloned();
-    let texts = chunks.iter().filter_map(content);
-    texts.map(|text| text.as_str().expect("text").to_owned()).collect()
-}
+#[cfg(test)]
+mod play;
