@@ -56,6 +56,9 @@ pub struct Admitted {
 pub trait PolicyAdmission: Send + Sync {
     /// Looks at the bytes; the error is every check, at least one of which failed.
     fn admit(&self, bytes: &[u8]) -> Result<Admitted, Vec<PluginCheck>>;
+
+    /// The policy of that name that is part of the program and needs no upload.
+    fn builtin(&self, name: &str) -> Option<Admitted>;
 }
 
 /// Makes prepared bindings visible to the next request. Must not block.

@@ -9,6 +9,7 @@ mod serve;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 /// Turnpike: the AI gateway whose decisions are WebAssembly policies.
@@ -65,8 +66,10 @@ fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
         Some(path) => turnpike_simulate::Script::load(path)?,
         None => turnpike_simulate::Script::demo()?,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(turnpike_simulate::run(args.listen, script))
+    let listener = std::net::TcpListener::bind(args.listen)
+        .with_context(|| format!("can't listen on {}; choose with --listen", args.listen))?;
+    say(&format!("simulated providers on http://{}", listener.local_addr()?))?;
+    Ok(turnpike_simulate::run(listener, &script)?)
 }
 
 /// Writes to standard output; a closed pipe is not an error worth a message.

@@ -25,7 +25,8 @@ use crate::usage::Recorder;
 
 pub use bindings::Bindings;
 pub use providers::Provider;
-pub use running::{Running, StartError, start};
+pub use running::{Running, resolve, start};
+pub use state::JOURNAL_DIR;
 
 /// Numbers of the configuration that requests read.
 #[derive(Debug, Clone)]
@@ -44,7 +45,7 @@ pub struct Settings {
 /// What the data plane shares. Reads of what can change go through snapshots.
 pub struct Gateway {
     pub settings: Settings,
-    pub directory: ArcSwap<Directory>,
+    pub directory: Arc<ArcSwap<Directory>>,
     pub bindings: Arc<Bindings>,
     pub policy_engine: Arc<PolicyEngine>,
     pub offers: Arc<ConfiguredCatalog>,
@@ -52,7 +53,7 @@ pub struct Gateway {
     pub providers: HashMap<Box<str>, Provider>,
     pub ledger: Arc<Ledger>,
     pub upstream: Upstream,
-    pub recorder: Arc<Recorder>,
+    pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
     /// Settlements that outlive their connection.
     pub tasks: Tasks,

@@ -42,6 +42,16 @@ impl Hook {
         }
     }
 
+    /// [`Self::default_deadline_ms`] as a duration.
+    pub fn default_deadline(self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.default_deadline_ms().into())
+    }
+
+    /// Whether the hook may read the text of messages.
+    pub fn reads_content(self) -> bool {
+        matches!(self, Self::Classify | Self::Redact)
+    }
+
     /// What happens on a failure where a binding says nothing: only redaction fails closed.
     pub fn default_on_failure(self) -> OnFailure {
         match self {
@@ -52,7 +62,7 @@ impl Hook {
 }
 
 /// What happens when a policy fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OnFailure {
     /// The built-in policy decides.
     Builtin,

@@ -59,7 +59,7 @@ async fn chat(gateway: Arc<Gateway>, id: Uuid, request: Request<Incoming>) -> Re
         gateway.metrics.request(crate::telemetry::Outcome::Refused, status, took);
         refuse(refusal, &id.to_string())
     };
-    let caller = match auth::authenticate(&head.headers, &gateway.directory, at_ms) {
+    let caller = match auth::authenticate(&head.headers, &gateway.directory.load(), at_ms) {
         Ok(caller) => caller,
         Err(error) => return refused(&Refusal::unauthenticated(error.to_string())),
     };

@@ -156,6 +156,7 @@ async fn work<S: Service>(
 ) {
     let graceful = GracefulShutdown::new();
     let connections = Tasks::default();
+    let builder = builder();
     loop {
         let next = tokio::select! {
             next = accepted.recv() => next,
@@ -164,7 +165,7 @@ async fn work<S: Service>(
         let Some(Accepted { stream, permit }) = next else { break };
         let Ok(stream) = TcpStream::from_std(stream) else { continue };
         let service = Arc::clone(&service);
-        let connection = builder().serve_connection(
+        let connection = builder.serve_connection(
             TokioIo::new(stream),
             service_fn(move |request| {
                 let service = Arc::clone(&service);

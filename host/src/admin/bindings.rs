@@ -14,9 +14,9 @@ use serde_json::value::RawValue;
 use super::error::ApiError;
 use super::extract::JsonBody;
 use super::text::rfc3339_opt;
-use super::{AdminParts, AdminState, BindingRefused};
+use super::{AdminParts, AdminState, Admitted, BindingRefused};
 use crate::clock;
-use crate::store::{BindingRecord, Hook, OnFailure};
+use crate::store::{BindingRecord, Hook, OnFailure, PluginRecord};
 
 /// The longest deadline of one call: a caller waits for it.
 pub(super) const DEADLINE_MS_MAX: u32 = 1_000;
@@ -24,7 +24,7 @@ pub(super) const DEADLINE_MS_MAX: u32 = 1_000;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Put {
-    /// `name@version`.
+    /// `name@version`; the name alone for a built-in.
     plugin: String,
     mode: Option<String>,
     percent: Option<u8>,
@@ -74,28 +74,11 @@ impl Shown {
             digest: None,
             mode: "active",
             config: None,
-            on_failure: default_on_failure(hook).label(),
-            deadline_ms: default_deadline_ms(hook),
+            on_failure: hook.default_on_failure().label(),
+            deadline_ms: hook.default_deadline_ms(),
             revision: None,
             bound_at: None,
         }
-    }
-}
-
-/// What happens when a policy fails and its binding doesn't say.
-fn default_on_failure(hook: Hook) -> OnFailure {
-    match hook {
-        Hook::Redact => OnFailure::Closed,
-        Hook::Classify | Hook::Route | Hook::Bill => OnFailure::Builtin,
-    }
-}
-
-/// How long a call may take when its binding doesn't say, in milliseconds.
-fn default_deadline_ms(hook: Hook) -> u32 {
-    match hook {
-        Hook::Classify | Hook::Bill => 20,
-        Hook::Route => 10,
-        Hook::Redact => 5,
     }
 }
 
@@ -208,13 +191,7 @@ fn read(
     input: Put,
 ) -> Result<BindingRecord, ApiError> {
     check_mode(input.mode.as_deref(), input.percent)?;
-    let (name, version) = input.plugin.split_once('@').ok_or_else(|| {
-        ApiError::invalid("plugin", "a plugin is named with its version, like my-router@1.2.0")
-    })?;
-    let plugin = parts
-        .store
-        .plugin(&org, name, version)
-        .map_err(|cause| ApiError::invalid("plugin", format!("{cause}; upload it first")))?;
+    let plugin = named_plugin(parts, &org, &input.plugin)?;
     if !plugin.interfaces.iter().any(|interface| interface == hook.label()) {
         let message = format!(
             "{} can't decide {}; it serves: {}",
@@ -224,7 +201,7 @@ fn read(
         );
         return Err(ApiError::invalid("plugin", message));
     }
-    let deadline_ms = input.deadline_ms.unwrap_or_else(|| default_deadline_ms(hook));
+    let deadline_ms = input.deadline_ms.unwrap_or_else(|| hook.default_deadline_ms());
     if !(1..=DEADLINE_MS_MAX).contains(&deadline_ms) {
         let message = format!("a deadline is 1 to {DEADLINE_MS_MAX} milliseconds");
         return Err(ApiError::invalid("deadline_ms", message));
@@ -243,6 +220,39 @@ fn read(
     })
 }
 
+/// An uploaded plugin by name and version, or a built-in by its name alone. An upload of the same
+/// name and version goes before the built-in.
+fn named_plugin(parts: &AdminParts, org: &str, named: &str) -> Result<Named, ApiError> {
+    let (name, version) = match named.split_once('@') {
+        Some((name, version)) => (name, Some(version)),
+        None => (named, None),
+    };
+    if let Some(version) = version
+        && let Ok(plugin) = parts.store.plugin(org, name, version)
+    {
+        let PluginRecord { name, version, digest, interfaces, .. } = plugin;
+        return Ok(Named { name, version, digest, interfaces });
+    }
+    let builtin = parts.admission.builtin(name);
+    if let Some(own) = builtin.filter(|own| version.is_none_or(|v| v == own.version)) {
+        let Admitted { name, version, digest, interfaces, .. } = own;
+        return Ok(Named { name, version, digest, interfaces });
+    }
+    let message = if version.is_some() {
+        format!("{named} is neither uploaded nor built in; upload it first, or look at GET plugins")
+    } else {
+        "an uploaded plugin is named with its version, like my-router@1.2.0".to_owned()
+    };
+    Err(ApiError::invalid("plugin", message))
+}
+
+struct Named {
+    name: String,
+    version: String,
+    digest: String,
+    interfaces: Vec<String>,
+}
+
 fn check_mode(mode: Option<&str>, percent: Option<u8>) -> Result<(), ApiError> {
     match mode {
         None | Some("active") if percent.is_none() => Ok(()),
@@ -258,7 +268,7 @@ fn check_mode(mode: Option<&str>, percent: Option<u8>) -> Result<(), ApiError> {
 }
 
 fn read_on_failure(hook: Hook, label: Option<&str>) -> Result<OnFailure, ApiError> {
-    let Some(label) = label else { return Ok(default_on_failure(hook)) };
+    let Some(label) = label else { return Ok(hook.default_on_failure()) };
     match OnFailure::from_label(label) {
         // Going on without a decision makes sense only for redaction.
         Some(OnFailure::Open) if hook != Hook::Redact => Err(ApiError::invalid(

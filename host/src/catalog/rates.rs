@@ -265,6 +265,29 @@ impl RateCard {
         Ok(standard.max(self.bound(&rates, input_tokens, output_tokens)?))
     }
 
+    /// [`Self::worst_case`] as line items, for a bill policy to price before the call.
+    ///
+    /// # Errors
+    /// When prompts or answers have no known price.
+    pub fn worst_case_quantities(
+        &self,
+        input_tokens: u64,
+        output_tokens: u64,
+    ) -> Result<Vec<Quantity>, UnpricedBucket> {
+        let reached = self.tiers.iter().filter(|tier| input_tokens > tier.above_input_tokens);
+        let rates = reached.fold(self.base, |rates, tier| rates.upper(&tier.rates));
+        let input = rates.dearest_input().ok_or(UnpricedBucket { item: "input" })?;
+        let output = rates.dearest_output().ok_or(UnpricedBucket { item: "output" })?;
+        let mut quantities = vec![
+            Quantity { item: "input", count: input_tokens, unit_price: input },
+            Quantity { item: "output", count: output_tokens, unit_price: output },
+        ];
+        quantities.extend(
+            rates.request.map(|fee| Quantity { item: "request", count: 1, unit_price: fee }),
+        );
+        Ok(quantities)
+    }
+
     fn bound(
         &self,
         rates: &Rates,

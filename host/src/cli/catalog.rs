@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use crate::catalog::{self, Catalog};
+use crate::catalog::{Catalog, Offer, to_per_million, update as catalog_update};
 
 use super::say;
 
@@ -59,7 +59,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
             continue;
         }
         for offer in offers {
-            say(&catalog::describe(offer))?;
+            say(&describe(offer))?;
         }
     }
     Ok(())
@@ -68,11 +68,28 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
 fn update(args: &UpdateArgs) -> anyhow::Result<()> {
     let source = std::fs::read_to_string(&args.models_dev)
         .with_context(|| format!("can't read {}", args.models_dev.display()))?;
-    let built = catalog::update(&source, &args.date)?;
-    let checksum = args.out.with_extension("sha256");
+    let built = catalog_update::from_models_dev(&source, &args.date)?;
+    let checksum = args.out.with_extension("jsonl.sha256");
     std::fs::write(&args.out, &built.text)
         .with_context(|| format!("can't write {}", args.out.display()))?;
     std::fs::write(&checksum, format!("{}\n", built.sha256))
         .with_context(|| format!("can't write {}", checksum.display()))?;
-    say(&built.report)
+    for note in &built.notes {
+        say(note)?;
+    }
+    say(&format!("{} offers of {} models in {}", built.offers, built.models, args.out.display()))
+}
+
+/// One line: id, window, prices in USD per million tokens.
+fn describe(offer: &Offer) -> String {
+    let price = |rate: Option<turnpike_ledger::PicoUsd>| {
+        rate.map_or_else(|| "?".to_owned(), to_per_million)
+    };
+    format!(
+        "{:<64} context {:>8}  in {:>8}  out {:>8}",
+        offer.id,
+        offer.context_tokens,
+        price(offer.rates.base.input),
+        price(offer.rates.base.output)
+    )
 }

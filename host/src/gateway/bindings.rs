@@ -92,9 +92,12 @@ impl Bindings {
         };
         let deadline = Duration::from_millis(u64::from(record.deadline_ms));
         let config = record.config.clone();
-        let binding = Binding::new(policy, config, record.on_failure, deadline, record.revision);
-        self.engine.check_binding(&binding)?;
-        Ok(binding)
+        if let Some(config) = &config {
+            self.engine
+                .check_config(&policy, config)
+                .map_err(|why| anyhow::anyhow!("it refuses its configuration: {why}"))?;
+        }
+        Ok(Binding::new(policy, config, record.on_failure, deadline, record.revision))
     }
 
     fn compile(&self, digest: &str) -> anyhow::Result<Arc<Policy>> {

@@ -29,13 +29,13 @@ impl Builtins {
                 .with_context(|| format!("the built-in policy {name} was refused"))?;
             all.push(policy);
         }
-        let combined = all.iter().find(|policy| policy.name == COMBINED).cloned();
+        let combined = all.iter().find(|policy| *policy.name == *COMBINED).cloned();
         let combined = combined.with_context(|| format!("{COMBINED} is not embedded"))?;
         Ok(Self { all, combined })
     }
 
     /// The built-in of that name; its version is the one that this binary has.
     pub(super) fn find(&self, name: &str) -> Option<&Arc<Policy>> {
-        self.all.iter().find(|policy| policy.name == name)
+        self.all.iter().find(|policy| *policy.name == *name)
     }
 }

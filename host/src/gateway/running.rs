@@ -85,6 +85,35 @@ impl Running {
     }
 }
 
+/// What a configuration resolves to, in words, without opening or binding anything.
+pub fn resolve(config: &Config) -> anyhow::Result<String> {
+    use std::fmt::Write as _;
+    let (offers, _) = state::offers(config)?;
+    config.admin.token.resolve("admin.token")?;
+    let mut text = format!(
+        "data plane  {}\nadmin API   {}\ndata folder {}\n",
+        config.listen.data,
+        config.listen.admin,
+        config.data.dir.display()
+    );
+    for (name, provider) in &config.providers {
+        let of_it = || offers.offers().iter().filter(|offer| *offer.provider == **name);
+        let usable = of_it().filter(|offer| offer.is_priced()).count();
+        writeln!(
+            text,
+            "provider    {name}: {} ({}), {} offers, {usable} with a known price",
+            provider.base_url,
+            provider.dialect,
+            of_it().count(),
+        )?;
+    }
+    if config.providers.is_empty() {
+        text.push_str("provider    none; add a [providers.NAME] section\n");
+    }
+    text.push_str("the configuration is valid");
+    Ok(text)
+}
+
 async fn bind(field: &str, addr: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(addr).await.with_context(|| {
         format!("can't listen on {addr}; is another program there? Set {field} to a free port")
@@ -103,7 +132,7 @@ fn metrics(gateway: &Arc<Gateway>) -> axum::Router {
     let show = move || {
         let gateway = Arc::clone(&gateway);
         async move {
-            gateway.metrics.usage_dropped(gateway.recorder.dropped());
+            gateway.metrics.usage_dropped(gateway.recorder.log().dropped());
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(http::header::CONTENT_TYPE, kind)], gateway.metrics.render())
         }
@@ -130,9 +159,13 @@ fn serve_admin(
 
 async fn expire(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
     while pause(EXPIRE_EVERY, &mut stopped).await {
-        let expired = gateway.ledger.expire_due(clock::now_ms());
-        if !expired.is_empty() {
-            tracing::warn!(count = expired.len(), "holds expired; see the ledger's entries");
+        match gateway.ledger.expire_due(clock::now_ms()) {
+            Ok(expired) if expired.is_empty() => {}
+            Ok(expired) => {
+                tracing::warn!(count = expired.len(), "holds expired; see the ledger's entries");
+            }
+            // Said loudly once when the journal failed.
+            Err(error) => tracing::debug!(%error, "holds can't be expired"),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::upstream::BodyReader;
 
 use super::flight::Flight;
 use super::{decide, relay};
-pub(super) use outcome::{Fault, Trouble};
+pub(super) use outcome::{Fault, Trouble, note};
 
 /// Before the best offer is asked once more: long enough for a restart of one server behind a load
 /// balancer, short enough that nobody notices. The half on top is random, so that callers that

@@ -157,9 +157,8 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
     let scores = verdict.value.unwrap_or_else(|| cheapest_first(&figures));
     for (row, score) in rows.iter().zip(scores) {
         if let Some(candidate) = flight.candidates.get_mut(*row) {
-            let excluded = !score.is_finite() || score < 0.0;
-            candidate.score = (!excluded).then_some(score);
-            candidate.rejection = excluded.then_some(Rejection::Policy);
+            candidate.score = score;
+            candidate.rejection = score.is_none().then_some(Rejection::Policy);
         }
     }
     let plan = route::plan(&flight.candidates, flight.gateway.settings.attempts);
@@ -171,8 +170,8 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
 }
 
 /// The order when even the built-in policy could not decide.
-fn cheapest_first(figures: &Figures) -> Vec<f64> {
-    figures.cost_usd.iter().map(|cost| 1.0 / (1.0 + cost)).collect()
+fn cheapest_first(figures: &Figures) -> Vec<Option<f64>> {
+    figures.cost_usd.iter().map(|cost| Some(1.0 / (1.0 + cost))).collect()
 }
 
 /// Step 8. The worst case over the plan, on the credit and every budget; the output limit is

@@ -17,7 +17,7 @@ const AUTO: [&str; 4] = ["auto", "auto:cheap", "auto:fast", "auto:best"];
 
 /// `GET /v1/models`: what this key may use, and the names that let the gateway choose.
 pub(super) fn models(gateway: &Gateway, id: Uuid, headers: &HeaderMap) -> Response<GatewayBody> {
-    match auth::authenticate(headers, &gateway.directory, clock::now_ms()) {
+    match auth::authenticate(headers, &gateway.directory.load(), clock::now_ms()) {
         Ok(caller) => json(StatusCode::OK, models::encode(Dialect::OpenAiChat, &listed(gateway, &caller)), id),
         Err(error) => refuse(&Refusal::unauthenticated(error.to_string()), &id.to_string()),
     }
@@ -30,7 +30,7 @@ pub(super) fn model(
     headers: &HeaderMap,
     path: &str,
 ) -> Response<GatewayBody> {
-    let caller = match auth::authenticate(headers, &gateway.directory, clock::now_ms()) {
+    let caller = match auth::authenticate(headers, &gateway.directory.load(), clock::now_ms()) {
         Ok(caller) => caller,
         Err(error) => {
             return refuse(&Refusal::unauthenticated(error.to_string()), &id.to_string());

@@ -100,7 +100,8 @@ pub(super) fn worst_case(flight: &Flight, offer: &Offer, output: u32) -> Option<
 /// the policy has nothing to say.
 pub(super) async fn quote(flight: &mut Flight, offer: &Offer, output: u32) -> Option<PicoUsd> {
     let official = worst_case(flight, offer, output)?;
-    if flight.session.bills_officially() {
+    if flight.session.bindings().bill.builtin {
+        // The built-in charges official rates, which is what was just added up.
         return Some(official);
     }
     let output = u64::from(output).saturating_mul(u64::from(flight.call.choices));

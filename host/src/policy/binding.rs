@@ -4,93 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::hook::{Hook, OnFailure};
+
 use super::admission::Policy;
 use super::breaker::Breaker;
 use super::guest_log::LogRing;
 use super::verdict::PolicyRef;
-
-/// The four decisions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Hook {
-    /// What kind of task is it?
-    Classify,
-    /// Which offer is best?
-    Route,
-    /// What must not leave?
-    Redact,
-    /// What does it cost?
-    Bill,
-}
-
-impl Hook {
-    /// All four, in request order.
-    pub const ALL: [Self; 4] = [Self::Classify, Self::Route, Self::Redact, Self::Bill];
-
-    /// The name in the API, in metrics and in the WIT.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Classify => "classify",
-            Self::Route => "route",
-            Self::Redact => "redact",
-            Self::Bill => "bill",
-        }
-    }
-
-    /// The hook of that name.
-    pub fn from_label(label: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|hook| hook.label() == label)
-    }
-
-    /// How long a call may take unless the binding says otherwise.
-    pub fn default_deadline(self) -> Duration {
-        Duration::from_millis(match self {
-            Self::Classify | Self::Bill => 20,
-            Self::Route => 10,
-            Self::Redact => 5,
-        })
-    }
-
-    /// What happens on failure unless the binding says otherwise: redact closes, the built-in
-    /// decides the rest.
-    pub fn default_on_failure(self) -> OnFailure {
-        match self {
-            Self::Classify | Self::Route | Self::Bill => OnFailure::Builtin,
-            Self::Redact => OnFailure::Closed,
-        }
-    }
-
-    /// Whether the hook may read the text of messages.
-    pub fn reads_content(self) -> bool {
-        matches!(self, Self::Classify | Self::Redact)
-    }
-}
-
-/// What happens when a bound policy fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OnFailure {
-    /// The built-in decides.
-    Builtin,
-    /// Redact: the text passes unscanned, by the operator's consent. Elsewhere as `Builtin`.
-    Open,
-    /// No verdict: the pipeline refuses the request.
-    Closed,
-}
-
-impl OnFailure {
-    /// The name in the API.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Builtin => "builtin",
-            Self::Open => "open",
-            Self::Closed => "closed",
-        }
-    }
-
-    /// The value of that name.
-    pub fn from_label(label: &str) -> Option<Self> {
-        [Self::Builtin, Self::Open, Self::Closed].into_iter().find(|it| it.label() == label)
-    }
-}
 
 /// One policy bound to one hook (or several) of one organization.
 #[derive(Debug)]

@@ -3,6 +3,8 @@
 
 use turnpike_ledger::PicoUsd;
 
+pub use crate::hook::{Hook, OnFailure};
+
 /// An organization: the owner of credit, keys, plugins and bindings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Organization {
@@ -92,69 +94,6 @@ pub struct ApiKey {
     pub expires_at_ms: Option<u64>,
     /// Milliseconds since the Unix epoch.
     pub created_at_ms: u64,
-}
-
-/// The decisions that a policy can take over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Hook {
-    /// What kind of task a request is.
-    Classify,
-    /// Which of the candidates should do it.
-    Route,
-    /// What must not leave the building.
-    Redact,
-    /// What it costs.
-    Bill,
-}
-
-impl Hook {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Classify, Self::Route, Self::Redact, Self::Bill];
-
-    /// The name in the API and on disk.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Classify => "classify",
-            Self::Route => "route",
-            Self::Redact => "redact",
-            Self::Bill => "bill",
-        }
-    }
-
-    /// The hook of that name.
-    pub fn from_label(label: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|hook| hook.label() == label)
-    }
-}
-
-/// What happens when a policy fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
-    /// The built-in policy decides.
-    Builtin,
-    /// The request goes on as if there were no policy.
-    Open,
-    /// The request is refused.
-    Closed,
-}
-
-impl OnFailure {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Builtin, Self::Open, Self::Closed];
-
-    /// The name in the API and on disk.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Builtin => "builtin",
-            Self::Open => "open",
-            Self::Closed => "closed",
-        }
-    }
-
-    /// The choice of that name.
-    pub fn from_label(label: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|choice| choice.label() == label)
-    }
 }
 
 /// One check that an upload passed or failed.
