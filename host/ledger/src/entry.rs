@@ -346,6 +346,12 @@ impl<'de> Deserialize<'de> for TransferId {
     }
 }
 
+impl From<[u8; 16]> for TransferId {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
 // === impl Account ===
 
 impl fmt::Display for Account {
