@@ -37,7 +37,7 @@ pub struct CheckReport {
     pub open_holds: Vec<HoldRow>,
     /// Holds that nobody settled in time: requests to look into.
     pub expired_holds: u64,
-    /// Budgets, and windows of them, that were proven.
+    /// Budgets that were proven.
     pub budgets: u64,
     /// Windows of budgets that were proven.
     pub budget_windows: u64,
@@ -336,7 +336,7 @@ impl fmt::Display for CheckReport {
         if let Some(torn) = &self.torn_tail {
             writeln!(f, "tail      {torn}; not part of the ledger, cut off at the next start")?;
         }
-        writeln!(f, "accounts  {}, adding up to zero", self.accounts.len())?;
+        writeln!(f, "accounts  {}", self.accounts.len())?;
         writeln!(f, "budgets   {} in {} windows", self.budgets, self.budget_windows)?;
         writeln!(f, "holds     {} open, {} expired", self.open_holds.len(), self.expired_holds)?;
         for account in [Account::Revenue, Account::Absorbed, Account::Adjustment] {
