@@ -77,6 +77,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The kind of the next value, without taking it.
+    #[inline]
     pub(crate) fn kind(&mut self) -> Result<Kind, Fault> {
         match self.peek() {
             Some(b'"') => Ok(Kind::String),
@@ -91,6 +92,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Where the next token begins.
+    #[inline]
     pub(crate) fn position(&mut self) -> usize {
         self.peek();
         self.at
@@ -105,6 +107,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next key of the open object, its colon taken; `None` when the object closed.
+    #[inline]
     pub(crate) fn next_key(&mut self) -> Result<Option<Cow<'a, str>>, Fault> {
         match self.next_literal_key()? {
             Some(literal) => Ok(Some(self.decode(&literal))),
@@ -113,6 +116,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Whether the open array has another item, its comma taken; `false` when the array closed.
+    #[inline]
     pub(crate) fn next_item(&mut self) -> Result<bool, Fault> {
         match self.peek() {
             Some(b']') => {
@@ -133,6 +137,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes a string.
+    #[inline]
     pub(crate) fn literal(&mut self) -> Result<Literal, Fault> {
         if self.peek() != Some(b'"') {
             return Err(self.fault("expected a string"));
@@ -144,12 +149,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes a string and decodes it.
+    #[inline]
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
         let literal = self.literal()?;
         Ok(self.decode(&literal))
     }
 
     /// The text that a literal of this scanner stands for.
+    #[inline]
     pub(crate) fn decode(&self, literal: &Literal) -> Cow<'a, str> {
         let raw = self.text.get(literal.inner()).unwrap_or_default();
         if literal.escaped { Cow::Owned(string::unescape(raw)) } else { Cow::Borrowed(raw) }
@@ -199,6 +206,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes `null` if that is what comes next.
+    #[inline]
     pub(crate) fn null(&mut self) -> Result<bool, Fault> {
         if self.peek() != Some(b'n') {
             return Ok(false);
@@ -214,6 +222,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         loop {
@@ -224,6 +233,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn next_literal_key(&mut self) -> Result<Option<Literal>, Fault> {
         match self.peek() {
             Some(b'}') => {
@@ -244,6 +254,7 @@ impl<'a> Scanner<'a> {
         Ok(Some(literal))
     }
 
+    #[inline]
     fn open(&mut self, bracket: u8, expected: &'static str) -> Result<(), Fault> {
         if self.peek() != Some(bracket) {
             return Err(self.fault(expected));
@@ -257,6 +268,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    #[inline]
     fn close(&mut self) {
         self.at += 1;
         self.depth = self.depth.saturating_sub(1);

@@ -1,8 +1,6 @@
 //! The inside of JSON strings: finding the end, checking escapes, decoding. Never sees the quotes
 //! of other values.
 
-use memchr::memchr;
-
 use super::{Fault, LoneSurrogate};
 
 const LOW_BITS: u64 = 0x0101_0101_0101_0101;
@@ -10,6 +8,7 @@ const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
 /// Finds the quote that closes the string whose first byte is at `at`.
 /// Returns its position and whether there were escapes.
+#[inline]
 pub(super) fn close(
     bytes: &[u8],
     mut at: usize,
@@ -33,21 +32,24 @@ pub(super) fn close(
 /// Decodes the inside of a string that `close` has accepted. Half a surrogate pair, where accepted,
 /// reads as U+FFFD.
 pub(super) fn unescape(raw: &str) -> String {
+    let bytes = raw.as_bytes();
     let mut out = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some((plain, escape)) =
-        memchr(b'\\', rest.as_bytes()).and_then(|at| rest.split_at_checked(at))
-    {
-        out.push_str(plain);
-        let (decoded, taken) = decode_escape(escape.as_bytes());
+    let mut at = 0;
+    loop {
+        // Inside a string the only special byte is a backslash.
+        let found = next_special(bytes, at);
+        out.push_str(raw.get(at..found).unwrap_or_default());
+        let Some(escape) = bytes.get(found..).filter(|escape| !escape.is_empty()) else {
+            return out;
+        };
+        let (decoded, taken) = decode_escape(escape);
         out.push(decoded);
-        rest = escape.get(taken..).unwrap_or_default();
+        at = found + taken;
     }
-    out.push_str(rest);
-    out
 }
 
 /// The first quote, backslash or control character from `at` on, or the end.
+#[inline]
 fn next_special(bytes: &[u8], mut at: usize) -> usize {
     // Eight bytes at a time: prose and code have few specials, and this is most of the work.
     while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
@@ -77,6 +79,7 @@ fn specials(word: u64) -> u64 {
 }
 
 /// Checks the escape whose backslash is at `at`; returns the position after it.
+#[inline]
 fn after_escape(bytes: &[u8], at: usize, lone: LoneSurrogate) -> Result<usize, Fault> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
