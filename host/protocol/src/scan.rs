@@ -148,18 +148,32 @@ impl<'a> Scanner<'a> {
         Ok(Literal { span: start..self.at, escaped })
     }
 
+    /// Takes a string and, if it has escapes, decodes it in the same pass.
+    pub(crate) fn text(&mut self) -> Result<(Literal, Option<String>), Fault> {
+        if self.peek() != Some(b'"') {
+            return Err(self.fault("expected a string"));
+        }
+        let start = self.at;
+        let (end, decoded) = string::read(self.text.as_bytes(), start + 1, self.lone)?;
+        self.at = end + 1;
+        Ok((Literal { span: start..self.at, escaped: decoded.is_some() }, decoded))
+    }
+
     /// Takes a string and decodes it.
     #[inline]
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
-        let literal = self.literal()?;
-        Ok(self.decode(&literal))
+        let (literal, decoded) = self.text()?;
+        Ok(decoded.map_or_else(|| Cow::Borrowed(self.raw(literal.inner())), Cow::Owned))
     }
 
     /// The text that a literal of this scanner stands for.
     #[inline]
     pub(crate) fn decode(&self, literal: &Literal) -> Cow<'a, str> {
-        let raw = self.text.get(literal.inner()).unwrap_or_default();
-        if literal.escaped { Cow::Owned(string::unescape(raw)) } else { Cow::Borrowed(raw) }
+        if !literal.escaped {
+            return Cow::Borrowed(self.raw(literal.inner()));
+        }
+        let inner = string::read(self.text.as_bytes(), literal.inner().start, self.lone);
+        Cow::Owned(inner.ok().and_then(|(_, text)| text).unwrap_or_default())
     }
 
     /// The raw text of a span.

@@ -9,11 +9,14 @@ fn parse(body: &'static str) -> Answer {
 
 const WHOLE: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"gpt-x-2026",
  "choices":[{"index":0,"message":{"role":"assistant","content":"caf\u00e9","refusal":null,
-  "reasoning_content":"hm","tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},
+  "reasoning_content":"hm","tool_calls":[{"id":"t","type":"function","function":{"name":"f",
+      "arguments":"{\"a\":1}"}}]},
   "logprobs":null,"finish_reason":"tool_calls"},
-  {"index":1,"message":{"role":"assistant","content":[{"type":"thinking","thinking":[{"type":"text","text":"deep"}]},{"type":"text","text":"said"}],
+  {"index":1,"message":{"role":"assistant","content":[{"type":"thinking","thinking":[
+      {"type":"text","text":"deep"}]},{"type":"text","text":"said"}],
   "audio":{"id":"a","data":"AAAA","transcript":"spoken"}},"finish_reason":"stop"}],
- "usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13},"service_tier":"flex","x_new":{"kept":[1.0]}}"#;
+ "usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13},"service_tier":"flex",
+     "x_new":{"kept":[1.0]}}"#;
 
 #[test]
 fn the_view_holds_texts_usage_and_what_was_served() {
@@ -67,9 +70,11 @@ fn pitfall_44_an_error_under_status_200_is_not_an_answer() {
 
 #[test]
 fn pitfall_45_an_empty_answer_has_no_content() {
-    let empty = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":""},"finish_reason":"stop"}]}"#;
+    let empty = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":""},
+        "finish_reason":"stop"}]}"#;
     assert!(!parse(empty).has_content());
-    let tool = r#"{"choices":[{"message":{"content":null,"tool_calls":[{"id":"a","function":{"name":"f","arguments":""}}]}}]}"#;
+    let tool = r#"{"choices":[{"message":{"content":null,"tool_calls":[{"id":"a",
+        "function":{"name":"f","arguments":""}}]}}]}"#;
     assert!(parse(tool).has_content());
 }
 

@@ -32,7 +32,7 @@ fn only_the_model_changes_in_a_plain_request() {
 }
 
 #[test]
-fn pitfall_33_usage_is_always_asked_for_and_the_callers_wish_is_kept() {
+fn pitfall_33_usage_chunk_is_asked_for_always_and_forwarded_only_if_asked() {
     let cases = [
         (r#""stream":true,"#, false),
         (r#""stream":true,"stream_options":null,"#, false),
@@ -200,7 +200,8 @@ fn the_estimate_is_above_what_tokenizers_count() {
     assert!(call.input_tokens_upper() <= 6_000);
     let image = "A".repeat(1 << 20);
     let part = format!(
-        r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{image}"}}}}]}}]}}"#
+        r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"image_url",
+            "image_url":{{"url":"data:image/png;base64,{image}"}}}}]}}]}}"#
     );
     let estimate = try_parse(&part).unwrap().input_tokens_upper();
     assert!((2_000..4_000).contains(&estimate), "{estimate}");

@@ -14,7 +14,8 @@ fn parse(data: impl AsRef<[u8]>) -> Chunk {
 /// A chunk with one choice of this delta.
 fn delta(delta: &str) -> Chunk {
     parse(format!(
-        r#"{{"id":"c1","object":"chat.completion.chunk","created":7,"model":"m-1","choices":[{{"index":0,"delta":{delta},"finish_reason":null}}]}}"#
+        r#"{{"id":"c1","object":"chat.completion.chunk","created":7,"model":"m-1","choices":[{
+            {"index":0,"delta":{delta},"finish_reason":null}}]}}"#
     ))
 }
 
@@ -97,7 +98,8 @@ fn pitfall_35_a_first_chunk_with_a_role_and_no_content_is_lifecycle() {
 #[test]
 fn the_end_of_a_choice_counts_as_content() {
     let chunk = parse(
-        r#"{"choices":[{"index":1,"delta":{},"finish_reason":"stop"},{"index":0,"delta":{"content":"x"},"finish_reason":null}]}"#,
+        r#"{"choices":[{"index":1,"delta":{},"finish_reason":"stop"},{"index":0,
+            "delta":{"content":"x"},"finish_reason":null}]}"#,
     );
     assert_eq!(chunk.finished, [1]);
     assert_eq!(list(&chunk), ["0 text 0 x"]);
@@ -132,7 +134,8 @@ fn pitfall_32_the_usage_chunk_made_here_has_no_choices() {
 #[test]
 fn pitfall_44_an_error_in_the_stream_is_an_error_and_not_output() {
     let chunk = parse(
-        r#"{"error":{"message":"the model overloaded","type":"server_error","param":null,"code":null}}"#,
+        r#"{"error":{"message":"the model overloaded","type":"server_error","param":null,
+            "code":null}}"#,
     );
     let error = chunk.error.as_ref().unwrap();
     assert_eq!(error.message.expose(), "the model overloaded");
@@ -142,7 +145,8 @@ fn pitfall_44_an_error_in_the_stream_is_an_error_and_not_output() {
 
 #[test]
 fn pitfall_68_a_replaced_delta_changes_that_string_only() {
-    let data = r#"{"id":"c1" , "choices":[{"index":0,"delta":{"content":"my \u006eumber","x":1.0}}],"y":[]}"#;
+    let data = r#"{"id":"c1" , "choices":[{"index":0,"delta":{"content":"my \u006eumber",
+        "x":1.0}}],"y":[]}"#;
     let mut chunk = parse(data);
     assert_eq!(chunk.encode(), format!("data: {data}\n\n").as_bytes());
     chunk.replace_delta(0, "<PHONE_1> \"\n".to_owned());
@@ -167,7 +171,8 @@ fn pitfall_36_a_payload_of_several_lines_is_written_as_one() {
 #[test]
 fn extra_frames_share_what_all_chunks_of_the_stream_share() {
     let chunk = parse(
-        "{\"id\":\"c\\u0031\",\"created\":7,\"model\":\n\"m\",\"system_fingerprint\":\"fp\",\"service_tier\":\"default\",\"choices\":[]}",
+        r#"{"id":"c\u0031","created":7,"model":"m","system_fingerprint":"fp",
+            "service_tier":"default","choices":[]}"#,
     );
     let made = chunk.extra_delta(2, Channel::Text, 0, "tail");
     let expected = json!({

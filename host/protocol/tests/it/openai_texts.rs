@@ -140,7 +140,8 @@ fn pitfall_69_readable_text_cannot_hide_as_an_image() {
         "data:image/png;x=jane@example.com",
     ] {
         let body = format!(
-            r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"{url}"}}}}]}}]}}"#
+            r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"image_url",
+            "image_url":{{"url":"{url}"}}}}]}}]}}"#
         );
         let call = parse(&body);
         assert_eq!(call.texts.len(), 1, "{url}");

@@ -8,7 +8,12 @@ use turnpike_protocol::{
 
 const SEEDS: [&str; 3] = [
     include_str!("../golden/openai-chat/agent.json"),
-    r#"{"id":"c","model":"m","choices":[{"index":0,"message":{"content":"a\u00e9","tool_calls":[{"index":1,"function":{"name":"f","arguments":"{}"}}]},"delta":{"content":"b","reasoning":"c","tool_calls":[{"index":4,"id":"t","function":{"arguments":"\""}}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":9}},"error":{"message":"x","code":1}}"#,
+    r#"{"id":"c","model":"m","choices":[{"index":0,"message":{"content":"a\u00e9",
+        "tool_calls":[{"index":1,"function":{"name":"f","arguments":"{}"}}]},
+        "delta":{"content":"b","reasoning":"c","tool_calls":[{"index":4,"id":"t",
+        "function":{"arguments":"\""}}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,
+        "completion_tokens":2,"prompt_tokens_details":{"cached_tokens":9}},
+        "error":{"message":"x","code":1}}"#,
     "data: {\"a\":1}\r\n\r\n: c\n\ndata: b\ndata: c\n\n",
 ];
 

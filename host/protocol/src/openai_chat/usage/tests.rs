@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use serde_json::json;
 
 use crate::Usage;
 
@@ -10,7 +11,8 @@ fn read(raw: &str) -> Usage {
 fn pitfall_38_buckets_are_disjoint() {
     let usage = read(
         r#"{"prompt_tokens":1000,"completion_tokens":500,"total_tokens":1500,
-        "prompt_tokens_details":{"cached_tokens":600,"cache_write_tokens":100,"audio_tokens":50,"image_tokens":30},
+        "prompt_tokens_details":{"cached_tokens":600,"cache_write_tokens":100,"audio_tokens":50,
+            "image_tokens":30},
         "completion_tokens_details":{"reasoning_tokens":300,"audio_tokens":40,"image_tokens":10,
         "accepted_prediction_tokens":5,"rejected_prediction_tokens":7}}"#,
     );
@@ -59,12 +61,15 @@ fn pitfall_40_a_later_report_stands_alone() {
 
 #[test]
 fn pitfall_41_thinking_left_out_of_the_completion_is_found_in_the_total() {
-    let inside = r#"{"prompt_tokens":10,"completion_tokens":50,"total_tokens":60,"completion_tokens_details":{"reasoning_tokens":30}}"#;
+    let inside = r#"{"prompt_tokens":10,"completion_tokens":50,"total_tokens":60,
+        "completion_tokens_details":{"reasoning_tokens":30}}"#;
     assert_eq!((read(inside).output_text, read(inside).output_reasoning), (20, 30));
-    let neither = r#"{"prompt_tokens":10,"completion_tokens":50,"total_tokens":95,"completion_tokens_details":{"reasoning_tokens":30}}"#;
+    let neither = r#"{"prompt_tokens":10,"completion_tokens":50,"total_tokens":95,
+        "completion_tokens_details":{"reasoning_tokens":30}}"#;
     assert_eq!(read(neither).output_tokens(), 50);
     assert_eq!(read(neither).output_reasoning, 30);
-    let beside = r#"{"prompt_tokens":10,"completion_tokens":50,"total_tokens":100,"completion_tokens_details":{"reasoning_tokens":40}}"#;
+    let beside = r#"{"prompt_tokens":10,"completion_tokens":50,"total_tokens":100,
+        "completion_tokens_details":{"reasoning_tokens":40}}"#;
     assert_eq!((read(beside).output_text, read(beside).output_reasoning), (50, 40));
     let silent = r#"{"completion_tokens":12,"prompt_tokens":35,"total_tokens":109}"#;
     assert_eq!((read(silent).output_text, read(silent).output_reasoning), (12, 62));
@@ -73,7 +78,8 @@ fn pitfall_41_thinking_left_out_of_the_completion_is_found_in_the_total() {
 #[test]
 fn what_is_no_count_counts_nothing() {
     let odd = read(
-        r#"{"prompt_tokens":7,"completion_tokens":-3,"total_tokens":"x","prompt_tokens_details":null,"completion_tokens_details":[]}"#,
+        r#"{"prompt_tokens":7,"completion_tokens":-3,"total_tokens":"x",
+            "prompt_tokens_details":null,"completion_tokens_details":[]}"#,
     );
     assert_eq!((odd.input_uncached, odd.output_tokens()), (7, 0));
     for none in ["null", "{}", "[]", "{\"total_tokens\":9}", "{\"prompt_tokens\":1.5}", "{", "7"] {
@@ -84,32 +90,48 @@ fn what_is_no_count_counts_nothing() {
 #[test]
 fn items_are_named_as_they_are_billed() {
     let labels: Vec<_> = Usage::default().iter().map(|(label, _)| label).collect();
-    insta::assert_snapshot!(labels.join(" "), @"input cache-read cache-write-short cache-write-long output reasoning input-audio output-audio input-image output-image request");
+    let expected = concat!(
+        "input cache-read cache-write-short cache-write-long output reasoning ",
+        "input-audio output-audio input-image output-image request"
+    );
+    assert_eq!(labels.join(" "), expected);
 }
 
 proptest! {
     #[test]
     fn pitfall_38_parts_never_exceed_their_whole(
-        prompt in any::<u64>(), completion in any::<u64>(), parts in prop::array::uniform6(any::<u64>()),
+        prompt in any::<u64>(),
+        completion in any::<u64>(),
+        parts in prop::array::uniform6(any::<u64>()),
     ) {
         let [cached, written, audio, reasoning, spoken, drawn] = parts;
-        let usage = read(&format!(
-            "{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion},\
-             \"prompt_tokens_details\":{{\"cached_tokens\":{cached},\"cache_write_tokens\":{written},\
-             \"audio_tokens\":{audio}}},\"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning},\
-             \"audio_tokens\":{spoken},\"image_tokens\":{drawn}}}}}"
-        ));
+        let report = json!({
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "prompt_tokens_details":
+                {"cached_tokens": cached, "cache_write_tokens": written, "audio_tokens": audio},
+            "completion_tokens_details":
+                {"reasoning_tokens": reasoning, "audio_tokens": spoken, "image_tokens": drawn},
+        });
+        let usage = read(&report.to_string());
         prop_assert_eq!(usage.input_tokens(), prompt);
         prop_assert_eq!(usage.output_tokens(), completion);
     }
 
     #[test]
     fn what_is_written_reads_back(counts in prop::array::uniform9(0_u64..1 << 40)) {
-        let [uncached, read_, written, text, reasoning, audio, spoken, seen, drawn] = counts;
         let usage = Usage {
-            input_uncached: uncached, cache_read: read_, cache_write_5m: written, cache_write_1h: 0,
-            output_text: text, output_reasoning: reasoning, input_audio: audio, output_audio: spoken,
-            input_image: seen, output_image: drawn, requests: 1,
+            input_uncached: counts[0],
+            cache_read: counts[1],
+            cache_write_5m: counts[2],
+            cache_write_1h: 0,
+            output_text: counts[3],
+            output_reasoning: counts[4],
+            input_audio: counts[5],
+            output_audio: counts[6],
+            input_image: counts[7],
+            output_image: counts[8],
+            requests: 1,
         };
         prop_assert_eq!(Usage::from_openai_chat(&usage.to_openai_chat()), Some(usage));
     }
