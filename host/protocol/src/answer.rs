@@ -60,7 +60,7 @@ impl Answer {
     /// shape. An error object is not a parse error: see `error`.
     pub fn parse(dialect: Dialect, body: Bytes) -> Result<Self, AnswerError> {
         match dialect {
-            Dialect::OpenAiChat => openai_chat::answer::parse(&body),
+            Dialect::OpenAiChat => openai_chat::answer::parse(body),
         }
     }
 

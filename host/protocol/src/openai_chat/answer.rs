@@ -13,8 +13,8 @@ use super::spoken::Heard;
 use super::{error, usage};
 
 /// Reads a whole body.
-pub(crate) fn parse(body: &Bytes) -> Result<Answer, AnswerError> {
-    let text = std::str::from_utf8(body)
+pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
+    let text = std::str::from_utf8(&body)
         .map_err(|error| AnswerError { at: error.valid_up_to(), what: "not UTF-8" })?;
     let mut scanner = Scanner::new(text, LoneSurrogate::Accept);
     let mut answer = Answer {
@@ -27,7 +27,7 @@ pub(crate) fn parse(body: &Bytes) -> Result<Answer, AnswerError> {
         tool_called: false,
         error: None,
         media: false,
-        body: Wire(body.clone()),
+        body: Wire(Bytes::new()),
     };
     scanner.open_object()?;
     while let Some(key) = scanner.next_key()? {
@@ -36,13 +36,14 @@ pub(crate) fn parse(body: &Bytes) -> Result<Answer, AnswerError> {
             "service_tier" => answer.service_tier = optional_string(&mut scanner)?,
             "usage" => answer.usage = usage::read(&mut scanner)?,
             "error" => answer.error = error::read(&mut scanner)?,
-            "choices" => choices(&mut answer, &mut scanner, body)?,
+            "choices" => choices(&mut answer, &mut scanner, &body)?,
             _ => {
                 scanner.skip()?;
             }
         }
     }
     scanner.end()?;
+    answer.body = Wire(body);
     Ok(answer)
 }
 

@@ -14,8 +14,8 @@ fn parse(data: impl AsRef<[u8]>) -> Chunk {
 /// A chunk with one choice of this delta.
 fn delta(delta: &str) -> Chunk {
     parse(format!(
-        r#"{{"id":"c1","object":"chat.completion.chunk","created":7,"model":"m-1","choices":[{
-            {"index":0,"delta":{delta},"finish_reason":null}}]}}"#
+        r#"{{"id":"c1","object":"chat.completion.chunk","created":7,"model":"m-1",
+            "choices":[{{"index":0,"delta":{delta},"finish_reason":null}}]}}"#
     ))
 }
 
@@ -145,8 +145,7 @@ fn pitfall_44_an_error_in_the_stream_is_an_error_and_not_output() {
 
 #[test]
 fn pitfall_68_a_replaced_delta_changes_that_string_only() {
-    let data = r#"{"id":"c1" , "choices":[{"index":0,"delta":{"content":"my \u006eumber",
-        "x":1.0}}],"y":[]}"#;
+    let data = r#"{"id":"c1" , "choices":[{"delta":{"content":"my \u006eumber"}}],"y":[ 1.0]}"#;
     let mut chunk = parse(data);
     assert_eq!(chunk.encode(), format!("data: {data}\n\n").as_bytes());
     chunk.replace_delta(0, "<PHONE_1> \"\n".to_owned());
