@@ -190,3 +190,43 @@ pub(crate) fn stream() -> Vec<Vec<u8>> {
 fn chunk(text: &str) -> Vec<u8> {
     format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_have_the_promised_size_and_are_json() {
+        for (case, length) in [(Case::Chat, 1024), (Case::Prompt, 128 * 1024), (Case::Burst, 1024)]
+        {
+            let body = case.body("auto");
+            assert_eq!(body.len(), length, "{}", case.title());
+            assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok());
+            assert_eq!(asked_stream(body.as_bytes()), case.streams().then_some(false));
+        }
+        assert_eq!(asked_stream(Case::Paced.body("auto").as_bytes()), Some(true));
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_or_failed_is_refused() {
+        let whole = answer();
+        let text = String::from_utf8(whole).unwrap();
+        let body = text.split_once("\r\n\r\n").unwrap().1;
+        Case::Chat.check(200, body.as_bytes()).unwrap();
+        assert!(Case::Chat.check(500, body.as_bytes()).is_err());
+        assert!(Case::Chat.check(200, &body.as_bytes()[..body.len() - 1]).is_err());
+        assert!(Case::Chat.check(200, body.replace("toll", "tool").as_bytes()).is_err());
+        assert!(Case::Burst.check(200, body.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_stream_without_its_end_or_an_event_is_refused() {
+        let text = String::from_utf8(stream().concat()).unwrap();
+        let body: String = text.split("\r\n").filter(|part| part.starts_with("data: ")).collect();
+        Case::Burst.check(200, body.as_bytes()).unwrap();
+        let without = |part: &str| body.replacen(part, "", 1);
+        for part in ["data: [DONE]\n\n", r#""content":"word-7 ""#, r#""finish_reason":"stop""#] {
+            assert!(Case::Burst.check(200, without(part).as_bytes()).is_err(), "{part}");
+        }
+    }
+}
