@@ -2,6 +2,7 @@
 //! arrived whole. Bodies are fixed, so that slices compare.
 
 use anyhow::{Result, bail, ensure};
+use serde_json::{Value, json};
 
 /// Events with text in a stream.
 pub(crate) const EVENTS: usize = 100;
@@ -11,6 +12,10 @@ pub(crate) const PACE_MS: u64 = 5;
 
 /// Words of the fixed answer: about 600 bytes of JSON around it.
 const ANSWER: &str = "The gate opens when the toll is paid, and the toll is what the road costs.";
+
+/// What the upstream calls itself and its answers.
+const MODEL: &str = "gpt-5.4-mini-2026-03-17";
+const ID: &str = "chatcmpl-bench0000000000000000000000";
 
 /// Marks a request whose answer the upstream spreads over time.
 const PACED_MARK: &str = "[one at a time]";
@@ -91,17 +96,18 @@ impl Case {
     fn body(self, model: &str) -> String {
         let length: usize = if self == Self::Prompt { 128 * 1024 } else { 1024 };
         let mark = if self == Self::Paced { PACED_MARK } else { "" };
-        let stream = if self.streams() {
-            r#""stream":true,"stream_options":{"include_usage":true},"#
-        } else {
-            ""
+        let written = |text: &str| {
+            let mut body = json!({"model": model, "max_tokens": 256, "messages": [
+                {"role": "system", "content": "You are a careful assistant."},
+                {"role": "user", "content": format!("{mark}{text}")},
+            ]});
+            if let Some(fields) = body.as_object_mut().filter(|_| self.streams()) {
+                fields.insert("stream".to_owned(), json!(true));
+                fields.insert("stream_options".to_owned(), json!({"include_usage": true}));
+            }
+            body.to_string()
         };
-        let before = format!(
-            r#"{{"model":"{model}",{stream}"max_tokens":256,"messages":[{{"role":"system","content":"You are a careful assistant."}},{{"role":"user","content":"{mark}"#
-        );
-        let after = r#""}]}"#;
-        let room = length.saturating_sub(before.len()).saturating_sub(after.len());
-        format!("{before}{}{after}", prose(room))
+        written(&prose(length.saturating_sub(written("").len())))
     }
 
     /// Proves that an answer is the upstream's, whole.
@@ -118,7 +124,7 @@ impl Case {
             ensure!(body.contains(r#""total_tokens""#), "the stream has no usage");
             ensure!(body.ends_with("data: [DONE]\n\n"), "the stream does not end with [DONE]");
         } else {
-            let text: serde_json::Value = serde_json::from_slice(body)?;
+            let text: Value = serde_json::from_slice(body)?;
             let content = text.pointer("/choices/0/message/content");
             ensure!(content.and_then(|c| c.as_str()) == Some(ANSWER), "another answer: {text}");
             ensure!(text.pointer("/usage/total_tokens").is_some(), "the answer has no usage");
@@ -127,12 +133,13 @@ impl Case {
     }
 }
 
-/// Text of so many bytes as a JSON string holds it, with an escape in each line.
+/// Text that takes so many bytes in a JSON string, with an escape in each line.
 fn prose(length: usize) -> String {
-    let line = "A traveller asks what the road costs, who keeps it, and where it leads.\\n";
-    let mut text = line.repeat(length / line.len());
-    let missing = length.saturating_sub(text.len());
-    text.push_str(&".".repeat(missing));
+    let line = "A traveller asks what the road costs, who keeps it, and where it leads.\n";
+    // The line's end takes two bytes as JSON writes it.
+    let written = line.len().saturating_add(1);
+    let mut text = line.repeat(length / written);
+    text.push_str(&".".repeat(length % written));
     text
 }
 
@@ -145,9 +152,18 @@ pub(crate) fn asked_stream(body: &[u8]) -> Option<bool> {
 
 /// The upstream's whole answer to a call that doesn't stream.
 pub(crate) fn answer() -> Vec<u8> {
-    let body = format!(
-        r#"{{"id":"chatcmpl-bench0000000000000000000000","object":"chat.completion","created":1767225600,"model":"gpt-5.4-mini-2026-03-17","choices":[{{"index":0,"message":{{"role":"assistant","content":"{ANSWER}","refusal":null,"annotations":[]}},"logprobs":null,"finish_reason":"stop"}}],"usage":{{"prompt_tokens":220,"completion_tokens":18,"total_tokens":238,"prompt_tokens_details":{{"cached_tokens":0,"audio_tokens":0}},"completion_tokens_details":{{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}}},"service_tier":"default","system_fingerprint":"fp_bench"}}"#
-    );
+    let message = json!({"role": "assistant", "content": ANSWER, "refusal": null});
+    let body = json!({
+        "id": ID,
+        "object": "chat.completion",
+        "created": 1_767_225_600,
+        "model": MODEL,
+        "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": "stop"}],
+        "usage": usage(18),
+        "service_tier": "default",
+        "system_fingerprint": "fp_bench",
+    });
+    let body = body.to_string();
     let head = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_bench\r\n\
          content-length: {}\r\n\r\n",
@@ -156,37 +172,92 @@ pub(crate) fn answer() -> Vec<u8> {
     [head.into_bytes(), body.into_bytes()].concat()
 }
 
+fn usage(completion: u32) -> Value {
+    let prompt = 220;
+    json!({
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": completion.saturating_add(prompt),
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+    })
+}
+
 /// The upstream's stream, in the pieces that a paced one sends apart. Each event is an HTTP chunk
 /// of its own, as providers send them.
 pub(crate) fn stream() -> Vec<Vec<u8>> {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: req_bench\r\n\
                 cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n";
-    let event = |rest: &str| {
-        format!(
-            "data: {{\"id\":\"chatcmpl-bench0000000000000000000000\",\
-             \"object\":\"chat.completion.chunk\",\"created\":1767225600,\
-             \"model\":\"gpt-5.4-mini-2026-03-17\",\"service_tier\":\"default\",\
-             \"system_fingerprint\":\"fp_bench\",{rest}}}\n\n"
-        )
-    };
-    let choice = |delta: &str, finish: &str| {
-        event(&format!(
-            r#""choices":[{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":{finish}}}],"usage":null"#
-        ))
-    };
-    let role = choice(r#"{"role":"assistant","content":"","refusal":null}"#, "null");
-    let mut pieces = vec![[head.as_bytes(), &chunk(&role)].concat()];
+    let role = json!({"role": "assistant", "content": "", "refusal": null});
+    let mut pieces = vec![[head.as_bytes(), &event(&choice(&role, None), &Value::Null)].concat()];
     for number in 0..EVENTS {
-        let delta = format!(r#"{{"content":"word-{number} "}}"#);
-        pieces.push(chunk(&choice(&delta, "null")));
+        let delta = json!({"content": format!("word-{number} ")});
+        pieces.push(event(&choice(&delta, None), &Value::Null));
     }
-    pieces.push(chunk(&choice("{}", r#""stop""#)));
-    let usage = r#""choices":[],"usage":{"prompt_tokens":220,"completion_tokens":200,"total_tokens":420,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}}"#;
-    pieces.push(chunk(&event(usage)));
+    pieces.push(event(&choice(&json!({}), Some("stop")), &Value::Null));
+    pieces.push(event(&json!([]), &usage(200)));
     pieces.push([chunk("data: [DONE]\n\n").as_slice(), b"0\r\n\r\n"].concat());
     pieces
 }
 
+fn choice(delta: &Value, finish: Option<&str>) -> Value {
+    json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}])
+}
+
+fn event(choices: &Value, usage: &Value) -> Vec<u8> {
+    let body = json!({
+        "id": ID,
+        "object": "chat.completion.chunk",
+        "created": 1_767_225_600,
+        "model": MODEL,
+        "service_tier": "default",
+        "system_fingerprint": "fp_bench",
+        "choices": choices,
+        "usage": usage,
+    });
+    chunk(&format!("data: {body}\n\n"))
+}
+
 fn chunk(text: &str) -> Vec<u8> {
     format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_have_the_promised_size_and_are_json() {
+        for (case, length) in [(Case::Chat, 1024), (Case::Prompt, 128 * 1024), (Case::Burst, 1024)]
+        {
+            let body = case.body("auto");
+            assert_eq!(body.len(), length, "{}", case.title());
+            assert!(serde_json::from_str::<Value>(&body).is_ok());
+            assert_eq!(asked_stream(body.as_bytes()), case.streams().then_some(false));
+        }
+        assert_eq!(asked_stream(Case::Paced.body("auto").as_bytes()), Some(true));
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_or_failed_is_refused() {
+        let whole = answer();
+        let text = String::from_utf8(whole).unwrap();
+        let body = text.split_once("\r\n\r\n").unwrap().1;
+        Case::Chat.check(200, body.as_bytes()).unwrap();
+        assert!(Case::Chat.check(500, body.as_bytes()).is_err());
+        assert!(Case::Chat.check(200, &body.as_bytes()[..body.len() - 1]).is_err());
+        assert!(Case::Chat.check(200, body.replace("toll", "tool").as_bytes()).is_err());
+        assert!(Case::Burst.check(200, body.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_stream_without_its_end_or_an_event_is_refused() {
+        let text = String::from_utf8(stream().concat()).unwrap();
+        let body: String = text.split("\r\n").filter(|part| part.starts_with("data: ")).collect();
+        Case::Burst.check(200, body.as_bytes()).unwrap();
+        let without = |part: &str| body.replacen(part, "", 1);
+        for part in ["data: [DONE]\n\n", r#""content":"word-7 ""#, r#""finish_reason":"stop""#] {
+            assert!(Case::Burst.check(200, without(part).as_bytes()).is_err(), "{part}");
+        }
+    }
 }

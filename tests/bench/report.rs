@@ -71,8 +71,8 @@ pub(crate) fn ratio(floor: &[Slice], measured: &[Slice]) -> Option<(f64, (f64, f
 /// A table in Markdown.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| case | target | CPU µs a call | × nginx (range) | calls/s | p50 µs | p99 µs | RSS / peak MiB |\n\
-         |---|---|--:|--:|--:|--:|--:|--:|\n",
+        "| case | target | CPU µs a call | × nginx (range) | calls/s | p50 µs | p99 µs \
+         | RSS / peak MiB |\n|---|---|--:|--:|--:|--:|--:|--:|\n",
     );
     for row in rows {
         for (place, figures) in row.figures.iter().enumerate() {

@@ -169,3 +169,32 @@ fn decode_chunks(bytes: &[u8], body: &mut Vec<u8>) -> Result<Option<usize>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunked_body_is_whole_only_at_its_end() {
+        let bytes = b"5\r\nhello\r\n7;x=y\r\n, world\r\n0\r\n\r\n";
+        for cut in 0..bytes.len() {
+            assert_eq!(decode_chunks(&bytes[..cut], &mut Vec::new()).unwrap(), None, "{cut}");
+        }
+        let mut body = Vec::new();
+        assert_eq!(decode_chunks(bytes, &mut body).unwrap(), Some(bytes.len()));
+        assert_eq!(body, b"hello, world");
+        assert!(decode_chunks(b"x\r\nhello\r\n", &mut Vec::new()).is_err());
+        assert!(decode_chunks(b"5\r\nhelloXX", &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn heads_tell_how_bodies_end() {
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n";
+        let (length, status, framing) = parse_response(head).unwrap().unwrap();
+        assert_eq!((length, status), (head.len(), 200));
+        assert!(matches!(framing, Framing::Length(12)));
+        assert!(parse_response(&head[..20]).unwrap().is_none());
+        let chunked = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+        assert!(parse_request(chunked).is_err());
+    }
+}

@@ -119,8 +119,10 @@ fn a_diff_names_what_changed() {
 
 #[test]
 fn the_shipped_snapshot_is_what_the_generator_makes() {
-    let shared = std::env::var("TURNPIKE_SHARED_DATA").unwrap_or("../../shared/data".to_owned());
-    let path = std::path::Path::new(&shared).join("models-dev/snapshot.json");
+    let shared = std::env::var("TURNPIKE_SHARED_DATA").unwrap_or("../shared/data".to_owned());
+    // A relative folder counts from the root of the repository.
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let path = root.join(shared).join("models-dev/snapshot.json");
     let Ok(json) = std::fs::read_to_string(&path) else {
         eprintln!("skipped: no models.dev data at {}; set TURNPIKE_SHARED_DATA", path.display());
         return;
