@@ -1,9 +1,9 @@
 //! Sled's known ways of not opening, and two processes in one folder.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::super::{Organization, Store};
+use super::super::{Organization, Store, load_ledger_view};
 use super::open;
 
 fn org(id: &str) -> Organization {
@@ -17,12 +17,6 @@ fn used() -> tempfile::TempDir {
     let store = open(dir.path()).unwrap().store;
     store.create_org(&org("acme")).unwrap();
     dir
-}
-
-fn snapshots(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir.join("db")).unwrap().flatten();
-    let named = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("snap.");
-    entries.map(|entry| entry.path()).filter(named).collect()
 }
 
 fn reopened(dir: &Path) -> (Store, super::OpenReport) {
@@ -59,11 +53,8 @@ fn an_unfinished_snapshot_is_removed() {
 #[test]
 fn a_torn_snapshot_is_moved_aside_and_nothing_is_lost() {
     let dir = used();
-    let before = snapshots(dir.path());
-    assert!(!before.is_empty(), "sled writes a snapshot when it is closed");
-    for path in &before {
-        fs::write(path, b"").unwrap();
-    }
+    // sled takes the greatest name, and refuses to open on what it finds in it.
+    fs::write(dir.path().join("db/snap.FFFFFFFFFFFFFFF0"), b"").unwrap();
     let (_, report) = reopened(dir.path());
     assert!(!report.rebuilt, "{report:?}");
     assert!(report.repairs.iter().any(|repair| repair.contains("moved")), "{report:?}");
@@ -71,16 +62,25 @@ fn a_torn_snapshot_is_moved_aside_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_ruined_database_is_moved_aside_and_filled_from_the_changes_file() {
+fn a_log_that_sled_silently_takes_for_empty_is_filled_from_the_changes_file() {
     let dir = used();
-    fs::write(dir.path().join("db/conf"), b"garbage").unwrap();
-    for path in snapshots(dir.path()) {
-        fs::write(path, b"garbage").unwrap();
-    }
+    let log = dir.path().join("db/db");
+    let mut bytes = fs::read(&log).unwrap();
+    bytes.iter_mut().for_each(|byte| *byte ^= 0x55);
+    fs::write(&log, bytes).unwrap();
     let (store, report) = reopened(dir.path());
-    assert!(report.rebuilt, "{report:?}");
-    assert!(report.repairs.iter().any(|repair| repair.contains("damaged beyond repair")));
+    assert!(report.repairs[0].contains("restored from the changes file"), "{report:?}");
+    assert_eq!(load_ledger_view(store.state().as_ref()), None, "the ledger must replay");
+}
+
+#[test]
+fn a_database_beyond_repair_is_kept_aside_and_a_new_one_holds_everything() {
+    let dir = used();
+    let mut report = super::OpenReport::default();
+    super::move_database_aside(&dir.path().join("db"), &mut report).unwrap();
+    assert!(report.rebuilt && report.repairs[0].contains("beyond repair"), "{report:?}");
     assert!(dir.path().join("db.damaged-1/db").exists(), "the damaged files are kept");
+    let (store, _) = reopened(dir.path());
     store.create_org(&org("next")).unwrap();
     drop(store);
     let (store, report) = reopened(dir.path());

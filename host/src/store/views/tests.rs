@@ -128,8 +128,7 @@ fn rows_of_closed_windows_are_dropped_and_those_of_other_budgets_stay() {
     write_waiting(&state, &parking_lot::Mutex::new(waiting));
     let rows = state.scan(Table::LedgerBudgets, b"w", None, 10).unwrap();
     let keys: Vec<Vec<u8>> = rows.into_iter().map(|(key, _)| key).collect();
-    let expected =
-        [counter_key("key:a", 2), counter_key("key:a2", 1), counter_key("key:b", 1)];
+    let expected = [counter_key("key:a", 2), counter_key("key:a2", 1), counter_key("key:b", 1)];
     assert_eq!(keys, expected);
 }
 

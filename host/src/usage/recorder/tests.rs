@@ -108,9 +108,10 @@ fn sums_survive_the_segments_that_they_came_from() {
     assert_eq!(requests(&recorder.log(), "acme"), 6);
     let gone = record("acme", 1_000_001, 1).event.id;
     assert_eq!(recorder.log().find(None, gone).unwrap(), None);
-    let segments = fs::read_dir(dir.path()).unwrap().flatten().filter(|entry| {
-        entry.path().extension().is_some_and(|extension| extension == "seg")
-    });
+    let segments = fs::read_dir(dir.path())
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "seg"));
     assert_eq!(segments.count(), 2);
 }
 
@@ -118,8 +119,7 @@ fn sums_survive_the_segments_that_they_came_from() {
 fn a_request_that_fell_out_of_the_index_is_found_by_the_time_in_its_id() {
     let dir = tempfile::tempdir().unwrap();
     let recorder = start(dir.path(), 1, 8);
-    let sent: Vec<Record> =
-        (1..=4).map(|n| record("acme", 1_000_000 * u64::from(n), n)).collect();
+    let sent: Vec<Record> = (1..=4).map(|n| record("acme", 1_000_000 * u64::from(n), n)).collect();
     for record in &sent {
         recorder.record(record.clone());
         recorder.log().barrier();
