@@ -37,7 +37,7 @@ pub struct CheckReport {
     pub open_holds: Vec<HoldRow>,
     /// Holds that nobody settled in time: requests to look into.
     pub expired_holds: u64,
-    /// Budgets, and windows of them, that were proven.
+    /// Budgets that were proven.
     pub budgets: u64,
     /// Windows of budgets that were proven.
     pub budget_windows: u64,
@@ -47,11 +47,11 @@ pub struct CheckReport {
 
 /// The second way to work everything out: sums over entries, without the book.
 #[derive(Debug, Default)]
-struct Sums {
-    accounts: BTreeMap<Account, i128>,
+pub(crate) struct Sums {
+    pub(crate) accounts: BTreeMap<Account, i128>,
     /// Spent and held.
-    counters: HashMap<BudgetWindow, (PicoUsd, PicoUsd)>,
-    holds: HashMap<TransferId, (PicoUsd, Arc<[BudgetWindow]>)>,
+    pub(crate) counters: HashMap<BudgetWindow, (PicoUsd, PicoUsd)>,
+    pub(crate) holds: HashMap<TransferId, (PicoUsd, Arc<[BudgetWindow]>)>,
 }
 
 /// A check under way.
@@ -80,10 +80,19 @@ pub fn check_storage(
     storage: &dyn Storage,
     view: Option<&ViewSnapshot>,
 ) -> Result<CheckReport, LedgerError> {
+    check_window(storage, view, SETTLED_WINDOW_ENTRIES)
+}
+
+/// As [`check_storage`], of a ledger that remembers endings for `settled_window` entries.
+pub(crate) fn check_window(
+    storage: &dyn Storage,
+    view: Option<&ViewSnapshot>,
+    settled_window: u64,
+) -> Result<CheckReport, LedgerError> {
     let mut check = Check {
         report: CheckReport::default(),
         book: Book::default(),
-        settled: SettledWindow::new(SETTLED_WINDOW_ENTRIES),
+        settled: SettledWindow::new(settled_window),
         sums: Sums::default(),
         view,
     };
@@ -260,7 +269,7 @@ fn same_rows<R: PartialEq + Clone, K: Ord>(a: &[R], b: &[R], key: impl Fn(&R) ->
 // === impl Sums ===
 
 impl Sums {
-    fn add(&mut self, entry: &Entry) -> Result<(), String> {
+    pub(crate) fn add(&mut self, entry: &Entry) -> Result<(), String> {
         for posting in entry.postings() {
             let amount = signed(posting.amount).map_err(|why| why.to_string())?;
             let from = self.accounts.entry(posting.from).or_default();
@@ -327,7 +336,7 @@ impl fmt::Display for CheckReport {
         if let Some(torn) = &self.torn_tail {
             writeln!(f, "tail      {torn}; not part of the ledger, cut off at the next start")?;
         }
-        writeln!(f, "accounts  {}, adding up to zero", self.accounts.len())?;
+        writeln!(f, "accounts  {}", self.accounts.len())?;
         writeln!(f, "budgets   {} in {} windows", self.budgets, self.budget_windows)?;
         writeln!(f, "holds     {} open, {} expired", self.open_holds.len(), self.expired_holds)?;
         for account in [Account::Revenue, Account::Absorbed, Account::Adjustment] {

@@ -1,5 +1,5 @@
 //! What the journal says: immutable entries, and the double-entry postings each one stands for.
-//! Holds no state and decides nothing; whether an entry may be written is decided before it is made.
+//! Holds no state and decides nothing: an entry is made only after it was found to be right.
 
 use std::fmt;
 use std::sync::Arc;
@@ -343,6 +343,12 @@ impl<'de> Deserialize<'de> for TransferId {
         } else {
             <[u8; 16]>::deserialize(deserializer).map(Self)
         }
+    }
+}
+
+impl From<[u8; 16]> for TransferId {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes)
     }
 }
 

@@ -68,7 +68,7 @@ pub struct Health {
 
 /// Money. `Send` and `Sync`; share it in an `Arc`. Dropping it writes what is still queued.
 pub struct Ledger {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     storage: Arc<dyn Storage>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Held until the writer has ended.
@@ -247,3 +247,6 @@ impl fmt::Debug for Ledger {
         f.debug_struct("Ledger").field("storage", &self.storage).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,7 @@ pub use ledger::options::Options;
 pub use ledger::post::{Adjust, Posted, TopUp};
 pub use ledger::reserve::{HoldRef, Reserve};
 pub use ledger::settle::Settled;
+pub use ledger::writer::OnFailure;
 pub use ledger::{Balance, BudgetState, Health, Ledger};
 pub use money::{PICO_PER_USD, ParseMoneyError, PicoUsd};
 pub use settled::Ending;

@@ -76,10 +76,14 @@ impl Budgets {
 
     pub(crate) fn hold(&mut self, at: &BudgetWindow, amount: PicoUsd) -> Result<(), Inconsistent> {
         let budget = self.by_id.get_mut(&at.budget).ok_or(Inconsistent("no such budget"))?;
+        let windows_before = budget.windows.len();
         let counter = budget.open(at.window)?;
         counter.held = plus(counter.held, amount)?;
         counter.holds = counter.holds.checked_add(1).ok_or(Inconsistent("too many holds"))?;
-        budget.close_old();
+        // Only a new window closes old ones, so that a view has to look for it only then.
+        if budget.windows.len() > windows_before {
+            budget.close_old();
+        }
         Ok(())
     }
 

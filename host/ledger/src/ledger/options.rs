@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::ledger::writer::OnFailure;
 use crate::settled::SETTLED_WINDOW_ENTRIES;
 use crate::storage::Storage;
 use crate::view::ViewSink;
@@ -25,7 +26,7 @@ pub struct Options {
     /// Keeps the view.
     pub view_sink: Option<Box<dyn ViewSink>>,
     /// Told once why the journal has failed, on the writer thread.
-    pub on_failure: Option<Box<dyn FnOnce(&str) + Send>>,
+    pub on_failure: Option<OnFailure>,
 }
 
 // === impl Options ===

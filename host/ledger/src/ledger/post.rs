@@ -136,7 +136,7 @@ impl Ledger {
         at_ms: u64,
     ) -> Result<Posted, LedgerError> {
         check_name(id)?;
-        let mut state = self.shared.state.lock();
+        let state = self.shared.state.lock();
         ready(&state)?;
         let budgets = &state.book.budgets.by_id;
         match budgets.get(id) {
@@ -149,8 +149,7 @@ impl Ledger {
             _ => {}
         }
         let event = Event::SetBudget { budget: state.book.budget_name(id), limit, period };
-        let seq = state.post(at_ms, event).map_err(LedgerError::NotDurable)?;
-        self.shared.hand_over(state);
+        let seq = self.shared.post(state, at_ms, event).map_err(LedgerError::NotDurable)?;
         Ok(Posted::New { seq })
     }
 
@@ -161,7 +160,7 @@ impl Ledger {
         at_ms: u64,
         event: impl FnOnce(&Book) -> Result<Event, LedgerError>,
     ) -> Result<Posted, LedgerError> {
-        let mut state = self.shared.state.lock();
+        let state = self.shared.state.lock();
         ready(&state)?;
         let event = event(&state.book)?;
         if let Some(before) = state.book.posted.get(&id) {
@@ -182,8 +181,7 @@ impl Ledger {
             }
             _ => {}
         }
-        let seq = state.post(at_ms, event).map_err(LedgerError::NotDurable)?;
-        self.shared.hand_over(state);
+        let seq = self.shared.post(state, at_ms, event).map_err(LedgerError::NotDurable)?;
         Ok(Posted::New { seq })
     }
 }

@@ -54,7 +54,7 @@ impl Ledger {
     /// `WindowClosed`, `AlreadyUsed`, `NotDurable`, `Overloaded` or `Invalid`.
     pub fn reserve(&self, request: &Reserve<'_>) -> Result<HoldRef, ReserveError> {
         check_limits(request)?;
-        let mut state = self.shared.state.lock();
+        let state = self.shared.state.lock();
         if let Some(hold) = known(&state, request)? {
             return Ok(hold);
         }
@@ -72,8 +72,7 @@ impl Ledger {
         let budgets: Arc<[BudgetWindow]> = named.collect();
         let org = book.org_name(org);
         let event = Event::Hold { id, org, amount, expires_at_ms, budgets };
-        let seq = state.post(at_ms, event).map_err(ReserveError::NotDurable)?;
-        self.shared.hand_over(state);
+        let seq = self.shared.post(state, at_ms, event).map_err(ReserveError::NotDurable)?;
         Ok(HoldRef { id, seq, amount, new: true })
     }
 
@@ -90,7 +89,7 @@ impl Ledger {
         at_ms: u64,
     ) -> Result<HoldRef, ReserveError> {
         check_amount(total)?;
-        let mut state = self.shared.state.lock();
+        let state = self.shared.state.lock();
         ready(&state)?;
         let hold = state.book.holds.get(&id).ok_or(ReserveError::Unknown(id))?;
         let extra = total.saturating_sub(hold.amount);
@@ -102,8 +101,7 @@ impl Ledger {
         state.book.fits(&hold.org, budgets, extra)?;
         let (org, amount) = (Arc::clone(&hold.org), hold.amount.saturating_add(extra));
         let event = Event::Extend { hold: id, org, extra, expires_at_ms };
-        let seq = state.post(at_ms, event).map_err(ReserveError::NotDurable)?;
-        self.shared.hand_over(state);
+        let seq = self.shared.post(state, at_ms, event).map_err(ReserveError::NotDurable)?;
         Ok(HoldRef { id, seq, amount, new: true })
     }
 }

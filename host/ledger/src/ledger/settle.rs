@@ -68,13 +68,13 @@ impl Ledger {
         state.accepting().map_err(LedgerError::NotDurable)?;
         let due = state.book.due.iter().take_while(|(at_ms, _)| *at_ms <= now_ms);
         let expired: Vec<TransferId> = due.take(EXPIRE_HOLDS_MAX).map(|(_, id)| *id).collect();
-        for id in &expired {
-            if let Some(event) = ending_event(&state, *id, Ending::Expired) {
-                state.post(now_ms, event).map_err(LedgerError::NotDurable)?;
-            }
-        }
+        let posted = expired.iter().try_for_each(|id| {
+            ending_event(&state, *id, Ending::Expired)
+                .map_or(Ok(0), |event| state.post(now_ms, event))
+                .map(drop)
+        });
         self.shared.hand_over(state);
-        Ok(expired)
+        posted.map(|()| expired).map_err(LedgerError::NotDurable)
     }
 
     fn settle(&self, id: TransferId, ending: Ending, at_ms: u64) -> Result<Settled, SettleError> {
@@ -86,11 +86,11 @@ impl Ledger {
         if absorbed > AMOUNT_MAX {
             return Err(SettleError::Invalid("the absorbed amount is over 10^15 USD"));
         }
-        let mut state = self.shared.state.lock();
-        if let Some(hold) = state.book.holds.get(&id) {
-            if actual > hold.amount {
-                return Err(SettleError::OverCapture { held: hold.amount, actual });
-            }
+        let state = self.shared.state.lock();
+        if let Some(hold) = state.book.holds.get(&id)
+            && actual > hold.amount
+        {
+            return Err(SettleError::OverCapture { held: hold.amount, actual });
         }
         let Some(event) = ending_event(&state, id, ending) else {
             return match state.settled.get(&id) {
@@ -100,8 +100,7 @@ impl Ledger {
             };
         };
         state.accepting().map_err(SettleError::NotDurable)?;
-        let seq = state.post(at_ms, event).map_err(SettleError::NotDurable)?;
-        self.shared.hand_over(state);
+        let seq = self.shared.post(state, at_ms, event).map_err(SettleError::NotDurable)?;
         Ok(Settled { seq, ending, new: true })
     }
 }

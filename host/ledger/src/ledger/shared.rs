@@ -62,11 +62,26 @@ impl Shared {
         Self { state: Mutex::new(state), work: Condvar::new(), durable: Condvar::new() }
     }
 
+    /// Books one event and hands over.
+    ///
+    /// # Errors
+    /// As [`State::post`].
+    pub(crate) fn post(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        at_ms: u64,
+        event: Event,
+    ) -> Result<u64, Arc<str>> {
+        let posted = state.post(at_ms, event);
+        self.hand_over(state);
+        posted
+    }
+
     /// Lets go of the lock and wakes the writer if it has to be: most of the time it wakes by its
     /// own timer, and the caller pays nothing.
     pub(crate) fn hand_over(&self, mut state: MutexGuard<'_, State>) {
         let full = state.queue.len() == COMMIT_ENTRIES;
-        let wake = std::mem::take(&mut state.parked) || full;
+        let wake = std::mem::take(&mut state.parked) || full || state.failed.is_some();
         drop(state);
         if wake {
             self.work.notify_one();

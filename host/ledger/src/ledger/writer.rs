@@ -25,7 +25,7 @@ const QUIET_DELAYS: u32 = 50;
 const BATCH_ENTRIES_MAX: usize = 4096;
 
 /// Told once why the journal failed.
-pub(crate) type OnFailure = Box<dyn FnOnce(&str) + Send>;
+pub type OnFailure = Box<dyn FnOnce(&str) + Send>;
 
 /// The state at the last durable entry, worked out again from the entries, and where its rows go.
 pub(crate) struct Replica {
@@ -66,12 +66,17 @@ impl Writer {
     /// Writes until the ledger closes or the journal fails.
     pub(crate) fn run(mut self) {
         let _alarm = Alarm(Arc::clone(&self.shared));
-        self.store_view();
+        self.start();
         while self.wait() {
             if self.commit().is_err() {
                 return;
             }
         }
+    }
+
+    /// Stores what the replay has changed.
+    pub(crate) fn start(&mut self) {
+        self.store_view();
     }
 
     /// Waits for a group; false when there will be none.
@@ -81,10 +86,11 @@ impl Writer {
         let mut quiet: u32 = 0;
         loop {
             shared.work.wait_while_for(&mut state, |state| !state.commit_now(), COMMIT_DELAY);
-            if !state.queue.is_empty() {
+            // After a failure there is one more round, which says so.
+            if !state.queue.is_empty() || state.failed.is_some() {
                 return true;
             }
-            if state.closing || state.failed.is_some() {
+            if state.closing {
                 return false;
             }
             quiet = quiet.saturating_add(1);
@@ -103,12 +109,8 @@ impl Writer {
     /// Why the journal has failed; the writer must not be used again.
     pub(crate) fn commit(&mut self) -> Result<(), Arc<str>> {
         loop {
-            self.batch.clear();
-            {
-                let mut state = self.shared.state.lock();
-                state.healthy()?;
-                let take = state.queue.len().min(BATCH_ENTRIES_MAX);
-                self.batch.extend(state.queue.drain(..take));
+            if let Err(why) = self.take_batch() {
+                return Err(self.fail(&why));
             }
             let Some(last) = self.batch.last() else { break };
             let last_seq = last.seq;
@@ -119,6 +121,15 @@ impl Writer {
             self.update_replica()?;
             self.store_view();
         }
+        Ok(())
+    }
+
+    fn take_batch(&mut self) -> Result<(), Arc<str>> {
+        self.batch.clear();
+        let mut state = self.shared.state.lock();
+        state.healthy()?;
+        let take = state.queue.len().min(BATCH_ENTRIES_MAX);
+        self.batch.extend(state.queue.drain(..take));
         Ok(())
     }
 

@@ -1,0 +1,153 @@
+//! What is refused at the opening, and what stops paid work.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::disk::{Fault, SimDisk};
+use super::view::SimView;
+use crate::ledger::writer::Writer;
+use crate::{
+    Ledger, LedgerError, Options, Period, PicoUsd, Reserve, ReserveError, TopUp, TransferId,
+    ViewSnapshot, check_storage,
+};
+
+fn assemble(disk: &SimDisk, view: Option<&ViewSnapshot>) -> Result<(Ledger, Writer), LedgerError> {
+    let storage: Arc<dyn crate::Storage> = Arc::new(disk.clone());
+    let options = Options { storage: Some(storage), segment_bytes: 400, ..Options::at("") };
+    Ledger::assemble(options, view)
+}
+
+fn top_up(number: u8) -> TopUp<'static> {
+    let (id, amount) = (TransferId([number; 16]), PicoUsd::from_usd(1));
+    TopUp { id, org: "acme", amount, channel: "manual", reference: "r", at_ms: 1 }
+}
+
+/// A journal of several files, written one entry at a time.
+fn written() -> SimDisk {
+    let disk = SimDisk::new(1);
+    let (ledger, mut writer) = assemble(&disk, None).unwrap();
+    for number in 1..=20 {
+        ledger.top_up(&top_up(number)).unwrap();
+        writer.commit().unwrap();
+    }
+    disk
+}
+
+fn journal_files(disk: &SimDisk) -> Vec<String> {
+    disk.names().into_iter().filter(|name| name.ends_with(".journal")).collect()
+}
+
+#[test]
+fn damage_before_the_tail_is_refused_and_nothing_is_cut() {
+    let names = journal_files(&written());
+    assert!(names.len() > 3);
+    for name in &names[..names.len() - 1] {
+        let disk = written();
+        let len = disk.len(name);
+        disk.damage(name, len / 2);
+        let refused = assemble(&disk, None).err();
+        assert!(matches!(refused, Some(LedgerError::Corrupt { .. })), "{refused:?}");
+        assert_eq!(disk.len(name), len);
+        let report = check_storage(&disk, None).unwrap();
+        assert!(!report.is_sound() && report.problems[0].contains(name.as_str()), "{report}");
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_or_short_is_refused() {
+    let names = journal_files(&written());
+    for name in &names[..names.len() - 1] {
+        let disk = written();
+        crate::Storage::remove(&disk, name).unwrap();
+        let refused = assemble(&disk, None).err();
+        assert!(matches!(refused, Some(LedgerError::Corrupt { .. })), "{refused:?}");
+        let disk = written();
+        disk.cut(name, disk.len(name) - 1);
+        let refused = assemble(&disk, None).err();
+        assert!(matches!(refused, Some(LedgerError::Corrupt { .. })), "{refused:?}");
+    }
+}
+
+/// A frame in the newest file that later frames prove to have been safe is not a torn tail.
+#[test]
+fn damage_in_the_newest_file_is_told_from_a_torn_tail() {
+    let disk = SimDisk::new(1);
+    let storage: Arc<dyn crate::Storage> = Arc::new(disk.clone());
+    let (ledger, mut writer) =
+        Ledger::assemble(Options { storage: Some(storage), ..Options::at("") }, None).unwrap();
+    for number in 1..=9 {
+        ledger.top_up(&top_up(number)).unwrap();
+        writer.commit().unwrap();
+    }
+    drop((ledger, writer));
+    let name = journal_files(&disk).remove(0);
+    let len = disk.len(&name);
+    disk.cut(&name, len - 3);
+    let (ledger, writer) = assemble(&disk, None).unwrap();
+    assert_eq!(ledger.health().last_seq, 8, "a torn last frame is cut off");
+    drop((ledger, writer));
+    disk.damage(&name, len / 2);
+    let refused = assemble(&disk, None).err();
+    assert!(matches!(refused, Some(LedgerError::Corrupt { .. })), "{refused:?}");
+}
+
+#[test]
+fn a_failed_disk_stops_paid_work_and_says_so_once() {
+    for fault in [Fault::Sync, Fault::Full, Fault::Crash] {
+        let disk = SimDisk::new(7);
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&said);
+        let options = Options {
+            storage: Some(Arc::new(disk.clone())),
+            on_failure: Some(Box::new(move |why| told.lock().push(why.to_owned()))),
+            ..Options::at("")
+        };
+        let ledger = Ledger::open(options, None).unwrap();
+        let safe = ledger.top_up(&top_up(1)).unwrap();
+        ledger.wait_durable(safe.seq()).unwrap();
+        disk.plan(0, fault);
+        let lost = ledger.top_up(&top_up(2)).unwrap();
+        let waited = ledger.wait_durable(lost.seq());
+        assert!(matches!(waited, Err(LedgerError::NotDurable(_))), "{waited:?}");
+        let (id, amount) = (TransferId([3; 16]), PicoUsd::from_usd(1));
+        let request = Reserve { id, org: "acme", budgets: &[], amount, at_ms: 0, expires_at_ms: 9 };
+        assert!(matches!(ledger.reserve(&request), Err(ReserveError::NotDurable(_))));
+        assert!(ledger.close().is_err());
+        assert_eq!(said.lock().len(), 1);
+        assert!(ledger.health().failed.is_some());
+    }
+}
+
+#[test]
+fn a_view_of_another_journal_or_of_a_longer_one_is_refused() {
+    let view = SimView::default();
+    let disk = SimDisk::new(3);
+    let options = Options {
+        storage: Some(Arc::new(disk.clone())),
+        view_sink: Some(Box::new(view.clone())),
+        ..Options::at("")
+    };
+    let (ledger, mut writer) = Ledger::assemble(options, None).unwrap();
+    writer.start();
+    ledger.set_budget("key", None, Period::Total, 1).unwrap();
+    ledger.top_up(&top_up(1)).unwrap();
+    writer.commit().unwrap();
+    drop((ledger, writer));
+    let view = view.current().unwrap();
+    let report = check_storage(&disk, Some(&view)).unwrap();
+    assert!(report.is_sound(), "{report}");
+    drop(assemble(&disk, Some(&view)).unwrap());
+
+    let other = assemble(&written(), Some(&view)).err();
+    assert!(matches!(other, Some(LedgerError::ViewMismatch(_))), "{other:?}");
+    let empty = assemble(&SimDisk::new(4), Some(&view)).err();
+    assert!(matches!(empty, Some(LedgerError::ViewAhead { view: 2, journal: 0 })), "{empty:?}");
+    let mut wrong = view.clone();
+    wrong.orgs[0].credit = PicoUsd(1);
+    let sums = assemble(&disk, Some(&wrong)).err();
+    assert!(matches!(sums, Some(LedgerError::ViewMismatch(_))), "{sums:?}");
+    wrong.orgs[0] = view.orgs[0].clone();
+    wrong.budgets.clear();
+    assert!(!check_storage(&disk, Some(&wrong)).unwrap().is_sound());
+}
