@@ -45,12 +45,11 @@ fn work(ledger: &Ledger) {
             at_ms: 2,
             expires_at_ms: 1_000,
         };
-        let held = ledger.reserve(&reserve).unwrap();
+        let _held = ledger.reserve(&reserve).unwrap();
         if let Some(actual) = actual {
             let (note, absorbed) = (CaptureNote::Complete, PicoUsd::ZERO);
             ledger.capture(id(number), actual, note, absorbed, 3).unwrap();
         }
-        drop(held);
     }
 }
 
@@ -145,4 +144,27 @@ fn a_delta_that_replaces_everything_drops_what_it_does_not_name() {
     assert_eq!(state.get(Table::LedgerHolds, b"old").unwrap(), None);
     assert!(state.get(Table::Keys, b"kept").unwrap().is_some());
     assert_eq!(load_ledger_view(state.as_ref()).unwrap().applied_seq, 4);
+}
+
+#[test]
+fn a_failed_write_is_told_and_loses_no_row() {
+    let state = MemoryState::default();
+    let shared = parking_lot::Mutex::new(Waiting::default());
+    let big = vec![0_u8; super::super::VALUE_BYTES_MAX + 1];
+    {
+        let mut waiting = shared.lock();
+        waiting.rows.insert((Table::LedgerHolds, b"h".to_vec()), Some(b"{}".to_vec()));
+        waiting.rows.insert((Table::LedgerAccounts, b"ox".to_vec()), Some(big));
+    }
+    write_waiting(&state, &shared);
+    assert_eq!(state.get(Table::LedgerHolds, b"h").unwrap(), None, "all or none");
+    let mut waiting = shared.lock();
+    assert!(waiting.failure.as_deref().is_some_and(|why| why.contains("larger")));
+    assert_eq!(waiting.rows.len(), 2);
+    // The newer value of a row wins over the one that waited.
+    waiting.rows.insert((Table::LedgerAccounts, b"ox".to_vec()), Some(b"{}".to_vec()));
+    drop(waiting);
+    write_waiting(&state, &shared);
+    assert!(state.get(Table::LedgerHolds, b"h").unwrap().is_some());
+    assert!(state.get(Table::LedgerAccounts, b"ox").unwrap().is_some());
 }

@@ -95,10 +95,9 @@ async fn an_organization_with_money_or_open_holds_is_not_deleted_by_accident() {
         at_ms: 1,
         expires_at_ms: 2,
     };
-    let held = world.ledger.reserve(&hold).unwrap();
+    let _held = world.ledger.reserve(&hold).unwrap();
     let holds = world.send("DELETE", "/admin/v1/orgs/acme?force=true", &json!(null)).await;
     assert_eq!((holds.status, holds.code()), (StatusCode::CONFLICT, "holds_open"));
-    drop(held);
     world.ledger.release(TransferId([1; 16]), PicoUsd::ZERO, 3).unwrap();
     let gone = world.send("DELETE", "/admin/v1/orgs/acme?force=true", &json!(null)).await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.body);

@@ -116,7 +116,7 @@ impl World {
         let store = Arc::new(Store::open(dir.path()).unwrap().store);
         let ledger = Ledger::open(Options::at(dir.path().join("journal")), None).unwrap();
         let ledger = Arc::new(ledger);
-        let pepper = Pepper::open(dir.path()).unwrap();
+        let pepper = Pepper::open(dir.path(), store.all_keys().unwrap().len()).unwrap();
         let directory = super::super::super::directory_of(&store, pepper).unwrap();
         let directory = Arc::new(ArcSwap::from_pointee(directory));
         let usage = crate::usage::Options::new(dir.path().join("usage"));
