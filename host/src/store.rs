@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-pub use self::files::PluginFiles;
+pub use self::files::{PluginFiles, sha256_hex};
 pub use self::memory::MemoryState;
 pub use self::open::{OpenReport, Opened};
 pub use self::records::{

@@ -37,3 +37,6 @@ pub fn router(state: AdminState) -> Router {
         .layer(from_fn_with_state(state.clone(), access::require_operator))
         .with_state(state)
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,13 +23,14 @@ const CREDENTIAL_BYTES_MAX: usize = 512;
 pub enum AuthError {
     /// There is no credential at all.
     #[error(
-        "no API key was sent; send it as \"Authorization: Bearer tp-…\" or as \"x-api-key: tp-…\""
+        "no API key was sent; send it as \"Authorization: Bearer tp-…\" or as \
+         \"x-api-key: tp-…\""
     )]
     Missing,
     /// A credential is there but has not the shape of one.
     #[error(
-        "the credential is not a Turnpike key; send \"Authorization: Bearer tp-…\" with a key made \
-         in this installation"
+        "the credential is not a Turnpike key; send \"Authorization: Bearer tp-…\" with a key \
+         made in this installation"
     )]
     Malformed,
     /// Two places carry different credentials.

@@ -51,6 +51,17 @@ pub enum PepperError {
         /// Its length.
         found: usize,
     },
+    /// It is gone, and keys were hashed with it.
+    #[error(
+        "the pepper file {path} is missing, and {keys} keys were made with it; restore it from a \
+         backup: with a new one none of them would work"
+    )]
+    Lost {
+        /// Where it should be.
+        path: PathBuf,
+        /// How many keys need it.
+        keys: usize,
+    },
     /// Others on this machine could read it.
     #[error("the pepper file {path} is readable by others; run: chmod 600 {path}")]
     Exposed {
@@ -62,12 +73,16 @@ pub enum PepperError {
 // === impl Pepper ===
 
 impl Pepper {
-    /// Reads the file in the data folder, or makes one (mode 600, fsynced) where none is.
-    pub fn open(data_dir: &Path) -> Result<Self, PepperError> {
+    /// Reads the file in the data folder. Where there is none and no stored key needs it, makes
+    /// one (mode 600, fsynced).
+    pub fn open(data_dir: &Path, keys_stored: usize) -> Result<Self, PepperError> {
         let path = data_dir.join(FILE_NAME);
         match File::open(&path) {
             Ok(file) => Self::read(file, &path),
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Self::create(&path),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => match keys_stored {
+                0 => Self::create(&path),
+                keys => Err(PepperError::Lost { path, keys }),
+            },
             Err(cause) => Err(PepperError::Io { path, cause: cause.to_string() }),
         }
     }
@@ -148,10 +163,10 @@ mod tests {
     #[test]
     fn the_same_file_hashes_alike_after_a_restart_and_another_pepper_does_not() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Pepper::open(dir.path()).unwrap().hash("tp-x");
-        assert_eq!(Pepper::open(dir.path()).unwrap().hash("tp-x"), first);
+        let first = Pepper::open(dir.path(), 0).unwrap().hash("tp-x");
+        assert_eq!(Pepper::open(dir.path(), 0).unwrap().hash("tp-x"), first);
         let other = tempfile::tempdir().unwrap();
-        assert_ne!(Pepper::open(other.path()).unwrap().hash("tp-x"), first);
+        assert_ne!(Pepper::open(other.path(), 0).unwrap().hash("tp-x"), first);
         let mode = std::fs::metadata(dir.path().join("pepper")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
@@ -159,13 +174,22 @@ mod tests {
     #[test]
     fn a_file_that_others_can_read_or_that_is_cut_short_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        Pepper::open(dir.path()).unwrap();
+        Pepper::open(dir.path(), 0).unwrap();
         let path = dir.path().join("pepper");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(Pepper::open(dir.path()), Err(PepperError::Exposed { .. })));
+        assert!(matches!(Pepper::open(dir.path(), 0), Err(PepperError::Exposed { .. })));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         std::fs::write(&path, b"short").unwrap();
-        assert!(matches!(Pepper::open(dir.path()), Err(PepperError::Damaged { found: 5, .. })));
+        assert!(matches!(Pepper::open(dir.path(), 0), Err(PepperError::Damaged { found: 5, .. })));
+    }
+
+    #[test]
+    fn a_lost_pepper_is_not_replaced_while_keys_need_it() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(Pepper::open(dir.path(), 2), Err(PepperError::Lost { keys: 2, .. })));
+        assert!(!dir.path().join("pepper").exists());
+        Pepper::open(dir.path(), 0).unwrap();
+        assert!(Pepper::open(dir.path(), 2).is_ok());
     }
 
     #[test]

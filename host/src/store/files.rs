@@ -31,7 +31,7 @@ impl PluginFiles {
     /// Stores the bytes; returns their SHA-256 in lower-case hex, which is the identity. Storing
     /// the same bytes again is no error and writes nothing.
     pub fn put(&self, bytes: &[u8]) -> Result<String, StoreError> {
-        let digest = digest_of(bytes);
+        let digest = sha256_hex(bytes);
         let path = self.path(&digest);
         // A file that is there but damaged is written again.
         if self.get(&digest).is_ok() {
@@ -57,7 +57,7 @@ impl PluginFiles {
         let bytes = fs::read(&path).map_err(|cause| {
             StoreError::io(format!("reading the plugin file {}", path.display()), cause)
         })?;
-        if digest_of(&bytes) != digest {
+        if sha256_hex(&bytes) != digest {
             return Err(StoreError::io(
                 format!("reading the plugin file {}", path.display()),
                 "its content does not match its name; upload the plugin again",
@@ -96,7 +96,7 @@ fn remove_quietly(path: &Path) {
 }
 
 /// SHA-256 in lower-case hex.
-pub(super) fn digest_of(bytes: &[u8]) -> String {
+pub fn sha256_hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut hex = String::with_capacity(64);
     for byte in Sha256::digest(bytes) {

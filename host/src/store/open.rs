@@ -4,6 +4,7 @@
 //! ever deleted that could hold data, and every step is reported loudly.
 
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,7 +48,9 @@ impl OpenReport {
 }
 
 pub(super) fn open(data_dir: &Path) -> Result<Opened, StoreError> {
-    fs::create_dir_all(data_dir).map_err(|cause| {
+    // For its owner only: it holds hashes of keys, money and what an organization calls things.
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
+    made.map_err(|cause| {
         StoreError::io(format!("creating the data folder {}", data_dir.display()), cause)
     })?;
     let lock = take_lock(data_dir)?;

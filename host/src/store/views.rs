@@ -87,6 +87,11 @@ impl ViewSink for LedgerViews {
     fn store(&mut self, delta: &ViewDelta) -> Result<(), String> {
         let encoded = encode(delta)?;
         let mut waiting = self.waiting.lock();
+        // Told through the ledger's health. What waits stays and is written again by the thread;
+        // this delta comes again, merged with the next.
+        if let Some(failure) = waiting.failure.take() {
+            return Err(failure);
+        }
         if waiting.rows.len() > WAITING_ROWS_MAX && !delta.full {
             return Err("the database takes no rows; check disk space".to_owned());
         }
@@ -99,10 +104,6 @@ impl ViewSink for LedgerViews {
         }
         for budget in &delta.changed.budgets {
             waiting.closed_below.insert(Arc::clone(&budget.budget), budget.closed_below);
-        }
-        // The rows stay here and are written again; the ledger is told, and sends nothing twice.
-        if let Some(failure) = waiting.failure.take() {
-            tracing::error!(%failure, "the ledger's view is behind its journal");
         }
         Ok(())
     }

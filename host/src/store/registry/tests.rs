@@ -1,1 +1,195 @@
+use std::sync::Arc;
 
+use turnpike_ledger::PicoUsd;
+
+use super::super::{
+    ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, OnFailure, Organization, PluginCheck,
+    PluginRecord, Store, StoreError, Table,
+};
+
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap().store;
+    for id in ["acme", "beta"] {
+        store.create_org(&org(id)).unwrap();
+    }
+    (dir, store)
+}
+
+fn org(id: &str) -> Organization {
+    Organization { id: id.into(), name: id.into(), created_at_ms: 1, deleted_at_ms: None }
+}
+
+fn key(org: &str, id: &str) -> ApiKey {
+    ApiKey {
+        id: id.into(),
+        org: org.into(),
+        hash: [0xab; 32],
+        prefix: "tp-abcd".into(),
+        name: "ci".into(),
+        team: Some("research".into()),
+        project: None,
+        user: None,
+        models: vec!["openai/*".into(), "!openai/o3-pro".into()],
+        clearance: "internal".into(),
+        budget: Some(BudgetRecord { amount: PicoUsd(1), period: BudgetPeriod::Month }),
+        disabled: false,
+        expires_at_ms: Some(9),
+        created_at_ms: 1,
+    }
+}
+
+fn plugin(org: &str, name: &str, digest: &str) -> PluginRecord {
+    PluginRecord {
+        org: org.into(),
+        name: name.into(),
+        version: "1.0.0".into(),
+        digest: digest.into(),
+        size_bytes: 3,
+        interfaces: vec!["route".into()],
+        checks: vec![PluginCheck { name: "size".into(), passed: true, detail: "3".into() }],
+        uploaded_at_ms: 1,
+    }
+}
+
+fn binding(org: &str, name: &str, revision: u64) -> BindingRecord {
+    BindingRecord {
+        org: org.into(),
+        hook: Hook::Route,
+        plugin: name.into(),
+        version: "1.0.0".into(),
+        digest: "d".into(),
+        config: Some("{\"a\": 1.50}".into()),
+        on_failure: OnFailure::Builtin,
+        deadline_ms: 10,
+        revision,
+        bound_at_ms: 1,
+    }
+}
+
+#[test]
+fn records_survive_a_restart_to_the_letter() {
+    let (dir, store) = store();
+    store.create_key(&key("acme", "k1")).unwrap();
+    store.create_plugin(&plugin("acme", "p", "d")).unwrap();
+    store.put_binding(&binding("acme", "p", 1)).unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap().store;
+    assert_eq!(store.key("acme", "k1").unwrap(), key("acme", "k1"));
+    assert_eq!(store.plugin("acme", "p", "1.0.0").unwrap(), plugin("acme", "p", "d"));
+    assert_eq!(store.bindings("acme").unwrap(), [binding("acme", "p", 1)]);
+}
+
+#[test]
+fn organizations_do_not_see_each_other() {
+    let (_dir, store) = store();
+    store.create_org(&org("acme2")).unwrap();
+    store.create_key(&key("acme", "k1")).unwrap();
+    store.create_key(&key("acme2", "k2")).unwrap();
+    let ids: Vec<String> =
+        store.keys("acme", None, 10).unwrap().items.into_iter().map(|key| key.id).collect();
+    assert_eq!(ids, ["k1"]);
+    assert!(matches!(store.key("beta", "k1"), Err(StoreError::NotFound(_))));
+    assert!(matches!(store.create_key(&key("nobody", "k3")), Err(StoreError::NotFound(_))));
+}
+
+#[test]
+fn listings_page_without_gaps_or_repeats() {
+    let (_dir, store) = store();
+    for number in 0..7 {
+        store.create_key(&key("acme", &format!("k{number}"))).unwrap();
+    }
+    let mut seen = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = store.keys("acme", after.as_deref(), 3).unwrap();
+        after = page.items.last().map(|key| key.id.clone());
+        seen.extend(page.items.into_iter().map(|key| key.id));
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen, ["k0", "k1", "k2", "k3", "k4", "k5", "k6"]);
+}
+
+#[test]
+fn a_deleted_organization_takes_its_records_along_and_keeps_its_id_taken() {
+    let (dir, store) = store();
+    let bytes = b"wasm";
+    let digest = store.files().put(bytes).unwrap();
+    store.create_key(&key("acme", "k1")).unwrap();
+    store.create_plugin(&plugin("acme", "p", &digest)).unwrap();
+    store.put_binding(&binding("acme", "p", 1)).unwrap();
+    store.delete_org("acme", 5).unwrap();
+    assert!(matches!(store.org("acme"), Err(StoreError::NotFound(_))));
+    assert!(store.all_keys().unwrap().is_empty());
+    assert!(store.all_bindings().unwrap().is_empty());
+    assert!(store.plugin_bytes(&digest).is_err());
+    assert!(matches!(store.create_org(&org("acme")), Err(StoreError::Exists(_))));
+    let ids: Vec<String> =
+        store.orgs(None, 10).unwrap().items.into_iter().map(|org| org.id).collect();
+    assert_eq!(ids, ["beta"]);
+    drop(store);
+    assert!(Store::open(dir.path()).unwrap().store.org("acme").is_err());
+}
+
+#[test]
+fn a_plugin_is_one_digest_per_version_and_its_file_goes_with_its_last_record() {
+    let (_dir, store) = store();
+    let digest = store.files().put(b"wasm").unwrap();
+    assert!(store.create_plugin(&plugin("acme", "p", &digest)).unwrap());
+    assert!(!store.create_plugin(&plugin("acme", "p", &digest)).unwrap(), "a repeat is no error");
+    let other = store.create_plugin(&plugin("acme", "p", "other")).unwrap_err();
+    assert!(matches!(other, StoreError::Exists(_)), "{other}");
+    store.create_plugin(&plugin("beta", "q", &digest)).unwrap();
+    store.delete_plugin("acme", "p", "1.0.0").unwrap();
+    assert_eq!(store.plugin_bytes(&digest).unwrap(), b"wasm", "beta still has it");
+    store.delete_plugin("beta", "q", "1.0.0").unwrap();
+    assert!(store.plugin_bytes(&digest).is_err());
+}
+
+#[test]
+fn a_bound_plugin_stays_and_revisions_never_repeat() {
+    let (_dir, store) = store();
+    store.create_plugin(&plugin("acme", "p", "d")).unwrap();
+    assert_eq!(store.next_revision().unwrap(), 1);
+    store.put_binding(&binding("acme", "p", 1)).unwrap();
+    let bound = store.delete_plugin("acme", "p", "1.0.0").unwrap_err();
+    assert!(matches!(&bound, StoreError::InUse(what) if what.contains("route")), "{bound}");
+    store.delete_binding("acme", Hook::Route).unwrap();
+    assert_eq!(store.next_revision().unwrap(), 2, "a deleted binding's number is not used again");
+    let old = store.put_binding(&binding("acme", "p", 1)).unwrap_err();
+    assert!(matches!(old, StoreError::Exists(_)), "{old}");
+    store.put_binding(&binding("acme", "p", 2)).unwrap();
+    let missing = store.put_binding(&binding("acme", "absent", 3)).unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound(_)), "{missing}");
+}
+
+#[test]
+fn a_row_of_another_version_is_an_error_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::in_memory(dir.path().to_path_buf()).unwrap();
+    store.create_org(&org("acme")).unwrap();
+    store.create_key(&key("acme", "k1")).unwrap();
+    let state = store.state();
+    let row = state.get(Table::Keys, b"acme\0k1").unwrap().unwrap();
+    let newer = String::from_utf8(row).unwrap().replacen("\"v\":1", "\"v\":2", 1);
+    state.put(Table::Keys, b"acme\0k1", newer.as_bytes()).unwrap();
+    let unreadable = store.all_keys().unwrap_err().to_string();
+    assert!(unreadable.contains("acme/k1") && unreadable.contains("version 2"), "{unreadable}");
+}
+
+#[test]
+fn of_many_who_create_the_same_organization_one_succeeds() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::in_memory(dir.path().to_path_buf()).unwrap());
+    let created: usize = std::thread::scope(|scope| {
+        let create = |_| {
+            let store = Arc::clone(&store);
+            scope.spawn(move || usize::from(store.create_org(&org("acme")).is_ok()))
+        };
+        let threads: Vec<_> = (0..8).map(create).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(created, 1);
+}

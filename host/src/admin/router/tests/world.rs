@@ -1,0 +1,248 @@
+//! A whole admin API over a temporary folder, and a data plane that only remembers.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use turnpike_ledger::{Ledger, Options, PicoUsd};
+use turnpike_protocol::Usage;
+use uuid::Uuid;
+
+use super::super::super::{
+    AdminParts, AdminState, Admitted, BindingRefused, BindingsChanged, PolicyAdmission, Switch,
+    SystemNumbers, router,
+};
+use crate::auth::{AuthError, Caller, Directory, OperatorToken, Pepper, authenticate};
+use crate::clock;
+use crate::secret::Secret;
+use crate::store::{BindingRecord, PluginCheck, Store};
+use crate::usage::{CandidateFact, Explanation, Label, LineItem, Record, Recorder, UsageEvent};
+
+const TOKEN: &str = "operator-token";
+
+/// Admits what starts with `ok `, and reads the digest's hooks from the rest.
+struct Admission;
+
+impl PolicyAdmission for Admission {
+    fn admit(&self, bytes: &[u8]) -> Result<Admitted, Vec<PluginCheck>> {
+        let check = |name: &str, passed: bool, detail: &str| PluginCheck {
+            name: name.into(),
+            passed,
+            detail: detail.into(),
+        };
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        let Some(hooks) = text.strip_prefix("ok ") else {
+            let size = check("size", true, "small enough");
+            return Err(vec![size, check("component", false, "this is no component")]);
+        };
+        Ok(Admitted {
+            name: "self-named".into(),
+            version: "0.1.0".into(),
+            digest: crate::store::sha256_hex(bytes),
+            interfaces: hooks.split(' ').map(str::to_owned).collect(),
+            checks: vec![check("component", true, "it is one")],
+        })
+    }
+}
+
+/// The bindings that the "data plane" sees, and whether the store had them before.
+#[derive(Default)]
+pub(super) struct Plane {
+    pub(super) visible: Mutex<Vec<(String, Vec<BindingRecord>)>>,
+}
+
+impl BindingsChanged for Arc<Plane> {
+    fn prepare(&self, org: &str, bindings: &[BindingRecord]) -> Result<Switch, BindingRefused> {
+        let bad = |one: &BindingRecord| one.config.as_deref() == Some("{\"bad\":true}");
+        if bindings.iter().any(bad) {
+            let message = "the policy refuses this configuration: bad".into();
+            return Err(BindingRefused { field: Some("config"), message });
+        }
+        let plane = Arc::clone(self);
+        let (org, bindings) = (org.to_owned(), bindings.to_vec());
+        Ok(Box::new(move || plane.visible.lock().push((org, bindings))))
+    }
+}
+
+struct Numbers;
+
+impl SystemNumbers for Numbers {
+    fn numbers(&self) -> Vec<(&'static str, u64)> {
+        vec![("requests_running", 3)]
+    }
+}
+
+pub(super) struct World {
+    dir: tempfile::TempDir,
+    router: Router,
+    recorder: Recorder,
+    pub(super) directory: Arc<ArcSwap<Directory>>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) store: Arc<Store>,
+    pub(super) plane: Arc<Plane>,
+}
+
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Value,
+}
+
+impl Answer {
+    pub(super) fn code(&self) -> &str {
+        self.body["error"]["code"].as_str().unwrap_or_default()
+    }
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self::at(tempfile::tempdir().unwrap())
+    }
+
+    /// The same folder after a restart.
+    pub(super) fn restarted(self) -> Self {
+        let Self { dir, router, recorder, ledger, store, plane, .. } = self;
+        drop((router, recorder, plane));
+        ledger.close().unwrap();
+        drop((ledger, store));
+        Self::at(dir)
+    }
+
+    fn at(dir: tempfile::TempDir) -> Self {
+        let store = Arc::new(Store::open(dir.path()).unwrap().store);
+        let ledger = Ledger::open(Options::at(dir.path().join("journal")), None).unwrap();
+        let ledger = Arc::new(ledger);
+        let pepper = Pepper::open(dir.path(), store.all_keys().unwrap().len()).unwrap();
+        let directory = super::super::super::directory_of(&store, pepper).unwrap();
+        let directory = Arc::new(ArcSwap::from_pointee(directory));
+        let usage = crate::usage::Options::new(dir.path().join("usage"));
+        let recorder = Recorder::start(usage).unwrap();
+        let plane = Arc::new(Plane::default());
+        let state = AdminState::new(AdminParts {
+            store: Arc::clone(&store),
+            ledger: Arc::clone(&ledger),
+            usage: recorder.log(),
+            directory: Arc::clone(&directory),
+            operator: OperatorToken::new(Secret::new(TOKEN.into())).unwrap(),
+            admission: Arc::new(Admission),
+            bindings: Arc::new(Arc::clone(&plane)),
+            numbers: Arc::new(Numbers),
+            started_at_ms: 0,
+        });
+        Self { dir, router: router(state), recorder, directory, ledger, store, plane }
+    }
+
+    pub(super) fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    pub(super) async fn send_as(
+        &self,
+        token: Option<&str>,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Answer {
+        let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body).unwrap() };
+        self.exchange(token, method, path, body).await
+    }
+
+    pub(super) async fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
+        self.send_as(Some(TOKEN), method, path, body).await
+    }
+
+    pub(super) async fn send_bytes(&self, method: &str, path: &str, body: Vec<u8>) -> Answer {
+        self.exchange(Some(TOKEN), method, path, body).await
+    }
+
+    async fn exchange(
+        &self,
+        token: Option<&str>,
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(Body::from(body)).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let body =
+            if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        Answer { status, body }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Value {
+        let answer = self.send("GET", path, &Value::Null).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        answer.body
+    }
+
+    pub(super) async fn org(&self, id: &str) {
+        let made = self.send("POST", "/admin/v1/orgs", &json!({"id": id})).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    }
+
+    /// What the data plane says to a key.
+    pub(super) fn authenticate(&self, key: &str) -> Result<Arc<Caller>, AuthError> {
+        let mut headers = HeaderMap::new();
+        let name = HeaderName::from_static("x-api-key");
+        headers.insert(name, HeaderValue::from_str(key).unwrap());
+        authenticate(&headers, &self.directory.load(), clock::now_ms())
+    }
+
+    /// Records a request that cost so many pico-dollars.
+    pub(super) fn record(&self, org: &str, model: &str, cost: u128) -> Uuid {
+        let id = clock::new_id();
+        let mut explanation = Explanation::begin(id, org.into(), "k1".into(), "auto".into());
+        explanation.cost_usd = PicoUsd(cost);
+        explanation.candidates.push(CandidateFact {
+            offer: "openai/small@openai".into(),
+            score: None,
+            quality: Some(0.5),
+            expected_cost_usd: None,
+            first_token_ms: None,
+            rejected: Some(Label::Borrowed("needs tools")),
+            reason_code: Some(Label::Borrowed("tools")),
+        });
+        explanation.line_items.push(LineItem {
+            item: Label::Borrowed("output"),
+            count: 2,
+            unit_price_usd: PicoUsd(cost / 2),
+            amount_usd: PicoUsd(cost),
+            note: None,
+        });
+        let event = UsageEvent {
+            id,
+            at_ms: clock::now_ms(),
+            org: org.into(),
+            key: "k1".into(),
+            team: None,
+            project: None,
+            user: None,
+            tags: Vec::new(),
+            protocol: Label::Borrowed("openai-chat"),
+            model_asked: "auto".into(),
+            offer: Some(format!("{model}@openai").into()),
+            model: Some(model.into()),
+            provider: Some("openai".into()),
+            task: Some("chat".into()),
+            stream: false,
+            status: 200,
+            settlement: Label::Borrowed("complete"),
+            usage: Usage { output_text: 2, ..Usage::default() },
+            cost_usd: PicoUsd(cost),
+            attempts: 1,
+            duration_ms: 5,
+        };
+        assert!(self.recorder.record(Record { event, explanation }));
+        id
+    }
+}
