@@ -77,6 +77,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The kind of the next value, without taking it.
+    #[inline]
     pub(crate) fn kind(&mut self) -> Result<Kind, Fault> {
         match self.peek() {
             Some(b'"') => Ok(Kind::String),
@@ -91,6 +92,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Where the next token begins.
+    #[inline]
     pub(crate) fn position(&mut self) -> usize {
         self.peek();
         self.at
@@ -105,6 +107,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next key of the open object, its colon taken; `None` when the object closed.
+    #[inline]
     pub(crate) fn next_key(&mut self) -> Result<Option<Cow<'a, str>>, Fault> {
         match self.next_literal_key()? {
             Some(literal) => Ok(Some(self.decode(&literal))),
@@ -113,6 +116,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Whether the open array has another item, its comma taken; `false` when the array closed.
+    #[inline]
     pub(crate) fn next_item(&mut self) -> Result<bool, Fault> {
         match self.peek() {
             Some(b']') => {
@@ -133,6 +137,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes a string.
+    #[inline]
     pub(crate) fn literal(&mut self) -> Result<Literal, Fault> {
         if self.peek() != Some(b'"') {
             return Err(self.fault("expected a string"));
@@ -143,16 +148,32 @@ impl<'a> Scanner<'a> {
         Ok(Literal { span: start..self.at, escaped })
     }
 
+    /// Takes a string and, if it has escapes, decodes it in the same pass.
+    pub(crate) fn text(&mut self) -> Result<(Literal, Option<String>), Fault> {
+        if self.peek() != Some(b'"') {
+            return Err(self.fault("expected a string"));
+        }
+        let start = self.at;
+        let (end, decoded) = string::read(self.text.as_bytes(), start + 1, self.lone)?;
+        self.at = end + 1;
+        Ok((Literal { span: start..self.at, escaped: decoded.is_some() }, decoded))
+    }
+
     /// Takes a string and decodes it.
+    #[inline]
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
-        let literal = self.literal()?;
-        Ok(self.decode(&literal))
+        let (literal, decoded) = self.text()?;
+        Ok(decoded.map_or_else(|| Cow::Borrowed(self.raw(literal.inner())), Cow::Owned))
     }
 
     /// The text that a literal of this scanner stands for.
+    #[inline]
     pub(crate) fn decode(&self, literal: &Literal) -> Cow<'a, str> {
-        let raw = self.text.get(literal.inner()).unwrap_or_default();
-        if literal.escaped { Cow::Owned(string::unescape(raw)) } else { Cow::Borrowed(raw) }
+        if !literal.escaped {
+            return Cow::Borrowed(self.raw(literal.inner()));
+        }
+        let inner = string::read(self.text.as_bytes(), literal.inner().start, self.lone);
+        Cow::Owned(inner.ok().and_then(|(_, text)| text).unwrap_or_default())
     }
 
     /// The raw text of a span.
@@ -199,6 +220,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes `null` if that is what comes next.
+    #[inline]
     pub(crate) fn null(&mut self) -> Result<bool, Fault> {
         if self.peek() != Some(b'n') {
             return Ok(false);
@@ -214,6 +236,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         loop {
@@ -224,6 +247,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn next_literal_key(&mut self) -> Result<Option<Literal>, Fault> {
         match self.peek() {
             Some(b'}') => {
@@ -244,6 +268,7 @@ impl<'a> Scanner<'a> {
         Ok(Some(literal))
     }
 
+    #[inline]
     fn open(&mut self, bracket: u8, expected: &'static str) -> Result<(), Fault> {
         if self.peek() != Some(bracket) {
             return Err(self.fault(expected));
@@ -257,6 +282,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    #[inline]
     fn close(&mut self) {
         self.at += 1;
         self.depth = self.depth.saturating_sub(1);

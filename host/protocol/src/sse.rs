@@ -95,14 +95,13 @@ impl Framer {
     /// Ends the stream: an event whose blank line is missing is completed, so that `raw` can still
     /// be passed on.
     pub fn finish(&mut self, out: &mut Vec<Frame>) {
-        let rest = self.held.split();
+        let mut raw = self.held.split();
         let scan = std::mem::take(&mut self.scan);
-        if self.failed || rest.is_empty() || !(scan.filled || scan.line < rest.len()) {
+        if self.failed || !(scan.filled || scan.line < raw.len()) {
             return;
         }
-        let open_line = scan.line < rest.len();
-        let mut raw = rest;
-        raw.extend_from_slice(if open_line { b"\n\n" } else { b"\n" });
+        // After a lone carriage return the first line feed only completes the line end.
+        raw.extend_from_slice(if raw.ends_with(b"\n") { b"\n" } else { b"\n\n" });
         let frame = frame(raw.freeze(), !self.started);
         self.started = true;
         out.push(frame);

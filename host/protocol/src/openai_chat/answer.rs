@@ -27,7 +27,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
         tool_called: false,
         error: None,
         media: false,
-        body: Wire(body.clone()),
+        body: Wire(Bytes::new()),
     };
     scanner.open_object()?;
     while let Some(key) = scanner.next_key()? {
@@ -43,6 +43,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
         }
     }
     scanner.end()?;
+    answer.body = Wire(body);
     Ok(answer)
 }
 

@@ -57,8 +57,7 @@ impl Draft {
     /// Files a string as a text; an empty one is nothing to scan.
     pub(super) fn push(
         &mut self,
-        scanner: &Scanner<'_>,
-        literal: Literal,
+        (literal, decoded): (Literal, Option<String>),
         mark: Mark,
     ) -> Result<(), RequestError> {
         if literal.is_empty() {
@@ -67,10 +66,9 @@ impl Draft {
         if self.texts.len() >= TEXTS_MAX {
             return Err(RequestError::too_many("the request", TEXTS_MAX));
         }
-        let content = if literal.escaped {
-            Content::from_string(scanner.decode(&literal).into_owned())
-        } else {
-            Content::part(&self.source, literal.inner())
+        let content = match decoded {
+            Some(text) => Content::from_string(text),
+            None => Content::part(&self.source, literal.inner()),
         };
         let Mark { channel, role, message } = mark;
         self.texts.push(Text {
@@ -94,8 +92,8 @@ impl Draft {
     ) -> Result<(), RequestError> {
         match scanner.kind()? {
             Kind::String => {
-                let literal = scanner.literal()?;
-                self.push(scanner, literal, mark)
+                let string = scanner.text()?;
+                self.push(string, mark)
             }
             Kind::Array => {
                 scanner.open_array()?;

@@ -208,7 +208,8 @@ fn address(
     if is_inline_base64(scanner, &literal) {
         return Ok(literal.span.len());
     }
-    draft.push(scanner, literal, mark)?;
+    let decoded = literal.escaped.then(|| scanner.decode(&literal).into_owned());
+    draft.push((literal, decoded), mark)?;
     Ok(0)
 }
 

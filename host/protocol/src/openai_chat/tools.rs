@@ -13,12 +13,6 @@ use super::names::Names;
 const TOOL: &[&str] =
     &["type", "function", "custom", "name", "description", "parameters", "strict"];
 const RESPONSE_FORMAT: &[&str] = &["type", "json_schema"];
-/// Members of a JSON schema that are structure: replacing them would change what is valid. The keys
-/// of an object, and so property names, are never texts.
-const SCHEMA_SKIP: &[&str] =
-    &["type", "format", "pattern", "required", "$ref", "$schema", "$id", "syntax"];
-/// Members of a JSON schema that hold values rather than schemas: every string in them is a text.
-const SCHEMA_VALUES: &[&str] = &["default", "const", "enum", "example", "examples"];
 
 /// Reads an array of tools, nested (`{"type", "function": {…}}`) or flat.
 pub(super) fn read_all(
@@ -82,7 +76,8 @@ fn read<'a>(
     Ok(())
 }
 
-/// Files the readable strings of a schema, or of any value around one.
+/// Files the readable strings of a schema, or of any value around one. The keys of an object, and
+/// so the names of properties, are never texts.
 fn schema(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
     match scanner.kind()? {
         Kind::Object => scanner.open_object()?,
@@ -96,14 +91,18 @@ fn schema(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestErr
         _ => return draft.walk(scanner, Mark::DOCUMENT, &[]),
     }
     while let Some(key) = scanner.next_key()? {
-        let key = key.as_ref();
-        let is_object = scanner.kind()? == Kind::Object;
-        if SCHEMA_VALUES.contains(&key) {
-            draft.walk(scanner, Mark::DOCUMENT, &[])?;
-        } else if SCHEMA_SKIP.contains(&key) && !is_object {
-            scanner.skip()?;
-        } else {
-            schema(draft, scanner)?;
+        match key.as_ref() {
+            // Values rather than schemas: every string in them is a text.
+            "default" | "const" | "enum" | "example" | "examples" => {
+                draft.walk(scanner, Mark::DOCUMENT, &[])?;
+            }
+            // Structure, which replacing would break; an object under such a key is a property.
+            "type" | "format" | "pattern" | "required" | "$ref" | "$schema" | "$id" | "syntax"
+                if scanner.kind()? != Kind::Object =>
+            {
+                scanner.skip()?;
+            }
+            _ => schema(draft, scanner)?,
         }
     }
     Ok(())

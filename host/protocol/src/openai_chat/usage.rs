@@ -1,6 +1,6 @@
-//! The `usage` object of a chat completion ⇄ disjoint buckets. Here cached, written, audio and image
-//! tokens are parts of the prompt's, and reasoning, audio and image tokens parts of the
-//! completion's; each part is taken off the whole once. Never adds two reports.
+//! The `usage` object of a chat completion, to and from disjoint buckets. Here cached, written,
+//! audio and image tokens are parts of the prompt's; reasoning, audio and image tokens are parts of
+//! the completion's. Each part is taken off the whole once. Never adds two reports.
 
 use crate::Usage;
 use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};

@@ -1,8 +1,6 @@
 //! The inside of JSON strings: finding the end, checking escapes, decoding. Never sees the quotes
 //! of other values.
 
-use memchr::memchr;
-
 use super::{Fault, LoneSurrogate};
 
 const LOW_BITS: u64 = 0x0101_0101_0101_0101;
@@ -10,6 +8,7 @@ const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
 /// Finds the quote that closes the string whose first byte is at `at`.
 /// Returns its position and whether there were escapes.
+#[inline]
 pub(super) fn close(
     bytes: &[u8],
     mut at: usize,
@@ -30,24 +29,60 @@ pub(super) fn close(
     }
 }
 
-/// Decodes the inside of a string that `close` has accepted. Half a surrogate pair, where accepted,
-/// reads as U+FFFD.
-pub(super) fn unescape(raw: &str) -> String {
-    let mut out = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some((plain, escape)) =
-        memchr(b'\\', rest.as_bytes()).and_then(|at| rest.split_at_checked(at))
-    {
-        out.push_str(plain);
-        let (decoded, taken) = decode_escape(escape.as_bytes());
-        out.push(decoded);
-        rest = escape.get(taken..).unwrap_or_default();
+/// Like `close`, and decodes on the way: the closing position and, if there were escapes, the text.
+/// Half a surrogate pair, where accepted, reads as U+FFFD.
+pub(super) fn read(
+    bytes: &[u8],
+    start: usize,
+    lone: LoneSurrogate,
+) -> Result<(usize, Option<String>), Fault> {
+    let mut at = next_special(bytes, start);
+    if bytes.get(at) == Some(&b'"') {
+        return Ok((at, None));
     }
-    out.push_str(rest);
-    out
+    let plain = bytes.get(start..at).unwrap_or_default();
+    let mut out = Vec::with_capacity(plain.len() * 2 + 64);
+    out.extend_from_slice(plain);
+    while bytes.get(at) == Some(&b'\\') {
+        let simple = simple_escape(bytes, at);
+        if simple != 0 {
+            out.push(simple);
+            at += 2;
+        } else {
+            let next = after_escape(bytes, at, lone)?;
+            let letter = unicode_escape(bytes, at);
+            out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+            at = next;
+        }
+        at = copy_plain(bytes, at, &mut out);
+    }
+    let (end, _) = close(bytes, at, lone)?;
+    // Whole characters were copied and encoded, so this cannot fail.
+    Ok((end, Some(String::from_utf8(out).unwrap_or_default())))
+}
+
+/// Copies up to the next special byte; returns where that is. A word is copied whole and cut off
+/// after, because runs between escapes are short and a copy of odd length costs more.
+#[inline]
+fn copy_plain(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
+    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let hits = specials(u64::from_le_bytes(*word));
+        let plain = out.len();
+        out.extend_from_slice(word);
+        if hits != 0 {
+            let kept = usize::try_from(hits.trailing_zeros() / 8).unwrap_or_default();
+            out.truncate(plain + kept);
+            return at + kept;
+        }
+        at += 8;
+    }
+    let end = next_special(bytes, at);
+    out.extend_from_slice(bytes.get(at..end).unwrap_or_default());
+    end
 }
 
 /// The first quote, backslash or control character from `at` on, or the end.
+#[inline]
 fn next_special(bytes: &[u8], mut at: usize) -> usize {
     // Eight bytes at a time: prose and code have few specials, and this is most of the work.
     while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
@@ -76,47 +111,57 @@ fn specials(word: u64) -> u64 {
     (quote | backslash | control) & HIGH_BITS
 }
 
-/// Checks the escape whose backslash is at `at`; returns the position after it.
-fn after_escape(bytes: &[u8], at: usize, lone: LoneSurrogate) -> Result<usize, Fault> {
-    match bytes.get(at + 1) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
-        Some(b'u') => {
-            let unit = hex4(bytes, at + 2)
-                .ok_or(Fault { at, what: "expected four hexadecimal digits after \\u" })?;
-            let paired = is_high(unit) && low_after(bytes, at + 6).is_some();
-            if paired {
-                return Ok(at + 12);
-            }
-            let half = is_high(unit) || is_low(unit);
-            if half && lone == LoneSurrogate::Refuse {
-                let what =
-                    "half of a \\u surrogate pair stands alone, write both halves or \\ufffd";
-                return Err(Fault { at, what });
-            }
-            Ok(at + 6)
+/// What the one-letter escapes stand for, by letter; 0 for everything else.
+const SIMPLE: [u8; 128] = {
+    let mut table = [0; 128];
+    let pairs = *b"\"\"\\\\//b\x08f\x0cn\nr\rt\t";
+    let mut at = 0;
+    while at < pairs.len() {
+        #[allow(clippy::indexing_slicing, reason = "a constant: out of range fails to compile")]
+        {
+            table[pairs[at] as usize] = pairs[at + 1];
         }
-        Some(_) => Err(Fault { at, what: "unknown escape, write a backslash as \\\\" }),
-        None => Err(Fault { at, what: "the text ends inside an escape" }),
+        at += 2;
     }
+    table
+};
+
+/// The byte that a one-letter escape at `at` stands for; 0 if it is no such escape.
+#[inline]
+fn simple_escape(bytes: &[u8], at: usize) -> u8 {
+    let letter = bytes.get(at + 1).copied().unwrap_or_default();
+    SIMPLE.get(usize::from(letter)).copied().unwrap_or_default()
 }
 
-/// Decodes the escape that `escape` begins with: the character and the bytes taken.
-fn decode_escape(escape: &[u8]) -> (char, usize) {
-    match escape.get(1) {
-        Some(b'b') => ('\u{8}', 2),
-        Some(b'f') => ('\u{c}', 2),
-        Some(b'n') => ('\n', 2),
-        Some(b'r') => ('\r', 2),
-        Some(b't') => ('\t', 2),
-        Some(b'u') => {
-            let unit = hex4(escape, 2).unwrap_or(0xfffd);
-            match low_after(escape, 6).filter(|_| is_high(unit)) {
-                Some(low) => (joined(unit, low), 12),
-                None => (char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER), 6),
-            }
-        }
-        Some(other) => (char::from(*other), 2),
-        None => (char::REPLACEMENT_CHARACTER, 1),
+/// Checks the escape whose backslash is at `at`; returns the position after it.
+#[inline]
+fn after_escape(bytes: &[u8], at: usize, lone: LoneSurrogate) -> Result<usize, Fault> {
+    if simple_escape(bytes, at) != 0 {
+        return Ok(at + 2);
+    }
+    match bytes.get(at + 1) {
+        Some(b'u') => {}
+        Some(_) => return Err(Fault { at, what: "unknown escape, write a backslash as \\\\" }),
+        None => return Err(Fault { at, what: "the text ends inside an escape" }),
+    }
+    let what = "expected four hexadecimal digits after \\u";
+    let unit = hex4(bytes, at + 2).ok_or(Fault { at, what })?;
+    if is_high(unit) && low_after(bytes, at + 6).is_some() {
+        return Ok(at + 12);
+    }
+    if (is_high(unit) || is_low(unit)) && lone == LoneSurrogate::Refuse {
+        let what = "half of a \\u surrogate pair stands alone, write both halves or \\ufffd";
+        return Err(Fault { at, what });
+    }
+    Ok(at + 6)
+}
+
+/// The character of a `\u` escape, or pair of them, that has been checked.
+fn unicode_escape(bytes: &[u8], at: usize) -> char {
+    let unit = hex4(bytes, at + 2).unwrap_or(0xfffd);
+    match low_after(bytes, at + 6).filter(|_| is_high(unit)) {
+        Some(low) => joined(unit, low),
+        None => char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER),
     }
 }
 

@@ -1,0 +1,260 @@
+//! Requests: what is refused and how, and what is spliced on the way upstream.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use turnpike_protocol::{Call, Dialect, LimitField, Outgoing, RequestError};
+
+fn try_parse(body: impl AsRef<[u8]>) -> Result<Call, RequestError> {
+    Call::parse(Dialect::OpenAiChat, Bytes::copy_from_slice(body.as_ref()))
+}
+
+/// A body with `members` in front of the messages.
+fn body(members: &str) -> String {
+    format!(r#"{{"model":"asked", {members} "messages":[{{"role":"user","content":"hi"}}]}}"#)
+}
+
+fn sent(body: &str, limit: Option<u32>, field: LimitField) -> String {
+    let out = Outgoing { model: "served", output_limit: limit, limit_field: field };
+    let bytes = try_parse(body).unwrap().encode(&out);
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn refused(body: &str) -> RequestError {
+    try_parse(body).map(|_| ()).unwrap_err()
+}
+
+#[test]
+fn only_the_model_changes_in_a_plain_request() {
+    let body = body("\"temperature\" : 0.70,\t\"x\":[1e5,\"\\u00e9\"],\n");
+    let expected = body.replace("asked", "served");
+    assert_eq!(sent(&body, None, LimitField::MaxTokens), expected);
+}
+
+#[test]
+fn pitfall_33_usage_chunk_is_asked_for_always_and_forwarded_only_if_asked() {
+    let cases = [
+        (r#""stream":true,"#, false),
+        (r#""stream":true,"stream_options":null,"#, false),
+        (r#""stream":true,"stream_options":{},"#, false),
+        (r#""stream":true,"stream_options":{ "include_usage" : false },"#, false),
+        (r#""stream":true,"stream_options":{"include_usage":null,"a":1},"#, false),
+        (r#""stream_options":{"include_usage":true},"stream":true,"#, true),
+    ];
+    for (members, wanted) in cases {
+        let call = try_parse(body(members)).unwrap();
+        assert_eq!(call.include_usage, wanted, "{members}");
+        let sent = sent(&body(members), None, LimitField::MaxTokens);
+        let sent: Value = serde_json::from_str(&sent).unwrap();
+        assert_eq!(sent["stream_options"]["include_usage"], json!(true), "{members}");
+    }
+    let kept = r#""stream":true,"stream_options":{"include_obfuscation":false},"#;
+    let sent = sent(&body(kept), None, LimitField::MaxTokens);
+    assert!(
+        sent.contains(r#""stream_options":{"include_usage":true,"include_obfuscation":false}"#),
+        "{sent}"
+    );
+}
+
+#[test]
+fn nothing_is_asked_about_usage_without_a_stream() {
+    for members in ["", "\"stream\":false,", "\"stream\":null,"] {
+        let sent = sent(&body(members), None, LimitField::MaxTokens);
+        assert!(!sent.contains("stream_options"), "{sent}");
+    }
+}
+
+#[test]
+fn pitfall_20_the_output_bound_is_written_where_the_caller_or_else_the_model_wants_it() {
+    let member = |members: &str, limit, field| {
+        let sent: Value = serde_json::from_str(&sent(&body(members), limit, field)).unwrap();
+        (sent["max_tokens"].clone(), sent["max_completion_tokens"].clone())
+    };
+    let (old, new) = (LimitField::MaxTokens, LimitField::MaxCompletionTokens);
+    assert_eq!(member("", Some(50), old), (json!(50), Value::Null));
+    assert_eq!(member("", Some(50), new), (Value::Null, json!(50)));
+    assert_eq!(member("\"max_tokens\":900,", Some(50), new), (json!(50), Value::Null));
+    assert_eq!(member("\"max_completion_tokens\":9,", Some(5), old), (Value::Null, json!(5)));
+    assert_eq!(
+        member("\"max_tokens\":9,\"max_completion_tokens\":8,", Some(5), old),
+        (json!(5), json!(5))
+    );
+    assert_eq!(member("\"max_tokens\":null,", Some(5), new), (Value::Null, json!(5)));
+    assert_eq!(member("\"max_tokens\":null,", Some(5), old), (json!(5), Value::Null));
+    assert_eq!(member("\"max_tokens\":900,", None, new), (json!(900), Value::Null));
+    let both = try_parse(body("\"max_tokens\":9,\"max_completion_tokens\":80,")).unwrap();
+    assert_eq!(both.output_limit, Some(80));
+}
+
+#[test]
+fn refusals_name_the_field_and_the_way_out() {
+    let cases = [
+        ("[]", "invalid_json", None),
+        ("{\"model\":\"m\",}", "invalid_json", None),
+        (r#"{"messages":[{"role":"user"}]}"#, "missing_field", Some("model")),
+        (r#"{"model":7,"messages":[]}"#, "invalid_value", Some("model")),
+        (r#"{"model":"","messages":[]}"#, "invalid_value", Some("model")),
+        (r#"{"model":"m"}"#, "missing_field", Some("messages")),
+        (r#"{"model":"m","messages":[]}"#, "missing_field", Some("messages")),
+        (r#"{"model":"m","messages":"hi"}"#, "invalid_value", Some("messages")),
+        (r#"{"model":"m","messages":["hi"]}"#, "invalid_value", Some("messages[0]")),
+        (r#"{"model":"m","messages":[{"content":""}]}"#, "missing_field", Some("messages[0].role")),
+        (
+            r#"{"model":"m","messages":[{"role":"user","content":7}]}"#,
+            "invalid_value",
+            Some("messages[0].content"),
+        ),
+    ];
+    for (body, code, param) in cases {
+        let error = refused(body);
+        assert_eq!((error.code, error.param.as_deref()), (code, param), "{body}");
+        assert_eq!(error.status, 400);
+        assert!(error.message.contains("send"), "{}", error.message);
+    }
+    for (name, bad) in [
+        ("stream", "\"yes\""),
+        ("max_tokens", "0"),
+        ("max_tokens", "-1"),
+        ("max_tokens", "1.5"),
+        ("max_completion_tokens", "99999999999"),
+        ("n", "129"),
+        ("n", "\"2\""),
+        ("stream_options", "true"),
+        ("tools", "{}"),
+        ("response_format", "\"json\""),
+    ] {
+        let error = refused(&body(&format!("\"{name}\":{bad},")));
+        assert_eq!(error.param.as_deref(), Some(name), "{bad}");
+    }
+}
+
+#[test]
+fn pitfall_23_a_responses_body_is_told_where_it_belongs() {
+    let error = refused(r#"{"model":"m","input":"hi"}"#);
+    assert!(error.message.contains("/v1/responses"), "{}", error.message);
+}
+
+#[test]
+fn the_message_gives_the_byte_but_never_the_text() {
+    let error = refused(r#"{"model":"m","messages":[{"role":"user","content":"canary" oops}]}"#);
+    assert!(error.message.contains("byte 59"), "{}", error.message);
+    assert!(!error.message.contains("canary"));
+}
+
+#[test]
+fn what_is_not_utf8_is_refused_with_its_position() {
+    let error = try_parse(b"{\"model\":\"\xff\"}").map(|_| ()).unwrap_err();
+    assert_eq!((error.code, error.status), ("invalid_utf8", 400));
+    assert!(error.message.contains("byte 10"), "{}", error.message);
+}
+
+#[test]
+fn half_a_surrogate_pair_is_refused() {
+    let error = refused(&body(r#""user":"\ud83d","#));
+    assert_eq!(error.code, "invalid_json");
+    assert!(error.message.contains("surrogate"), "{}", error.message);
+}
+
+#[test]
+fn a_key_that_is_acted_on_may_come_once_only() {
+    let twice = [
+        r#"{"model":"a","model":"b","messages":[{"role":"user","content":"x"}]}"#,
+        r#"{"model":"a","mod\u0065l":"b","messages":[{"role":"user","content":"x"}]}"#,
+        r#"{"model":"a","messages":[{"role":"user","content":"x"}],"messages":[]}"#,
+        r#"{"model":"a","messages":[{"role":"user","content":"x","content":"y"}]}"#,
+        r#"{"model":"a","messages":[{"role":"user","role":"system"}]}"#,
+    ];
+    for body in twice {
+        assert_eq!(refused(body).code, "duplicate_field", "{body}");
+    }
+}
+
+#[test]
+fn a_key_that_is_acted_on_must_be_spelt_exactly() {
+    for key in ["Model", "MESSAGES", "Max_Tokens", "me\u{17f}\u{17f}ages", "tool\u{17f}"] {
+        let error = refused(&body(&format!("\"{key}\":1,")));
+        assert_eq!(error.code, "invalid_value", "{key}");
+        assert!(error.message.contains("letter case"), "{}", error.message);
+    }
+    assert!(try_parse(body("\"Unrelated\":1,\"modelX\":2,")).is_ok());
+}
+
+#[test]
+fn counts_over_their_bound_are_too_large() {
+    let many = |item: &str, count: usize| vec![item; count].join(",");
+    let messages = many(r#"{"role":"user"}"#, 16_385);
+    let error = refused(&format!(r#"{{"model":"m","messages":[{messages}]}}"#));
+    assert_eq!((error.code, error.status), ("too_many_items", 413));
+    let error = refused(&body(&format!("\"tools\":[{}],", many("{}", 2_049))));
+    assert_eq!(error.param.as_deref(), Some("tools"));
+    let error = refused(&body(&format!("\"x\":[{}],", many("\"a\"", 65_537))));
+    assert_eq!(error.code, "too_many_items");
+}
+
+#[test]
+fn the_estimate_is_above_what_tokenizers_count() {
+    let prose = "The quick brown fox jumps over the lazy dog. ".repeat(200);
+    let call = try_parse(body(&format!("\"x\":\"{prose}\","))).unwrap();
+    // Ten tokens a sentence by the common tokenizers.
+    assert!(call.input_tokens_upper() >= 2_000);
+    assert!(call.input_tokens_upper() <= 6_000);
+    let image = "A".repeat(1 << 20);
+    let part = format!(
+        r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"image_url",
+            "image_url":{{"url":"data:image/png;base64,{image}"}}}}]}}]}}"#
+    );
+    let estimate = try_parse(&part).unwrap().input_tokens_upper();
+    assert!((2_000..4_000).contains(&estimate), "{estimate}");
+    let mut grown = try_parse(body("")).unwrap();
+    let before = grown.input_tokens_upper();
+    grown.replace_text(0, "x".repeat(1_000));
+    assert!(grown.input_tokens_upper() >= before + 490);
+}
+
+/// A request tree with odd texts and unknown members.
+fn requests() -> impl Strategy<Value = Value> {
+    let text = any::<String>();
+    let message = (prop_oneof![Just("user"), Just("assistant"), Just("tool")], text)
+        .prop_map(|(role, content)| json!({"role": role, "content": content}));
+    (prop::collection::vec(message, 1..5), text, text, any::<bool>(), any::<i64>()).prop_map(
+        |(messages, user, odd, stream, number)| {
+            json!({"messages": messages, "user": user, "model": "asked", "stream": stream,
+                   "vendor": {"odd": odd, "n": number, "list": [null, true, {}]}})
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn without_edits_only_the_spliced_fields_change(tree in requests(), pretty in any::<bool>()) {
+        let write = if pretty { serde_json::to_string_pretty } else { serde_json::to_string };
+        let body = write(&tree).unwrap();
+        let sent = sent(&body, Some(77), LimitField::MaxTokens);
+        let mut expected = tree.clone();
+        expected["model"] = json!("served");
+        expected["max_tokens"] = json!(77);
+        if tree["stream"] == json!(true) {
+            expected["stream_options"] = json!({"include_usage": true});
+        }
+        prop_assert_eq!(serde_json::from_str::<Value>(&sent).unwrap(), expected);
+        // Byte for byte: taking the spliced members out again gives the body.
+        let back = sent
+            .replace(",\"max_tokens\":77", "")
+            .replace(",\"stream_options\":{\"include_usage\":true}", "")
+            .replace("\"served\"", "\"asked\"");
+        prop_assert_eq!(back, body);
+    }
+
+    #[test]
+    fn replaced_texts_arrive_as_given(tree in requests(), new in any::<String>()) {
+        let mut call = try_parse(tree.to_string()).unwrap();
+        for index in 0..call.texts.len() {
+            call.replace_text(index, new.clone());
+        }
+        let out = Outgoing { model: "m", output_limit: None, limit_field: LimitField::MaxTokens };
+        let again = try_parse(call.encode(&out)).unwrap();
+        let count = if new.is_empty() { 0 } else { call.texts.len() };
+        prop_assert_eq!(again.texts.len(), count);
+        prop_assert!(again.texts.iter().all(|text| text.content.expose() == new));
+    }
+}

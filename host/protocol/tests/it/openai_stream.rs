@@ -1,0 +1,226 @@
+//! Stream chunks: what is read, how they are edited, and the frames made here.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use turnpike_protocol::{
+    Channel, Chunk, ChunkHead, Dialect, Usage, length_stop_frame, sse, usage_frame,
+};
+
+fn parse(data: impl AsRef<[u8]>) -> Chunk {
+    Chunk::parse(Dialect::OpenAiChat, &Bytes::copy_from_slice(data.as_ref())).unwrap()
+}
+
+/// A chunk with one choice of this delta.
+fn delta(delta: &str) -> Chunk {
+    parse(format!(
+        r#"{{"id":"c1","object":"chat.completion.chunk","created":7,"model":"m-1",
+            "choices":[{{"index":0,"delta":{delta},"finish_reason":null}}]}}"#
+    ))
+}
+
+/// The payload of one event, framed and parsed as a client would.
+fn payload(event: &Bytes) -> Bytes {
+    let mut frames = Vec::new();
+    sse::Framer::new(1 << 20).push(event.clone(), &mut frames).unwrap();
+    assert_eq!(frames.len(), 1);
+    frames[0].data.clone()
+}
+
+fn tree(event: &Bytes) -> Value {
+    serde_json::from_slice(&payload(event)).unwrap()
+}
+
+fn list(chunk: &Chunk) -> Vec<String> {
+    let line = |delta: &turnpike_protocol::Delta| {
+        let (channel, text) = (delta.channel.label(), delta.content.expose());
+        format!("{} {channel} {} {text}", delta.choice, delta.tool)
+    };
+    chunk.deltas.iter().map(line).collect()
+}
+
+#[test]
+fn texts_are_found_in_every_member_that_carries_them() {
+    let cases = [
+        (r#"{"content":"hi \u00e9"}"#, "0 text 0 hi é"),
+        (r#"{"refusal":"no"}"#, "0 text 0 no"),
+        (r#"{"reasoning_content":"hm"}"#, "0 reasoning 0 hm"),
+        (r#"{"reasoning":"hm"}"#, "0 reasoning 0 hm"),
+        (
+            r#"{"reasoning_details":[{"type":"reasoning.text","text":"hm","index":2}]}"#,
+            "0 reasoning 2 hm",
+        ),
+        (
+            r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]}]}"#,
+            "0 reasoning 0 hm",
+        ),
+        (
+            r#"{"tool_calls":[{"function":{"arguments":"{\"a"},"index":3}]}"#,
+            "0 tool-arguments 3 {\"a",
+        ),
+        (r#"{"tool_calls":[{"index":1,"custom":{"input":"ls"}}]}"#, "0 tool-arguments 1 ls"),
+        (r#"{"function_call":{"arguments":"{"}}"#, "0 tool-arguments 0 {"),
+        (r#"{"audio":{"transcript":"said"}}"#, "0 text 0 said"),
+    ];
+    for (member, expected) in cases {
+        let chunk = delta(member);
+        assert_eq!(list(&chunk), [expected], "{member}");
+        assert!(chunk.has_content() && !chunk.is_lifecycle());
+        // A frame for the same slot reads back into the same slot.
+        let slot = chunk.deltas[0].slot();
+        let extra = parse(payload(&chunk.head().delta_frame(slot, "tail \"é\"\n")));
+        assert_eq!(extra.deltas[0].slot(), slot, "{member}");
+        assert_eq!(extra.deltas[0].content.expose(), "tail \"é\"\n");
+        let (choice, channel, tool) = (slot.choice, slot.channel, slot.tool);
+        let extra = parse(payload(&chunk.extra_delta(choice, channel, tool, "x")));
+        assert_eq!(extra.deltas[0].slot(), slot, "{member}");
+    }
+}
+
+#[test]
+fn pitfall_35_a_first_chunk_with_a_role_and_no_content_is_lifecycle() {
+    for member in [
+        r#"{"role":"assistant"}"#,
+        r#"{"role":"assistant","content":""}"#,
+        r#"{"role":"assistant","content":null,"refusal":null,"tool_calls":[]}"#,
+        "{}",
+        "null",
+    ] {
+        let chunk = delta(member);
+        assert!(chunk.is_lifecycle() && !chunk.has_content(), "{member}");
+    }
+    assert!(
+        delta(r#"{"tool_calls":[{"index":0,"id":"t","function":{"name":"f","arguments":""}}]}"#)
+            .has_content()
+    );
+}
+
+#[test]
+fn the_end_of_a_choice_counts_as_content() {
+    let chunk = parse(
+        r#"{"choices":[{"index":1,"delta":{},"finish_reason":"stop"},{"index":0,
+            "delta":{"content":"x"},"finish_reason":null}]}"#,
+    );
+    assert_eq!(chunk.finished, [1]);
+    assert_eq!(list(&chunk), ["0 text 0 x"]);
+    assert!(chunk.has_content());
+}
+
+#[test]
+fn pitfall_32_the_usage_chunk_is_the_one_without_choices() {
+    let used = r#""usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}"#;
+    let last = parse(format!(r#"{{"id":"c","choices":[],{used}}}"#));
+    assert!(last.usage_only && !last.has_content());
+    assert_eq!(last.usage.unwrap().output_text, 2);
+    let mixed = parse(format!(r#"{{"choices":[{{"index":0,"delta":{{}}}}],{used}}}"#));
+    assert!(!mixed.usage_only && mixed.usage.is_some());
+    let none = parse(r#"{"choices":[],"usage":null}"#);
+    assert!(!none.usage_only && none.usage.is_none());
+    let inside = parse(format!(r#"{{"choices":[{{"index":0,"delta":{{}},{used}}}]}}"#));
+    assert_eq!(inside.usage.unwrap().input_uncached, 5);
+}
+
+#[test]
+fn pitfall_32_the_usage_chunk_made_here_has_no_choices() {
+    let usage = Usage { input_uncached: 5, output_text: 2, requests: 1, ..Usage::default() };
+    let made = usage_frame(&delta("{}").head(), &usage);
+    assert_eq!(tree(&made)["choices"], json!([]));
+    assert_eq!(tree(&made)["id"], json!("c1"));
+    let read = parse(payload(&made));
+    assert!(read.usage_only);
+    assert_eq!(read.usage, Some(usage));
+}
+
+#[test]
+fn pitfall_44_an_error_in_the_stream_is_an_error_and_not_output() {
+    let chunk = parse(
+        r#"{"error":{"message":"the model overloaded","type":"server_error","param":null,
+            "code":null}}"#,
+    );
+    let error = chunk.error.as_ref().unwrap();
+    assert_eq!(error.message.expose(), "the model overloaded");
+    assert!(!chunk.has_content() && chunk.usage.is_none());
+    assert!(!format!("{chunk:?}").contains("overloaded"));
+}
+
+#[test]
+fn pitfall_68_a_replaced_delta_changes_that_string_only() {
+    let data = r#"{"id":"c1" , "choices":[{"delta":{"content":"my \u006eumber"}}],"y":[ 1.0]}"#;
+    let mut chunk = parse(data);
+    assert_eq!(chunk.encode(), format!("data: {data}\n\n").as_bytes());
+    chunk.replace_delta(0, "<PHONE_1> \"\n".to_owned());
+    assert_eq!(chunk.deltas[0].content.expose(), "<PHONE_1> \"\n");
+    chunk.replace_delta(9, "nothing".to_owned());
+    let expected = data.replace(r"my \u006eumber", r#"<PHONE_1> \"\n"#);
+    assert_eq!(chunk.encode(), format!("data: {expected}\n\n").as_bytes());
+}
+
+#[test]
+fn pitfall_36_a_payload_of_several_lines_is_written_as_one() {
+    let mut frames = Vec::new();
+    let event =
+        Bytes::from_static(b"data: {\"choices\":\ndata: [{\"delta\":{\"content\":\"a\"}}]}\n\n");
+    sse::Framer::new(1 << 10).push(event, &mut frames).unwrap();
+    let mut chunk = parse(&frames[0].data);
+    chunk.replace_delta(0, "b".to_owned());
+    let encoded = chunk.encode();
+    assert_eq!(encoded, &b"data: {\"choices\": [{\"delta\":{\"content\":\"b\"}}]}\n\n"[..]);
+}
+
+#[test]
+fn extra_frames_share_what_all_chunks_of_the_stream_share() {
+    let chunk = parse(
+        r#"{"id":"c\u0031","created":7,"model":"m","system_fingerprint":"fp",
+            "service_tier":"default","choices":[]}"#,
+    );
+    let made = chunk.extra_delta(2, Channel::Text, 0, "tail");
+    let expected = json!({
+        "object": "chat.completion.chunk", "id": "c1", "created": 7, "model": "m",
+        "service_tier": "default", "system_fingerprint": "fp",
+        "choices": [{"index": 2, "delta": {"content": "tail"}, "finish_reason": null}],
+    });
+    assert_eq!(tree(&made), expected);
+    assert_eq!(chunk.model().as_deref(), Some("m"));
+    assert_eq!(chunk.service_tier().as_deref(), Some("default"));
+    let bare = parse("{}").extra_delta(0, Channel::Reasoning, 0, "hm");
+    assert_eq!(tree(&bare)["choices"][0]["delta"], json!({"reasoning_content": "hm"}));
+}
+
+#[test]
+fn a_stop_for_length_is_a_legal_last_chunk() {
+    let head = ChunkHead::new("c\"9", 7, "m");
+    let expected = json!({
+        "object": "chat.completion.chunk", "id": "c\"9", "created": 7, "model": "m",
+        "choices": [{"index": 0, "delta": {}, "finish_reason": "length"},
+                    {"index": 3, "delta": {}, "finish_reason": "length"}],
+    });
+    assert_eq!(tree(&length_stop_frame(&head, &[0, 3])), expected);
+}
+
+#[test]
+fn the_mark_at_the_end_is_known() {
+    assert!(Chunk::done_marker(b"[DONE]") && Chunk::done_marker(b" [DONE]\r"));
+    assert!(!Chunk::done_marker(b"{\"x\":\"[DONE]\"}"));
+    assert!(Chunk::done_marker(&payload(&Bytes::from_static(sse::DONE))));
+}
+
+#[test]
+fn a_character_cut_in_two_by_the_provider_does_not_break_the_stream() {
+    let chunk = delta(r#"{"content":"\ud83d"}"#);
+    assert_eq!(list(&chunk), ["0 text 0 \u{fffd}"]);
+    assert!(chunk.encode().windows(6).any(|window| window == br"\ud83d"));
+}
+
+proptest! {
+    #[test]
+    fn any_text_goes_through_a_delta_and_back(text in any::<String>(), new in ".+") {
+        let member = json!({"content": text}).to_string();
+        let mut chunk = delta(&member);
+        let expected: Vec<&str> = if text.is_empty() { vec![] } else { vec![&text] };
+        let read: Vec<&str> = chunk.deltas.iter().map(|delta| delta.content.expose()).collect();
+        prop_assert_eq!(read, expected);
+        chunk.replace_delta(0, new.clone());
+        let read = tree(&chunk.encode())["choices"][0]["delta"]["content"].clone();
+        prop_assert_eq!(read, json!(if text.is_empty() { text } else { new }));
+    }
+}

@@ -1,0 +1,76 @@
+//! No input makes a parser panic: random bytes, and real bodies with bytes changed or cut off.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use turnpike_protocol::{
+    Answer, Call, Channel, Chunk, Dialect, LimitField, Outgoing, Usage, error_body, sse,
+};
+
+const SEEDS: [&str; 3] = [
+    include_str!("../golden/openai-chat/agent.json"),
+    r#"{"id":"c","model":"m","choices":[{"index":0,"message":{"content":"a\u00e9",
+        "tool_calls":[{"index":1,"function":{"name":"f","arguments":"{}"}}]},
+        "delta":{"content":"b","reasoning":"c","tool_calls":[{"index":4,"id":"t",
+        "function":{"arguments":"\""}}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,
+        "completion_tokens":2,"prompt_tokens_details":{"cached_tokens":9}},
+        "error":{"message":"x","code":1}}"#,
+    "data: {\"a\":1}\r\n\r\n: c\n\ndata: b\ndata: c\n\n",
+];
+
+/// Everything that reads bytes, and everything that writes after it has read.
+fn read_all(bytes: &[u8]) {
+    let body = Bytes::copy_from_slice(bytes);
+    let out = Outgoing { model: "m", output_limit: Some(1), limit_field: LimitField::MaxTokens };
+    if let Ok(mut call) = Call::parse(Dialect::OpenAiChat, body.clone()) {
+        call.replace_text(0, "\"\n".to_owned());
+        assert!(Call::parse(Dialect::OpenAiChat, call.encode(&out)).is_ok());
+        assert!(call.input_tokens_upper() > 0);
+    }
+    if let Ok(mut answer) = Answer::parse(Dialect::OpenAiChat, body.clone()) {
+        assert_eq!(answer.encode(), body);
+        answer.replace_text(0, "\"\n".to_owned());
+        assert!(Answer::parse(Dialect::OpenAiChat, answer.encode()).is_ok());
+    }
+    if let Ok(mut chunk) = Chunk::parse(Dialect::OpenAiChat, &body) {
+        chunk.replace_delta(0, "\"\n".to_owned());
+        for event in [chunk.encode(), chunk.extra_delta(0, Channel::Text, 0, "x")] {
+            let mut frames = Vec::new();
+            sse::Framer::new(1 << 20).push(event, &mut frames).unwrap();
+            assert_eq!(frames.len(), 1);
+            assert!(Chunk::parse(Dialect::OpenAiChat, &frames[0].data).is_ok());
+        }
+    }
+    let mut frames = Vec::new();
+    let mut framer = sse::Framer::new(64);
+    if framer.push(body.clone(), &mut frames).is_ok() {
+        framer.finish(&mut frames);
+    }
+    error_body::parse(Dialect::OpenAiChat, &body);
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        Usage::from_openai_chat(text);
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        read_all(&bytes);
+    }
+
+    #[test]
+    fn damaged_bodies_never_panic(
+        seed in 0..SEEDS.len(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let mut bytes = SEEDS[seed].as_bytes().to_vec();
+        for (place, byte) in damage {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        read_all(&bytes);
+    }
+}
