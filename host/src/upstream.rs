@@ -162,6 +162,15 @@ impl TransportError {
     }
 }
 
+// === impl Failure ===
+
+impl Failure {
+    /// The same failure, if something had come back before it.
+    fn after_some(self, received: bool) -> Self {
+        Self { received: self.received || received, ..self }
+    }
+}
+
 // === impl Upstream ===
 
 impl Upstream {

@@ -169,7 +169,9 @@ impl Connection {
             }
             let Some(end) = end else {
                 looked = self.buffer.len().saturating_sub(3);
-                self.fill_head().await?;
+                let filled = self.fill_head().await;
+                // An interim answer is an answer: the provider is at work on the request.
+                filled.map_err(|failure| failure.after_some(interim > 0))?;
                 continue;
             };
             let bytes = self.buffer.split_to(end);

@@ -273,12 +273,14 @@ async fn a_stale_pooled_connection_costs_one_retry() {
 /// Pitfalls 46 and 49: what a provider may have begun to answer is never sent again.
 #[tokio::test]
 async fn nothing_is_retried_once_a_byte_has_come_back() {
-    let server = stale_server(b"HTTP/1.1 2");
-    let client = client();
-    assert_eq!(text(&mut post(&client, &server.endpoint).await.unwrap()).await, "ok");
-    let failed = post(&client, &server.endpoint).await.unwrap_err();
-    assert_eq!(failed.kind, ErrorKind::Closed);
-    assert_eq!(server.connections(), 1);
+    for last_words in [b"HTTP/1.1 2".as_slice(), b"HTTP/1.1 100 Continue\r\n\r\n"] {
+        let server = stale_server(last_words);
+        let client = client();
+        assert_eq!(text(&mut post(&client, &server.endpoint).await.unwrap()).await, "ok");
+        let failed = post(&client, &server.endpoint).await.unwrap_err();
+        assert_eq!(failed.kind, ErrorKind::Closed);
+        assert_eq!(server.connections(), 1);
+    }
 }
 
 #[tokio::test]
@@ -375,4 +377,12 @@ async fn a_server_without_tls_is_a_tls_error_and_gets_no_request() {
     if let Ok(first) = heard.recv_timeout(Duration::from_secs(5)) {
         assert_eq!(first[0], 0x16, "a TLS handshake and not a request");
     }
+}
+
+#[test]
+fn the_client_runs_on_any_thread() {
+    fn is_send<T: Send>(_: &T) {}
+    let (client, body) = (client(), Bytes::new());
+    let to = Endpoint { scheme: Scheme::Http, host: "127.0.0.1".into(), port: 9 };
+    is_send(&client.send(&to, &POST, body, &PATIENT));
 }

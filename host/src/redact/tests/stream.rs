@@ -1,6 +1,8 @@
 //! Streams. The law: however a text is cut into deltas and however the deltas come, the caller
 //! reads what redacting the whole text would give.
 
+use std::slice::from_ref;
+
 use proptest::prelude::*;
 use turnpike_protocol::sse::{DONE, Frame, Framer};
 use turnpike_protocol::{Chunk, Slot};
@@ -136,7 +138,10 @@ fn check(member: Member, text: &str, cuts: &[usize], per_batch: usize) {
 }
 
 const PROSE: &str = "<EMAIL_1> wrote ü@ to a@b.org, «x y» <EMAIL_ <<KEY_1>> TOKEN-42 c@d.e";
-const ARGUMENTS: &str = "{\"to\":\"a\\nb@x.org\",\"é\":[\"\\u003cKEY_1\\u003e\\ud83d\\ude00\",\"q\\u0040r.st\",\"<EMAIL_2>\\\\<KEY_1>\"],\"t\":\"TOKEN-42\"}";
+const ARGUMENTS: &str = concat!(
+    r#"{"to":"a\nb@x.org","é":["\u003cKEY_1\u003e\ud83d\ude00","q\u0040r.st","#,
+    r#""<EMAIL_2>\\<KEY_1>"],"t":"TOKEN-42"}"#
+);
 
 /// Pitfall 68: what is split over chunks must not pass.
 #[test]
@@ -201,8 +206,12 @@ proptest! {
         per_batch in 1_usize..6,
     ) {
         let (mut scan, mut pseudonyms) = known();
-        let lanes =
-            [(0, Member::Content), (1, Member::Content), (0, Member::Reasoning), (1, Member::Arguments)];
+        let lanes = [
+            (0, Member::Content),
+            (1, Member::Content),
+            (0, Member::Reasoning),
+            (1, Member::Arguments),
+        ];
         let mut letters: Vec<_> = texts.iter().map(|text| text.chars()).collect();
         let mut stream = Vec::new();
         for lane in order {
@@ -234,16 +243,16 @@ proptest! {
 
 #[test]
 fn frames_pass_verbatim_when_nothing_is_found() {
-    let odd =
-        b"data:{ \"choices\" : [{\"delta\":{\"content\":\"caf\\u00e9 ok \"},\"x\":1}]}\r\n\r\n";
-    let stream = [b": keep-alive\n\n".as_slice(), odd, &finish(0), DONE].concat();
+    let odd = br#"data:{ "choices" : [{"delta":{"content":"caf\u00e9 ok "},"x":1}]}"#;
+    let odd = [odd.as_slice(), b"\r\n\r\n"].concat();
+    let stream = [b": keep-alive\n\n".as_slice(), &odd, &finish(0), DONE].concat();
     let (mut scan, pseudonyms) = known();
     for pseudonyms in [pseudonyms, Pseudonyms::new()] {
         for scan_output in [true, false] {
             let options = StreamOptions { scan_output, ..SCANNED };
             let mut redactor =
                 StreamRedactor::new(options, pseudonyms_clone(&mut scan, &pseudonyms));
-            let out = relay(&mut scan, &mut redactor, &[stream.clone()]).unwrap();
+            let out = relay(&mut scan, &mut redactor, from_ref(&stream)).unwrap();
             assert_eq!(out, stream);
             assert!(redactor.facts().finished() && redactor.facts().content_seen);
             assert_eq!(redactor.facts().delivered_bytes, "café ok ".len() as u64);
@@ -330,11 +339,11 @@ fn what_cannot_be_read_passes_only_if_nobody_wants_to_check_it() {
     let broken = b"data: {\"choices\":\n\n".to_vec();
     let mut scan = Words::default();
     let mut redactor = StreamRedactor::new(SCANNED, Pseudonyms::new());
-    let refused = relay(&mut scan, &mut redactor, &[broken.clone()]);
+    let refused = relay(&mut scan, &mut redactor, from_ref(&broken));
     assert!(matches!(refused, Err(Refusal::Failed(_))));
     let options = StreamOptions { scan_output: false, ..SCANNED };
     let mut redactor = StreamRedactor::new(options, Pseudonyms::new());
-    assert_eq!(relay(&mut scan, &mut redactor, &[broken.clone()]).unwrap(), broken);
+    assert_eq!(relay(&mut scan, &mut redactor, from_ref(&broken)).unwrap(), broken);
     assert_eq!(redactor.facts().unreadable, 1);
 }
 
@@ -349,7 +358,7 @@ fn the_usage_chunk_reaches_only_those_who_asked() {
     {
         let options = StreamOptions { scan_output, include_usage, ..SCANNED };
         let mut redactor = StreamRedactor::new(options, Pseudonyms::new());
-        let out = relay(&mut scan, &mut redactor, &[stream.clone()]).unwrap();
+        let out = relay(&mut scan, &mut redactor, from_ref(&stream)).unwrap();
         let out = String::from_utf8(out).unwrap();
         assert_eq!(out.contains("prompt_tokens"), include_usage);
         assert!(out.ends_with("data: [DONE]\n\n"));
@@ -367,7 +376,7 @@ fn an_error_event_is_a_fact_and_not_content() {
     for scan_output in [true, false] {
         let options = StreamOptions { scan_output, ..SCANNED };
         let mut redactor = StreamRedactor::new(options, Pseudonyms::new());
-        let out = relay(&mut Words::default(), &mut redactor, &[error.clone()]).unwrap();
+        let out = relay(&mut Words::default(), &mut redactor, from_ref(&error)).unwrap();
         assert_eq!(out, error);
         let facts = redactor.facts();
         assert_eq!(facts.error.as_ref().unwrap().kind.as_deref(), Some("server_error"));
@@ -387,4 +396,17 @@ fn no_more_is_held_than_the_bound() {
         sent += read(&out).iter().map(|(_, text)| text.len()).sum::<usize>();
     }
     assert_eq!(sent, 20_000 - HOLD_BYTES_MAX);
+}
+
+#[test]
+fn the_room_runs_on_any_thread() {
+    fn is_send<T: Send>(_: &T) {}
+    let (mut scan, mut pseudonyms) = known();
+    let mut call = call(&json!({"model": "m", "messages": [{"role": "user", "content": "x"}]}));
+    is_send(&redact_call(&mut scan, &mut call, &mut pseudonyms));
+    let mut answer = answer(&json!({"role": "assistant", "content": "x"}));
+    is_send(&redact_answer(&mut scan, &mut answer, &mut pseudonyms, true));
+    let mut redactor = StreamRedactor::new(SCANNED, pseudonyms);
+    is_send(&redactor.push(&mut scan, &[]));
+    is_send(&redactor.finish(&mut scan));
 }
