@@ -19,7 +19,7 @@ const UNFINISHED: [&str; 8] = [
     concat!("HA", "CK"),
     concat!("for ", "now"),
     concat!("unimple", "mented!"),
-    concat!("to ", "come."),
+    concat!("//! To ", "come"),
     concat!("not yet ", "implemented"),
 ];
 /// Endings of type names that say nothing.
