@@ -1,1 +1,166 @@
-//! The admin room.
+//! The admin room: the operator's API under `/admin/v1`, on a listener of its own. Every change is
+//! written to the store (or posted to the ledger) first, and then to the snapshot that the data
+//! plane reads, before it is answered: the next request sees it. May ask any room what it knows;
+//! never calls an upstream, never shows a key again, and never sees a prompt.
+
+mod access;
+mod bindings;
+mod credits;
+mod error;
+mod extract;
+mod keys;
+mod orgs;
+mod plugins;
+mod publish;
+mod requests;
+mod router;
+mod system;
+mod text;
+mod usage;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use turnpike_ledger::Ledger;
+
+use crate::auth::{Directory, OperatorToken};
+use crate::store::{BindingRecord, PluginCheck, Store};
+use crate::usage::UsageLog;
+
+pub use self::error::ApiError;
+pub use self::publish::{directory_of, ensure_budgets};
+pub use self::router::router;
+
+/// Uploads that are checked at the same time: compiling takes a whole core, and the data plane
+/// needs the others. Further uploads wait without their body being read.
+const ADMISSIONS_MAX: usize = 1;
+
+/// What admission found out about a component.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// What the component calls itself.
+    pub name: String,
+    /// Its own version.
+    pub version: String,
+    /// SHA-256 of the bytes, lower-case hex.
+    pub digest: String,
+    /// The decisions it can take, by the label of the hook.
+    pub interfaces: Vec<String>,
+    /// What was checked; all of it held.
+    pub checks: Vec<PluginCheck>,
+}
+
+/// Checks a component before it is stored. Runs off the async threads and may take seconds.
+pub trait PolicyAdmission: Send + Sync {
+    /// Looks at the bytes; the error is every check, at least one of which failed.
+    fn admit(&self, bytes: &[u8]) -> Result<Admitted, Vec<PluginCheck>>;
+}
+
+/// Makes prepared bindings visible to the next request. Must not block.
+pub type Switch = Box<dyn FnOnce() + Send>;
+
+/// Why bindings can't be used; told to whoever set them.
+#[derive(Debug, Clone)]
+pub struct BindingRefused {
+    /// The field of the binding that is at fault, such as `config`.
+    pub field: Option<&'static str>,
+    /// What is wrong and what to do about it.
+    pub message: String,
+}
+
+/// Brings an organization's bindings to the data plane.
+pub trait BindingsChanged: Send + Sync {
+    /// Loads and configures everything the bindings need, without making it visible yet. Hooks
+    /// without a binding are decided by the built-ins. Runs off the async threads.
+    fn prepare(&self, org: &str, bindings: &[BindingRecord]) -> Result<Switch, BindingRefused>;
+}
+
+/// Numbers of other rooms for `/system`.
+pub trait SystemNumbers: Send + Sync {
+    /// Names and values, such as `requests_running`.
+    fn numbers(&self) -> Vec<(&'static str, u64)>;
+}
+
+/// What the admin API works on.
+#[derive(Clone)]
+pub struct AdminParts {
+    /// Organizations, keys, plugins, bindings.
+    pub store: Arc<Store>,
+    /// Money.
+    pub ledger: Arc<Ledger>,
+    /// What was used.
+    pub usage: UsageLog,
+    /// The keys as the data plane sees them; replaced after every change.
+    pub directory: Arc<ArcSwap<Directory>>,
+    /// Whoever has it may do everything here.
+    pub operator: OperatorToken,
+    /// Checks uploads.
+    pub admission: Arc<dyn PolicyAdmission>,
+    /// Brings bindings to the data plane.
+    pub bindings: Arc<dyn BindingsChanged>,
+    /// Numbers of other rooms.
+    pub numbers: Arc<dyn SystemNumbers>,
+    /// When the process started, in milliseconds since the Unix epoch.
+    pub started_at_ms: u64,
+}
+
+impl std::fmt::Debug for AdminParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AdminParts").finish_non_exhaustive()
+    }
+}
+
+/// The parts, and the order of changes. Cheap to clone.
+#[derive(Clone)]
+pub struct AdminState {
+    parts: Arc<AdminParts>,
+    /// Held by a change from its first check to the new snapshot, so that changes of store, ledger
+    /// and snapshot happen in one order.
+    turn: Arc<Mutex<()>>,
+    admissions: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for AdminState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AdminState").finish_non_exhaustive()
+    }
+}
+
+// === impl AdminState ===
+
+impl AdminState {
+    /// The state of one admin API. There must be only one per store.
+    pub fn new(parts: AdminParts) -> Self {
+        Self {
+            parts: Arc::new(parts),
+            turn: Arc::new(Mutex::new(())),
+            admissions: Arc::new(Semaphore::new(ADMISSIONS_MAX)),
+        }
+    }
+
+    /// Reads, off the async threads.
+    async fn reading<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&AdminParts) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let parts = Arc::clone(&self.parts);
+        let done = tokio::task::spawn_blocking(move || work(&parts)).await;
+        done.unwrap_or_else(|cause| Err(ApiError::internal("a reading task", &cause)))
+    }
+
+    /// Changes something, off the async threads, one change at a time. A caller who hangs up does
+    /// not interrupt it.
+    async fn changing<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&AdminParts) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let turn = Arc::clone(&self.turn);
+        self.reading(move |parts| {
+            let _turn = turn.lock();
+            work(parts)
+        })
+        .await
+    }
+}

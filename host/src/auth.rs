@@ -1,1 +1,22 @@
-//! The auth room.
+//! The auth room: who is calling. A key is 256 random bits that are stored only as a keyed hash;
+//! a request is authenticated against a snapshot in memory, without a lock and without the disk.
+//! Never logs a credential, never decides what a caller may spend (that is the ledger's), and
+//! never passes a caller's credential on.
+
+mod authenticate;
+mod budget;
+mod caller;
+mod directory;
+mod key;
+mod models;
+mod operator;
+mod pepper;
+
+pub use self::authenticate::{AuthError, authenticate};
+pub use self::budget::{BudgetRef, Period, window_end_ms, window_start_ms};
+pub use self::caller::{Caller, Clearance};
+pub use self::directory::Directory;
+pub use self::key::{KEY_PREFIX, KeyText, SHOWN_CHARS};
+pub use self::models::{ModelRules, PatternError};
+pub use self::operator::OperatorToken;
+pub use self::pepper::{KeyHash, Pepper, PepperError};

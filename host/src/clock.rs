@@ -42,3 +42,12 @@ impl Stopwatch {
 pub fn new_id() -> uuid::Uuid {
     uuid::Uuid::now_v7()
 }
+
+/// The start of an ISO date (`2026-03-01`, or `2026-03` for its first day) in UTC, in seconds since
+/// the Unix epoch. Zero when it is no date.
+pub fn day_start_s(date: &str) -> u64 {
+    let full = if date.len() == "2026-03".len() { format!("{date}-01") } else { date.to_owned() };
+    let day: Option<jiff::civil::Date> = full.parse().ok();
+    let start = day.and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
+    start.and_then(|start| u64::try_from(start.timestamp().as_second()).ok()).unwrap_or(0)
+}

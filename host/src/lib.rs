@@ -7,12 +7,24 @@
 
 pub mod admin;
 pub mod auth;
+pub mod budget;
 pub mod catalog;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod egress;
+pub mod error;
+pub mod gateway;
+pub mod hook;
+pub mod ingress;
+pub mod pipeline;
 pub mod policy;
 pub mod redact;
+pub mod route;
 pub mod secret;
+pub mod server;
 pub mod store;
 pub mod tasks;
+pub mod telemetry;
 pub mod upstream;
 pub mod usage;

@@ -1,1 +1,38 @@
-//! The usage room.
+//! The usage room: what happened to each request, as facts. A request hands its event over without
+//! waiting; one thread appends events to segment files and adds them up by the hour. Never holds a
+//! prompt or an answer, and never money that counts: the ledger's journal is the truth of that,
+//! and losing events here loses statistics only.
+
+mod event;
+mod explanation;
+mod query;
+mod recent;
+mod recorder;
+mod rollup;
+mod segment;
+mod segments;
+
+pub use self::event::{Record, UsageEvent};
+pub use self::explanation::{
+    AttemptFact, CandidateFact, Explanation, Failure, Label, LineItem, PolicyFact, RedactionFact,
+    TaskFact, Timing,
+};
+pub use self::query::{RequestsPage, UsageLog};
+pub use self::recorder::{Options, Recorder};
+pub use self::rollup::{Dimension, Group, Totals, UsageReport};
+
+/// Why usage can't be kept or read.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} failed: {cause}; check disk space and permissions of the usage folder")]
+pub struct UsageError {
+    /// The operation that failed, in words.
+    pub what: String,
+    /// What the operating system said.
+    pub cause: String,
+}
+
+impl UsageError {
+    fn new(what: impl Into<String>, cause: impl std::fmt::Display) -> Self {
+        Self { what: what.into(), cause: cause.to_string() }
+    }
+}

@@ -1,0 +1,37 @@
+# The commands of this project. `make help` lists them.
+SHELL := bash
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DEMO_PORT ?= 8080
+DEMO_ADMIN_PORT ?= 8081
+
+.PHONY: help demo test bench build plugins check fmt clean
+
+help: ## What there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: build ## Gateway, simulated providers, credit and a key: ready to try (Ctrl-C stops)
+	@exec $(TARGET)/release/turnpike demo --port $(DEMO_PORT) --admin-port $(DEMO_ADMIN_PORT)
+
+test: plugins ## Every test, installing what they need
+	@tests/run.sh
+
+bench: build ## CPU per request beside nginx; writes the table of docs/performance.md
+	@tests/bench/run.sh
+
+build: plugins ## The release binary
+	cargo build --release --locked -p turnpike
+
+plugins: ## The built-in policies as WebAssembly components, in plugins/dist
+	@plugins/build.sh
+
+check: plugins ## Format and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+fmt: ## Format the code
+	cargo fmt --all
+	cd plugins && cargo fmt --all
+
+clean: ## Remove what was built
+	cargo clean
+	rm -rf plugins/dist plugins/target plugins/.toolchain

@@ -1,0 +1,312 @@
+//! A request as every dialect means it: a neutral view over the original bytes. Reading it costs
+//! one pass; writing it splices the few spans that change. Never holds a JSON tree.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::Dialect;
+use crate::content::{Content, Source};
+use crate::openai_chat;
+use crate::request_error::RequestError;
+use crate::splice::{self, Edit};
+
+/// Messages in one call. The longest agent sessions seen have hundreds; each costs a small record.
+pub const MESSAGES_MAX: usize = 16_384;
+/// Tools in one call. Providers accept 128; agents with many tool servers send a few hundred.
+pub const TOOLS_MAX: usize = 2_048;
+/// Texts in one call, all that is scanned. Bounds the work that a small body can cause.
+pub const TEXTS_MAX: usize = 65_536;
+/// Bytes of a model name. Names on the market stay below 120.
+pub const MODEL_BYTES_MAX: usize = 256;
+/// Answers to one call (`n`), as OpenAI bounds it.
+pub const CHOICES_MAX: u32 = 128;
+
+/// Bytes of body for one token of the estimate. Prose needs about four and code three; two
+/// overstates all but dense digits and rare scripts, which is what a hold should do.
+const BYTES_PER_TOKEN: usize = 2;
+/// What providers add around each message, rounded up.
+const TOKENS_PER_MESSAGE: usize = 8;
+/// An image at full detail: tile-based providers stay below this for usual sizes.
+const TOKENS_PER_IMAGE: usize = 2_048;
+/// A file known only by its id, or a short one.
+const TOKENS_PER_FILE_MIN: usize = 2_048;
+/// Bytes of base64 for one token of audio: 32 tokens a second at 32 kbit/s, rounded up.
+const AUDIO_BYTES_PER_TOKEN: usize = 128;
+/// Bytes of base64 for one token of a document.
+const FILE_BYTES_PER_TOKEN: usize = 4;
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Instructions of the application.
+    System,
+    /// Instructions of the application, by their newer name.
+    Developer,
+    /// The person or program that asks.
+    User,
+    /// The model.
+    Assistant,
+    /// The result of a tool, also by its older name `function`.
+    Tool,
+    /// Not part of a message, or a role of some provider's own.
+    Other,
+}
+
+/// What kind of text it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// What is said, refusals included.
+    Text,
+    /// System and developer instructions.
+    System,
+    /// Thinking that is sent along.
+    Reasoning,
+    /// What a tool is called with: JSON in a string, unescaped once.
+    ToolArguments,
+    /// What a tool answered.
+    ToolResult,
+    /// Everything else that can hold text: tool and schema descriptions, names of people and
+    /// files, `user`, `metadata`, predictions, and every member this crate does not know.
+    Document,
+}
+
+/// One text of a call or an answer: one JSON string literal of the body.
+#[derive(Debug, Clone)]
+pub struct Text {
+    /// What kind of text.
+    pub channel: Channel,
+    /// Who speaks.
+    pub role: Role,
+    /// Index of the message (of a call) or the choice (of an answer).
+    pub message: Option<u32>,
+    /// The decoded text, as replaced last.
+    pub content: Content,
+    pub(crate) span: Range<usize>,
+    pub(crate) edited: bool,
+}
+
+/// One message of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// Its texts: a range of `Call::texts`.
+    pub texts: Range<usize>,
+    /// Images it carries.
+    pub images: u32,
+    /// Audio clips it carries.
+    pub audio: u32,
+    /// Files it carries.
+    pub files: u32,
+}
+
+/// A tool that the model may call.
+#[derive(Debug, Clone)]
+pub struct Tool {
+    /// Its name; the type for tools that have none.
+    pub name: String,
+    /// What it says of itself, as replaced last.
+    pub description: Option<Content>,
+    pub(crate) description_text: Option<usize>,
+}
+
+/// What the call needs of a model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Tools or functions are offered.
+    pub tools: bool,
+    /// The answer must be JSON, of a schema or not.
+    pub structured_output: bool,
+    /// Thinking is asked for.
+    pub reasoning: bool,
+    /// There are images.
+    pub image_input: bool,
+    /// There is audio.
+    pub audio_input: bool,
+    /// There are files.
+    pub file_input: bool,
+    /// The answer shall be spoken.
+    pub audio_output: bool,
+    /// Probabilities of tokens are asked for.
+    pub logprobs: bool,
+}
+
+/// Bytes of base64 in a body, which are not text.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Media {
+    pub(crate) image_bytes: usize,
+    pub(crate) audio_bytes: usize,
+    pub(crate) file_bytes: usize,
+}
+
+/// Where a dialect's encoder splices.
+#[derive(Debug, Clone)]
+pub(crate) enum Points {
+    OpenAiChat(openai_chat::request::Points),
+}
+
+/// One parsed request.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The dialect it came in.
+    pub dialect: Dialect,
+    /// The model asked for.
+    pub model: String,
+    /// Whether the answer shall be streamed.
+    pub stream: bool,
+    /// Whether the caller wants the usage chunk of a stream. It is asked of the provider in any
+    /// case, and passed on only if this is set.
+    pub include_usage: bool,
+    /// The bound on answer tokens that the caller set; the larger one if there are two.
+    pub output_limit: Option<u32>,
+    /// Answers asked for, 1 to 128.
+    pub choices: u32,
+    /// The conversation.
+    pub messages: Vec<Message>,
+    /// All text there is, in the order of the body. Empty strings are left out.
+    pub texts: Vec<Text>,
+    /// The tools offered.
+    pub tools: Vec<Tool>,
+    /// What the model must be able to do.
+    pub needs: Needs,
+    /// Bytes of the body as it came.
+    pub body_len: usize,
+    pub(crate) media: Media,
+    pub(crate) source: Source,
+    pub(crate) points: Points,
+}
+
+/// What the host decides about the request that goes upstream.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// The model's name at the provider.
+    pub model: &'a str,
+    /// The bound on answer tokens to write, in place of the caller's if there was one.
+    pub output_limit: Option<u32>,
+    /// The field for that bound where the caller set none.
+    pub limit_field: LimitField,
+}
+
+/// How a model wants to be told the bound on answer tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitField {
+    /// `max_tokens`, which most compatible servers read.
+    MaxTokens,
+    /// `max_completion_tokens`, which OpenAI's thinking models insist on.
+    MaxCompletionTokens,
+}
+
+// === impl Role ===
+
+impl Role {
+    /// Stable name for policies.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Developer => "developer",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Tool => "tool",
+            Self::Other => "other",
+        }
+    }
+}
+
+// === impl Channel ===
+
+impl Channel {
+    /// Stable name for policies.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::System => "system",
+            Self::Reasoning => "reasoning",
+            Self::ToolArguments => "tool-arguments",
+            Self::ToolResult => "tool-result",
+            Self::Document => "document",
+        }
+    }
+}
+
+// === impl Text ===
+
+impl Text {
+    pub(crate) fn replace(&mut self, new: String) {
+        self.content = Content::from_string(new);
+        self.edited = true;
+    }
+}
+
+/// The edits that write every replaced text.
+pub(crate) fn text_edits(texts: &[Text]) -> Vec<Edit> {
+    let edited = texts.iter().filter(|text| text.edited);
+    edited.map(|text| Edit::literal(text.span.clone(), text.content.expose())).collect()
+}
+
+// === impl Call ===
+
+impl Call {
+    /// Whether any text was replaced.
+    pub fn is_edited(&self) -> bool {
+        self.texts.iter().any(|text| text.edited)
+    }
+
+    /// Reads and validates a request body in one pass.
+    ///
+    /// # Errors
+    /// [`RequestError`] with status 400 for what is not UTF-8, not JSON, nested deeper than 128,
+    /// repeats a key that is acted on or has a wrong type there; 413 for too many items.
+    pub fn parse(dialect: Dialect, body: Bytes) -> Result<Self, RequestError> {
+        match dialect {
+            Dialect::OpenAiChat => openai_chat::request::parse(body),
+        }
+    }
+
+    /// Replaces a text, by its index in `texts`. From then on `content` reads the new text and
+    /// `encode` writes it. An index out of range changes nothing.
+    pub fn replace_text(&mut self, text: usize, new: String) {
+        let Some(entry) = self.texts.get_mut(text) else { return };
+        entry.replace(new);
+        for tool in &mut self.tools {
+            if tool.description_text == Some(text) {
+                tool.description = Some(entry.content.clone());
+            }
+        }
+    }
+
+    /// Prompt tokens, estimated upwards: body bytes without media at two a token, plus constants
+    /// for each message, image, audio clip and file. A hold, not a measurement.
+    pub fn input_tokens_upper(&self) -> u32 {
+        let media = &self.media;
+        let growth: usize = (self.texts.iter().filter(|text| text.edited))
+            .map(|text| text.content.len().saturating_sub(text.span.len()))
+            .sum();
+        let media_bytes = media.image_bytes + media.audio_bytes + media.file_bytes;
+        let text_bytes = self.body_len.saturating_add(growth).saturating_sub(media_bytes);
+        let count = |pick: fn(&Message) -> u32| -> usize {
+            let total: u64 = self.messages.iter().map(|message| u64::from(pick(message))).sum();
+            usize::try_from(total).unwrap_or(usize::MAX)
+        };
+        let files = count(|message| message.files).saturating_mul(TOKENS_PER_FILE_MIN);
+        let parts = [
+            text_bytes.div_ceil(BYTES_PER_TOKEN),
+            self.messages.len().saturating_mul(TOKENS_PER_MESSAGE),
+            count(|message| message.images).saturating_mul(TOKENS_PER_IMAGE),
+            media.audio_bytes.div_ceil(AUDIO_BYTES_PER_TOKEN),
+            files.max(media.file_bytes.div_ceil(FILE_BYTES_PER_TOKEN)),
+        ];
+        let total = parts.into_iter().fold(0, usize::saturating_add);
+        u32::try_from(total).unwrap_or(u32::MAX)
+    }
+
+    /// The request to send upstream: the original bytes with the model, the replaced texts, the
+    /// output bound and, for a stream, the wish for usage spliced in.
+    pub fn encode(&self, out: &Outgoing<'_>) -> Bytes {
+        let mut edits = text_edits(&self.texts);
+        match &self.points {
+            Points::OpenAiChat(points) => points.edits(self.stream, out, &mut edits),
+        }
+        splice::apply(self.source.0.as_bytes(), edits, b"", b"")
+    }
+}

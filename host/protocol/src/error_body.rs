@@ -1,0 +1,97 @@
+//! Errors in the caller's dialect: a whole body, or an event inside a stream that has already begun.
+//! Never decides the status or the words.
+
+use bytes::Bytes;
+
+use crate::chunk::StreamError;
+use crate::{Dialect, RequestError, openai_chat};
+
+/// What an error says. All strings are shown to the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErrorFacts<'a> {
+    /// What happened and what to do next.
+    pub message: &'a str,
+    /// The dialect's class of error, such as `invalid_request_error`.
+    pub kind: &'a str,
+    /// The request's field at fault.
+    pub param: Option<&'a str>,
+    /// Machine-readable reason.
+    pub code: Option<&'a str>,
+}
+
+// === impl ErrorFacts ===
+
+impl<'a> From<&'a RequestError> for ErrorFacts<'a> {
+    fn from(error: &'a RequestError) -> Self {
+        Self {
+            message: &error.message,
+            kind: "invalid_request_error",
+            param: error.param.as_deref(),
+            code: Some(error.code),
+        }
+    }
+}
+
+/// A whole error body, `application/json`.
+pub fn encode(dialect: Dialect, facts: &ErrorFacts<'_>) -> Bytes {
+    match dialect {
+        Dialect::OpenAiChat => Bytes::from(openai_chat::error::body(facts)),
+    }
+}
+
+/// An error as an event of a stream, after which the stream ends without its usual mark.
+pub fn stream_event(dialect: Dialect, facts: &ErrorFacts<'_>) -> Bytes {
+    match dialect {
+        Dialect::OpenAiChat => {
+            let body = openai_chat::error::body(facts);
+            Bytes::from([b"data: ", body.as_slice(), b"\n\n"].concat())
+        }
+    }
+}
+
+/// Reads a provider's error body; `None` when it is in no shape that the dialect knows.
+pub fn parse(dialect: Dialect, body: &Bytes) -> Option<StreamError> {
+    match dialect {
+        Dialect::OpenAiChat => openai_chat::error::parse(body),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FACTS: ErrorFacts<'_> = ErrorFacts {
+        message: "no \"such\" model\n",
+        kind: "invalid_request_error",
+        param: Some("model"),
+        code: None,
+    };
+
+    #[test]
+    fn all_four_keys_are_always_there() {
+        let body = encode(Dialect::OpenAiChat, &FACTS);
+        insta::assert_snapshot!(std::str::from_utf8(&body).unwrap(), @r#"{"error":{"message":"no \"such\" model\n","type":"invalid_request_error","param":"model","code":null}}"#);
+    }
+
+    #[test]
+    fn the_event_holds_the_same_body_and_reads_back() {
+        let event = stream_event(Dialect::OpenAiChat, &FACTS);
+        let data = event.strip_prefix(b"data: ").unwrap().strip_suffix(b"\n\n").unwrap();
+        assert_eq!(data, &encode(Dialect::OpenAiChat, &FACTS)[..]);
+        let error = parse(Dialect::OpenAiChat, &Bytes::copy_from_slice(data)).unwrap();
+        assert_eq!(error.message.expose(), FACTS.message);
+        assert_eq!(error.kind.as_deref(), Some(FACTS.kind));
+    }
+
+    #[test]
+    fn odd_shapes_of_provider_errors_are_read() {
+        let read =
+            |body: &'static str| parse(Dialect::OpenAiChat, &Bytes::from_static(body.as_bytes()));
+        assert_eq!(read(r#"{"error":"busy"}"#).unwrap().message.expose(), "busy");
+        let numbered = read(r#"{"error":{"message":"bad gateway","code":502}}"#).unwrap();
+        assert_eq!(numbered.code.as_deref(), Some("502"));
+        assert!(read(r#"{"error":null}"#).is_none());
+        assert!(read(r#"{"error":false}"#).is_none());
+        assert!(read("<html>bad gateway</html>").is_none());
+    }
+}

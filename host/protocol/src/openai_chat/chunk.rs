@@ -1,0 +1,195 @@
+//! `chat.completion.chunk` payloads: read in one pass, edited in place, and the few made here.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::answer::AnswerError;
+use crate::chunk::{Chunk, ChunkHead, Delta, Slot};
+use crate::content::Wire;
+use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
+use crate::splice::write_literal;
+use crate::{Dialect, Usage};
+
+use super::answer::{content_of, optional_string};
+use super::spoken::Heard;
+use super::{error, usage};
+
+/// Spans of the members that all chunks of a stream share.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Head {
+    id: Option<Range<usize>>,
+    created: Option<Range<usize>>,
+    model: Option<Range<usize>>,
+    service_tier: Option<Range<usize>>,
+    system_fingerprint: Option<Range<usize>>,
+}
+
+/// Reads one payload.
+pub(crate) fn parse(data: &Bytes) -> Result<Chunk, AnswerError> {
+    let text = std::str::from_utf8(data)
+        .map_err(|error| AnswerError { at: error.valid_up_to(), what: "not UTF-8" })?;
+    let mut scanner = Scanner::new(text, LoneSurrogate::Accept);
+    let mut chunk = Chunk {
+        dialect: Dialect::OpenAiChat,
+        deltas: Vec::new(),
+        usage: None,
+        finished: Vec::new(),
+        error: None,
+        usage_only: false,
+        tool_started: false,
+        media: false,
+        data: Wire(data.clone()),
+        head: Head::default(),
+    };
+    let mut count = 0;
+    let mut outer_usage = None;
+    scanner.open_object()?;
+    while let Some(key) = scanner.next_key()? {
+        match key.as_ref() {
+            "id" => chunk.head.id = Some(scanner.skip()?),
+            "created" => chunk.head.created = Some(scanner.skip()?),
+            "model" => chunk.head.model = Some(scanner.skip()?),
+            "service_tier" => chunk.head.service_tier = Some(scanner.skip()?),
+            "system_fingerprint" => chunk.head.system_fingerprint = Some(scanner.skip()?),
+            "usage" => outer_usage = usage::read(&mut scanner)?,
+            "error" => chunk.error = error::read(&mut scanner)?,
+            "choices" => count = choices(&mut chunk, &mut scanner, data)?,
+            _ => {
+                scanner.skip()?;
+            }
+        }
+    }
+    scanner.end()?;
+    chunk.usage = outer_usage.or(chunk.usage);
+    chunk.usage_only = count == 0 && chunk.usage.is_some();
+    Ok(chunk)
+}
+
+/// Reads the choices; returns how many there are.
+fn choices(chunk: &mut Chunk, scanner: &mut Scanner<'_>, data: &Bytes) -> Result<u32, Fault> {
+    let mut count = 0_u32;
+    if scanner.null()? {
+        return Ok(count);
+    }
+    scanner.open_array()?;
+    while scanner.next_item()? {
+        let mut heard = Heard::default();
+        let mut choice = count;
+        let mut finished = false;
+        scanner.open_object()?;
+        while let Some(key) = scanner.next_key()? {
+            match key.as_ref() {
+                "delta" => heard.read(scanner)?,
+                "index" if scanner.kind()? == Kind::Number => {
+                    let number = scanner.whole_number()?.and_then(|n| u32::try_from(n).ok());
+                    choice = number.unwrap_or(choice);
+                }
+                "finish_reason" => {
+                    finished = scanner.kind()? == Kind::String;
+                    scanner.skip()?;
+                }
+                // Some servers put the usage of the stream into its last choice.
+                "usage" => chunk.usage = usage::read(scanner)?.or(chunk.usage),
+                _ => {
+                    scanner.skip()?;
+                }
+            }
+        }
+        count = count.saturating_add(1);
+        if finished {
+            chunk.finished.push(choice);
+        }
+        chunk.tool_started |= heard.tool_started;
+        chunk.media |= heard.media;
+        chunk.deltas.extend(heard.texts.into_iter().map(|spoken| Delta {
+            choice,
+            channel: spoken.field.channel(),
+            tool: spoken.tool,
+            content: content_of(scanner, data, &spoken.literal),
+            field: spoken.field,
+            span: spoken.literal.span,
+            edited: false,
+        }));
+    }
+    Ok(count)
+}
+
+// === impl Head ===
+
+impl Head {
+    pub(crate) fn model(&self, data: &[u8]) -> Option<String> {
+        string_at(data, self.model.as_ref())
+    }
+
+    pub(crate) fn service_tier(&self, data: &[u8]) -> Option<String> {
+        string_at(data, self.service_tier.as_ref())
+    }
+
+    /// The shared members, written out as they stand in the payload.
+    pub(crate) fn shared(&self, data: &[u8]) -> ChunkHead {
+        let mut out = b"\"object\":\"chat.completion.chunk\"".to_vec();
+        let members = [
+            ("id", &self.id),
+            ("created", &self.created),
+            ("model", &self.model),
+            ("service_tier", &self.service_tier),
+            ("system_fingerprint", &self.system_fingerprint),
+        ];
+        for (name, span) in members {
+            let Some(value) = span.as_ref().and_then(|span| data.get(span.clone())) else {
+                continue;
+            };
+            out.extend_from_slice(format!(",\"{name}\":").as_bytes());
+            // A line break is white space here, and would end the data line of the event.
+            out.extend(value.iter().map(|byte| match byte {
+                b'\n' | b'\r' => b' ',
+                other => *other,
+            }));
+        }
+        ChunkHead { members: Bytes::from(out) }
+    }
+}
+
+fn string_at(data: &[u8], span: Option<&Range<usize>>) -> Option<String> {
+    let raw = std::str::from_utf8(data.get(span?.clone())?).ok()?;
+    optional_string(&mut Scanner::new(raw, LoneSurrogate::Accept)).ok()?
+}
+
+/// The shared members for a stream made from nothing.
+pub(crate) fn head(id: &str, created_s: u64, model: &str) -> ChunkHead {
+    let mut out = b"\"object\":\"chat.completion.chunk\",\"id\":".to_vec();
+    write_literal(&mut out, id);
+    out.extend_from_slice(format!(",\"created\":{created_s},\"model\":").as_bytes());
+    write_literal(&mut out, model);
+    ChunkHead { members: Bytes::from(out) }
+}
+
+/// An event with one delta and nothing else.
+pub(crate) fn delta_frame(head: &ChunkHead, slot: Slot, text: &str) -> Bytes {
+    let (before, after) = slot.field.frame(slot.tool);
+    let choice = slot.choice;
+    let mut rest = format!("\"choices\":[{{\"index\":{choice},\"delta\":{{{before}").into_bytes();
+    write_literal(&mut rest, text);
+    rest.extend_from_slice(after.as_bytes());
+    rest.extend_from_slice(b"},\"finish_reason\":null}]");
+    frame(head, &rest)
+}
+
+/// An event that ends choices with `finish_reason: "length"`.
+pub(crate) fn length_stop_frame(head: &ChunkHead, choices: &[u32]) -> Bytes {
+    let stop =
+        |index: &u32| format!("{{\"index\":{index},\"delta\":{{}},\"finish_reason\":\"length\"}}");
+    let stops: Vec<String> = choices.iter().map(stop).collect();
+    frame(head, format!("\"choices\":[{}]", stops.join(",")).as_bytes())
+}
+
+/// An event with usage and no choices.
+pub(crate) fn usage_frame(head: &ChunkHead, used: &Usage) -> Bytes {
+    frame(head, format!("\"choices\":[],\"usage\":{}", usage::write(used)).as_bytes())
+}
+
+fn frame(head: &ChunkHead, rest: &[u8]) -> Bytes {
+    let parts: [&[u8]; 5] = [b"data: {", &head.members, b",", rest, b"}\n\n"];
+    Bytes::from(parts.concat())
+}

@@ -1,0 +1,270 @@
+//! The `messages` of a request: every string in them becomes a text, but for what is a type, an id,
+//! a function's name or base64. Never drops a member it does not know: unknown text is scanned too.
+
+use crate::call::{Channel, Message, Role};
+use crate::request_error::RequestError;
+use crate::scan::{Kind, Literal, Scanner};
+
+use super::draft::{Draft, Mark};
+use super::names::Names;
+
+const MESSAGE: &[&str] = &[
+    "role",
+    "content",
+    "refusal",
+    "name",
+    "tool_calls",
+    "tool_call_id",
+    "function_call",
+    "reasoning_content",
+    "reasoning",
+    "reasoning_details",
+    "audio",
+];
+const PART: &[&str] =
+    &["type", "text", "refusal", "thinking", "image_url", "input_audio", "file", "cache_control"];
+const TOOL_CALL: &[&str] = &["id", "type", "index", "function", "custom"];
+const FUNCTION: &[&str] = &["name", "arguments", "input"];
+const IMAGE: &[&str] = &["url", "detail"];
+const AUDIO: &[&str] = &["data", "format"];
+const FILE: &[&str] = &["file_data", "file_id", "filename"];
+/// Members of thinking that are not text: signatures must come back byte for byte.
+const THINKING_SKIP: &[&str] = &["type", "id", "format", "index", "signature", "data"];
+
+/// Reads the array of messages.
+pub(super) fn read_all(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    if scanner.kind()? != Kind::Array {
+        return Err(RequestError::invalid("messages", "an array of messages"));
+    }
+    scanner.open_array()?;
+    while scanner.next_item()? {
+        let index = draft.next_message()?;
+        if scanner.kind()? != Kind::Object {
+            return Err(RequestError::invalid(
+                format!("messages[{index}]"),
+                "an object with a role and content",
+            ));
+        }
+        read(draft, scanner, index)?;
+    }
+    Ok(())
+}
+
+fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), RequestError> {
+    let first = draft.texts.len();
+    let mark = Mark { channel: Channel::Text, role: Role::Other, message: Some(index) };
+    let mut message =
+        Message { role: Role::Other, texts: first..first, images: 0, audio: 0, files: 0 };
+    let mut role = None;
+    let mut names = Names::new(MESSAGE);
+    scanner.open_object()?;
+    while let Some(name) = names.next(scanner)? {
+        match name {
+            "role" => role = Some(read_role(scanner, index)?),
+            "content" => content(draft, scanner, mark, &mut message)?,
+            "refusal" => draft.walk(scanner, mark, &[])?,
+            "tool_calls" => tool_calls(draft, scanner, mark)?,
+            "function_call" => function(draft, scanner, mark)?,
+            "reasoning_content" | "reasoning" | "reasoning_details" => {
+                draft.walk(scanner, mark.on(Channel::Reasoning), THINKING_SKIP)?;
+            }
+            "audio" => draft.walk(scanner, mark.on(Channel::Document), &["id"])?,
+            "tool_call_id" => scanner.skip().map(|_| ())?,
+            _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
+        }
+    }
+    let role = role.ok_or_else(|| {
+        RequestError::missing(format!("messages[{index}].role"), "system, user, assistant or tool")
+    })?;
+    message.role = role;
+    message.texts = first..draft.texts.len();
+    // The role may come after the content, so it is filled in last.
+    for text in draft.texts.iter_mut().skip(first) {
+        text.role = role;
+        if text.channel == Channel::Text {
+            text.channel = channel_of(role);
+        }
+    }
+    draft.needs.image_input |= message.images > 0;
+    draft.needs.audio_input |= message.audio > 0;
+    draft.needs.file_input |= message.files > 0;
+    draft.messages.push(message);
+    Ok(())
+}
+
+fn read_role(scanner: &mut Scanner<'_>, index: u32) -> Result<Role, RequestError> {
+    if scanner.kind()? != Kind::String {
+        return Err(RequestError::invalid(format!("messages[{index}].role"), "a string"));
+    }
+    Ok(match scanner.string()?.as_ref() {
+        "system" => Role::System,
+        "developer" => Role::Developer,
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        "tool" | "function" => Role::Tool,
+        _ => Role::Other,
+    })
+}
+
+fn channel_of(role: Role) -> Channel {
+    match role {
+        Role::System | Role::Developer => Channel::System,
+        Role::Tool => Channel::ToolResult,
+        Role::User | Role::Assistant | Role::Other => Channel::Text,
+    }
+}
+
+fn content(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    mark: Mark,
+    message: &mut Message,
+) -> Result<(), RequestError> {
+    match scanner.kind()? {
+        Kind::String | Kind::Null => return draft.walk(scanner, mark, &[]),
+        Kind::Array => scanner.open_array()?,
+        Kind::Bool | Kind::Number | Kind::Object => {
+            let index = mark.message.unwrap_or_default();
+            let expected = "a string, null or an array of parts";
+            return Err(RequestError::invalid(format!("messages[{index}].content"), expected));
+        }
+    }
+    while scanner.next_item()? {
+        match scanner.kind()? {
+            Kind::Object => part(draft, scanner, mark, message)?,
+            _ => draft.walk(scanner, mark, &[])?,
+        }
+    }
+    Ok(())
+}
+
+fn part(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    mark: Mark,
+    message: &mut Message,
+) -> Result<(), RequestError> {
+    let mut names = Names::new(PART);
+    scanner.open_object()?;
+    while let Some(name) = names.next(scanner)? {
+        match name {
+            "type" => scanner.skip().map(|_| ())?,
+            "thinking" => draft.walk(scanner, mark.on(Channel::Reasoning), THINKING_SKIP)?,
+            "image_url" => {
+                message.images = message.images.saturating_add(1);
+                draft.media.image_bytes += media(draft, scanner, mark, IMAGE)?;
+            }
+            "input_audio" => {
+                message.audio = message.audio.saturating_add(1);
+                draft.media.audio_bytes += media(draft, scanner, mark, AUDIO)?;
+            }
+            "file" => {
+                message.files = message.files.saturating_add(1);
+                draft.media.file_bytes += media(draft, scanner, mark, FILE)?;
+            }
+            _ => draft.walk(scanner, mark, &[])?,
+        }
+    }
+    Ok(())
+}
+
+/// Reads an image, a clip or a file; returns how many bytes of it are base64. An address that is
+/// not inline data, and a file's name, are texts.
+fn media(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    mark: Mark,
+    known: &'static [&'static str],
+) -> Result<usize, RequestError> {
+    let mark = mark.on(Channel::Document);
+    let mut opaque = 0;
+    if scanner.kind()? != Kind::Object {
+        return address(draft, scanner, mark);
+    }
+    let mut names = Names::new(known);
+    scanner.open_object()?;
+    while let Some(name) = names.next(scanner)? {
+        match name {
+            "url" | "file_data" => opaque += address(draft, scanner, mark)?,
+            "data" => opaque += scanner.skip()?.len(),
+            "detail" | "format" | "file_id" => scanner.skip().map(|_| ())?,
+            _ => draft.walk(scanner, mark, &[])?,
+        }
+    }
+    Ok(opaque)
+}
+
+/// An address: inline base64 is counted, anything else is a text.
+fn address(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    mark: Mark,
+) -> Result<usize, RequestError> {
+    if scanner.kind()? != Kind::String {
+        draft.walk(scanner, mark, &[])?;
+        return Ok(0);
+    }
+    let literal = scanner.literal()?;
+    if is_inline_base64(scanner, &literal) {
+        return Ok(literal.span.len());
+    }
+    draft.push(scanner, literal, mark)?;
+    Ok(0)
+}
+
+/// `data:<media type>;base64,…` with nothing but the base64 alphabet behind the comma, so that no
+/// readable text can travel as an image.
+fn is_inline_base64(scanner: &Scanner<'_>, literal: &Literal) -> bool {
+    let raw = scanner.raw(literal.inner());
+    let Some((head, data)) = raw.strip_prefix("data:").and_then(|rest| rest.split_once(',')) else {
+        return false;
+    };
+    head.len() <= 128
+        && head.ends_with(";base64")
+        && data.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'\\')
+        })
+}
+
+fn tool_calls(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    mark: Mark,
+) -> Result<(), RequestError> {
+    if scanner.kind()? != Kind::Array {
+        return draft.walk(scanner, mark.on(Channel::ToolArguments), &[]);
+    }
+    scanner.open_array()?;
+    while scanner.next_item()? {
+        if scanner.kind()? != Kind::Object {
+            draft.walk(scanner, mark.on(Channel::ToolArguments), &[])?;
+            continue;
+        }
+        let mut names = Names::new(TOOL_CALL);
+        scanner.open_object()?;
+        while let Some(name) = names.next(scanner)? {
+            match name {
+                "id" | "type" | "index" => scanner.skip().map(|_| ())?,
+                "function" | "custom" => function(draft, scanner, mark)?,
+                _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn function(draft: &mut Draft, scanner: &mut Scanner<'_>, mark: Mark) -> Result<(), RequestError> {
+    let mark = mark.on(Channel::ToolArguments);
+    if scanner.kind()? != Kind::Object {
+        return draft.walk(scanner, mark, &[]);
+    }
+    let mut names = Names::new(FUNCTION);
+    scanner.open_object()?;
+    while let Some(name) = names.next(scanner)? {
+        match name {
+            "name" => scanner.skip().map(|_| ())?,
+            _ => draft.walk(scanner, mark, &[])?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,320 @@
+//! A chat completion request: read in one pass, written by splicing. Control members are checked
+//! where they are acted on and otherwise left to the provider. Never rewrites what it need not.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::Dialect;
+use crate::call::{CHOICES_MAX, Call, LimitField, MODEL_BYTES_MAX, Outgoing, Points as AnyPoints};
+use crate::content::Source;
+use crate::request_error::RequestError;
+use crate::scan::{Kind, LoneSurrogate, Scanner};
+use crate::splice::{self, Edit};
+
+use super::draft::{Draft, Mark};
+use super::names::Names;
+use super::{message, tools};
+
+const REQUEST: &[&str] = &[
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "tools",
+    "functions",
+    "response_format",
+    "reasoning_effort",
+    "reasoning",
+    "modalities",
+    "logprobs",
+    "tool_choice",
+    "function_call",
+    "service_tier",
+    "audio",
+    "input",
+    "prediction",
+];
+const STREAM_OPTIONS: &[&str] = &["include_usage"];
+
+/// A member that may be written anew.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    span: Range<usize>,
+    null: bool,
+}
+
+/// What `stream_options` asks of usage.
+#[derive(Debug, Clone, Default)]
+enum UsageWish {
+    #[default]
+    Absent,
+    /// `null` in place of the object.
+    Null(Range<usize>),
+    /// An object without `include_usage`: where its first member would be, and whether it has one.
+    Silent {
+        at: usize,
+        empty: bool,
+    },
+    /// `include_usage` is there with another value than `true`.
+    Declined(Range<usize>),
+    Asked,
+}
+
+/// Where a request is spliced.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Points {
+    model: Range<usize>,
+    usage: UsageWish,
+    max_tokens: Option<Place>,
+    max_completion_tokens: Option<Place>,
+}
+
+/// Control members while they are read.
+#[derive(Debug, Default)]
+struct Head {
+    model: Option<String>,
+    stream: bool,
+    limits: [Option<u32>; 2],
+    choices: Option<u32>,
+    messages: bool,
+    input: bool,
+}
+
+/// Reads a whole request body.
+pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
+    let body_len = body.len();
+    let text = String::from_utf8(Vec::from(body))
+        .map_err(|error| RequestError::not_utf8(error.utf8_error().valid_up_to()))?;
+    let source = Arc::new(text);
+    let mut scanner = Scanner::new(&source, LoneSurrogate::Refuse);
+    let mut draft = Draft::new(Arc::clone(&source));
+    let (mut points, mut head) = (Points::default(), Head::default());
+    let mut names = Names::new(REQUEST);
+    scanner.open_object()?;
+    while let Some(name) = names.next(&mut scanner)? {
+        member(name, &mut draft, &mut scanner, &mut points, &mut head)?;
+    }
+    scanner.end()?;
+    let model = head.model.ok_or_else(|| {
+        RequestError::missing("model", "the name of a model, or auto to have one chosen")
+    })?;
+    if !head.messages && head.input {
+        let expected = "an array of messages; a body with input belongs to /v1/responses";
+        return Err(RequestError::missing("messages", expected));
+    }
+    if draft.messages.is_empty() {
+        return Err(RequestError::missing("messages", "an array of at least one message"));
+    }
+    Ok(Call {
+        dialect: Dialect::OpenAiChat,
+        model,
+        stream: head.stream,
+        include_usage: matches!(points.usage, UsageWish::Asked),
+        output_limit: head.limits.into_iter().flatten().max(),
+        choices: head.choices.unwrap_or(1),
+        messages: draft.messages,
+        texts: draft.texts,
+        tools: draft.tools,
+        needs: draft.needs,
+        body_len,
+        media: draft.media,
+        source: Source(source),
+        points: AnyPoints::OpenAiChat(points),
+    })
+}
+
+fn member(
+    name: &'static str,
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    points: &mut Points,
+    head: &mut Head,
+) -> Result<(), RequestError> {
+    match name {
+        "model" => {
+            let (model, span) = model(scanner)?;
+            (head.model, points.model) = (Some(model), span);
+        }
+        "messages" => {
+            message::read_all(draft, scanner)?;
+            head.messages = true;
+        }
+        "input" => {
+            head.input = true;
+            draft.walk(scanner, Mark::DOCUMENT, &[])?;
+        }
+        "stream" => head.stream = flag(scanner, name)?,
+        "stream_options" => points.usage = stream_options(draft, scanner)?,
+        "max_tokens" => {
+            let (limit, place) = limit(scanner, name, u32::MAX)?;
+            head.limits[0] = limit;
+            points.max_tokens = Some(place);
+        }
+        "max_completion_tokens" => {
+            let (limit, place) = limit(scanner, name, u32::MAX)?;
+            head.limits[1] = limit;
+            points.max_completion_tokens = Some(place);
+        }
+        "n" => head.choices = limit(scanner, name, CHOICES_MAX)?.0,
+        "tools" | "functions" => tools::read_all(draft, scanner, name)?,
+        "response_format" => tools::response_format(draft, scanner)?,
+        "logprobs" => draft.needs.logprobs = flag(scanner, name)?,
+        "prediction" => draft.walk(scanner, Mark::DOCUMENT, &["type"])?,
+        _ => control(name, draft, scanner)?,
+    }
+    Ok(())
+}
+
+/// Members that tell what is needed but are not rewritten, and those that are not known.
+fn control(
+    name: &'static str,
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+) -> Result<(), RequestError> {
+    let kind = scanner.kind()?;
+    match (name, kind) {
+        ("reasoning_effort", Kind::String) => {
+            draft.needs.reasoning |= scanner.string()? != "none";
+        }
+        ("reasoning", Kind::Object) => {
+            draft.needs.reasoning = true;
+            draft.walk(scanner, Mark::DOCUMENT, &["effort", "summary"])?;
+        }
+        ("modalities", Kind::Array) => {
+            scanner.open_array()?;
+            while scanner.next_item()? {
+                let item = scanner.skip()?;
+                draft.needs.audio_output |= scanner.raw(item) == "\"audio\"";
+            }
+        }
+        // Names of functions, voices and tiers are not text.
+        ("tool_choice" | "function_call" | "service_tier" | "audio", _) => {
+            scanner.skip().map(|_| ())?;
+        }
+        _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
+    }
+    Ok(())
+}
+
+fn model(scanner: &mut Scanner<'_>) -> Result<(String, Range<usize>), RequestError> {
+    let expected = "the name of a model as a string of 1 to 256 bytes";
+    if scanner.kind()? != Kind::String {
+        return Err(RequestError::invalid("model", expected));
+    }
+    let literal = scanner.literal()?;
+    let model = scanner.decode(&literal).into_owned();
+    if model.is_empty() || model.len() > MODEL_BYTES_MAX {
+        return Err(RequestError::invalid("model", expected));
+    }
+    Ok((model, literal.span))
+}
+
+fn flag(scanner: &mut Scanner<'_>, name: &str) -> Result<bool, RequestError> {
+    match scanner.kind()? {
+        Kind::Bool => Ok(scanner.boolean()?),
+        Kind::Null => Ok(scanner.skip().map(|_| false)?),
+        _ => Err(RequestError::invalid(name, "true or false")),
+    }
+}
+
+fn limit(
+    scanner: &mut Scanner<'_>,
+    name: &str,
+    max: u32,
+) -> Result<(Option<u32>, Place), RequestError> {
+    let refused = || RequestError::invalid(name, &format!("a whole number from 1 to {max}"));
+    match scanner.kind()? {
+        Kind::Null => Ok((None, Place { span: scanner.skip()?, null: true })),
+        Kind::Number => {
+            let span = scanner.skip()?;
+            let number = scanner.raw(span.clone()).parse().ok();
+            let number = number.filter(|number| (1..=max).contains(number)).ok_or_else(refused)?;
+            Ok((Some(number), Place { span, null: false }))
+        }
+        _ => Err(refused()),
+    }
+}
+
+fn stream_options(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<UsageWish, RequestError> {
+    match scanner.kind()? {
+        Kind::Null => return Ok(UsageWish::Null(scanner.skip()?)),
+        Kind::Object => {}
+        _ => return Err(RequestError::invalid("stream_options", "an object")),
+    }
+    let at = scanner.position() + 1;
+    let mut empty = true;
+    let mut wish = None;
+    let mut names = Names::new(STREAM_OPTIONS);
+    scanner.open_object()?;
+    while let Some(name) = names.next(scanner)? {
+        empty = false;
+        if name == "include_usage" {
+            let span = scanner.skip()?;
+            let asked = scanner.raw(span.clone()) == "true";
+            wish = Some(if asked { UsageWish::Asked } else { UsageWish::Declined(span) });
+        } else {
+            draft.walk(scanner, Mark::DOCUMENT, &[])?;
+        }
+    }
+    Ok(wish.unwrap_or(UsageWish::Silent { at, empty }))
+}
+
+// === impl Points ===
+
+impl Points {
+    /// Adds the edits that make the caller's request the host's.
+    pub(crate) fn edits(&self, stream: bool, out: &Outgoing<'_>, edits: &mut Vec<Edit>) {
+        edits.push(Edit { span: self.model.clone(), with: splice::literal(out.model) });
+        if stream {
+            edits.extend(self.usage_edit());
+        }
+        if let Some(limit) = out.output_limit {
+            self.limit_edits(limit, out.limit_field, edits);
+        }
+    }
+
+    fn usage_edit(&self) -> Option<Edit> {
+        let object = "{\"include_usage\":true}";
+        match &self.usage {
+            UsageWish::Asked => None,
+            UsageWish::Absent => Some(self.insert(format!(",\"stream_options\":{object}"))),
+            UsageWish::Null(span) => Some(Edit::raw(span.clone(), object.to_owned())),
+            UsageWish::Declined(span) => Some(Edit::raw(span.clone(), "true".to_owned())),
+            UsageWish::Silent { at, empty } => {
+                let comma = if *empty { "" } else { "," };
+                Some(Edit::raw(*at..*at, format!("\"include_usage\":true{comma}")))
+            }
+        }
+    }
+
+    /// Writes the bound into every field that the caller set, else into the one preferred.
+    fn limit_edits(&self, limit: u32, preferred: LimitField, edits: &mut Vec<Edit>) {
+        let places = [&self.max_tokens, &self.max_completion_tokens];
+        let set = places.into_iter().flatten().filter(|place| !place.null);
+        let before = edits.len();
+        edits.extend(set.map(|place| Edit::raw(place.span.clone(), limit.to_string())));
+        if edits.len() > before {
+            return;
+        }
+        let (name, place) = match preferred {
+            LimitField::MaxTokens => ("max_tokens", &self.max_tokens),
+            LimitField::MaxCompletionTokens => {
+                ("max_completion_tokens", &self.max_completion_tokens)
+            }
+        };
+        edits.push(match place {
+            Some(place) => Edit::raw(place.span.clone(), limit.to_string()),
+            None => self.insert(format!(",\"{name}\":{limit}")),
+        });
+    }
+
+    /// A new member right behind the model, which is always there.
+    fn insert(&self, member: String) -> Edit {
+        Edit::raw(self.model.end..self.model.end, member)
+    }
+}

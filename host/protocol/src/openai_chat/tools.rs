@@ -1,0 +1,135 @@
+//! The `tools` and the older `functions` of a request: names, descriptions and the readable parts
+//! of their schemas. Never judges a schema.
+
+use std::borrow::Cow;
+
+use crate::call::{TOOLS_MAX, Tool};
+use crate::request_error::RequestError;
+use crate::scan::{Kind, Scanner};
+
+use super::draft::{Draft, Mark};
+use super::names::Names;
+
+const TOOL: &[&str] =
+    &["type", "function", "custom", "name", "description", "parameters", "strict"];
+const RESPONSE_FORMAT: &[&str] = &["type", "json_schema"];
+/// Members of a JSON schema that are structure: replacing them would change what is valid. The keys
+/// of an object, and so property names, are never texts.
+const SCHEMA_SKIP: &[&str] =
+    &["type", "format", "pattern", "required", "$ref", "$schema", "$id", "syntax"];
+/// Members of a JSON schema that hold values rather than schemas: every string in them is a text.
+const SCHEMA_VALUES: &[&str] = &["default", "const", "enum", "example", "examples"];
+
+/// Reads an array of tools, nested (`{"type", "function": {…}}`) or flat.
+pub(super) fn read_all(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    param: &'static str,
+) -> Result<(), RequestError> {
+    if scanner.null()? {
+        return Ok(());
+    }
+    if scanner.kind()? != Kind::Array {
+        return Err(RequestError::invalid(param, "an array of tools"));
+    }
+    scanner.open_array()?;
+    while scanner.next_item()? {
+        if draft.tools.len() >= TOOLS_MAX {
+            return Err(RequestError::too_many(param, TOOLS_MAX));
+        }
+        if scanner.kind()? != Kind::Object {
+            return Err(RequestError::invalid(param, "an array of objects"));
+        }
+        let mut tool = Tool { name: String::new(), description: None, description_text: None };
+        let mut kind = Cow::Borrowed("");
+        read(draft, scanner, &mut tool, &mut kind)?;
+        if tool.name.is_empty() {
+            tool.name = kind.into_owned();
+        }
+        draft.tools.push(tool);
+        draft.needs.tools = true;
+    }
+    Ok(())
+}
+
+fn read<'a>(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'a>,
+    tool: &mut Tool,
+    kind: &mut Cow<'a, str>,
+) -> Result<(), RequestError> {
+    let mut names = Names::new(TOOL);
+    scanner.open_object()?;
+    while let Some(name) = names.next(scanner)? {
+        let value = scanner.kind()?;
+        match (name, value) {
+            ("type", Kind::String) => *kind = scanner.string()?,
+            ("name", Kind::String) => tool.name = scanner.string()?.into_owned(),
+            ("function" | "custom", Kind::Object) => {
+                read(draft, scanner, tool, &mut Cow::default())?
+            }
+            ("description", Kind::String) => {
+                let index = draft.texts.len();
+                draft.walk(scanner, Mark::DOCUMENT, &[])?;
+                if let Some(text) = draft.texts.get(index) {
+                    tool.description = Some(text.content.clone());
+                    tool.description_text = Some(index);
+                }
+            }
+            _ => schema(draft, scanner)?,
+        }
+    }
+    Ok(())
+}
+
+/// Files the readable strings of a schema, or of any value around one.
+fn schema(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    match scanner.kind()? {
+        Kind::Object => scanner.open_object()?,
+        Kind::Array => {
+            scanner.open_array()?;
+            while scanner.next_item()? {
+                schema(draft, scanner)?;
+            }
+            return Ok(());
+        }
+        _ => return draft.walk(scanner, Mark::DOCUMENT, &[]),
+    }
+    while let Some(key) = scanner.next_key()? {
+        let key = key.as_ref();
+        let is_object = scanner.kind()? == Kind::Object;
+        if SCHEMA_VALUES.contains(&key) {
+            draft.walk(scanner, Mark::DOCUMENT, &[])?;
+        } else if SCHEMA_SKIP.contains(&key) && !is_object {
+            scanner.skip()?;
+        } else {
+            schema(draft, scanner)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads `response_format`: whether JSON is asked for, and the readable parts of its schema.
+pub(super) fn response_format(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+) -> Result<(), RequestError> {
+    if scanner.null()? {
+        return Ok(());
+    }
+    if scanner.kind()? != Kind::Object {
+        return Err(RequestError::invalid("response_format", "an object with a type"));
+    }
+    let mut names = Names::new(RESPONSE_FORMAT);
+    scanner.open_object()?;
+    while let Some(name) = names.next(scanner)? {
+        let value = scanner.kind()?;
+        if (name, value) == ("type", Kind::String) {
+            let kind = scanner.string()?;
+            draft.needs.structured_output = matches!(kind.as_ref(), "json_schema" | "json_object");
+        } else {
+            schema(draft, scanner)?;
+        }
+    }
+    Ok(())
+}

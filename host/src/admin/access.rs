@@ -1,0 +1,35 @@
+//! Who may use the admin API: whoever has the operator token. Applies to every address, also to
+//! those that do not exist, so that nothing can be learned without it.
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
+
+use super::AdminState;
+use super::error::ApiError;
+
+/// Lets a request pass that carries the operator token, and audits changes.
+pub(super) async fn require_operator(
+    State(state): State<AdminState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if !state.parts.operator.admits(request.headers()) {
+        let mut refused = ApiError::unauthorized().into_response();
+        refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        return refused;
+    }
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let mut response = next.run(request).await;
+    if !method.is_safe() {
+        let status = response.status().as_u16();
+        tracing::info!(target: "audit", %method, path, status, actor = "operator",
+            "admin change {method} {path}: {status}");
+    }
+    // Answers hold keys and money: no cache keeps them.
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

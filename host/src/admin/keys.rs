@@ -1,0 +1,288 @@
+//! `/orgs/{org}/keys`: API keys. The clear text is in the answer to POST and nowhere else, ever.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use turnpike_ledger::{Ledger, PicoUsd};
+
+use super::error::ApiError;
+use super::extract::{JsonBody, PageParams, Params, maybe};
+use super::publish::{budget_ref, publish_keys, set_budget};
+use super::text::{check_name, parse_time, rfc3339, rfc3339_opt};
+use super::{AdminParts, AdminState};
+use crate::auth::{Clearance, KeyText, ModelRules, window_end_ms};
+use crate::clock;
+use crate::store::{ApiKey, BudgetPeriod, BudgetRecord};
+
+/// Keys of an installation: all are in memory, about 500 bytes each, and every change of a key
+/// makes the directory anew.
+pub(super) const KEYS_MAX: usize = 200_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BudgetInput {
+    amount_usd: PicoUsd,
+    period: String,
+    mode: Option<String>,
+}
+
+/// The fields of a key. In a POST, what is absent has its default; in a PATCH, it stays.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    name: Option<String>,
+    #[serde(default, deserialize_with = "maybe")]
+    team: Option<Option<String>>,
+    #[serde(default, deserialize_with = "maybe")]
+    project: Option<Option<String>>,
+    #[serde(default, deserialize_with = "maybe")]
+    user: Option<Option<String>>,
+    models: Option<Vec<String>>,
+    clearance: Option<String>,
+    #[serde(default, deserialize_with = "maybe")]
+    budget: Option<Option<BudgetInput>>,
+    disabled: Option<bool>,
+    #[serde(default, deserialize_with = "maybe")]
+    expires_at: Option<Option<String>>,
+}
+
+#[derive(Serialize)]
+struct ShownBudget {
+    amount_usd: PicoUsd,
+    period: &'static str,
+    mode: &'static str,
+    spent_usd: PicoUsd,
+    held_usd: PicoUsd,
+    window_start: Option<String>,
+    window_end: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    org: String,
+    prefix: String,
+    name: String,
+    team: Option<String>,
+    project: Option<String>,
+    user: Option<String>,
+    models: Vec<String>,
+    clearance: String,
+    budget: Option<ShownBudget>,
+    disabled: bool,
+    expires_at: Option<String>,
+    created_at: String,
+}
+
+// === impl Shown ===
+
+impl Shown {
+    fn of(key: ApiKey, ledger: &Ledger) -> Self {
+        Self {
+            budget: key.budget.map(|budget| ShownBudget::of(&key.id, budget, ledger)),
+            id: key.id,
+            org: key.org,
+            prefix: key.prefix,
+            name: key.name,
+            team: key.team,
+            project: key.project,
+            user: key.user,
+            models: key.models,
+            clearance: key.clearance,
+            disabled: key.disabled,
+            expires_at: rfc3339_opt(key.expires_at_ms),
+            created_at: rfc3339(key.created_at_ms),
+        }
+    }
+}
+
+impl ShownBudget {
+    fn of(key_id: &str, budget: BudgetRecord, ledger: &Ledger) -> Self {
+        let now_ms = clock::now_ms();
+        let known = budget_ref(key_id, budget.period);
+        let window = known.window(now_ms);
+        let state = ledger.budget(&known.id, window);
+        let (spent_usd, held_usd) =
+            state.map_or((PicoUsd::ZERO, PicoUsd::ZERO), |state| (state.spent, state.held));
+        let ends = window_end_ms(known.period, now_ms);
+        Self {
+            amount_usd: budget.amount,
+            period: budget.period.label(),
+            mode: "hard",
+            spent_usd,
+            held_usd,
+            window_start: ends.map(|_| rfc3339(window)),
+            window_end: rfc3339_opt(ends),
+        }
+    }
+}
+
+// === impl Input ===
+
+impl Input {
+    /// Writes what is given over the key's fields.
+    fn apply(self, key: &mut ApiKey) -> Result<(), ApiError> {
+        if let Some(name) = self.name {
+            check_name("name", &name)?;
+            key.name = name;
+        }
+        let labels = [
+            ("team", self.team, &mut key.team),
+            ("project", self.project, &mut key.project),
+            ("user", self.user, &mut key.user),
+        ];
+        for (field, given, place) in labels {
+            let Some(given) = given else { continue };
+            if let Some(label) = &given {
+                check_name(field, label)?;
+            }
+            *place = given;
+        }
+        if let Some(models) = self.models {
+            ModelRules::parse(&models)?;
+            key.models = models;
+        }
+        if let Some(clearance) = self.clearance {
+            if Clearance::from_label(&clearance).is_none() {
+                let message = "clearance is public, internal, confidential or restricted";
+                return Err(ApiError::invalid("clearance", message));
+            }
+            key.clearance = clearance;
+        }
+        if let Some(budget) = self.budget {
+            key.budget = budget.as_ref().map(read_budget).transpose()?;
+        }
+        if let Some(disabled) = self.disabled {
+            key.disabled = disabled;
+        }
+        if let Some(expires_at) = self.expires_at {
+            let read = |text: String| parse_time("expires_at", &text);
+            key.expires_at_ms = expires_at.map(read).transpose()?;
+        }
+        Ok(())
+    }
+}
+
+fn read_budget(input: &BudgetInput) -> Result<BudgetRecord, ApiError> {
+    let period = BudgetPeriod::from_label(&input.period).ok_or_else(|| {
+        ApiError::invalid("budget.period", "a period is hour, day, week, month or total")
+    })?;
+    match input.mode.as_deref() {
+        None | Some("hard") => Ok(BudgetRecord { amount: input.amount_usd, period }),
+        Some("alert") => Err(ApiError::invalid(
+            "budget.mode",
+            "this version has hard budgets only; use \"hard\" or leave mode out",
+        )),
+        Some(_) => Err(ApiError::invalid("budget.mode", "a budget's mode is \"hard\"")),
+    }
+}
+
+pub(super) async fn create(
+    State(state): State<AdminState>,
+    Path(org): Path<String>,
+    JsonBody(input): JsonBody<Input>,
+) -> Result<Response, ApiError> {
+    let Some(name) = input.name.clone() else {
+        return Err(ApiError::invalid("name", "a key needs a name; say what it is for"));
+    };
+    let text = KeyText::generate().map_err(|cause| ApiError::internal("making a key", &cause))?;
+    state
+        .changing(move |parts| {
+            if parts.directory.load().len() >= KEYS_MAX {
+                let message = format!("there are {KEYS_MAX} keys already; delete unused ones");
+                return Err(ApiError::conflict("too_many_keys", message));
+            }
+            let mut key = ApiKey {
+                id: clock::new_id().to_string(),
+                org,
+                hash: parts.directory.load().pepper().hash(text.reveal()),
+                prefix: text.shown_prefix(),
+                name,
+                team: None,
+                project: None,
+                user: None,
+                models: Vec::new(),
+                clearance: Clearance::Internal.label().to_owned(),
+                budget: None,
+                disabled: false,
+                expires_at_ms: None,
+                created_at_ms: clock::now_ms(),
+            };
+            input.apply(&mut key)?;
+            parts.store.org(&key.org)?;
+            // The budget first: a key without its limit must never work.
+            set_budget(&parts.ledger, &key, key.created_at_ms)?;
+            parts.store.create_key(&key)?;
+            publish_keys(parts)?;
+            let shown = Shown::of(key, &parts.ledger);
+            let mut body = serde_json::to_value(shown)
+                .map_err(|cause| ApiError::internal("writing the answer", &cause))?;
+            if let Some(fields) = body.as_object_mut() {
+                fields.insert("key".to_owned(), text.reveal().into());
+            }
+            Ok((StatusCode::CREATED, Json(body)).into_response())
+        })
+        .await
+}
+
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    Path(org): Path<String>,
+    Params(page): Params<PageParams>,
+) -> Result<Response, ApiError> {
+    let limit = page.limit()?;
+    state
+        .reading(move |parts| {
+            parts.store.org(&org)?;
+            let page = parts.store.keys(&org, page.after.as_deref(), limit)?;
+            let next = page.items.last().filter(|_| page.more).map(|key| key.id.clone());
+            let shown = |key| Shown::of(key, &parts.ledger);
+            let items: Vec<Shown> = page.items.into_iter().map(shown).collect();
+            Ok(Json(json!({"items": items, "next": next})).into_response())
+        })
+        .await
+}
+
+pub(super) async fn get(
+    State(state): State<AdminState>,
+    Path((org, id)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    state.reading(move |parts| show(parts, parts.store.key(&org, &id)?)).await
+}
+
+pub(super) async fn patch(
+    State(state): State<AdminState>,
+    Path((org, id)): Path<(String, String)>,
+    JsonBody(input): JsonBody<Input>,
+) -> Result<Response, ApiError> {
+    state
+        .changing(move |parts| {
+            let mut key = parts.store.key(&org, &id)?;
+            input.apply(&mut key)?;
+            set_budget(&parts.ledger, &key, clock::now_ms())?;
+            parts.store.update_key(&key)?;
+            publish_keys(parts)?;
+            show(parts, key)
+        })
+        .await
+}
+
+pub(super) async fn delete(
+    State(state): State<AdminState>,
+    Path((org, id)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    state
+        .changing(move |parts| {
+            parts.store.delete_key(&org, &id)?;
+            publish_keys(parts)?;
+            Ok(StatusCode::NO_CONTENT)
+        })
+        .await
+}
+
+fn show(parts: &AdminParts, key: ApiKey) -> Result<Response, ApiError> {
+    Ok(Json(Shown::of(key, &parts.ledger)).into_response())
+}

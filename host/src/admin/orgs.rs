@@ -1,0 +1,144 @@
+//! `/orgs`: organizations. A deleted one takes its keys, plugins and bindings with it; its money
+//! stays in the ledger, and its id stays taken, because the accounts are named after it.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::AdminState;
+use super::error::ApiError;
+use super::extract::{JsonBody, PageParams, Params};
+use super::publish::publish_keys;
+use super::text::{check_id, check_name, rfc3339};
+use crate::clock;
+use crate::store::Organization;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Create {
+    id: String,
+    /// The id, if none is given.
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Patch {
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeleteParams {
+    #[serde(default)]
+    force: bool,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    name: String,
+    created_at: String,
+}
+
+impl From<Organization> for Shown {
+    fn from(org: Organization) -> Self {
+        Self { id: org.id, name: org.name, created_at: rfc3339(org.created_at_ms) }
+    }
+}
+
+pub(super) async fn create(
+    State(state): State<AdminState>,
+    JsonBody(input): JsonBody<Create>,
+) -> Result<Response, ApiError> {
+    check_id("id", &input.id)?;
+    let name = input.name.unwrap_or_else(|| input.id.clone());
+    check_name("name", &name)?;
+    let created_at_ms = clock::now_ms();
+    let org = Organization { id: input.id, name, created_at_ms, deleted_at_ms: None };
+    state
+        .changing(move |parts| {
+            parts.store.create_org(&org)?;
+            Ok((StatusCode::CREATED, Json(Shown::from(org))).into_response())
+        })
+        .await
+}
+
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    Params(page): Params<PageParams>,
+) -> Result<Response, ApiError> {
+    let limit = page.limit()?;
+    state
+        .reading(move |parts| {
+            let page = parts.store.orgs(page.after.as_deref(), limit)?;
+            let next = page.items.last().filter(|_| page.more).map(|org| org.id.clone());
+            let items: Vec<Shown> = page.items.into_iter().map(Shown::from).collect();
+            Ok(Json(json!({"items": items, "next": next})).into_response())
+        })
+        .await
+}
+
+pub(super) async fn get(
+    State(state): State<AdminState>,
+    Path(org): Path<String>,
+) -> Result<Response, ApiError> {
+    state.reading(move |parts| Ok(Json(Shown::from(parts.store.org(&org)?)).into_response())).await
+}
+
+pub(super) async fn patch(
+    State(state): State<AdminState>,
+    Path(org): Path<String>,
+    JsonBody(input): JsonBody<Patch>,
+) -> Result<Response, ApiError> {
+    if let Some(name) = &input.name {
+        check_name("name", name)?;
+    }
+    state
+        .changing(move |parts| {
+            let mut org = parts.store.org(&org)?;
+            if let Some(name) = input.name {
+                org.name = name;
+                parts.store.update_org(&org)?;
+            }
+            Ok(Json(Shown::from(org)).into_response())
+        })
+        .await
+}
+
+pub(super) async fn delete(
+    State(state): State<AdminState>,
+    Path(id): Path<String>,
+    Params(params): Params<DeleteParams>,
+) -> Result<StatusCode, ApiError> {
+    state
+        .changing(move |parts| {
+            parts.store.org(&id)?;
+            let balance = parts.ledger.balance(&id);
+            if !balance.held.is_zero() {
+                let message = format!(
+                    "{} USD of {id:?} are held for requests under way; switch its keys off and \
+                     try again when they have ended",
+                    balance.held
+                );
+                return Err(ApiError::conflict("holds_open", message));
+            }
+            if !balance.available.is_zero() && !params.force {
+                let message = format!(
+                    "{id:?} has {} USD of credit left, which nobody could spend any more; pay it \
+                     out, or repeat with ?force=true",
+                    balance.available
+                );
+                return Err(ApiError::conflict("credit_left", message));
+            }
+            let switch = parts.bindings.prepare(&id, &[]).map_err(super::bindings::refused)?;
+            parts.store.delete_org(&id, clock::now_ms())?;
+            publish_keys(parts)?;
+            switch();
+            Ok(StatusCode::NO_CONTENT)
+        })
+        .await
+}

@@ -1,0 +1,158 @@
+//! `/orgs/{org}/requests` and `/requests/{id}`: what happened to requests, and why.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use turnpike_ledger::PicoUsd;
+use turnpike_protocol::Usage;
+use uuid::Uuid;
+
+use super::error::ApiError;
+use super::extract::{Params, page_limit};
+use super::text::rfc3339;
+use super::{AdminParts, AdminState};
+use crate::usage::{Explanation, Label, UsageEvent};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListParams {
+    limit: Option<usize>,
+    /// The `next` of the page before.
+    after: Option<String>,
+}
+
+/// What the list and the single request have in common.
+#[derive(Serialize)]
+struct Facts {
+    at: String,
+    team: Option<Arc<str>>,
+    project: Option<Arc<str>>,
+    user: Option<Arc<str>>,
+    tags: serde_json::Map<String, serde_json::Value>,
+    protocol: Label,
+    offer: Option<Arc<str>>,
+    model: Option<Arc<str>>,
+    provider: Option<Arc<str>>,
+    stream: bool,
+    status: u16,
+    duration_ms: u64,
+}
+
+impl From<UsageEvent> for Facts {
+    fn from(event: UsageEvent) -> Self {
+        let tag = |(name, value): (Arc<str>, Arc<str>)| (name.to_string(), json!(value));
+        Self {
+            at: rfc3339(event.at_ms),
+            team: event.team,
+            project: event.project,
+            user: event.user,
+            tags: event.tags.into_iter().map(tag).collect(),
+            protocol: event.protocol,
+            offer: event.offer,
+            model: event.model,
+            provider: event.provider,
+            stream: event.stream,
+            status: event.status,
+            duration_ms: event.duration_ms,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Listed {
+    id: Uuid,
+    org: Arc<str>,
+    key: Arc<str>,
+    model_asked: Arc<str>,
+    task: Option<Arc<str>>,
+    settlement: Label,
+    usage: Usage,
+    cost_usd: PicoUsd,
+    attempts: u32,
+    #[serde(flatten)]
+    facts: Facts,
+}
+
+impl From<UsageEvent> for Listed {
+    fn from(event: UsageEvent) -> Self {
+        Self {
+            id: event.id,
+            org: Arc::clone(&event.org),
+            key: Arc::clone(&event.key),
+            model_asked: Arc::clone(&event.model_asked),
+            task: event.task.clone(),
+            settlement: event.settlement.clone(),
+            usage: event.usage,
+            cost_usd: event.cost_usd,
+            attempts: event.attempts,
+            facts: Facts::from(event),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Explained {
+    #[serde(flatten)]
+    explanation: Explanation,
+    #[serde(flatten)]
+    facts: Facts,
+}
+
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    Path(org): Path<String>,
+    Params(params): Params<ListParams>,
+) -> Result<Response, ApiError> {
+    let limit = page_limit(params.limit)?;
+    let before = match params.after {
+        Some(text) => Some(
+            Uuid::try_parse(&text)
+                .map_err(|_| ApiError::invalid("after", "use the \"next\" of the page before"))?,
+        ),
+        None => None,
+    };
+    state
+        .reading(move |parts| {
+            parts.store.org(&org)?;
+            let page = parts.usage.newest(&org, before, limit)?;
+            let items: Vec<Listed> = page.items.into_iter().map(Listed::from).collect();
+            Ok(Json(json!({"items": items, "next": page.next})).into_response())
+        })
+        .await
+}
+
+pub(super) async fn get_of_org(
+    State(state): State<AdminState>,
+    Path((org, id)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    state
+        .reading(move |parts| {
+            parts.store.org(&org)?;
+            explain(parts, Some(&org), &id)
+        })
+        .await
+}
+
+pub(super) async fn get(
+    State(state): State<AdminState>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    state.reading(move |parts| explain(parts, None, &id)).await
+}
+
+fn explain(parts: &AdminParts, org: Option<&str>, id: &str) -> Result<Response, ApiError> {
+    let absent = || {
+        ApiError::not_found(format!(
+            "no request {id:?} is kept; use the x-request-id of an answer, and mind that old \
+             requests are removed"
+        ))
+    };
+    let uuid = Uuid::try_parse(id).map_err(|_| absent())?;
+    let record = parts.usage.find(org, uuid)?.ok_or_else(absent)?;
+    let facts = Facts::from(record.event);
+    Ok(Json(Explained { explanation: record.explanation, facts }).into_response())
+}

@@ -1,0 +1,39 @@
+//! Every route of the admin API on one page.
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+use super::error::ApiError;
+use super::{AdminState, access, bindings, credits, keys, orgs, plugins, requests, system, usage};
+
+/// The admin API, all under `/admin/v1` and behind the operator token.
+pub fn router(state: AdminState) -> Router {
+    let organization = Router::new()
+        .route("/", get(orgs::get).patch(orgs::patch).delete(orgs::delete))
+        .route("/keys", post(keys::create).get(keys::list))
+        .route("/keys/{id}", get(keys::get).patch(keys::patch).delete(keys::delete))
+        .route("/credits", get(credits::balance))
+        .route("/credits/topups", post(credits::top_up))
+        .route("/credits/entries", get(credits::entries))
+        .route("/plugins", post(plugins::upload).get(plugins::list))
+        .route("/plugins/{name}/{version}", get(plugins::get).delete(plugins::delete))
+        .route("/bindings", get(bindings::list))
+        .route("/bindings/{hook}", bindings::methods())
+        .route("/usage", get(usage::report))
+        .route("/requests", get(requests::list))
+        .route("/requests/{id}", get(requests::get_of_org));
+    let admin = Router::new()
+        .route("/orgs", post(orgs::create).get(orgs::list))
+        .nest("/orgs/{org}", organization)
+        .route("/requests/{id}", get(requests::get))
+        .route("/system", get(system::get));
+    Router::new()
+        .nest("/admin/v1", admin)
+        .fallback(|| async {
+            ApiError::not_found("there is nothing at this address; see the API's reference")
+        })
+        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        .layer(from_fn_with_state(state.clone(), access::require_operator))
+        .with_state(state)
+}

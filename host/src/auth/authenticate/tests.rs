@@ -1,0 +1,99 @@
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::super::{Caller, Clearance, Directory, KeyText, ModelRules, Pepper};
+use super::{AuthError, authenticate};
+
+fn caller() -> Caller {
+    Caller {
+        org: "acme".into(),
+        key_id: "k1".into(),
+        name: "ci".into(),
+        team: None,
+        project: None,
+        user: None,
+        models: ModelRules::default(),
+        clearance: Clearance::Internal,
+        budget: None,
+        disabled: false,
+        expires_at_ms: None,
+    }
+}
+
+fn directory(key: &KeyText, caller: Caller) -> Directory {
+    let pepper = Pepper::from_bytes(&[7; 32]);
+    let hash = pepper.hash(key.reveal());
+    Directory::new(pepper, [(hash, caller)])
+}
+
+fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in pairs {
+        map.append(
+            HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            HeaderValue::from_str(value).unwrap(),
+        );
+    }
+    map
+}
+
+#[test]
+fn a_key_is_found_wherever_clients_put_it() {
+    let key = KeyText::generate().unwrap();
+    let directory = directory(&key, caller());
+    let bearer = format!("Bearer {}", key.reveal());
+    let lower = format!("bearer  {}", key.reveal());
+    for pairs in [
+        vec![("authorization", bearer.as_str())],
+        vec![("authorization", lower.as_str())],
+        vec![("x-api-key", key.reveal())],
+        vec![("x-goog-api-key", key.reveal())],
+        vec![("authorization", bearer.as_str()), ("x-api-key", key.reveal())],
+    ] {
+        let found = authenticate(&headers(&pairs), &directory, 0).unwrap();
+        assert_eq!(&*found.key_id, "k1");
+    }
+}
+
+#[test]
+fn differing_keys_are_refused_even_if_one_of_them_is_valid() {
+    let key = KeyText::generate().unwrap();
+    let directory = directory(&key, caller());
+    let bearer = format!("Bearer {}", key.reveal());
+    let refused = authenticate(
+        &headers(&[("authorization", &bearer), ("x-api-key", "sk-other")]),
+        &directory,
+        0,
+    );
+    assert_eq!(refused.unwrap_err(), AuthError::Conflicting);
+    let twice = headers(&[("x-api-key", key.reveal()), ("x-api-key", "tp-other")]);
+    assert_eq!(authenticate(&twice, &directory, 0).unwrap_err(), AuthError::Conflicting);
+}
+
+#[test]
+fn what_is_not_a_known_key_is_refused_by_name_and_never_repeated() {
+    let key = KeyText::generate().unwrap();
+    let directory = directory(&key, caller());
+    for (pairs, expected) in [
+        (vec![], AuthError::Missing),
+        (vec![("authorization", "Basic dXNlcg==")], AuthError::Malformed),
+        (vec![("authorization", "canary-secret")], AuthError::Malformed),
+        (vec![("x-api-key", "")], AuthError::Malformed),
+        (vec![("x-api-key", "tp-canary-secret")], AuthError::Unknown),
+    ] {
+        let refused = authenticate(&headers(&pairs), &directory, 0).unwrap_err();
+        assert_eq!(refused, expected);
+        assert!(!refused.to_string().contains("canary"), "{refused}");
+        assert_eq!(refused.status(), 401);
+    }
+}
+
+#[test]
+fn disabled_and_expired_keys_are_told_so() {
+    let key = KeyText::generate().unwrap();
+    let sent = headers(&[("x-api-key", key.reveal())]);
+    let off = directory(&key, Caller { disabled: true, ..caller() });
+    assert_eq!(authenticate(&sent, &off, 0).unwrap_err(), AuthError::Disabled);
+    let ends = directory(&key, Caller { expires_at_ms: Some(100), ..caller() });
+    assert!(authenticate(&sent, &ends, 99).is_ok());
+    assert_eq!(authenticate(&sent, &ends, 100).unwrap_err(), AuthError::Expired);
+}

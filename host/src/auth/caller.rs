@@ -1,0 +1,74 @@
+//! A caller: what the data plane knows of whoever sent a request. A `Caller` reaches the pipeline
+//! only through `authenticate`.
+
+use std::sync::Arc;
+
+use super::budget::BudgetRef;
+use super::models::ModelRules;
+
+/// How sensitive data may be, in rising order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Clearance {
+    /// Anyone may see it.
+    Public,
+    /// For the organization.
+    Internal,
+    /// For few.
+    Confidential,
+    /// For named people only.
+    Restricted,
+}
+
+impl Clearance {
+    /// All of them, in rising order.
+    pub const ALL: [Self; 4] = [Self::Public, Self::Internal, Self::Confidential, Self::Restricted];
+
+    /// The name in headers and in the API.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Internal => "internal",
+            Self::Confidential => "confidential",
+            Self::Restricted => "restricted",
+        }
+    }
+
+    /// The clearance of that name.
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.label() == label)
+    }
+}
+
+/// Whoever presented a valid key, with all that the data plane needs to know of the key.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The organization that pays.
+    pub org: Arc<str>,
+    /// The key's id; not the key.
+    pub key_id: Arc<str>,
+    /// What people call the key.
+    pub name: Arc<str>,
+    /// The team its cost is attributed to.
+    pub team: Option<Arc<str>>,
+    /// The project its cost is attributed to.
+    pub project: Option<Arc<str>>,
+    /// The user its cost is attributed to.
+    pub user: Option<Arc<str>>,
+    /// Which models it may use.
+    pub models: ModelRules,
+    /// The highest class of data it may send.
+    pub clearance: Clearance,
+    /// Its budget in the ledger.
+    pub budget: Option<BudgetRef>,
+    /// Switched off by an operator.
+    pub disabled: bool,
+    /// Milliseconds since the Unix epoch from which it no longer works.
+    pub expires_at_ms: Option<u64>,
+}
+
+impl Caller {
+    /// Whether the key may use a model, by its catalogue id.
+    pub fn may_use(&self, model: &str) -> bool {
+        self.models.may_use(model)
+    }
+}

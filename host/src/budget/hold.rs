@@ -1,0 +1,84 @@
+//! A hold is money set aside for one request. It can only come from `reserve`, and it returns by
+//! itself when it is dropped without having been captured.
+
+use std::sync::Arc;
+
+use turnpike_ledger::{CaptureNote, Ledger, PicoUsd, SettleError, TransferId};
+
+/// Money set aside for one request.
+#[must_use = "dropping a hold gives the money back"]
+pub struct Hold {
+    ledger: Arc<Ledger>,
+    id: TransferId,
+    amount: PicoUsd,
+    open: bool,
+}
+
+impl std::fmt::Debug for Hold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hold").field("amount", &self.amount).field("open", &self.open).finish()
+    }
+}
+
+/// What a capture did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// What the caller pays.
+    pub charged: PicoUsd,
+    /// What the platform bears, because it was more than the hold.
+    pub absorbed: PicoUsd,
+    /// The journal's sequence number, to wait for when the answer must be durable.
+    pub seq: Option<u64>,
+}
+
+impl Hold {
+    pub(super) fn new(ledger: Arc<Ledger>, id: TransferId, amount: PicoUsd) -> Self {
+        Self { ledger, id, amount, open: true }
+    }
+
+    /// How much is set aside.
+    pub fn amount(&self) -> PicoUsd {
+        self.amount
+    }
+
+    /// Charges `cost`, never more than is held: the rest is the platform's loss, because no budget
+    /// is ever overshot. What was held and not charged returns.
+    pub fn capture(mut self, cost: PicoUsd, note: CaptureNote, at_ms: u64) -> Settlement {
+        let charged = cost.min(self.amount);
+        let absorbed = PicoUsd(cost.0.saturating_sub(charged.0));
+        if absorbed > PicoUsd(0) {
+            tracing::warn!(%absorbed, "an answer cost more than was held; the platform bears it");
+        }
+        self.open = false;
+        match self.ledger.capture(self.id, charged, note, absorbed, at_ms) {
+            Ok(settled) => Settlement { charged, absorbed, seq: Some(settled.seq) },
+            Err(error) => self.lost(&error, cost),
+        }
+    }
+
+    /// Gives all of it back; `absorbed` is what the platform paid for what failed.
+    pub fn release(mut self, absorbed: PicoUsd, at_ms: u64) {
+        self.open = false;
+        self.give_back(absorbed, at_ms);
+    }
+
+    /// A failed settlement charges nobody: the hold stays in the journal and expires, listed.
+    fn lost(&self, error: &SettleError, cost: PicoUsd) -> Settlement {
+        tracing::error!(%error, %cost, "a capture failed; its hold will expire");
+        Settlement { charged: PicoUsd(0), absorbed: PicoUsd(0), seq: None }
+    }
+
+    fn give_back(&self, absorbed: PicoUsd, at_ms: u64) {
+        if let Err(error) = self.ledger.release(self.id, absorbed, at_ms) {
+            tracing::error!(%error, "a release failed; the hold will expire");
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.open {
+            self.give_back(PicoUsd(0), crate::clock::now_ms());
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! The official price list of one offer: what each kind of unit costs, by size of the prompt and
+//! by service tier. Never guesses: a bucket without a price is an error, never free.
+
+use turnpike_ledger::PicoUsd;
+use turnpike_protocol::Usage;
+
+/// Service tiers that are known to cost more than the standard one. Served without a price of
+/// their own in the list they are unpriced; any other unlisted tier costs the standard rate.
+const DEARER_TIERS: [&str; 2] = ["priority", "fast"];
+
+/// Prices of one unit (a token, or a request), in pico-dollars. `None` is unknown, never zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rates {
+    pub input: Option<PicoUsd>,
+    pub output: Option<PicoUsd>,
+    pub cache_read: Option<PicoUsd>,
+    pub cache_write_short: Option<PicoUsd>,
+    pub cache_write_long: Option<PicoUsd>,
+    pub reasoning: Option<PicoUsd>,
+    pub input_audio: Option<PicoUsd>,
+    pub output_audio: Option<PicoUsd>,
+    pub input_image: Option<PicoUsd>,
+    pub output_image: Option<PicoUsd>,
+    pub request: Option<PicoUsd>,
+}
+
+/// Rates that replace the base for the whole request when its prompt is long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tier {
+    /// Applies when all input tokens together are more than this.
+    pub above_input_tokens: u64,
+    pub rates: Rates,
+}
+
+/// Rates of a service tier other than the standard one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mode {
+    /// As the response names it: "priority", "fast".
+    pub served: String,
+    pub rates: Rates,
+}
+
+/// Everything needed to price one request of one offer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RateCard {
+    pub base: Rates,
+    /// Ascending by `above_input_tokens`.
+    pub tiers: Vec<Tier>,
+    pub modes: Vec<Mode>,
+    /// The source declares this offer free: its zeros are meant.
+    pub free: bool,
+}
+
+/// So many units at this price each. `item` is a `bill.quantity` item of the policy contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quantity {
+    pub item: &'static str,
+    pub count: u64,
+    pub unit_price: PicoUsd,
+}
+
+/// A bucket that was used, or may be, has no price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no price is known for {item} units of this offer; set one in the configuration, \
+     since an unknown price is never taken for zero"
+)]
+pub struct UnpricedBucket {
+    pub item: &'static str,
+}
+
+// === impl Rates ===
+
+impl Rates {
+    /// Every item that can have a price, as `bill.quantity` names it.
+    pub const ITEMS: [&'static str; 11] = [
+        "input",
+        "output",
+        "cache-read",
+        "cache-write-short",
+        "cache-write-long",
+        "reasoning",
+        "input-audio",
+        "output-audio",
+        "input-image",
+        "output-image",
+        "request",
+    ];
+
+    /// The place of an item's price, by its name.
+    pub(super) fn slot(&mut self, item: &str) -> Option<&mut Option<PicoUsd>> {
+        Some(match item {
+            "input" => &mut self.input,
+            "output" => &mut self.output,
+            "cache-read" => &mut self.cache_read,
+            "cache-write-short" => &mut self.cache_write_short,
+            "cache-write-long" => &mut self.cache_write_long,
+            "reasoning" => &mut self.reasoning,
+            "input-audio" => &mut self.input_audio,
+            "output-audio" => &mut self.output_audio,
+            "input-image" => &mut self.input_image,
+            "output-image" => &mut self.output_image,
+            "request" => &mut self.request,
+            _ => return None,
+        })
+    }
+
+    /// The same with every price a declared zero.
+    pub(super) fn all_zero(mut self) -> Self {
+        for item in Self::ITEMS {
+            if let Some(price) = self.slot(item) {
+                *price = Some(PicoUsd(0));
+            }
+        }
+        self
+    }
+
+    /// Whether any price is zero.
+    pub(super) fn has_zero(mut self) -> bool {
+        Self::ITEMS.iter().any(|item| self.slot(item).is_some_and(|p| *p == Some(PicoUsd(0))))
+    }
+
+    /// What one unit of an item costs, with the list's own conventions: a provider that lists no
+    /// discount for cached tokens charges input, image parts count as input and thinking as
+    /// output unless they have a price, and a list without a fee per request has none.
+    pub fn price(&self, item: &str) -> Option<PicoUsd> {
+        match item {
+            "input" => self.input,
+            "output" => self.output,
+            "cache-read" => self.cache_read.or(self.input),
+            "cache-write-short" => self.cache_write_short.or(self.input),
+            // Keeping a prompt for an hour costs more than for minutes, so a price for the short
+            // one says nothing about it.
+            "cache-write-long" if self.cache_write_short.is_some() => self.cache_write_long,
+            "cache-write-long" => self.cache_write_long.or(self.input),
+            "reasoning" => self.reasoning.or(self.output),
+            "input-audio" => self.input_audio,
+            "output-audio" => self.output_audio,
+            "input-image" => self.input_image.or(self.input),
+            "output-image" => self.output_image,
+            "request" => self.request.or(Some(PicoUsd::ZERO)),
+            _ => None,
+        }
+    }
+
+    /// Per bucket the dearer of both; unknown in both stays unknown.
+    fn upper(&self, other: &Self) -> Self {
+        Self {
+            input: self.input.max(other.input),
+            output: self.output.max(other.output),
+            cache_read: self.price("cache-read").max(other.price("cache-read")),
+            cache_write_short: self.cache_write_short.max(other.cache_write_short),
+            cache_write_long: self.cache_write_long.max(other.cache_write_long),
+            reasoning: self.price("reasoning").max(other.price("reasoning")),
+            input_audio: self.input_audio.max(other.input_audio),
+            output_audio: self.output_audio.max(other.output_audio),
+            input_image: self.price("input-image").max(other.price("input-image")),
+            output_image: self.output_image.max(other.output_image),
+            request: self.request.max(other.request),
+        }
+    }
+
+    /// The most that one prompt token of text can cost, whichever bucket it ends in.
+    fn dearest_input(&self) -> Option<PicoUsd> {
+        let writes = self.cache_write_short.max(self.cache_write_long);
+        self.input.map(|input| Some(input).max(self.cache_read).max(writes).unwrap_or(input))
+    }
+
+    fn dearest_output(&self) -> Option<PicoUsd> {
+        self.output.map(|output| Some(output).max(self.reasoning).unwrap_or(output))
+    }
+}
+
+// === impl RateCard ===
+
+impl RateCard {
+    /// Whether prompts and answers have a known price, so that calls can be charged at all.
+    pub fn is_priced(&self) -> bool {
+        self.base.input.is_some() && self.base.output.is_some()
+    }
+
+    /// The rates in force for a prompt of so many tokens and the service tier that the response
+    /// says was served.
+    ///
+    /// # Errors
+    /// A tier that is known to cost more but has no price in the list.
+    pub fn rates(&self, input_tokens: u64, served: Option<&str>) -> Result<Rates, UnpricedBucket> {
+        let tier = self.tiers.iter().rev().find(|tier| input_tokens > tier.above_input_tokens);
+        let standard = tier.map_or(self.base, |tier| tier.rates);
+        let Some(served) = served else { return Ok(standard) };
+        match self.modes.iter().find(|mode| mode.served == served) {
+            Some(mode) if tier.is_some() => Ok(mode.rates.upper(&standard)),
+            Some(mode) => Ok(mode.rates),
+            None if DEARER_TIERS.contains(&served) && !self.free => {
+                Err(UnpricedBucket { item: "service-tier" })
+            }
+            None => Ok(standard),
+        }
+    }
+
+    /// The official line items of what a response reported. Empty buckets are left out.
+    ///
+    /// # Errors
+    /// Names the first bucket that was used and has no price.
+    pub fn quantities(
+        &self,
+        usage: &Usage,
+        served: Option<&str>,
+    ) -> Result<Vec<Quantity>, UnpricedBucket> {
+        let rates = self.rates(usage.input_tokens(), served)?;
+        let mut quantities = Vec::with_capacity(Rates::ITEMS.len());
+        for (item, count) in usage.iter().filter(|(_, count)| **count > 0) {
+            let unit_price = rates.price(item).ok_or(UnpricedBucket { item })?;
+            if item != "request" || !unit_price.is_zero() {
+                quantities.push(Quantity { item, count: *count, unit_price });
+            }
+        }
+        Ok(quantities)
+    }
+
+    /// [`Self::quantities`] at the standard service tier.
+    ///
+    /// # Errors
+    /// Names the first bucket that was used and has no price.
+    pub fn rates_for(&self, usage: &Usage) -> Result<Vec<Quantity>, UnpricedBucket> {
+        self.quantities(usage, None)
+    }
+
+    /// What the response's usage costs at official rates.
+    ///
+    /// # Errors
+    /// Names the first bucket that was used and has no price.
+    pub fn cost(&self, usage: &Usage, served: Option<&str>) -> Result<PicoUsd, UnpricedBucket> {
+        let lines = self.quantities(usage, served)?;
+        Ok(lines.iter().fold(PicoUsd(0), |sum, line| add(sum, line.count, line.unit_price)))
+    }
+
+    /// The most that a text call of at most so many tokens can cost at the standard tier: every
+    /// prompt token in the dearest bucket, the dearest price band up to that length, the fee.
+    ///
+    /// # Errors
+    /// When prompts or answers have no known price.
+    pub fn worst_case(
+        &self,
+        input_tokens: u64,
+        output_tokens: u64,
+    ) -> Result<PicoUsd, UnpricedBucket> {
+        let reached = self.tiers.iter().filter(|tier| input_tokens > tier.above_input_tokens);
+        let rates = reached.fold(self.base, |rates, tier| rates.upper(&tier.rates));
+        self.bound(&rates, input_tokens, output_tokens)
+    }
+
+    /// [`Self::worst_case`] for a call that asks for a service tier by name.
+    ///
+    /// # Errors
+    /// When prompts, answers or the tier asked for have no known price.
+    pub fn worst_case_at(
+        &self,
+        input_tokens: u64,
+        output_tokens: u64,
+        asked: Option<&str>,
+    ) -> Result<PicoUsd, UnpricedBucket> {
+        let standard = self.worst_case(input_tokens, output_tokens)?;
+        let rates = self.rates(input_tokens, asked)?;
+        Ok(standard.max(self.bound(&rates, input_tokens, output_tokens)?))
+    }
+
+    fn bound(
+        &self,
+        rates: &Rates,
+        input_tokens: u64,
+        output_tokens: u64,
+    ) -> Result<PicoUsd, UnpricedBucket> {
+        let input = rates.dearest_input().ok_or(UnpricedBucket { item: "input" })?;
+        let fee = rates.request.unwrap_or(PicoUsd(0));
+        let prompt = add(fee, input_tokens, input);
+        if output_tokens == 0 {
+            return Ok(prompt);
+        }
+        let output = rates.dearest_output().ok_or(UnpricedBucket { item: "output" })?;
+        Ok(add(prompt, output_tokens, output))
+    }
+}
+
+/// `sum + count × price`. A u64 count times a bounded list price is far below the u128 limit;
+/// saturating keeps even an impossible amount on the refusing side.
+fn add(sum: PicoUsd, count: u64, price: PicoUsd) -> PicoUsd {
+    PicoUsd(sum.0.saturating_add(u128::from(count).saturating_mul(price.0)))
+}
+
+#[cfg(test)]
+mod tests;

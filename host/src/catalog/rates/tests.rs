@@ -1,0 +1,117 @@
+use super::*;
+
+fn card() -> RateCard {
+    let rates = |input: u128, output: u128, cache_read: u128| Rates {
+        input: Some(PicoUsd(input)),
+        output: Some(PicoUsd(output)),
+        cache_read: Some(PicoUsd(cache_read)),
+        ..Rates::default()
+    };
+    RateCard {
+        base: rates(2_500_000, 15_000_000, 250_000),
+        tiers: vec![Tier {
+            above_input_tokens: 272_000,
+            rates: rates(5_000_000, 22_500_000, 500_000),
+        }],
+        modes: vec![Mode {
+            served: "priority".into(),
+            rates: rates(5_000_000, 30_000_000, 500_000),
+        }],
+        free: false,
+    }
+}
+
+fn usage(input_uncached: u64, cache_read: u64, output_text: u64) -> Usage {
+    Usage { input_uncached, cache_read, output_text, requests: 1, ..Usage::default() }
+}
+
+#[test]
+fn prices_a_call_to_the_pico_dollar() {
+    let used = Usage { output_reasoning: 7, ..usage(1_001, 333, 11) };
+    let lines = card().rates_for(&used).unwrap();
+    let items: Vec<_> =
+        lines.iter().map(|line| (line.item, line.count, line.unit_price.0)).collect();
+    assert_eq!(
+        items,
+        [
+            ("input", 1_001, 2_500_000),
+            ("cache-read", 333, 250_000),
+            ("output", 11, 15_000_000),
+            ("reasoning", 7, 15_000_000),
+        ]
+    );
+    let cost = 1_001 * 2_500_000 + 333 * 250_000 + 18 * 15_000_000;
+    assert_eq!(card().cost(&used, None).unwrap(), PicoUsd(cost));
+}
+
+#[test]
+fn an_unknown_price_is_refused_and_never_zero() {
+    let audio = Usage { input_audio: 5, ..usage(1, 0, 1) };
+    assert_eq!(card().rates_for(&audio), Err(UnpricedBucket { item: "input-audio" }));
+    let nothing = RateCard::default();
+    assert!(!nothing.is_priced());
+    assert_eq!(nothing.rates_for(&usage(1, 0, 0)), Err(UnpricedBucket { item: "input" }));
+    assert_eq!(nothing.worst_case(1, 1), Err(UnpricedBucket { item: "input" }));
+    assert_eq!(nothing.rates_for(&usage(0, 0, 0)), Ok(vec![]), "nothing used is nothing owed");
+}
+
+#[test]
+fn an_hour_in_the_cache_is_not_sold_at_the_price_of_minutes() {
+    let mut anthropic = card();
+    anthropic.base.cache_write_short = Some(PicoUsd(3_750_000));
+    let hour = Usage { cache_write_1h: 10, ..Usage::default() };
+    assert_eq!(anthropic.rates_for(&hour), Err(UnpricedBucket { item: "cache-write-long" }));
+    anthropic.base.cache_write_long = Some(PicoUsd(6_000_000));
+    assert_eq!(anthropic.cost(&hour, None), Ok(PicoUsd(60_000_000)));
+    assert_eq!(card().cost(&hour, None), Ok(PicoUsd(25_000_000)), "no price for writes: input");
+}
+
+#[test]
+fn the_prompt_decides_the_tier_cached_tokens_included() {
+    let at = |usage: &Usage| card().cost(usage, None).unwrap().0;
+    assert_eq!(at(&usage(272_000, 0, 0)), 272_000 * 2_500_000, "up to the bound the base holds");
+    assert_eq!(at(&usage(272_001, 0, 1)), 272_001 * 5_000_000 + 22_500_000);
+    assert_eq!(at(&usage(1, 272_000, 0)), 5_000_000 + 272_000 * 500_000);
+}
+
+#[test]
+fn the_tier_that_was_served_is_billed() {
+    let at = |served| card().cost(&usage(10, 0, 10), served);
+    let standard = PicoUsd(10 * 2_500_000 + 10 * 15_000_000);
+    assert_eq!(at(None), Ok(standard));
+    assert_eq!(at(Some("default")), Ok(standard));
+    assert_eq!(at(Some("priority")), Ok(PicoUsd(10 * 5_000_000 + 10 * 30_000_000)));
+    let mut plain = card();
+    plain.modes.clear();
+    let unpriced = plain.cost(&usage(10, 0, 10), Some("priority"));
+    assert_eq!(unpriced, Err(UnpricedBucket { item: "service-tier" }));
+}
+
+#[test]
+fn a_long_prompt_at_priority_pays_the_dearer_of_both() {
+    let cost = card().cost(&usage(300_000, 0, 1), Some("priority")).unwrap();
+    assert_eq!(cost, PicoUsd(300_000 * 5_000_000 + 30_000_000));
+}
+
+#[test]
+fn the_worst_case_bounds_every_split_of_the_same_tokens() {
+    let mut card = card();
+    card.base.cache_write_short = Some(PicoUsd(3_125_000));
+    card.base.request = Some(PicoUsd(9));
+    let bound = card.worst_case(1_000, 100).unwrap();
+    assert_eq!(bound, PicoUsd(9 + 1_000 * 3_125_000 + 100 * 15_000_000));
+    for cached in [0, 1, 500, 1_000] {
+        for written in [0, (1_000 - cached) / 2, 1_000 - cached] {
+            let used = Usage {
+                cache_write_5m: written,
+                output_reasoning: 40,
+                ..usage(1_000 - cached - written, cached, 60)
+            };
+            assert!(card.cost(&used, None).unwrap() <= bound);
+        }
+    }
+    let priority = card.worst_case_at(1_000, 100, Some("priority")).unwrap();
+    assert!(priority >= card.cost(&usage(1_000, 0, 100), Some("priority")).unwrap());
+    assert!(priority >= bound, "the provider may serve the standard tier after all");
+    assert_eq!(card.worst_case(1_000, 0).unwrap(), PicoUsd(9 + 1_000 * 3_125_000));
+}

@@ -1,0 +1,240 @@
+use std::collections::BTreeSet;
+
+use turnpike_ledger::PicoUsd;
+
+use super::*;
+
+fn embedded() -> Catalog {
+    Catalog::embedded().unwrap()
+}
+
+fn offer<'a>(catalog: &'a Catalog, id: &str) -> &'a Offer {
+    catalog.offers().iter().find(|offer| &*offer.id == id).unwrap_or_else(|| panic!("no {id}"))
+}
+
+fn select(name: &str) -> ProviderSelection {
+    ProviderSelection { name: name.to_owned(), ..ProviderSelection::default() }
+}
+
+#[test]
+fn the_snapshot_is_the_one_that_was_checked() {
+    let line = include_str!("../../catalog/snapshot.jsonl.sha256");
+    assert_eq!(line.split_whitespace().next(), Some(sha256_hex(SNAPSHOT).as_str()));
+    let catalog = embedded();
+    assert!(catalog.header().source.contains("models.dev"));
+    assert_eq!(catalog.header().licence, "MIT");
+    assert!(SNAPSHOT.len() < 1 << 20, "the snapshot has grown beyond a readable size");
+}
+
+#[test]
+fn the_snapshot_has_the_promised_breadth() {
+    let catalog = embedded();
+    let models: BTreeSet<&str> = catalog.offers().iter().map(|offer| &*offer.model).collect();
+    assert!(models.len() >= 200, "{}", models.len());
+    let providers: BTreeSet<&str> = catalog.providers().collect();
+    for provider in ["openai", "anthropic", "google", "llama", "xai", "deepseek", "alibaba"] {
+        assert!(providers.contains(provider), "{provider}");
+    }
+    let makers: BTreeSet<&str> = catalog.offers().iter().map(|offer| &*offer.vendor).collect();
+    for maker in ["openai", "anthropic", "google", "meta", "xai", "deepseek", "alibaba", "zhipuai"]
+    {
+        assert!(makers.contains(maker), "{maker}");
+    }
+    let kinds = |kind| catalog.offers().iter().any(|offer| offer.kind == kind && offer.is_priced());
+    assert!(kinds(Kind::Chat) && kinds(Kind::Embedding));
+}
+
+#[test]
+fn prices_are_the_list_prices_exactly() {
+    let catalog = embedded();
+    let gpt = &offer(&catalog, "openai/gpt-5.4@openai").rates;
+    assert_eq!(gpt.base.input, Some(PicoUsd(2_500_000)));
+    assert_eq!(gpt.base.output, Some(PicoUsd(15_000_000)));
+    assert_eq!(gpt.base.cache_read, Some(PicoUsd(250_000)));
+    assert_eq!(gpt.rates(272_001, None).unwrap().input, Some(PicoUsd(5_000_000)));
+    assert_eq!(gpt.rates(1, Some("priority")).unwrap().output, Some(PicoUsd(30_000_000)));
+    let claude = &offer(&catalog, "anthropic/claude-sonnet-4-5@anthropic").rates.base;
+    assert_eq!(claude.cache_write_short, Some(PicoUsd(3_750_000)));
+    assert_eq!(claude.cache_write_long, Some(PicoUsd(6_000_000)));
+}
+
+#[test]
+fn zero_is_a_price_only_where_the_name_says_free() {
+    let catalog = embedded();
+    let mut free = 0;
+    for offer in catalog.offers() {
+        let rates = offer.rates.base;
+        let zero = rates.has_zero() || offer.rates.tiers.iter().any(|tier| tier.rates.has_zero());
+        assert_eq!(zero, offer.rates.free, "{}", offer.id);
+        assert!(!zero || offer.upstream_model.contains("free"), "{}", offer.id);
+        free += usize::from(zero);
+    }
+    assert!(free > 0);
+    let llama = catalog.offers_of("llama");
+    assert!(!llama.is_empty() && llama.iter().all(|offer| !offer.is_priced()));
+}
+
+#[test]
+fn makers_are_not_sellers() {
+    let catalog = embedded();
+    let groq = offer(&catalog, "meta/llama-3.3-70b-instruct@groq");
+    assert_eq!((&*groq.vendor, &*groq.provider), ("meta", "groq"));
+    assert_eq!(&*groq.upstream_model, "llama-3.3-70b-versatile");
+    let europe = offer(&catalog, "anthropic/claude-sonnet-5@amazon-bedrock:eu");
+    assert_eq!(europe.region.as_deref(), Some("eu"));
+    assert_eq!(&*europe.provider, "amazon-bedrock");
+}
+
+#[test]
+fn only_chat_models_claim_the_chat_dialect() {
+    let catalog = embedded();
+    assert!(offer(&catalog, "openai/gpt-5.4@openai").speaks("openai-chat"));
+    assert!(!offer(&catalog, "openai/gpt-5.4-pro@openai").speaks("openai-chat"));
+    assert!(!offer(&catalog, "anthropic/claude-sonnet-5@amazon-bedrock").speaks("openai-chat"));
+}
+
+#[test]
+fn quality_orders_frontier_before_middle_before_small() {
+    let catalog = embedded();
+    let quality = |id: &str, task: &str| offer(&catalog, id).quality.prior(task).value;
+    let ladders = [
+        ["openai/gpt-5.5@openai", "openai/gpt-5.4-mini@openai", "openai/gpt-5.4-nano@openai"],
+        [
+            "anthropic/claude-opus-4-8@anthropic",
+            "anthropic/claude-haiku-4-5@anthropic",
+            "anthropic/claude-3-haiku-20240307@anthropic",
+        ],
+        [
+            "google/gemini-3.1-pro-preview@google",
+            "google/gemini-2.5-flash@google",
+            "google/gemini-2.5-flash-lite@google",
+        ],
+    ];
+    for ladder in ladders {
+        for task in ["chat", "code", "reasoning", "agent", "extraction"] {
+            let values = ladder.map(|id| quality(id, task));
+            assert!(values.is_sorted_by(|a, b| a > b), "{task}: {ladder:?} {values:?}");
+        }
+    }
+    assert!(quality("openai/gpt-5.5@openai", "code") > quality("openai/gpt-4o@openai", "code"));
+    let source = offer(&catalog, "openai/gpt-5.5@openai").quality.prior("code").source;
+    assert_eq!(source, PriorSource::Benchmarks);
+    assert_eq!(
+        offer(&catalog, "openai/gpt-5.4@openai").quality,
+        offer(&catalog, "openai/gpt-5.4@azure").quality,
+        "a model is as good wherever it runs"
+    );
+}
+
+#[test]
+fn names_resolve_among_the_configured_providers() {
+    let view = embedded().for_providers(&["openai", "anthropic", "azure"]).unwrap();
+    let ids = |name: &str| -> Vec<String> {
+        let found = view.resolve(name).unwrap_or_else(|e| panic!("{e}"));
+        found.iter().map(|i| view.offer(*i).unwrap().id.to_string()).collect()
+    };
+    assert_eq!(ids("openai/gpt-5.4"), ["openai/gpt-5.4@azure", "openai/gpt-5.4@openai"]);
+    assert_eq!(ids("OpenAI/GPT-5.4"), ids("openai/gpt-5.4"));
+    assert_eq!(ids("openai/gpt-5.4@openai"), ["openai/gpt-5.4@openai"]);
+    assert_eq!(ids("gpt-5.4"), ids("openai/gpt-5.4"));
+    assert_eq!(ids("claude-opus-4-7"), ["anthropic/claude-opus-4-7@anthropic"]);
+    assert_eq!(view.all().len(), view.offers().len());
+    assert_eq!(view.models().map(|(_, offers)| offers.len()).sum::<usize>(), view.offers().len());
+}
+
+#[test]
+fn an_unknown_model_is_refused_with_suggestions() {
+    let view = embedded().for_providers(&["openai", "anthropic"]).unwrap();
+    let unknown = view.resolve("gpt-5,4").unwrap_err();
+    assert_eq!(unknown.suggestions.first().map(String::as_str), Some("openai/gpt-5.4"));
+    assert!(unknown.suggestions.len() <= 3);
+    assert!(unknown.to_string().contains("did you mean `openai/gpt-5.4`"));
+    let elsewhere = view.resolve("xai/grok-4.3").unwrap_err();
+    assert!(!elsewhere.suggestions.iter().any(|name| name.contains("grok")));
+    assert!(view.resolve("").unwrap_err().to_string().contains("GET /v1/models"));
+}
+
+#[test]
+fn a_bare_name_of_two_models_is_ambiguous() {
+    let declared = |id: &str| DeclaredOffer { id: id.to_owned(), free: true, ..Default::default() };
+    let local = ProviderSelection {
+        declared: vec![declared("meta/tuned"), declared("alibaba/tuned")],
+        ..select("local")
+    };
+    let view = embedded().configured(&[local]).unwrap();
+    let error = view.resolve("tuned").unwrap_err();
+    assert!(error.ambiguous);
+    assert_eq!(error.suggestions, ["alibaba/tuned", "meta/tuned"]);
+    assert_eq!(view.resolve("meta/tuned").unwrap().len(), 1);
+}
+
+#[test]
+fn a_provider_can_stand_in_for_another_and_be_narrowed() {
+    let proxy = ProviderSelection {
+        like: Some("openai".to_owned()),
+        models: vec!["gpt-5.4".to_owned(), "openai/gpt-5.4-mini".to_owned()],
+        ..select("proxy")
+    };
+    let view = embedded().configured(&[proxy]).unwrap();
+    let ids: Vec<&str> = view.offers().iter().map(|offer| &*offer.id).collect();
+    assert_eq!(ids, ["openai/gpt-5.4-mini@proxy", "openai/gpt-5.4@proxy"]);
+    assert!(view.offers().iter().all(|offer| &*offer.provider == "proxy"));
+    let misspelt = ProviderSelection { models: vec!["gpt-5,4".to_owned()], ..select("openai") };
+    let error = embedded().configured(&[misspelt]).unwrap_err().to_string();
+    assert!(error.contains("gpt-5.4"), "{error}");
+    let nowhere = ProviderSelection { like: Some("opnai".to_owned()), ..select("proxy") };
+    assert!(embedded().configured(&[nowhere]).is_err());
+}
+
+#[test]
+fn declared_offers_are_priced_or_openly_free() {
+    let toml = r#"
+        id = "alibaba/qwen3-32b"
+        upstream_model = "qwen3:32b"
+        context_tokens = 32768
+        tools = true
+        usd_per_million = { input = "0.5", output = "1.25" }
+    "#;
+    let declared: DeclaredOffer = toml::from_str(toml).unwrap();
+    let offer = declared.offer("vllm").unwrap();
+    assert_eq!(&*offer.id, "alibaba/qwen3-32b@vllm");
+    assert_eq!(offer.rates.base.output, Some(PicoUsd(1_250_000)));
+    assert!(offer.speaks("openai-chat") && offer.is_priced() && offer.input.text);
+    let zero = DeclaredOffer {
+        usd_per_million: [("input".to_owned(), "0".to_owned())].into(),
+        ..declared.clone()
+    };
+    assert!(zero.offer("vllm").unwrap_err().to_string().contains("free = true"));
+    let silent = DeclaredOffer { usd_per_million: [].into(), ..declared.clone() };
+    assert!(!silent.offer("vllm").unwrap().is_priced());
+    let free = DeclaredOffer { free: true, ..silent };
+    assert_eq!(free.offer("vllm").unwrap().rates.worst_case(100, 100), Ok(PicoUsd(0)));
+    let misspelt = DeclaredOffer {
+        usd_per_million: [("inputs".to_owned(), "1".to_owned())].into(),
+        ..declared
+    };
+    assert!(misspelt.offer("vllm").is_err());
+}
+
+#[test]
+fn damage_is_named_by_line() {
+    let (first, rest) = SNAPSHOT.split_once('\n').unwrap();
+    let at = |text: &str| Catalog::parse(text).unwrap_err().to_string();
+    assert!(at("").contains("empty"));
+    assert!(at(&format!("{first}\n{{}}\n")).starts_with("catalogue line 2"));
+    let line = rest.lines().next().unwrap();
+    let twice = first.replacen(&embedded().offers().len().to_string(), "2", 1);
+    assert!(at(&format!("{twice}\n{line}\n{line}\n")).contains("two offers"));
+    assert!(at(&format!("{first}\n{line}\n")).contains("header says"));
+}
+
+#[test]
+fn fitting_counts_prompt_and_answer() {
+    let catalog = embedded();
+    let mut offer = offer(&catalog, "openai/gpt-4o@openai").clone();
+    assert_eq!((offer.context_tokens, offer.output_tokens), (128_000, 16_384));
+    assert!(offer.fits(100_000, 16_384) && !offer.fits(120_000, 16_384));
+    assert!(!offer.fits(1, 16_385));
+    offer.input_tokens = Some(1_000);
+    assert!(offer.fits(1_000, 1) && !offer.fits(1_001, 1));
+}

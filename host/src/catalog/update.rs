@@ -1,0 +1,305 @@
+//! Rebuilds the catalogue from public sources: source text in, canonical text out. Pure, so that
+//! the same source always gives the same bytes; reading and writing files is the caller's. Leaves
+//! out what the gateway can't serve, and says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+mod estimate;
+mod naming;
+mod pricing;
+mod select;
+mod source;
+
+use estimate::{Evidence, estimate};
+use naming::{Identity, identify};
+use source::{Model, Source};
+
+use crate::catalog::snapshot::{self, Line};
+use crate::catalog::{CatalogError, Kind, RateCard, sha256_hex};
+
+/// Named in the header of the snapshot.
+const MODELS_DEV: &str = "models.dev (github.com/anomalyco/models.dev)";
+const MODELS_DEV_LICENCE: &str = "MIT";
+
+/// A rebuilt catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// The snapshot, for `host/catalog/snapshot.jsonl`.
+    pub text: String,
+    /// Its checksum, for the file beside it.
+    pub sha256: String,
+    pub offers: usize,
+    /// Different catalogue ids among the offers.
+    pub models: usize,
+    /// What a person should look at: offers left without a price, names that collided.
+    pub notes: Vec<String>,
+}
+
+/// Why a source can't become a catalogue.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError {
+    #[error("the source is not models.dev data: {0}; give the JSON with `providers` and `models`")]
+    Source(#[source] serde_json::Error),
+    #[error("{0:?} is no date; write the day or month of the source, like 2026-07")]
+    Date(String),
+    #[error("the source has no provider {0:?}, which the catalogue must have; is it cut off")]
+    ProviderMissing(&'static str),
+    #[error("the catalogue can't be written: {0}")]
+    Write(#[source] serde_json::Error),
+    #[error(transparent)]
+    Invalid(#[from] CatalogError),
+}
+
+/// One offer on its way from the source to a line.
+struct Draft<'a> {
+    id: String,
+    model: String,
+    wire: &'a str,
+    region: Option<String>,
+    kind: Kind,
+    dialects: Vec<&'static str>,
+    card: RateCard,
+    fact: &'a Model,
+}
+
+/// Makes the catalogue from models.dev data of the day or month `as_of`.
+///
+/// # Errors
+/// When the text isn't models.dev data, or lacks a provider that must be there.
+pub fn from_models_dev(json: &str, as_of: &str) -> Result<Update, UpdateError> {
+    let dated = as_of.len() >= 7 && as_of.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    if !dated {
+        return Err(UpdateError::Date(as_of.to_owned()));
+    }
+    let source: Source = serde_json::from_str(json).map_err(UpdateError::Source)?;
+    let mut notes = Vec::new();
+    let mut drafts: BTreeMap<String, Draft<'_>> = BTreeMap::new();
+    for name in select::PROVIDERS {
+        let provider = source.providers.get(name).ok_or(UpdateError::ProviderMissing(name))?;
+        for (wire, fact) in &provider.models {
+            if let Some(kind) = select::kind(name, wire, fact) {
+                let dialects = select::dialects(name, wire, &provider.npm, fact);
+                let draft = draft(name, wire, fact, (kind, dialects), &mut notes);
+                insert(&mut drafts, draft, name, &mut notes);
+            }
+        }
+    }
+    let evidence = evidence(&source, &drafts);
+    let estimates: BTreeMap<&str, estimate::Estimate> =
+        evidence.keys().map(|model| (model.as_str(), prior(model, &evidence))).collect();
+    let mut lines = Vec::with_capacity(drafts.len());
+    for draft in drafts.values() {
+        if let Some(estimate) = estimates.get(draft.model.as_str()) {
+            lines.push(line(draft, *estimate));
+        }
+    }
+    let header = snapshot::header(MODELS_DEV, MODELS_DEV_LICENCE, as_of, lines.len());
+    let text = snapshot::encode(&header, &lines).map_err(UpdateError::Write)?;
+    // What was written must be readable: a pair of checks on the same bytes.
+    crate::catalog::Catalog::parse(&text)?;
+    Ok(Update {
+        sha256: sha256_hex(&text),
+        offers: lines.len(),
+        models: estimates.len(),
+        text,
+        notes,
+    })
+}
+
+/// What changed between two snapshots, one line per offer: added, removed, or changed.
+///
+/// # Errors
+/// When one of them can't be read.
+pub fn diff(old: &str, new: &str) -> Result<Vec<String>, CatalogError> {
+    let (_, old) = snapshot::lines(old)?;
+    let (_, new) = snapshot::lines(new)?;
+    let before: BTreeMap<&str, &Line<'_>> = old.iter().map(|line| (line.id, line)).collect();
+    let after: BTreeMap<&str, &Line<'_>> = new.iter().map(|line| (line.id, line)).collect();
+    let ids: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
+    let mut changes = Vec::new();
+    for id in ids {
+        match (before.get(id), after.get(id)) {
+            (None, Some(_)) => changes.push(format!("+ {id}")),
+            (Some(_), None) => changes.push(format!("- {id}")),
+            (Some(old), Some(new)) if old != new => changes.push(change(id, old, new)),
+            _ => {}
+        }
+    }
+    Ok(changes)
+}
+
+fn change(id: &str, old: &Line<'_>, new: &Line<'_>) -> String {
+    let mut parts = Vec::new();
+    let items: BTreeSet<&&str> =
+        old.usd_per_million.keys().chain(new.usd_per_million.keys()).collect();
+    for item in items {
+        let price = |line: &Line<'_>| {
+            line.usd_per_million.get(*item).map_or("unknown".to_owned(), ToString::to_string)
+        };
+        let (before, after) = (price(old), price(new));
+        if before != after {
+            parts.push(format!("{item} {before} -> {after}"));
+        }
+    }
+    if old.above != new.above || old.served != new.served {
+        parts.push("tiers".to_owned());
+    }
+    if parts.is_empty() {
+        parts.push("facts".to_owned());
+    }
+    format!("~ {id}: {}", parts.join(", "))
+}
+
+/// Turns one entry of the source into a draft.
+fn draft<'a>(
+    provider: &str,
+    wire: &'a str,
+    fact: &'a Model,
+    (kind, dialects): (Kind, Vec<&'static str>),
+    notes: &mut Vec<String>,
+) -> Draft<'a> {
+    let Identity { vendor, model, region } = identify(provider, wire);
+    let model = format!("{vendor}/{model}");
+    let place = region
+        .as_ref()
+        .map_or_else(|| provider.to_owned(), |region| format!("{provider}:{region}"));
+    let id = format!("{model}@{place}");
+    let card = pricing::rate_card(wire, &vendor, kind, fact).unwrap_or_else(|reason| {
+        notes.push(format!("{id}: no price, {reason}"));
+        RateCard::default()
+    });
+    Draft { id, model, wire, region, kind, dialects, card, fact }
+}
+
+/// Two spellings of one model by one provider: the shorter name keeps the plain id, the other
+/// gets its own name as catalogue id.
+fn insert<'a>(
+    drafts: &mut BTreeMap<String, Draft<'a>>,
+    draft: Draft<'a>,
+    provider: &str,
+    notes: &mut Vec<String>,
+) {
+    let Some(there) = drafts.remove(&draft.id) else {
+        drafts.insert(draft.id.clone(), draft);
+        return;
+    };
+    let (plain, mut other) =
+        if draft.wire.len() < there.wire.len() { (draft, there) } else { (there, draft) };
+    notes.push(format!("{}: also sold as {}", plain.id, other.wire));
+    let vendor = other.model.split('/').next().unwrap_or_default();
+    let own = other.wire.rsplit('/').next().unwrap_or(other.wire).to_ascii_lowercase();
+    other.model = format!("{vendor}/{own}").replace('@', "-");
+    other.id = format!("{}@{provider}", other.model);
+    drafts.insert(plain.id.clone(), plain);
+    drafts.insert(other.id.clone(), other);
+}
+
+/// Gathers, per catalogue id, what all sellers and the model table say.
+fn evidence(source: &Source, drafts: &BTreeMap<String, Draft<'_>>) -> BTreeMap<String, Evidence> {
+    let mut evidence: BTreeMap<String, Evidence> = BTreeMap::new();
+    let mut prices: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for draft in drafts.values() {
+        let known = evidence.entry(draft.model.clone()).or_default();
+        add_facts(known, draft.fact);
+        known.embedding = draft.kind == Kind::Embedding;
+        if let Some(price) = draft.card.base.output {
+            prices.entry(&draft.model).or_default().push(price);
+            let (model, place) = draft.id.split_once('@').unwrap_or_default();
+            if model.split('/').next() == Some(place) {
+                known.output_price = Some(price);
+            }
+        }
+    }
+    for (model, mut prices) in prices {
+        prices.sort();
+        let middle = prices.get(prices.len() / 2).copied();
+        if let Some(known) = evidence.get_mut(model) {
+            known.output_price = known.output_price.or(middle);
+        }
+    }
+    for (name, fact) in &source.models {
+        let (vendor, short) = name.split_once('/').unwrap_or_default();
+        let Identity { model, .. } = identify(vendor, short);
+        if let Some(known) = evidence.get_mut(&format!("{vendor}/{model}")) {
+            add_facts(known, fact);
+        }
+    }
+    evidence
+}
+
+/// A model that is only sold faster or free is as good as the plain one.
+fn prior(model: &str, evidence: &BTreeMap<String, Evidence>) -> estimate::Estimate {
+    let ends = [":free", "-fast", "-highspeed"];
+    let plain = ends.iter().filter_map(|end| model.strip_suffix(end));
+    let plain = plain.filter_map(|name| evidence.get_key_value(name)).next();
+    let known = plain.or_else(|| evidence.get_key_value(model));
+    let none = Evidence::default();
+    known.map_or_else(|| estimate(model, &none), |(name, e)| estimate(name, e))
+}
+
+fn add_facts(known: &mut Evidence, fact: &Model) {
+    known.reasoning |= fact.reasoning;
+    if let Some(date) = &fact.release_date {
+        let earlier = known.released.as_ref().is_none_or(|there| date < there);
+        if earlier {
+            known.released = Some(date.clone());
+        }
+    }
+    for benchmark in &fact.benchmarks {
+        let best = known.scores.entry(benchmark.name.clone()).or_insert(benchmark.score);
+        *best = best.max(benchmark.score);
+    }
+}
+
+fn line<'a>(draft: &'a Draft<'a>, estimate: estimate::Estimate) -> Line<'a> {
+    let fact = draft.fact;
+    let tokens = |count: Option<u64>| u32::try_from(count.unwrap_or(0)).unwrap_or(u32::MAX);
+    let limit = fact.limit.as_ref();
+    let context = tokens(limit.and_then(|limit| limit.context));
+    let prompt = limit.and_then(|limit| limit.input).map(|input| tokens(Some(input)));
+    let status = |status: &str| fact.status.as_deref() == Some(status);
+    let flags = [
+        ("tools", fact.tool_call),
+        ("structured-output", fact.structured_output == Some(true)),
+        ("reasoning", fact.reasoning),
+        ("open-weights", fact.open_weights),
+        ("deprecated", status("deprecated")),
+        ("beta", status("beta") || status("alpha")),
+        ("free", draft.card.free),
+    ];
+    Line {
+        id: &draft.id,
+        wire: draft.wire,
+        name: &fact.name,
+        family: fact.family.as_deref(),
+        kind: draft.kind.label(),
+        dialects: draft.dialects.clone(),
+        context,
+        prompt: prompt.filter(|prompt| *prompt > 0 && *prompt < context),
+        answer: tokens(limit.and_then(|limit| limit.output)),
+        input: fact.modalities.input.iter().map(String::as_str).collect(),
+        output: fact.modalities.output.iter().map(String::as_str).collect(),
+        is: flags.iter().filter(|(_, set)| *set).map(|(label, _)| *label).collect(),
+        released: fact.release_date.as_deref(),
+        knowledge: fact.knowledge.as_deref(),
+        region: draft.region.as_deref(),
+        general: estimate.general,
+        code: estimate.code,
+        usd_per_million: snapshot::price_texts(draft.card.base),
+        above: draft
+            .card
+            .tiers
+            .iter()
+            .map(|tier| (tier.above_input_tokens, snapshot::price_texts(tier.rates)))
+            .collect(),
+        served: draft
+            .card
+            .modes
+            .iter()
+            .map(|mode| (mode.served.as_str(), snapshot::price_texts(mode.rates)))
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! The source's prices as a rate card. What is unknown stays unknown: a zero that the entry
+//! doesn't declare by its name, a price that can't be kept exactly, a component that the gateway
+//! doesn't meter.
+
+use turnpike_ledger::PicoUsd;
+
+use crate::catalog::update::source::{Cost, Model, TierOf};
+use crate::catalog::{Kind, Mode, RateCard, Rates, Tier, per_million};
+
+/// Makers that charge a fee per request that the source doesn't list: their token prices alone
+/// would bill too little.
+const FEES_NOT_LISTED: [&str; 1] = ["perplexity"];
+
+/// The rate card of one entry.
+///
+/// # Errors
+/// Says why the entry has no price that can be relied on.
+pub(super) fn rate_card(
+    wire: &str,
+    vendor: &str,
+    kind: Kind,
+    fact: &Model,
+) -> Result<RateCard, String> {
+    if FEES_NOT_LISTED.contains(&vendor) {
+        return Err("its fee per request is not in the source".to_owned());
+    }
+    let cost = fact.cost.as_ref().ok_or("the source has none")?;
+    let free = is_declared_free(wire);
+    let base = rates(cost, vendor, free)?;
+    if free {
+        let zero = base.input == Some(PicoUsd(0)) && base.output == Some(PicoUsd(0));
+        let reason = "its name says free and its price says otherwise";
+        return if zero {
+            Ok(RateCard { base, free, ..RateCard::default() })
+        } else {
+            Err(reason.into())
+        };
+    }
+    let missing = base.input.is_none() || (base.output.is_none() && kind == Kind::Chat);
+    if missing {
+        return Err("the source says 0, which here means unknown".to_owned());
+    }
+    let mut tiers = tiers(cost, vendor)?;
+    tiers.sort_by_key(|tier| tier.above_input_tokens);
+    Ok(RateCard { base, tiers, modes: modes(fact, vendor)?, free })
+}
+
+/// A provider that sells says "free" in the name when zero is meant.
+fn is_declared_free(wire: &str) -> bool {
+    wire.ends_with(":free") || wire.ends_with("-free")
+}
+
+fn rates(cost: &Cost, vendor: &str, free: bool) -> Result<Rates, String> {
+    let mut rates = Rates::default();
+    for (component, raw) in cost {
+        let item = match component.as_str() {
+            "input" => "input",
+            "output" => "output",
+            "cache_read" | "cached_input" => "cache-read",
+            "cache_write" | "cached_write" => "cache-write-short",
+            "reasoning" => "reasoning",
+            "input_audio" => "input-audio",
+            "output_audio" => "output-audio",
+            "tiers" | "tier" | "context_over_200k" => continue,
+            other => return Err(format!("it charges for {other}, which is not metered")),
+        };
+        let price = per_million(raw.get()).map_err(|e| e.to_string())?;
+        if let Some(slot) = rates.slot(item).filter(|_| free || price.0 > 0) {
+            *slot = Some(price);
+        }
+    }
+    if vendor == "anthropic" {
+        rates.cache_write_long = long_write(&rates);
+    }
+    Ok(rates)
+}
+
+/// Anthropic's list: keeping a prompt for five minutes costs 1.25 times the input, for an hour
+/// twice the input. The source has only the first; the second follows where the first holds.
+fn long_write(rates: &Rates) -> Option<PicoUsd> {
+    let (input, short) = (rates.input?.0, rates.cache_write_short?.0);
+    let holds = short.checked_mul(4)? == input.checked_mul(5)?;
+    if holds { input.checked_mul(2).map(PicoUsd) } else { None }
+}
+
+fn tiers(cost: &Cost, vendor: &str) -> Result<Vec<Tier>, String> {
+    let Some(raw) = cost.get("tiers") else { return Ok(Vec::new()) };
+    let entries: Vec<Cost> = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
+    let mut tiers = Vec::with_capacity(entries.len());
+    for entry in &entries {
+        let of = entry.get("tier").map_or("null", |raw| raw.get());
+        let of: TierOf = serde_json::from_str(of).map_err(|e| e.to_string())?;
+        if of.by.as_deref().is_some_and(|by| by != "context") {
+            return Err(format!("its tiers go by {}", of.by.unwrap_or_default()));
+        }
+        tiers.push(Tier { above_input_tokens: of.size, rates: rates(entry, vendor, false)? });
+    }
+    Ok(tiers)
+}
+
+/// Service tiers with prices of their own, by what the response calls them.
+fn modes(fact: &Model, vendor: &str) -> Result<Vec<Mode>, String> {
+    let Some(experimental) = &fact.experimental else { return Ok(Vec::new()) };
+    let mut modes = Vec::new();
+    for mode in experimental.modes.values() {
+        let body = mode.provider.as_ref().and_then(|own| own.body.as_ref());
+        let served = body.and_then(|body| body.service_tier.as_ref().or(body.speed.as_ref()));
+        if let (Some(served), Some(cost)) = (served, &mode.cost) {
+            modes.push(Mode { served: served.clone(), rates: rates(cost, vendor, false)? });
+        }
+    }
+    modes.sort_by(|a, b| a.served.cmp(&b.served));
+    Ok(modes)
+}

@@ -1,0 +1,133 @@
+use super::*;
+use crate::catalog::Catalog;
+
+/// A source with every provider and these entries under `openai`.
+fn source(entries: &str) -> String {
+    let others = select::PROVIDERS.iter().filter(|name| **name != "openai");
+    let others: Vec<String> =
+        others.map(|name| format!(r#""{name}":{{"npm":"x","models":{{}}}}"#)).collect();
+    format!(
+        r#"{{"providers":{{"openai":{{"npm":"@ai-sdk/openai","models":{{{entries}}}}},{}}}}}"#,
+        others.join(",")
+    )
+}
+
+fn entry(name: &str, cost: &str) -> String {
+    format!(
+        r#""{name}":{{"name":"{name}","modalities":{{"input":["text"],"output":["text"]}},
+        "limit":{{"context":1000,"output":100}},"release_date":"2026-01-01","cost":{cost}}}"#
+    )
+}
+
+fn update(entries: &[String]) -> Update {
+    from_models_dev(&source(&entries.join(",")), "2026-07").unwrap()
+}
+
+#[test]
+fn the_same_source_gives_the_same_bytes() {
+    let one = entry("gpt-5.4", r#"{"input":2.5,"output":15.0}"#);
+    let two = entry("gpt-4o", r#"{"input":2.50,"output":10}"#);
+    let built = update(&[one.clone(), two.clone()]);
+    assert_eq!(built, update(&[two, one]), "the order of the source does not matter");
+    assert_eq!((built.offers, built.models), (2, 2));
+    assert_eq!(built.sha256, sha256_hex(&built.text));
+    let ids: Vec<&str> = built.text.lines().skip(1).collect();
+    assert!(ids.is_sorted());
+    assert!(built.text.contains(r#""usd_per_million":{"input":"2.5","output":"10"}"#));
+}
+
+#[test]
+fn prices_that_cannot_be_relied_on_are_left_unknown_and_noted() {
+    let cases = [
+        ("gpt-fine", r#"{"input":0.09999999999999999,"output":1}"#, "more than 6 decimals"),
+        ("gpt-below", r#"{"input":-1,"output":1}"#, "negative"),
+        ("gpt-zero", r#"{"input":0,"output":0.0}"#, "means unknown"),
+        ("gpt-half", r#"{"input":1,"output":0}"#, "means unknown"),
+        ("gpt-extra", r#"{"input":1,"output":2,"citation":2}"#, "citation"),
+        ("gpt-exponent", r#"{"input":1e-3,"output":2}"#, "plain decimal"),
+        ("gpt-none", "null", "the source has none"),
+        ("gpt-free", r#"{"input":1,"output":1}"#, "says free"),
+    ];
+    for (name, cost, why) in cases {
+        let built = update(&[entry(name, cost)]);
+        let catalog = Catalog::parse(&built.text).unwrap();
+        assert!(!catalog.offers()[0].is_priced(), "{name}");
+        assert!(built.notes.iter().any(|note| note.contains(why)), "{name}: {:?}", built.notes);
+    }
+}
+
+#[test]
+fn declared_free_is_free_and_zero_parts_are_unknown() {
+    let built = update(&[
+        entry("gpt-oss:free", r#"{"input":0,"output":0}"#),
+        entry("gpt-5", r#"{"input":1,"output":2,"cache_read":0}"#),
+    ]);
+    let catalog = Catalog::parse(&built.text).unwrap();
+    let by = |name: &str| catalog.offers().iter().find(|o| &*o.upstream_model == name).unwrap();
+    assert!(by("gpt-oss:free").rates.free && by("gpt-oss:free").is_priced());
+    assert_eq!(by("gpt-5").rates.base.cache_read, None);
+}
+
+#[test]
+fn long_context_tiers_are_kept() {
+    let cost = r#"{"input":2.5,"output":15,"tiers":[
+        {"tier":{"size":200000},"input":5,"output":20,"cache_read":0.5}]}"#;
+    let built = update(&[entry("gpt-5.4", cost)]);
+    let catalog = Catalog::parse(&built.text).unwrap();
+    let card = &catalog.offers()[0].rates;
+    assert_eq!(card.worst_case(200_000, 0).unwrap().0, 200_000 * 2_500_000);
+    assert_eq!(card.worst_case(200_001, 0).unwrap().0, 200_001 * 5_000_000);
+}
+
+#[test]
+fn what_neither_chats_nor_embeds_stays_out() {
+    let built = update(&[
+        entry("whisper-large-v3", r#"{"input":1,"output":1}"#),
+        entry("text-embedding-3-small", r#"{"input":0.02,"output":0.0}"#),
+    ]);
+    let catalog = Catalog::parse(&built.text).unwrap();
+    assert_eq!(catalog.offers().len(), 1);
+    assert_eq!(catalog.offers()[0].kind, Kind::Embedding);
+    assert!(catalog.offers()[0].is_priced());
+}
+
+#[test]
+fn a_cut_off_source_is_refused() {
+    let missing = from_models_dev(r#"{"providers":{}}"#, "2026-07").unwrap_err();
+    assert!(missing.to_string().contains("alibaba"));
+    assert!(from_models_dev("{", "2026-07").is_err());
+    assert!(from_models_dev(&source(""), "July").is_err());
+}
+
+#[test]
+fn a_diff_names_what_changed() {
+    let old = update(&[
+        entry("gpt-5.4", r#"{"input":2.5,"output":15}"#),
+        entry("gpt-4o", r#"{"input":2.5,"output":10}"#),
+    ]);
+    let new = update(&[
+        entry("gpt-5.4", r#"{"input":2,"output":15}"#),
+        entry("gpt-6", r#"{"input":2.5,"output":10}"#),
+    ]);
+    let changes = diff(&old.text, &new.text).unwrap();
+    assert!(changes.contains(&"- openai/gpt-4o@openai".to_owned()));
+    assert!(changes.contains(&"+ openai/gpt-6@openai".to_owned()));
+    let changed = changes.iter().find(|line| line.starts_with("~ openai/gpt-5.4@openai"));
+    assert!(changed.unwrap().contains("input 2.5 -> 2"), "{changes:?}");
+    assert_eq!(diff(&new.text, &new.text).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn the_shipped_snapshot_is_what_the_generator_makes() {
+    let shared = std::env::var("TURNPIKE_SHARED_DATA").unwrap_or("../../shared/data".to_owned());
+    let path = std::path::Path::new(&shared).join("models-dev/snapshot.json");
+    let Ok(json) = std::fs::read_to_string(&path) else {
+        eprintln!("skipped: no models.dev data at {}; set TURNPIKE_SHARED_DATA", path.display());
+        return;
+    };
+    let shipped = include_str!("../../../catalog/snapshot.jsonl");
+    let as_of = Catalog::parse(shipped).unwrap().header().as_of.clone();
+    let built = from_models_dev(&json, &as_of).unwrap();
+    let changes = diff(shipped, &built.text).unwrap();
+    assert!(built.text == shipped, "run `turnpike catalog update`: {changes:#?}");
+}

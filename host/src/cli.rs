@@ -1,0 +1,79 @@
+//! The command line. Each subcommand is a file; this one says what there is. Long work shows what
+//! it does; errors say what to do next.
+
+mod catalog;
+mod demo;
+mod ledger;
+mod serve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Turnpike: the AI gateway whose decisions are WebAssembly policies.
+#[derive(Debug, Parser)]
+#[command(name = "turnpike", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve(serve::ServeArgs),
+    /// Run the gateway with simulated providers, credit and a key, ready to try
+    Demo(demo::DemoArgs),
+    /// Validate a configuration without binding a port, and print what it resolves to
+    Check(serve::CheckArgs),
+    /// Serve the providers' wire protocols from a script
+    Simulate(SimulateArgs),
+    /// The model catalogue
+    #[command(subcommand)]
+    Catalog(catalog::CatalogCommand),
+    /// The money journal
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
+}
+
+#[derive(Debug, clap::Args)]
+struct SimulateArgs {
+    /// A script of providers and models (TOML); the demo's own where none is given
+    #[arg(long)]
+    script: Option<PathBuf>,
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:9090")]
+    listen: SocketAddr,
+}
+
+/// Runs the command.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Serve(args) => serve::serve(&args),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Check(args) => serve::check(&args),
+        Command::Simulate(args) => simulate(&args),
+        Command::Catalog(command) => catalog::run(command),
+        Command::Ledger(command) => ledger::run(command),
+    }
+}
+
+fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
+    crate::telemetry::start_logs(false);
+    let script = match &args.script {
+        Some(path) => turnpike_simulate::Script::load(path)?,
+        None => turnpike_simulate::Script::demo()?,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(turnpike_simulate::run(args.listen, script))
+}
+
+/// Writes to standard output; a closed pipe is not an error worth a message.
+fn say(text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}

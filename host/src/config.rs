@@ -1,0 +1,279 @@
+//! Configuration: one TOML file, an environment overlay, defaults that are written beside each
+//! field. Parsing binds no port, opens no file but the configuration and the secrets it names, and
+//! never logs a secret. An unknown field is an error that names it.
+
+mod overlay;
+mod secret_ref;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use secret_ref::SecretRef;
+
+/// The whole configuration file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub listen: Listen,
+    pub data: DataFolder,
+    pub admin: Admin,
+    pub limits: Limits,
+    pub timeouts: Timeouts,
+    pub routing: Routing,
+    pub money: Money,
+    pub providers: BTreeMap<String, Provider>,
+}
+
+/// `[listen]`: where the two listeners bind. Port 0 takes a free port; the addresses in force are
+/// written to `listen.json` in the data folder.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// The data plane: what applications call. Default `127.0.0.1:8080`.
+    pub data: SocketAddr,
+    /// The admin API and `/metrics`. Default `127.0.0.1:8081`.
+    pub admin: SocketAddr,
+}
+
+/// `[data]`: where state is kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataFolder {
+    /// Default `./turnpike-data`.
+    pub dir: PathBuf,
+}
+
+/// `[admin]`: who may call the admin API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// The operator's token. Default `env:TURNPIKE_ADMIN_TOKEN`.
+    pub token: SecretRef,
+}
+
+/// `[limits]`: how much one process takes on.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Data-plane threads; 0 means one per processor. Default 0.
+    pub workers: usize,
+    /// Open connections; more are refused with 503. Default 16384.
+    pub connections: usize,
+    /// Bytes of a request body. Default 32 MiB, what a long agent turn with images needs.
+    pub body_bytes: usize,
+    /// Bytes of a non-streaming answer. Default 64 MiB.
+    pub answer_bytes: usize,
+    /// Bytes of one event in a stream. Default 4 MiB.
+    pub event_bytes: usize,
+}
+
+/// `[timeouts]`, in milliseconds, for one attempt at one provider.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// Resolve, connect and TLS. Default 5000.
+    pub connect_ms: u64,
+    /// Until the head of a streamed answer. Default 60000.
+    pub first_byte_ms: u64,
+    /// Until the head of an answer that is not streamed: the model writes all of it first.
+    /// Default 600000, what the SDKs wait.
+    pub answer_ms: u64,
+    /// Until the first content of a stream whose head has come. Default 120000.
+    pub first_content_ms: u64,
+    /// Between two reads of a stream. Default 300000.
+    pub idle_ms: u64,
+    /// On shutdown, for requests in flight. Default 30000.
+    pub drain_ms: u64,
+}
+
+/// `[routing]`: what `auto` aims at.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Routing {
+    /// Providers asked before the request fails. Default 3, at most 8.
+    pub attempts: usize,
+    /// Failures in a row that open an offer's breaker. Default 5.
+    pub breaker_failures: u32,
+    /// How long an open breaker keeps an offer out before one probe. Default 10000.
+    pub breaker_open_ms: u64,
+}
+
+/// `[money]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Money {
+    /// `overlapped` (default): the answer does not wait for the disk. `strict`: an answer that is
+    /// not streamed waits until its capture is on disk.
+    pub durability: Durability,
+    /// Whether the caller pays for what a provider delivered before it died. Default false.
+    pub bill_partial: bool,
+    /// When the worst case can't be afforded, the output limit is clamped, but never below this
+    /// many tokens; then the request is refused with 402. Default 256.
+    pub clamp_floor_tokens: u32,
+    /// How long a hold may stay open before it expires. Default 3600000.
+    pub hold_ms: u64,
+}
+
+/// See [`Money::durability`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    Overlapped,
+    Strict,
+}
+
+/// `[providers.NAME]`: one upstream.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// For example `https://api.openai.com/v1`; the operation's path is appended.
+    pub base_url: String,
+    /// The gateway's own credential there: `env:NAME`, `file:PATH`, or the key itself.
+    #[serde(default)]
+    pub api_key: Option<SecretRef>,
+    /// The wire protocol. `openai-chat` is the one there is so far.
+    #[serde(default = "default_dialect")]
+    pub dialect: String,
+    /// The provider's name in the catalogue, where it differs from NAME.
+    #[serde(default)]
+    pub catalog: Option<String>,
+    /// Which of its models to offer, as catalogue ids or patterns. Default: all.
+    #[serde(default)]
+    pub models: Vec<String>,
+}
+
+fn default_dialect() -> String {
+    "openai-chat".to_owned()
+}
+
+/// Why a configuration can't be used; the text names the file, the field and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub(crate) String);
+
+impl Config {
+    /// Reads a file (or the defaults, when `path` is `None`) and lays the environment over it.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let text = match path {
+            Some(path) => std::fs::read_to_string(path).map_err(|e| {
+                ConfigError(format!(
+                    "can't read the configuration {}: {e}; give its path with --config",
+                    path.display()
+                ))
+            })?,
+            None => String::new(),
+        };
+        let name = path.map_or_else(|| "defaults".to_owned(), |p| p.display().to_string());
+        Self::parse(&name, &text, std::env::vars())
+    }
+
+    /// Parses `text`, laying `TURNPIKE__SECTION__FIELD` variables over it. Pure.
+    pub fn parse(
+        name: &str,
+        text: &str,
+        vars: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        // Parsed as it is first, so that an error shows the line of the file itself.
+        let _: Self =
+            toml::from_str(text).map_err(|e| ConfigError(format!("{name}: {e}")))?;
+        let mut table: toml::Table =
+            toml::from_str(text).map_err(|e| ConfigError(format!("{name}: {e}")))?;
+        overlay::apply(&mut table, vars)?;
+        let config: Self = toml::Value::Table(table)
+            .try_into()
+            .map_err(|e| ConfigError(format!("{name} with the environment laid over: {e}")))?;
+        config.validate(name)?;
+        Ok(config)
+    }
+
+    fn validate(&self, name: &str) -> Result<(), ConfigError> {
+        let bad = |field: &str, why: &str| Err(ConfigError(format!("{name}: {field}: {why}")));
+        if self.routing.attempts == 0 || self.routing.attempts > 8 {
+            return bad("routing.attempts", "must be from 1 to 8");
+        }
+        for (id, provider) in &self.providers {
+            let field = format!("providers.{id}");
+            if provider.dialect != "openai-chat" {
+                let why = format!("dialect {:?} is not known; use \"openai-chat\"", provider.dialect);
+                return bad(&field, &why);
+            }
+            let url = &provider.base_url;
+            if !(url.starts_with("http://") || url.starts_with("https://")) {
+                let why = format!("base_url {url:?} must begin with http:// or https://");
+                return bad(&field, &why);
+            }
+        }
+        Ok(())
+    }
+}
+
+// === impl Default ===
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            data: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            admin: SocketAddr::from(([127, 0, 0, 1], 8081)),
+        }
+    }
+}
+
+impl Default for DataFolder {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("turnpike-data") }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { token: SecretRef::from_env("TURNPIKE_ADMIN_TOKEN") }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            connections: 16_384,
+            body_bytes: 32 << 20,
+            answer_bytes: 64 << 20,
+            event_bytes: 4 << 20,
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect_ms: 5_000,
+            first_byte_ms: 60_000,
+            answer_ms: 600_000,
+            first_content_ms: 120_000,
+            idle_ms: 300_000,
+            drain_ms: 30_000,
+        }
+    }
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self { attempts: 3, breaker_failures: 5, breaker_open_ms: 10_000 }
+    }
+}
+
+impl Default for Money {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Overlapped,
+            bill_partial: false,
+            clamp_floor_tokens: 256,
+            hold_ms: 3_600_000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

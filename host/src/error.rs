@@ -1,0 +1,231 @@
+//! Every reason for which the gateway itself refuses a request, and the one mapping from reason to
+//! status, type, code and words. Never contains a secret or a prompt; never re-wraps an upstream's
+//! own error body.
+
+use http::StatusCode;
+
+/// A refusal on its way to the caller. `egress` gives it the body of the caller's protocol.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    pub status: StatusCode,
+    /// The OpenAI error type: `invalid_request_error`, `authentication_error` …
+    pub kind: &'static str,
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// What, why and what to do next.
+    pub message: String,
+    /// The field of the request that is at fault.
+    pub param: Option<String>,
+    /// Seconds, for the `retry-after` header.
+    pub retry_after_s: Option<u64>,
+    /// Tells SDKs that another try can't succeed (`x-should-retry: false`).
+    pub final_word: bool,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, kind: &'static str, code: &'static str, message: String) -> Self {
+        let final_word = false;
+        Self { status, kind, code, message, param: None, retry_after_s: None, final_word }
+    }
+
+    fn at(mut self, param: &str) -> Self {
+        self.param = Some(param.to_owned());
+        self
+    }
+
+    fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    fn final_word(mut self) -> Self {
+        self.final_word = true;
+        self
+    }
+
+    /// 401: no key, an unknown key, or two keys that differ.
+    pub fn unauthenticated(message: String) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "authentication_error", "invalid_api_key", message)
+    }
+
+    /// 400 or another 4xx that the parser chose.
+    pub fn invalid(status: u16, code: &'static str, message: String, param: Option<String>) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+        let mut refusal = Self::new(status, "invalid_request_error", code, message);
+        refusal.param = param;
+        refusal
+    }
+
+    /// 413: the body is over the limit of the configuration.
+    pub fn body_too_large(limit: usize) -> Self {
+        let message = format!(
+            "the request body is larger than {limit} bytes; send less, or ask the operator to \
+             raise limits.body_bytes"
+        );
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        Self::new(status, "invalid_request_error", "request_too_large", message)
+    }
+
+    /// 400: the caller stopped sending in the middle of the body.
+    pub fn body_cut_off() -> Self {
+        let message = "the request body ended before its announced length; send it again".into();
+        let status = StatusCode::BAD_REQUEST;
+        Self::new(status, "invalid_request_error", "incomplete_body", message)
+    }
+
+    /// 404 for a path, 405 for a method.
+    pub fn no_route(method: &http::Method, path: &str, known_path: bool) -> Self {
+        let shown: String = path.chars().take(100).collect();
+        if known_path {
+            let message = format!("{method} is not served on {shown}; see the API reference");
+            let status = StatusCode::METHOD_NOT_ALLOWED;
+            return Self::new(status, "invalid_request_error", "method_not_allowed", message);
+        }
+        let message = format!(
+            "there is nothing at {shown}; use POST /v1/chat/completions or GET /v1/models, and \
+             check that the base URL ends in /v1"
+        );
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "unknown_url", message)
+    }
+
+    /// 404: no configured provider has the model.
+    pub fn unknown_model(asked: &str, suggestions: &[String]) -> Self {
+        let shown: String = asked.chars().take(100).collect();
+        let hint = if suggestions.is_empty() {
+            "ask for \"auto\", or see GET /v1/models".to_owned()
+        } else {
+            format!("did you mean {}? GET /v1/models lists them all", suggestions.join(", "))
+        };
+        let message = format!("the model {shown:?} is not offered here; {hint}");
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "model_not_found", message)
+            .at("model")
+    }
+
+    /// 403: the key may not use any model that could answer.
+    pub fn model_forbidden(asked: &str) -> Self {
+        let shown: String = asked.chars().take(100).collect();
+        let message = format!(
+            "this key may not use the model {shown:?}; ask for one that GET /v1/models lists, or \
+             ask the key's owner to widen its `models`"
+        );
+        Self::new(StatusCode::FORBIDDEN, "permission_error", "model_not_allowed", message)
+            .at("model")
+    }
+
+    /// 422: models exist, but each is ruled out. `reasons` is a short summary of why.
+    pub fn no_candidate(reasons: &str) -> Self {
+        let message = format!("no model can take this request: {reasons}");
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self::new(status, "invalid_request_error", "no_suitable_model", message)
+    }
+
+    /// 503: every model that could answer is resting after failures.
+    pub fn all_resting(retry_after_s: u64) -> Self {
+        let message = format!(
+            "every model that could answer is resting after failures; try again in \
+             {retry_after_s} s"
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", "no_healthy_provider", message)
+            .retry_after(retry_after_s)
+    }
+
+    /// 403: the redaction policy refuses the content.
+    pub fn policy_blocked(reason: &str) -> Self {
+        let shown: String = reason.chars().take(300).collect();
+        let message = format!("the organization's redaction policy refuses this request: {shown}");
+        Self::new(StatusCode::FORBIDDEN, "permission_error", "policy_blocked", message).final_word()
+    }
+
+    /// 503: redaction failed and is configured to fail closed.
+    pub fn redaction_failed() -> Self {
+        let message = "the redaction policy failed, so nothing was sent to a provider; try again, \
+                       or ask the policy's owner to look at the request's explanation"
+            .into();
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", "redaction_unavailable", message)
+            .retry_after(1)
+    }
+
+    /// 402: the organization's credit can't cover the worst case of the request.
+    pub fn insufficient_credit(available: &str, needed: &str) -> Self {
+        let message = format!(
+            "the organization's credit can't cover this request: {available} USD available, up to \
+             {needed} USD needed; lower max_tokens, or ask an administrator to top up"
+        );
+        let status = StatusCode::PAYMENT_REQUIRED;
+        Self::new(status, "insufficient_quota", "insufficient_credit", message).final_word()
+    }
+
+    /// 429: a budget of the key can't cover it.
+    pub fn budget_exceeded(budget: &str, remaining: &str, needed: &str) -> Self {
+        let message = format!(
+            "the budget {budget} can't cover this request: {remaining} USD left in this period, up \
+             to {needed} USD needed; lower max_tokens, wait for the next period, or ask for a \
+             larger budget"
+        );
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self::new(status, "insufficient_quota", "budget_exceeded", message).final_word()
+    }
+
+    /// 503: the ledger can't promise that money is kept.
+    pub fn ledger_unavailable() -> Self {
+        let message = "the ledger can't write to its disk, so no paid request is accepted; the \
+                       operator finds the cause in the log and in GET /admin/v1/system"
+            .into();
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", "ledger_unavailable", message)
+            .retry_after(30)
+    }
+
+    /// 502: the last provider tried failed, and none is left.
+    pub fn upstream_failed(tried: usize, last: &str) -> Self {
+        let message = format!(
+            "no provider answered: {tried} tried, the last one {last}; you were not charged; try \
+             again"
+        );
+        Self::new(StatusCode::BAD_GATEWAY, "api_error", "upstream_failed", message)
+    }
+
+    /// 504: the last provider tried did not answer in time.
+    pub fn upstream_timeout(tried: usize) -> Self {
+        let message = format!(
+            "no provider answered in time: {tried} tried; you were not charged; try again"
+        );
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "api_error", "upstream_timeout", message)
+    }
+
+    /// 429: every provider tried is over its rate limit.
+    pub fn upstream_rate_limited(tried: usize, retry_after_s: u64) -> Self {
+        let message = format!(
+            "every provider tried ({tried}) is over its rate limit; you were not charged; try \
+             again in {retry_after_s} s"
+        );
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self::new(status, "rate_limit_error", "upstream_rate_limited", message)
+            .retry_after(retry_after_s)
+    }
+
+    /// 502: the provider refused the gateway's own credential. Never shows the provider's words,
+    /// which may quote part of the key.
+    pub fn upstream_credential(provider: &str) -> Self {
+        let message = format!(
+            "the provider {provider} refused the gateway's own credential; the operator must check \
+             providers.{provider}.api_key; you were not charged"
+        );
+        Self::new(StatusCode::BAD_GATEWAY, "api_error", "upstream_credential", message)
+            .final_word()
+    }
+
+    /// 503: too many connections or a shutdown.
+    pub fn overloaded() -> Self {
+        let message = "the gateway is at its limit of connections; try again".into();
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", "overloaded", message)
+            .retry_after(1)
+    }
+
+    /// 500: a defect of the gateway. The cause is in the log under the request's id.
+    pub fn internal() -> Self {
+        let message = "the gateway failed on this request; you were not charged; the operator finds \
+                       the cause in the log under the request id"
+            .into();
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "api_error", "internal_error", message)
+    }
+}

@@ -1,0 +1,96 @@
+//! Everything a request needs, put together once at start from the configuration, and the start
+//! and stop of the whole program. Decides nothing about a request.
+
+mod bindings;
+mod builtins;
+mod providers;
+mod running;
+mod state;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use turnpike_ledger::Ledger;
+
+use crate::auth::Directory;
+use crate::catalog::ConfiguredCatalog;
+use crate::config::{Config, Durability, Timeouts};
+use crate::policy::PolicyEngine;
+use crate::route::Health;
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+use crate::upstream::Upstream;
+use crate::usage::Recorder;
+
+pub use bindings::Bindings;
+pub use providers::Provider;
+pub use running::{Running, StartError, start};
+
+/// Numbers of the configuration that requests read.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub body_bytes: usize,
+    pub answer_bytes: usize,
+    pub event_bytes: usize,
+    pub attempts: usize,
+    pub clamp_floor_tokens: u32,
+    pub hold_ms: u64,
+    pub bill_partial: bool,
+    pub strict: bool,
+    pub timeouts: Timeouts,
+}
+
+/// What the data plane shares. Reads of what can change go through snapshots.
+pub struct Gateway {
+    pub settings: Settings,
+    pub directory: ArcSwap<Directory>,
+    pub bindings: Arc<Bindings>,
+    pub policy_engine: Arc<PolicyEngine>,
+    pub offers: Arc<ConfiguredCatalog>,
+    pub health: Arc<Health>,
+    pub providers: HashMap<Box<str>, Provider>,
+    pub ledger: Arc<Ledger>,
+    pub upstream: Upstream,
+    pub recorder: Arc<Recorder>,
+    pub metrics: Arc<Metrics>,
+    /// Settlements that outlive their connection.
+    pub tasks: Tasks,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    fn of(config: &Config) -> Self {
+        Self {
+            body_bytes: config.limits.body_bytes,
+            answer_bytes: config.limits.answer_bytes,
+            event_bytes: config.limits.event_bytes,
+            attempts: config.routing.attempts,
+            clamp_floor_tokens: config.money.clamp_floor_tokens,
+            hold_ms: config.money.hold_ms,
+            bill_partial: config.money.bill_partial,
+            strict: config.money.durability == Durability::Strict,
+            timeouts: config.timeouts.clone(),
+        }
+    }
+}
+
+impl Gateway {
+    /// Under `durability = "strict"`, waits until the journal has entry `seq` on disk. A stream's
+    /// last bytes do not wait: its content has long been delivered.
+    pub async fn wait_if_strict(&self, seq: u64, stream: bool) {
+        if !self.settings.strict || stream {
+            return;
+        }
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.ledger.on_durable(seq, Box::new(move |kept| drop(sender.send(kept))));
+        if receiver.await != Ok(true) {
+            tracing::error!(seq, "a capture did not reach the disk; its hold will expire");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Start and stop: opens what is kept on disk, binds the two listeners, runs the background loops,
+//! and lets requests in flight end before the process does.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::server::{self, DataPlane};
+use crate::{admin, clock};
+
+use super::Gateway;
+use super::state::{self, State};
+
+/// How often holds whose time is over are looked for. Their credit is out of reach until then.
+const EXPIRE_EVERY: Duration = Duration::from_secs(5);
+/// How often idle upstream connections are looked at.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// Where the addresses in force are written, for scripts that let the system choose the ports.
+const LISTEN_FILE: &str = "listen.json";
+
+/// The running program.
+#[derive(Debug)]
+pub struct Running {
+    pub data_addr: SocketAddr,
+    pub admin_addr: SocketAddr,
+    stop: watch::Sender<bool>,
+    plane: DataPlane,
+    admin: tokio::task::JoinHandle<()>,
+    state: State,
+}
+
+/// Starts everything; requests are served when this returns.
+pub async fn start(config: &Config) -> anyhow::Result<Running> {
+    let data = bind("listen.data", config.listen.data).await?;
+    let admin_listener = bind("listen.admin", config.listen.admin).await?;
+    let config_for_state = config.clone();
+    // Compiles the built-in policies and replays the journal: seconds of blocking work.
+    let state = tokio::task::spawn_blocking(move || state::open(&config_for_state))
+        .await
+        .context("opening the data folder was interrupted")??;
+    let (data_addr, admin_addr) = (data.local_addr()?, admin_listener.local_addr()?);
+    let (stop, stopped) = watch::channel(false);
+
+    let gateway = Arc::clone(&state.gateway);
+    let options = server::Options {
+        workers: workers(config.limits.workers),
+        connections: config.limits.connections,
+        drain: Duration::from_millis(config.timeouts.drain_ms),
+        tasks: gateway.tasks.clone(),
+    };
+    let plane = server::serve(&gateway, data, &options, &stopped)?;
+    gateway.tasks.spawn("expire", expire(Arc::clone(&gateway), stopped.clone()));
+    gateway.tasks.spawn("sweep", sweep(Arc::clone(&gateway), stopped.clone()));
+    let router = admin::router(state.admin.clone()).merge(metrics(&gateway));
+    let admin = serve_admin(router, admin_listener, stopped);
+
+    let file = config.data.dir.join(LISTEN_FILE);
+    let text = format!("{{\"data\":\"{data_addr}\",\"admin\":\"{admin_addr}\"}}\n");
+    std::fs::write(&file, text).with_context(|| format!("can't write {}", file.display()))?;
+    Ok(Running { data_addr, admin_addr, stop, plane, admin, state })
+}
+
+impl Running {
+    /// Takes no new requests, lets those in flight end within the drain time, and writes out what
+    /// is in memory.
+    pub async fn stop(self) {
+        let Self { stop, plane, admin, state, .. } = self;
+        stop.send_replace(true);
+        let joined = tokio::task::spawn_blocking(move || plane.join()).await;
+        if joined.is_err() {
+            tracing::error!("the data plane did not stop in order");
+        }
+        if admin.await.is_err() {
+            tracing::error!("the admin API did not stop in order");
+        }
+        let closed = tokio::task::spawn_blocking(move || state.close()).await;
+        if closed.is_err() {
+            tracing::error!("the data folder was not closed in order");
+        }
+    }
+}
+
+async fn bind(field: &str, addr: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(addr).await.with_context(|| {
+        format!("can't listen on {addr}; is another program there? Set {field} to a free port")
+    })
+}
+
+fn workers(configured: usize) -> usize {
+    match configured {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        n => n,
+    }
+}
+
+fn metrics(gateway: &Arc<Gateway>) -> axum::Router {
+    let gateway = Arc::clone(gateway);
+    let show = move || {
+        let gateway = Arc::clone(&gateway);
+        async move {
+            gateway.metrics.usage_dropped(gateway.recorder.dropped());
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(http::header::CONTENT_TYPE, kind)], gateway.metrics.render())
+        }
+    };
+    axum::Router::new().route("/metrics", axum::routing::get(show))
+}
+
+#[allow(clippy::disallowed_methods, reason = "stop waits for this task by its handle")]
+fn serve_admin(
+    router: axum::Router,
+    listener: TcpListener,
+    mut stopped: watch::Receiver<bool>,
+) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let stop = async move {
+            // The sender is gone only when the program is.
+            drop(stopped.wait_for(|stop| *stop).await);
+        };
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
+            tracing::error!(%error, "the admin API ended");
+        }
+    })
+}
+
+async fn expire(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
+    while pause(EXPIRE_EVERY, &mut stopped).await {
+        let expired = gateway.ledger.expire_due(clock::now_ms());
+        if !expired.is_empty() {
+            tracing::warn!(count = expired.len(), "holds expired; see the ledger's entries");
+        }
+    }
+}
+
+async fn sweep(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
+    while pause(SWEEP_EVERY, &mut stopped).await {
+        gateway.upstream.sweep();
+    }
+}
+
+/// False when the program stops.
+async fn pause(how_long: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
+    tokio::time::timeout(how_long, stopped.wait_for(|stop| *stop)).await.is_err()
+}

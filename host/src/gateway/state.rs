@@ -1,0 +1,167 @@
+//! Opens what is kept on disk in the order in which one needs the other, and builds the gateway on
+//! it: store, ledger (with the store's views), usage log, policies, catalogue, providers.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use turnpike_ledger::{Ledger, LedgerError, ViewSnapshot};
+
+use crate::admin::{self, AdminParts, AdminState, SystemNumbers};
+use crate::auth::{OperatorToken, Pepper};
+use crate::catalog::{Catalog, ConfiguredCatalog, ProviderSelection};
+use crate::clock;
+use crate::config::Config;
+use crate::policy::{PolicyEngine, PolicyLimits};
+use crate::route::{BreakerRule, Health};
+use crate::store::{LedgerViews, Store, load_ledger_view};
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+use crate::upstream::{PoolLimits, Upstream};
+use crate::usage;
+
+use super::bindings::Bindings;
+use super::builtins::Builtins;
+use super::providers::Provider;
+use super::{Gateway, Settings};
+
+/// The journal's folder in the data folder.
+pub const JOURNAL_DIR: &str = "journal";
+/// The usage events' folder in the data folder.
+const USAGE_DIR: &str = "usage";
+
+/// Everything that is open.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) admin: AdminState,
+    store: Arc<Store>,
+}
+
+/// Opens the data folder and builds the gateway. Blocks for up to seconds.
+pub(super) fn open(config: &Config) -> anyhow::Result<State> {
+    let started_at_ms = clock::now_ms();
+    let operator = config.admin.token.resolve("admin.token")?;
+    let operator = OperatorToken::new(operator).context("admin.token: the token is empty")?;
+    let dir = &config.data.dir;
+    let opened = Store::open(dir).with_context(|| data_folder(dir))?;
+    let store = Arc::new(opened.store);
+    let ledger = Arc::new(open_ledger(dir, &store).with_context(|| data_folder(dir))?);
+    admin::ensure_budgets(&store, &ledger, started_at_ms)
+        .map_err(|error| anyhow::anyhow!("the ledger refuses a key's budget: {error:?}"))?;
+    let recorder = usage::Recorder::start(usage::Options::new(dir.join(USAGE_DIR)))?;
+    let directory = admin::directory_of(&store, Pepper::open(dir)?)?;
+    let directory = Arc::new(ArcSwap::from_pointee(directory));
+
+    let engine = PolicyEngine::new(&PolicyLimits::default())?;
+    let builtins = Builtins::admit(&engine)?;
+    let bindings =
+        Arc::new(Bindings::load(Arc::clone(&engine), Arc::clone(&store), builtins)?);
+    let (offers, providers) = offers(config)?;
+    let rule = BreakerRule {
+        failures: config.routing.breaker_failures,
+        open_ms: config.routing.breaker_open_ms,
+    };
+    let health = Arc::new(Health::new(offers.offers().len(), rule));
+    let gateway = Arc::new(Gateway {
+        settings: Settings::of(config),
+        directory: Arc::clone(&directory),
+        bindings: Arc::clone(&bindings),
+        policy_engine: engine,
+        offers: Arc::new(offers),
+        health,
+        providers,
+        ledger: Arc::clone(&ledger),
+        upstream: Upstream::new(PoolLimits::default()),
+        recorder,
+        metrics: Arc::new(Metrics::default()),
+        tasks: Tasks::default(),
+    });
+    let admin = AdminState::new(AdminParts {
+        store: Arc::clone(&store),
+        ledger,
+        usage: gateway.recorder.log(),
+        directory,
+        operator,
+        admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
+        bindings,
+        numbers: Arc::new(Numbers(Arc::clone(&gateway))),
+        started_at_ms,
+    });
+    Ok(State { gateway, admin, store })
+}
+
+fn data_folder(dir: &Path) -> String {
+    format!("can't open the data folder {}", dir.display())
+}
+
+/// Opens the ledger from the store's view of it, or from the whole journal where there is none or
+/// it does not fit.
+fn open_ledger(dir: &Path, store: &Store) -> anyhow::Result<Ledger> {
+    let open = |view: Option<&ViewSnapshot>| -> anyhow::Result<Result<Ledger, LedgerError>> {
+        let mut options = turnpike_ledger::Options::at(dir.join(JOURNAL_DIR));
+        options.view_sink = Some(Box::new(LedgerViews::start(store.state())?));
+        options.on_failure = Some(Box::new(|why| {
+            tracing::error!(why, "the journal has failed: no paid request is accepted any more");
+        }));
+        Ok(Ledger::open(options, view))
+    };
+    let view = load_ledger_view(store.state().as_ref());
+    match open(view.as_ref())? {
+        Err(error @ (LedgerError::ViewMismatch { .. } | LedgerError::ViewAhead { .. }))
+            if view.is_some() =>
+        {
+            tracing::warn!(%error, "the ledger's view does not fit its journal; replaying it all");
+            Ok(open(None)??)
+        }
+        opened => Ok(opened?),
+    }
+}
+
+type Offers = (ConfiguredCatalog, HashMap<Box<str>, Provider>);
+
+/// The offers of the configured providers, and how each provider is reached.
+pub(super) fn offers(config: &Config) -> anyhow::Result<Offers> {
+    let catalog = Catalog::embedded()?;
+    let mut selections = Vec::with_capacity(config.providers.len());
+    let mut providers = HashMap::with_capacity(config.providers.len());
+    for (name, provider) in &config.providers {
+        selections.push(ProviderSelection {
+            name: name.clone(),
+            like: provider.catalog.clone(),
+            models: provider.models.clone(),
+            declared: Vec::new(),
+        });
+        providers.insert(name.as_str().into(), Provider::new(name, provider)?);
+    }
+    Ok((catalog.configured(&selections)?, providers))
+}
+
+impl State {
+    /// Writes out what is in memory. Blocks.
+    pub(super) fn close(self) {
+        if let Err(error) = self.gateway.ledger.close() {
+            tracing::error!(%error, "the ledger was not closed in order");
+        }
+        self.gateway.recorder.log().barrier();
+        if let Err(error) = self.store.sync() {
+            tracing::error!(%error, "the store was not flushed");
+        }
+    }
+}
+
+struct Numbers(Arc<Gateway>);
+
+impl SystemNumbers for Numbers {
+    fn numbers(&self) -> Vec<(&'static str, u64)> {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        vec![
+            ("tasks_running", count(self.0.tasks.running())),
+            ("policy_instances", count(self.0.policy_engine.live_instances())),
+            ("upstream_idle_connections", count(self.0.upstream.idle_connections())),
+            ("offers", count(self.0.offers.offers().len())),
+        ]
+    }
+}

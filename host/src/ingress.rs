@@ -1,0 +1,58 @@
+//! A request's body, read within its bounds. Knows nothing of what is in it.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+
+use crate::error::Refusal;
+
+/// Between two reads of a body: bounds what a slow sender can hold.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Room made before the bytes are there: a caller may announce more than it ever sends.
+const FIRST_ROOM_BYTES: usize = 1 << 20;
+
+/// The whole body, at most `limit` bytes.
+pub async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
+    let announced = body.size_hint().exact().and_then(|n| usize::try_from(n).ok());
+    if announced.is_some_and(|n| n > limit) {
+        return Err(Refusal::body_too_large(limit));
+    }
+    let Some(first) = next(&mut body).await? else { return Ok(Bytes::new()) };
+    // The usual request comes in one piece and is not copied.
+    if announced == Some(first.len()) {
+        return Ok(first);
+    }
+    let room = announced.unwrap_or(0).min(FIRST_ROOM_BYTES).max(first.len());
+    let mut whole = BytesMut::with_capacity(room);
+    append(&mut whole, &first, limit)?;
+    while let Some(more) = next(&mut body).await? {
+        append(&mut whole, &more, limit)?;
+    }
+    Ok(whole.freeze())
+}
+
+fn append(whole: &mut BytesMut, more: &[u8], limit: usize) -> Result<(), Refusal> {
+    if whole.len().saturating_add(more.len()) > limit {
+        return Err(Refusal::body_too_large(limit));
+    }
+    whole.extend_from_slice(more);
+    Ok(())
+}
+
+/// The next piece of data; trailers are passed over.
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
+    loop {
+        let frame = tokio::time::timeout(READ_TIMEOUT, body.frame()).await;
+        match frame {
+            Ok(None) => return Ok(None),
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+            Ok(Some(Err(_))) | Err(_) => return Err(Refusal::body_cut_off()),
+        }
+    }
+}

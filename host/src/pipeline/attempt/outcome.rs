@@ -1,0 +1,190 @@
+//! How an attempt can end without an answer, and what that means: for the next attempt, for the
+//! offer's health, for the caller.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode};
+
+use crate::catalog::Offer;
+use crate::egress::{GatewayBody, refuse, request_id};
+use crate::error::Refusal;
+use crate::upstream::{ErrorKind, TransportError};
+use crate::usage::AttemptFact;
+
+use super::super::flight::{Bill, Ending, Flight};
+use super::{Asking, unreachable_plan};
+
+/// The longest rest that a provider's `retry-after` may ask for; then one probe looks again.
+const REST_MAX: Duration = Duration::from_secs(60);
+
+/// The provider's trouble, before any content.
+#[derive(Debug)]
+pub(in crate::pipeline) enum Trouble {
+    /// Status 408, 429, 5xx, or 404 for a model it should have.
+    Status { status: StatusCode, retry_after: Option<Duration> },
+    /// No connection, no TLS, broken HTTP, or hung up.
+    Transport(TransportError),
+    /// An error in the stream before any content.
+    StreamError(String),
+    /// It is no answer in the dialect that was spoken.
+    Malformed(&'static str),
+    /// It ended without content.
+    Empty,
+}
+
+/// What another provider would not do better.
+#[derive(Debug)]
+pub(in crate::pipeline) enum Fault {
+    /// A 4xx about the request: the caller gets it as the provider wrote it.
+    Request { status: StatusCode, content_type: Option<HeaderValue>, body: Bytes },
+    /// The provider refused the gateway's own credential.
+    Credential { provider: String },
+    /// The request can't be put on the wire.
+    Unsendable,
+}
+
+impl Trouble {
+    /// For the explanation and the metrics.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Status { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS => {
+                "rate_limited"
+            }
+            Self::Status { .. } => "error",
+            Self::Transport(error) => match error.kind {
+                ErrorKind::Timeout(_) => "timeout",
+                ErrorKind::Connect | ErrorKind::Tls => "connect",
+                ErrorKind::Closed => "died",
+                ErrorKind::Protocol | ErrorKind::Request | ErrorKind::TooLarge => "malformed",
+            },
+            Self::StreamError(_) => "error",
+            Self::Malformed(_) => "malformed",
+            Self::Empty => "died",
+        }
+    }
+
+    /// In words; never an upstream's body.
+    pub(super) fn detail(&self) -> &str {
+        match self {
+            Self::Status { .. } => "",
+            Self::Transport(error) => &error.detail,
+            Self::StreamError(kind) => kind,
+            Self::Malformed(what) => what,
+            Self::Empty => "it ended before any content",
+        }
+    }
+
+    /// How long the provider asks to be left alone.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => retry_after.map(|rest| rest.min(REST_MAX)),
+            _ => None,
+        }
+    }
+
+    /// Whether the same offer may do better at once: a quick failure may have been one server of
+    /// many; who was slow will be slow again, and who asks for rest gets it.
+    pub(super) fn worth_repeating(&self) -> bool {
+        match self {
+            Self::Status { status, retry_after } => {
+                status.is_server_error() && retry_after.is_none()
+            }
+            Self::Transport(error) => matches!(error.kind, ErrorKind::Connect | ErrorKind::Closed),
+            Self::StreamError(_) | Self::Empty => true,
+            Self::Malformed(_) => false,
+        }
+    }
+}
+
+impl Fault {
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Request { .. } => "refused",
+            Self::Credential { .. } => "credential",
+            Self::Unsendable => "unsendable",
+        }
+    }
+}
+
+/// What the caller hears after the last attempt.
+pub(super) fn refusal(last: Option<&Trouble>, tried: usize) -> Refusal {
+    match last {
+        None => unreachable_plan(),
+        Some(Trouble::Status { status, retry_after })
+            if *status == StatusCode::TOO_MANY_REQUESTS =>
+        {
+            let rest = retry_after.map_or(1, |rest| rest.min(REST_MAX).as_secs().max(1));
+            Refusal::upstream_rate_limited(tried, rest)
+        }
+        Some(Trouble::Transport(error)) if matches!(error.kind, ErrorKind::Timeout(_)) => {
+            Refusal::upstream_timeout(tried)
+        }
+        Some(Trouble::Status { status, .. }) => {
+            Refusal::upstream_failed(tried, &format!("with status {}", status.as_u16()))
+        }
+        Some(Trouble::Transport(_)) => Refusal::upstream_failed(tried, "hung up or was out of reach"),
+        Some(Trouble::StreamError(_)) => {
+            Refusal::upstream_failed(tried, "with an error before any content")
+        }
+        Some(Trouble::Malformed(_)) => {
+            Refusal::upstream_failed(tried, "with something that is no answer")
+        }
+        Some(Trouble::Empty) => Refusal::upstream_failed(tried, "without any content"),
+    }
+}
+
+/// Ends the request with what can't be mended by asking somebody else.
+pub(super) fn pass_on(mut flight: Flight, fault: Fault) -> Response<GatewayBody> {
+    let (response, ending) = match fault {
+        Fault::Request { status, content_type, body } => {
+            // The provider's own words: clients match on them to recover (pitfall 66).
+            let mut response = Response::new(GatewayBody::whole(body));
+            *response.status_mut() = status;
+            if let Some(value) = content_type {
+                response.headers_mut().insert(http::header::CONTENT_TYPE, value);
+            }
+            request_id(response.headers_mut(), &flight.id_text);
+            (response, Ending::Refused)
+        }
+        Fault::Credential { provider } => {
+            let refusal = Refusal::upstream_credential(&provider);
+            (refuse(&refusal, &flight.id_text), Ending::Failed)
+        }
+        Fault::Unsendable => (refuse(&Refusal::internal(), &flight.id_text), Ending::Failed),
+    };
+    flight.release(turnpike_ledger::PicoUsd(0));
+    let status = response.status().as_u16();
+    flight.end(ending, status, &Bill::default());
+    response
+}
+
+/// Writes an attempt into the explanation and the metrics.
+pub(in crate::pipeline) fn note(
+    flight: &mut Flight,
+    asking: &Asking,
+    outcome: &'static str,
+    detail: &str,
+) {
+    flight.gateway.metrics.attempt(&asking.offer.provider, outcome);
+    flight.attempts.push(AttemptFact {
+        offer: std::sync::Arc::clone(&asking.offer.id),
+        outcome: outcome.into(),
+        status: asking.status,
+        ms: asking.watch.millis(),
+        first_byte_ms: asking.first_byte_ms,
+        detail: (!detail.is_empty()).then(|| detail.to_owned().into()),
+    });
+}
+
+/// An offer whose breaker opened between the choice and its turn.
+pub(super) fn note_skipped(flight: &mut Flight, offer: &Offer) {
+    flight.attempts.push(AttemptFact {
+        offer: std::sync::Arc::clone(&offer.id),
+        outcome: "skipped".into(),
+        status: None,
+        ms: 0,
+        first_byte_ms: None,
+        detail: Some("its breaker opened after the plan was made".into()),
+    });
+}

@@ -1,0 +1,129 @@
+//! One request to one provider: the caller's own bytes with the provider's model name and the
+//! gateway's credential, and the judgement of the answer's head.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode, header};
+use turnpike_protocol::Outgoing;
+
+use crate::upstream::{BodyReader, ErrorKind, RequestHead, Timeouts};
+
+use super::super::flight::Flight;
+use super::outcome::{Fault, Trouble};
+use super::Asking;
+
+/// Bytes of an error body that is passed on.
+const ERROR_BODY_BYTES_MAX: usize = 256 << 10;
+
+pub(super) enum Refused {
+    Trouble(Trouble),
+    Fault(Box<Fault>),
+}
+
+/// Sends the call to the offer. The body that comes back is an answer's.
+pub(super) async fn send(flight: &Flight, asking: &mut Asking) -> Result<BodyReader, Refused> {
+    let offer = &asking.offer;
+    let Some(provider) = flight.gateway.providers.get(&*offer.provider) else {
+        return Err(Refused::Fault(Box::new(Fault::Unsendable)));
+    };
+    let body = flight.call.encode(&Outgoing {
+        model: &offer.upstream_model,
+        output_limit: flight.clamped.map(|limit| match offer.output_tokens {
+            0 => limit,
+            most => limit.min(most),
+        }),
+        limit_field: provider.limit_field,
+    });
+    let stream = flight.call.stream;
+    let accept = if stream { "text/event-stream" } else { "application/json" };
+    let mut headers = vec![
+        ("content-type", "application/json"),
+        ("accept", accept),
+        // Decompressing would cost more than the bytes are worth on a data centre's network.
+        ("accept-encoding", "identity"),
+        ("user-agent", concat!("turnpike/", env!("CARGO_PKG_VERSION"))),
+    ];
+    if let Some(credential) = &provider.authorization {
+        headers.push(("authorization", credential.reveal()));
+    }
+    let head = RequestHead { method: "POST", path: &provider.chat_path, headers: &headers };
+    let timeouts = timeouts(flight, stream);
+    let sent = flight.gateway.upstream.send(&provider.endpoint, &head, body, &timeouts).await;
+    let response = sent.map_err(|error| match error.kind {
+        ErrorKind::Request => {
+            tracing::error!(%error, "a request can't be put on the wire");
+            Refused::Fault(Box::new(Fault::Unsendable))
+        }
+        _ => Refused::Trouble(Trouble::Transport(error)),
+    })?;
+    asking.first_byte_ms = Some(asking.watch.millis());
+    asking.status = Some(response.status.as_u16());
+    judge(flight, asking, response.status, &response.headers, response.body).await
+}
+
+fn timeouts(flight: &Flight, stream: bool) -> Timeouts {
+    let t = &flight.gateway.settings.timeouts;
+    let first_byte = if stream { t.first_byte_ms } else { t.answer_ms };
+    Timeouts {
+        connect: Duration::from_millis(t.connect_ms),
+        first_byte: Duration::from_millis(first_byte),
+        idle: Duration::from_millis(t.idle_ms),
+    }
+}
+
+async fn judge(
+    flight: &Flight,
+    asking: &Asking,
+    status: StatusCode,
+    headers: &HeaderMap,
+    mut body: BodyReader,
+) -> Result<BodyReader, Refused> {
+    if status.is_success() {
+        return match check_head(headers, flight.call.stream) {
+            Ok(()) => Ok(body),
+            Err(what) => Err(Refused::Trouble(Trouble::Malformed(what))),
+        };
+    }
+    let fallback = status.is_server_error()
+        || status.is_redirection()
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::NOT_FOUND
+        );
+    if fallback {
+        let retry_after = retry_after(headers);
+        return Err(Refused::Trouble(Trouble::Status { status, retry_after }));
+    }
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        let provider = asking.offer.provider.to_string();
+        tracing::error!(provider, status = status.as_u16(), "a provider refused our credential");
+        return Err(Refused::Fault(Box::new(Fault::Credential { provider })));
+    }
+    let content_type = headers.get(header::CONTENT_TYPE).cloned();
+    match body.collect(ERROR_BODY_BYTES_MAX).await {
+        Ok(body) => Err(Refused::Fault(Box::new(Fault::Request { status, content_type, body }))),
+        Err(error) => Err(Refused::Trouble(Trouble::Transport(error))),
+    }
+}
+
+/// Whether the body is of the kind that was asked for.
+fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), &'static str> {
+    let encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity");
+    if encoded {
+        return Err("it is compressed, although identity was asked for");
+    }
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_stream = kind.is_some_and(|kind| kind.starts_with("text/event-stream"));
+    if stream && !is_stream {
+        return Err("it is no event stream, although one was asked for");
+    }
+    Ok(())
+}
+
+/// `retry-after-ms`, or `retry-after` in seconds.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    number("retry-after-ms")
+        .map(Duration::from_millis)
+        .or_else(|| number("retry-after").map(Duration::from_secs))
+}

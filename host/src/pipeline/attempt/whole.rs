@@ -1,0 +1,111 @@
+//! An answer that is not streamed: collected, redacted, charged, sent.
+
+use http::Response;
+use turnpike_protocol::{Answer, Dialect};
+
+use crate::clock;
+use crate::egress::{GatewayBody, Served, content_type, request_id};
+use crate::error::Refusal;
+use crate::redact;
+use crate::route::Sample;
+use crate::upstream::BodyReader;
+
+use super::super::facts::PolicyScan;
+use super::super::flight::{Bill, Ending, Flight};
+use super::super::{explain, settle};
+use super::outcome::{Trouble, note};
+use super::Asking;
+
+/// A complete answer and who gave it.
+pub(super) struct Answered {
+    pub asking: Asking,
+    pub answer: Answer,
+}
+
+/// Reads and parses the whole body.
+pub(super) async fn collect(
+    flight: &Flight,
+    asking: &mut Asking,
+    mut body: BodyReader,
+) -> Result<Answer, Trouble> {
+    let limit = flight.gateway.settings.answer_bytes;
+    let bytes = body.collect(limit).await.map_err(Trouble::Transport)?;
+    asking.first_byte_ms.get_or_insert(asking.watch.millis());
+    Answer::parse(Dialect::OpenAiChat, bytes)
+        .map_err(|_| Trouble::Malformed("its body is no chat completion"))
+}
+
+/// Redacts, charges and sends a complete answer.
+pub(super) async fn finish(mut flight: Flight, answered: Answered) -> Response<GatewayBody> {
+    let Answered { asking, mut answer } = answered;
+    flight.mark_first_content();
+    let reported = settle::Reported {
+        usage: answer.usage,
+        service_tier: answer.service_tier.clone(),
+        text_bytes: answer.texts.iter().map(|t| t.content.len() as u64).sum(),
+    };
+    let speed = speed(&reported, &asking);
+    let health = &flight.gateway.health;
+    health.record(asking.index, speed, clock::now_ms());
+    note(&mut flight, &asking, "answered", "");
+    flight.served = Some(std::sync::Arc::clone(&asking.offer));
+
+    let mut scan = PolicyScan(&mut flight.session);
+    match redact::redact_answer(&mut scan, &mut answer, &mut flight.pseudonyms, true).await {
+        Ok(summary) => flight.redacted.push(("output", summary)),
+        Err(refused) => return withhold(flight, &asking, &reported, &refused),
+    }
+    let ending =
+        if reported.usage.is_some() { Ending::Complete } else { Ending::CompleteEstimated };
+    let bill = settle::charge(&mut flight, &asking.offer, &reported, ending).await;
+    let response = response(&flight, &asking, &answer, &bill);
+    flight.end(ending, 200, &bill);
+    response
+}
+
+/// The redaction policy keeps the answer back: the caller pays nothing, the platform bears it.
+fn withhold(
+    mut flight: Flight,
+    asking: &Asking,
+    reported: &settle::Reported,
+    refused: &redact::Refusal,
+) -> Response<GatewayBody> {
+    let absorbed = settle::absorbed(&flight, &asking.offer, reported);
+    flight.release(absorbed);
+    let refusal = match refused {
+        redact::Refusal::Blocked { reason } => Refusal::policy_blocked(reason),
+        redact::Refusal::Failed(_) => Refusal::redaction_failed(),
+    };
+    flight.refuse(&refusal)
+}
+
+fn response(
+    flight: &Flight,
+    asking: &Asking,
+    answer: &Answer,
+    bill: &Bill,
+) -> Response<GatewayBody> {
+    let mut response = Response::new(GatewayBody::whole(answer.encode()));
+    let headers = response.headers_mut();
+    content_type(headers, "application/json");
+    request_id(headers, &flight.id_text);
+    Served {
+        model: &asking.offer.model,
+        provider: &asking.offer.provider,
+        task: &flight.task.task,
+        attempts: flight.attempts.len(),
+        cost_usd: Some(&bill.cost.to_string()),
+        policy: &explain::policies_header(flight),
+        clamped: flight.clamped,
+    }
+    .write(headers);
+    response
+}
+
+/// How fast it was. A whole answer says nothing about its first token, so all of it counts as the
+/// time to it.
+fn speed(reported: &settle::Reported, asking: &Asking) -> Sample {
+    let ms = asking.watch.millis();
+    let tokens = reported.usage.map_or(0, |usage| usage.output_tokens());
+    Sample::answered(ms, tokens, ms)
+}

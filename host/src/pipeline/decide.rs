@@ -1,0 +1,268 @@
+//! Steps 4 to 8: what must not leave, what kind of task it is, who can and may do it, in which
+//! order they are asked, and the money for it.
+
+use std::sync::Arc;
+
+use turnpike_ledger::PicoUsd;
+use turnpike_protocol::Call;
+
+use crate::budget::{self, OUTPUT_TOKENS_UNKNOWN, Payer};
+use crate::catalog::Offer;
+use crate::clock;
+use crate::error::Refusal;
+use crate::policy::{Figures, Objective};
+use crate::redact;
+use crate::route::{self, Asked, Candidate, Gate, Rejection, Selector, Workload};
+
+use super::facts::{self, CallView, PolicyScan};
+use super::flight::Flight;
+use super::settle;
+
+/// Rejection reasons that a refusal lists.
+const REASONS_SHOWN: usize = 3;
+
+/// Step 4. What the policy finds is masked or replaced in the call before anyone else reads it.
+pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>> {
+    // A copy, because the session reads the same call while it is scanned; texts are shared.
+    let mut call = Call::clone(&flight.call);
+    let mut scan = PolicyScan(&mut flight.session);
+    let result = redact::redact_call(&mut scan, &mut call, &mut flight.pseudonyms).await;
+    let redacted = call.is_edited().then_some(call);
+    match result {
+        Ok(summary) => {
+            if let Some(call) = redacted {
+                flight.call = Arc::new(call);
+                flight.session.set_call(Arc::new(CallView(Arc::clone(&flight.call))));
+            }
+            flight.redacted.push(("input", summary));
+            Ok(())
+        }
+        Err(redact::Refusal::Blocked { reason }) => {
+            Err(Box::new(Refusal::policy_blocked(&reason)))
+        }
+        Err(redact::Refusal::Failed(_)) => Err(Box::new(Refusal::redaction_failed())),
+    }
+}
+
+/// Step 5.
+pub(super) async fn classify(flight: &mut Flight) {
+    let verdict = flight.session.classify().await;
+    if let Some(task) = verdict.value {
+        flight.task = task;
+        flight.classified_by = Some(verdict.decided_by);
+    }
+}
+
+/// Step 6. Every offer that was looked at is kept with the reason why it is out.
+pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
+    let offers = &flight.gateway.offers;
+    let selector = Selector::parse(&flight.call.model);
+    let indices = match selector {
+        Selector::Auto(_) => offers.all(),
+        Selector::Named(name) => offers
+            .resolve(name)
+            .map_err(|unknown| Box::new(Refusal::unknown_model(name, &unknown.suggestions)))?,
+    };
+    let asked = Asked {
+        selector,
+        needs: &flight.call.needs,
+        input_tokens: flight.input_tokens,
+        output_limit: flight.call.output_limit,
+    };
+    let work = Workload {
+        task: &flight.task.task,
+        difficulty: flight.task.difficulty,
+        input_tokens: flight.input_tokens,
+        output_limit: flight.call.output_limit,
+    };
+    let now_ms = clock::now_ms();
+    let health = &flight.gateway.health;
+    let mut candidates = Vec::with_capacity(indices.len());
+    for index in indices {
+        let Some(offer) = offers.offer(*index) else { continue };
+        let row = usize::try_from(*index).unwrap_or(usize::MAX);
+        let allowed = flight.caller.may_use(&offer.model);
+        let mut rejection = route::check(offer, &asked, allowed, health.gate(row, now_ms));
+        let mut figures = None;
+        if rejection.is_none() {
+            figures = route::figure_row(offer, &work, health.snapshot(row));
+            rejection = figures.is_none().then_some(Rejection::Unpriced);
+        }
+        let offer = Arc::clone(offer);
+        candidates.push(Candidate { index: row, offer, rejection, figures, score: None });
+    }
+    flight.candidates = candidates;
+    if flight.candidates.iter().all(|c| c.rejection.is_some()) {
+        return Err(Box::new(nobody(flight, now_ms)));
+    }
+    Ok(())
+}
+
+/// Why nobody can take it, as the status that tells the caller what to do.
+fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
+    let reasons = || flight.candidates.iter().filter_map(|c| c.rejection.as_ref());
+    let resting = reasons().filter_map(|reason| match reason {
+        Rejection::Resting { until_ms } => Some(*until_ms),
+        _ => None,
+    });
+    if let Some(until_ms) = resting.min() {
+        return Refusal::all_resting(until_ms.saturating_sub(now_ms).div_ceil(1000).max(1));
+    }
+    if reasons().all(|reason| *reason == Rejection::NotAllowed) {
+        return Refusal::model_forbidden(&flight.call.model);
+    }
+    let mut shown: Vec<String> = Vec::new();
+    for candidate in &flight.candidates {
+        let Some(reason) = &candidate.rejection else { continue };
+        let telling = !matches!(reason, Rejection::NotChat | Rejection::Deprecated);
+        if telling && shown.len() < REASONS_SHOWN {
+            shown.push(format!("{}: {reason}", candidate.offer.id));
+        }
+    }
+    if shown.is_empty() {
+        shown.push("no chat model is configured; the operator adds one under [providers]".into());
+    }
+    Refusal::no_candidate(&shown.join("; "))
+}
+
+/// Step 7. The rows of the plan, best first.
+pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
+    let rows: Vec<usize> = (0..flight.candidates.len())
+        .filter(|row| flight.candidates.get(*row).is_some_and(|c| c.rejection.is_none()))
+        .collect();
+    let mut figures = Figures::default();
+    let mut offers: Vec<Arc<Offer>> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let Some(candidate) = flight.candidates.get(*row) else { continue };
+        let Some(f) = candidate.figures else { continue };
+        figures.quality.push(f.quality);
+        figures.cost_usd.push(f.cost_usd);
+        figures.cost_worst_usd.push(f.cost_worst_usd);
+        figures.first_token_ms.push(f.first_token_ms);
+        figures.first_token_p95_ms.push(f.first_token_p95_ms);
+        figures.tokens_per_second.push(f.tokens_per_second);
+        figures.availability.push(f.availability);
+        figures.in_flight.push(f.in_flight);
+        figures.marks.push(f.marks);
+        offers.push(Arc::clone(&candidate.offer));
+    }
+    let objective = Objective {
+        profile: flight.selector().profile().label().to_owned(),
+        quality_floor: 0.0,
+        cost_ceiling_usd: 0.0,
+        first_token_ceiling_ms: 0.0,
+    };
+    let facts = Arc::new(facts::candidates(offers));
+    let verdict = flight.session.score(&flight.task, &figures, &objective, facts).await;
+    let scores = verdict.value.unwrap_or_else(|| cheapest_first(&figures));
+    for (row, score) in rows.iter().zip(scores) {
+        if let Some(candidate) = flight.candidates.get_mut(*row) {
+            let excluded = !score.is_finite() || score < 0.0;
+            candidate.score = (!excluded).then_some(score);
+            candidate.rejection = excluded.then_some(Rejection::Policy);
+        }
+    }
+    let plan = route::plan(&flight.candidates, flight.gateway.settings.attempts);
+    if plan.is_empty() {
+        return Err(Box::new(nobody(flight, clock::now_ms())));
+    }
+    flight.plan.clone_from(&plan);
+    Ok(plan)
+}
+
+/// The order when even the built-in policy could not decide.
+fn cheapest_first(figures: &Figures) -> Vec<f64> {
+    figures.cost_usd.iter().map(|cost| 1.0 / (1.0 + cost)).collect()
+}
+
+/// Step 8. The worst case over the plan, on the credit and every budget; the output limit is
+/// clamped where the whole of it can't be had.
+pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), Box<Refusal>> {
+    let offers: Vec<Arc<Offer>> = plan
+        .iter()
+        .filter_map(|row| flight.candidates.get(*row).map(|c| Arc::clone(&c.offer)))
+        .collect();
+    let asked = longest_answer(flight.call.output_limit, &offers);
+    let worst = worst_quote(flight, &offers, asked).await?;
+    let ledger = Arc::clone(&flight.gateway.ledger);
+    let caller = Arc::clone(&flight.caller);
+    let budgets: Vec<(&str, u64)> = caller
+        .budget
+        .iter()
+        .map(|budget| (&*budget.id, budget.window(flight.started.at_ms)))
+        .collect();
+    let at_ms = flight.started.at_ms;
+    let expires_at_ms = at_ms.saturating_add(flight.gateway.settings.hold_ms);
+    let payer =
+        Payer { org: &caller.org, budgets: &budgets, id: flight.started.id, at_ms, expires_at_ms };
+    let affordable = budget::affordable(&ledger, &payer);
+    let mut amount = worst;
+    if worst > affordable
+        && let Some(limit) = clamp(flight, &offers, asked, worst, affordable)
+    {
+        let clamped = worst_quote(flight, &offers, limit).await?;
+        if clamped <= affordable {
+            flight.clamped = Some(limit);
+            amount = clamped;
+        }
+    }
+    let hold = budget::reserve(&ledger, &payer, amount)?;
+    flight.held = hold.amount();
+    flight.hold = Some(hold);
+    Ok(())
+}
+
+/// The longest answer that any offer of the plan may give.
+fn longest_answer(limit: Option<u32>, offers: &[Arc<Offer>]) -> u32 {
+    let of = |offer: &Offer| match offer.output_tokens {
+        0 => limit.unwrap_or(OUTPUT_TOKENS_UNKNOWN),
+        most => limit.map_or(most, |limit| limit.min(most)),
+    };
+    offers.iter().map(|offer| of(offer)).max().unwrap_or(OUTPUT_TOKENS_UNKNOWN)
+}
+
+async fn worst_quote(
+    flight: &mut Flight,
+    offers: &[Arc<Offer>],
+    output: u32,
+) -> Result<PicoUsd, Box<Refusal>> {
+    let mut worst = PicoUsd(0);
+    for offer in offers {
+        let tokens = longest_answer(Some(output), std::slice::from_ref(offer));
+        let Some(cost) = settle::quote(flight, offer, tokens).await else {
+            return Err(Box::new(Refusal::internal()));
+        };
+        worst = worst.max(cost);
+    }
+    Ok(worst)
+}
+
+/// A limit whose worst case fits. The bill policy may charge other than official rates, so what is
+/// affordable is scaled by how the two compare on the whole request.
+fn clamp(
+    flight: &Flight,
+    offers: &[Arc<Offer>],
+    asked: u32,
+    worst: PicoUsd,
+    affordable: PicoUsd,
+) -> Option<u32> {
+    let official = |tokens: u32| {
+        let cost = |offer: &Arc<Offer>| {
+            let tokens = longest_answer(Some(tokens), std::slice::from_ref(offer));
+            settle::worst_case(flight, offer, tokens)
+        };
+        offers.iter().map(cost).try_fold(PicoUsd(0), |most, cost| cost.map(|c| most.max(c)))
+    };
+    let whole = official(asked)?;
+    let scaled = affordable.0.checked_mul(whole.0).and_then(|product| {
+        product.checked_div(worst.0)
+    });
+    let scaled = PicoUsd(scaled.unwrap_or(affordable.0).min(affordable.0));
+    budget::clamp(asked, flight.gateway.settings.clamp_floor_tokens, scaled, official)
+}
+
+/// Whether an offer is still worth asking when its turn comes.
+pub(super) fn open(flight: &Flight, row: usize) -> bool {
+    let Some(candidate) = flight.candidates.get(row) else { return false };
+    !matches!(flight.gateway.health.gate(candidate.index, clock::now_ms()), Gate::Open { .. })
+}

@@ -1,0 +1,176 @@
+//! The record of a request: the facts that statistics are made of, and the explanation from which
+//! its route and its cost can be re-computed by hand. Names, numbers and reasons; never content.
+
+use std::sync::Arc;
+
+use crate::route::Candidate;
+use crate::usage::{
+    CandidateFact, Explanation, Failure, LineItem, PolicyFact, Record, RedactionFact, TaskFact,
+    Timing, UsageEvent,
+};
+
+use super::flight::{Bill, Ending, Flight};
+
+/// What is kept of a request that has ended.
+pub(super) fn record(flight: &mut Flight, ending: Ending, status: u16, bill: &Bill) -> Record {
+    Record {
+        event: event(flight, ending, status, bill),
+        explanation: explanation(flight, ending, bill),
+    }
+}
+
+fn event(flight: &Flight, ending: Ending, status: u16, bill: &Bill) -> UsageEvent {
+    let caller = &flight.caller;
+    let served = flight.served.as_ref();
+    UsageEvent {
+        id: flight.started.id,
+        at_ms: flight.started.at_ms,
+        org: Arc::clone(&caller.org),
+        key: Arc::clone(&caller.key_id),
+        team: caller.team.clone(),
+        project: caller.project.clone(),
+        user: caller.user.clone(),
+        tags: flight.tags.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())).collect(),
+        protocol: flight.call.dialect.label().into(),
+        model_asked: asked(flight),
+        offer: served.map(|offer| Arc::clone(&offer.id)),
+        model: served.map(|offer| Arc::clone(&offer.model)),
+        provider: served.map(|offer| Arc::clone(&offer.provider)),
+        task: flight.classified_by.as_ref().map(|_| flight.task.task.as_str().into()),
+        stream: flight.call.stream,
+        status,
+        settlement: ending.label().into(),
+        usage: bill.usage,
+        cost_usd: bill.cost,
+        attempts: u32::try_from(flight.attempts.len()).unwrap_or(u32::MAX),
+        duration_ms: flight.started.watch.millis(),
+    }
+}
+
+/// A caller may write anything into `model`; only a name that means something is kept.
+fn asked(flight: &Flight) -> Arc<str> {
+    let known = !flight.candidates.is_empty() || flight.call.model.starts_with("auto");
+    if known { flight.call.model.as_str().into() } else { "(unknown)".into() }
+}
+
+fn explanation(flight: &mut Flight, ending: Ending, bill: &Bill) -> Explanation {
+    let caller = &flight.caller;
+    let mut e = Explanation::begin(
+        flight.started.id,
+        Arc::clone(&caller.org),
+        Arc::clone(&caller.key_id),
+        asked(flight),
+    );
+    e.profile = Some(flight.selector().profile().label().into());
+    e.task = flight.classified_by.as_ref().map(|by| TaskFact {
+        task: flight.task.task.as_str().into(),
+        difficulty: flight.task.difficulty,
+        confidence: flight.task.confidence,
+        needs: flight.task.needs.iter().map(|need| need.clone().into()).collect(),
+        decided_by: format!("{}@{}", by.name, by.version).into(),
+    });
+    e.candidates = flight.candidates.iter().map(candidate).collect();
+    e.plan = flight
+        .plan
+        .iter()
+        .filter_map(|row| flight.candidates.get(*row).map(|c| Arc::clone(&c.offer.id)))
+        .collect();
+    e.attempts = std::mem::take(&mut flight.attempts);
+    e.usage = bill.usage;
+    if bill.charged {
+        e.usage_source = Some(if bill.estimated { "estimated" } else { "provider" }.into());
+    }
+    e.line_items = bill.lines.iter().map(line).collect();
+    e.hold_usd = flight.held;
+    e.cost_usd = bill.cost;
+    e.settlement = ending.label().into();
+    e.policies = policies(flight);
+    e.redactions = redactions(flight);
+    e.timing = Timing {
+        total_us: flight.started.watch.micros().into(),
+        first_content_us: flight.first_content_us.unwrap_or(0),
+        ..flight.timing
+    };
+    e
+}
+
+fn candidate(c: &Candidate) -> CandidateFact {
+    CandidateFact {
+        offer: Arc::clone(&c.offer.id),
+        score: c.score,
+        quality: c.figures.map(|f| f.quality),
+        expected_cost_usd: c.figures.map(|f| f.expected_cost),
+        first_token_ms: c.figures.map(|f| f.first_token_ms),
+        rejected: c.rejection.as_ref().map(|reason| reason.to_string().into()),
+        reason_code: c.rejection.as_ref().map(|reason| reason.code().into()),
+    }
+}
+
+fn line(line: &crate::policy::Line) -> LineItem {
+    LineItem {
+        item: line.item.clone().into(),
+        count: line.count.into(),
+        unit_price_usd: turnpike_ledger::PicoUsd(line.unit_price_pico),
+        amount_usd: turnpike_ledger::PicoUsd(line.amount_pico),
+        note: (!line.note.is_empty()).then(|| line.note.clone().into()),
+    }
+}
+
+fn policies(flight: &Flight) -> Vec<PolicyFact> {
+    let records = flight.session.trace().iter();
+    records
+        .map(|record| PolicyFact {
+            hook: record.hook.label().into(),
+            policy: Arc::clone(&record.policy.name),
+            version: Arc::clone(&record.policy.version),
+            digest: Arc::clone(&record.policy.digest),
+            micros: record.micros,
+            failure: record.failure.as_ref().map(|failure| Failure {
+                kind: failure.kind.label().into(),
+                detail: failure.detail.as_str().into(),
+            }),
+        })
+        .collect()
+}
+
+fn redactions(flight: &Flight) -> Vec<RedactionFact> {
+    let mut facts = Vec::new();
+    for (direction, summary) in &flight.redacted {
+        facts.extend(summary.counts.iter().map(|found| RedactionFact {
+            direction: (*direction).into(),
+            kind: found.kind.as_str().into(),
+            action: found.action.into(),
+            count: found.count.into(),
+        }));
+    }
+    facts
+}
+
+/// `x-turnpike-policy`: who decided, without repeating a policy that decided several things.
+pub(super) fn policies_header(flight: &Flight) -> String {
+    let mut text = String::with_capacity(64);
+    let decided = flight.session.trace().iter().filter(|record| record.failure.is_none());
+    for record in decided {
+        let name = format!("{}@{}", record.policy.name, record.policy.version);
+        if !text.contains(&name) {
+            if !text.is_empty() {
+                text.push_str(", ");
+            }
+            text.push_str(&name);
+        }
+    }
+    text
+}
+
+/// Counts the policy calls in the metrics.
+pub(super) fn count_policies(flight: &Flight) {
+    for record in flight.session.trace() {
+        let hook = record.hook.label();
+        flight.gateway.metrics.policy_call(hook);
+        if let Some(failure) = &record.failure
+            && !failure.is_normal()
+        {
+            flight.gateway.metrics.policy_failure(hook, failure.kind.label());
+        }
+    }
+}

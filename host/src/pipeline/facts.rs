@@ -1,0 +1,119 @@
+//! What policies see of a request and of the offers, and the way from the redact room's scanner to
+//! the policy: the seam between rooms that do not know each other.
+
+use std::sync::Arc;
+
+use turnpike_protocol::Call;
+
+use crate::catalog::Offer;
+use crate::policy::{self, AttrValue, CandidateFacts, Conversation, Session};
+use crate::redact::{self, Direction, Findings, ScanFailure};
+
+/// A call as policies read it.
+pub(super) struct CallView(pub(super) Arc<Call>);
+
+impl Conversation for CallView {
+    fn messages(&self) -> usize {
+        self.0.messages.len()
+    }
+
+    fn role(&self, message: usize) -> Option<&str> {
+        self.0.messages.get(message).map(|message| message.role.label())
+    }
+
+    fn part(&self, message: usize, part: usize) -> Option<&str> {
+        let texts = self.0.messages.get(message)?.texts.clone();
+        self.0.texts.get(texts)?.get(part).map(|text| text.content.expose())
+    }
+
+    fn tools(&self) -> usize {
+        self.0.tools.len()
+    }
+
+    fn tool_name(&self, tool: usize) -> Option<&str> {
+        self.0.tools.get(tool).map(|tool| tool.name.as_str())
+    }
+
+    fn tool_description(&self, tool: usize) -> Option<&str> {
+        self.0.tools.get(tool)?.description.as_ref().map(|text| text.expose())
+    }
+}
+
+/// The offers as a route policy asks about them.
+pub(super) fn candidates(offers: Vec<Arc<Offer>>) -> CandidateFacts {
+    let ids = offers.iter().map(|offer| Arc::clone(&offer.id)).collect();
+    let attr = move |row: usize, name: &str| offers.get(row).and_then(|offer| fact(offer, name));
+    CandidateFacts { offers: ids, attr: Box::new(attr) }
+}
+
+/// The names are listed in `docs/policies`.
+fn fact(offer: &Offer, name: &str) -> Option<AttrValue> {
+    let text = |value: &str| Some(AttrValue::Text(value.to_owned()));
+    let number = |value: u32| (value > 0).then(|| AttrValue::Number(f64::from(value)));
+    match name {
+        "vendor" => text(&offer.vendor),
+        "model" => text(&offer.model),
+        "provider" => text(&offer.provider),
+        "family" => offer.family.as_deref().and_then(text),
+        "region" => offer.region.as_deref().and_then(text),
+        "released" => offer.released.as_deref().and_then(text),
+        "context-tokens" => number(offer.context_tokens),
+        "output-tokens" => number(offer.output_tokens),
+        "needs.tools" => Some(AttrValue::Flag(offer.tools)),
+        "needs.structured-output" => Some(AttrValue::Flag(offer.structured_output)),
+        "needs.reasoning" => Some(AttrValue::Flag(offer.reasoning)),
+        "needs.image-input" => Some(AttrValue::Flag(offer.input.image)),
+        "open-weights" => Some(AttrValue::Flag(offer.open_weights)),
+        _ => None,
+    }
+}
+
+/// The request's session as the redact room's scanner.
+pub(super) struct PolicyScan<'a>(pub(super) &'a mut Session);
+
+impl redact::Scan for PolicyScan<'_> {
+    async fn scan(
+        &mut self,
+        place: &redact::Place,
+        text: &str,
+        last: bool,
+    ) -> Result<Findings, ScanFailure> {
+        let place = policy::Place {
+            direction: match place.direction {
+                Direction::Input => "input",
+                Direction::Output => "output",
+            },
+            channel: place.channel.label(),
+            role: place.role.label(),
+        };
+        match self.0.scan(place, text, last).await {
+            Ok(found) => Ok(findings(found)),
+            Err(failure) => Err(ScanFailure { detail: failure.to_string() }),
+        }
+    }
+}
+
+/// Texts are far below four gigabytes; a body's bound sees to that.
+fn offset(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+fn findings(found: policy::Findings) -> Findings {
+    let span = |span: policy::Span| redact::Span {
+        start: offset(span.start),
+        length: offset(span.length),
+        kind: span.kind,
+        action: match span.action {
+            policy::Action::Note => redact::Action::Note,
+            policy::Action::Mask => redact::Action::Mask,
+            policy::Action::Pseudonymize => redact::Action::Pseudonymize,
+            policy::Action::Replace(text) => redact::Action::Replace(text),
+            policy::Action::Block(reason) => redact::Action::Block(reason),
+        },
+    };
+    Findings {
+        spans: found.spans.into_iter().map(span).collect(),
+        hold: offset(found.hold),
+        data_class: found.data_class,
+    }
+}

@@ -1,0 +1,295 @@
+//! What is known of one request so far, from authentication to its record. However the request
+//! ends, also by being dropped, its hold is settled and one event is recorded.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Response};
+use turnpike_ledger::PicoUsd;
+use turnpike_protocol::{Call, Usage};
+use uuid::Uuid;
+
+use crate::auth::Caller;
+use crate::catalog::Offer;
+use crate::budget::Hold;
+use crate::clock::Stopwatch;
+use crate::egress::{GatewayBody, refuse};
+use crate::error::Refusal;
+use crate::gateway::Gateway;
+use crate::policy::{AttrValue, Classification, PolicyRef, RequestFacts, Session};
+use crate::redact::{Pseudonyms, Summary};
+use crate::route::{Candidate, Selector};
+use crate::telemetry::Outcome;
+use crate::usage::{AttemptFact, Timing};
+
+use super::explain;
+use super::facts::CallView;
+
+/// Bytes of a session id or a tag that a caller may attach.
+const LABEL_BYTES_MAX: usize = 128;
+/// Tags that are kept of `x-turnpike-tags`.
+const TAGS_MAX: usize = 16;
+
+/// The money side of how a request ended.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bill {
+    /// Whether there was something to charge for.
+    pub charged: bool,
+    pub usage: Usage,
+    pub estimated: bool,
+    pub lines: Vec<crate::policy::Line>,
+    pub cost: PicoUsd,
+    pub absorbed: PicoUsd,
+}
+
+/// How a request ended: the row of the settlement rulebook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    Complete,
+    CompleteEstimated,
+    /// The caller left after content.
+    Partial,
+    /// The provider died after content.
+    FailedPartial,
+    /// The caller left before content.
+    Abandoned,
+    /// The gateway or a provider said no, and it was the caller's fault.
+    Refused,
+    /// No provider answered.
+    Failed,
+}
+
+impl Ending {
+    /// As records name it.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::CompleteEstimated => "complete_estimated",
+            Self::Partial => "partial",
+            Self::FailedPartial => "failed_partial",
+            Self::Abandoned => "abandoned",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Complete | Self::CompleteEstimated => Outcome::Answered,
+            Self::FailedPartial => Outcome::CutShort,
+            Self::Partial | Self::Abandoned => Outcome::Abandoned,
+            Self::Refused => Outcome::Refused,
+            Self::Failed => Outcome::Failed,
+        }
+    }
+}
+
+/// When and as what a request began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Started {
+    pub id: Uuid,
+    pub at_ms: u64,
+    pub watch: Stopwatch,
+}
+
+/// One request in the gateway.
+pub(super) struct Flight {
+    pub gateway: Arc<Gateway>,
+    pub started: Started,
+    pub id_text: String,
+    pub caller: Arc<Caller>,
+    pub call: Arc<Call>,
+    pub input_tokens: u32,
+    pub tags: Vec<(String, String)>,
+    pub session: Session,
+    pub pseudonyms: Pseudonyms,
+    pub redacted: Vec<(&'static str, Summary)>,
+    pub task: Classification,
+    /// `None` until it is classified.
+    pub classified_by: Option<PolicyRef>,
+    pub candidates: Vec<Candidate>,
+    pub plan: Vec<usize>,
+    pub attempts: Vec<AttemptFact>,
+    pub hold: Option<Hold>,
+    pub held: PicoUsd,
+    /// The output limit that the money allowed, when lower than asked.
+    pub clamped: Option<u32>,
+    pub first_content_us: Option<u64>,
+    /// Who answered.
+    pub served: Option<Arc<Offer>>,
+    pub timing: Timing,
+    ended: bool,
+}
+
+impl std::fmt::Debug for Flight {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Flight").field("id", &self.id_text).finish_non_exhaustive()
+    }
+}
+
+impl Flight {
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        caller: Arc<Caller>,
+        call: Call,
+        started: Started,
+        headers: &HeaderMap,
+    ) -> Self {
+        let call = Arc::new(call);
+        let input_tokens = call.input_tokens_upper();
+        let tags = tags(headers);
+        let id_text = started.id.to_string();
+        let facts = RequestFacts {
+            id: id_text.clone(),
+            protocol: call.dialect.label(),
+            model: call.model.clone(),
+            streaming: call.stream,
+            input_tokens,
+            output_limit: call.output_limit,
+            call: Arc::new(CallView(Arc::clone(&call))),
+            attrs: attrs(&caller, &tags, headers),
+        };
+        let bindings = gateway.bindings.of(&caller.org);
+        let session = Session::new(Arc::clone(&gateway.policy_engine), bindings, facts);
+        Self {
+            gateway,
+            started,
+            id_text,
+            caller,
+            call,
+            input_tokens,
+            tags,
+            session,
+            pseudonyms: Pseudonyms::default(),
+            redacted: Vec::new(),
+            task: unclassified(),
+            classified_by: None,
+            candidates: Vec::new(),
+            plan: Vec::new(),
+            attempts: Vec::new(),
+            hold: None,
+            held: PicoUsd(0),
+            clamped: None,
+            first_content_us: None,
+            served: None,
+            timing: Timing::default(),
+            ended: false,
+        }
+    }
+
+    pub(super) fn selector(&self) -> Selector<'_> {
+        Selector::parse(&self.call.model)
+    }
+
+    /// Ends the request with the gateway's own refusal; what was held returns.
+    pub(super) fn refuse(mut self, refusal: &Refusal) -> Response<GatewayBody> {
+        let ending = if refusal.status.is_server_error() && !self.attempts.is_empty() {
+            Ending::Failed
+        } else {
+            Ending::Refused
+        };
+        let response = refuse(refusal, &self.id_text);
+        self.release(PicoUsd(0));
+        self.end(ending, refusal.status.as_u16(), &Bill::default());
+        response
+    }
+
+    /// Gives the hold back; `absorbed` is what the platform paid for nothing.
+    pub(super) fn release(&mut self, absorbed: PicoUsd) {
+        if let Some(hold) = self.hold.take() {
+            hold.release(absorbed, crate::clock::now_ms());
+        }
+    }
+
+    /// Records the end. The second call does nothing: a request ends once.
+    pub(super) fn end(&mut self, ending: Ending, status: u16, bill: &Bill) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let took = self.started.watch.elapsed();
+        let metrics = &self.gateway.metrics;
+        metrics.request(ending.outcome(), status, took);
+        if let Some(us) = self.first_content_us {
+            metrics.first_content(std::time::Duration::from_micros(us));
+        }
+        for (bucket, count) in bill.usage.iter() {
+            if *count > 0 {
+                metrics.tokens(bucket, *count);
+            }
+        }
+        explain::count_policies(self);
+        let record = explain::record(self, ending, status, bill);
+        self.gateway.recorder.record(record);
+    }
+
+    /// The content has begun to reach the caller.
+    pub(super) fn mark_first_content(&mut self) {
+        if self.first_content_us.is_none() {
+            self.first_content_us = Some(self.started.watch.micros().into());
+        }
+    }
+}
+
+impl Drop for Flight {
+    /// Only a request whose caller left before the answer is dropped without an end.
+    fn drop(&mut self) {
+        if !self.ended {
+            self.release(PicoUsd(0));
+            self.end(Ending::Abandoned, 499, &Bill::default());
+        }
+    }
+}
+
+/// The task until a policy says which: the plainest there is, so that nothing is ruled out by it.
+fn unclassified() -> Classification {
+    Classification {
+        task: "chat".to_owned(),
+        difficulty: 0.5,
+        confidence: 0.0,
+        needs: Vec::new(),
+        context_tokens: 0,
+        attrs: Vec::new(),
+    }
+}
+
+/// `x-turnpike-tags: team=a,job=b`, bounded; what is malformed is left out.
+fn tags(headers: &HeaderMap) -> Vec<(String, String)> {
+    let Some(text) = headers.get("x-turnpike-tags").and_then(|v| v.to_str().ok()) else {
+        return Vec::new();
+    };
+    text.split(',')
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(k, v)| !k.is_empty() && k.len() + v.len() <= LABEL_BYTES_MAX)
+        .take(TAGS_MAX)
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect()
+}
+
+/// What policies may ask about the caller, by the names that `docs/policies` lists.
+fn attrs(
+    caller: &Caller,
+    tags: &[(String, String)],
+    headers: &HeaderMap,
+) -> Vec<(String, AttrValue)> {
+    let text = |name: &str, value: &str| (name.to_owned(), AttrValue::Text(value.to_owned()));
+    let mut attrs = vec![
+        text("caller.organization", &caller.org),
+        text("caller.key", &caller.key_id),
+        text("caller.clearance", caller.clearance.label()),
+    ];
+    let optional = [
+        ("caller.team", &caller.team),
+        ("caller.project", &caller.project),
+        ("caller.user", &caller.user),
+    ];
+    for (name, value) in optional {
+        attrs.extend(value.as_deref().map(|value| text(name, value)));
+    }
+    attrs.extend(tags.iter().map(|(name, value)| text(&format!("tag.{name}"), value)));
+    let header = |name| headers.get(name).and_then(|v| v.to_str().ok());
+    for (name, attr) in [("x-turnpike-session", "session"), ("x-turnpike-class", "data-class")] {
+        if let Some(value) = header(name).filter(|v| v.len() <= LABEL_BYTES_MAX) {
+            attrs.push(text(attr, value));
+        }
+    }
+    attrs
+}

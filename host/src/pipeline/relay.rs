@@ -1,0 +1,398 @@
+//! Steps 10 to 12 for a stream: provider's bytes to caller's bytes, redacted on the way, charged at
+//! the end. Nothing is sent before the first content, so that a failure before it is still a
+//! fallback; nothing is replayed after it.
+
+mod body;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::Response;
+use turnpike_ledger::PicoUsd;
+use turnpike_protocol::sse::{Frame, Framer};
+use turnpike_protocol::error_body::{self, ErrorFacts};
+use turnpike_protocol::Dialect;
+
+use crate::clock;
+use crate::egress::{GatewayBody, Served, content_type, request_id};
+use crate::redact::{self, StreamOptions, StreamRedactor};
+use crate::route::Sample;
+use crate::upstream::{BodyReader, ErrorKind, Phase, TransportError};
+
+use super::attempt::{Asking, Trouble, note};
+use super::facts::PolicyScan;
+use super::flight::{Bill, Ending, Flight};
+use super::{explain, settle};
+
+/// For a stream whose caller has gone: how long and how much is still read to learn what it cost.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
+const DRAIN_BYTES_MAX: usize = 16 << 20;
+/// Streams that are read to their end for nobody; past that, what was delivered is counted instead.
+pub(super) const DRAINS_MAX: usize = 1_024;
+/// For the end of a body after its end mark, which normally comes with it.
+const TAIL_TIME_MAX: Duration = Duration::from_millis(100);
+/// Held back before the first content: role chunks and comments, a few hundred bytes.
+const LIFECYCLE_BYTES_MAX: usize = 256 << 10;
+
+/// A stream whose first content has come.
+pub(super) struct Opened {
+    asking: Asking,
+    stream: Upstream,
+    first: Bytes,
+}
+
+/// The provider's side of a stream.
+struct Upstream {
+    body: BodyReader,
+    framer: Framer,
+    frames: Vec<Frame>,
+    redactor: StreamRedactor,
+    read_bytes: usize,
+    /// The policy's refusal came with the first content; the caller hears of it in the stream.
+    withheld: Option<Option<String>>,
+}
+
+/// One step of a stream.
+enum Step {
+    /// Bytes for the caller; may be empty while text is held back.
+    More(Bytes),
+    /// The stream is complete; these are the last bytes.
+    Complete(Bytes),
+}
+
+/// Why a stream broke.
+enum Broken {
+    Transport(TransportError),
+    /// The provider's own error event; it has been passed on as it was.
+    Reported { kind: String, raw: Bytes },
+    /// The redaction policy stops the stream, or failed.
+    Withheld { blocked: Option<String> },
+    Malformed(&'static str),
+    /// The body ended without finish and without `[DONE]`.
+    CutOff,
+}
+
+/// Reads until the first content. On failure the attempt is given back for its record.
+pub(super) async fn open(
+    flight: &mut Flight,
+    asking: Asking,
+    body: BodyReader,
+) -> Result<Opened, (Asking, Trouble)> {
+    let options = StreamOptions {
+        dialect: Dialect::OpenAiChat,
+        scan_output: true,
+        include_usage: flight.call.include_usage,
+    };
+    let framer = Framer::new(flight.gateway.settings.event_bytes);
+    // Kept in the flight until an attempt has content, because the next attempt needs them too.
+    let redactor = StreamRedactor::new(options, flight.pseudonyms.clone());
+    let (frames, read_bytes) = (Vec::new(), 0);
+    let mut stream = Upstream { body, framer, frames, redactor, read_bytes, withheld: None };
+    let limit = flight.gateway.settings.timeouts.first_content_ms;
+    let waited = tokio::time::timeout(Duration::from_millis(limit), first(flight, &mut stream));
+    match waited.await {
+        Ok(Ok(first)) => Ok(Opened { asking, stream, first }),
+        Ok(Err(trouble)) => Err((asking, trouble)),
+        Err(_) => {
+            let detail = format!("no content within {limit} ms of the answer's head");
+            let error = TransportError { kind: ErrorKind::Timeout(Phase::FirstByte), detail };
+            Err((asking, Trouble::Transport(error)))
+        }
+    }
+}
+
+async fn first(flight: &mut Flight, stream: &mut Upstream) -> Result<Bytes, Trouble> {
+    let mut held = BytesMut::new();
+    loop {
+        match stream.step(flight).await {
+            Ok(Step::More(bytes)) => {
+                if stream.redactor.facts().content_seen && held.is_empty() {
+                    return Ok(bytes);
+                }
+                held.extend_from_slice(&bytes);
+                if stream.redactor.facts().content_seen {
+                    return Ok(held.freeze());
+                }
+                if held.len() > LIFECYCLE_BYTES_MAX {
+                    return Err(Trouble::Malformed("it sends events without content"));
+                }
+            }
+            Ok(Step::Complete(bytes)) => {
+                if !stream.redactor.facts().content_seen {
+                    return Err(Trouble::Empty);
+                }
+                held.extend_from_slice(&bytes);
+                return Ok(held.freeze());
+            }
+            Err(Broken::Transport(error)) => return Err(Trouble::Transport(error)),
+            Err(Broken::Reported { kind, .. }) => return Err(Trouble::StreamError(kind)),
+            Err(Broken::Malformed(what)) => return Err(Trouble::Malformed(what)),
+            Err(Broken::CutOff) => return Err(Trouble::Empty),
+            // Content has come, so the answer belongs to this provider; the caller hears of the
+            // refusal in the stream.
+            Err(Broken::Withheld { blocked }) => {
+                stream.withheld = Some(blocked);
+                return Ok(Bytes::new());
+            }
+        }
+    }
+}
+
+/// Answers the caller with the stream.
+pub(super) fn start(mut flight: Flight, opened: Opened) -> Response<GatewayBody> {
+    flight.mark_first_content();
+    flight.served = Some(Arc::clone(&opened.asking.offer));
+    let attempts = flight.attempts.len().saturating_add(1);
+    let mut head = Response::new(());
+    let headers = head.headers_mut();
+    content_type(headers, "text/event-stream; charset=utf-8");
+    headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-cache"));
+    request_id(headers, &flight.id_text);
+    Served {
+        model: &opened.asking.offer.model,
+        provider: &opened.asking.offer.provider,
+        task: &flight.task.task,
+        attempts,
+        cost_usd: None,
+        policy: &explain::policies_header(&flight),
+        clamped: flight.clamped,
+    }
+    .write(headers);
+    let tasks = flight.gateway.tasks.clone();
+    let relay = Relay { flight, asking: opened.asking, stream: opened.stream, over: false };
+    head.map(|()| GatewayBody::Stream(Box::pin(body::RelayBody::new(relay, opened.first, tasks))))
+}
+
+impl Upstream {
+    /// One read of the socket, through framing and redaction.
+    async fn step(&mut self, flight: &mut Flight) -> Result<Step, Broken> {
+        if self.redactor.facts().done {
+            self.read_tail().await;
+            return Ok(Step::Complete(Bytes::new()));
+        }
+        let read = self.body.read().await.map_err(Broken::Transport)?;
+        let Some(bytes) = read else {
+            self.framer.finish(&mut self.frames);
+            let last = self.redact(flight).await?;
+            let facts = self.redactor.facts();
+            if !facts.done && !facts.finished() {
+                return Err(Broken::CutOff);
+            }
+            let tail = self.flush(flight).await?;
+            return Ok(Step::Complete(join(last, tail)));
+        };
+        self.read_bytes = self.read_bytes.saturating_add(bytes.len());
+        self.framer
+            .push(bytes, &mut self.frames)
+            .map_err(|_| Broken::Malformed("an event is longer than limits.event_bytes"))?;
+        let out = self.redact(flight).await?;
+        // The last bytes go out at once where the rest of the body has yet to come.
+        if self.redactor.facts().done && self.body.is_complete() {
+            return Ok(Step::Complete(out));
+        }
+        Ok(Step::More(out))
+    }
+
+    async fn redact(&mut self, flight: &mut Flight) -> Result<Bytes, Broken> {
+        let mut scan = PolicyScan(&mut flight.session);
+        let out = self.redactor.push(&mut scan, &self.frames).await.map_err(withheld);
+        self.frames.clear();
+        let out = out?;
+        match &self.redactor.facts().error {
+            Some(error) => {
+                let kind = error.kind.clone().unwrap_or_else(|| "error".to_owned());
+                Err(Broken::Reported { kind, raw: out })
+            }
+            None => Ok(out),
+        }
+    }
+
+    /// What was held back, at the end of a body that had no end mark.
+    async fn flush(&mut self, flight: &mut Flight) -> Result<Bytes, Broken> {
+        let mut scan = PolicyScan(&mut flight.session);
+        self.redactor.finish(&mut scan).await.map_err(withheld)
+    }
+
+    /// Reads what follows the end mark, normally nothing but the end of the body, so that the
+    /// connection can be used again.
+    async fn read_tail(&mut self) {
+        let tail = async { while let Ok(Some(_)) = self.body.read().await {} };
+        drop(tokio::time::timeout(TAIL_TIME_MAX, tail).await);
+    }
+
+    fn reported(&self) -> settle::Reported {
+        let facts = self.redactor.facts();
+        settle::Reported {
+            usage: facts.usage,
+            service_tier: facts.service_tier.clone(),
+            text_bytes: facts.delivered_bytes,
+        }
+    }
+}
+
+fn withheld(refusal: redact::Refusal) -> Broken {
+    match refusal {
+        redact::Refusal::Blocked { reason } => Broken::Withheld { blocked: Some(reason) },
+        redact::Refusal::Failed(_) => Broken::Withheld { blocked: None },
+    }
+}
+
+fn join(first: Bytes, second: Bytes) -> Bytes {
+    match (first.is_empty(), second.is_empty()) {
+        (_, true) => first,
+        (true, false) => second,
+        (false, false) => {
+            let mut both = BytesMut::with_capacity(first.len().saturating_add(second.len()));
+            both.extend_from_slice(&first);
+            both.extend_from_slice(&second);
+            both.freeze()
+        }
+    }
+}
+
+/// A stream under way: both sides and the request's record.
+struct Relay {
+    flight: Flight,
+    asking: Asking,
+    stream: Upstream,
+    over: bool,
+}
+
+impl Relay {
+    /// The next bytes for the caller, never empty; `None` at the end, after everything is settled.
+    async fn next(&mut self) -> Option<Bytes> {
+        while !self.over {
+            let bytes = match self.stream.withheld.take() {
+                Some(blocked) => self.fail(Broken::Withheld { blocked }).await,
+                None => match self.stream.step(&mut self.flight).await {
+                    Ok(Step::More(bytes)) => bytes,
+                    Ok(Step::Complete(bytes)) => {
+                        self.complete(None).await;
+                        bytes
+                    }
+                    Err(broken) => self.fail(broken).await,
+                },
+            };
+            if !bytes.is_empty() {
+                return Some(bytes);
+            }
+        }
+        None
+    }
+
+    /// A complete answer is charged; with `left`, the caller is no longer there to see it.
+    async fn complete(&mut self, left: Option<Ending>) {
+        self.over = true;
+        let reported = self.stream.reported();
+        let ending = left.unwrap_or(match reported.usage {
+            Some(_) => Ending::Complete,
+            None => Ending::CompleteEstimated,
+        });
+        let sample = self.sample(&reported);
+        self.flight.gateway.health.record(self.asking.index, sample, clock::now_ms());
+        note(&mut self.flight, &self.asking, "answered", "");
+        self.summarise();
+        let offer = Arc::clone(&self.asking.offer);
+        let bill = settle::charge(&mut self.flight, &offer, &reported, ending).await;
+        self.flight.end(ending, 200, &bill);
+    }
+
+    /// The stream broke after content: a legal error event, and the rulebook's row for it.
+    async fn fail(&mut self, broken: Broken) -> Bytes {
+        self.over = true;
+        let (event, outcome, provider_failed) = event(broken);
+        let now_ms = clock::now_ms();
+        let sample = if provider_failed { Sample::Failed } else { Sample::Neutral };
+        self.flight.gateway.health.record(self.asking.index, sample, now_ms);
+        note(&mut self.flight, &self.asking, outcome, "after the first content");
+        self.summarise();
+        let reported = self.stream.reported();
+        let offer = Arc::clone(&self.asking.offer);
+        let bill = if provider_failed && self.flight.gateway.settings.bill_partial {
+            settle::charge(&mut self.flight, &offer, &reported, Ending::FailedPartial).await
+        } else {
+            let absorbed = settle::absorbed(&self.flight, &offer, &reported);
+            self.flight.release(absorbed);
+            Bill { absorbed, ..Bill::default() }
+        };
+        self.flight.end(Ending::FailedPartial, 200, &bill);
+        event
+    }
+
+    /// The caller has gone after content: what was generated is charged. The provider is read to
+    /// its usage within bounds; `may_drain` is false when too many streams are being drained.
+    async fn abandoned(mut self, may_drain: bool) {
+        let drained = async {
+            while may_drain && !self.over && self.stream.read_bytes < DRAIN_BYTES_MAX {
+                match self.stream.step(&mut self.flight).await {
+                    Ok(Step::More(_)) => {}
+                    Ok(Step::Complete(_)) | Err(_) => return,
+                }
+            }
+        };
+        // Past the bound the gateway's own count of what was received is charged.
+        drop(tokio::time::timeout(DRAIN_TIME_MAX, drained).await);
+        if !self.over {
+            self.complete(Some(Ending::Partial)).await;
+        }
+    }
+
+    /// The caller has gone and never saw any content: nothing is charged, the provider is
+    /// cancelled by closing its connection.
+    fn cancelled(mut self) {
+        self.flight.gateway.health.record(self.asking.index, Sample::Neutral, clock::now_ms());
+        note(&mut self.flight, &self.asking, "cancelled", "the caller left before any content");
+        let absorbed = settle::absorbed(&self.flight, &self.asking.offer, &self.stream.reported());
+        self.flight.release(absorbed);
+        let bill = Bill { absorbed: PicoUsd(absorbed.0), ..Bill::default() };
+        self.flight.end(Ending::Abandoned, 499, &bill);
+    }
+
+    fn summarise(&mut self) {
+        let summary = self.stream.redactor.summary().clone();
+        self.flight.redacted.push(("output", summary));
+    }
+
+    fn sample(&self, reported: &settle::Reported) -> Sample {
+        let first_ms = self.asking.first_byte_ms.unwrap_or_else(|| self.asking.watch.millis());
+        let tokens = reported.usage.map_or(0, |usage| usage.output_tokens());
+        Sample::answered(first_ms, tokens, self.asking.watch.millis())
+    }
+}
+
+/// What the caller is sent, the outcome's name, and whether the provider is to blame.
+fn event(broken: Broken) -> (Bytes, &'static str, bool) {
+    let openai = |message: &str, kind: &str, code: &str| {
+        let facts = ErrorFacts { message, kind, param: None, code: Some(code) };
+        error_body::stream_event(Dialect::OpenAiChat, &facts)
+    };
+    match broken {
+        Broken::Reported { raw, .. } => (raw, "error", true),
+        Broken::Transport(error) => {
+            let timeout = matches!(error.kind, ErrorKind::Timeout(_));
+            let message = "the provider stopped in the middle of its answer; you were not charged \
+                           unless the operator bills partial answers; send the request again";
+            let outcome = if timeout { "timeout" } else { "died" };
+            (openai(message, "api_error", "upstream_died"), outcome, true)
+        }
+        Broken::CutOff => {
+            let message = "the provider ended its answer without finishing it; send the request \
+                           again";
+            (openai(message, "api_error", "upstream_died"), "died", true)
+        }
+        Broken::Malformed(what) => {
+            let message = format!("the provider's stream broke: {what}; send the request again");
+            (openai(&message, "api_error", "upstream_malformed"), "malformed", true)
+        }
+        Broken::Withheld { blocked: Some(reason) } => {
+            let shown: String = reason.chars().take(300).collect();
+            let message = format!("the redaction policy stopped the answer: {shown}");
+            (openai(&message, "permission_error", "policy_blocked"), "withheld", false)
+        }
+        Broken::Withheld { blocked: None } => {
+            let message = "the redaction policy failed, so the answer was stopped; try again";
+            (openai(message, "api_error", "redaction_unavailable"), "withheld", false)
+        }
+    }
+}

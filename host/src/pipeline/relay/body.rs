@@ -1,0 +1,109 @@
+//! The response body of a relayed stream. The connection polls it, so that a stream costs no task;
+//! when the connection drops it half-way, what is left to do goes on detached.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+
+use crate::tasks::Tasks;
+
+use super::{DRAINS_MAX, Relay};
+
+type Step = Pin<Box<dyn Future<Output = (Box<Relay>, Option<Bytes>)> + Send>>;
+
+enum State {
+    /// Waiting to be polled.
+    Idle(Box<Relay>),
+    /// Reading the provider.
+    Busy(Step),
+    /// Over and settled.
+    Over,
+}
+
+pub(super) struct RelayBody {
+    state: State,
+    first: Bytes,
+    /// Some content has been given to the connection.
+    delivered: bool,
+    tasks: Tasks,
+}
+
+impl RelayBody {
+    pub(super) fn new(relay: Relay, first: Bytes, tasks: Tasks) -> Self {
+        Self { state: State::Idle(Box::new(relay)), first, delivered: false, tasks }
+    }
+}
+
+fn step(mut relay: Box<Relay>) -> Step {
+    Box::pin(async move {
+        let bytes = relay.next().await;
+        (relay, bytes)
+    })
+}
+
+impl Body for RelayBody {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        let this = self.get_mut();
+        if !this.first.is_empty() {
+            this.delivered = true;
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.first)))));
+        }
+        let mut future = match std::mem::replace(&mut this.state, State::Over) {
+            State::Over => return Poll::Ready(None),
+            State::Idle(relay) => step(relay),
+            State::Busy(future) => future,
+        };
+        match future.as_mut().poll(cx) {
+            Poll::Pending => {
+                this.state = State::Busy(future);
+                Poll::Pending
+            }
+            Poll::Ready((relay, Some(bytes))) => {
+                this.delivered = true;
+                if !relay.over {
+                    this.state = State::Idle(relay);
+                }
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Poll::Ready((_, None)) => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.state, State::Over) && self.first.is_empty()
+    }
+}
+
+impl Drop for RelayBody {
+    /// The connection is gone before the stream was over.
+    fn drop(&mut self) {
+        let delivered = self.delivered;
+        let may_drain = self.tasks.running() < DRAINS_MAX;
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Over => {}
+            State::Idle(relay) if !delivered => relay.cancelled(),
+            State::Idle(relay) => {
+                self.tasks.spawn("drain", async move { relay.abandoned(may_drain).await });
+            }
+            // A read is under way; it ends within the provider's idle time-out.
+            State::Busy(future) => self.tasks.spawn("drain", async move {
+                let (relay, _) = future.await;
+                if relay.over {
+                } else if delivered {
+                    relay.abandoned(may_drain).await;
+                } else {
+                    relay.cancelled();
+                }
+            }),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! From usage to money: quantities at official prices, the bill policy's lines, the check of its
+//! arithmetic, the capture. One row of the settlement rulebook per function.
+
+use turnpike_ledger::{CaptureNote, PicoUsd};
+use turnpike_protocol::Usage;
+
+use crate::catalog::{Offer, Quantity};
+use crate::clock;
+use crate::policy::{self, BillCall, Line};
+
+use super::flight::{Bill, Ending, Flight};
+
+/// Bytes of text for one token, where a provider reports no usage and the gateway has to count.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// What a provider said about what it served.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reported {
+    pub usage: Option<Usage>,
+    pub service_tier: Option<String>,
+    /// Bytes of answer text that were received, for counting where no usage came.
+    pub text_bytes: u64,
+}
+
+/// Charges a complete answer (or, with `note`, one whose caller left) and closes the hold.
+pub(super) async fn charge(
+    flight: &mut Flight,
+    offer: &Offer,
+    reported: &Reported,
+    ending: Ending,
+) -> Bill {
+    let estimated = reported.usage.is_none();
+    let usage = reported.usage.unwrap_or_else(|| count(flight, reported.text_bytes));
+    let official = official(offer, &usage, reported.service_tier.as_deref());
+    let lines = lines(flight, offer, &official, true).await;
+    let cost = total(&lines);
+    let note = match ending {
+        Ending::Partial => CaptureNote::Partial,
+        Ending::FailedPartial => CaptureNote::FailedPartial,
+        _ if estimated => CaptureNote::Estimated,
+        _ => CaptureNote::Complete,
+    };
+    let Some(hold) = flight.hold.take() else {
+        tracing::error!(id = flight.id_text, "a request without a hold can't be charged");
+        return Bill { usage, estimated, ..Bill::default() };
+    };
+    let settlement = hold.capture(cost, note, clock::now_ms());
+    if let Some(seq) = settlement.seq {
+        flight.gateway.wait_if_strict(seq, flight.call.stream).await;
+    }
+    let (cost, absorbed) = (settlement.charged, settlement.absorbed);
+    Bill { charged: true, usage, estimated, lines, cost, absorbed }
+}
+
+/// What the platform paid for an answer that nobody is charged for, at official prices.
+pub(super) fn absorbed(flight: &Flight, offer: &Offer, reported: &Reported) -> PicoUsd {
+    let usage = reported.usage.unwrap_or_else(|| count(flight, reported.text_bytes));
+    let official = official(offer, &usage, reported.service_tier.as_deref());
+    sum(official.iter().map(|q| (q.count, q.unit_price)))
+}
+
+/// The gateway's own count, where the provider sent none.
+fn count(flight: &Flight, text_bytes: u64) -> Usage {
+    let prompt = flight.call.texts.iter().map(|text| text.content.len()).sum::<usize>();
+    let prompt = u64::try_from(prompt).unwrap_or(u64::MAX);
+    Usage {
+        input_uncached: prompt.div_ceil(BYTES_PER_TOKEN),
+        output_text: text_bytes.div_ceil(BYTES_PER_TOKEN),
+        requests: 1,
+        ..Usage::default()
+    }
+}
+
+/// Official quantities. A bucket without a price of its own is charged as the plain bucket of its
+/// side: unknown is never free, and an answer that was served has to be paid.
+fn official(offer: &Offer, usage: &Usage, tier: Option<&str>) -> Vec<Quantity> {
+    let known = offer.rates.quantities(usage, tier);
+    let known = known.or_else(|_| offer.rates.quantities(usage, None));
+    known.or_else(|_| offer.rates.quantities(&folded(usage), None)).unwrap_or_else(|bucket| {
+        tracing::error!(offer = %offer.id, ?bucket, "an offer without a price was served");
+        Vec::new()
+    })
+}
+
+fn folded(usage: &Usage) -> Usage {
+    Usage {
+        input_uncached: usage.input_tokens(),
+        output_text: usage.output_tokens(),
+        ..Usage::default()
+    }
+}
+
+/// The worst case of one offer: all input at its dearest, `output` tokens of answer for each choice.
+pub(super) fn worst_case(flight: &Flight, offer: &Offer, output: u32) -> Option<PicoUsd> {
+    let output = u64::from(output).saturating_mul(u64::from(flight.call.choices));
+    offer.rates.worst_case(u64::from(flight.input_tokens), output).ok()
+}
+
+/// What the bill policy would charge for the worst case of one offer; the official worst case where
+/// the policy has nothing to say.
+pub(super) async fn quote(flight: &mut Flight, offer: &Offer, output: u32) -> Option<PicoUsd> {
+    let official = worst_case(flight, offer, output)?;
+    if flight.session.bills_officially() {
+        return Some(official);
+    }
+    let output = u64::from(output).saturating_mul(u64::from(flight.call.choices));
+    let input = u64::from(flight.input_tokens);
+    let quantities = offer.rates.worst_case_quantities(input, output).ok()?;
+    let lines = lines(flight, offer, &quantities, false).await;
+    Some(total(&lines).max(official))
+}
+
+/// The bill policy's lines; the official ones where it fails, abstains or asks for more than is
+/// held.
+async fn lines(
+    flight: &mut Flight,
+    offer: &Offer,
+    official: &[Quantity],
+    settled: bool,
+) -> Vec<Line> {
+    let call = BillCall {
+        task: flight.task.task.clone(),
+        offer: offer.id.to_string(),
+        quantities: official.iter().map(quantity).collect(),
+        settled,
+        attrs: Vec::new(),
+    };
+    let verdict = flight.session.price(&call).await;
+    let plain = || official.iter().map(line).collect::<Vec<_>>();
+    let Some(lines) = verdict.value else { return plain() };
+    let held = flight.hold.as_ref().map(|hold| hold.amount());
+    if settled && held.is_some_and(|held| total(&lines) > held) {
+        tracing::warn!(id = flight.id_text, "a bill policy asked for more than was held");
+        return plain();
+    }
+    lines
+}
+
+/// The contract counts in 32 bits; no call has four billion of anything.
+fn units(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn quantity(q: &Quantity) -> policy::Quantity {
+    let (item, count) = (q.item.to_owned(), units(q.count));
+    policy::Quantity { item, count, unit_price_pico: q.unit_price.0 }
+}
+
+fn line(q: &Quantity) -> Line {
+    let count = units(q.count);
+    let amount_pico = u128::from(count).saturating_mul(q.unit_price.0);
+    let (item, note) = (q.item.to_owned(), String::new());
+    Line { item, count, unit_price_pico: q.unit_price.0, amount_pico, note }
+}
+
+/// The sum of the lines, saturating: an absurd bill can't wrap into a cheap one.
+pub(super) fn total(lines: &[Line]) -> PicoUsd {
+    PicoUsd(lines.iter().fold(0_u128, |sum, line| sum.saturating_add(line.amount_pico)))
+}
+
+fn sum(rows: impl Iterator<Item = (u64, PicoUsd)>) -> PicoUsd {
+    PicoUsd(rows.fold(0_u128, |sum, (count, price)| {
+        sum.saturating_add(u128::from(count).saturating_mul(price.0))
+    }))
+}

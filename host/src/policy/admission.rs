@@ -1,0 +1,421 @@
+//! Decides whether a component may serve at all: size, kind, exports, imports, a real start, and
+//! who it says it is. Each step is a check with words for the uploader. Never takes compiled code,
+//! never links what it does not know, and never lets bad bytes end the process.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::Component;
+
+use super::binding::Hook;
+use super::engine::PolicyEngine;
+use super::instance::{Artifact, Instance};
+use super::limiter::{MEMORIES_MAX, TABLE_ELEMENTS_MAX};
+use super::v0_1::exports::turnpike::policy::plugin::Manifest;
+use super::validate::is_label;
+use crate::clock::Stopwatch;
+
+/// How long a waiting upload stands behind the one that is being compiled.
+const TURN_WAIT: Duration = Duration::from_secs(60);
+/// Processor time to start and describe itself: engines of interpreted languages need a while.
+const START_DEADLINE: Duration = Duration::from_millis(500);
+/// Fresh starts that are timed for the record.
+const STARTS_TIMED: usize = 5;
+/// Bytes of the version and of the summary: they are shown in lists.
+const VERSION_BYTES_MAX: usize = 64;
+const SUMMARY_BYTES_MAX: usize = 1024;
+/// Bytes of the configuration's schema.
+const SCHEMA_BYTES_MAX: usize = 64 << 10;
+/// The interfaces that a component may import.
+const GRANTED: [&str; 4] = ["types", "log", "request", "candidates"];
+/// The interfaces of the WIT that no organization is granted on this host.
+const WITHHELD: [&str; 5] = ["counters", "state", "clock", "random", "fetch"];
+/// The package, and the versions of it that this host speaks.
+const PACKAGE: &str = "turnpike:policy/";
+const VERSIONS: &str = "0.1.";
+
+/// One step of the admission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// `size`, `component`, `compile`, `exports`, `imports`, `resources`, `start`, `describe`.
+    pub name: &'static str,
+    /// Whether it passed; the first that did not is the last in the list.
+    pub passed: bool,
+    /// What was found, and what to do about it.
+    pub detail: String,
+}
+
+/// A component that may not serve, with the steps that it took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdmissionError {
+    /// In order; the last one failed.
+    pub checks: Vec<Check>,
+}
+
+impl fmt::Display for AdmissionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.checks.iter().find(|check| !check.passed) {
+            Some(check) => write!(f, "the policy is refused at `{}`: {}", check.name, check.detail),
+            None => f.write_str("the policy is refused"),
+        }
+    }
+}
+
+impl std::error::Error for AdmissionError {}
+
+/// Which decisions a component can make, read from its exports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// Exports `classify`.
+    pub classify: bool,
+    /// Exports `route`.
+    pub route: bool,
+    /// Exports `route-reasons`.
+    pub reasons: bool,
+    /// Exports `redact`.
+    pub redact: bool,
+    /// Exports `bill`.
+    pub bill: bool,
+}
+
+impl Hooks {
+    /// Whether a hook is among them.
+    pub fn serves(self, hook: Hook) -> bool {
+        match hook {
+            Hook::Classify => self.classify,
+            Hook::Route => self.route,
+            Hook::Redact => self.redact,
+            Hook::Bill => self.bill,
+        }
+    }
+
+    /// The hooks' names, in request order.
+    pub fn labels(self) -> Vec<&'static str> {
+        Hook::ALL.into_iter().filter(|hook| self.serves(*hook)).map(Hook::label).collect()
+    }
+}
+
+/// An admitted component, compiled and ready for instances.
+pub struct Policy {
+    /// Its own name, a label.
+    pub name: Arc<str>,
+    /// Its own version.
+    pub version: Arc<str>,
+    /// What it does, in its own words.
+    pub summary: String,
+    /// JSON Schema of its configuration, or empty.
+    pub config_schema: String,
+    /// SHA-256 of the component, lowercase hex: its identity.
+    pub digest: Arc<str>,
+    /// Bytes of the component.
+    pub size: usize,
+    /// Which decisions it can make.
+    pub hooks: Hooks,
+    /// The steps of its admission.
+    pub checks: Vec<Check>,
+    /// Microseconds of a fresh start, the middle of a few.
+    pub fresh_micros: u32,
+    /// Bytes of linear memory after `describe`.
+    pub memory_bytes: usize,
+    pub(super) artifact: Artifact,
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("name", &self.name)
+            .field("version", &self.version)
+            .field("digest", &self.digest)
+            .field("hooks", &self.hooks)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The steps so far.
+#[derive(Default)]
+struct Steps(Vec<Check>);
+
+impl Steps {
+    /// Notes the outcome of a step; a failed one ends the admission.
+    fn take<T>(
+        &mut self,
+        name: &'static str,
+        outcome: Result<(T, String), String>,
+    ) -> Result<T, AdmissionError> {
+        match outcome {
+            Ok((value, detail)) => {
+                self.0.push(Check { name, passed: true, detail });
+                Ok(value)
+            }
+            Err(detail) => {
+                self.0.push(Check { name, passed: false, detail });
+                Err(AdmissionError { checks: std::mem::take(&mut self.0) })
+            }
+        }
+    }
+}
+
+// === impl PolicyEngine ===
+
+impl PolicyEngine {
+    /// Takes a component in, or says at which step it failed and what to do. Blocks for as long as
+    /// the compiler needs (seconds for an interpreted language): call it on a blocking thread. One
+    /// admission runs at a time.
+    pub fn admit(&self, bytes: &[u8]) -> Result<Arc<Policy>, AdmissionError> {
+        let mut steps = Steps::default();
+        let digest = steps.take("size", size(bytes, self.limits.component_bytes_max))?;
+        steps.take("component", kind(bytes))?;
+        let turn = self.admitting.try_lock_for(TURN_WAIT);
+        let turn = turn.ok_or_else(|| "other uploads are being compiled, try again later".into());
+        let turn = steps.take("turn", turn.map(|turn| (turn, "its turn".to_owned())))?;
+        let component = steps.take("compile", self.compile(bytes))?;
+        let hooks = steps.take("exports", self.exports(&component))?;
+        steps.take("imports", self.imports(&component))?;
+        steps.take("resources", resources(&component))?;
+        let artifact = steps.take("link", self.link(&component))?;
+        let (mut instance, fresh_micros) = steps.take("start", self.try_start(&artifact))?;
+        let manifest = steps.take("describe", describe(&mut instance, &artifact))?;
+        drop(turn);
+        Ok(Arc::new(Policy {
+            name: manifest.name.into(),
+            version: manifest.version.into(),
+            summary: manifest.summary,
+            config_schema: manifest.config_schema,
+            digest,
+            size: bytes.len(),
+            hooks,
+            checks: steps.0,
+            fresh_micros,
+            memory_bytes: instance.memory_bytes(),
+            artifact,
+        }))
+    }
+
+    /// Whether a policy takes a configuration; the error is what it says itself, for the person
+    /// who is about to bind it. Blocks for up to the configuration's deadline.
+    pub fn check_config(&self, policy: &Policy, config: &str) -> Result<(), String> {
+        let artifact = &policy.artifact;
+        if !self.owns(artifact) {
+            return Err("the policy was admitted by another engine; upload it again".to_owned());
+        }
+        let deadline = self.limits.configure_deadline;
+        run_to_end(async {
+            let mut instance = Instance::start(self, artifact, None, START_DEADLINE).await?;
+            instance.configure(artifact, config, deadline).await
+        })
+        .map_err(|error: wasmtime::Error| error.root_cause().to_string())?
+    }
+
+    fn compile(&self, bytes: &[u8]) -> Result<(Component, String), String> {
+        let watch = Stopwatch::start();
+        // The compiler is not meant to panic; if some bytes make it, they are refused.
+        let compiled =
+            catch_unwind(AssertUnwindSafe(|| Component::from_binary(&self.engine, bytes)));
+        match compiled {
+            Ok(Ok(component)) => Ok((component, format!("{} ms", watch.millis()))),
+            Ok(Err(error)) => Err(format!("it does not compile: {error:#}")),
+            Err(_) => Err("the compiler gave up on it; rebuild it with a released toolchain, and \
+                           tell us about it"
+                .to_owned()),
+        }
+    }
+
+    fn exports(&self, component: &Component) -> Result<(Hooks, String), String> {
+        let mut hooks = Hooks::default();
+        let mut plugin = false;
+        let mut foreign = Vec::new();
+        for (name, _) in component.component_type().exports(&self.engine) {
+            let Some(found) = name.strip_prefix(PACKAGE) else { continue };
+            let (interface, version) = found.split_once('@').unwrap_or((found, ""));
+            if !version.starts_with(VERSIONS) {
+                foreign.push(name.to_owned());
+                continue;
+            }
+            match interface {
+                "plugin" => plugin = true,
+                "classify" => hooks.classify = true,
+                "route" => hooks.route = true,
+                "route-reasons" => hooks.reasons = true,
+                "redact" => hooks.redact = true,
+                "bill" => hooks.bill = true,
+                _ => {}
+            }
+        }
+        if !foreign.is_empty() {
+            return Err(format!(
+                "it exports {}; this host speaks {PACKAGE}*@{VERSIONS}x: rebuild it against that \
+                 WIT",
+                foreign.join(", ")
+            ));
+        }
+        if hooks.labels().is_empty() {
+            return Err(format!(
+                "it exports none of {PACKAGE}{{classify,route,redact,bill}}@{VERSIONS}x: build it \
+                 for one of the worlds in the WIT"
+            ));
+        }
+        if !plugin {
+            return Err(format!(
+                "it does not export {PACKAGE}plugin@{VERSIONS}x, by which a policy says who it is"
+            ));
+        }
+        Ok((hooks, hooks.labels().join(", ")))
+    }
+
+    fn imports(&self, component: &Component) -> Result<((), String), String> {
+        let mut names = Vec::new();
+        for (name, _) in component.component_type().imports(&self.engine) {
+            grant(name)?;
+            names.push(name.to_owned());
+        }
+        Ok(((), if names.is_empty() { "none".to_owned() } else { names.join(", ") }))
+    }
+
+    fn link(&self, component: &Component) -> Result<(Artifact, String), String> {
+        let linked = Artifact::link(&self.linker, component);
+        let artifact = linked.map_err(|error| {
+            format!("it was built against another version of the WIT: {error:#}")
+        })?;
+        Ok((artifact, "its imports are served".to_owned()))
+    }
+
+    /// Starts it for real, because a mismatch of types shows nowhere earlier, and a few times more
+    /// for the record.
+    fn try_start(&self, artifact: &Artifact) -> Result<((Instance, u32), String), String> {
+        let start = || run_to_end(Instance::start(self, artifact, None, START_DEADLINE));
+        let failed =
+            |error: wasmtime::Error| format!("it does not start: {:#}", error.root_cause());
+        let mut instance = start().map_err(failed)?;
+        instance.load_all(artifact).map_err(|error| {
+            format!("an export has other types than the WIT of {PACKAGE}*@{VERSIONS}x: {error:#}")
+        })?;
+        let mut micros = Vec::with_capacity(STARTS_TIMED);
+        for _ in 0..STARTS_TIMED {
+            let watch = Stopwatch::start();
+            drop(start().map_err(failed)?);
+            micros.push(watch.micros());
+        }
+        micros.sort_unstable();
+        let middle = micros.get(STARTS_TIMED / 2).copied().unwrap_or_default();
+        Ok(((instance, middle), format!("{middle} µs")))
+    }
+}
+
+fn size(bytes: &[u8], max: usize) -> Result<(Arc<str>, String), String> {
+    if bytes.len() > max {
+        return Err(format!(
+            "{} bytes, at most {max} are taken: strip debug information (`wasm-tools strip`)",
+            bytes.len()
+        ));
+    }
+    let mut digest = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        for digit in [byte >> 4, byte & 15] {
+            digest.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
+    Ok((digest.into(), format!("{} bytes", bytes.len())))
+}
+
+/// The eight bytes at the beginning tell a component from a core module and from anything else.
+fn kind(bytes: &[u8]) -> Result<((), String), String> {
+    let detail = match bytes.get(..8) {
+        Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => return Ok(((), "a component".to_owned())),
+        Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => {
+            "it is a core module, not a component: wrap it with `wasm-tools component new`"
+        }
+        Some([0x7f, b'E', b'L', b'F', ..]) => {
+            "it is compiled code; upload the `.wasm` component that it was made from"
+        }
+        Some([0, b'a', b's', b'm', ..]) => {
+            "it is in an encoding of components that this host does not know; rebuild it with a \
+             newer toolchain"
+        }
+        _ => "it is not WebAssembly; upload the `.wasm` component, not its source or an archive",
+    };
+    Err(detail.to_owned())
+}
+
+/// Whether a component may import that, or what to do about it.
+fn grant(name: &str) -> Result<(), String> {
+    let own = name.strip_prefix(PACKAGE).map(|found| found.split_once('@').unwrap_or((found, "")));
+    match own {
+        Some((interface, version)) if GRANTED.contains(&interface) => {
+            if version.starts_with(VERSIONS) {
+                return Ok(());
+            }
+            Err(format!("it imports `{name}`; this host speaks {VERSIONS}x: rebuild it for that"))
+        }
+        Some((interface, _)) if WITHHELD.contains(&interface) => Err(format!(
+            "it imports `{name}`, which this host does not grant: remove the calls to `{interface}`"
+        )),
+        _ if name.starts_with("wasi:") => Err(format!(
+            "it imports `{name}`; policies get no WASI. Rebuild it without: Rust for the target \
+             wasm32-unknown-unknown; JavaScript with `--backend-qjs-stub-wasi` (QuickJS) or with \
+             `disableFeatures: ['random','stdio','clocks','http','fetch-event']` (StarlingMonkey); \
+             Python with `--stub-wasi`; C as a reactor that uses no files, clocks or streams"
+        )),
+        _ => Err(format!(
+            "it imports `{name}`, which is not an interface of {PACKAGE}: remove the import"
+        )),
+    }
+}
+
+fn resources(component: &Component) -> Result<((), String), String> {
+    let Some(required) = component.resources_required() else {
+        return Err("it imports or exports core modules: build it as one component".to_owned());
+    };
+    let table = required.max_initial_table_size.unwrap_or(0);
+    let table_max = u64::try_from(TABLE_ELEMENTS_MAX).unwrap_or(u64::MAX);
+    let (memories, tables) = (required.num_memories, required.num_tables);
+    if memories > MEMORIES_MAX || tables > MEMORIES_MAX || table > table_max {
+        return Err(format!(
+            "it needs {memories} memories, {tables} tables and a table of {table} elements; \
+             {MEMORIES_MAX}, {MEMORIES_MAX} and {TABLE_ELEMENTS_MAX} are allowed"
+        ));
+    }
+    Ok(((), format!("{memories} memories, {tables} tables")))
+}
+
+fn describe(instance: &mut Instance, artifact: &Artifact) -> Result<(Manifest, String), String> {
+    let manifest = run_to_end(instance.describe(artifact, START_DEADLINE))
+        .map_err(|error| format!("`describe` fails: {}", error.root_cause()))?;
+    if !is_label(&manifest.name) {
+        return Err("its name is not a label: 1 to 64 of a-z, 0-9 and -_./:+".to_owned());
+    }
+    let version = &manifest.version;
+    let plain = version.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b));
+    if version.is_empty() || version.len() > VERSION_BYTES_MAX || !plain {
+        return Err(format!("its version is not 1 to {VERSION_BYTES_MAX} letters, digits, -_.+"));
+    }
+    if manifest.summary.len() > SUMMARY_BYTES_MAX || manifest.summary.contains(char::is_control) {
+        return Err(format!("its summary is not one line of at most {SUMMARY_BYTES_MAX} bytes"));
+    }
+    let schema = &manifest.config_schema;
+    if schema.len() > SCHEMA_BYTES_MAX {
+        return Err(format!("its schema has more than {SCHEMA_BYTES_MAX} bytes"));
+    }
+    if !schema.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(schema).is_err() {
+        return Err("the schema of its configuration is not JSON".to_owned());
+    }
+    let detail = format!("{} {}", manifest.name, manifest.version);
+    Ok((manifest, detail))
+}
+
+/// Runs a call to its end on this thread. Guests have nothing to wait for, so a pending call is
+/// one that yielded a tick, and the ticks are bounded.
+fn run_to_end<T>(call: impl Future<Output = T>) -> T {
+    let mut call = pin!(call);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(outcome) = call.as_mut().poll(&mut context) {
+            return outcome;
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Which policy decides what for an organization, and what happens when it fails. Values only: a
+//! request keeps the set that it began with, a change makes a new set.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::admission::Policy;
+use super::breaker::Breaker;
+use super::guest_log::LogRing;
+use super::verdict::PolicyRef;
+
+/// The four decisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Hook {
+    /// What kind of task is it?
+    Classify,
+    /// Which offer is best?
+    Route,
+    /// What must not leave?
+    Redact,
+    /// What does it cost?
+    Bill,
+}
+
+impl Hook {
+    /// All four, in request order.
+    pub const ALL: [Self; 4] = [Self::Classify, Self::Route, Self::Redact, Self::Bill];
+
+    /// The name in the API, in metrics and in the WIT.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Classify => "classify",
+            Self::Route => "route",
+            Self::Redact => "redact",
+            Self::Bill => "bill",
+        }
+    }
+
+    /// The hook of that name.
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|hook| hook.label() == label)
+    }
+
+    /// How long a call may take unless the binding says otherwise.
+    pub fn default_deadline(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Classify | Self::Bill => 20,
+            Self::Route => 10,
+            Self::Redact => 5,
+        })
+    }
+
+    /// What happens on failure unless the binding says otherwise: redact closes, the built-in
+    /// decides the rest.
+    pub fn default_on_failure(self) -> OnFailure {
+        match self {
+            Self::Classify | Self::Route | Self::Bill => OnFailure::Builtin,
+            Self::Redact => OnFailure::Closed,
+        }
+    }
+
+    /// Whether the hook may read the text of messages.
+    pub fn reads_content(self) -> bool {
+        matches!(self, Self::Classify | Self::Redact)
+    }
+}
+
+/// What happens when a bound policy fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OnFailure {
+    /// The built-in decides.
+    Builtin,
+    /// Redact: the text passes unscanned, by the operator's consent. Elsewhere as `Builtin`.
+    Open,
+    /// No verdict: the pipeline refuses the request.
+    Closed,
+}
+
+impl OnFailure {
+    /// The name in the API.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Builtin => "builtin",
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// The value of that name.
+    pub fn from_label(label: &str) -> Option<Self> {
+        [Self::Builtin, Self::Open, Self::Closed].into_iter().find(|it| it.label() == label)
+    }
+}
+
+/// One policy bound to one hook (or several) of one organization.
+#[derive(Debug)]
+pub struct Binding {
+    /// The component.
+    pub policy: Arc<Policy>,
+    /// JSON for `configure`, called once per fresh instance; `None`: never called.
+    pub config: Option<Arc<str>>,
+    /// What happens when it fails.
+    pub on_failure: OnFailure,
+    /// The processor time of one call.
+    pub deadline: Duration,
+    /// Grows with every change of the binding.
+    pub revision: u64,
+    /// Whether it is one of the four that ship with the host.
+    pub builtin: bool,
+    /// What the guest wrote to its log, in memory only.
+    pub log: Arc<LogRing>,
+    pub(super) breaker: Breaker,
+    pub(super) identity: PolicyRef,
+}
+
+impl Binding {
+    /// Binds an organization's policy.
+    pub fn new(
+        policy: Arc<Policy>,
+        config: Option<String>,
+        on_failure: OnFailure,
+        deadline: Duration,
+        revision: u64,
+    ) -> Self {
+        let identity = PolicyRef {
+            name: Arc::clone(&policy.name),
+            version: Arc::clone(&policy.version),
+            digest: Arc::clone(&policy.digest),
+            revision,
+        };
+        Self {
+            policy,
+            config: config.map(Arc::from),
+            on_failure,
+            deadline,
+            revision,
+            builtin: false,
+            log: Arc::default(),
+            breaker: Breaker::default(),
+            identity,
+        }
+    }
+
+    /// Binds one of the policies that ship with the host: it may use the whole pool of instances
+    /// and is never suspended, because nothing stands behind it.
+    pub fn builtin(policy: Arc<Policy>, hook: Hook) -> Self {
+        let mut binding =
+            Self::new(policy, None, hook.default_on_failure(), hook.default_deadline(), 0);
+        binding.builtin = true;
+        binding
+    }
+
+    /// Who this is, for a verdict.
+    pub fn identity(&self) -> PolicyRef {
+        self.identity.clone()
+    }
+
+    /// Whether an instance made for `other` serves this binding too.
+    pub(super) fn shares_instance_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.policy, &other.policy)
+            && self.config == other.config
+            && self.builtin == other.builtin
+    }
+}
+
+/// The built-ins that stand behind every binding.
+#[derive(Debug, Clone)]
+pub struct Builtins {
+    /// Behind classify.
+    pub classify: Arc<Binding>,
+    /// Behind route.
+    pub route: Arc<Binding>,
+    /// Behind redact.
+    pub redact: Arc<Binding>,
+    /// Behind bill.
+    pub bill: Arc<Binding>,
+}
+
+impl Builtins {
+    /// All four from one component, so that the default path pays for one instance.
+    pub fn combined(policy: &Arc<Policy>) -> Self {
+        let bind = |hook| Arc::new(Binding::builtin(Arc::clone(policy), hook));
+        Self {
+            classify: bind(Hook::Classify),
+            route: bind(Hook::Route),
+            redact: bind(Hook::Redact),
+            bill: bind(Hook::Bill),
+        }
+    }
+
+    /// The built-in of a hook.
+    pub fn of(&self, hook: Hook) -> &Arc<Binding> {
+        match hook {
+            Hook::Classify => &self.classify,
+            Hook::Route => &self.route,
+            Hook::Redact => &self.redact,
+            Hook::Bill => &self.bill,
+        }
+    }
+}
+
+/// An organization's snapshot: who decides now, and who stands behind.
+#[derive(Debug, Clone)]
+pub struct BindingSet {
+    /// Who decides the task.
+    pub classify: Arc<Binding>,
+    /// Who ranks the offers.
+    pub route: Arc<Binding>,
+    /// Who scans the texts.
+    pub redact: Arc<Binding>,
+    /// Who prices the call.
+    pub bill: Arc<Binding>,
+    /// Who stands behind them.
+    pub builtins: Builtins,
+}
+
+impl BindingSet {
+    /// The built-ins decide everything.
+    pub fn defaults(builtins: Builtins) -> Self {
+        Self {
+            classify: Arc::clone(&builtins.classify),
+            route: Arc::clone(&builtins.route),
+            redact: Arc::clone(&builtins.redact),
+            bill: Arc::clone(&builtins.bill),
+            builtins,
+        }
+    }
+
+    /// The same set with another binding for one hook.
+    #[must_use]
+    pub fn with(mut self, hook: Hook, binding: Arc<Binding>) -> Self {
+        match hook {
+            Hook::Classify => self.classify = binding,
+            Hook::Route => self.route = binding,
+            Hook::Redact => self.redact = binding,
+            Hook::Bill => self.bill = binding,
+        }
+        self
+    }
+
+    /// Who decides a hook.
+    pub fn of(&self, hook: Hook) -> &Arc<Binding> {
+        match hook {
+            Hook::Classify => &self.classify,
+            Hook::Route => &self.route,
+            Hook::Redact => &self.redact,
+            Hook::Bill => &self.bill,
+        }
+    }
+}

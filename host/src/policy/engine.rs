@@ -1,0 +1,233 @@
+//! The one wasmtime engine: its limits, its linker, its clock, and the count of instances that may
+//! live at once. Never runs a policy itself.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+    UpdateDeadline,
+};
+
+use super::failure::Overdue;
+use super::guest::Guest;
+use super::instance::Artifact;
+use super::limiter::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX};
+use super::ticker::{TICK, Ticker};
+use super::v0_1::turnpike::policy::{candidates, log, request, types};
+
+/// Pool slots beyond `instances_max`, for the one admission at a time and for instances that are
+/// being torn down while their successors start.
+const POOL_HEADROOM: u32 = 8;
+/// Dirty bytes that a memory slot keeps instead of giving them back: above what any measured guest
+/// dirties in a request (1.3 MiB), low enough for a hundred idle slots.
+const KEEP_RESIDENT_BYTES: usize = 4 << 20;
+/// The same for a table: 8192 elements.
+const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
+/// How long a built-in waits for a free instance: nothing stands behind it, and a slot is held for
+/// microseconds.
+const BUILTIN_WAIT: Duration = Duration::from_millis(50);
+
+/// What policies may use.
+#[derive(Debug, Clone)]
+pub struct PolicyLimits {
+    /// Instances alive at once; organizations' policies may take three quarters of them.
+    pub instances_max: u32,
+    /// Bytes of linear memory of one instance, all its memories together.
+    pub memory_bytes_max: usize,
+    /// Bytes that a guest may hand to the host in one call.
+    pub answer_bytes_max: usize,
+    /// Bytes of an uploaded component.
+    pub component_bytes_max: usize,
+    /// Processor time of starting and configuring an instance with a configuration.
+    pub configure_deadline: Duration,
+}
+
+impl Default for PolicyLimits {
+    fn default() -> Self {
+        Self {
+            instances_max: 256,
+            memory_bytes_max: 64 << 20,
+            answer_bytes_max: 1 << 20,
+            component_bytes_max: 32 << 20,
+            configure_deadline: Duration::from_millis(200),
+        }
+    }
+}
+
+/// Compiles and hosts policies. One per process; dropping the last reference ends its ticker.
+pub struct PolicyEngine {
+    pub(super) engine: Engine,
+    pub(super) linker: Linker<Guest>,
+    pub(super) limits: PolicyLimits,
+    /// One compilation at a time, so that uploads leave the processors to the requests.
+    pub(super) admitting: Mutex<()>,
+    pooled: bool,
+    instances: Arc<Semaphore>,
+    tenant_instances: Arc<Semaphore>,
+    _ticker: Ticker,
+}
+
+/// The right to have one instance; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Slot {
+    _any: OwnedSemaphorePermit,
+    _tenant: Option<OwnedSemaphorePermit>,
+}
+
+// === impl PolicyEngine ===
+
+impl PolicyEngine {
+    /// Reserves the pool and starts the ticker. Where the pool can't be reserved (a container with
+    /// little address space), instances are allocated one by one, which costs more per request.
+    pub fn new(limits: &PolicyLimits) -> anyhow::Result<Arc<Self>> {
+        let (engine, pooled) = match Engine::new(&config(Some(pool(limits)))) {
+            Ok(engine) => (engine, true),
+            Err(error) => {
+                tracing::warn!(
+                    reason = %error.root_cause(),
+                    "no room for the pool of policy instances, each is allocated on demand"
+                );
+                let engine = Engine::new(&config(None)).map_err(|error| anyhow!("{error:#}"));
+                (engine.context("the WebAssembly engine does not start")?, false)
+            }
+        };
+        let linker = linker(&engine).map_err(|error| anyhow!("{error:#}"))?;
+        let ticker = Ticker::start(&engine).context("the policy ticker thread does not start")?;
+        let most = usize::try_from(limits.instances_max)?.max(1);
+        Ok(Arc::new(Self {
+            engine,
+            linker,
+            limits: limits.clone(),
+            admitting: Mutex::new(()),
+            pooled,
+            instances: Arc::new(Semaphore::new(most)),
+            tenant_instances: Arc::new(Semaphore::new((most - most / 4).max(1))),
+            _ticker: ticker,
+        }))
+    }
+
+    /// Whether instances come from the pool.
+    pub fn is_pooled(&self) -> bool {
+        self.pooled
+    }
+
+    /// Instances alive now.
+    pub fn live_instances(&self) -> usize {
+        let most = usize::try_from(self.limits.instances_max).unwrap_or(usize::MAX).max(1);
+        most.saturating_sub(self.instances.available_permits())
+    }
+
+    /// Whether instances are getting scarce, so that a request that waits should not keep its own.
+    pub(super) fn is_crowded(&self) -> bool {
+        let most = usize::try_from(self.limits.instances_max).unwrap_or(usize::MAX).max(1);
+        self.live_instances() > most / 2
+    }
+
+    /// The right to one more instance. An organization's policy gets it at once or not at all; a
+    /// built-in waits a moment.
+    pub(super) async fn slot(&self, builtin: bool) -> Option<Slot> {
+        if builtin {
+            if let Ok(any) = Arc::clone(&self.instances).try_acquire_owned() {
+                return Some(Slot { _any: any, _tenant: None });
+            }
+            let wait = Arc::clone(&self.instances).acquire_owned();
+            let any = tokio::time::timeout(BUILTIN_WAIT, wait).await.ok()?.ok()?;
+            return Some(Slot { _any: any, _tenant: None });
+        }
+        let tenant = Arc::clone(&self.tenant_instances).try_acquire_owned().ok()?;
+        let any = Arc::clone(&self.instances).try_acquire_owned().ok()?;
+        Some(Slot { _any: any, _tenant: Some(tenant) })
+    }
+
+    /// Whether a component was compiled here; an engine can't run another's.
+    pub(super) fn owns(&self, artifact: &Artifact) -> bool {
+        Engine::same(&self.engine, artifact.engine())
+    }
+
+    /// An empty store with every limit in place. Its deadline is over until [`arm`] sets one.
+    pub(super) fn store(&self) -> Store<Guest> {
+        let mut store = Store::new(&self.engine, Guest::new(self.limits.memory_bytes_max));
+        store.limiter(|guest| &mut guest.account);
+        store.set_hostcall_fuel(self.limits.answer_bytes_max);
+        store.epoch_deadline_callback(|mut context| {
+            let guest = context.data_mut();
+            let Some(left) = guest.ticks_left.checked_sub(1) else {
+                return Err(Overdue::Ticks.into());
+            };
+            guest.ticks_left = left;
+            // Tokio's own yield lets the runtime look at its sockets before the guest goes on.
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        });
+        store
+    }
+}
+
+impl fmt::Debug for PolicyEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PolicyEngine")
+            .field("limits", &self.limits)
+            .field("pooled", &self.pooled)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives the guest of a store that much processor time from now on.
+pub(super) fn arm(store: &mut Store<Guest>, deadline: Duration) {
+    let ticks = deadline.as_millis() / TICK.as_millis().max(1);
+    store.data_mut().ticks_left = u32::try_from(ticks).unwrap_or(u32::MAX).max(1);
+    store.set_epoch_deadline(1);
+}
+
+fn config(pool: Option<PoolingAllocationConfig>) -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .memory_init_cow(true)
+        // An upload compiles on one thread; the other processors serve requests.
+        .parallel_compilation(false)
+        .wasm_memory64(false);
+    if let Some(pool) = pool {
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    }
+    config
+}
+
+fn pool(limits: &PolicyLimits) -> PoolingAllocationConfig {
+    let instances = limits.instances_max.max(1).saturating_add(POOL_HEADROOM);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_memories(instances.saturating_mul(MEMORIES_MAX))
+        .total_tables(instances.saturating_mul(MEMORIES_MAX))
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_MAX))
+        .total_stacks(instances)
+        .max_memories_per_component(MEMORIES_MAX)
+        .max_tables_per_component(MEMORIES_MAX)
+        .max_core_instances_per_component(CORE_INSTANCES_MAX)
+        .max_memory_size(limits.memory_bytes_max)
+        .table_elements(TABLE_ELEMENTS_MAX);
+    // Keeping pages without the kernel's dirty-page scan would clear megabytes each time; either
+    // alone is slower than neither.
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.pagemap_scan(Enabled::Yes)
+            .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+            .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES);
+    }
+    pool
+}
+
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = Linker::new(engine);
+    types::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    log::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    request::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    candidates::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    Ok(linker)
+}

@@ -1,0 +1,233 @@
+//! What one instance can reach: the facts of the request in hand, and its log. Text only while a
+//! hook runs that may read content. Nothing else exists for a guest.
+
+use std::sync::Arc;
+
+use super::binding::Hook;
+use super::facts::{AttrValue, CandidateFacts, RequestFacts};
+use super::guest_log::{INSTANCE_LINES_MAX, LEVEL_MIN, Level, LogLine, LogRing};
+use super::limiter::Account;
+use super::v0_1::turnpike::policy::types::ValueResult;
+use super::v0_1::turnpike::policy::{candidates, log, request, types};
+use crate::clock;
+
+/// Bytes of text given out by one call of `message-text`: bounds the copy that can't be interrupted.
+const TEXT_RANGE_BYTES_MAX: usize = 1 << 20;
+/// What joins the text parts of one message.
+const PART_JOINT: &str = "\n";
+
+/// What a guest sees during one call.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) hook: Hook,
+    pub(super) facts: Arc<RequestFacts>,
+    pub(super) candidates: Option<Arc<CandidateFacts>>,
+    pub(super) log: Arc<LogRing>,
+}
+
+/// The data of a store.
+#[derive(Debug)]
+pub(super) struct Guest {
+    pub(super) account: Account,
+    pub(super) ticks_left: u32,
+    /// None before the first call, while the component starts and is configured.
+    pub(super) view: Option<View>,
+    lines: u32,
+}
+
+impl Guest {
+    pub(super) fn new(memory_bytes_max: usize) -> Self {
+        Self { account: Account::new(memory_bytes_max), ticks_left: 0, view: None, lines: 0 }
+    }
+
+    fn facts(&self) -> Option<&RequestFacts> {
+        self.view.as_ref().map(|view| &*view.facts)
+    }
+
+    /// The facts, if the hook that runs may read text.
+    fn readable(&self) -> Option<&RequestFacts> {
+        let view = self.view.as_ref()?;
+        view.hook.reads_content().then_some(&*view.facts)
+    }
+
+    /// The offers, if the route hook runs.
+    fn offers(&self) -> Option<&CandidateFacts> {
+        self.view.as_ref()?.candidates.as_deref()
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn lower(value: AttrValue) -> ValueResult {
+    match value {
+        AttrValue::Text(text) => ValueResult::Text(text),
+        AttrValue::Number(number) => ValueResult::Number(number),
+        AttrValue::Flag(flag) => ValueResult::Flag(flag),
+    }
+}
+
+/// The parts of a message.
+fn parts(facts: &RequestFacts, message: usize) -> impl Iterator<Item = &str> {
+    (0..).map_while(move |part| facts.call.part(message, part))
+}
+
+/// The pieces of a message's text: its parts with a joint between.
+fn pieces(facts: &RequestFacts, message: usize) -> impl Iterator<Item = &str> {
+    parts(facts, message)
+        .enumerate()
+        .flat_map(|(at, part)| [if at == 0 { "" } else { PART_JOINT }, part])
+}
+
+/// Bytes `offset..offset + length` of the pieces: a character that the range cuts is left out at
+/// both ends.
+fn range<'a>(pieces: impl Iterator<Item = &'a str>, offset: usize, length: usize) -> String {
+    let end = offset.saturating_add(length.min(TEXT_RANGE_BYTES_MAX));
+    let mut out = String::new();
+    let mut at = 0_usize;
+    for piece in pieces {
+        let next = at.saturating_add(piece.len());
+        if next > offset {
+            let from = piece.ceil_char_boundary(offset.saturating_sub(at));
+            let to = piece.floor_char_boundary(end.saturating_sub(at));
+            out.push_str(piece.get(from..to).unwrap_or_default());
+        }
+        at = next;
+        if at >= end {
+            break;
+        }
+    }
+    out
+}
+
+// === impl the imports for Guest ===
+
+impl types::Host for Guest {}
+
+impl log::Host for Guest {
+    fn write(&mut self, level: log::Level, message: String) {
+        let level = match level {
+            log::Level::Debug => Level::Debug,
+            log::Level::Info => Level::Info,
+            log::Level::Warn => Level::Warn,
+            log::Level::Error => Level::Error,
+        };
+        if level < LEVEL_MIN || self.lines >= INSTANCE_LINES_MAX {
+            return;
+        }
+        let Some(view) = &self.view else { return };
+        self.lines = self.lines.saturating_add(1);
+        view.log.push(LogLine::new(clock::now_ms(), level, view.hook, &view.facts.id, &message));
+    }
+}
+
+impl request::Host for Guest {
+    fn id(&mut self) -> String {
+        self.facts().map(|facts| facts.id.clone()).unwrap_or_default()
+    }
+
+    fn protocol(&mut self) -> String {
+        self.facts().map(|facts| facts.protocol.to_owned()).unwrap_or_default()
+    }
+
+    fn model(&mut self) -> String {
+        self.facts().map(|facts| facts.model.clone()).unwrap_or_default()
+    }
+
+    fn streaming(&mut self) -> bool {
+        self.facts().is_some_and(|facts| facts.streaming)
+    }
+
+    fn input_tokens(&mut self) -> u32 {
+        self.facts().map(|facts| facts.input_tokens).unwrap_or_default()
+    }
+
+    fn output_tokens_limit(&mut self) -> Option<u32> {
+        self.facts()?.output_limit
+    }
+
+    fn messages(&mut self) -> u32 {
+        self.facts().map(|facts| count(facts.call.messages())).unwrap_or_default()
+    }
+
+    fn message_role(&mut self, message: u32) -> Option<String> {
+        self.facts()?.call.role(index(message)).map(str::to_owned)
+    }
+
+    fn message_length(&mut self, message: u32) -> u32 {
+        let Some(facts) = self.facts() else { return 0 };
+        count(pieces(facts, index(message)).map(str::len).fold(0, usize::saturating_add))
+    }
+
+    fn message_text(&mut self, message: u32, offset: u32, length: u32) -> String {
+        let Some(facts) = self.readable() else { return String::new() };
+        range(pieces(facts, index(message)), index(offset), index(length))
+    }
+
+    fn tools(&mut self) -> u32 {
+        self.facts().map(|facts| count(facts.call.tools())).unwrap_or_default()
+    }
+
+    fn tool_name(&mut self, tool: u32) -> Option<String> {
+        self.facts()?.call.tool_name(index(tool)).map(str::to_owned)
+    }
+
+    fn tool_description(&mut self, tool: u32) -> Option<String> {
+        self.readable()?.call.tool_description(index(tool)).map(str::to_owned)
+    }
+
+    fn attr(&mut self, name: String) -> Option<ValueResult> {
+        self.facts()?.attr(&name).cloned().map(lower)
+    }
+}
+
+impl candidates::Host for Guest {
+    fn count(&mut self) -> u32 {
+        self.offers().map(|offers| count(offers.offers.len())).unwrap_or_default()
+    }
+
+    fn offer(&mut self, offer: u32) -> String {
+        let found = self.offers().and_then(|offers| offers.offers.get(index(offer)));
+        found.map(|offer| offer.to_string()).unwrap_or_default()
+    }
+
+    fn attr(&mut self, offer: u32, name: String) -> Option<ValueResult> {
+        let offers = self.offers()?;
+        let at = index(offer);
+        offers.offers.get(at)?;
+        (offers.attr)(at, &name).map(lower)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Read in any step of at least one character, the text comes out whole.
+        #[test]
+        fn ranges_add_up_to_the_text(parts in prop::collection::vec(".{0,9}", 0..5), step in 4..9_usize) {
+            let pieces = || parts.iter().map(String::as_str);
+            let whole: String = pieces().collect();
+            let mut read = String::new();
+            while read.len() < whole.len() {
+                let next = range(pieces(), read.len(), step);
+                prop_assert!(!next.is_empty() && next.len() <= step);
+                read.push_str(&next);
+            }
+            prop_assert_eq!(read, whole);
+        }
+
+        #[test]
+        fn no_range_panics(text in ".{0,12}", offset in 0..99_usize, length in 0..99_usize) {
+            let cut = range(std::iter::once(text.as_str()), offset, length);
+            prop_assert!(text.contains(&cut));
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! One live instance of a component and the functions it was asked for so far. Knows nothing of
+//! bindings and fall-backs. An instance that failed is dropped, never entered again.
+
+use std::time::Duration;
+
+use wasmtime::component::{InstancePre, Linker};
+use wasmtime::{Engine, Store, component};
+
+use super::engine::{PolicyEngine, Slot, arm};
+use super::guest::{Guest, View};
+use super::v0_1::exports::turnpike::policy as exports;
+
+/// A compiled component, linked, with the places of its exports looked up once.
+#[derive(Clone)]
+pub(super) struct Artifact {
+    pub(super) pre: InstancePre<Guest>,
+    pub(super) plugin: exports::plugin::GuestIndices,
+    pub(super) classify: Option<exports::classify::GuestIndices>,
+    pub(super) route: Option<exports::route::GuestIndices>,
+    pub(super) reasons: Option<exports::route_reasons::GuestIndices>,
+    pub(super) redact: Option<exports::redact::GuestIndices>,
+    pub(super) bill: Option<exports::bill::GuestIndices>,
+}
+
+impl Artifact {
+    /// Links a component and finds its exports; `plugin` must be there.
+    pub(super) fn link(
+        linker: &Linker<Guest>,
+        component: &component::Component,
+    ) -> wasmtime::Result<Self> {
+        let pre = linker.instantiate_pre(component)?;
+        Ok(Self {
+            plugin: exports::plugin::GuestIndices::new(&pre)?,
+            classify: exports::classify::GuestIndices::new(&pre).ok(),
+            route: exports::route::GuestIndices::new(&pre).ok(),
+            reasons: exports::route_reasons::GuestIndices::new(&pre).ok(),
+            redact: exports::redact::GuestIndices::new(&pre).ok(),
+            bill: exports::bill::GuestIndices::new(&pre).ok(),
+            pre,
+        })
+    }
+
+    /// The engine that it was compiled for.
+    pub(super) fn engine(&self) -> &Engine {
+        self.pre.engine()
+    }
+}
+
+/// The functions looked up so far.
+#[derive(Default)]
+struct Loaded {
+    classify: Option<exports::classify::Guest>,
+    route: Option<exports::route::Guest>,
+    reasons: Option<exports::route_reasons::Guest>,
+    redact: Option<exports::redact::Guest>,
+    bill: Option<exports::bill::Guest>,
+}
+
+/// A live instance. Dropping it gives its memory and its slot back.
+pub(super) struct Instance {
+    store: Store<Guest>,
+    instance: component::Instance,
+    loaded: Loaded,
+    // After the store: the slot is free only when the memory is.
+    _slot: Option<Slot>,
+}
+
+/// The typed function group of one hook, looked up at its first use.
+macro_rules! hook_functions {
+    ($name:ident, $field:ident, $export:literal) => {
+        pub(super) fn $name(
+            &mut self,
+            artifact: &Artifact,
+        ) -> wasmtime::Result<(&mut Store<Guest>, &exports::$field::Guest)> {
+            let guest = match self.loaded.$name {
+                Some(ref guest) => guest,
+                None => {
+                    let Some(indices) = &artifact.$name else {
+                        wasmtime::bail!("the component does not export `{}`", $export);
+                    };
+                    let guest = indices.load(&mut self.store, &self.instance)?;
+                    self.loaded.$name.insert(guest)
+                }
+            };
+            Ok((&mut self.store, guest))
+        }
+    };
+}
+
+impl Instance {
+    /// Starts a fresh instance within `deadline` of processor time.
+    pub(super) async fn start(
+        engine: &PolicyEngine,
+        artifact: &Artifact,
+        slot: Option<Slot>,
+        deadline: Duration,
+    ) -> wasmtime::Result<Self> {
+        let mut store = engine.store();
+        arm(&mut store, deadline);
+        let instance = artifact.pre.instantiate_async(&mut store).await?;
+        Ok(Self { store, instance, loaded: Loaded::default(), _slot: slot })
+    }
+
+    /// Sets what the guest sees and how long the next call may take.
+    pub(super) fn prepare(&mut self, view: View, deadline: Duration) {
+        self.store.data_mut().view = Some(view);
+        arm(&mut self.store, deadline);
+    }
+
+    /// Asks the component who it is.
+    pub(super) async fn describe(
+        &mut self,
+        artifact: &Artifact,
+        deadline: Duration,
+    ) -> wasmtime::Result<exports::plugin::Manifest> {
+        let plugin = artifact.plugin.load(&mut self.store, &self.instance)?;
+        arm(&mut self.store, deadline);
+        plugin.call_describe(&mut self.store).await
+    }
+
+    /// Hands the configuration over; the inner error is the guest's own words.
+    pub(super) async fn configure(
+        &mut self,
+        artifact: &Artifact,
+        config: &str,
+        deadline: Duration,
+    ) -> wasmtime::Result<Result<(), String>> {
+        let plugin = artifact.plugin.load(&mut self.store, &self.instance)?;
+        arm(&mut self.store, deadline);
+        plugin.call_configure(&mut self.store, config).await
+    }
+
+    /// Checks the types of every function that the component exports for us.
+    pub(super) fn load_all(&mut self, artifact: &Artifact) -> wasmtime::Result<()> {
+        if artifact.classify.is_some() {
+            self.classify(artifact)?;
+        }
+        if artifact.route.is_some() {
+            self.route(artifact)?;
+        }
+        if artifact.reasons.is_some() {
+            self.reasons(artifact)?;
+        }
+        if artifact.redact.is_some() {
+            self.redact(artifact)?;
+        }
+        if artifact.bill.is_some() {
+            self.bill(artifact)?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of linear memory that it holds.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.store.data().account.used_bytes()
+    }
+
+    hook_functions!(classify, classify, "classify");
+    hook_functions!(route, route, "route");
+    hook_functions!(reasons, route_reasons, "route-reasons");
+    hook_functions!(redact, redact, "redact");
+    hook_functions!(bill, bill, "bill");
+}

@@ -1,0 +1,383 @@
+//! The policies of one request. Keeps one fresh instance per component and configuration, shared
+//! by the hooks of this request and dropped with it; asks, checks, records, falls back. Decides
+//! nothing itself and queues nothing.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::binding::{Binding, BindingSet, Hook, OnFailure};
+use super::engine::PolicyEngine;
+use super::facts::{AttrValue, CandidateFacts, Conversation, RequestFacts};
+use super::failure::{FailureKind, Fault, Overdue, PolicyFailure};
+use super::guest::View;
+use super::guest_log::{Level, LogLine};
+use super::instance::Instance;
+use super::questions::{Classify, Price, Question, Reasons, Scan, Score};
+use super::v0_1::turnpike::policy::types::Refusal;
+use super::verdict::{
+    BillCall, Classification, Figures, Findings, Line, Objective, Place, PolicyCallRecord, Verdict,
+};
+use crate::clock::{self, Stopwatch};
+
+/// A deadline counts the guest's own processor time; on a busy machine the wall clock may take
+/// this much longer before the call is given up.
+const WALL_FACTOR: u32 = 4;
+/// The least wall time beyond the deadline: a busy scheduler is not the policy's fault.
+const WALL_GRACE: Duration = Duration::from_millis(50);
+/// Records of one session: eight pairs of hook and policy, and failures up to here.
+const RECORDS_MAX: usize = 32;
+
+/// One request's policies. Not shared: its calls take `&mut self`, one after the other.
+pub struct Session {
+    engine: Arc<PolicyEngine>,
+    bindings: Arc<BindingSet>,
+    facts: Arc<RequestFacts>,
+    instances: Vec<(Arc<Binding>, Instance)>,
+    /// Who scored last, and on which offers, for the reasons.
+    scored: Option<(Arc<Binding>, Arc<CandidateFacts>)>,
+    trace: Vec<PolicyCallRecord>,
+}
+
+impl Session {
+    /// Begins a request; costs nothing until the first question.
+    pub fn new(engine: Arc<PolicyEngine>, bindings: Arc<BindingSet>, facts: RequestFacts) -> Self {
+        Self {
+            engine,
+            bindings,
+            facts: Arc::new(facts),
+            instances: Vec::new(),
+            scored: None,
+            trace: Vec::new(),
+        }
+    }
+
+    /// Replaces the messages, after redaction.
+    pub fn set_call(&mut self, call: Arc<dyn Conversation>) {
+        Arc::make_mut(&mut self.facts).call = call;
+    }
+
+    /// Sets a named fact, such as the data class that a scan found.
+    pub fn set_attr(&mut self, name: &str, value: AttrValue) {
+        let attrs = &mut Arc::make_mut(&mut self.facts).attrs;
+        match attrs.iter_mut().find(|(key, _)| key == name) {
+            Some((_, old)) => *old = value,
+            None => attrs.push((name.to_owned(), value)),
+        }
+    }
+
+    /// What the policies are told.
+    pub fn facts(&self) -> &RequestFacts {
+        &self.facts
+    }
+
+    /// Who decides for this request, to its end.
+    pub fn bindings(&self) -> &BindingSet {
+        &self.bindings
+    }
+
+    /// What kind of task is it?
+    pub async fn classify(&mut self) -> Verdict<Classification> {
+        self.decide(&Classify).await
+    }
+
+    /// One score per offer, `None` for those that the policy excludes. The figures' columns must
+    /// be as long as the list of offers.
+    pub async fn score(
+        &mut self,
+        task: &Classification,
+        figures: &Figures,
+        objective: &Objective,
+        candidates: Arc<CandidateFacts>,
+    ) -> Verdict<Vec<Option<f64>>> {
+        let question = Score { task, figures, objective, candidates: Arc::clone(&candidates) };
+        self.scored = None;
+        let (verdict, by) = self.put(&question).await;
+        self.scored = by.map(|binding| (binding, candidates));
+        verdict
+    }
+
+    /// Why those scores, for some of the rows. Right after [`Self::score`]; `None` when the policy
+    /// that scored gives no reasons.
+    pub async fn reasons(&mut self, rows: &[u32]) -> Option<Vec<String>> {
+        let (binding, candidates) = self.scored.clone()?;
+        let alive = self.instances.iter().any(|(of, _)| of.shares_instance_with(&binding));
+        if !alive || !binding.policy.hooks.reasons {
+            return None;
+        }
+        self.attempt(&binding, &Reasons { rows, candidates }).await.ok()
+    }
+
+    /// Scans one text, or a stream's window. On an error nothing may be sent on: that is the
+    /// pipeline's business.
+    pub async fn scan(
+        &mut self,
+        place: Place<'_>,
+        text: &str,
+        last: bool,
+    ) -> Result<Findings, PolicyFailure> {
+        let (verdict, _) = self.put(&Scan { place, text, last }).await;
+        match (verdict.value, verdict.failure) {
+            (Some(findings), _) => Ok(findings),
+            (None, Some(failure)) => Err(failure),
+            // Not reached: without a value there is a failure.
+            (None, None) => Err(PolicyFailure {
+                hook: Hook::Redact,
+                policy: verdict.decided_by.name,
+                kind: FailureKind::Internal,
+                detail: "no answer and no failure".to_owned(),
+            }),
+        }
+    }
+
+    /// What does it cost?
+    pub async fn price(&mut self, call: &BillCall) -> Verdict<Vec<Line>> {
+        self.decide(&Price { call }).await
+    }
+
+    /// Call before a long wait, such as for the upstream: gives the instances back if they are
+    /// getting scarce. The next question gets a fresh one.
+    pub fn rest(&mut self) {
+        if self.engine.is_crowded() {
+            self.instances.clear();
+        }
+    }
+
+    /// What was asked so far, and what it cost.
+    pub fn trace(&self) -> &[PolicyCallRecord] {
+        &self.trace
+    }
+
+    async fn decide<Q: Question>(&mut self, question: &Q) -> Verdict<Q::Answer> {
+        self.put(question).await.0
+    }
+
+    /// Asks the bound policy and, if that is what the binding wants on failure, the built-in. Also
+    /// tells whose value it is.
+    async fn put<Q>(&mut self, question: &Q) -> (Verdict<Q::Answer>, Option<Arc<Binding>>)
+    where
+        Q: Question,
+    {
+        let watch = Stopwatch::start();
+        let bound = Arc::clone(self.bindings.of(Q::HOOK));
+        let failure = match self.attempt(&bound, question).await {
+            Ok(value) => {
+                let decided_by = bound.identity();
+                let micros = watch.micros();
+                let verdict = Verdict { value: Some(value), decided_by, micros, failure: None };
+                return (verdict, Some(bound));
+            }
+            Err(failure) => failure,
+        };
+        let (value, by) = match self.fall_back(&bound, &failure, question).await {
+            Some((value, by)) => (Some(value), Some(by)),
+            None => (None, None),
+        };
+        let decided_by = by.as_ref().unwrap_or(&bound).identity();
+        let micros = watch.micros();
+        (Verdict { value, decided_by, micros, failure: Some(failure) }, by)
+    }
+
+    /// What stands in for a bound policy that did not decide. Behind a built-in stands nothing.
+    async fn fall_back<Q: Question>(
+        &mut self,
+        bound: &Arc<Binding>,
+        failure: &PolicyFailure,
+        question: &Q,
+    ) -> Option<(Q::Answer, Arc<Binding>)> {
+        if bound.builtin {
+            return None;
+        }
+        // Abstaining is a choice, so even a closed binding has the built-in decide.
+        if !failure.is_normal() {
+            match bound.on_failure {
+                OnFailure::Closed => return None,
+                OnFailure::Open => {
+                    if let Some(value) = question.pass() {
+                        return Some((value, Arc::clone(bound)));
+                    }
+                }
+                OnFailure::Builtin => {}
+            }
+        }
+        let builtin = Arc::clone(self.bindings.builtins.of(Q::HOOK));
+        let value = self.attempt(&builtin, question).await.ok()?;
+        Some((value, builtin))
+    }
+
+    /// Asks one policy once, and keeps the account of it.
+    async fn attempt<Q: Question>(
+        &mut self,
+        binding: &Arc<Binding>,
+        question: &Q,
+    ) -> Result<Q::Answer, PolicyFailure> {
+        let watch = Stopwatch::start();
+        let mut fresh = 0;
+        let outcome = self.ask(binding, question, &mut fresh).await;
+        let outcome = outcome.map_err(|fault| PolicyFailure {
+            hook: Q::HOOK,
+            policy: Arc::clone(&binding.policy.name),
+            kind: fault.kind,
+            detail: fault.detail,
+        });
+        match &outcome {
+            Err(failure) if failure.kind.blames_policy() && !binding.builtin => {
+                binding.breaker.failed(clock::now_ms());
+            }
+            Ok(_) if binding.breaker.is_touched() => binding.breaker.succeeded(clock::now_ms()),
+            Ok(_) | Err(_) => {}
+        }
+        let failure = outcome.as_ref().err().cloned();
+        self.record(Q::HOOK, binding, watch.micros(), fresh, failure);
+        outcome
+    }
+
+    async fn ask<Q: Question>(
+        &mut self,
+        binding: &Arc<Binding>,
+        question: &Q,
+        fresh: &mut u32,
+    ) -> Result<Q::Answer, Fault> {
+        if binding.breaker.is_touched()
+            && let Some(ms) = binding.breaker.suspended_for_ms(clock::now_ms())
+        {
+            let detail = format!("it failed too often and is asked again in {ms} ms");
+            return Err(Fault::new(FailureKind::Suspended, detail));
+        }
+        let mut instance = match self.take(binding) {
+            Some(instance) => instance,
+            None => {
+                *fresh = 1;
+                self.fresh(binding, Q::HOOK).await?
+            }
+        };
+        let deadline = binding.deadline.saturating_add(question.extra_time());
+        instance.prepare(
+            View {
+                hook: Q::HOOK,
+                facts: Arc::clone(&self.facts),
+                candidates: question.candidates(),
+                log: Arc::clone(&binding.log),
+            },
+            deadline,
+        );
+        let answer = within(deadline, question.ask(&binding.policy.artifact, &mut instance)).await;
+        let outcome = match answer {
+            Err(error) => Err(self.broken(binding, Q::HOOK, error)),
+            Ok(Err(refusal)) => Err(self.refused(binding, Q::HOOK, refusal)),
+            Ok(Ok(raw)) => {
+                question.check(raw).map_err(|what| Fault::new(FailureKind::Nonsense, what))
+            }
+        };
+        // An instance that failed is never entered again; one that declined is as good as before.
+        if !outcome.as_ref().is_err_and(|fault| fault.kind.blames_policy()) {
+            self.instances.push((Arc::clone(binding), instance));
+        }
+        outcome
+    }
+
+    /// The live instance that serves this binding. It is out of the session while it is asked, so
+    /// that a request that is given up in the middle never enters it again.
+    fn take(&mut self, binding: &Binding) -> Option<Instance> {
+        let at = self.instances.iter().position(|(of, _)| of.shares_instance_with(binding))?;
+        Some(self.instances.swap_remove(at).1)
+    }
+
+    async fn fresh(&self, binding: &Arc<Binding>, hook: Hook) -> Result<Instance, Fault> {
+        let artifact = &binding.policy.artifact;
+        if !self.engine.owns(artifact) {
+            let detail = "the policy was admitted by another engine; admit it to this one";
+            return Err(Fault::new(FailureKind::Internal, detail));
+        }
+        let Some(slot) = self.engine.slot(binding.builtin).await else {
+            return Err(Fault::new(FailureKind::Saturated, "no instance is free"));
+        };
+        let start = Instance::start(&self.engine, artifact, Some(slot), binding.deadline);
+        let started = within(binding.deadline, start).await;
+        let mut instance = started.map_err(|error| self.broken(binding, hook, error))?;
+        if let Some(config) = &binding.config {
+            let deadline = self.engine.limits.configure_deadline;
+            let configured = within(deadline, instance.configure(artifact, config, deadline)).await;
+            if let Err(words) = configured.map_err(|error| self.broken(binding, hook, error))? {
+                self.note(binding, hook, &words);
+                let detail = "it refuses its configuration; its log says why";
+                return Err(Fault::new(FailureKind::Internal, detail));
+            }
+        }
+        Ok(instance)
+    }
+
+    /// A trap, a time-out, a refusal of memory, or an answer that can't be read.
+    fn broken(&self, binding: &Binding, hook: Hook, error: wasmtime::Error) -> Fault {
+        self.note(binding, hook, &format!("{error:?}"));
+        Fault::from(error)
+    }
+
+    fn refused(&self, binding: &Binding, hook: Hook, refusal: Refusal) -> Fault {
+        let (kind, detail, words) = match refusal {
+            Refusal::Abstain => {
+                return Fault::new(
+                    FailureKind::Abstained,
+                    "it leaves the decision to the built-in",
+                );
+            }
+            Refusal::Invalid(words) => {
+                (FailureKind::Invalid, "it says that the request is at fault", words)
+            }
+            Refusal::Internal(words) => {
+                (FailureKind::Internal, "it says that it is at fault itself", words)
+            }
+        };
+        self.note(binding, hook, &words);
+        Fault::new(kind, format!("{detail}; its log says why"))
+    }
+
+    /// Puts words that may carry content where only the binding's owner sees them.
+    fn note(&self, binding: &Binding, hook: Hook, words: &str) {
+        let line = LogLine::new(clock::now_ms(), Level::Error, hook, &self.facts.id, words);
+        binding.log.push(line);
+    }
+
+    fn record(
+        &mut self,
+        hook: Hook,
+        binding: &Binding,
+        micros: u32,
+        fresh: u32,
+        failure: Option<PolicyFailure>,
+    ) {
+        let same = |record: &&mut PolicyCallRecord| {
+            record.hook == hook && record.failure == failure && record.policy == binding.identity
+        };
+        if let Some(record) = self.trace.iter_mut().find(same) {
+            record.calls = record.calls.saturating_add(1);
+            record.micros = record.micros.saturating_add(micros);
+            record.fresh = record.fresh.saturating_add(fresh);
+        } else if self.trace.len() < RECORDS_MAX {
+            let policy = binding.identity();
+            self.trace.push(PolicyCallRecord { hook, policy, calls: 1, micros, fresh, failure });
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("request", &self.facts.id)
+            .field("instances", &self.instances.len())
+            .field("trace", &self.trace)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bounds a call by the wall clock too: a guest that is given no processor can't count its time.
+async fn within<T>(
+    deadline: Duration,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<T> {
+    let wall = deadline.saturating_mul(WALL_FACTOR).saturating_add(WALL_GRACE);
+    match tokio::time::timeout(wall, call).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Overdue::Wall.into()),
+    }
+}

@@ -1,0 +1,355 @@
+//! A stream on its way to the caller: the frames of one socket read in, the bytes to send on out.
+//! Frames pass verbatim unless something in them was found, held or restored. Never waits for more
+//! frames, never reads a socket, and after a refusal nothing of the batch may be sent.
+
+use bytes::{Bytes, BytesMut};
+use turnpike_protocol::sse::Frame;
+use turnpike_protocol::{Chunk, ChunkHead, Dialect, StreamError, Usage};
+
+use super::edits::Planner;
+use super::window::{Outcome, Window};
+use super::{Findings, Pseudonyms, Refusal, Scan, ScanFailure, Summary};
+
+/// Texts that one stream may have side by side: 128 choices of a few texts, or one choice with
+/// hundreds of tool calls.
+const WINDOWS_MAX: usize = 1024;
+/// Choices whose beginning and end are followed; no provider makes more.
+const CHOICES_MAX: usize = 128;
+
+/// What is to be done with a stream.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamOptions {
+    /// The dialect the frames are in.
+    pub dialect: Dialect,
+    /// Whether the policy scans what the model says.
+    pub scan_output: bool,
+    /// Whether the caller asked for the usage chunk; it is dropped otherwise.
+    pub include_usage: bool,
+}
+
+/// What a stream showed on its way, for metering and for a legal end.
+#[derive(Debug, Clone, Default)]
+pub struct StreamFacts {
+    /// The model has said or done something: nothing may be replayed elsewhere any more.
+    pub content_seen: bool,
+    /// What the provider reported last; reports are cumulative.
+    pub usage: Option<Usage>,
+    /// An error that came in place of an answer.
+    pub error: Option<StreamError>,
+    /// The mark that ends a stream was seen.
+    pub done: bool,
+    /// Bytes of text that went out to the caller.
+    pub delivered_bytes: u64,
+    /// The model that the provider says it uses.
+    pub model: Option<String>,
+    /// The service tier that was served.
+    pub service_tier: Option<String>,
+    /// What the stream's chunks share, to make frames that belong to it.
+    pub head: Option<ChunkHead>,
+    /// Payloads that could not be read and were passed on as they were.
+    pub unreadable: u32,
+    begun: Vec<u32>,
+    ended: Vec<u32>,
+}
+
+/// Redacts one stream. Dropped with its request.
+#[derive(Debug)]
+pub struct StreamRedactor {
+    options: StreamOptions,
+    pseudonyms: Pseudonyms,
+    windows: Vec<Window>,
+    facts: StreamFacts,
+    summary: Summary,
+}
+
+/// One frame of a batch.
+struct Item {
+    raw: Bytes,
+    chunk: Option<Chunk>,
+    edited: bool,
+    dropped: bool,
+    /// Frames that go out in front of this one.
+    before: Vec<Bytes>,
+}
+
+// === impl StreamFacts ===
+
+impl StreamFacts {
+    /// Whether every choice that began has ended.
+    pub fn finished(&self) -> bool {
+        !self.ended.is_empty() && self.open_choices().is_empty()
+    }
+
+    /// The choices that have begun and not ended, which an early end must close.
+    pub fn open_choices(&self) -> Vec<u32> {
+        let open = self.begun.iter().filter(|choice| !self.ended.contains(choice));
+        open.copied().collect()
+    }
+
+    fn note(&mut self, chunk: &Chunk) {
+        self.content_seen |= chunk.has_content();
+        if chunk.usage.is_some() {
+            self.usage = chunk.usage;
+        }
+        if self.head.is_none() {
+            self.head = Some(chunk.head());
+            self.model = chunk.model();
+        }
+        // The tier that counts is the one that was served in the end.
+        if self.service_tier.is_none() || chunk.usage.is_some() {
+            self.service_tier = chunk.service_tier().or_else(|| self.service_tier.take());
+        }
+        if self.error.is_none() {
+            self.error.clone_from(&chunk.error);
+        }
+        chunk.deltas.iter().for_each(|delta| remember(&mut self.begun, delta.choice));
+        for choice in &chunk.finished {
+            remember(&mut self.begun, *choice);
+            remember(&mut self.ended, *choice);
+        }
+    }
+
+    fn deliver(&mut self, bytes: usize) {
+        self.delivered_bytes = self.delivered_bytes.saturating_add(bytes as u64);
+    }
+}
+
+fn remember(choices: &mut Vec<u32>, choice: u32) {
+    if !choices.contains(&choice) && choices.len() < CHOICES_MAX {
+        choices.push(choice);
+    }
+}
+
+// === impl StreamRedactor ===
+
+impl StreamRedactor {
+    /// For the answer to a call whose pseudonyms these are.
+    pub fn new(options: StreamOptions, pseudonyms: Pseudonyms) -> Self {
+        let (facts, summary) = (StreamFacts::default(), Summary::default());
+        Self { options, pseudonyms, windows: Vec::new(), facts, summary }
+    }
+
+    /// What the stream showed so far.
+    pub fn facts(&self) -> &StreamFacts {
+        &self.facts
+    }
+
+    /// What was found and done so far.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Takes the frames that one socket read brought; returns what to send on, in one piece. Each
+    /// text of the batch is scanned once. Empty when everything is held.
+    ///
+    /// # Errors
+    /// [`Refusal`]: end the stream with a legal error; what was held is not to be sent.
+    pub async fn push(&mut self, scan: &mut impl Scan, frames: &[Frame]) -> Result<Bytes, Refusal> {
+        if !self.options.scan_output && self.pseudonyms.is_empty() {
+            return Ok(self.pass(frames));
+        }
+        let mut items = self.sort(frames)?;
+        self.work(scan, &mut items).await?;
+        Ok(write(&items))
+    }
+
+    /// The stream has ended, in whatever way: returns what is still held, scanned for the last
+    /// time. Safe to call after the end was seen: nothing is held then.
+    ///
+    /// # Errors
+    /// [`Refusal`], as for [`StreamRedactor::push`].
+    pub async fn finish(&mut self, scan: &mut impl Scan) -> Result<Bytes, Refusal> {
+        let mut end = vec![Item::new(Bytes::new())];
+        self.windows.iter_mut().for_each(|window| window.close(0));
+        self.work(scan, &mut end).await?;
+        Ok(write(&end))
+    }
+
+    /// Nothing is scanned and nothing restored: the frames pass, and the facts are noted.
+    fn pass(&mut self, frames: &[Frame]) -> Bytes {
+        let mut out = Joined::for_frames(frames);
+        for frame in frames {
+            if !self.drops(frame) {
+                out.add(&frame.raw);
+            }
+        }
+        out.finish()
+    }
+
+    fn drops(&mut self, frame: &Frame) -> bool {
+        let Some(chunk) = self.read(frame) else { return false };
+        let said: usize = chunk.deltas.iter().map(|delta| delta.content.len()).sum();
+        self.facts.deliver(said);
+        chunk.usage_only && !self.options.include_usage
+    }
+
+    /// The chunk in a frame, noted; `None` for comments, the end mark and what cannot be read.
+    fn read(&mut self, frame: &Frame) -> Option<Chunk> {
+        if !frame.carries_data() {
+            return None;
+        }
+        if Chunk::done_marker(&frame.data) {
+            self.facts.done = true;
+            return None;
+        }
+        let Ok(chunk) = Chunk::parse(self.options.dialect, &frame.data) else {
+            self.facts.unreadable = self.facts.unreadable.saturating_add(1);
+            return None;
+        };
+        self.facts.note(&chunk);
+        Some(chunk)
+    }
+
+    /// Reads the frames and puts their texts into the windows they belong to.
+    fn sort(&mut self, frames: &[Frame]) -> Result<Vec<Item>, Refusal> {
+        let mut items = Vec::with_capacity(frames.len());
+        for (at, frame) in frames.iter().enumerate() {
+            let mut item = Item::new(frame.raw.clone());
+            let unreadable = self.facts.unreadable;
+            item.chunk = self.read(frame);
+            if self.facts.unreadable != unreadable && self.options.scan_output {
+                let what = "the provider sent an event that cannot be read, and so not be checked";
+                return Err(ScanFailure::new(what).into());
+            }
+            match &item.chunk {
+                Some(chunk) => {
+                    item.dropped = chunk.usage_only && !self.options.include_usage;
+                    self.place(at, chunk)?;
+                }
+                None if self.facts.done => {
+                    self.windows.iter_mut().for_each(|window| window.close(at));
+                }
+                None => {}
+            }
+            items.push(item);
+        }
+        Ok(items)
+    }
+
+    fn place(&mut self, at: usize, chunk: &Chunk) -> Result<(), Refusal> {
+        for (index, delta) in chunk.deltas.iter().enumerate() {
+            let slot = delta.slot();
+            let text = delta.content.expose();
+            if let Some(known) = self.windows.iter_mut().find(|window| window.slot == slot) {
+                known.add(at, index, text);
+                continue;
+            }
+            if self.windows.len() >= WINDOWS_MAX {
+                let what = "the provider's stream has more than 1024 texts side by side";
+                return Err(ScanFailure::new(what).into());
+            }
+            let mut window = Window::new(slot, &self.pseudonyms);
+            window.add(at, index, text);
+            self.windows.push(window);
+        }
+        let ends = |window: &&mut Window| chunk.finished.contains(&window.slot.choice);
+        self.windows.iter_mut().filter(ends).for_each(|window| window.close(at));
+        Ok(())
+    }
+
+    /// Scans every window that this batch added to or closes, once, and makes the edits.
+    async fn work(&mut self, scan: &mut impl Scan, items: &mut [Item]) -> Result<(), Refusal> {
+        for window in self.windows.iter_mut().filter(|window| window.is_due()) {
+            let last = window.closing().is_some();
+            let (place, mut lexer) = (window.place, window.lexer);
+            let reading = lexer.read(window.text(), last);
+            let findings = if self.options.scan_output && !reading.text.is_empty() {
+                scan.scan(&place, &reading.text, last).await?
+            } else {
+                Findings::default()
+            };
+            self.summary.note_class(&findings.data_class);
+            let planner = Planner {
+                place: &place,
+                last,
+                pseudonyms: &mut self.pseudonyms,
+                summary: &mut self.summary,
+            };
+            let plan = planner.plan(window.text(), &reading, &findings, &mut lexer)?;
+            drop(reading);
+            window.lexer = lexer;
+            let closing = window.closing().unwrap_or_default();
+            let outcome = window.settle(&plan);
+            self.facts.deliver(outcome.sent);
+            let frame = |text: &str| {
+                let head = self.facts.head.as_ref()?;
+                Some(head.delta_frame(window.slot, text))
+            };
+            let extra = outcome.extra.as_deref().and_then(frame);
+            carry_out(items, outcome, closing, extra);
+        }
+        Ok(())
+    }
+}
+
+/// Puts what a window changes into the frames.
+fn carry_out(items: &mut [Item], outcome: Outcome, closing: usize, extra: Option<Bytes>) {
+    for (frame, delta, new) in outcome.changes {
+        if let Some(item) = items.get_mut(frame)
+            && let Some(chunk) = item.chunk.as_mut()
+        {
+            chunk.replace_delta(delta, new);
+            item.edited = true;
+        }
+    }
+    if let (Some(extra), Some(item)) = (extra, items.get_mut(closing)) {
+        item.before.push(extra);
+    }
+}
+
+fn write(items: &[Item]) -> Bytes {
+    let room = items.iter().map(|item| item.raw.len()).sum::<usize>();
+    let mut out = Joined::new(items.len(), room);
+    for item in items {
+        item.before.iter().for_each(|frame| out.add(frame));
+        match item.chunk.as_ref().filter(|_| item.edited) {
+            _ if item.dropped => {}
+            Some(chunk) => out.add(&chunk.encode()),
+            None => out.add(&item.raw),
+        }
+    }
+    out.finish()
+}
+
+// === impl Item ===
+
+impl Item {
+    fn new(raw: Bytes) -> Self {
+        Self { raw, chunk: None, edited: false, dropped: false, before: Vec::new() }
+    }
+}
+
+/// Frames put together: a single one is not copied.
+struct Joined {
+    single: Bytes,
+    joined: BytesMut,
+    room: usize,
+}
+
+// === impl Joined ===
+
+impl Joined {
+    fn new(count: usize, room: usize) -> Self {
+        let room = if count > 1 { room } else { 0 };
+        Self { single: Bytes::new(), joined: BytesMut::with_capacity(room), room }
+    }
+
+    fn for_frames(frames: &[Frame]) -> Self {
+        Self::new(frames.len(), frames.iter().map(|frame| frame.raw.len()).sum())
+    }
+
+    fn add(&mut self, frame: &Bytes) {
+        if self.room == 0 && self.single.is_empty() && self.joined.is_empty() {
+            self.single = frame.clone();
+            return;
+        }
+        if !self.single.is_empty() {
+            self.joined.extend_from_slice(&std::mem::take(&mut self.single));
+        }
+        self.joined.extend_from_slice(frame);
+    }
+
+    fn finish(self) -> Bytes {
+        if self.single.is_empty() { self.joined.freeze() } else { self.single }
+    }
+}

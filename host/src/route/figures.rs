@@ -1,0 +1,110 @@
+//! The figures that the route policy scores: quality, expected and worst cost, speed, availability.
+//! Floats, because they rank; no amount of money is ever made from them.
+
+use turnpike_ledger::PicoUsd;
+
+use super::health::Snapshot;
+use crate::catalog::{Offer, PriorSource};
+
+/// One row of the policy's table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FigureRow {
+    pub quality: f64,
+    pub cost_usd: f64,
+    pub cost_worst_usd: f64,
+    pub first_token_ms: f64,
+    pub first_token_p95_ms: f64,
+    pub tokens_per_second: f64,
+    pub availability: f64,
+    pub in_flight: f64,
+    /// 1: cached here. 2: price estimated. 4: quality estimated.
+    pub marks: u8,
+    /// The same as `cost_usd`, exact, for the explanation.
+    pub expected_cost: PicoUsd,
+}
+
+/// How large the request is.
+#[derive(Debug, Clone, Copy)]
+pub struct Workload<'a> {
+    pub task: &'a str,
+    pub difficulty: f64,
+    /// Estimated upwards.
+    pub input_tokens: u32,
+    pub output_limit: Option<u32>,
+}
+
+const QUALITY_ESTIMATED: u8 = 4;
+/// A typical answer in tokens, before difficulty: the order of magnitude is what ranks prices.
+const ANSWER_TOKENS: u32 = 400;
+/// The longest answer worth expecting when nobody says how long it may be.
+const ANSWER_TOKENS_MAX: u32 = 4_000;
+/// The upward estimate of the input is about this much too high on usual text.
+const INPUT_OVERESTIMATE: u32 = 2;
+
+/// Tokens of answer to expect. Harder work writes more.
+fn expected_output(work: &Workload<'_>) -> u32 {
+    // In tenths, so that no float becomes a count.
+    let tenths = (0..10_u32).take_while(|t| f64::from(*t) < work.difficulty * 10.0).count();
+    let tenths = u32::try_from(tenths).unwrap_or(10);
+    let expected = ANSWER_TOKENS.saturating_mul(tenths.saturating_add(2)) / 4;
+    expected.min(work.output_limit.unwrap_or(ANSWER_TOKENS_MAX)).min(ANSWER_TOKENS_MAX)
+}
+
+/// The figures of one offer, or `None` when a rate that is needed is unknown.
+pub fn figure_row(offer: &Offer, work: &Workload<'_>, seen: Snapshot) -> Option<FigureRow> {
+    let prior = offer.quality.prior(work.task);
+    let input = u64::from(work.input_tokens);
+    let expected_input = u64::from(work.input_tokens.div_ceil(INPUT_OVERESTIMATE));
+    let expected =
+        offer.rates.worst_case(expected_input, u64::from(expected_output(work))).ok()?;
+    let longest = work.output_limit.unwrap_or(ANSWER_TOKENS_MAX);
+    let worst = offer.rates.worst_case(input, u64::from(longest)).ok()?;
+    let estimated = prior.source == PriorSource::Estimated;
+    Some(FigureRow {
+        quality: prior.value,
+        cost_usd: ranking_usd(expected),
+        cost_worst_usd: ranking_usd(worst),
+        first_token_ms: seen.first_token_ms,
+        first_token_p95_ms: seen.first_token_p95_ms,
+        tokens_per_second: seen.tokens_per_second,
+        availability: seen.availability,
+        in_flight: f64::from(seen.in_flight),
+        marks: if estimated { QUALITY_ESTIMATED } else { 0 },
+        expected_cost: expected,
+    })
+}
+
+/// Good to about sixteen digits, which is enough to rank and never enough to charge.
+fn ranking_usd(amount: PicoUsd) -> f64 {
+    let micro = u64::try_from(amount.0 / 1_000_000).unwrap_or(u64::MAX);
+    let rest = u32::try_from(amount.0 % 1_000_000).unwrap_or(0);
+    let high = u32::try_from(micro >> 32).unwrap_or(u32::MAX);
+    let low = u32::try_from(micro & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+    let micro = f64::from(high) * 4_294_967_296.0 + f64::from(low);
+    micro / 1e6 + f64::from(rest) / 1e12
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranking_amounts_are_close_to_exact() {
+        for (pico, usd) in [(1_u128, 1e-12), (37_500, 3.75e-8), (2_500_000_000_000, 2.5)] {
+            let got = ranking_usd(PicoUsd(pico));
+            assert!((got - usd).abs() <= usd * 1e-12, "{pico}: {got}");
+        }
+    }
+
+    #[test]
+    fn harder_work_is_expected_to_write_more_but_never_over_the_limit() {
+        let work = |difficulty, output_limit| Workload {
+            task: "chat",
+            difficulty,
+            input_tokens: 10,
+            output_limit,
+        };
+        assert!(expected_output(&work(0.9, None)) > expected_output(&work(0.1, None)));
+        assert_eq!(expected_output(&work(0.9, Some(16))), 16);
+    }
+}

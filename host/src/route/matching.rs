@@ -1,0 +1,142 @@
+//! Hard constraints: what an offer can do and what the caller may use. Each rejection has a code
+//! for programs and a sentence for people.
+
+use std::fmt;
+
+use turnpike_protocol::Needs;
+
+use super::health::Gate;
+use super::selector::Selector;
+use crate::catalog::{Kind, Offer};
+
+/// Why an offer is out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejection {
+    NotAllowed,
+    NotChat,
+    Unpriced,
+    Deprecated,
+    Context { needed: u64, limit: u32 },
+    Output { asked: u32, limit: u32 },
+    Tools,
+    StructuredOutput,
+    ImageInput,
+    AudioInput,
+    FileInput,
+    AudioOutput,
+    Resting { until_ms: u64 },
+    /// The route policy gave it a negative score or none.
+    Policy,
+}
+
+/// What is asked of an offer.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    pub selector: Selector<'a>,
+    pub needs: &'a Needs,
+    /// Estimated upwards.
+    pub input_tokens: u32,
+    pub output_limit: Option<u32>,
+}
+
+/// The first constraint that rules `offer` out. `allowed`: whether the caller may use its model.
+pub fn check(offer: &Offer, asked: &Asked<'_>, allowed: bool, gate: Gate) -> Option<Rejection> {
+    may_use(offer, asked, allowed).or_else(|| can_do(offer, asked)).or(match gate {
+        Gate::Open { until_ms } => Some(Rejection::Resting { until_ms }),
+        Gate::Closed | Gate::HalfOpen => None,
+    })
+}
+
+fn may_use(offer: &Offer, asked: &Asked<'_>, allowed: bool) -> Option<Rejection> {
+    if !allowed {
+        return Some(Rejection::NotAllowed);
+    }
+    if offer.kind != Kind::Chat || !offer.output.text {
+        return Some(Rejection::NotChat);
+    }
+    if !offer.is_priced() {
+        return Some(Rejection::Unpriced);
+    }
+    // Who names a model gets it as long as its provider serves it.
+    let chosen_by_us = matches!(asked.selector, Selector::Auto(_));
+    (chosen_by_us && offer.deprecated).then_some(Rejection::Deprecated)
+}
+
+fn can_do(offer: &Offer, asked: &Asked<'_>) -> Option<Rejection> {
+    let needs = asked.needs;
+    let missing = [
+        (needs.tools && !offer.tools, Rejection::Tools),
+        (needs.image_input && !offer.input.image, Rejection::ImageInput),
+        (needs.audio_input && !offer.input.audio, Rejection::AudioInput),
+        (needs.file_input && !offer.input.file, Rejection::FileInput),
+        (needs.audio_output && !offer.output.audio, Rejection::AudioOutput),
+    ];
+    if let Some((_, rejection)) = missing.into_iter().find(|(missing, _)| *missing) {
+        return Some(rejection);
+    }
+    // A named model's provider is the better judge of its own limits and features; the catalogue
+    // decides only where the choice is ours.
+    if matches!(asked.selector, Selector::Named(_)) {
+        return None;
+    }
+    if needs.structured_output && !offer.structured_output {
+        return Some(Rejection::StructuredOutput);
+    }
+    let wanted = asked.output_limit.unwrap_or(0);
+    if offer.output_tokens > 0 && wanted > offer.output_tokens {
+        return Some(Rejection::Output { asked: wanted, limit: offer.output_tokens });
+    }
+    if !offer.fits(asked.input_tokens, wanted) {
+        let needed = u64::from(asked.input_tokens).saturating_add(u64::from(wanted));
+        let limit = offer.input_tokens.unwrap_or(offer.context_tokens);
+        return Some(Rejection::Context { needed, limit });
+    }
+    None
+}
+
+impl Rejection {
+    /// For programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotAllowed => "not_allowed",
+            Self::NotChat => "not_chat",
+            Self::Unpriced => "unknown_price",
+            Self::Deprecated => "deprecated",
+            Self::Context { .. } => "context_too_small",
+            Self::Output { .. } => "output_too_small",
+            Self::Tools => "no_tools",
+            Self::StructuredOutput => "no_structured_output",
+            Self::ImageInput => "no_image_input",
+            Self::AudioInput => "no_audio_input",
+            Self::FileInput => "no_file_input",
+            Self::AudioOutput => "no_audio_output",
+            Self::Resting { .. } => "resting",
+            Self::Policy => "excluded_by_policy",
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAllowed => f.write_str("this key may not use the model"),
+            Self::NotChat => f.write_str("it does not answer in text"),
+            Self::Unpriced => f.write_str("its price is not known, and unknown is never free"),
+            Self::Deprecated => f.write_str("its provider is retiring it"),
+            Self::Context { needed, limit } => {
+                write!(f, "the request may need {needed} tokens, it takes {limit}")
+            }
+            Self::Output { asked, limit } => {
+                write!(f, "up to {asked} tokens of answer are asked for, it gives {limit}")
+            }
+            Self::Tools => f.write_str("it can't call tools"),
+            Self::StructuredOutput => f.write_str("it can't keep to a JSON schema"),
+            Self::ImageInput => f.write_str("it can't read images"),
+            Self::AudioInput => f.write_str("it can't hear audio"),
+            Self::FileInput => f.write_str("it can't read documents"),
+            Self::AudioOutput => f.write_str("it can't speak"),
+            Self::Resting { .. } => f.write_str("it is resting after failures"),
+            Self::Policy => f.write_str("the route policy excludes it"),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What the caller's `model` asks for: a choice by the gateway under a profile, or a name.
+
+/// What a choice aims at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// `auto`: good enough for the difficulty, then the price.
+    Balanced,
+    /// `auto:cheap`
+    Cheap,
+    /// `auto:fast`
+    Fast,
+    /// `auto:best`
+    Best,
+}
+
+impl Profile {
+    /// As the route policy is told.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Balanced => "balanced",
+            Self::Cheap => "cheap",
+            Self::Fast => "fast",
+            Self::Best => "best",
+        }
+    }
+}
+
+/// The caller's `model`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selector<'a> {
+    /// `auto` and its profiles: any chat offer.
+    Auto(Profile),
+    /// A catalogue id, an offer's id, or a provider's own name for a model.
+    Named(&'a str),
+}
+
+impl<'a> Selector<'a> {
+    /// Never fails: a name that means nothing is refused where names are resolved.
+    pub fn parse(model: &'a str) -> Self {
+        match model {
+            "auto" => Self::Auto(Profile::Balanced),
+            "auto:cheap" => Self::Auto(Profile::Cheap),
+            "auto:fast" => Self::Auto(Profile::Fast),
+            "auto:best" => Self::Auto(Profile::Best),
+            name => Self::Named(name),
+        }
+    }
+
+    /// The profile under which offers are scored; a named model's offers are scored too, since
+    /// several providers may serve it.
+    pub fn profile(self) -> Profile {
+        match self {
+            Self::Auto(profile) => profile,
+            Self::Named(_) => Profile::Balanced,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_has_profiles_and_all_else_is_a_name() {
+        assert_eq!(Selector::parse("auto"), Selector::Auto(Profile::Balanced));
+        assert_eq!(Selector::parse("auto:fast").profile().label(), "fast");
+        assert_eq!(Selector::parse("auto:slow"), Selector::Named("auto:slow"));
+        assert_eq!(Selector::parse("openai/gpt-5.4"), Selector::Named("openai/gpt-5.4"));
+    }
+}

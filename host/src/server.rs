@@ -1,0 +1,203 @@
+//! The data plane's listener: accepts connections, bounds them, and hands each to one of a few
+//! single-threaded workers, where it stays. Knows HTTP, but nothing of models or money.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+
+use crate::egress::GatewayBody;
+use crate::tasks::Tasks;
+
+/// Header fields of a request; the SDKs send about twenty.
+const HEADERS_MAX: usize = 128;
+/// Bytes that the connection buffers; also bounds the head of a request.
+const READ_BUFFER_BYTES: usize = 256 << 10;
+/// For the head of a request to arrive: bounds what a slow client can hold.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Accepted connections on their way to one worker.
+const HANDOVER_QUEUE: usize = 256;
+/// After `accept` fails (usually: no file descriptors), before trying again.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// Answers requests; called on the worker that owns the connection.
+pub trait Service: Send + Sync + 'static {
+    /// Never fails: errors are responses.
+    fn call(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<GatewayBody>> + Send;
+}
+
+struct Accepted {
+    stream: std::net::TcpStream,
+    permit: OwnedSemaphorePermit,
+}
+
+/// The running data plane.
+#[derive(Debug)]
+pub struct DataPlane {
+    workers: Vec<std::thread::JoinHandle<()>>,
+}
+
+/// What `serve` needs to know.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub workers: usize,
+    pub connections: usize,
+    /// For requests in flight, on shutdown.
+    pub drain: Duration,
+    /// Settlements that outlive their connection.
+    pub tasks: Tasks,
+}
+
+/// Starts the workers and the accept loop on the current runtime. Ends when `stop` turns true.
+pub fn serve<S: Service>(
+    service: &Arc<S>,
+    listener: tokio::net::TcpListener,
+    options: &Options,
+    stop: &watch::Receiver<bool>,
+) -> std::io::Result<DataPlane> {
+    let mut senders = Vec::with_capacity(options.workers);
+    let mut workers = Vec::with_capacity(options.workers);
+    for index in 0..options.workers {
+        let (sender, receiver) = mpsc::channel(HANDOVER_QUEUE);
+        senders.push(sender);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (service, options, stop) = (Arc::clone(service), options.clone(), stop.clone());
+        let thread = std::thread::Builder::new().name(format!("data-{index}")).spawn(move || {
+            runtime.block_on(work(service, receiver, options, stop));
+        })?;
+        workers.push(thread);
+    }
+    let permits = Arc::new(Semaphore::new(options.connections));
+    options.tasks.spawn("accept", accept(listener, senders, permits, stop.clone()));
+    Ok(DataPlane { workers })
+}
+
+impl DataPlane {
+    /// Waits until every worker has drained. Blocks the calling thread.
+    pub fn join(self) {
+        for worker in self.workers {
+            if worker.join().is_err() {
+                tracing::error!("a data-plane worker panicked; see the log above for the cause");
+            }
+        }
+    }
+}
+
+async fn accept(
+    listener: tokio::net::TcpListener,
+    senders: Vec<mpsc::Sender<Accepted>>,
+    permits: Arc<Semaphore>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut next = 0_usize;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "accept failed; trying again shortly");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
+                continue;
+            }
+        };
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            refuse_connection(stream);
+            continue;
+        };
+        // Small writes (stream events) must not wait for acknowledgements.
+        if stream.set_nodelay(true).is_err() {
+            continue;
+        }
+        let Ok(stream) = stream.into_std() else { continue };
+        next = next.wrapping_add(1);
+        let Some(sender) = senders.get(next % senders.len().max(1)) else { return };
+        if sender.send(Accepted { stream, permit }).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Over the limit: says so in plain HTTP without spending a worker on it.
+fn refuse_connection(stream: TcpStream) {
+    let refusal = crate::error::Refusal::overloaded();
+    let body = crate::egress::body(&refusal);
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    // Best effort: the socket buffer of a fresh connection takes it at once, or the client sees a
+    // closed connection.
+    let sent = stream.try_write(head.as_bytes()).and_then(|_| stream.try_write(&body));
+    if let Err(error) = sent {
+        tracing::debug!(%error, "could not tell a client that the gateway is full");
+    }
+}
+
+async fn work<S: Service>(
+    service: Arc<S>,
+    mut accepted: mpsc::Receiver<Accepted>,
+    options: Options,
+    mut stop: watch::Receiver<bool>,
+) {
+    let graceful = GracefulShutdown::new();
+    let connections = Tasks::default();
+    loop {
+        let next = tokio::select! {
+            next = accepted.recv() => next,
+            _ = stop.wait_for(|stop| *stop) => None,
+        };
+        let Some(Accepted { stream, permit }) = next else { break };
+        let Ok(stream) = TcpStream::from_std(stream) else { continue };
+        let service = Arc::clone(&service);
+        let connection = builder().serve_connection(
+            TokioIo::new(stream),
+            service_fn(move |request| {
+                let service = Arc::clone(&service);
+                async move { Ok::<_, Infallible>(service.call(request).await) }
+            }),
+        );
+        let connection = graceful.watch(connection.into_owned());
+        connections.spawn("connection", async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended early");
+            }
+            drop(permit);
+        });
+    }
+    drop(accepted);
+    if tokio::time::timeout(options.drain, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were still running when the drain time was over; cut off");
+    }
+    // Settlements of streams whose caller has gone run on this worker's runtime.
+    if tokio::time::timeout(options.drain, options.tasks.idle()).await.is_err() {
+        tracing::warn!("settlements were still running when the drain time was over");
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(READ_BUFFER_BYTES)
+        .max_headers(HEADERS_MAX)
+        .pipeline_flush(true);
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(64 << 10);
+    builder
+}

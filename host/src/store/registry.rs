@@ -1,0 +1,324 @@
+//! The typed operations on organizations, keys, plugins and bindings: each is one atomic batch,
+//! durable when it returns. Checks that need several rows run under the writer's lock. Knows no
+//! HTTP, no ledger and no policy engine.
+
+use super::records::{ApiKey, BindingRecord, Hook, Organization, PluginRecord};
+use super::rows::{Record, decode, encode, joined, prefix_of};
+use super::state::{Change, Table};
+use super::{PAGE_ROWS_MAX, Store, StoreError, Writer};
+
+/// Where the revision counter of bindings is kept: it outlives deleted bindings, so that a revision
+/// number never means two things.
+const REVISION_KEY: &[u8] = b"binding-revision";
+
+/// One page of a listing.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// At most the asked number of records, in key order.
+    pub items: Vec<T>,
+    /// Whether there are more after the last.
+    pub more: bool,
+}
+
+// === impl Store: organizations ===
+
+impl Store {
+    /// Adds an organization; its id must never have been used.
+    pub fn create_org(&self, org: &Organization) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock();
+        if self.read::<Organization>(&org.id)?.is_some() {
+            return Err(StoreError::Exists(format!("the organization {:?}", org.id)));
+        }
+        self.commit(&mut writer, vec![put(org)?])
+    }
+
+    /// An organization that is not deleted.
+    pub fn org(&self, id: &str) -> Result<Organization, StoreError> {
+        match self.read::<Organization>(id)? {
+            Some(org) if org.deleted_at_ms.is_none() => Ok(org),
+            _ => Err(StoreError::NotFound(format!("the organization {id:?}"))),
+        }
+    }
+
+    /// Organizations that are not deleted, by id, after the one named.
+    pub fn orgs(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Organization>, StoreError> {
+        self.page("", after, limit, |org: &Organization| org.deleted_at_ms.is_none())
+    }
+
+    /// Replaces an organization's record.
+    pub fn update_org(&self, org: &Organization) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock();
+        self.org(&org.id)?;
+        self.commit(&mut writer, vec![put(org)?])
+    }
+
+    /// Marks an organization as deleted and removes its keys and bindings, all at once. Plugins go
+    /// too; their files are swept when nothing names them.
+    pub fn delete_org(&self, id: &str, at_ms: u64) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock();
+        let mut org = self.org(id)?;
+        org.deleted_at_ms = Some(at_ms);
+        let mut changes = vec![put(&org)?];
+        let prefix = prefix_of(id);
+        for table in [Table::Keys, Table::Bindings, Table::Plugins] {
+            for (key, _) in self.state.scan(table, prefix.as_bytes(), None, usize::MAX)? {
+                changes.push(Change::delete(table, key));
+            }
+        }
+        let digests: Vec<String> =
+            self.all_of::<PluginRecord>(&prefix)?.into_iter().map(|one| one.digest).collect();
+        self.commit(&mut writer, changes)?;
+        for digest in digests {
+            self.drop_unnamed_file(&digest)?;
+        }
+        Ok(())
+    }
+}
+
+// === impl Store: keys ===
+
+impl Store {
+    /// Adds a key.
+    pub fn create_key(&self, key: &ApiKey) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock();
+        self.org(&key.org)?;
+        if self.read::<ApiKey>(&key.key())?.is_some() {
+            return Err(StoreError::Exists(format!("the key {:?}", key.id)));
+        }
+        self.commit(&mut writer, vec![put(key)?])
+    }
+
+    /// One key of an organization.
+    pub fn key(&self, org: &str, id: &str) -> Result<ApiKey, StoreError> {
+        let found = self.read(&joined(&[org, id]))?;
+        found.ok_or_else(|| StoreError::NotFound(format!("the key {id:?} of {org:?}")))
+    }
+
+    /// An organization's keys, by id (which is by age), after the one named.
+    pub fn keys(
+        &self,
+        org: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<ApiKey>, StoreError> {
+        self.page(&prefix_of(org), after, limit, |_| true)
+    }
+
+    /// Every key there is, for the snapshot that the data plane reads.
+    pub fn all_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        self.all_of("")
+    }
+
+    /// Replaces a key's record.
+    pub fn update_key(&self, key: &ApiKey) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock();
+        self.key(&key.org, &key.id)?;
+        self.commit(&mut writer, vec![put(key)?])
+    }
+
+    /// Removes a key.
+    pub fn delete_key(&self, org: &str, id: &str) -> Result<ApiKey, StoreError> {
+        let mut writer = self.writer.lock();
+        let key = self.key(org, id)?;
+        self.commit(&mut writer, vec![delete(&key)])?;
+        Ok(key)
+    }
+}
+
+// === impl Store: plugins ===
+
+impl Store {
+    /// Adds a plugin whose file is already stored. The same name and version with the same digest
+    /// is no error (an upload may be repeated) and returns `false`; with another digest it is.
+    pub fn create_plugin(&self, plugin: &PluginRecord) -> Result<bool, StoreError> {
+        let mut writer = self.writer.lock();
+        self.org(&plugin.org)?;
+        match self.read::<PluginRecord>(&plugin.key())? {
+            Some(there) if there.digest == plugin.digest => Ok(false),
+            Some(there) => Err(StoreError::Exists(format!(
+                "{}@{} with other content (digest {})",
+                there.name, there.version, there.digest
+            ))),
+            None => {
+                self.commit(&mut writer, vec![put(plugin)?])?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// One plugin of an organization.
+    pub fn plugin(&self, org: &str, name: &str, version: &str) -> Result<PluginRecord, StoreError> {
+        let found = self.read(&joined(&[org, name, version]))?;
+        found.ok_or_else(|| StoreError::NotFound(format!("the plugin {name}@{version} of {org:?}")))
+    }
+
+    /// An organization's plugins, by name and version, after the named `name\0version`.
+    pub fn plugins(
+        &self,
+        org: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<PluginRecord>, StoreError> {
+        self.page(&prefix_of(org), after, limit, |_| true)
+    }
+
+    /// Removes a plugin that no binding uses; the error names the bindings that do.
+    pub fn delete_plugin(&self, org: &str, name: &str, version: &str) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock();
+        let plugin = self.plugin(org, name, version)?;
+        let bound: Vec<&str> = self
+            .bindings(org)?
+            .into_iter()
+            .filter(|binding| binding.plugin == name && binding.version == version)
+            .map(|binding| binding.hook.label())
+            .collect();
+        if !bound.is_empty() {
+            return Err(StoreError::InUse(format!(
+                "the plugin {name}@{version} is bound to {}",
+                bound.join(", ")
+            )));
+        }
+        self.commit(&mut writer, vec![delete(&plugin)])?;
+        self.drop_unnamed_file(&plugin.digest)
+    }
+
+    /// The bytes of an uploaded plugin by digest, checked against it.
+    pub fn plugin_bytes(&self, digest: &str) -> Result<Vec<u8>, StoreError> {
+        self.files.get(digest)
+    }
+
+    fn drop_unnamed_file(&self, digest: &str) -> Result<(), StoreError> {
+        let named = self.all_of::<PluginRecord>("")?.iter().any(|one| one.digest == digest);
+        if !named {
+            self.files.remove(digest);
+        }
+        Ok(())
+    }
+}
+
+// === impl Store: bindings ===
+
+impl Store {
+    /// An organization's bindings; a hook that is missing is decided by the built-in.
+    pub fn bindings(&self, org: &str) -> Result<Vec<BindingRecord>, StoreError> {
+        self.all_of(&prefix_of(org))
+    }
+
+    /// Every binding of every organization, for the snapshot that the data plane reads.
+    pub fn all_bindings(&self) -> Result<Vec<BindingRecord>, StoreError> {
+        self.all_of("")
+    }
+
+    /// One binding, if the hook is bound.
+    pub fn binding(&self, org: &str, hook: Hook) -> Result<Option<BindingRecord>, StoreError> {
+        self.read(&joined(&[org, hook.label()]))
+    }
+
+    /// The number that the next stored binding will carry.
+    pub fn next_revision(&self) -> Result<u64, StoreError> {
+        let stored = self.state.get(Table::Meta, REVISION_KEY)?;
+        let last = match &stored {
+            Some(bytes) => {
+                serde_json::from_slice::<u64>(bytes).map_err(|cause| StoreError::Unreadable {
+                    table: Table::Meta.label(),
+                    key: String::from_utf8_lossy(REVISION_KEY).into_owned(),
+                    cause: cause.to_string(),
+                })?
+            }
+            None => 0,
+        };
+        Ok(last.saturating_add(1))
+    }
+
+    /// Sets a binding; its revision must be greater than every one before.
+    pub fn put_binding(&self, binding: &BindingRecord) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock();
+        self.plugin(&binding.org, &binding.plugin, &binding.version)?;
+        if binding.revision < self.next_revision()? {
+            return Err(StoreError::Exists(format!("the revision {}", binding.revision)));
+        }
+        let counter = Change::put(Table::Meta, REVISION_KEY, binding.revision.to_string());
+        self.commit(&mut writer, vec![put(binding)?, counter])
+    }
+
+    /// Removes a binding; the built-in decides again.
+    pub fn delete_binding(&self, org: &str, hook: Hook) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock();
+        let binding = self.binding(org, hook)?.ok_or_else(|| {
+            StoreError::NotFound(format!("a binding of {} in {org:?}", hook.label()))
+        })?;
+        self.commit(&mut writer, vec![delete(&binding)])
+    }
+}
+
+// === impl Store: what they share ===
+
+impl Store {
+    fn read<R: Record>(&self, key: &str) -> Result<Option<R>, StoreError> {
+        match self.state.get(R::TABLE, key.as_bytes())? {
+            Some(value) => decode(key.as_bytes(), &value).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn all_of<R: Record>(&self, prefix: &str) -> Result<Vec<R>, StoreError> {
+        let rows = self.state.scan(R::TABLE, prefix.as_bytes(), None, usize::MAX)?;
+        rows.iter().map(|(key, value)| decode(key, value)).collect()
+    }
+
+    /// Up to `limit` records under a prefix that pass the filter, after the one named.
+    fn page<R: Record>(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+        keep: impl Fn(&R) -> bool,
+    ) -> Result<Page<R>, StoreError> {
+        let limit = limit.clamp(1, PAGE_ROWS_MAX);
+        let mut last: Option<Vec<u8>> = after.map(|after| format!("{prefix}{after}").into_bytes());
+        let mut items = Vec::new();
+        loop {
+            let rows =
+                self.state.scan(R::TABLE, prefix.as_bytes(), last.as_deref(), PAGE_ROWS_MAX)?;
+            let exhausted = rows.len() < PAGE_ROWS_MAX;
+            for (key, value) in rows {
+                let record = decode::<R>(&key, &value)?;
+                last = Some(key);
+                if !keep(&record) {
+                    continue;
+                }
+                if items.len() == limit {
+                    return Ok(Page { items, more: true });
+                }
+                items.push(record);
+            }
+            if exhausted {
+                return Ok(Page { items, more: false });
+            }
+        }
+    }
+
+    /// Makes the changes durable, then visible.
+    fn commit(&self, writer: &mut Writer, changes: Vec<Change>) -> Result<(), StoreError> {
+        super::state::check_sizes(&changes)?;
+        match &mut writer.changes {
+            Some(file) => file.commit(self.state.as_ref(), changes),
+            None => self.state.apply(&changes),
+        }
+    }
+}
+
+fn put<R: Record>(record: &R) -> Result<Change, StoreError> {
+    Ok(Change::put(R::TABLE, record.key(), encode(record)?))
+}
+
+fn delete<R: Record>(record: &R) -> Change {
+    Change::delete(R::TABLE, record.key())
+}
+
+#[cfg(test)]
+mod tests;

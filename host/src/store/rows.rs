@@ -1,0 +1,342 @@
+//! How records look on disk: JSON with a version field, so that a later version can tell. Rows
+//! never leave this room. A row that doesn't parse is an error that names it, never skipped.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use turnpike_ledger::PicoUsd;
+
+use super::StoreError;
+use super::records::{
+    ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, OnFailure, Organization, PluginCheck,
+    PluginRecord,
+};
+use super::state::Table;
+
+/// A record that has a place in a table.
+pub(super) trait Record: Sized {
+    /// Its table.
+    const TABLE: Table;
+    /// Its form on disk.
+    type Row: Serialize + DeserializeOwned;
+    /// Its key: parts joined by NUL, which no identifier contains.
+    fn key(&self) -> String;
+    /// To its form on disk.
+    fn to_row(&self) -> Result<Self::Row, String>;
+    /// From its form on disk; the error is what is wrong with it.
+    fn from_row(row: Self::Row) -> Result<Self, String>;
+}
+
+/// The key made of these parts.
+pub(super) fn joined(parts: &[&str]) -> String {
+    parts.join("\0")
+}
+
+/// The prefix of all keys that belong to an organization.
+pub(super) fn prefix_of(org: &str) -> String {
+    format!("{org}\0")
+}
+
+/// A record as JSON bytes.
+pub(super) fn encode<R: Record>(record: &R) -> Result<Vec<u8>, StoreError> {
+    let failed = |cause: String| StoreError::io(format!("encoding {:?}", record.key()), cause);
+    let row = record.to_row().map_err(failed)?;
+    serde_json::to_vec(&row).map_err(|cause| failed(cause.to_string()))
+}
+
+/// A record from JSON bytes.
+pub(super) fn decode<R: Record>(key: &[u8], value: &[u8]) -> Result<R, StoreError> {
+    let unreadable = |cause: String| StoreError::Unreadable {
+        table: R::TABLE.label(),
+        key: String::from_utf8_lossy(key).replace('\0', "/"),
+        cause,
+    };
+    let row = serde_json::from_slice(value).map_err(|cause| unreadable(cause.to_string()))?;
+    R::from_row(row).map_err(unreadable)
+}
+
+/// The version that rows are written with.
+const ROW_VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct OrganizationRow {
+    v: u32,
+    id: String,
+    name: String,
+    created_at_ms: u64,
+    #[serde(default)]
+    deleted_at_ms: Option<u64>,
+}
+
+impl Record for Organization {
+    const TABLE: Table = Table::Organizations;
+    type Row = OrganizationRow;
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+
+    fn to_row(&self) -> Result<OrganizationRow, String> {
+        Ok(OrganizationRow {
+            v: ROW_VERSION,
+            id: self.id.clone(),
+            name: self.name.clone(),
+            created_at_ms: self.created_at_ms,
+            deleted_at_ms: self.deleted_at_ms,
+        })
+    }
+
+    fn from_row(row: OrganizationRow) -> Result<Self, String> {
+        readable(row.v)?;
+        Ok(Self {
+            id: row.id,
+            name: row.name,
+            created_at_ms: row.created_at_ms,
+            deleted_at_ms: row.deleted_at_ms,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct BudgetRow {
+    amount_usd: PicoUsd,
+    period: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct KeyRow {
+    v: u32,
+    id: String,
+    org: String,
+    hash: String,
+    prefix: String,
+    name: String,
+    team: Option<String>,
+    project: Option<String>,
+    user: Option<String>,
+    models: Vec<String>,
+    clearance: String,
+    budget: Option<BudgetRow>,
+    disabled: bool,
+    expires_at_ms: Option<u64>,
+    created_at_ms: u64,
+}
+
+impl Record for ApiKey {
+    const TABLE: Table = Table::Keys;
+    type Row = KeyRow;
+
+    fn key(&self) -> String {
+        joined(&[&self.org, &self.id])
+    }
+
+    fn to_row(&self) -> Result<KeyRow, String> {
+        Ok(KeyRow {
+            v: ROW_VERSION,
+            id: self.id.clone(),
+            org: self.org.clone(),
+            hash: to_hex(&self.hash),
+            prefix: self.prefix.clone(),
+            name: self.name.clone(),
+            team: self.team.clone(),
+            project: self.project.clone(),
+            user: self.user.clone(),
+            models: self.models.clone(),
+            clearance: self.clearance.clone(),
+            budget: self.budget.map(|budget| BudgetRow {
+                amount_usd: budget.amount,
+                period: budget.period.label().to_owned(),
+            }),
+            disabled: self.disabled,
+            expires_at_ms: self.expires_at_ms,
+            created_at_ms: self.created_at_ms,
+        })
+    }
+
+    fn from_row(row: KeyRow) -> Result<Self, String> {
+        readable(row.v)?;
+        let budget = match row.budget {
+            Some(budget) => Some(BudgetRecord {
+                amount: budget.amount_usd,
+                period: BudgetPeriod::from_label(&budget.period)
+                    .ok_or_else(|| format!("unknown period {:?}", budget.period))?,
+            }),
+            None => None,
+        };
+        Ok(Self {
+            id: row.id,
+            org: row.org,
+            hash: from_hex(&row.hash).ok_or("the hash is not 64 hex digits")?,
+            prefix: row.prefix,
+            name: row.name,
+            team: row.team,
+            project: row.project,
+            user: row.user,
+            models: row.models,
+            clearance: row.clearance,
+            budget,
+            disabled: row.disabled,
+            expires_at_ms: row.expires_at_ms,
+            created_at_ms: row.created_at_ms,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct CheckRow {
+    name: String,
+    passed: bool,
+    detail: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct PluginRow {
+    v: u32,
+    org: String,
+    name: String,
+    version: String,
+    digest: String,
+    size_bytes: u64,
+    interfaces: Vec<String>,
+    checks: Vec<CheckRow>,
+    uploaded_at_ms: u64,
+}
+
+impl Record for PluginRecord {
+    const TABLE: Table = Table::Plugins;
+    type Row = PluginRow;
+
+    fn key(&self) -> String {
+        joined(&[&self.org, &self.name, &self.version])
+    }
+
+    fn to_row(&self) -> Result<PluginRow, String> {
+        let check = |check: &PluginCheck| CheckRow {
+            name: check.name.clone(),
+            passed: check.passed,
+            detail: check.detail.clone(),
+        };
+        Ok(PluginRow {
+            v: ROW_VERSION,
+            org: self.org.clone(),
+            name: self.name.clone(),
+            version: self.version.clone(),
+            digest: self.digest.clone(),
+            size_bytes: self.size_bytes,
+            interfaces: self.interfaces.clone(),
+            checks: self.checks.iter().map(check).collect(),
+            uploaded_at_ms: self.uploaded_at_ms,
+        })
+    }
+
+    fn from_row(row: PluginRow) -> Result<Self, String> {
+        readable(row.v)?;
+        let check = |check: CheckRow| PluginCheck {
+            name: check.name,
+            passed: check.passed,
+            detail: check.detail,
+        };
+        Ok(Self {
+            org: row.org,
+            name: row.name,
+            version: row.version,
+            digest: row.digest,
+            size_bytes: row.size_bytes,
+            interfaces: row.interfaces,
+            checks: row.checks.into_iter().map(check).collect(),
+            uploaded_at_ms: row.uploaded_at_ms,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct BindingRow {
+    v: u32,
+    org: String,
+    hook: String,
+    plugin: String,
+    version: String,
+    digest: String,
+    /// Always "active": the other modes come with a version that has them.
+    mode: String,
+    config: Option<Box<RawValue>>,
+    on_failure: String,
+    deadline_ms: u32,
+    revision: u64,
+    bound_at_ms: u64,
+}
+
+impl Record for BindingRecord {
+    const TABLE: Table = Table::Bindings;
+    type Row = BindingRow;
+
+    fn key(&self) -> String {
+        joined(&[&self.org, self.hook.label()])
+    }
+
+    fn to_row(&self) -> Result<BindingRow, String> {
+        let config = match &self.config {
+            Some(text) => {
+                Some(RawValue::from_string(text.clone()).map_err(|cause| cause.to_string())?)
+            }
+            None => None,
+        };
+        Ok(BindingRow {
+            v: ROW_VERSION,
+            org: self.org.clone(),
+            hook: self.hook.label().to_owned(),
+            plugin: self.plugin.clone(),
+            version: self.version.clone(),
+            digest: self.digest.clone(),
+            mode: "active".to_owned(),
+            config,
+            on_failure: self.on_failure.label().to_owned(),
+            deadline_ms: self.deadline_ms,
+            revision: self.revision,
+            bound_at_ms: self.bound_at_ms,
+        })
+    }
+
+    fn from_row(row: BindingRow) -> Result<Self, String> {
+        readable(row.v)?;
+        if row.mode != "active" {
+            return Err(format!("unknown mode {:?}", row.mode));
+        }
+        Ok(Self {
+            hook: Hook::from_label(&row.hook)
+                .ok_or_else(|| format!("unknown hook {:?}", row.hook))?,
+            on_failure: OnFailure::from_label(&row.on_failure)
+                .ok_or_else(|| format!("unknown on_failure {:?}", row.on_failure))?,
+            org: row.org,
+            plugin: row.plugin,
+            version: row.version,
+            digest: row.digest,
+            config: row.config.map(|config| config.get().to_owned()),
+            deadline_ms: row.deadline_ms,
+            revision: row.revision,
+            bound_at_ms: row.bound_at_ms,
+        })
+    }
+}
+
+fn readable(version: u32) -> Result<(), String> {
+    if version == ROW_VERSION {
+        return Ok(());
+    }
+    Err(format!("row version {version}, this program reads {ROW_VERSION}"))
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0_u8; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}

@@ -1,0 +1,207 @@
+//! Every metric's name, type and labels. The data plane calls the methods; `/metrics` on the admin
+//! listener shows the result in the Prometheus text format. Labels come from the configuration and
+//! fixed sets, never from a request, so their number is bounded.
+
+use std::fmt::Write as _;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Every metric name as Prometheus shows it; the documentation lists the same.
+pub const NAMES: [&str; 8] = [
+    "turnpike_requests_total",
+    "turnpike_request_duration_seconds",
+    "turnpike_first_content_seconds",
+    "turnpike_attempts_total",
+    "turnpike_tokens_total",
+    "turnpike_policy_calls_total",
+    "turnpike_policy_failures_total",
+    "turnpike_usage_events_dropped",
+];
+
+/// How a request ended, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Outcome {
+    /// A complete answer.
+    Answered,
+    /// The provider died after the first content.
+    CutShort,
+    /// The caller went away.
+    Abandoned,
+    /// The gateway said no: key, policy, money, model.
+    Refused,
+    /// No provider answered.
+    Failed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    outcome: Outcome,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AttemptLabels {
+    provider: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TokenLabels {
+    bucket: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HookLabels {
+    hook: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabels {
+    hook: &'static str,
+    kind: &'static str,
+}
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    duration: Histogram,
+    first_content: Histogram,
+    attempts: Family<AttemptLabels, Counter>,
+    tokens: Family<TokenLabels, Counter>,
+    policy_calls: Family<HookLabels, Counter>,
+    policy_failures: Family<FailureLabels, Counter>,
+    usage_dropped: Gauge<u64, AtomicU64>,
+}
+
+/// Upper bounds in seconds: from what the gateway adds to what a long answer takes.
+const BUCKETS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("turnpike");
+        let metrics = Self {
+            requests: Family::default(),
+            duration: Histogram::new(BUCKETS),
+            first_content: Histogram::new(BUCKETS),
+            attempts: Family::default(),
+            tokens: Family::default(),
+            policy_calls: Family::default(),
+            policy_failures: Family::default(),
+            usage_dropped: Gauge::default(),
+            registry: Registry::default(),
+        };
+        let r = &mut registry;
+        r.register("requests", "Requests by how they ended", metrics.requests.clone());
+        r.register_with_unit(
+            "request_duration",
+            "From the request's head to the end of the answer",
+            Unit::Seconds,
+            metrics.duration.clone(),
+        );
+        r.register_with_unit(
+            "first_content",
+            "From the request's head to the first content",
+            Unit::Seconds,
+            metrics.first_content.clone(),
+        );
+        r.register("attempts", "Calls to providers by outcome", metrics.attempts.clone());
+        r.register("tokens", "Tokens served, by usage bucket", metrics.tokens.clone());
+        r.register("policy_calls", "Calls into policies", metrics.policy_calls.clone());
+        r.register(
+            "policy_failures",
+            "Calls into policies that failed",
+            metrics.policy_failures.clone(),
+        );
+        r.register(
+            "usage_events_dropped",
+            "Usage events lost because their queue was full; money is not affected",
+            metrics.usage_dropped.clone(),
+        );
+        Self { registry, ..metrics }
+    }
+}
+
+impl Metrics {
+    /// A request has ended with this status.
+    pub fn request(&self, outcome: Outcome, status: u16, took: Duration) {
+        self.requests.get_or_create(&RequestLabels { outcome, status }).inc();
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    /// The first content has gone to the caller.
+    pub fn first_content(&self, after: Duration) {
+        self.first_content.observe(after.as_secs_f64());
+    }
+
+    /// A provider was called; `outcome` is one of the fixed set of the pipeline.
+    pub fn attempt(&self, provider: &str, outcome: &'static str) {
+        self.attempts
+            .get_or_create(&AttemptLabels { provider: provider.to_owned(), outcome })
+            .inc();
+    }
+
+    /// Tokens of one usage bucket were served.
+    pub fn tokens(&self, bucket: &'static str, count: u64) {
+        self.tokens.get_or_create(&TokenLabels { bucket }).inc_by(count);
+    }
+
+    /// A policy was called for `hook`.
+    pub fn policy_call(&self, hook: &'static str) {
+        self.policy_calls.get_or_create(&HookLabels { hook }).inc();
+    }
+
+    /// A policy failed in the way that `kind` names.
+    pub fn policy_failure(&self, hook: &'static str, kind: &'static str) {
+        self.policy_failures.get_or_create(&FailureLabels { hook, kind }).inc();
+    }
+
+    /// How many usage events have been lost so far.
+    pub fn usage_dropped(&self, total: u64) {
+        self.usage_dropped.set(total);
+    }
+
+    /// The Prometheus text format.
+    pub fn render(&self) -> String {
+        let mut text = String::with_capacity(8 << 10);
+        if prometheus_client::encoding::text::encode(&mut text, &self.registry).is_err() {
+            text.clear();
+            // Writing to a string can't fail; the result is a unit.
+            drop(writeln!(text, "# the metrics could not be encoded"));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_shown_and_no_other() {
+        let metrics = Metrics::default();
+        metrics.request(Outcome::Answered, 200, Duration::from_millis(2));
+        metrics.first_content(Duration::from_millis(1));
+        metrics.attempt("openai", "answered");
+        metrics.tokens("input_uncached", 7);
+        metrics.policy_call("classify");
+        metrics.policy_failure("classify", "trap");
+        metrics.usage_dropped(0);
+        let text = metrics.render();
+        for name in NAMES {
+            assert!(text.contains(name), "{name} is missing:\n{text}");
+        }
+        let shown = text.lines().filter(|line| line.starts_with("# TYPE")).count();
+        assert_eq!(shown, NAMES.len(), "{text}");
+        assert!(text.contains("turnpike_tokens_total{bucket=\"input_uncached\"} 7"), "{text}");
+    }
+}

@@ -1,0 +1,170 @@
+//! Reads an answer's body: all that one turn of the socket brought, decoded, as one piece. Never
+//! waits for more than the first bytes, and never interprets them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::connection::Connection;
+use super::pool::Pool;
+use super::wire::{Framing, Malformed};
+use super::{Endpoint, ErrorKind, Phase, TransportError};
+
+/// The body of one answer. Read to its end it gives the connection back to the pool; dropped
+/// before, it closes the connection, which tells the provider to stop.
+#[derive(Debug)]
+pub struct BodyReader {
+    /// Gone once the body has ended or failed.
+    connection: Option<Connection>,
+    endpoint: Endpoint,
+    framing: Framing,
+    /// Where the connection goes at the end, if it can be used again.
+    pool: Option<Arc<Pool>>,
+    idle: Duration,
+    complete: bool,
+}
+
+// === impl BodyReader ===
+
+impl BodyReader {
+    pub(super) fn new(
+        connection: Connection,
+        framing: Framing,
+        pool: Option<Arc<Pool>>,
+        idle: Duration,
+    ) -> Self {
+        let endpoint = connection.endpoint().clone();
+        let empty = matches!(framing, Framing::Length(0));
+        let connection = Some(connection);
+        let mut body = Self { connection, endpoint, framing, pool, idle, complete: false };
+        if empty {
+            body.finish();
+        }
+        body
+    }
+
+    /// The next piece, never empty: everything the socket held when it woke us, up to a bound.
+    /// `None` at the end of the body.
+    ///
+    /// Safe to drop while waiting: nothing that was read is lost.
+    ///
+    /// # Errors
+    /// `Timeout(Idle)`, `Closed` when the provider hung up before the end, `Protocol` when its
+    /// chunks are malformed. After an error the body is over.
+    pub async fn read(&mut self) -> Result<Option<Bytes>, TransportError> {
+        loop {
+            if let Some(piece) = self.take()? {
+                return Ok(Some(piece));
+            }
+            if self.complete {
+                return Ok(None);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// The whole rest of the body, if it has at most `limit` bytes.
+    ///
+    /// # Errors
+    /// Those of [`BodyReader::read`], and `TooLarge`, which closes the connection.
+    pub async fn collect(&mut self, limit: usize) -> Result<Bytes, TransportError> {
+        let mut first = Bytes::new();
+        let mut joined = BytesMut::new();
+        while let Some(piece) = self.read().await? {
+            if first.len() + joined.len() + piece.len() > limit {
+                self.connection = None;
+                let detail = format!("the answer of {} has more than {limit} bytes", self.endpoint);
+                return Err(TransportError::new(ErrorKind::TooLarge, detail));
+            }
+            if first.is_empty() && joined.is_empty() {
+                first = piece;
+                continue;
+            }
+            if joined.is_empty() {
+                joined.extend_from_slice(&std::mem::take(&mut first));
+            }
+            joined.extend_from_slice(&piece);
+        }
+        Ok(if joined.is_empty() { first } else { joined.freeze() })
+    }
+
+    /// Whether the body has been read to its orderly end.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// What the buffer holds of the body.
+    fn take(&mut self) -> Result<Option<Bytes>, TransportError> {
+        let Some(connection) = self.connection.as_mut() else {
+            return if self.complete { Ok(None) } else { Err(self.cut_off("has failed before")) };
+        };
+        if connection.buffer.is_empty() {
+            return Ok(None);
+        }
+        match cut(&mut self.framing, &mut connection.buffer) {
+            Ok((piece, ended)) => {
+                if ended {
+                    self.finish();
+                }
+                Ok(Some(piece).filter(|piece| !piece.is_empty()))
+            }
+            Err(what) => {
+                self.connection = None;
+                Err(what.at(&self.endpoint))
+            }
+        }
+    }
+
+    async fn fill(&mut self) -> Result<(), TransportError> {
+        let Some(connection) = self.connection.as_mut() else { return Ok(()) };
+        let Ok(filled) = tokio::time::timeout(self.idle, connection.fill()).await else {
+            self.connection = None;
+            let (to, millis) = (&self.endpoint, self.idle.as_millis());
+            let detail = format!("{to} fell silent for {millis} ms in the middle of an answer");
+            return Err(TransportError::new(ErrorKind::Timeout(Phase::Idle), detail));
+        };
+        match filled {
+            Ok(0) if matches!(self.framing, Framing::UntilClose) => {
+                self.finish();
+                Ok(())
+            }
+            Ok(0) => Err(self.cut_off("hung up before the end of its answer")),
+            Ok(_) => Ok(()),
+            Err(cause) => Err(self.cut_off(&format!("broke off its answer ({cause})"))),
+        }
+    }
+
+    fn cut_off(&mut self, what: &str) -> TransportError {
+        self.connection = None;
+        TransportError::new(ErrorKind::Closed, format!("{} {what}", self.endpoint))
+    }
+
+    /// The end of the body: the connection is used again if nothing came behind it.
+    fn finish(&mut self) {
+        self.complete = true;
+        let connection = self.connection.take().filter(|left| left.buffer.is_empty());
+        if let (Some(connection), Some(pool)) = (connection, self.pool.take()) {
+            pool.put(connection);
+        }
+    }
+}
+
+/// Takes the body's share out of `buffer`; `true` when that was its end.
+fn cut(framing: &mut Framing, buffer: &mut BytesMut) -> Result<(Bytes, bool), Malformed> {
+    match framing {
+        Framing::UntilClose => Ok((buffer.split().freeze(), false)),
+        Framing::Length(left) => {
+            let take = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
+            *left = left.saturating_sub(take as u64);
+            Ok((buffer.split_to(take).freeze(), *left == 0))
+        }
+        Framing::Chunked(chunked) => {
+            let decoded = chunked.decode(buffer)?;
+            buffer.advance(decoded.start);
+            let piece = buffer.split_to(decoded.end - decoded.start).freeze();
+            buffer.advance(decoded.consumed - decoded.end);
+            Ok((piece, decoded.done))
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Why a request went the way it went: what it was taken for, every candidate with its score or
+//! the reason it was rejected, each attempt, and how the cost came about. Holds names, numbers and
+//! reasons; never content. Amounts are decimal strings in USD, times are in the unit of the name.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use turnpike_ledger::PicoUsd;
+use turnpike_protocol::Usage;
+use uuid::Uuid;
+
+/// A word that is usually a constant of the program, so that filling it in costs nothing.
+pub type Label = Cow<'static, str>;
+
+/// The whole explanation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The request.
+    pub id: Uuid,
+    /// Its organization.
+    pub org: Arc<str>,
+    /// The key's id.
+    pub key: Arc<str>,
+    /// The model that was asked for.
+    pub model_asked: Arc<str>,
+    /// The objective it was routed by: `balanced`, `cheap`, `fast`, `best`; none for a named model.
+    pub profile: Option<Label>,
+    /// What it was taken for; none if it was refused before.
+    pub task: Option<TaskFact>,
+    /// Every offer that was looked at.
+    pub candidates: Vec<CandidateFact>,
+    /// The offers in the order they were to be tried.
+    pub plan: Vec<Arc<str>>,
+    /// The offers that were tried.
+    pub attempts: Vec<AttemptFact>,
+    /// What was used, in disjoint buckets.
+    pub usage: Usage,
+    /// Who counted: `provider` or `estimated`; none if nothing was used.
+    pub usage_source: Option<Label>,
+    /// How the cost came about; the amounts add up to it.
+    pub line_items: Vec<LineItem>,
+    /// What was set aside at first.
+    pub hold_usd: PicoUsd,
+    /// What the caller pays.
+    pub cost_usd: PicoUsd,
+    /// How it ended, in a word of the settlement rulebook.
+    pub settlement: Label,
+    /// The policies that were asked.
+    pub policies: Vec<PolicyFact>,
+    /// What was found and done to it, counted; never what it was.
+    pub redactions: Vec<RedactionFact>,
+    /// Where the time went.
+    pub timing: Timing,
+}
+
+/// What a request was taken for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskFact {
+    /// The kind of task.
+    pub task: Arc<str>,
+    /// From 0 (trivial) to 1 (hardest).
+    pub difficulty: f64,
+    /// From 0 to 1.
+    pub confidence: f64,
+    /// Abilities a model must have for it.
+    pub needs: Vec<Label>,
+    /// The policy that decided, as `name@version`.
+    pub decided_by: Arc<str>,
+}
+
+/// One offer that was looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CandidateFact {
+    /// The offer, as `vendor/model@provider`.
+    pub offer: Arc<str>,
+    /// The route policy's score, higher is better; none if it was rejected before.
+    pub score: Option<f64>,
+    /// How good it is believed to be at the task, from 0 to 1.
+    pub quality: Option<f64>,
+    /// What the request was expected to cost with it.
+    pub expected_cost_usd: Option<PicoUsd>,
+    /// How long its first token was expected to take, in milliseconds.
+    pub first_token_ms: Option<f64>,
+    /// Why it was rejected, in words.
+    pub rejected: Option<Label>,
+    /// The same as a stable word for programs.
+    pub reason_code: Option<Label>,
+}
+
+/// One offer that was tried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttemptFact {
+    /// The offer.
+    pub offer: Arc<str>,
+    /// `answered`, or why it did not: `error`, `timeout`, `connect`, `died`…
+    pub outcome: Label,
+    /// The upstream's HTTP status, if there was one.
+    pub status: Option<u16>,
+    /// How long the attempt took, in milliseconds.
+    pub ms: u64,
+    /// Until its first byte, in milliseconds, if one came.
+    pub first_byte_ms: Option<u64>,
+    /// What happened, in words; never an upstream's body.
+    pub detail: Option<Label>,
+}
+
+/// One line of the bill.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LineItem {
+    /// What was sold, such as `input` or `cache-read`.
+    pub item: Label,
+    /// How many units.
+    pub count: u64,
+    /// The price of one unit.
+    pub unit_price_usd: PicoUsd,
+    /// Count times price.
+    pub amount_usd: PicoUsd,
+    /// What the bill policy had to say.
+    pub note: Option<Label>,
+}
+
+/// One policy that was asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PolicyFact {
+    /// The decision: `classify`, `route`, `redact` or `bill`.
+    pub hook: Label,
+    /// The policy's name.
+    pub policy: Arc<str>,
+    /// Its version.
+    pub version: Arc<str>,
+    /// SHA-256 of its bytes, lower-case hex.
+    pub digest: Arc<str>,
+    /// How long it took, in microseconds, all its calls together.
+    pub micros: u32,
+    /// How it failed, if it did; another policy then decided.
+    pub failure: Option<Failure>,
+}
+
+/// How a policy failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// `trap`, `deadline`, `memory`, `nonsense`…
+    pub kind: Label,
+    /// What happened, in words.
+    pub detail: Arc<str>,
+}
+
+/// Findings of one kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RedactionFact {
+    /// `input` or `output`.
+    pub direction: Label,
+    /// The kind of finding, such as `email`.
+    pub kind: Arc<str>,
+    /// What was done: `count`, `mask`, `pseudonymise` or `block`.
+    pub action: Label,
+    /// How many.
+    pub count: u64,
+}
+
+/// Where the time went, in microseconds; zero for a step that wasn't reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Timing {
+    /// Parsing the body.
+    pub parse_us: u64,
+    /// Redacting the input.
+    pub redact_us: u64,
+    /// Classifying.
+    pub classify_us: u64,
+    /// Matching and scoring the candidates.
+    pub route_us: u64,
+    /// Quoting and reserving.
+    pub reserve_us: u64,
+    /// From acceptance to the upstream's first content.
+    pub first_content_us: u64,
+    /// Pricing and settling.
+    pub settle_us: u64,
+    /// From acceptance to the last byte.
+    pub total_us: u64,
+}
+
+impl Explanation {
+    /// An explanation in which nothing has happened yet, for the pipeline to fill as it goes.
+    pub fn begin(id: Uuid, org: Arc<str>, key: Arc<str>, model_asked: Arc<str>) -> Self {
+        Self {
+            id,
+            org,
+            key,
+            model_asked,
+            profile: None,
+            task: None,
+            candidates: Vec::new(),
+            plan: Vec::new(),
+            attempts: Vec::new(),
+            usage: Usage::default(),
+            usage_source: None,
+            line_items: Vec::new(),
+            hold_usd: PicoUsd::ZERO,
+            cost_usd: PicoUsd::ZERO,
+            settlement: Label::Borrowed("none"),
+            policies: Vec::new(),
+            redactions: Vec::new(),
+            timing: Timing::default(),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The knobs of the built-in rule and their defaults.
+
+use turnpike_policy_sdk::json::Json;
+
+pub(crate) const SCHEMA: &str = r#"{"type":"object","additionalProperties":false,"properties":{
+"floor":{"type":"number","minimum":0,"maximum":1,"default":0.35,
+"description":"quality floor of a trivial task"},
+"floor-per-difficulty":{"type":"number","minimum":0,"maximum":1,"default":0.45,
+"description":"added to the floor at difficulty 1"},
+"cheap-relief":{"type":"number","minimum":0,"maximum":1,"default":0.15,
+"description":"taken off the floor under the profile cheap"},
+"shaky-below":{"type":"number","minimum":0,"maximum":1,"default":0.5,
+"description":"availability under which an offer goes last"},
+"typical-output-tokens":{"type":"number","minimum":1,"maximum":100000,"default":300,
+"description":"length of an answer for the expected time under the profile fast"}}}"#;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Quality floor of a trivial task, 0 to 1.
+    pub(crate) floor: f64,
+    /// Added to the floor at difficulty 1.
+    pub(crate) floor_per_difficulty: f64,
+    /// Taken off the floor under the profile `cheap`.
+    pub(crate) cheap_relief: f64,
+    /// Availability under which an offer goes last.
+    pub(crate) shaky_below: f64,
+    /// Tokens of an answer, for the expected time.
+    pub(crate) typical_output_tokens: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            floor: 0.35,
+            floor_per_difficulty: 0.45,
+            cheap_relief: 0.15,
+            shaky_below: 0.5,
+            typical_output_tokens: 300.0,
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn apply(&mut self, config: &Json) -> Result<(), String> {
+        for (name, value) in config.members() {
+            let number = value.as_f64().ok_or_else(|| format!("{name} is not a number"))?;
+            let (knob, range) = match name.as_str() {
+                "floor" => (&mut self.floor, 0.0..=1.0),
+                "floor-per-difficulty" => (&mut self.floor_per_difficulty, 0.0..=1.0),
+                "cheap-relief" => (&mut self.cheap_relief, 0.0..=1.0),
+                "shaky-below" => (&mut self.shaky_below, 0.0..=1.0),
+                "typical-output-tokens" => (&mut self.typical_output_tokens, 1.0..=100_000.0),
+                other => return Err(format!("the router has no setting {other}")),
+            };
+            if !range.contains(&number) {
+                return Err(format!("{name} is not within {} to {}", range.start(), range.end()));
+            }
+            *knob = number;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,168 @@
+//! Each test names the promise of the rule that it holds to.
+
+use turnpike_policy_sdk::mock::MockCandidates;
+use turnpike_policy_sdk::{
+    Classification, Figures, MARK_PRICE_ESTIMATED, MARK_WARM, Objective, Plugin, Refusal, Route,
+};
+
+use super::RouteDefault;
+
+/// Quality, dollars, first token ms, availability, marks.
+type Offer = (f64, f64, f64, f64, u8);
+
+const SMALL: Offer = (0.45, 0.0001, 200.0, 0.99, 0);
+const MIDDLE: Offer = (0.65, 0.001, 400.0, 0.99, 0);
+const LARGE: Offer = (0.90, 0.02, 900.0, 0.99, 0);
+
+fn figures(offers: &[Offer]) -> Figures {
+    Figures {
+        quality: offers.iter().map(|it| it.0).collect(),
+        cost_usd: offers.iter().map(|it| it.1).collect(),
+        cost_worst_usd: offers.iter().map(|it| it.1 * 4.0).collect(),
+        first_token_ms: offers.iter().map(|it| it.2).collect(),
+        first_token_p95_ms: offers.iter().map(|it| it.2 * 3.0).collect(),
+        tokens_per_second: offers.iter().map(|_| 80.0).collect(),
+        availability: offers.iter().map(|it| it.3).collect(),
+        in_flight: offers.iter().map(|_| 0.0).collect(),
+        marks: offers.iter().map(|it| it.4).collect(),
+    }
+}
+
+fn objective(profile: &str) -> Objective {
+    Objective { profile: profile.to_owned(), ..Objective::default() }
+}
+
+fn scores(offers: &[Offer], difficulty: f64, objective: &Objective) -> Vec<f64> {
+    let task = Classification { difficulty, ..Classification::default() };
+    RouteDefault::default()
+        .score(&task, &figures(offers), objective, &MockCandidates::default())
+        .unwrap()
+}
+
+/// Indices from best to worst, without the excluded.
+fn plan(offers: &[Offer], difficulty: f64, objective: &Objective) -> Vec<usize> {
+    let scores = scores(offers, difficulty, objective);
+    let mut order: Vec<usize> = (0..scores.len()).filter(|index| scores[*index] >= 0.0).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    order
+}
+
+#[test]
+fn balanced_takes_the_cheapest_that_clears_the_floor_of_the_difficulty() {
+    let offers = [LARGE, MIDDLE, SMALL];
+    for profile in ["balanced", "", "house-style"] {
+        assert_eq!(plan(&offers, 0.05, &objective(profile))[0], 2, "trivial under {profile}");
+        assert_eq!(plan(&offers, 0.5, &objective(profile))[0], 1, "middling under {profile}");
+        assert_eq!(plan(&offers, 1.0, &objective(profile))[0], 0, "hard under {profile}");
+    }
+}
+
+#[test]
+fn cheap_is_content_with_less() {
+    assert_eq!(plan(&[LARGE, MIDDLE, SMALL], 0.5, &objective("cheap"))[0], 2);
+}
+
+#[test]
+fn fast_takes_the_quickest_at_the_same_floor() {
+    let slow_but_cheap = (0.7, 0.0001, 5000.0, 0.99, 0);
+    let offers = [slow_but_cheap, MIDDLE, SMALL];
+    assert_eq!(plan(&offers, 0.5, &objective("fast"))[0], 1);
+    assert_eq!(plan(&offers, 0.5, &objective("balanced"))[0], 0);
+}
+
+#[test]
+fn best_takes_quality_within_the_ceiling() {
+    let offers = [SMALL, MIDDLE, LARGE];
+    assert_eq!(plan(&offers, 0.1, &objective("best")), [2, 1, 0]);
+    let capped = Objective { cost_ceiling_usd: 0.01, ..objective("best") };
+    assert_eq!(plan(&offers, 0.1, &capped), [1, 0]);
+}
+
+#[test]
+fn the_tail_of_the_plan_is_the_fallback_nearest_to_the_floor() {
+    assert_eq!(plan(&[SMALL, MIDDLE, LARGE], 0.95, &objective("balanced")), [2, 1, 0]);
+}
+
+#[test]
+fn ceilings_and_unknown_prices_exclude() {
+    let unknown = (0.9, f64::NAN, 100.0, 1.0, 0);
+    let slow = Objective { first_token_ceiling_ms: 300.0, ..objective("balanced") };
+    let scores = scores(&[unknown, SMALL, MIDDLE], 0.1, &slow);
+    assert!(scores[0] < 0.0 && scores[1] >= 0.0 && scores[2] < 0.0, "{scores:?}");
+}
+
+#[test]
+fn what_hardly_answers_goes_last_however_cheap() {
+    let shaky = (0.9, 0.000_000_1, 50.0, 0.2, 0);
+    assert_eq!(plan(&[shaky, SMALL, LARGE], 0.1, &objective("balanced")), [1, 2, 0]);
+}
+
+#[test]
+fn a_warm_session_stays_and_an_estimated_price_counts_for_more() {
+    let warm = (0.65, 0.00105, 400.0, 0.99, MARK_WARM);
+    assert_eq!(plan(&[MIDDLE, warm], 0.4, &objective("balanced"))[0], 1);
+    let guessed = (0.65, 0.00095, 400.0, 0.99, MARK_PRICE_ESTIMATED);
+    assert_eq!(plan(&[guessed, MIDDLE], 0.4, &objective("balanced"))[0], 1);
+}
+
+#[test]
+fn an_organizations_floor_is_not_bent_by_the_offers() {
+    let strict = Objective { quality_floor: 0.99, ..objective("balanced") };
+    assert_eq!(plan(&[SMALL, LARGE, MIDDLE], 0.0, &strict), [1, 2, 0]);
+}
+
+#[test]
+fn free_offers_are_ranked_by_quality() {
+    let free = |quality| (quality, 0.0, 300.0, 1.0, 0);
+    assert_eq!(plan(&[free(0.5), free(0.8), free(0.6)], 0.0, &objective("cheap")), [1, 2, 0]);
+}
+
+#[test]
+fn scores_are_finite_and_tiers_never_overlap() {
+    let mut offers = vec![SMALL, MIDDLE, LARGE, (1.0, 0.0, 0.0, 1.0, 7), (0.0, 1e9, 1e9, 0.0, 0)];
+    offers.push((f64::NAN, 0.1, f64::INFINITY, f64::NAN, 255));
+    for profile in ["balanced", "cheap", "fast", "best"] {
+        for difficulty in [0.0, 0.5, 1.0, f64::NAN] {
+            let scores = scores(&offers, difficulty, &objective(profile));
+            assert!(scores.iter().all(|score| (-1.0..3.0).contains(score)), "{scores:?}");
+        }
+    }
+    assert!(scores(&[], 0.5, &objective("balanced")).is_empty());
+}
+
+#[test]
+fn ragged_columns_are_refused() {
+    let mut ragged = figures(&[SMALL, LARGE]);
+    ragged.marks.pop();
+    let task = Classification::default();
+    let refused = RouteDefault::default().score(
+        &task,
+        &ragged,
+        &objective("balanced"),
+        &MockCandidates::default(),
+    );
+    assert!(matches!(refused, Err(Refusal::Invalid(_))));
+}
+
+#[test]
+fn every_row_has_a_reason_that_a_person_can_read() {
+    let mut router = RouteDefault::default();
+    let offers = [SMALL, LARGE, (0.9, 0.5, 1.0, 1.0, 0), (0.9, 0.001, 1.0, 0.1, 0)];
+    let capped = Objective { cost_ceiling_usd: 0.1, ..objective("balanced") };
+    let task = Classification { difficulty: 0.9, ..Classification::default() };
+    router.score(&task, &figures(&offers), &capped, &MockCandidates::default()).unwrap();
+    let reasons: Vec<_> = (0..5).map(|index| router.reason(index)).collect();
+    assert!(reasons[0].contains("0.45 is below the floor of 0.76"), "{reasons:?}");
+    assert!(reasons[1].contains("ranked by expected cost $0.02"), "{reasons:?}");
+    assert!(reasons[2].contains("$0.5 is over the ceiling of $0.1"), "{reasons:?}");
+    assert!(reasons[3].contains("only 10 %"), "{reasons:?}");
+    assert_eq!(reasons[4], "");
+}
+
+#[test]
+fn the_configuration_is_checked() {
+    let mut router = RouteDefault::default();
+    assert!(router.configure(r#"{"floor": 0.1, "cheap-relief": 0.05}"#).is_ok());
+    assert!(router.configure(r#"{"floor": 2}"#).unwrap_err().contains("within 0 to 1"));
+    assert!(router.configure(r#"{"flor": 0.2}"#).unwrap_err().contains("flor"));
+}
