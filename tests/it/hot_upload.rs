@@ -18,7 +18,7 @@ fn paced() -> Script {
     let mut script = instant_script();
     for model in script.providers.iter_mut().flat_map(|provider| &mut provider.models) {
         model.answer = AnswerScript::Lorem { tokens: 60 };
-        model.tokens_per_second = 60;
+        model.tokens_per_second = 90;
     }
     script
 }

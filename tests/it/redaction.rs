@@ -27,9 +27,8 @@ fn prompt() -> String {
 
 /// The built-in, told to pseudonymise every kind.
 async fn pseudonymise_everything(stage: &Stage) -> Result<()> {
-    let everything = json!({ "default": "pseudonymise" });
-    let binding = json!({ "plugin": "redact-default@0.1.0", "mode": "active",
-        "config": { "input": everything, "output": { "default": "count" } } });
+    let binding = json!({ "plugin": "redact-default", "mode": "active",
+        "config": { "input": { "all": "pseudonymize" }, "output": { "all": "count" } } });
     stage.bind("redact", &binding).await?;
     Ok(())
 }

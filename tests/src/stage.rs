@@ -21,9 +21,10 @@ pub const ADMIN_TOKEN: &str = "test-operator-token-0123456789abcdef";
 /// The organization that every stage begins with.
 pub const ORG: &str = "acme";
 
-/// Time-outs short enough for a test to wait for, long enough for a busy machine.
-const TIMEOUTS: &str = "[upstream]\nconnect_timeout_ms = 2000\nfirst_byte_timeout_ms = 1500\n\
-    idle_timeout_ms = 3000\n";
+/// Time-outs short enough for a test to wait for, long enough for a busy machine; and as many
+/// attempts as there are offers, so that a whole provider can fail.
+const SHORT: &str = "[timeouts]\nconnect_ms = 2000\nfirst_byte_ms = 2500\nanswer_ms = 4000\n\
+    first_content_ms = 2500\nidle_ms = 3000\ndrain_ms = 10000\n\n[routing]\nattempts = 5\n";
 /// A settled request becomes visible a moment after its answer; this is a long moment.
 const SETTLE_MAX: Duration = Duration::from_secs(30);
 /// Between two looks.
@@ -240,7 +241,7 @@ fn configuration(setup: &Setup, simulator: &Simulator, folder: &Path) -> Result<
     let data = Gateway::data_folder(folder);
     let mut out = format!(
         "[listen]\ndata = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\n[data]\ndir = {:?}\n\n\
-         [admin]\ntoken = \"env:TURNPIKE_ADMIN_TOKEN\"\n\n{TIMEOUTS}\n{}\n",
+         [admin]\ntoken = \"env:TURNPIKE_ADMIN_TOKEN\"\n\n{SHORT}\n{}\n",
         data.display().to_string(),
         setup.more_config,
     );

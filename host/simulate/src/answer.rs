@@ -193,7 +193,7 @@ fn script_text(ask: &Ask, model: &ModelScript) -> String {
     }
 }
 
-/// Puts facts into placeholders; what they bring in is not looked at again.
+/// Puts facts where their names stand in braces; what they bring in is not looked at again.
 fn fill(template: &str, ask: &Ask, model: &ModelScript) -> String {
     let facts = [("{prompt}", ask.last_user_text.as_str()), ("{model}", model.id.as_str())];
     let mut out = String::with_capacity(template.len() + ask.last_user_text.len());
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_are_filled_once() {
+    fn names_in_braces_are_filled_once() {
         let text = "{model} heard {prompt} {unknown}".to_owned();
         let reply = compose(&ask("{model}!"), &model(AnswerScript::Text { text }), 0);
         assert_eq!(reply.choices[0].text, "m-1 heard {model}! {unknown}");

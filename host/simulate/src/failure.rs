@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::dice;
 
-/// One way to fail. In TOML: `{ kind = "status", status = 503 }`, `{ kind = "die-after", chunks = 3 }`.
+/// One way to fail. In TOML: `{ kind = "status", status = 503 }` or
+/// `{ kind = "die-after", chunks = 3 }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Failure {

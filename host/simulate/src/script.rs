@@ -127,7 +127,7 @@ pub enum AnswerScript {
     },
     /// This text.
     Text {
-        /// May have the placeholders above.
+        /// May have the names in braces above.
         text: String,
     },
     /// The first case whose text is in the prompt.
@@ -151,7 +151,7 @@ impl Default for AnswerScript {
 pub struct Case {
     /// Looked for in the last user text.
     pub contains: String,
-    /// May have placeholders.
+    /// May have names in braces.
     pub text: String,
 }
 

@@ -7,7 +7,7 @@ use super::source::Source;
 const SHARED: [&str; 5] = ["clock", "secret", "ids", "tasks", "error"];
 
 /// Places that bring rooms together: the order of a request, and the program around it.
-const CONDUCTORS: [&str; 6] = ["pipeline", "server", "cli", "lib", "main", "config"];
+const CONDUCTORS: [&str; 7] = ["pipeline", "gateway", "server", "cli", "lib", "main", "config"];
 
 /// Which room may import which others.
 const ALLOWED: [(&str, &[&str]); 4] = [
@@ -27,7 +27,8 @@ const PLACES: [(&str, &[&str]); 12] = [
     ("SystemTime::now", &["host/src/clock.rs", "host/simulate/src/clock.rs"]),
     ("Instant::now", &["host/src/clock.rs", "host/simulate/src/delivery.rs"]),
     ("process::exit", &["host/src/main.rs"]),
-    ("tokio::spawn", &["host/src/tasks.rs"]),
+    // The admin listener is waited for by its handle.
+    ("tokio::spawn", &["host/src/tasks.rs", "host/src/gateway/running.rs"]),
     ("Uuid::now_v7", &["host/src/clock.rs"]),
     ("mod.rs", &["-"]),
     ("env::set_var", &["-"]),
@@ -94,8 +95,9 @@ pub(super) fn out_of_place(file: &Source) -> Vec<String> {
 fn names(code: &str, text: &str) -> bool {
     let word = |c: char| c.is_alphanumeric() || c == '_';
     code.match_indices(text).any(|(at, found)| {
-        let before = code[..at].chars().next_back();
-        let after = code[at + found.len()..].chars().next();
+        let (before, rest) = code.split_at(at);
+        let before = before.chars().next_back();
+        let after = rest.chars().nth(found.len());
         let in_path = text.ends_with("::") || after == Some(':') || text.contains("::");
         !before.is_some_and(word) && !after.is_some_and(word) && in_path
     })
@@ -110,27 +112,33 @@ fn room_of(path: &str) -> Option<&str> {
 /// The first segment of each `crate::…` path, with its line; `use crate::{a, b}` gives both.
 fn crate_paths(text: &str) -> Vec<(usize, &str)> {
     let mut out = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let code = line.split("//").next().unwrap_or("");
-        for (at, found) in code.match_indices("crate::") {
-            let before = code[..at].chars().next_back();
-            if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
-                continue;
-            }
-            let rest = &code[at + found.len()..];
-            let inner = rest.strip_prefix('{').unwrap_or(rest);
-            let names: Vec<&str> =
-                if inner.len() == rest.len() { vec![rest] } else { inner.split(',').collect() };
-            for name in names {
-                let end = name.trim().find(|c: char| !c.is_alphanumeric() && c != '_');
-                let name = &name.trim()[..end.unwrap_or(name.trim().len())];
-                if name.starts_with(|c: char| c.is_ascii_lowercase()) {
-                    out.push((index + 1, name));
-                }
+    for (line, text) in (1..).zip(text.lines()) {
+        let code = text.split("//").next().unwrap_or("");
+        let mut parts = code.split("crate::");
+        let mut before = parts.next().unwrap_or("");
+        for rest in parts {
+            let word = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            before = rest;
+            if !word {
+                out.extend(first_segments(rest).into_iter().map(|name| (line, name)));
             }
         }
     }
     out
+}
+
+/// `a::B` gives `a`, `{a::B, c}` gives both; types of the crate's root are no rooms.
+fn first_segments(path: &str) -> Vec<&str> {
+    let names: Vec<&str> = match path.strip_prefix('{') {
+        Some(list) => list.split(',').collect(),
+        None => vec![path],
+    };
+    let segment = |name: &'_ str| name.trim().find(|c: char| !c.is_alphanumeric() && c != '_');
+    let first = names.into_iter().map(|name| {
+        let name = name.trim();
+        segment(name).map_or(name, |end| name.split_at(end).0)
+    });
+    first.filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase())).collect()
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn roots(files: &[Source]) -> Vec<String> {
             let parts: Vec<&str> = rest.split('/').collect();
             let alone = matches!(parts[..], ["tests" | "examples" | "benches", _]);
             let main = matches!(parts[..], ["tests" | "examples" | "benches", _, "main.rs"]);
-            if (alone && folder != "") || main {
+            if (alone && !folder.is_empty()) || main {
                 out.push(file.path.clone());
             }
         }
@@ -58,15 +58,12 @@ fn folder_of_children(path: &str, is_root: bool) -> String {
 
 /// Names in `mod x;` lines, whatever their visibility.
 fn declared(text: &str) -> Vec<&str> {
-    let name = |line: &'_ str| -> Option<(usize, usize)> {
-        let code = line.trim();
-        let at = code.find("mod ")?;
-        let visible = code[..at].trim();
+    let name = |line| {
+        let (visible, name) = str::trim(line).split_once("mod ")?;
         let plain = visible.is_empty() || visible.starts_with("pub");
-        (plain && code.ends_with(';')).then_some((at + 4, code.len() - 1))
+        name.strip_suffix(';').filter(|_| plain).map(str::trim)
     };
-    let lines = text.lines().map(str::trim);
-    lines.filter_map(|line| name(line).map(|(from, to)| line[from..to].trim())).collect()
+    text.lines().filter_map(name).collect()
 }
 
 #[test]

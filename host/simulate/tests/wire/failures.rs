@@ -71,7 +71,7 @@ async fn dies_before_content_after_content_or_inside_a_body() {
     let simulator = failing(Failure::DieAfter { chunks: 2 }).await;
     let (text, broken) = read_until_broken(&simulator, &streamed("one two three")).await;
     assert!(broken);
-    let whole = text.rfind("\n\n").map(|at| &text[..at]).expect("an event");
+    let whole = text.rsplit_once("\n\n").map(|(whole, _)| whole).expect("an event");
     assert_eq!(said(&parsed(whole)), "one two");
 
     let (text, broken) = read_until_broken(&simulator, &chat("one two three")).await;
