@@ -52,7 +52,7 @@ pub(super) fn open(config: &Config) -> anyhow::Result<State> {
     admin::ensure_budgets(&store, &ledger, started_at_ms)
         .map_err(|error| anyhow::anyhow!("the ledger refuses a key's budget: {error:?}"))?;
     let recorder = usage::Recorder::start(usage::Options::new(dir.join(USAGE_DIR)))?;
-    let directory = admin::directory_of(&store, Pepper::open(dir)?)?;
+    let directory = admin::directory_of(&store, Pepper::open(dir, store.all_keys()?.len())?)?;
     let directory = Arc::new(ArcSwap::from_pointee(directory));
 
     let engine = PolicyEngine::new(&PolicyLimits::default())?;

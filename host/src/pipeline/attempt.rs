@@ -34,8 +34,8 @@ pub(super) struct Asking {
     pub watch: Stopwatch,
     pub first_byte_ms: Option<u64>,
     pub status: Option<u16>,
-    /// Counts it as in flight.
-    pub in_flight: InFlight,
+    /// Counts it as in flight until the attempt is over.
+    pub _in_flight: InFlight,
 }
 
 /// What an attempt came to.
@@ -88,7 +88,7 @@ fn begin(flight: &mut Flight, row: usize) -> Option<Asking> {
         return None;
     };
     let watch = Stopwatch::start();
-    Some(Asking { offer, index, watch, first_byte_ms: None, status: None, in_flight })
+    Some(Asking { offer, index, watch, first_byte_ms: None, status: None, _in_flight: in_flight })
 }
 
 /// One attempt, to its answer or its first content.

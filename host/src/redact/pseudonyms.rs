@@ -17,7 +17,7 @@ const KIND_BYTES_MAX: usize = 32;
 const NAME_BYTES_MAX: usize = KIND_BYTES_MAX + 12;
 
 /// Both ways between `<EMAIL_1>` and what it stands for.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Pseudonyms {
     /// By name without the angle brackets; ordered, so that a beginning can be looked up.
     originals: BTreeMap<String, String>,

@@ -44,6 +44,9 @@ pub struct Explanation {
     pub hold_usd: PicoUsd,
     /// What the caller pays.
     pub cost_usd: PicoUsd,
+    /// What the platform paid for this request and charges nobody, at official prices.
+    #[serde(default = "nothing")]
+    pub absorbed_usd: PicoUsd,
     /// How it ended, in a word of the settlement rulebook.
     pub settlement: Label,
     /// The policies that were asked.
@@ -181,6 +184,10 @@ pub struct Timing {
     pub total_us: u64,
 }
 
+fn nothing() -> PicoUsd {
+    PicoUsd::ZERO
+}
+
 impl Explanation {
     /// An explanation in which nothing has happened yet, for the pipeline to fill as it goes.
     pub fn begin(id: Uuid, org: Arc<str>, key: Arc<str>, model_asked: Arc<str>) -> Self {
@@ -199,6 +206,7 @@ impl Explanation {
             line_items: Vec::new(),
             hold_usd: PicoUsd::ZERO,
             cost_usd: PicoUsd::ZERO,
+            absorbed_usd: PicoUsd::ZERO,
             settlement: Label::Borrowed("none"),
             policies: Vec::new(),
             redactions: Vec::new(),
