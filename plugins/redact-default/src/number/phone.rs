@@ -74,7 +74,7 @@ fn north_american(groups: &[Group<'_>]) -> Option<usize> {
 /// `030/1234567`, `06 12 34 56 78`, `07911 123456`; a date or a time is none.
 fn national(groups: &[Group<'_>]) -> Option<usize> {
     // Fours are how account and card numbers are written, and no country's phone numbers.
-    let fours = groups.len() > 1 && groups.iter().all(|group| group.text.len() == 4);
+    let fours = groups.len() > 1 && groups.iter().take(2).all(|group| group.text.len() == 4);
     if fours || groups.first().is_some_and(is_date) {
         return None;
     }
