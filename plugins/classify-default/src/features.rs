@@ -1,5 +1,6 @@
 //! The features of a text: hashed words, its first words once more, and marks of its form, as
-//! distinct bucket numbers. `train/features.py` computes the same, and a test holds the two together.
+//! distinct bucket numbers. `train/features.py` computes the same, and a test holds the two
+//! together.
 
 /// Number of buckets; a row of weights each.
 pub(crate) const BUCKETS: usize = 4096;
@@ -45,8 +46,7 @@ impl Features {
     }
 
     fn words(&mut self, text: &[u8]) {
-        let is_word = |byte: &u8| *byte >= 0x80 || byte.is_ascii_alphanumeric();
-        let words = text.split(|byte| !is_word(byte)).filter(|word| !word.is_empty());
+        let words = text.split(|byte| !is_word(*byte)).filter(|word| !word.is_empty());
         for (index, word) in words.enumerate() {
             let hash = mix(FNV_OFFSET, word);
             self.add(hash);
@@ -61,8 +61,9 @@ impl Features {
         self.mark(b"#length", bits(text.len()).min(16));
         self.mark(b"#lines", bits(count(|byte| *byte == b'\n')).min(8));
         self.mark(b"#digits", bits(count(u8::is_ascii_digit)).min(8));
-        for mark in MARKS {
-            if contains(text, mark) {
+        let found = found(text, &MARKS, false);
+        for (index, mark) in MARKS.iter().enumerate() {
+            if found & (1 << index) != 0 {
                 self.add(mix(mix(FNV_OFFSET, b"#has"), mark));
             }
         }
@@ -81,16 +82,34 @@ fn mix(seed: u32, bytes: &[u8]) -> u32 {
     bytes.iter().fold(seed, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(FNV_PRIME))
 }
 
-/// Whether `needle` occurs; looks for its first byte first.
-pub(crate) fn contains(text: &[u8], needle: &[u8]) -> bool {
-    let Some(first) = needle.first() else { return true };
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| byte == first) {
-        rest = rest.get(at..).unwrap_or_default();
-        if rest.starts_with(needle) {
-            return true;
+/// Which of at most 32 needles occur, as bits, in one pass; with `at_words` only where a word
+/// begins.
+pub(crate) fn found(text: &[u8], needles: &[&[u8]], at_words: bool) -> u32 {
+    let mut begins = [false; 256];
+    for first in needles.iter().filter_map(|needle| needle.first()) {
+        if let Some(slot) = begins.get_mut(usize::from(*first)) {
+            *slot = true;
         }
-        rest = rest.get(1..).unwrap_or_default();
     }
-    false
+    let mut bits = 0;
+    let mut in_word = false;
+    for (at, byte) in text.iter().enumerate() {
+        let continues = at_words && in_word;
+        in_word = is_word(*byte);
+        if continues || !begins.get(usize::from(*byte)).is_some_and(|begins| *begins) {
+            continue;
+        }
+        let rest = text.get(at..).unwrap_or_default();
+        for (index, needle) in needles.iter().enumerate() {
+            if needle.first() == Some(byte) && rest.starts_with(needle) {
+                bits |= 1 << (index % 32);
+            }
+        }
+    }
+    bits
+}
+
+/// Words are runs of ASCII letters and digits and of everything beyond ASCII.
+pub(crate) fn is_word(byte: u8) -> bool {
+    byte >= 0x80 || byte.is_ascii_alphanumeric()
 }

@@ -3,7 +3,7 @@
 
 use turnpike_policy_sdk::Request;
 
-use crate::features::{HEAD_BYTES, TAIL_BYTES, contains};
+use crate::features::{HEAD_BYTES, TAIL_BYTES, found, is_word};
 
 /// A turn below this many bytes is read together with the one before it.
 const SHORT_TURN: usize = 60;
@@ -103,7 +103,7 @@ impl Turn {
     }
 
     pub(crate) fn has(&self, mark: &[u8]) -> bool {
-        contains(&self.text, mark)
+        found(&self.text, &[mark], false) != 0
     }
 
     /// A greeting, thanks or the like, and nothing else.
@@ -122,8 +122,7 @@ impl Turn {
         let own = self.own();
         let head = own.get(..own.len().min(VERB_BYTES)).unwrap_or_default();
         let tail = own.get(own.len().saturating_sub(VERB_BYTES)..).unwrap_or_default();
-        let says =
-            |verbs: &[&[u8]]| verbs.iter().any(|verb| contains(head, verb) || contains(tail, verb));
+        let says = |verbs: &[&[u8]]| (found(head, verbs, false) | found(tail, verbs, false)) != 0;
         if says(&TRANSLATION) {
             Some("translation")
         } else if says(&SUMMARIZATION) {
@@ -134,10 +133,6 @@ impl Turn {
             None
         }
     }
-}
-
-fn is_word(byte: u8) -> bool {
-    byte >= 0x80 || byte.is_ascii_alphanumeric()
 }
 
 fn window(request: &dyn Request, index: u32, length: u32) -> String {

@@ -6,6 +6,7 @@ TAIL_BYTES = 768
 FNV_OFFSET = 0x811C9DC5
 FNV_PRIME = 0x01000193
 FIRST_WORDS = 4
+MARKS = (b"```", b"?", b"def ", b"();", b"{", b"\\", b"$", b"\n- ", b"(a)", b".csv", b"http")
 
 
 def window(data: bytes) -> bytes:
@@ -49,7 +50,7 @@ def shape(data: bytes):
     yield b"#lines%d" % min(data.count(b"\n").bit_length(), 8)
     digits = sum(48 <= byte <= 57 for byte in data)
     yield b"#digits%d" % min(digits.bit_length(), 8)
-    for mark in (b"```", b"?", b"def ", b"();", b"{", b"\\", b"$", b"\n- ", b"(a)", b".csv", b"http"):
+    for mark in MARKS:
         if mark in data:
             yield b"#has" + mark
 

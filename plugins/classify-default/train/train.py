@@ -45,8 +45,8 @@ CUES = {
     "translation": "translate translation english french german spanish japanese korean italian "
                    "portuguese russian chinese traduce traduis \u00fcbersetze render say",
     "writing": "write poem story essay blog email post letter paragraph rewrite draft compose "
-               "article lyrics roleplay dialogue speech scene headline headlines character fiction novel "
-               "haiku slogan script fanfic caption creative proofread",
+               "article lyrics roleplay dialogue speech scene headline headlines character fiction "
+               "novel haiku slogan script fanfic caption creative proofread",
 }
 
 HERE = pathlib.Path(__file__).resolve().parent

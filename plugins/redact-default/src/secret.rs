@@ -180,6 +180,10 @@ fn name_of(text: &[u8]) -> Option<Name> {
     if text.eq_ignore_ascii_case(b"bearer") {
         return Some(Name::Bearer);
     }
+    // Every name below ends in one of these, and hardly any other word of a text does.
+    if !matches!(text.last().map(u8::to_ascii_lowercase), Some(b'y' | b't' | b'n' | b'd')) {
+        return None;
+    }
     let ends_with = |name: &str| {
         let mut letters = text.iter().rev().filter(|byte| !b"-_".contains(byte));
         name.bytes()
