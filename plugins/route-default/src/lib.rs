@@ -37,7 +37,8 @@ impl Plugin for RouteDefault {
         Manifest {
             name: "route-default".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: "the cheapest, quickest or best offer that clears the quality floor".to_owned(),
+            summary: "the cheapest, quickest or best offer that clears the quality floor"
+                .to_owned(),
             config_schema: config::SCHEMA.to_owned(),
         }
     }

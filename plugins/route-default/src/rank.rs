@@ -190,6 +190,8 @@ fn score(row: &Row, mean: f64) -> f64 {
             TIER_BELOW_FLOOR + row.quality * (1.0 - QUALITY_TIE) + lightness * QUALITY_TIE * 0.99
         }
         (Standing::Shaky, _) => TIER_SHAKY + row.availability * 0.9 + fraction * 0.09,
-        (Standing::TooDear { .. } | Standing::TooSlow { .. } | Standing::PriceUnknown, _) => EXCLUDED,
+        (Standing::TooDear { .. } | Standing::TooSlow { .. } | Standing::PriceUnknown, _) => {
+            EXCLUDED
+        }
     }
 }

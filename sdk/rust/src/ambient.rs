@@ -1,8 +1,8 @@
 //! The host's request, candidates and log behind the plain traits; only inside a component.
 
-use turnpike_policy_world::turnpike::policy as host;
 use crate::request::{Candidates, Request};
 use crate::types::{Level, Value};
+use turnpike_policy_world::turnpike::policy as host;
 
 /// The request and the candidates that the host has in hand.
 #[derive(Debug, Clone, Copy, Default)]

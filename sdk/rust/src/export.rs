@@ -37,11 +37,7 @@ macro_rules! export_biller {
 #[macro_export]
 macro_rules! export_policy {
     ($policy:ty) => {
-        $crate::__export_world!(
-            $policy,
-            policy,
-            [classify, route, redact, bill]
-        );
+        $crate::__export_world!($policy, policy, [classify, route, redact, bill]);
     };
 }
 

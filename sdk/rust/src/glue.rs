@@ -12,10 +12,10 @@ pub use turnpike_policy_world as policy;
 pub use turnpike_redactor_world as redactor;
 pub use turnpike_router_world as router;
 
-use crate::ambient::log;
-use policy::turnpike::policy::types as wire;
 use crate::Plugin;
+use crate::ambient::log;
 use crate::types::{Classification, Level, Refusal, Value};
+use policy::turnpike::policy::types as wire;
 
 /// The policy of this instance, made on first use.
 pub type Slot<P> = RefCell<Option<P>>;

@@ -185,7 +185,8 @@ impl Reader<'_> {
             .take_while(|byte| byte.is_ascii_digit() || b"+-.eE".contains(byte))
             .count();
         let digits = rest.get(..length).unwrap_or_default();
-        let starts = digits.trim_start_matches('-').starts_with(|first: char| first.is_ascii_digit());
+        let starts =
+            digits.trim_start_matches('-').starts_with(|first: char| first.is_ascii_digit());
         match digits.parse::<f64>() {
             Ok(number) if starts && number.is_finite() => {
                 self.at += length;
@@ -200,7 +201,8 @@ impl Reader<'_> {
         let mut out = String::new();
         loop {
             let rest = self.text.get(self.at..).unwrap_or_default();
-            let plain = rest.bytes().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=31)).count();
+            let plain =
+                rest.bytes().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=31)).count();
             out.push_str(rest.get(..plain).unwrap_or_default());
             self.at += plain;
             match self.peek() {
