@@ -77,7 +77,7 @@ async fn an_answer_of_two_megabytes_is_not_copied() {
 async fn endless_guests_do_not_stop_the_others() {
     let engine = engine();
     let policy = engine.admit(&classifier_that(ENDLESS)).unwrap();
-    let deadline = std::time::Duration::from_secs(2);
+    let deadline = std::time::Duration::from_secs(1);
     let endless = Arc::new(Binding::new(policy, None, OnFailure::Closed, deadline, 1));
     let good = Arc::new(BindingSet::defaults(builtins(&engine)));
     let bad = Arc::new((*good).clone().with(Hook::Classify, endless));
@@ -91,7 +91,7 @@ async fn endless_guests_do_not_stop_the_others() {
     while engine.live_instances() < 3 {
         tokio::task::yield_now().await;
     }
-    for _ in 0..20 {
+    for _ in 0..5 {
         assert!(session(&engine, &good).classify().await.value.is_some());
     }
     assert_eq!(tasks.running(), 3, "the endless ones are still at it");
