@@ -21,8 +21,8 @@ use super::limiter::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX};
 use super::ticker::{TICK, Ticker};
 use super::v0_1::turnpike::policy::{candidates, log, request, types};
 
-/// Pool slots beyond `instances_max`, for the admission and the check of a configuration that may run
-/// at a time, three instances in all, with room to spare.
+/// Pool slots beyond `instances_max`: an admission and a check of a configuration may run at a
+/// time and take three instances in all; with room to spare.
 const POOL_HEADROOM: u32 = 8;
 /// Dirty bytes that a memory slot keeps instead of giving them back: above what any measured guest
 /// dirties in a request (1.3 MiB), low enough for a hundred idle slots.

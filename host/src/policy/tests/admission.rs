@@ -43,7 +43,8 @@ fn too_large_is_refused_before_anything_is_read() {
 fn wasi_is_refused_and_the_build_flag_named() {
     let extra = "package test:extra;
         package wasi:cli@0.2.9 { interface environment { count: func() -> u32; } }
-        world extra { include turnpike:policy/classifier@0.1.0; import wasi:cli/environment@0.2.9; }";
+        world extra { include turnpike:policy/classifier@0.1.0; 
+            import wasi:cli/environment@0.2.9; }";
     let imports = r#"(import "wasi:cli/environment@0.2.9" "count" (func $count (result i32)))"#;
     let function = format!(r#"(func (export "{CLASSIFY}") (result i32) (call $count))"#);
     let refused = refusal(&wrap("extra", &module(imports, &function, 1), Some(extra)));
