@@ -21,7 +21,7 @@ use super::v0_1::exports::turnpike::policy::plugin::Manifest;
 use super::validate::is_label;
 use crate::clock::Stopwatch;
 
-/// How long a waiting upload stands behind the one that is being compiled.
+/// How long an upload or a configuration waits for the one that is being worked on.
 const TURN_WAIT: Duration = Duration::from_secs(60);
 /// Processor time to start and describe itself: engines of interpreted languages need a while.
 const START_DEADLINE: Duration = Duration::from_millis(500);
@@ -43,7 +43,8 @@ const VERSIONS: &str = "0.1.";
 /// One step of the admission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// `size`, `component`, `compile`, `exports`, `imports`, `resources`, `start`, `describe`.
+    /// `size`, `component`, `compile`, `exports`, `imports`, `resources`, `link`, `start` or
+    /// `describe`; `turn` if it never came to be compiled.
     pub name: &'static str,
     /// Whether it passed; the first that did not is the last in the list.
     pub passed: bool,
@@ -171,9 +172,10 @@ impl PolicyEngine {
         let mut steps = Steps::default();
         let digest = steps.take("size", size(bytes, self.limits.component_bytes_max))?;
         steps.take("component", kind(bytes))?;
-        let turn = self.admitting.try_lock_for(TURN_WAIT);
-        let turn = turn.ok_or_else(|| "other uploads are being compiled, try again later".into());
-        let turn = steps.take("turn", turn.map(|turn| (turn, "its turn".to_owned())))?;
+        let Some(turn) = self.admitting.try_lock_for(TURN_WAIT) else {
+            let busy = "other uploads are being compiled, try again later".to_owned();
+            return steps.take("turn", Err(busy));
+        };
         let component = steps.take("compile", self.compile(bytes))?;
         let hooks = steps.take("exports", self.exports(&component))?;
         steps.take("imports", self.imports(&component))?;
@@ -205,6 +207,9 @@ impl PolicyEngine {
             return Err("the policy was admitted by another engine; upload it again".to_owned());
         }
         let deadline = self.limits.configure_deadline;
+        let Some(_turn) = self.checking.try_lock_for(TURN_WAIT) else {
+            return Err("other configurations are being checked, try again later".to_owned());
+        };
         run_to_end(async {
             let mut instance = Instance::start(self, artifact, None, START_DEADLINE).await?;
             instance.configure(artifact, config, deadline).await

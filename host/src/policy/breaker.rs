@@ -70,7 +70,8 @@ impl Breaker {
     pub(super) fn succeeded(&self, now_ms: u64) {
         let mut history = self.history.lock();
         let in_window = now_ms.saturating_sub(history.window_start_ms) <= WINDOW_MS;
-        if in_window && history.pause_ms == 0 {
+        // During a pause only calls that began before it can succeed; they prove nothing.
+        if in_window && history.pause_ms == 0 || self.suspended_for_ms(now_ms).is_some() {
             return;
         }
         *history = History::default();

@@ -21,8 +21,8 @@ use super::limiter::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX};
 use super::ticker::{TICK, Ticker};
 use super::v0_1::turnpike::policy::{candidates, log, request, types};
 
-/// Pool slots beyond `instances_max`, for the one admission at a time and for instances that are
-/// being torn down while their successors start.
+/// Pool slots beyond `instances_max`: an admission and a check of a configuration may run at a
+/// time and take three instances in all; with room to spare.
 const POOL_HEADROOM: u32 = 8;
 /// Dirty bytes that a memory slot keeps instead of giving them back: above what any measured guest
 /// dirties in a request (1.3 MiB), low enough for a hundred idle slots.
@@ -67,6 +67,8 @@ pub struct PolicyEngine {
     pub(super) limits: PolicyLimits,
     /// One compilation at a time, so that uploads leave the processors to the requests.
     pub(super) admitting: Mutex<()>,
+    /// One check of a configuration at a time, because it takes an instance of the headroom.
+    pub(super) checking: Mutex<()>,
     pooled: bool,
     instances: Arc<Semaphore>,
     tenant_instances: Arc<Semaphore>,
@@ -105,6 +107,7 @@ impl PolicyEngine {
             linker,
             limits: limits.clone(),
             admitting: Mutex::new(()),
+            checking: Mutex::new(()),
             pooled,
             instances: Arc::new(Semaphore::new(most)),
             tenant_instances: Arc::new(Semaphore::new((most - most / 4).max(1))),

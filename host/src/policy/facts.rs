@@ -44,6 +44,33 @@ pub trait Conversation: Send + Sync {
     fn tool_description(&self, tool: usize) -> Option<&str>;
 }
 
+impl Conversation for turnpike_protocol::Call {
+    fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
+    fn role(&self, message: usize) -> Option<&str> {
+        self.messages.get(message).map(|message| message.role.label())
+    }
+
+    fn part(&self, message: usize, part: usize) -> Option<&str> {
+        let texts = self.texts.get(self.messages.get(message)?.texts.clone())?;
+        texts.get(part).map(|text| text.content.expose())
+    }
+
+    fn tools(&self) -> usize {
+        self.tools.len()
+    }
+
+    fn tool_name(&self, tool: usize) -> Option<&str> {
+        self.tools.get(tool).map(|tool| tool.name.as_str())
+    }
+
+    fn tool_description(&self, tool: usize) -> Option<&str> {
+        self.tools.get(tool)?.description.as_ref().map(turnpike_protocol::Content::expose)
+    }
+}
+
 /// Everything that the `request` interface shows.
 #[derive(Clone)]
 pub struct RequestFacts {

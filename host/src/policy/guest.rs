@@ -11,7 +11,7 @@ use super::v0_1::turnpike::policy::types::ValueResult;
 use super::v0_1::turnpike::policy::{candidates, log, request, types};
 use crate::clock;
 
-/// Bytes of text given out by one call of `message-text`: bounds the copy that can't be interrupted.
+/// Bytes of text given out by one call of `message-text`: bounds the copy that nothing interrupts.
 const TEXT_RANGE_BYTES_MAX: usize = 1 << 20;
 /// What joins the text parts of one message.
 const PART_JOINT: &str = "\n";
@@ -212,7 +212,10 @@ mod tests {
     proptest! {
         /// Read in any step of at least one character, the text comes out whole.
         #[test]
-        fn ranges_add_up_to_the_text(parts in prop::collection::vec(".{0,9}", 0..5), step in 4..9_usize) {
+        fn ranges_add_up_to_the_text(
+            parts in prop::collection::vec(".{0,9}", 0..5),
+            step in 4..9_usize,
+        ) {
             let pieces = || parts.iter().map(String::as_str);
             let whole: String = pieces().collect();
             let mut read = String::new();

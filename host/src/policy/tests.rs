@@ -1,1 +1,7 @@
-//! Tests of the policy room.
+//! The room's tests: what bad guests can't do, what good ones decide, and who gets in.
+
+mod admission;
+mod decisions;
+mod guests;
+mod sandbox;
+mod shipped;
