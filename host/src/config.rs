@@ -177,8 +177,7 @@ impl Config {
         vars: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         // Parsed as it is first, so that an error shows the line of the file itself.
-        let _: Self =
-            toml::from_str(text).map_err(|e| ConfigError(format!("{name}: {e}")))?;
+        let _: Self = toml::from_str(text).map_err(|e| ConfigError(format!("{name}: {e}")))?;
         let mut table: toml::Table =
             toml::from_str(text).map_err(|e| ConfigError(format!("{name}: {e}")))?;
         overlay::apply(&mut table, vars)?;
@@ -197,7 +196,8 @@ impl Config {
         for (id, provider) in &self.providers {
             let field = format!("providers.{id}");
             if provider.dialect != "openai-chat" {
-                let why = format!("dialect {:?} is not known; use \"openai-chat\"", provider.dialect);
+                let why =
+                    format!("dialect {:?} is not known; use \"openai-chat\"", provider.dialect);
                 return bad(&field, &why);
             }
             let url = &provider.base_url;

@@ -49,7 +49,12 @@ impl Refusal {
     }
 
     /// 400 or another 4xx that the parser chose.
-    pub fn invalid(status: u16, code: &'static str, message: String, param: Option<String>) -> Self {
+    pub fn invalid(
+        status: u16,
+        code: &'static str,
+        message: String,
+        param: Option<String>,
+    ) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
         let mut refusal = Self::new(status, "invalid_request_error", code, message);
         refusal.param = param;
@@ -186,9 +191,8 @@ impl Refusal {
 
     /// 504: the last provider tried did not answer in time.
     pub fn upstream_timeout(tried: usize) -> Self {
-        let message = format!(
-            "no provider answered in time: {tried} tried; you were not charged; try again"
-        );
+        let message =
+            format!("no provider answered in time: {tried} tried; you were not charged; try again");
         Self::new(StatusCode::GATEWAY_TIMEOUT, "api_error", "upstream_timeout", message)
     }
 
@@ -210,8 +214,7 @@ impl Refusal {
             "the provider {provider} refused the gateway's own credential; the operator must check \
              providers.{provider}.api_key; you were not charged"
         );
-        Self::new(StatusCode::BAD_GATEWAY, "api_error", "upstream_credential", message)
-            .final_word()
+        Self::new(StatusCode::BAD_GATEWAY, "api_error", "upstream_credential", message).final_word()
     }
 
     /// 503: too many connections or a shutdown.
@@ -223,9 +226,10 @@ impl Refusal {
 
     /// 500: a defect of the gateway. The cause is in the log under the request's id.
     pub fn internal() -> Self {
-        let message = "the gateway failed on this request; you were not charged; the operator finds \
+        let message =
+            "the gateway failed on this request; you were not charged; the operator finds \
                        the cause in the log under the request id"
-            .into();
+                .into();
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "api_error", "internal_error", message)
     }
 }

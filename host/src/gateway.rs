@@ -89,10 +89,13 @@ impl Gateway {
             return;
         }
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        self.ledger.on_durable(seq, Box::new(move |kept| {
-            // Nobody waits any more when the caller has gone.
-            sender.send(kept).ok();
-        }));
+        self.ledger.on_durable(
+            seq,
+            Box::new(move |kept| {
+                // Nobody waits any more when the caller has gone.
+                sender.send(kept).ok();
+            }),
+        );
         if receiver.await != Ok(true) {
             tracing::error!(seq, "a capture did not reach the disk; its hold will expire");
         }

@@ -49,7 +49,11 @@ impl crate::server::Service for Gateway {
 }
 
 /// Steps 2 to 13 for a chat completion.
-async fn chat(gateway: Arc<Gateway>, id: Uuid, request: Request<Incoming>) -> Response<GatewayBody> {
+async fn chat(
+    gateway: Arc<Gateway>,
+    id: Uuid,
+    request: Request<Incoming>,
+) -> Response<GatewayBody> {
     let watch = clock::Stopwatch::start();
     let at_ms = clock::now_ms();
     let (head, body) = request.into_parts();

@@ -73,9 +73,10 @@ pub fn serve<S: Service>(
         senders.push(sender);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (service, options, stop) = (Arc::clone(service), options.clone(), stop.clone());
-        let thread = std::thread::Builder::new().name(format!("data-{index}")).spawn(move || {
-            runtime.block_on(work(service, receiver, options, stop));
-        })?;
+        let thread =
+            std::thread::Builder::new().name(format!("data-{index}")).spawn(move || {
+                runtime.block_on(work(service, receiver, options, stop));
+            })?;
         workers.push(thread);
     }
     let permits = Arc::new(Semaphore::new(options.connections));

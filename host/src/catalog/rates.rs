@@ -282,9 +282,11 @@ impl RateCard {
             Quantity { item: "input", count: input_tokens, unit_price: input },
             Quantity { item: "output", count: output_tokens, unit_price: output },
         ];
-        quantities.extend(
-            rates.request.map(|fee| Quantity { item: "request", count: 1, unit_price: fee }),
-        );
+        quantities.extend(rates.request.map(|fee| Quantity {
+            item: "request",
+            count: 1,
+            unit_price: fee,
+        }));
         Ok(quantities)
     }
 

@@ -35,9 +35,8 @@ fn set(table: &mut toml::Table, path: &[String], value: toml::Value) -> Result<(
     let Some((last, sections)) = path.split_last() else { return Ok(()) };
     let mut at = table;
     for section in sections {
-        let entry = at
-            .entry(section.clone())
-            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let entry =
+            at.entry(section.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
         let toml::Value::Table(inner) = entry else { return Err(section.clone()) };
         at = inner;
     }

@@ -37,11 +37,9 @@ fn a_wrong_overlay_is_named() {
 
 #[test]
 fn a_literal_secret_is_not_shown_by_debug() {
-    let config = parse(
-        "[providers.x]\nbase_url = \"https://a/v1\"\napi_key = \"sk-canary\"\n",
-        &[],
-    )
-    .unwrap();
+    let config =
+        parse("[providers.x]\nbase_url = \"https://a/v1\"\napi_key = \"sk-canary\"\n", &[])
+            .unwrap();
     assert!(!format!("{config:?}").contains("canary"));
 }
 

@@ -41,4 +41,3 @@ fn headers(headers: &mut HeaderMap, refusal: &Refusal, id: &str) {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
 }
-

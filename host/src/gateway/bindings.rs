@@ -138,10 +138,9 @@ impl admin::PolicyAdmission for Bindings {
 
 impl admin::BindingsChanged for Bindings {
     fn prepare(&self, org: &str, records: &[BindingRecord]) -> Result<Switch, BindingRefused> {
-        let set = self.set(records).map_err(|error| BindingRefused {
-            field: None,
-            message: format!("{error:#}"),
-        })?;
+        let set = self
+            .set(records)
+            .map_err(|error| BindingRefused { field: None, message: format!("{error:#}") })?;
         let set = (!records.is_empty()).then_some(set);
         let (by_org, org) = (Arc::clone(&self.by_org), org.to_owned());
         Ok(Box::new(move || swap(&by_org, &org, set)))

@@ -75,9 +75,7 @@ mod tests {
 
     #[test]
     fn base_urls_are_tolerant_of_slashes_and_whole_endpoints() {
-        for url in
-            ["https://a.b/v1", "https://a.b/v1/", "https://a.b/v1/chat/completions"]
-        {
+        for url in ["https://a.b/v1", "https://a.b/v1/", "https://a.b/v1/chat/completions"] {
             let (endpoint, path) = parse_url(url).unwrap();
             assert_eq!((endpoint.port, &*endpoint.host, path.as_str()), (443, "a.b", "/v1"));
         }

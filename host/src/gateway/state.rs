@@ -57,8 +57,7 @@ pub(super) fn open(config: &Config) -> anyhow::Result<State> {
 
     let engine = PolicyEngine::new(&PolicyLimits::default())?;
     let builtins = Builtins::admit(&engine)?;
-    let bindings =
-        Arc::new(Bindings::load(Arc::clone(&engine), Arc::clone(&store), builtins)?);
+    let bindings = Arc::new(Bindings::load(Arc::clone(&engine), Arc::clone(&store), builtins)?);
     let (offers, providers) = offers(config)?;
     let rule = BreakerRule {
         failures: config.routing.breaker_failures,

@@ -37,9 +37,7 @@ pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>
             flight.redacted.push(("input", summary));
             Ok(())
         }
-        Err(redact::Refusal::Blocked { reason }) => {
-            Err(Box::new(Refusal::policy_blocked(&reason)))
-        }
+        Err(redact::Refusal::Blocked { reason }) => Err(Box::new(Refusal::policy_blocked(&reason))),
         Err(redact::Refusal::Failed(_)) => Err(Box::new(Refusal::redaction_failed())),
     }
 }
@@ -253,9 +251,7 @@ fn clamp(
         offers.iter().map(cost).try_fold(PicoUsd(0), |most, cost| cost.map(|c| most.max(c)))
     };
     let whole = official(asked)?;
-    let scaled = affordable.0.checked_mul(whole.0).and_then(|product| {
-        product.checked_div(worst.0)
-    });
+    let scaled = affordable.0.checked_mul(whole.0).and_then(|product| product.checked_div(worst.0));
     let scaled = PicoUsd(scaled.unwrap_or(affordable.0).min(affordable.0));
     budget::clamp(asked, flight.gateway.settings.clamp_floor_tokens, scaled, official)
 }

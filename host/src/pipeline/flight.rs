@@ -9,8 +9,8 @@ use turnpike_protocol::{Call, Usage};
 use uuid::Uuid;
 
 use crate::auth::Caller;
-use crate::catalog::Offer;
 use crate::budget::Hold;
+use crate::catalog::Offer;
 use crate::clock::Stopwatch;
 use crate::egress::{GatewayBody, refuse};
 use crate::error::Refusal;

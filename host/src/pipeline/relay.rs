@@ -10,9 +10,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::Response;
 use turnpike_ledger::PicoUsd;
-use turnpike_protocol::sse::{Frame, Framer};
-use turnpike_protocol::error_body::{self, ErrorFacts};
 use turnpike_protocol::Dialect;
+use turnpike_protocol::error_body::{self, ErrorFacts};
+use turnpike_protocol::sse::{Frame, Framer};
 
 use crate::clock;
 use crate::egress::{GatewayBody, Served, content_type, request_id};
@@ -65,9 +65,14 @@ enum Step {
 enum Broken {
     Transport(TransportError),
     /// The provider's own error event; it has been passed on as it was.
-    Reported { kind: String, raw: Bytes },
+    Reported {
+        kind: String,
+        raw: Bytes,
+    },
     /// The redaction policy stops the stream, or failed.
-    Withheld { blocked: Option<String> },
+    Withheld {
+        blocked: Option<String>,
+    },
     Malformed(&'static str),
     /// The body ended without finish and without `[DONE]`.
     CutOff,

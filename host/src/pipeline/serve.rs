@@ -2,8 +2,8 @@
 //! health.
 
 use http::{HeaderMap, Response, StatusCode};
-use turnpike_protocol::models::{self, ModelEntry};
 use turnpike_protocol::Dialect;
+use turnpike_protocol::models::{self, ModelEntry};
 use uuid::Uuid;
 
 use crate::auth::{self, Caller};
@@ -18,7 +18,9 @@ const AUTO: [&str; 4] = ["auto", "auto:cheap", "auto:fast", "auto:best"];
 /// `GET /v1/models`: what this key may use, and the names that let the gateway choose.
 pub(super) fn models(gateway: &Gateway, id: Uuid, headers: &HeaderMap) -> Response<GatewayBody> {
     match auth::authenticate(headers, &gateway.directory.load(), clock::now_ms()) {
-        Ok(caller) => json(StatusCode::OK, models::encode(Dialect::OpenAiChat, &listed(gateway, &caller)), id),
+        Ok(caller) => {
+            json(StatusCode::OK, models::encode(Dialect::OpenAiChat, &listed(gateway, &caller)), id)
+        }
         Err(error) => refuse(&Refusal::unauthenticated(error.to_string()), &id.to_string()),
     }
 }

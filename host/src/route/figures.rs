@@ -55,8 +55,7 @@ pub fn figure_row(offer: &Offer, work: &Workload<'_>, seen: Snapshot) -> Option<
     let prior = offer.quality.prior(work.task);
     let input = u64::from(work.input_tokens);
     let expected_input = u64::from(work.input_tokens.div_ceil(INPUT_OVERESTIMATE));
-    let expected =
-        offer.rates.worst_case(expected_input, u64::from(expected_output(work))).ok()?;
+    let expected = offer.rates.worst_case(expected_input, u64::from(expected_output(work))).ok()?;
     let longest = work.output_limit.unwrap_or(ANSWER_TOKENS_MAX);
     let worst = offer.rates.worst_case(input, u64::from(longest)).ok()?;
     let estimated = prior.source == PriorSource::Estimated;

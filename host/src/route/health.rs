@@ -57,7 +57,9 @@ pub enum Gate {
     /// Its rest is over: one request may try it.
     HalfOpen,
     /// Resting until this time, milliseconds since the epoch.
-    Open { until_ms: u64 },
+    Open {
+        until_ms: u64,
+    },
 }
 
 /// When a breaker opens and for how long.
@@ -216,7 +218,8 @@ impl Health {
             }
             Sample::Failed => {
                 o.availability.add(0.0);
-                let failures = o.failures_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+                let failures =
+                    o.failures_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
                 if failures >= self.rule.failures {
                     let until_ms = now_ms.saturating_add(self.rule.open_ms);
                     o.open_until_ms.store(until_ms, Ordering::Relaxed);

@@ -16,15 +16,23 @@ pub enum Rejection {
     NotChat,
     Unpriced,
     Deprecated,
-    Context { needed: u64, limit: u32 },
-    Output { asked: u32, limit: u32 },
+    Context {
+        needed: u64,
+        limit: u32,
+    },
+    Output {
+        asked: u32,
+        limit: u32,
+    },
     Tools,
     StructuredOutput,
     ImageInput,
     AudioInput,
     FileInput,
     AudioOutput,
-    Resting { until_ms: u64 },
+    Resting {
+        until_ms: u64,
+    },
     /// The route policy gave it a negative score or none.
     Policy,
 }

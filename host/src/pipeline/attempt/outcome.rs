@@ -123,7 +123,9 @@ pub(super) fn refusal(last: Option<&Trouble>, tried: usize) -> Refusal {
         Some(Trouble::Status { status, .. }) => {
             Refusal::upstream_failed(tried, &format!("with status {}", status.as_u16()))
         }
-        Some(Trouble::Transport(_)) => Refusal::upstream_failed(tried, "hung up or was out of reach"),
+        Some(Trouble::Transport(_)) => {
+            Refusal::upstream_failed(tried, "hung up or was out of reach")
+        }
         Some(Trouble::StreamError(_)) => {
             Refusal::upstream_failed(tried, "with an error before any content")
         }

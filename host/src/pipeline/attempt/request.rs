@@ -9,8 +9,8 @@ use turnpike_protocol::Outgoing;
 use crate::upstream::{BodyReader, ErrorKind, RequestHead, Timeouts};
 
 use super::super::flight::Flight;
-use super::outcome::{Fault, Trouble};
 use super::Asking;
+use super::outcome::{Fault, Trouble};
 
 /// Bytes of an error body that is passed on.
 const ERROR_BODY_BYTES_MAX: usize = 256 << 10;

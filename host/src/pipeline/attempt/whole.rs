@@ -13,8 +13,8 @@ use crate::upstream::BodyReader;
 use super::super::facts::PolicyScan;
 use super::super::flight::{Bill, Ending, Flight};
 use super::super::{explain, settle};
-use super::outcome::{Trouble, note};
 use super::Asking;
+use super::outcome::{Trouble, note};
 
 /// A complete answer and who gave it.
 pub(super) struct Answered {
