@@ -248,10 +248,11 @@ fn configuration(setup: &Setup, simulator: &Simulator, folder: &Path) -> Result<
     for provider in &setup.script.providers {
         let (name, url) = (&provider.name, simulator.url(&provider.name)?);
         let key = provider.api_key.as_deref().unwrap_or("sim-key");
+        let models: Vec<&str> = provider.models.iter().map(|model| model.id.as_str()).collect();
         write!(
             out,
             "[providers.{name}]\nbase_url = \"{url}\"\napi_key = \"{key}\"\n\
-             dialect = \"openai-chat\"\n\n"
+             dialect = \"openai-chat\"\nmodels = {models:?}\n\n"
         )?;
     }
     Ok(out)

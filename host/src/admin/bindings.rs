@@ -134,14 +134,14 @@ async fn put(
     state
         .changing(move |parts| {
             parts.store.org(&org)?;
-            let binding = read(parts, org, hook, input)?;
+            let (binding, uploaded) = read(parts, org, hook, input)?;
             let mut bindings = parts.store.bindings(&binding.org)?;
             bindings.retain(|other| other.hook != hook);
             bindings.push(binding.clone());
             // Prepared first: what can't be used is never stored. Stored second: what is visible
             // is durable.
             let switch = parts.bindings.prepare(&binding.org, &bindings).map_err(refused)?;
-            parts.store.put_binding(&binding)?;
+            parts.store.put_binding(&binding, uploaded)?;
             switch();
             Ok(Json(Shown::of(binding)).into_response())
         })
@@ -189,7 +189,7 @@ fn read(
     org: String,
     hook: Hook,
     input: Put,
-) -> Result<BindingRecord, ApiError> {
+) -> Result<(BindingRecord, bool), ApiError> {
     check_mode(input.mode.as_deref(), input.percent)?;
     let plugin = named_plugin(parts, &org, &input.plugin)?;
     if !plugin.interfaces.iter().any(|interface| interface == hook.label()) {
@@ -206,7 +206,8 @@ fn read(
         let message = format!("a deadline is 1 to {DEADLINE_MS_MAX} milliseconds");
         return Err(ApiError::invalid("deadline_ms", message));
     }
-    Ok(BindingRecord {
+    let uploaded = plugin.uploaded;
+    let binding = BindingRecord {
         on_failure: read_on_failure(hook, input.on_failure.as_deref())?,
         org,
         hook,
@@ -217,7 +218,8 @@ fn read(
         deadline_ms,
         revision: parts.store.next_revision()?,
         bound_at_ms: clock::now_ms(),
-    })
+    };
+    Ok((binding, uploaded))
 }
 
 /// An uploaded plugin by name and version, or a built-in by its name alone. An upload of the same
@@ -231,12 +233,12 @@ fn named_plugin(parts: &AdminParts, org: &str, named: &str) -> Result<Named, Api
         && let Ok(plugin) = parts.store.plugin(org, name, version)
     {
         let PluginRecord { name, version, digest, interfaces, .. } = plugin;
-        return Ok(Named { name, version, digest, interfaces });
+        return Ok(Named { name, version, digest, interfaces, uploaded: true });
     }
     let builtin = parts.admission.builtin(name);
     if let Some(own) = builtin.filter(|own| version.is_none_or(|v| v == own.version)) {
         let Admitted { name, version, digest, interfaces, .. } = own;
-        return Ok(Named { name, version, digest, interfaces });
+        return Ok(Named { name, version, digest, interfaces, uploaded: false });
     }
     let message = if version.is_some() {
         format!("{named} is neither uploaded nor built in; upload it first, or look at GET plugins")
@@ -251,6 +253,8 @@ struct Named {
     version: String,
     digest: String,
     interfaces: Vec<String>,
+    /// False for a built-in.
+    uploaded: bool,
 }
 
 fn check_mode(mode: Option<&str>, percent: Option<u8>) -> Result<(), ApiError> {

@@ -90,7 +90,7 @@ fn folded(usage: &Usage) -> Usage {
     }
 }
 
-/// The worst case of one offer: all input at its dearest, `output` tokens of answer for each choice.
+/// The worst case of one offer: all input at its dearest, `output` tokens for each choice.
 pub(super) fn worst_case(flight: &Flight, offer: &Offer, output: u32) -> Option<PicoUsd> {
     let output = u64::from(output).saturating_mul(u64::from(flight.call.choices));
     offer.rates.worst_case(u64::from(flight.input_tokens), output).ok()

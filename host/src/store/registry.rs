@@ -235,9 +235,13 @@ impl Store {
     }
 
     /// Sets a binding; its revision must be greater than every one before.
-    pub fn put_binding(&self, binding: &BindingRecord) -> Result<(), StoreError> {
+    ///
+    /// `uploaded`: the policy must be among the organization's plugins; a built-in is not.
+    pub fn put_binding(&self, binding: &BindingRecord, uploaded: bool) -> Result<(), StoreError> {
         let mut writer = self.writer.lock();
-        self.plugin(&binding.org, &binding.plugin, &binding.version)?;
+        if uploaded {
+            self.plugin(&binding.org, &binding.plugin, &binding.version)?;
+        }
         if binding.revision < self.next_revision()? {
             return Err(StoreError::Exists(format!("the revision {}", binding.revision)));
         }

@@ -30,7 +30,8 @@ fn clears(row: &Row) -> String {
     let warm = if row.marks & MARK_WARM == 0 { "" } else { "; the session is warm here" };
     match row.aim {
         Aim::Cheapest => format!(
-            "quality {quality:.2} clears the floor of {floor:.2}; ranked by expected cost ${}{warm}",
+            "quality {quality:.2} clears the floor of {floor:.2}; \
+             ranked by expected cost ${}{warm}",
             usd(row.cost_usd)
         ),
         Aim::Quickest => format!(

@@ -72,7 +72,7 @@ fn records_survive_a_restart_to_the_letter() {
     let (dir, store) = store();
     store.create_key(&key("acme", "k1")).unwrap();
     store.create_plugin(&plugin("acme", "p", "d")).unwrap();
-    store.put_binding(&binding("acme", "p", 1)).unwrap();
+    store.put_binding(&binding("acme", "p", 1), true).unwrap();
     drop(store);
     let store = Store::open(dir.path()).unwrap().store;
     assert_eq!(store.key("acme", "k1").unwrap(), key("acme", "k1"));
@@ -119,7 +119,7 @@ fn a_deleted_organization_takes_its_records_along_and_keeps_its_id_taken() {
     let digest = store.files().put(bytes).unwrap();
     store.create_key(&key("acme", "k1")).unwrap();
     store.create_plugin(&plugin("acme", "p", &digest)).unwrap();
-    store.put_binding(&binding("acme", "p", 1)).unwrap();
+    store.put_binding(&binding("acme", "p", 1), true).unwrap();
     store.delete_org("acme", 5).unwrap();
     assert!(matches!(store.org("acme"), Err(StoreError::NotFound(_))));
     assert!(store.all_keys().unwrap().is_empty());
@@ -153,15 +153,15 @@ fn a_bound_plugin_stays_and_revisions_never_repeat() {
     let (_dir, store) = store();
     store.create_plugin(&plugin("acme", "p", "d")).unwrap();
     assert_eq!(store.next_revision().unwrap(), 1);
-    store.put_binding(&binding("acme", "p", 1)).unwrap();
+    store.put_binding(&binding("acme", "p", 1), true).unwrap();
     let bound = store.delete_plugin("acme", "p", "1.0.0").unwrap_err();
     assert!(matches!(&bound, StoreError::InUse(what) if what.contains("route")), "{bound}");
     store.delete_binding("acme", Hook::Route).unwrap();
     assert_eq!(store.next_revision().unwrap(), 2, "a deleted binding's number is not used again");
-    let old = store.put_binding(&binding("acme", "p", 1)).unwrap_err();
+    let old = store.put_binding(&binding("acme", "p", 1), true).unwrap_err();
     assert!(matches!(old, StoreError::Exists(_)), "{old}");
-    store.put_binding(&binding("acme", "p", 2)).unwrap();
-    let missing = store.put_binding(&binding("acme", "absent", 3)).unwrap_err();
+    store.put_binding(&binding("acme", "p", 2), true).unwrap();
+    let missing = store.put_binding(&binding("acme", "absent", 3), true).unwrap_err();
     assert!(matches!(missing, StoreError::NotFound(_)), "{missing}");
 }
 

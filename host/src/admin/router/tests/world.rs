@@ -48,6 +48,16 @@ impl PolicyAdmission for Admission {
             checks: vec![check("component", true, "it is one")],
         })
     }
+
+    fn builtin(&self, name: &str) -> Option<Admitted> {
+        (name == "redact-default").then(|| Admitted {
+            name: name.to_owned(),
+            version: "0.1.0".to_owned(),
+            digest: "b".repeat(64),
+            interfaces: vec!["redact".to_owned()],
+            checks: Vec::new(),
+        })
+    }
 }
 
 /// The bindings that the "data plane" sees, and whether the store had them before.
