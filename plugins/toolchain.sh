@@ -21,7 +21,8 @@ allowed() { [[ -z "$only" || "$only" == "$1" ]]; }
 links() {
   local probe
   probe="$(mktemp -d)"
-  echo '#[unsafe(no_mangle)] pub extern "C" fn f() -> usize { std::hint::black_box(vec![1]).len() }' \
+  echo '#[unsafe(no_mangle)]
+pub extern "C" fn f() -> usize { std::hint::black_box(vec![1]).len() }' \
     > "$probe/probe.rs"
   local ok=0
   rustc --edition 2024 --crate-type cdylib --target "$target" -o "$probe/probe.wasm" \
@@ -121,7 +122,8 @@ by_debian() {
   debian_rustc > /dev/null || missing+=(rustc-web rust-web-src)
   debian_linker > /dev/null || missing+=(lld-19)
   if (( ${#missing[@]} > 0 )); then
-    apt-cache show "${missing[@]}" > /dev/null 2>&1 || { [[ "$(id -u)" == 0 ]] && apt-get update >&2; }
+    apt-cache show "${missing[@]}" > /dev/null 2>&1 ||
+      { [[ "$(id -u)" == 0 ]] && apt-get update >&2; }
     install_packages "${missing[@]}" || unpack_packages "${missing[@]}" || return 1
   fi
   rustc="$(debian_rustc)" && linker="$(debian_linker)" || return 1

@@ -16,9 +16,6 @@ plugins/test.sh
 step "the gateway (development build)"
 cargo build --locked -p turnpike
 
-step "client programs (Python packages in a folder of their own)"
-tests/clients/setup.sh
-
 step "all tests"
 if cargo nextest --version >/dev/null 2>&1; then
   cargo nextest run --workspace --locked --no-fail-fast

@@ -31,7 +31,9 @@ pub struct Candidate {
 }
 
 /// Puts the candidates that a policy gave a score into the order in which they are tried: the best
-/// first, ties broken by lot, so that equal offers share the load.
+/// first, ties broken by lot, so that equal offers share the load. Each further attempt goes to a
+/// provider that is not in the plan yet, as long as there is one: when one model of a provider
+/// fails, its others usually fail with it.
 pub fn plan(candidates: &[Candidate], attempts_max: usize) -> Vec<usize> {
     let mut order: Vec<(usize, f64, u32)> = candidates
         .iter()
@@ -39,6 +41,16 @@ pub fn plan(candidates: &[Candidate], attempts_max: usize) -> Vec<usize> {
         .filter_map(|(row, c)| c.score.filter(|s| *s >= 0.0).map(|s| (row, s, rand::random())))
         .collect();
     order.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.2.cmp(&b.2)));
-    order.truncate(attempts_max);
-    order.into_iter().map(|(row, _, _)| row).collect()
+    let provider = |row: usize| candidates.get(row).map(|c| &c.offer.provider);
+    let mut left: Vec<usize> = order.into_iter().map(|(row, _, _)| row).collect();
+    let mut plan: Vec<usize> = Vec::with_capacity(attempts_max.min(left.len()));
+    while plan.len() < attempts_max && !left.is_empty() {
+        let fresh = |row: &usize| !plan.iter().any(|planned| provider(*planned) == provider(*row));
+        let next = left.iter().position(fresh).unwrap_or(0);
+        plan.push(left.remove(next));
+    }
+    plan
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,7 +116,7 @@ async fn accept(
             }
         };
         let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-            refuse_connection(stream);
+            refuse_connection(&stream);
             continue;
         };
         // Small writes (stream events) must not wait for acknowledgements.
@@ -133,7 +133,7 @@ async fn accept(
 }
 
 /// Over the limit: says so in plain HTTP without spending a worker on it.
-fn refuse_connection(stream: TcpStream) {
+fn refuse_connection(stream: &TcpStream) {
     let refusal = crate::error::Refusal::overloaded();
     let body = crate::egress::body(&refusal);
     let head = format!(

@@ -9,7 +9,7 @@ const SECRETS: [&str; 6] = [
     "ada.lovelace@example.org",
     "4111 1111 1111 1111",
     "+49 30 901820 4711",
-    "DE89 3702 0400 4405 3201 3000",
+    "DE89 3704 0044 0532 0130 00",
     "sk-proj-Zx81mQp04LkD93hTgYw7cRb2NvUe5SaFoJi6",
     "ghp_1A2b3C4d5E6f7G8h9I0jKlMnOpQrStUvWx12",
 ];

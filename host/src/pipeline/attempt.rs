@@ -115,7 +115,9 @@ async fn one(flight: &mut Flight, mut asking: Asking) -> Result<Reply, Ended> {
     }
 }
 
-async fn ask(flight: &Flight, asking: &mut Asking) -> Result<BodyReader, request::Refused> {
+async fn ask(flight: &mut Flight, asking: &mut Asking) -> Result<BodyReader, request::Refused> {
+    // A provider takes seconds; when instances are scarce this request gives its own back.
+    flight.session.rest();
     request::send(flight, asking).await
 }
 

@@ -10,7 +10,7 @@ use crate::budget::{self, OUTPUT_TOKENS_UNKNOWN, Payer};
 use crate::catalog::Offer;
 use crate::clock;
 use crate::error::Refusal;
-use crate::policy::{Figures, Objective};
+use crate::policy::{AttrValue, Figures, Objective};
 use crate::redact;
 use crate::route::{self, Asked, Candidate, Gate, Rejection, Selector, Workload};
 
@@ -33,6 +33,9 @@ pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>
             if let Some(call) = redacted {
                 flight.call = Arc::new(call);
                 flight.session.set_call(Arc::new(CallView(Arc::clone(&flight.call))));
+            }
+            if let Some(class) = summary.data_classes.last() {
+                flight.session.set_attr("data-class", AttrValue::Text(class.clone()));
             }
             flight.redacted.push(("input", summary));
             Ok(())

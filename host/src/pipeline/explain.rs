@@ -171,7 +171,11 @@ pub(super) fn count_policies(flight: &Flight) {
         if let Some(failure) = &record.failure
             && !failure.is_normal()
         {
-            flight.gateway.metrics.policy_failure(hook, failure.kind.label());
+            let kind = failure.kind.label();
+            flight.gateway.metrics.policy_failure(hook, kind);
+            // The words are the host's; a guest's own stay in its log in memory.
+            let (policy, detail) = (&*failure.policy, failure.detail.as_str());
+            tracing::warn!(id = flight.id_text, hook, policy, kind, detail, "a policy failed");
         }
     }
 }

@@ -146,7 +146,7 @@ impl Flight {
             input_tokens,
             output_limit: call.output_limit,
             call: Arc::new(CallView(Arc::clone(&call))),
-            attrs: attrs(&caller, &tags, headers),
+            attrs: attrs(&caller, &call, &tags, headers),
         };
         let bindings = gateway.bindings.of(&caller.org);
         let session = Session::new(Arc::clone(&gateway.policy_engine), bindings, facts);
@@ -267,6 +267,7 @@ fn tags(headers: &HeaderMap) -> Vec<(String, String)> {
 /// What policies may ask about the caller, by the names that `docs/policies` lists.
 fn attrs(
     caller: &Caller,
+    call: &Call,
     tags: &[(String, String)],
     headers: &HeaderMap,
 ) -> Vec<(String, AttrValue)> {
@@ -276,6 +277,19 @@ fn attrs(
         text("caller.key", &caller.key_id),
         text("caller.clearance", caller.clearance.label()),
     ];
+    let needs = [
+        ("input.image", call.needs.image_input),
+        ("input.audio", call.needs.audio_input),
+        ("input.file", call.needs.file_input),
+        ("needs.structured-output", call.needs.structured_output),
+        ("needs.reasoning", call.needs.reasoning),
+    ];
+    attrs.extend(
+        needs
+            .into_iter()
+            .filter(|(_, needed)| *needed)
+            .map(|(name, _)| (name.to_owned(), AttrValue::Flag(true))),
+    );
     let optional = [
         ("caller.team", &caller.team),
         ("caller.project", &caller.project),

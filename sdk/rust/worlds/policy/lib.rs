@@ -1,5 +1,6 @@
-//! What wit-bindgen makes of the world `policy`: all four decisions, and every import. A crate of its
-//! own because a crate can publish the export macros of one world only. Nothing is written by hand.
+//! What wit-bindgen makes of the world `policy`: all four decisions, and every import. A crate of
+//! its own because a crate can publish the export macros of one world only. Nothing is written by
+//! hand.
 #![cfg(target_arch = "wasm32")]
 #![allow(unsafe_code, reason = "generated code lifts and lowers through raw memory")]
 #![allow(warnings, clippy::all, reason = "generated code")]

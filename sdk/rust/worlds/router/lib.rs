@@ -1,5 +1,5 @@
-//! What wit-bindgen makes of the exports of the world `explaining-router`; the imports are those of the
-//! world `policy`. Nothing is written by hand.
+//! What wit-bindgen makes of the exports of the world `explaining-router`; the imports are those of
+//! the world `policy`. Nothing is written by hand.
 #![cfg(target_arch = "wasm32")]
 #![allow(unsafe_code, reason = "generated code lifts and lowers through raw memory")]
 #![allow(warnings, clippy::all, reason = "generated code")]
