@@ -48,7 +48,7 @@ pub fn reserve(
         expires_at_ms: payer.expires_at_ms,
     };
     match ledger.reserve(&request) {
-        Ok(_) => Ok(Hold::new(Arc::clone(ledger), id, amount)),
+        Ok(_) => Ok(Hold::new(Arc::clone(ledger), id, amount, payer.expires_at_ms)),
         Err(error) => Err(Box::new(refusal(&error, amount))),
     }
 }

@@ -193,6 +193,10 @@ impl Config {
         if self.routing.attempts == 0 || self.routing.attempts > 8 {
             return bad("routing.attempts", "must be from 1 to 8");
         }
+        let slowest_ms = self.timeouts.answer_ms.max(self.timeouts.first_byte_ms);
+        if self.money.hold_ms < slowest_ms.saturating_mul(2) {
+            return bad("money.hold_ms", "must be at least twice the longest time-out");
+        }
         for (id, provider) in &self.providers {
             let field = format!("providers.{id}");
             if provider.dialect != "openai-chat" {

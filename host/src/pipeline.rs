@@ -71,6 +71,7 @@ async fn chat(
         Ok(body) => body,
         Err(refusal) => return refused(&refusal),
     };
+    let parsing = clock::Stopwatch::start();
     let call = match Call::parse(Dialect::OpenAiChat, body) {
         Ok(call) => call,
         Err(e) => {
@@ -78,7 +79,8 @@ async fn chat(
         }
     };
     let started = flight::Started { id, at_ms, watch };
-    let mut flight = Flight::new(gateway, caller, call, started, &head.headers);
+    let mut flight = Box::new(Flight::new(gateway, caller, call, started, &head.headers));
+    flight.timing.parse_us = parsing.micros().into();
     match plan(&mut flight).await {
         Ok(plan) => attempt::run(flight, plan).await,
         Err(refusal) => flight.refuse(&refusal),
@@ -87,10 +89,18 @@ async fn chat(
 
 /// Steps 4 to 8: everything that is decided before a provider is asked.
 async fn plan(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
+    let watch = clock::Stopwatch::start();
     decide::redact_input(flight).await?;
+    let redacted = watch.micros();
     decide::classify(flight).await;
+    let classified = watch.micros();
     decide::match_offers(flight)?;
     let plan = decide::score(flight).await?;
+    let routed = watch.micros();
     decide::reserve(flight, &plan).await?;
+    flight.timing.redact_us = redacted.into();
+    flight.timing.classify_us = classified.saturating_sub(redacted).into();
+    flight.timing.route_us = routed.saturating_sub(classified).into();
+    flight.timing.reserve_us = watch.micros().saturating_sub(routed).into();
     Ok(plan)
 }

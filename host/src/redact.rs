@@ -15,6 +15,7 @@ mod tests;
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 
 use turnpike_protocol::{Answer, Call, Channel, Role, Text};
 
@@ -238,13 +239,14 @@ impl Summary {
     }
 }
 
-/// Scans every text of a call and replaces what was found.
+/// Scans every text of a call and replaces what was found. The call is copied only when something
+/// is replaced and others share it; a clean one stays the same allocation.
 ///
 /// # Errors
 /// [`Refusal`]; the call must then not be sent anywhere.
 pub async fn redact_call(
     scan: &mut impl Scan,
-    call: &mut Call,
+    call: &mut Arc<Call>,
     pseudonyms: &mut Pseudonyms,
 ) -> Result<Summary, Refusal> {
     redact_call_where(scan, call, pseudonyms, |_| true).await
@@ -256,7 +258,7 @@ pub async fn redact_call(
 /// [`Refusal`]; the call must then not be sent anywhere.
 pub async fn redact_call_where(
     scan: &mut impl Scan,
-    call: &mut Call,
+    call: &mut Arc<Call>,
     pseudonyms: &mut Pseudonyms,
     wanted: impl Fn(&Text) -> bool,
 ) -> Result<Summary, Refusal> {
@@ -281,7 +283,7 @@ pub async fn redact_call_where(
         let Some(text) = call.texts.get(index) else { continue };
         let subject = Subject::new(Direction::Input, text, pseudonyms);
         if let Some(new) = subject.redacted(&findings, pseudonyms, &mut summary)? {
-            call.replace_text(index, new);
+            Arc::make_mut(call).replace_text(index, new);
         }
     }
     Ok(summary)

@@ -247,11 +247,6 @@ pub(crate) fn text_edits(texts: &[Text]) -> Vec<Edit> {
 // === impl Call ===
 
 impl Call {
-    /// Whether any text was replaced.
-    pub fn is_edited(&self) -> bool {
-        self.texts.iter().any(|text| text.edited)
-    }
-
     /// Reads and validates a request body in one pass.
     ///
     /// # Errors

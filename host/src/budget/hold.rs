@@ -12,6 +12,8 @@ pub struct Hold {
     id: TransferId,
     amount: PicoUsd,
     open: bool,
+    /// When it may be expired by whoever looks for forgotten holds.
+    expires_at_ms: u64,
 }
 
 impl std::fmt::Debug for Hold {
@@ -32,8 +34,26 @@ pub struct Settlement {
 }
 
 impl Hold {
-    pub(super) fn new(ledger: Arc<Ledger>, id: TransferId, amount: PicoUsd) -> Self {
-        Self { ledger, id, amount, open: true }
+    pub(super) fn new(
+        ledger: Arc<Ledger>,
+        id: TransferId,
+        amount: PicoUsd,
+        expires_at_ms: u64,
+    ) -> Self {
+        Self { ledger, id, amount, open: true, expires_at_ms }
+    }
+
+    /// Keeps the hold of a request that is still running from expiring: prolongs it once less than
+    /// half of `hold_ms` is left. Cheap to call for every piece of a stream.
+    pub fn keep(&mut self, hold_ms: u64, now_ms: u64) {
+        if self.expires_at_ms.saturating_sub(now_ms) > hold_ms / 2 {
+            return;
+        }
+        let until = now_ms.saturating_add(hold_ms);
+        match self.ledger.extend_to(self.id, self.amount, until, now_ms) {
+            Ok(_) => self.expires_at_ms = until,
+            Err(error) => tracing::warn!(%error, "a hold could not be prolonged"),
+        }
     }
 
     /// How much is set aside.
@@ -62,10 +82,11 @@ impl Hold {
         self.give_back(absorbed, at_ms);
     }
 
-    /// A failed settlement charges nobody: the hold stays in the journal and expires, listed.
+    /// A failed settlement charges nobody and the platform bears the cost: the hold stays in the
+    /// journal and expires, listed.
     fn lost(&self, error: &SettleError, cost: PicoUsd) -> Settlement {
         tracing::error!(%error, %cost, "a capture failed; its hold will expire");
-        Settlement { charged: PicoUsd(0), absorbed: PicoUsd(0), seq: None }
+        Settlement { charged: PicoUsd(0), absorbed: cost, seq: None }
     }
 
     fn give_back(&self, absorbed: PicoUsd, at_ms: u64) {

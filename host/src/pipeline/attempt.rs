@@ -45,7 +45,7 @@ enum Reply {
 }
 
 /// Asks the offers of `plan` and answers the caller.
-pub(super) async fn run(mut flight: Flight, plan: Vec<usize>) -> Response<GatewayBody> {
+pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<GatewayBody> {
     let attempts_max = flight.gateway.settings.attempts;
     let mut tried = 0_usize;
     let mut last: Option<Trouble> = None;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use turnpike_ledger::PicoUsd;
-use turnpike_protocol::Call;
+use turnpike_protocol::Needs;
 
 use crate::budget::{self, OUTPUT_TOKENS_UNKNOWN, Payer};
 use crate::catalog::Offer;
@@ -23,15 +23,14 @@ const REASONS_SHOWN: usize = 3;
 
 /// Step 4. What the policy finds is masked or replaced in the call before anyone else reads it.
 pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>> {
-    // A copy, because the session reads the same call while it is scanned; texts are shared.
-    let mut call = Call::clone(&flight.call);
+    // Shared with the session, which reads it while it is scanned; copied only for a change.
+    let mut call = Arc::clone(&flight.call);
     let mut scan = PolicyScan(&mut flight.session);
     let result = redact::redact_call(&mut scan, &mut call, &mut flight.pseudonyms).await;
-    let redacted = call.is_edited().then_some(call);
     match result {
         Ok(summary) => {
-            if let Some(call) = redacted {
-                flight.call = Arc::new(call);
+            if !Arc::ptr_eq(&call, &flight.call) {
+                flight.call = call;
                 flight.session.set_call(Arc::new(CallView(Arc::clone(&flight.call))));
             }
             if let Some(class) = summary.data_classes.last() {
@@ -64,10 +63,11 @@ pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
             .resolve(name)
             .map_err(|unknown| Box::new(Refusal::unknown_model(name, &unknown.suggestions)))?,
     };
+    let needs = needs(flight, selector);
     let asked = Asked {
         selector,
-        needs: &flight.call.needs,
-        input_tokens: flight.input_tokens,
+        needs: &needs,
+        input_tokens: flight.input_tokens.saturating_add(flight.task.context_tokens),
         output_limit: flight.call.output_limit,
     };
     let work = Workload {
@@ -97,6 +97,27 @@ pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
         return Err(Box::new(nobody(flight, now_ms)));
     }
     Ok(())
+}
+
+/// What the request shows, and where the choice is ours also what the classify policy says it needs.
+fn needs(flight: &Flight, selector: Selector<'_>) -> Needs {
+    let mut needs = flight.call.needs;
+    if matches!(selector, Selector::Named(_)) {
+        return needs;
+    }
+    for need in &flight.task.needs {
+        match need.as_str() {
+            "tools" => needs.tools = true,
+            "structured-output" => needs.structured_output = true,
+            "image-input" => needs.image_input = true,
+            "audio-input" => needs.audio_input = true,
+            "file-input" => needs.file_input = true,
+            "audio-output" => needs.audio_output = true,
+            // The rest, such as `reasoning`, are for the route policy to weigh.
+            _ => {}
+        }
+    }
+    needs
 }
 
 /// Why nobody can take it, as the status that tells the caller what to do.

@@ -102,7 +102,7 @@ fn candidate(c: &Candidate) -> CandidateFact {
         quality: c.figures.map(|f| f.quality),
         expected_cost_usd: c.figures.map(|f| f.expected_cost),
         first_token_ms: c.figures.map(|f| f.first_token_ms),
-        rejected: c.rejection.as_ref().map(|reason| reason.to_string().into()),
+        rejected: c.rejection.as_ref().map(|reason| reason.text()),
         reason_code: c.rejection.as_ref().map(|reason| reason.code().into()),
     }
 }

@@ -181,7 +181,7 @@ impl Flight {
     }
 
     /// Ends the request with the gateway's own refusal; what was held returns.
-    pub(super) fn refuse(mut self, refusal: &Refusal) -> Response<GatewayBody> {
+    pub(super) fn refuse(mut self: Box<Self>, refusal: &Refusal) -> Response<GatewayBody> {
         let ending = if refusal.status.is_server_error() && !self.attempts.is_empty() {
             Ending::Failed
         } else {

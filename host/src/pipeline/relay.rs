@@ -145,7 +145,7 @@ async fn first(flight: &mut Flight, stream: &mut Upstream) -> Result<Bytes, Trou
 }
 
 /// Answers the caller with the stream.
-pub(super) fn start(mut flight: Flight, opened: Opened) -> Response<GatewayBody> {
+pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<GatewayBody> {
     flight.mark_first_content();
     flight.served = Some(Arc::clone(&opened.asking.offer));
     let attempts = flight.attempts.len().saturating_add(1);
@@ -258,7 +258,7 @@ fn join(first: Bytes, second: Bytes) -> Bytes {
 
 /// A stream under way: both sides and the request's record.
 struct Relay {
-    flight: Flight,
+    flight: Box<Flight>,
     asking: Asking,
     stream: Upstream,
     over: bool,
@@ -268,6 +268,10 @@ impl Relay {
     /// The next bytes for the caller, never empty; `None` at the end, after everything is settled.
     async fn next(&mut self) -> Option<Bytes> {
         while !self.over {
+            let hold_ms = self.flight.gateway.settings.hold_ms;
+            if let Some(hold) = &mut self.flight.hold {
+                hold.keep(hold_ms, clock::now_ms());
+            }
             let bytes = match self.stream.withheld.take() {
                 Some(blocked) => self.fail(Broken::Withheld { blocked }).await,
                 None => match self.stream.step(&mut self.flight).await {

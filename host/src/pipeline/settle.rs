@@ -29,6 +29,7 @@ pub(super) async fn charge(
     reported: &Reported,
     ending: Ending,
 ) -> Bill {
+    let watch = clock::Stopwatch::start();
     let estimated = reported.usage.is_none();
     let usage = reported.usage.unwrap_or_else(|| count(flight, reported.text_bytes));
     let official = official(offer, &usage, reported.service_tier.as_deref());
@@ -49,6 +50,7 @@ pub(super) async fn charge(
         flight.gateway.wait_if_strict(seq, flight.call.stream).await;
     }
     let (cost, absorbed) = (settlement.charged, settlement.absorbed);
+    flight.timing.settle_us = watch.micros().into();
     Bill { charged: true, usage, estimated, lines, cost, absorbed }
 }
 

@@ -73,14 +73,13 @@ pub fn figure_row(offer: &Offer, work: &Workload<'_>, seen: Snapshot) -> Option<
     })
 }
 
-/// Good to about sixteen digits, which is enough to rank and never enough to charge.
+/// Good to about sixteen digits, which is enough to rank and never enough to charge. Saturates at
+/// eighteen million dollars. No division of wide integers: this runs for every candidate.
 fn ranking_usd(amount: PicoUsd) -> f64 {
-    let micro = u64::try_from(amount.0 / 1_000_000).unwrap_or(u64::MAX);
-    let rest = u32::try_from(amount.0 % 1_000_000).unwrap_or(0);
-    let high = u32::try_from(micro >> 32).unwrap_or(u32::MAX);
-    let low = u32::try_from(micro & u64::from(u32::MAX)).unwrap_or(u32::MAX);
-    let micro = f64::from(high) * 4_294_967_296.0 + f64::from(low);
-    micro / 1e6 + f64::from(rest) / 1e12
+    let pico = u64::try_from(amount.0).unwrap_or(u64::MAX);
+    let high = u32::try_from(pico >> 32).unwrap_or(u32::MAX);
+    let low = u32::try_from(pico & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+    (f64::from(high) * 4_294_967_296.0 + f64::from(low)) / 1e12
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Hard constraints: what an offer can do and what the caller may use. Each rejection has a code
 //! for programs and a sentence for people.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use turnpike_protocol::Needs;
@@ -124,27 +125,37 @@ impl Rejection {
     }
 }
 
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAllowed => f.write_str("this key may not use the model"),
-            Self::NotChat => f.write_str("it does not answer in text"),
-            Self::Unpriced => f.write_str("its price is not known, and unknown is never free"),
-            Self::Deprecated => f.write_str("its provider is retiring it"),
+impl Rejection {
+    /// For people; usually a constant, since every candidate of every request may have one.
+    pub fn text(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::NotAllowed => "this key may not use the model",
+            Self::NotChat => "it does not answer in text",
+            Self::Unpriced => "its price is not known, and unknown is never free",
+            Self::Deprecated => "its provider is retiring it",
             Self::Context { needed, limit } => {
-                write!(f, "the request may need {needed} tokens, it takes {limit}")
+                let text = format!("the request may need {needed} tokens, it takes {limit}");
+                return Cow::Owned(text);
             }
             Self::Output { asked, limit } => {
-                write!(f, "up to {asked} tokens of answer are asked for, it gives {limit}")
+                let text =
+                    format!("up to {asked} tokens of answer are asked for, it gives {limit}");
+                return Cow::Owned(text);
             }
-            Self::Tools => f.write_str("it can't call tools"),
-            Self::StructuredOutput => f.write_str("it can't keep to a JSON schema"),
-            Self::ImageInput => f.write_str("it can't read images"),
-            Self::AudioInput => f.write_str("it can't hear audio"),
-            Self::FileInput => f.write_str("it can't read documents"),
-            Self::AudioOutput => f.write_str("it can't speak"),
-            Self::Resting { .. } => f.write_str("it is resting after failures"),
-            Self::Policy => f.write_str("the route policy excludes it"),
-        }
+            Self::Tools => "it can't call tools",
+            Self::StructuredOutput => "it can't keep to a JSON schema",
+            Self::ImageInput => "it can't read images",
+            Self::AudioInput => "it can't hear audio",
+            Self::FileInput => "it can't read documents",
+            Self::AudioOutput => "it can't speak",
+            Self::Resting { .. } => "it is resting after failures",
+            Self::Policy => "the route policy excludes it",
+        })
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
     }
 }

@@ -137,7 +137,7 @@ pub(super) fn refusal(last: Option<&Trouble>, tried: usize) -> Refusal {
 }
 
 /// Ends the request with what can't be mended by asking somebody else.
-pub(super) fn pass_on(mut flight: Flight, fault: Fault) -> Response<GatewayBody> {
+pub(super) fn pass_on(mut flight: Box<Flight>, fault: Fault) -> Response<GatewayBody> {
     let (response, ending) = match fault {
         Fault::Request { status, content_type, body } => {
             // The provider's own words: clients match on them to recover (pitfall 66).

@@ -36,7 +36,7 @@ pub(super) async fn collect(
 }
 
 /// Redacts, charges and sends a complete answer.
-pub(super) async fn finish(mut flight: Flight, answered: Answered) -> Response<GatewayBody> {
+pub(super) async fn finish(mut flight: Box<Flight>, answered: Answered) -> Response<GatewayBody> {
     let Answered { asking, mut answer } = answered;
     flight.mark_first_content();
     let reported = settle::Reported {
@@ -65,7 +65,7 @@ pub(super) async fn finish(mut flight: Flight, answered: Answered) -> Response<G
 
 /// The redaction policy keeps the answer back: the caller pays nothing, the platform bears it.
 fn withhold(
-    mut flight: Flight,
+    mut flight: Box<Flight>,
     asking: &Asking,
     reported: &settle::Reported,
     refused: &redact::Refusal,
