@@ -277,12 +277,17 @@ fn read_on_failure(hook: Hook, label: Option<&str>) -> Result<OnFailure, ApiErro
         // Going on without a decision makes sense only for redaction.
         Some(OnFailure::Open) if hook != Hook::Redact => Err(ApiError::invalid(
             "on_failure",
-            "\"open\" is for redact only; use \"builtin\" or \"closed\"",
+            "\"open\" is for redact only; use \"builtin\": the built-in policy decides",
+        )),
+        // Without a task, a score or a price the request would go on all the same: nothing closes.
+        Some(OnFailure::Closed) if hook != Hook::Redact => Err(ApiError::invalid(
+            "on_failure",
+            "\"closed\" is for redact only; use \"builtin\": the built-in policy decides",
         )),
         Some(choice) => Ok(choice),
         None => Err(ApiError::invalid(
             "on_failure",
-            "on_failure is \"builtin\", \"open\" or \"closed\"",
+            "on_failure is \"builtin\", or for redact also \"open\" or \"closed\"",
         )),
     }
 }
