@@ -176,10 +176,11 @@ impl Refusal {
 
     /// 503: redaction failed on the answer and is configured to fail closed.
     pub fn answer_check_failed() -> Self {
-        let message = "the redaction policy failed on the answer, so it was withheld; you were not \
+        let message =
+            "the redaction policy failed on the answer, so it was withheld; you were not \
                        charged; try again, or ask the policy's owner to look at the request's \
                        explanation"
-            .into();
+                .into();
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", "redaction_unavailable", message)
             .retry_after(1)
     }

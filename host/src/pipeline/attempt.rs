@@ -16,6 +16,7 @@ use crate::clock::{self, Stopwatch};
 use crate::egress::GatewayBody;
 use crate::error::Refusal;
 use crate::route::{InFlight, Sample};
+
 use super::flight::Flight;
 use super::{decide, relay};
 pub(super) use outcome::{Fault, Trouble, note};
