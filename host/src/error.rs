@@ -48,6 +48,11 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, "authentication_error", "invalid_api_key", message)
     }
 
+    /// The same with the code that tells why.
+    pub fn unauthenticated_because(code: &'static str, message: String) -> Self {
+        Self { code, ..Self::unauthenticated(message) }
+    }
+
     /// 400 or another 4xx that the parser chose.
     pub fn invalid(
         status: u16,
@@ -106,6 +111,15 @@ impl Refusal {
             .at("model")
     }
 
+    /// 400: several models have the name that was asked for; `options` tell them apart.
+    pub fn ambiguous_model(asked: &str, options: &[String]) -> Self {
+        let shown: String = asked.chars().take(100).collect();
+        let options = options.join(", ");
+        let message = format!("several models are called {shown:?}; say which: {options}");
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "ambiguous_model", message)
+            .at("model")
+    }
+
     /// 403: the key may not use any model that could answer.
     pub fn model_forbidden(asked: &str) -> Self {
         let shown: String = asked.chars().take(100).collect();
@@ -146,6 +160,27 @@ impl Refusal {
         let message = "the redaction policy failed, so nothing was sent to a provider; try again, \
                        or ask the policy's owner to look at the request's explanation"
             .into();
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", "redaction_unavailable", message)
+            .retry_after(1)
+    }
+
+    /// 403: the redaction policy refuses what the provider answered.
+    pub fn answer_withheld(reason: &str) -> Self {
+        let shown: String = reason.chars().take(300).collect();
+        let message = format!(
+            "the organization's redaction policy withholds the answer: {shown}; you were not \
+             charged"
+        );
+        Self::new(StatusCode::FORBIDDEN, "permission_error", "policy_blocked", message).final_word()
+    }
+
+    /// 503: redaction failed on the answer and is configured to fail closed.
+    pub fn answer_check_failed() -> Self {
+        let message =
+            "the redaction policy failed on the answer, so it was withheld; you were not \
+                       charged; try again, or ask the policy's owner to look at the request's \
+                       explanation"
+                .into();
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", "redaction_unavailable", message)
             .retry_after(1)
     }
@@ -231,5 +266,28 @@ impl Refusal {
                        the cause in the log under the request id"
                 .into();
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "api_error", "internal_error", message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_withheld_answer_has_the_codes_of_a_refused_prompt_and_words_of_its_own() {
+        let (input, output) = (Refusal::policy_blocked("keys"), Refusal::answer_withheld("keys"));
+        assert_eq!((input.status, input.code), (output.status, output.code));
+        assert!(output.final_word && output.message.contains("answer: keys"), "{output:?}");
+        let (input, output) = (Refusal::redaction_failed(), Refusal::answer_check_failed());
+        assert_eq!((input.status, input.code), (output.status, output.code));
+        assert!(!output.message.contains("nothing was sent"), "{output:?}");
+    }
+
+    #[test]
+    fn an_ambiguous_name_is_told_apart() {
+        let options = ["a/large".to_owned(), "b/large".to_owned()];
+        let refusal = Refusal::ambiguous_model("large", &options);
+        assert_eq!((refusal.status.as_u16(), refusal.code), (400, "ambiguous_model"));
+        assert!(refusal.message.contains("a/large, b/large"), "{}", refusal.message);
     }
 }

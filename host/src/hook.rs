@@ -66,9 +66,9 @@ impl Hook {
 pub enum OnFailure {
     /// The built-in policy decides.
     Builtin,
-    /// The request goes on as if there were no policy.
+    /// Redaction only: the text passes unseen.
     Open,
-    /// The request is refused.
+    /// Redaction only: the request is refused, an answer withheld.
     Closed,
 }
 

@@ -274,15 +274,18 @@ fn check_mode(mode: Option<&str>, percent: Option<u8>) -> Result<(), ApiError> {
 fn read_on_failure(hook: Hook, label: Option<&str>) -> Result<OnFailure, ApiError> {
     let Some(label) = label else { return Ok(hook.default_on_failure()) };
     match OnFailure::from_label(label) {
-        // Going on without a decision makes sense only for redaction.
-        Some(OnFailure::Open) if hook != Hook::Redact => Err(ApiError::invalid(
-            "on_failure",
-            "\"open\" is for redact only; use \"builtin\" or \"closed\"",
-        )),
+        // Without a task, a score or a price a request goes on all the same: there is nothing that
+        // could pass unseen, and nothing that would close.
+        Some(OnFailure::Open | OnFailure::Closed) if hook != Hook::Redact => {
+            let message = format!(
+                "{label:?} is for redact only; use \"builtin\": the built-in policy decides"
+            );
+            Err(ApiError::invalid("on_failure", message))
+        }
         Some(choice) => Ok(choice),
         None => Err(ApiError::invalid(
             "on_failure",
-            "on_failure is \"builtin\", \"open\" or \"closed\"",
+            "on_failure is \"builtin\", or for redact also \"open\" or \"closed\"",
         )),
     }
 }

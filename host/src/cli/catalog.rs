@@ -31,7 +31,7 @@ pub(super) struct UpdateArgs {
     /// The models.dev snapshot (JSON)
     #[arg(long)]
     models_dev: PathBuf,
-    /// The date of that snapshot, written into the header: YYYY-MM-DD
+    /// The date of that snapshot, written into the header: YYYY-MM-DD or YYYY-MM
     #[arg(long)]
     date: String,
     /// Where to write; its checksum goes beside it

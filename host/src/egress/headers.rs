@@ -25,7 +25,7 @@ pub struct Served<'a> {
     pub attempts: usize,
     /// Decimal USD; only known at once when the answer is not streamed.
     pub cost_usd: Option<&'a str>,
-    /// `hook=name@version, …` of the policies that decided.
+    /// `name@version, …` of the policies that decided, each once.
     pub policy: &'a str,
     /// The output limit that the money allowed, when it is lower than what was asked.
     pub clamped: Option<u32>,

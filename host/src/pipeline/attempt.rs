@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
+use turnpike_protocol::Answer;
 
 use crate::catalog::Offer;
 use crate::clock::{self, Stopwatch};
 use crate::egress::GatewayBody;
 use crate::error::Refusal;
 use crate::route::{InFlight, Sample};
-use crate::upstream::BodyReader;
 
 use super::flight::Flight;
 use super::{decide, relay};
@@ -34,14 +34,30 @@ pub(super) struct Asking {
     pub watch: Stopwatch,
     pub first_byte_ms: Option<u64>,
     pub status: Option<u16>,
+    /// It failed in this request before and is asked once more.
+    pub again: bool,
     /// Counts it as in flight until the attempt is over.
     pub _in_flight: InFlight,
+}
+
+impl Asking {
+    /// What a failure says of the offer's health. A request counts one against an offer, also
+    /// when it asked twice.
+    pub(super) fn failed(&self) -> Sample {
+        if self.again { Sample::Neutral } else { Sample::Failed }
+    }
 }
 
 /// What an attempt came to.
 enum Reply {
     Whole(Box<whole::Answered>),
     Stream(Box<relay::Opened>),
+}
+
+/// What a provider gave: all of its answer, or a stream up to its first content.
+enum Got {
+    Whole(Answer),
+    Stream(relay::Begun),
 }
 
 /// Asks the offers of `plan` and answers the caller.
@@ -51,8 +67,9 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
     let mut last: Option<Trouble> = None;
     let mut queue = plan.clone();
     queue.reverse();
+    let mut again = false;
     while let Some(row) = queue.pop() {
-        let Some(asking) = begin(&mut flight, row) else { continue };
+        let Some(asking) = begin(&mut flight, row, again) else { continue };
         tried += 1;
         match one(&mut flight, asking).await {
             Ok(Reply::Whole(answered)) => return whole::finish(flight, *answered).await,
@@ -60,10 +77,11 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
             Err(Ended::Fault(fault)) => return outcome::pass_on(flight, *fault),
             Err(Ended::Next(trouble)) => last = Some(trouble),
         }
-        let again = last.as_ref().is_some_and(Trouble::worth_repeating);
-        if queue.is_empty() && tried < attempts_max && tried == plan.len() && again {
+        let worth = last.as_ref().is_some_and(Trouble::worth_repeating);
+        if queue.is_empty() && tried < attempts_max && tried == plan.len() && worth {
             pause().await;
             queue.extend(plan.first());
+            again = true;
         }
     }
     let refusal = outcome::refusal(last.as_ref(), tried);
@@ -77,7 +95,7 @@ enum Ended {
     Next(Trouble),
 }
 
-fn begin(flight: &mut Flight, row: usize) -> Option<Asking> {
+fn begin(flight: &mut Flight, row: usize, again: bool) -> Option<Asking> {
     let candidate = flight.candidates.get(row)?;
     let (offer, index) = (Arc::clone(&candidate.offer), candidate.index);
     let floor = decide::open(flight, row)
@@ -88,21 +106,15 @@ fn begin(flight: &mut Flight, row: usize) -> Option<Asking> {
         return None;
     };
     let watch = Stopwatch::start();
-    Some(Asking { offer, index, watch, first_byte_ms: None, status: None, _in_flight: in_flight })
+    let (first_byte_ms, status) = (None, None);
+    Some(Asking { offer, index, watch, first_byte_ms, status, again, _in_flight: in_flight })
 }
 
 /// One attempt, to its answer or its first content.
 async fn one(flight: &mut Flight, mut asking: Asking) -> Result<Reply, Ended> {
-    let result = ask(flight, &mut asking).await;
-    match result {
-        Ok(body) if flight.call.stream => match relay::open(flight, asking, body).await {
-            Ok(opened) => Ok(Reply::Stream(Box::new(opened))),
-            Err((asking, trouble)) => Err(Ended::Next(give_up(flight, &asking, trouble))),
-        },
-        Ok(body) => match whole::collect(flight, &mut asking, body).await {
-            Ok(answer) => Ok(Reply::Whole(Box::new(whole::Answered { asking, answer }))),
-            Err(trouble) => Err(Ended::Next(give_up(flight, &asking, trouble))),
-        },
+    match UnderWay::new(flight, &mut asking).ask().await {
+        Ok(Got::Whole(answer)) => Ok(Reply::Whole(Box::new(whole::Answered { asking, answer }))),
+        Ok(Got::Stream(begun)) => Ok(Reply::Stream(Box::new(begun.by(asking)))),
         Err(request::Refused::Trouble(trouble)) => {
             Err(Ended::Next(give_up(flight, &asking, trouble)))
         }
@@ -115,16 +127,53 @@ async fn one(flight: &mut Flight, mut asking: Asking) -> Result<Reply, Ended> {
     }
 }
 
-async fn ask(flight: &mut Flight, asking: &mut Asking) -> Result<BodyReader, request::Refused> {
-    // A provider takes seconds; when instances are scarce this request gives its own back.
-    flight.session.rest();
-    request::send(flight, asking).await
+/// An attempt whose answer is being waited for. The caller's leaving drops it there, and it is
+/// noted as cancelled.
+struct UnderWay<'a> {
+    flight: &'a mut Flight,
+    asking: &'a mut Asking,
+    over: bool,
+}
+
+impl<'a> UnderWay<'a> {
+    fn new(flight: &'a mut Flight, asking: &'a mut Asking) -> Self {
+        Self { flight, asking, over: false }
+    }
+
+    async fn ask(mut self) -> Result<Got, request::Refused> {
+        // A provider takes seconds; when instances are scarce this request gives its own back.
+        self.flight.session.rest();
+        let got = self.get().await;
+        self.over = true;
+        got
+    }
+
+    async fn get(&mut self) -> Result<Got, request::Refused> {
+        let body = request::send(self.flight, self.asking).await?;
+        let got = if self.flight.call.stream {
+            relay::open(self.flight, body).await.map(Got::Stream)
+        } else {
+            whole::collect(self.flight, self.asking, body).await.map(Got::Whole)
+        };
+        got.map_err(request::Refused::Trouble)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if !self.over {
+            let health = &self.flight.gateway.health;
+            // Also lets another request probe an offer that was half-open.
+            health.record(self.asking.index, Sample::Neutral, clock::now_ms());
+            note(self.flight, self.asking, "cancelled", "the caller left before any content");
+        }
+    }
 }
 
 /// Books a failed attempt: on the offer's health, in the explanation, in the metrics.
 fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble) -> Trouble {
     let now_ms = clock::now_ms();
-    flight.gateway.health.record(asking.index, Sample::Failed, now_ms);
+    flight.gateway.health.record(asking.index, asking.failed(), now_ms);
     if let Some(rest) = trouble.rest() {
         let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
         flight.gateway.health.rest(asking.index, now_ms.saturating_add(rest_ms));

@@ -42,6 +42,19 @@ pub(super) struct Opened {
     first: Bytes,
 }
 
+/// A stream up to its first content, without who gives it.
+pub(super) struct Begun {
+    stream: Upstream,
+    first: Bytes,
+}
+
+impl Begun {
+    pub(super) fn by(self, asking: Asking) -> Opened {
+        let Self { stream, first } = self;
+        Opened { asking, stream, first }
+    }
+}
+
 /// The provider's side of a stream.
 struct Upstream {
     body: BodyReader,
@@ -78,12 +91,8 @@ enum Broken {
     CutOff,
 }
 
-/// Reads until the first content. On failure the attempt is given back for its record.
-pub(super) async fn open(
-    flight: &mut Flight,
-    asking: Asking,
-    body: BodyReader,
-) -> Result<Opened, (Asking, Trouble)> {
+/// Reads until the first content.
+pub(super) async fn open(flight: &mut Flight, body: BodyReader) -> Result<Begun, Trouble> {
     let options = StreamOptions {
         dialect: Dialect::OpenAiChat,
         scan_output: true,
@@ -97,12 +106,12 @@ pub(super) async fn open(
     let limit = flight.gateway.settings.timeouts.first_content_ms;
     let waited = tokio::time::timeout(Duration::from_millis(limit), first(flight, &mut stream));
     match waited.await {
-        Ok(Ok(first)) => Ok(Opened { asking, stream, first }),
-        Ok(Err(trouble)) => Err((asking, trouble)),
+        Ok(Ok(first)) => Ok(Begun { stream, first }),
+        Ok(Err(trouble)) => Err(trouble),
         Err(_) => {
             let detail = format!("no content within {limit} ms of the answer's head");
             let error = TransportError { kind: ErrorKind::Timeout(Phase::FirstByte), detail };
-            Err((asking, Trouble::Transport(error)))
+            Err(Trouble::Transport(error))
         }
     }
 }
@@ -312,7 +321,7 @@ impl Relay {
         self.over = true;
         let (event, outcome, provider_failed) = event(broken);
         let now_ms = clock::now_ms();
-        let sample = if provider_failed { Sample::Failed } else { Sample::Neutral };
+        let sample = if provider_failed { self.asking.failed() } else { Sample::Neutral };
         self.flight.gateway.health.record(self.asking.index, sample, now_ms);
         note(&mut self.flight, &self.asking, outcome, "after the first content");
         self.summarise();

@@ -21,7 +21,7 @@ pub(super) fn models(gateway: &Gateway, id: Uuid, headers: &HeaderMap) -> Respon
         Ok(caller) => {
             json(StatusCode::OK, models::encode(Dialect::OpenAiChat, &listed(gateway, &caller)), id)
         }
-        Err(error) => refuse(&Refusal::unauthenticated(error.to_string()), &id.to_string()),
+        Err(error) => refuse(&unauthenticated(error), &id.to_string()),
     }
 }
 
@@ -34,15 +34,18 @@ pub(super) fn model(
 ) -> Response<GatewayBody> {
     let caller = match auth::authenticate(headers, &gateway.directory.load(), clock::now_ms()) {
         Ok(caller) => caller,
-        Err(error) => {
-            return refuse(&Refusal::unauthenticated(error.to_string()), &id.to_string());
-        }
+        Err(error) => return refuse(&unauthenticated(error), &id.to_string()),
     };
     let asked = path.strip_prefix("/v1/models/").unwrap_or(path).replace("%2F", "/");
     match listed(gateway, &caller).into_iter().find(|model| model.id == asked) {
         Some(model) => json(StatusCode::OK, models::encode_one(Dialect::OpenAiChat, &model), id),
         None => refuse(&Refusal::unknown_model(&asked, &[]), &id.to_string()),
     }
+}
+
+/// What a request without a caller hears.
+pub(super) fn unauthenticated(error: auth::AuthError) -> Refusal {
+    Refusal::unauthenticated_because(error.code(), error.to_string())
 }
 
 fn listed(gateway: &Gateway, caller: &Caller) -> Vec<ModelEntry> {

@@ -5,12 +5,13 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use turnpike_protocol::Usage;
 
 /// Every metric name as Prometheus shows it; the documentation lists the same.
 pub const NAMES: [&str; 8] = [
@@ -25,7 +26,7 @@ pub const NAMES: [&str; 8] = [
 ];
 
 /// How a request ended, as a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// A complete answer.
     Answered,
@@ -37,6 +38,25 @@ pub enum Outcome {
     Refused,
     /// No provider answered.
     Failed,
+}
+
+impl Outcome {
+    /// As the label shows it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::CutShort => "cut_short",
+            Self::Abandoned => "abandoned",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl EncodeLabelValue for Outcome {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.label().encode(encoder)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -149,6 +169,40 @@ impl Metrics {
             .inc();
     }
 
+    /// What a call used, under the names that the API gives its buckets.
+    pub fn usage(&self, usage: &Usage) {
+        // Taken apart, so that a new bucket can't be forgotten here.
+        let &Usage {
+            input_uncached,
+            cache_read,
+            cache_write_5m,
+            cache_write_1h,
+            output_text,
+            output_reasoning,
+            input_audio,
+            output_audio,
+            input_image,
+            output_image,
+            requests,
+        } = usage;
+        let buckets = [
+            ("input_uncached", input_uncached),
+            ("cache_read", cache_read),
+            ("cache_write_5m", cache_write_5m),
+            ("cache_write_1h", cache_write_1h),
+            ("output_text", output_text),
+            ("output_reasoning", output_reasoning),
+            ("input_audio", input_audio),
+            ("output_audio", output_audio),
+            ("input_image", input_image),
+            ("output_image", output_image),
+            ("requests", requests),
+        ];
+        for (bucket, count) in buckets.into_iter().filter(|(_, count)| *count > 0) {
+            self.tokens(bucket, count);
+        }
+    }
+
     /// Tokens of one usage bucket were served.
     pub fn tokens(&self, bucket: &'static str, count: u64) {
         self.tokens.get_or_create(&TokenLabels { bucket }).inc_by(count);
@@ -189,7 +243,7 @@ mod tests {
         metrics.request(Outcome::Answered, 200, Duration::from_millis(2));
         metrics.first_content(Duration::from_millis(1));
         metrics.attempt("openai", "answered");
-        metrics.tokens("input_uncached", 7);
+        metrics.usage(&Usage { input_uncached: 7, requests: 1, ..Usage::default() });
         metrics.policy_call("classify");
         metrics.policy_failure("classify", "trap");
         metrics.usage_dropped(0);
@@ -200,5 +254,32 @@ mod tests {
         let shown = text.lines().filter(|line| line.starts_with("# TYPE")).count();
         assert_eq!(shown, NAMES.len(), "{text}");
         assert!(text.contains("turnpike_tokens_total{bucket=\"input_uncached\"} 7"), "{text}");
+        assert!(text.contains("outcome=\"answered\""), "{text}");
+        assert!(text.ends_with("# EOF\n"), "OpenMetrics ends so:\n{text}");
+    }
+
+    #[test]
+    fn buckets_are_called_as_in_the_api() {
+        let one = Usage {
+            input_uncached: 1,
+            cache_read: 1,
+            cache_write_5m: 1,
+            cache_write_1h: 1,
+            output_text: 1,
+            output_reasoning: 1,
+            input_audio: 1,
+            output_audio: 1,
+            input_image: 1,
+            output_image: 1,
+            requests: 1,
+        };
+        let metrics = Metrics::default();
+        metrics.usage(&one);
+        let text = metrics.render();
+        let api = serde_json::to_value(one).unwrap();
+        for bucket in api.as_object().unwrap().keys() {
+            let line = format!("turnpike_tokens_total{{bucket=\"{bucket}\"}} 1");
+            assert!(text.contains(&line), "{line} is missing:\n{text}");
+        }
     }
 }

@@ -29,8 +29,13 @@ pub(super) struct Made {
 /// The operator's token of this demo, made at its first run.
 pub(super) fn admin_token(data: &Path) -> anyhow::Result<Secret> {
     use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::create_dir_all(data).with_context(|| format!("can't make {}", data.display()))?;
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    // For its owner only, as the store would make it.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("can't make {}", data.display()))?;
     let path = data.join(TOKEN_FILE);
     if let Ok(token) = std::fs::read_to_string(&path)
         && !token.is_empty()
@@ -113,5 +118,23 @@ impl Api {
         let text = answer.body.collect(ANSWER_BYTES_MAX).await?;
         let value = serde_json::from_slice(&text).unwrap_or(Value::Null);
         Ok((answer.status.as_u16(), value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_data_folder_and_the_token_are_for_their_owner_only() {
+        let outer = tempfile::tempdir().unwrap();
+        let data = outer.path().join("demo-data");
+        let made = admin_token(&data).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&data), 0o700);
+        assert_eq!(mode(&data.join(TOKEN_FILE)), 0o600);
+        assert_eq!(admin_token(&data).unwrap().reveal(), made.reveal(), "it is kept");
     }
 }

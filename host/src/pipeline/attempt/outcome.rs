@@ -21,7 +21,8 @@ const REST_MAX: Duration = Duration::from_secs(60);
 /// The provider's trouble, before any content.
 #[derive(Debug)]
 pub(in crate::pipeline) enum Trouble {
-    /// Status 408, 429, 5xx, or 404 for a model it should have.
+    /// Status 408, 429, 5xx, 404 for a model it should have, or 402: the operator's account there
+    /// is empty.
     Status { status: StatusCode, retry_after: Option<Duration> },
     /// No connection, no TLS, broken HTTP, or hung up.
     Transport(TransportError),
@@ -51,6 +52,7 @@ impl Trouble {
             Self::Status { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS => {
                 "rate_limited"
             }
+            Self::Status { status, .. } if *status == StatusCode::PAYMENT_REQUIRED => "no_credit",
             Self::Status { .. } => "error",
             Self::Transport(error) => match error.kind {
                 ErrorKind::Timeout(_) => "timeout",
@@ -67,6 +69,9 @@ impl Trouble {
     /// In words; never an upstream's body.
     pub(super) fn detail(&self) -> &str {
         match self {
+            Self::Status { status, .. } if *status == StatusCode::PAYMENT_REQUIRED => {
+                "the operator's account at the provider is empty"
+            }
             Self::Status { .. } => "",
             Self::Transport(error) => &error.detail,
             Self::StreamError(kind) => kind,
@@ -119,6 +124,9 @@ pub(super) fn refusal(last: Option<&Trouble>, tried: usize) -> Refusal {
         }
         Some(Trouble::Transport(error)) if matches!(error.kind, ErrorKind::Timeout(_)) => {
             Refusal::upstream_timeout(tried)
+        }
+        Some(Trouble::Status { status, .. }) if *status == StatusCode::PAYMENT_REQUIRED => {
+            Refusal::upstream_failed(tried, "because the operator's account there is empty")
         }
         Some(Trouble::Status { status, .. }) => {
             Refusal::upstream_failed(tried, &format!("with status {}", status.as_u16()))
@@ -189,4 +197,18 @@ pub(super) fn note_skipped(flight: &mut Flight, offer: &Offer) {
         first_byte_ms: None,
         detail: Some("its breaker opened after the plan was made".into()),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_account_at_the_provider_is_the_providers_trouble() {
+        let empty = Trouble::Status { status: StatusCode::PAYMENT_REQUIRED, retry_after: None };
+        assert_eq!(empty.label(), "no_credit");
+        assert!(!empty.worth_repeating());
+        let heard = refusal(Some(&empty), 2);
+        assert_eq!((heard.status, heard.code), (StatusCode::BAD_GATEWAY, "upstream_failed"));
+    }
 }

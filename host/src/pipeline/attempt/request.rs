@@ -51,7 +51,7 @@ pub(super) async fn send(flight: &Flight, asking: &mut Asking) -> Result<BodyRea
     let sent = flight.gateway.upstream.send(&provider.endpoint, &head, body, &timeouts).await;
     let response = sent.map_err(|error| match error.kind {
         ErrorKind::Request => {
-            tracing::error!(%error, "a request can't be put on the wire");
+            tracing::error!(id = &*flight.id_text, %error, "a request can't be put on the wire");
             Refused::Fault(Box::new(Fault::Unsendable))
         }
         _ => Refused::Trouble(Trouble::Transport(error)),
@@ -88,15 +88,23 @@ async fn judge(
         || status.is_redirection()
         || matches!(
             status,
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::NOT_FOUND
+            StatusCode::REQUEST_TIMEOUT
+                | StatusCode::TOO_MANY_REQUESTS
+                | StatusCode::NOT_FOUND
+                | StatusCode::PAYMENT_REQUIRED
         );
+    if status == StatusCode::PAYMENT_REQUIRED {
+        let (id, provider) = (&*flight.id_text, &*asking.offer.provider);
+        tracing::error!(id, provider, "the account at a provider is empty; top it up there");
+    }
     if fallback {
         let retry_after = retry_after(headers);
         return Err(Refused::Trouble(Trouble::Status { status, retry_after }));
     }
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        let provider = asking.offer.provider.to_string();
-        tracing::error!(provider, status = status.as_u16(), "a provider refused our credential");
+        let (id, provider) = (&*flight.id_text, asking.offer.provider.to_string());
+        let status = status.as_u16();
+        tracing::error!(id, provider, status, "a provider refused our credential");
         return Err(Refused::Fault(Box::new(Fault::Credential { provider })));
     }
     let content_type = headers.get(header::CONTENT_TYPE).cloned();

@@ -73,8 +73,8 @@ fn withhold(
     let absorbed = settle::absorbed(&flight, &asking.offer, reported);
     flight.release(absorbed);
     let refusal = match refused {
-        redact::Refusal::Blocked { reason } => Refusal::policy_blocked(reason),
-        redact::Refusal::Failed(_) => Refusal::redaction_failed(),
+        redact::Refusal::Blocked { reason } => Refusal::answer_withheld(reason),
+        redact::Refusal::Failed(_) => Refusal::answer_check_failed(),
     };
     flight.refuse(&refusal)
 }

@@ -107,6 +107,7 @@ async fn what_cannot_be_bound_is_refused_by_field_and_leaves_everything_as_it_wa
         (with("mode", json!("canary")), "mode"),
         (with("percent", json!(10)), "percent"),
         (with("on_failure", json!("open")), "on_failure"),
+        (with("on_failure", json!("closed")), "on_failure"),
         (with("deadline_ms", json!(0)), "deadline_ms"),
         (with("deadline_ms", json!(1001)), "deadline_ms"),
         (with("plugin", json!("router")), "plugin"),
