@@ -9,6 +9,8 @@ mod export;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod glue;
+#[cfg(any(target_arch = "wasm32", test))]
+mod heap;
 pub mod json;
 pub mod mock;
 mod policy;
