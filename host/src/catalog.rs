@@ -46,10 +46,16 @@ pub enum CatalogError {
     #[error("the catalogue has no provider {asked:?}; it has {known}")]
     UnknownProvider { asked: String, known: String },
     #[error(
-        "provider {provider:?}: the catalogue has no model {asked:?} there (near: {suggestions}); \
-         correct the name, or declare the offer with its prices"
+        "provider {provider:?}: the catalogue has no model {asked:?} there{near}; correct the name \
+         (turnpike catalog show lists them), or declare it in [[providers.{provider}.offers]] with \
+         its prices"
     )]
-    UnlistedModel { provider: String, asked: String, suggestions: String },
+    UnlistedModel { provider: String, asked: String, near: String },
+    #[error(
+        "provider {provider:?}: its models can't have {asked:?}, because {hint}; or declare it in \
+         [[providers.{provider}.offers]] with its prices"
+    )]
+    UnlistedProvider { provider: String, asked: String, hint: String },
     #[error("declared offer {id:?}: {reason}")]
     Declared { id: String, reason: String },
 }
@@ -97,6 +103,21 @@ impl Catalog {
     /// The catalogue's own names of providers, sorted.
     pub fn providers(&self) -> impl Iterator<Item = &str> {
         self.providers.keys().map(|name| &**name)
+    }
+
+    /// What to do about a provider's name that the catalogue doesn't have, for an error or a
+    /// warning.
+    pub fn provider_hint(&self, name: &str) -> String {
+        let near = nearest::nearest(name, self.providers()).into_iter();
+        let near: Vec<String> = near.map(|like| format!("catalog = {like:?}")).collect();
+        let set = match near.as_slice() {
+            [] => "catalog = \"…\"".to_owned(),
+            near => near.join(" or "),
+        };
+        format!(
+            "the catalogue has no provider {name:?}; set {set} to say which one it is like \
+             (turnpike catalog show --stats lists them)"
+        )
     }
 
     /// What one provider serves; empty if the catalogue doesn't know it.

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::catalog::DeclaredOffer;
+
 pub use secret_ref::SecretRef;
 
 /// The whole configuration file.
@@ -140,9 +142,13 @@ pub struct Provider {
     /// The provider's name in the catalogue, where it differs from NAME.
     #[serde(default)]
     pub catalog: Option<String>,
-    /// Which of its models to offer, as catalogue ids or patterns. Default: all.
+    /// Which of its models to offer, by catalogue id or by the provider's own name; `*` at the
+    /// end stands for anything. Default: all.
     #[serde(default)]
     pub models: Vec<String>,
+    /// `[[providers.NAME.offers]]`: what it serves beyond the catalogue, or otherwise than there.
+    #[serde(default)]
+    pub offers: Vec<DeclaredOffer>,
 }
 
 fn default_dialect() -> String {

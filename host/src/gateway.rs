@@ -28,6 +28,13 @@ pub use providers::Provider;
 pub use running::{Running, resolve, start};
 pub use state::JOURNAL_DIR;
 
+/// The gateway of a configuration without listeners and loops, for tests of the request's order.
+/// Blocks.
+#[cfg(test)]
+pub(crate) fn opened(config: &Config) -> Arc<Gateway> {
+    state::open(config).unwrap().gateway
+}
+
 /// Numbers of the configuration that requests read.
 #[derive(Debug, Clone)]
 pub struct Settings {

@@ -18,7 +18,8 @@ pub struct ProviderSelection {
     pub name: String,
     /// The catalogue's provider whose offers it serves, if not the one of that name.
     pub like: Option<String>,
-    /// Where not empty, only these of the catalogue's models, by catalogue id or wire name.
+    /// Where not empty, only these of the catalogue's models, by catalogue id or wire name; `*` at
+    /// the end stands for anything.
     pub models: Vec<String>,
     /// Offers that the catalogue doesn't have, or that replace its own of the same id.
     pub declared: Vec<DeclaredOffer>,
@@ -170,14 +171,19 @@ fn select(
         let known = catalog.providers().collect::<Vec<_>>().join(", ");
         return Err(CatalogError::UnknownProvider { asked: like.to_owned(), known });
     }
-    for model in &provider.models {
-        if !listed.iter().any(|offer| is_called(offer, model)) {
-            let names = nearest(model, listed.iter().map(|offer| &*offer.upstream_model));
-            return Err(CatalogError::UnlistedModel {
-                provider: provider.name.clone(),
-                asked: model.clone(),
-                suggestions: names.join(", "),
-            });
+    for asked in &provider.models {
+        if !listed.iter().any(|offer| is_called(offer, asked)) {
+            let (provider, asked) = (provider.name.clone(), asked.clone());
+            if listed.is_empty() {
+                let hint = catalog.provider_hint(&provider);
+                return Err(CatalogError::UnlistedProvider { provider, asked, hint });
+            }
+            let near = nearest(&asked, listed.iter().map(|offer| &*offer.upstream_model));
+            let near = match near.as_slice() {
+                [] => String::new(),
+                names => format!(" (near: {})", names.join(", ")),
+            };
+            return Err(CatalogError::UnlistedModel { provider, asked, near });
         }
     }
     let wanted = |offer: &Offer| {
@@ -198,7 +204,13 @@ fn select(
 }
 
 fn is_called(offer: &Offer, name: &str) -> bool {
-    offer.model.eq_ignore_ascii_case(name) || offer.upstream_model.eq_ignore_ascii_case(name)
+    let fits = |text: &str| match name.strip_suffix('*') {
+        Some(start) => {
+            text.get(..start.len()).is_some_and(|begins| begins.eq_ignore_ascii_case(start))
+        }
+        None => text.eq_ignore_ascii_case(name),
+    };
+    fits(&offer.model) || fits(&offer.upstream_model)
 }
 
 /// The same offer under the operator's name of the provider.

@@ -11,6 +11,9 @@ use crate::catalog::{CatalogError, Kind, Modalities, Offer, Quality, RateCard, s
 /// Assumed of a declared model without a quality: the middle of the field.
 const DECLARED_GENERAL_PERMILLE: u16 = 600;
 
+/// What can go into a model.
+const INPUTS: [&str; 5] = ["text", "image", "audio", "video", "pdf"];
+
 /// An offer as the operator writes it. What is left out is unknown, and for abilities no.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -57,6 +60,9 @@ impl DeclaredOffer {
                 given => given.iter().map(|label| Arc::from(label.as_str())).collect(),
             }
         };
+        if let Some(label) = self.input.iter().find(|label| !INPUTS.contains(&label.as_str())) {
+            return Err(wrong(format!("input {label:?} is none of {}", INPUTS.join(", "))));
+        }
         let input = Modalities::parse(&texts(&self.input, "text"));
         Ok(Offer {
             id: format!("{}@{provider}", self.id).into(),

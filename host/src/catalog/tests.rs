@@ -238,3 +238,32 @@ fn fitting_counts_prompt_and_answer() {
     offer.input_tokens = Some(1_000);
     assert!(offer.fits(1_000, 1) && !offer.fits(1_001, 1));
 }
+
+#[test]
+fn models_are_selected_by_name_or_by_how_they_begin() {
+    let catalog = embedded();
+    let of = |models: &[&str]| {
+        let models = models.iter().map(|model| (*model).to_owned()).collect();
+        catalog.configured(&[ProviderSelection { models, ..select("openai") }])
+    };
+    let family = of(&["openai/GPT-5.4*"]).unwrap();
+    assert!(family.offers().len() > 1);
+    assert!(family.offers().iter().all(|offer| offer.model.starts_with("openai/gpt-5.4")));
+    assert_eq!(of(&["*"]).unwrap().offers().len(), catalog.offers_of("openai").len());
+    assert!(of(&["zzz*"]).is_err());
+}
+
+#[test]
+fn a_model_that_is_not_there_is_named_with_what_to_do() {
+    let catalog = embedded();
+    let refused = |provider: &str, model: &str| {
+        let models = vec![model.to_owned()];
+        let selection = ProviderSelection { models, ..select(provider) };
+        catalog.configured(&[selection]).unwrap_err().to_string()
+    };
+    assert!(refused("openai", "gpt5.4").contains("(near: gpt-5.4"));
+    let far = refused("openai", "something-else-entirely");
+    assert!(!far.contains("near") && far.contains("[[providers.openai.offers]]"), "{far}");
+    let nobody = refused("opnai", "gpt-5.4");
+    assert!(nobody.contains("catalog = \"openai\""), "{nobody}");
+}

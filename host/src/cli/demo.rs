@@ -87,6 +87,7 @@ fn config(
                 dialect: "openai-chat".to_owned(),
                 catalog: None,
                 models: provider.models.iter().map(|model| model.id.clone()).collect(),
+                offers: Vec::new(),
             },
         );
     }

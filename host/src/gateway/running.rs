@@ -88,7 +88,7 @@ impl Running {
 /// What a configuration resolves to, in words, without opening or binding anything.
 pub fn resolve(config: &Config) -> anyhow::Result<String> {
     use std::fmt::Write as _;
-    let (offers, _) = state::offers(config)?;
+    let resolved = state::offers(config)?;
     config.admin.token.resolve("admin.token")?;
     let mut text = format!(
         "data plane  {}\nadmin API   {}\ndata folder {}\n",
@@ -97,20 +97,25 @@ pub fn resolve(config: &Config) -> anyhow::Result<String> {
         config.data.dir.display()
     );
     for (name, provider) in &config.providers {
-        let of_it = || offers.offers().iter().filter(|offer| *offer.provider == **name);
-        let usable = of_it().filter(|offer| offer.is_priced()).count();
+        let offers = resolved.offers.offers();
+        let all = offers.iter().filter(|offer| *offer.provider == **name).count();
+        let usable = offers.iter().filter(|offer| state::usable(offer, name)).count();
         writeln!(
             text,
-            "provider    {name}: {} ({}), {} offers, {usable} with a known price",
-            provider.base_url,
-            provider.dialect,
-            of_it().count(),
+            "provider    {name}: {} ({}), {all} offers, {usable} usable (chat, with a known price)",
+            provider.base_url, provider.dialect,
         )?;
     }
     if config.providers.is_empty() {
         text.push_str("provider    none; add a [providers.NAME] section\n");
     }
-    text.push_str("the configuration is valid");
+    for warning in &resolved.warnings {
+        writeln!(text, "WARNING     {warning}")?;
+    }
+    text.push_str(match resolved.warnings.is_empty() {
+        true => "the configuration is valid",
+        false => "the configuration is valid, but see the warnings",
+    });
     Ok(text)
 }
 

@@ -11,7 +11,7 @@ use turnpike_ledger::{Ledger, LedgerError, ViewSnapshot};
 
 use crate::admin::{self, AdminParts, AdminState, SystemNumbers};
 use crate::auth::{OperatorToken, Pepper};
-use crate::catalog::{Catalog, ConfiguredCatalog, ProviderSelection};
+use crate::catalog::{Catalog, ConfiguredCatalog, Kind, Offer, ProviderSelection};
 use crate::clock;
 use crate::config::Config;
 use crate::policy::{PolicyEngine, PolicyLimits};
@@ -58,7 +58,10 @@ pub(super) fn open(config: &Config) -> anyhow::Result<State> {
     let engine = PolicyEngine::new(&PolicyLimits::default())?;
     let builtins = Builtins::admit(&engine)?;
     let bindings = Arc::new(Bindings::load(Arc::clone(&engine), Arc::clone(&store), builtins)?);
-    let (offers, providers) = offers(config)?;
+    let Offers { offers, providers, warnings } = offers(config)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     let rule = BreakerRule {
         failures: config.routing.breaker_failures,
         open_ms: config.routing.breaker_open_ms,
@@ -119,9 +122,16 @@ fn open_ledger(dir: &Path, store: &Store) -> anyhow::Result<Ledger> {
     }
 }
 
-type Offers = (ConfiguredCatalog, HashMap<Box<str>, Provider>);
+/// What the `[providers]` section comes to.
+pub(super) struct Offers {
+    pub(super) offers: ConfiguredCatalog,
+    /// How each provider is reached.
+    pub(super) providers: HashMap<Box<str>, Provider>,
+    /// What is allowed and hardly meant.
+    pub(super) warnings: Vec<String>,
+}
 
-/// The offers of the configured providers, and how each provider is reached.
+/// The offers of the configured providers.
 pub(super) fn offers(config: &Config) -> anyhow::Result<Offers> {
     let catalog = Catalog::embedded()?;
     let mut selections = Vec::with_capacity(config.providers.len());
@@ -131,11 +141,34 @@ pub(super) fn offers(config: &Config) -> anyhow::Result<Offers> {
             name: name.clone(),
             like: provider.catalog.clone(),
             models: provider.models.clone(),
-            declared: Vec::new(),
+            declared: provider.offers.clone(),
         });
         providers.insert(name.as_str().into(), Provider::new(name, provider)?);
     }
-    Ok((catalog.configured(&selections)?, providers))
+    let offers = catalog.configured(&selections)?;
+    let useless = |name: &&String| !offers.offers().iter().any(|offer| usable(offer, name));
+    let warnings = config.providers.keys().filter(useless);
+    let warnings = warnings.map(|name| warning(&catalog, config, name)).collect();
+    Ok(Offers { offers, providers, warnings })
+}
+
+/// Whether requests can be served by this offer of the provider.
+pub(super) fn usable(offer: &Offer, provider: &str) -> bool {
+    *offer.provider == *provider && offer.kind == Kind::Chat && offer.is_priced()
+}
+
+/// About a provider that nothing can be asked of.
+fn warning(catalog: &Catalog, config: &Config, name: &str) -> String {
+    let like = config.providers.get(name).and_then(|provider| provider.catalog.as_deref());
+    let why = if catalog.offers_of(like.unwrap_or(name)).is_empty() {
+        catalog.provider_hint(name)
+    } else {
+        "none of its models is a chat model with a known price".to_owned()
+    };
+    format!(
+        "providers.{name} serves nothing, because it has no usable offer: {why}, or declare its \
+         models in [[providers.{name}.offers]]"
+    )
 }
 
 impl State {
@@ -162,5 +195,56 @@ impl SystemNumbers for Numbers {
             ("upstream_idle_connections", count(self.0.upstream.idle_connections())),
             ("offers", count(self.0.offers.offers().len())),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Config {
+        Config::parse("turnpike.toml", text, std::iter::empty()).unwrap()
+    }
+
+    const LOCAL: &str = "[providers.local]\nbase_url = \"http://127.0.0.1:11434/v1\"\n";
+
+    #[test]
+    fn a_declared_offer_is_served_under_its_providers_name() {
+        let declared = "[[providers.local.offers]]\nid = \"meta/llama-3.2-3b\"\n\
+                        upstream_model = \"llama3.2:3b\"\nfree = true\ntools = true\n";
+        let Offers { offers, warnings, .. } =
+            offers(&parse(&format!("{LOCAL}{declared}"))).unwrap();
+        let [offer] = offers.offers() else { panic!("{:?}", offers.offers()) };
+        assert_eq!(&*offer.id, "meta/llama-3.2-3b@local");
+        assert_eq!(&*offer.upstream_model, "llama3.2:3b");
+        assert!(usable(offer, "local") && offer.tools && warnings.is_empty(), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_mistake_in_a_declared_offer_is_named() {
+        let with = |lines: &str| format!("{LOCAL}[[providers.local.offers]]\n{lines}\n");
+        let unknown = with("id = \"a/b\"\nprice = 1");
+        let error = Config::parse("turnpike.toml", &unknown, std::iter::empty()).unwrap_err();
+        assert!(error.to_string().contains("price"), "{error}");
+        for (lines, said) in [
+            ("id = \"llama\"\nfree = true", "vendor/model"),
+            ("id = \"a/b\"\nfree = true\ninput = [\"smell\"]", "smell"),
+        ] {
+            let error = offers(&parse(&with(lines))).err().map(|error| error.to_string());
+            assert!(error.as_deref().is_some_and(|error| error.contains(said)), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_provider_without_a_usable_offer_is_warned_about() {
+        let warned = |name: &str| {
+            let text = format!("[providers.{name}]\nbase_url = \"https://a/v1\"\n");
+            offers(&parse(&text)).unwrap().warnings
+        };
+        assert_eq!(warned("openai"), Vec::<String>::new());
+        let [misspelt] = &*warned("opnai") else { panic!("one warning") };
+        assert!(misspelt.contains("catalog = \"openai\""), "{misspelt}");
+        let [unlike] = &*warned("my-own-machine") else { panic!("one warning") };
+        assert!(unlike.contains("catalog = \"…\"") && unlike.contains("offers]]"), "{unlike}");
     }
 }

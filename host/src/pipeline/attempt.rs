@@ -191,3 +191,6 @@ async fn pause() {
 pub(super) fn unreachable_plan() -> Refusal {
     Refusal::all_resting(1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ fn shipped() -> Vec<u8> {
 async fn one_instance_of_the_shipped_policy_serves_all_four_hooks() {
     let engine = engine();
     let policy = engine.admit(&shipped()).unwrap();
-    assert_eq!(policy.hooks.labels(), ["classify", "route", "redact", "bill"]);
+    assert_eq!(policy.hooks.labels(), ["redact", "classify", "route", "bill"]);
     let bindings = Arc::new(BindingSet::defaults(Builtins::combined(&policy)));
     let mut session = session(&engine, &bindings);
 

@@ -81,7 +81,7 @@ async fn a_binding_is_visible_when_it_is_answered_and_gone_when_it_is_deleted() 
     let list = world.get("/admin/v1/orgs/acme/bindings").await;
     let builtin: Vec<bool> =
         list["items"].as_array().unwrap().iter().map(|one| one["builtin"] == true).collect();
-    assert_eq!(builtin, [true, false, true, true]);
+    assert_eq!(builtin, [true, true, false, true], "in the order in which a request meets them");
     let world = world.restarted();
     assert_eq!(world.get(ROUTE).await["plugin"], "router@1.0.0");
     let gone = world.send("DELETE", ROUTE, &json!(null)).await;
