@@ -99,7 +99,10 @@ impl Features {
     fn signs(&mut self, text: &[u8], at: usize, first: u8, in_word: bool, own: usize) {
         let rest = text.get(at..).unwrap_or_default();
         for (needle, sign) in needles::beginning_with(first) {
-            if !rest.starts_with(needle) {
+            // The second byte tells nearly always, and a comparison of slices is a call.
+            if needle.get(1).is_some_and(|second| rest.get(1) != Some(second))
+                || !rest.starts_with(needle)
+            {
                 continue;
             }
             match *sign {

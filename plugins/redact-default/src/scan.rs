@@ -123,6 +123,7 @@ fn step(text: &str, atom: &Atom, last: bool, entities: &mut Vec<Entity>) -> Step
 
 /// Whether a plain word stands before something that could make it a name: a quote or a sign, or
 /// a space and then one of those. `Bearer` needs only the space.
+#[inline]
 fn may_be_name(bytes: &[u8], atom: &Atom) -> bool {
     match bytes.get(atom.range.end) {
         Some(b' ' | b'\t') => {
