@@ -2,6 +2,10 @@
 
 const DECIMALS: usize = 12;
 const PICO_PER_USD: u128 = 1_000_000_000_000;
+/// Digits that always fit an u64.
+const SAFE_DIGITS: usize = 19;
+/// Whole dollars below 10⁸, the point and the decimals.
+const LONGEST: usize = 8 + 1 + DECIMALS;
 
 /// `unit_price` (decimal dollars, at most 12 digits after the point) times `count`, as decimal
 /// dollars without trailing zeros; `None` when the price is no such number or the result does
@@ -12,24 +16,68 @@ pub(crate) fn times(unit_price: &str, count: u32) -> Option<String> {
 
 fn parse(usd: &str) -> Option<u128> {
     let (whole, fraction) = usd.split_once('.').unwrap_or((usd, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) || fraction.len() > DECIMALS {
+    if whole.is_empty() || fraction.is_empty() || fraction.len() > DECIMALS {
         return None;
     }
-    let mut pico = 0_u128;
-    for byte in fraction.bytes().chain(std::iter::repeat(b'0')).take(DECIMALS) {
-        pico = pico * 10 + u128::from(byte - b'0');
+    // At most twelve digits fit an u64, however many zeros are missing.
+    let missing = u32::try_from(DECIMALS - fraction.len()).ok()?;
+    let pico = u64::try_from(digits(fraction)?).ok()? * 10_u64.pow(missing);
+    digits(whole)?.checked_mul(PICO_PER_USD)?.checked_add(u128::from(pico))
+}
+
+/// The number that the text writes with nothing but digits. Wide arithmetic is slow in
+/// WebAssembly, so it begins where the narrow one could overflow.
+fn digits(text: &str) -> Option<u128> {
+    let mut bytes = text.bytes();
+    let mut narrow = 0_u64;
+    for byte in bytes.by_ref().take(SAFE_DIGITS) {
+        narrow = narrow * 10 + u64::from(digit(byte)?);
     }
-    whole.parse::<u128>().ok()?.checked_mul(PICO_PER_USD)?.checked_add(pico)
+    let mut number = u128::from(narrow);
+    for byte in bytes {
+        number = number.checked_mul(10)?.checked_add(u128::from(digit(byte)?))?;
+    }
+    Some(number)
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    byte.is_ascii_digit().then(|| byte - b'0')
 }
 
 fn print(pico: u128) -> String {
-    let whole = pico / PICO_PER_USD;
-    let fraction = format!("{:012}", pico % PICO_PER_USD);
-    match fraction.trim_end_matches('0') {
-        "" => whole.to_string(),
-        digits => format!("{whole}.{digits}"),
+    let Ok(small) = u64::try_from(pico) else {
+        let fraction = u64::try_from(pico % PICO_PER_USD).unwrap_or(0);
+        return written((pico / PICO_PER_USD).to_string(), fraction);
+    };
+    const PICO: u64 = PICO_PER_USD as u64;
+    let (whole, fraction) = (small / PICO, small % PICO);
+    let mut text = String::with_capacity(LONGEST);
+    if whole == 0 {
+        text.push('0');
+    } else {
+        text.push_str(&whole.to_string());
     }
+    written(text, fraction)
+}
+
+/// The whole dollars with the fraction behind them, without trailing zeros.
+fn written(mut text: String, mut pico: u64) -> String {
+    if pico == 0 {
+        return text;
+    }
+    let mut digits = [b'0'; DECIMALS];
+    let mut length = 0;
+    for (index, slot) in digits.iter_mut().enumerate().rev() {
+        let digit = u8::try_from(pico % 10).unwrap_or(0);
+        pico /= 10;
+        *slot += digit;
+        if digit != 0 && length == 0 {
+            length = index + 1;
+        }
+    }
+    text.push('.');
+    text.extend(digits.iter().take(length).copied().map(char::from));
+    text
 }
 
 #[cfg(test)]

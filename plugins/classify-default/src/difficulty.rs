@@ -1,7 +1,7 @@
 //! How hard a task is, from its kind, its size and the words that speak for work: 0 for "what is
 //! the capital of France", towards 1 for a review of a fifty-page contract.
 
-use crate::features::found;
+use crate::features::Features;
 use crate::turn::Turn;
 
 /// Each doubling of the input beyond this many tokens adds [`PER_DOUBLING`].
@@ -17,33 +17,6 @@ const FOR_CONVERSATION: f64 = 0.05;
 const PLAIN_QUESTION_BYTES: usize = 90;
 const FOR_PLAIN_QUESTION: f64 = 0.12;
 
-const SIGNS: [&[u8]; 24] = [
-    b"prove",
-    b"proof",
-    b"theorem",
-    b"derive",
-    b"optimi",
-    b"concurren",
-    b"distributed",
-    b"architect",
-    b"edge case",
-    b"trade-off",
-    b"tradeoff",
-    b"comprehensive",
-    b"in depth",
-    b"in-depth",
-    b"rigorous",
-    b"step by step",
-    b"algorithm",
-    b"complexity",
-    b"legal",
-    b"contract",
-    b"liabilit",
-    b"diagnos",
-    b"strateg",
-    b"refactor",
-];
-
 fn base(task: &str) -> f64 {
     match task {
         "chat" => 0.15,
@@ -58,10 +31,10 @@ fn base(task: &str) -> f64 {
 }
 
 /// 0 to 1.
-pub(crate) fn of(task: &str, turn: &Turn, input_tokens: u32) -> f64 {
+pub(crate) fn of(task: &str, turn: &Turn, features: &Features, input_tokens: u32) -> f64 {
     let doublings = (f64::from(input_tokens.max(1)) / SMALL_INPUT_TOKENS).log2().max(0.0);
     let size = (doublings * PER_DOUBLING).min(MOST_FOR_SIZE);
-    let signs = f64::from(found(&turn.text, &SIGNS, true).count_ones()) * PER_SIGN;
+    let signs = f64::from(features.hard.count_ones()) * PER_SIGN;
     let conversation = if turn.messages >= LONG_CONVERSATION { FOR_CONVERSATION } else { 0.0 };
     let plain = if turn.length <= PLAIN_QUESTION_BYTES { FOR_PLAIN_QUESTION } else { 0.0 };
     (base(task) + size + f64::min(signs, MOST_FOR_SIGNS) + conversation - plain).clamp(0.02, 0.98)

@@ -5,6 +5,7 @@
 mod difficulty;
 mod features;
 mod model;
+mod needles;
 mod turn;
 
 use turnpike_policy_sdk::json::Json;
@@ -17,6 +18,13 @@ use turn::Turn;
 const FENCE: f64 = 1.5;
 /// Said for a task that the turn asks for by its verb.
 const ASKED: f64 = 3.0;
+/// Said for chat by a short turn that begins with a greeting.
+const GREETED: f64 = 2.0;
+/// Fewer words tell hardly anything.
+const FEW_WORDS: u32 = 3;
+/// Said for chat by each word that lacks to [`FEW_WORDS`], and how sure such an answer may be.
+const PER_LACKING_WORD: f64 = 2.0;
+const UNSURE: f64 = 0.4;
 /// Certain enough to act on, but an attachment or a tool may still be beside the point.
 const BY_FACT: f64 = 0.9;
 
@@ -55,11 +63,13 @@ impl Plugin for ClassifyDefault {
 
 impl Classify for ClassifyDefault {
     fn classify(&self, request: &dyn Request) -> Result<Classification, Refusal> {
-        let needs = needs(request);
+        let tools = request.tools() > 0;
+        let needs = needs(request, tools);
         let turn = Turn::read(request);
-        let (task, confidence) = task(request, &needs, &turn);
+        let features = Features::of(&turn.text, turn.own);
+        let (task, confidence) = task(&needs, tools, &turn, &features);
         Ok(Classification {
-            difficulty: difficulty::of(task, &turn, request.input_tokens()),
+            difficulty: difficulty::of(task, &turn, &features, request.input_tokens()),
             task: task.to_owned(),
             confidence,
             needs: needs.into_iter().map(str::to_owned).collect(),
@@ -69,7 +79,7 @@ impl Classify for ClassifyDefault {
     }
 }
 
-fn needs(request: &dyn Request) -> Vec<&'static str> {
+fn needs(request: &dyn Request, tools: bool) -> Vec<&'static str> {
     let flag = |name: &str| {
         request.attr(name).is_some_and(|value| match value {
             Value::Flag(flag) => flag,
@@ -78,7 +88,7 @@ fn needs(request: &dyn Request) -> Vec<&'static str> {
         })
     };
     let mut needs = Vec::new();
-    if request.tools() > 0 {
+    if tools {
         needs.push("tools");
     }
     for (attr, need) in [
@@ -96,30 +106,38 @@ fn needs(request: &dyn Request) -> Vec<&'static str> {
 }
 
 /// The task and how sure that is. Facts come before words.
-fn task(request: &dyn Request, needs: &[&str], turn: &Turn) -> (&'static str, f64) {
+fn task(needs: &[&str], tools: bool, turn: &Turn, features: &Features) -> (&'static str, f64) {
     if needs.contains(&"image-input") {
         return ("vision", BY_FACT);
     }
     if needs.contains(&"audio-input") {
         return ("audio", BY_FACT);
     }
-    if turn.is_small_talk() {
+    let greets = turn.greets();
+    if greets && features.asked.is_none() && turn.is_brief() {
         return ("chat", BY_FACT);
     }
-    if request.tools() > 0 {
+    if tools {
         return ("agent", BY_FACT);
     }
-    if turn.text.is_empty() {
+    if features.words == 0 {
         return ("chat", 0.3);
     }
-    let mut scores = model::scores(&Features::of(&turn.text));
-    if turn.has(b"```") {
+    let mut scores = features.sums.scores();
+    if features.fence {
         model::favour(&mut scores, "code", FENCE);
     }
-    if let Some(asked) = turn.asked_for() {
+    if let Some(asked) = features.asked {
         model::favour(&mut scores, asked, ASKED);
+        return model::likeliest(&scores);
     }
-    model::likeliest(&scores)
+    if greets {
+        model::favour(&mut scores, "chat", GREETED);
+    }
+    let lacking = FEW_WORDS.saturating_sub(features.words);
+    model::favour(&mut scores, "chat", f64::from(lacking) * PER_LACKING_WORD);
+    let (task, confidence) = model::likeliest(&scores);
+    (task, if lacking > 0 { confidence.min(UNSURE) } else { confidence })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The linear model: sums the rows of weights of a text's features and says which task is the
 //! likeliest, and how likely. The weights are data, made by `train/train.py`.
 
-use crate::features::{BUCKETS, Features};
+use crate::features::BUCKETS;
 
 /// One character for each weight, tasks within buckets, ten buckets a line.
 const WEIGHTS: &str = include_str!("weights.txt");
@@ -29,17 +29,29 @@ pub(crate) type Scores = [f64; TASKS.len()];
 
 const _: () = assert!(WEIGHTS.len() == BUCKETS * TASKS.len() + BUCKETS.div_ceil(BUCKETS_PER_LINE));
 
-pub(crate) fn scores(features: &Features) -> Scores {
-    let mut sums = [0_u32; TASKS.len()];
-    for bucket in &features.buckets {
+/// The weights of some buckets, added up.
+#[derive(Debug, Default)]
+pub(crate) struct Sums {
+    sums: [u32; TASKS.len()],
+    buckets: u32,
+}
+
+impl Sums {
+    pub(crate) fn add(&mut self, bucket: usize) {
         let at = bucket / BUCKETS_PER_LINE * LINE + bucket % BUCKETS_PER_LINE * TASKS.len();
-        let row = WEIGHTS.as_bytes().get(at..at + TASKS.len()).unwrap_or_default();
-        for (sum, weight) in sums.iter_mut().zip(row) {
+        let row = WEIGHTS.as_bytes().get(at..).and_then(|rest| rest.first_chunk());
+        let Some(row): Option<&[u8; TASKS.len()]> = row else { return };
+        for (sum, weight) in self.sums.iter_mut().zip(row) {
             *sum += u32::from(*weight);
         }
+        self.buckets += 1;
     }
-    let count = u32::try_from(features.buckets.len()).map_or(1.0, f64::from).max(1.0);
-    sums.map(|sum| (f64::from(sum) - ZERO * count) / (SCALE * count.sqrt()))
+
+    pub(crate) fn scores(&self) -> Scores {
+        let count = f64::from(self.buckets.max(1));
+        let scale = 1.0 / (SCALE * count.sqrt());
+        self.sums.map(|sum| (f64::from(sum) - ZERO * count) * scale)
+    }
 }
 
 /// The likeliest task and its probability.

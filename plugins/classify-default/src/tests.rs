@@ -18,6 +18,8 @@ fn said(text: &str) -> Classification {
 fn plain_requests_get_the_task_that_a_person_would_name() {
     for (text, task) in [
         ("Hello! How are you today?", "chat"),
+        ("Translate to French: The meeting is moved to Tuesday.", "translation"),
+        ("Write a Rust function that reverses a linked list.", "code"),
         ("Write a haiku about autumn leaves.", "writing"),
         ("Write a Python function that merges two sorted lists.", "code"),
         ("Translate this into German: the bill is due on Monday.", "translation"),
@@ -41,6 +43,22 @@ fn a_system_prompt_about_code_does_not_make_a_greeting_code() {
             MockRequest::new().with_message("system", system).with_message("user", greeting);
         assert_eq!(classify(&request).task, "chat", "{greeting}");
     }
+}
+
+#[test]
+fn what_tells_hardly_anything_is_chat_and_unsure() {
+    for text in ["x", "1", "test", "hmm", "?!"] {
+        let found = said(text);
+        assert_eq!(found.task, "chat", "{text}");
+        assert!(found.confidence <= 0.5, "{text}: {}", found.confidence);
+    }
+}
+
+#[test]
+fn a_greeting_with_an_address_is_chat_and_one_with_a_verb_is_what_it_asks_for() {
+    assert_eq!(said("Hello, mail me at x@y.z").task, "chat");
+    assert_eq!(said("Hello, please mail me at jane.doe@example.com when you can").task, "chat");
+    assert_eq!(said("Hi! Translate to French: the sky is blue").task, "translation");
 }
 
 #[test]
@@ -98,9 +116,8 @@ fn a_window_across_characters_does_not_matter() {
 /// The numbers are what `train/features.py` gives for the same text.
 #[test]
 fn features_are_those_of_the_training_script() {
-    let mut buckets = Features::of(b"write a poem, caf\xc3\xa9 12\n- ok?").buckets;
-    buckets.sort_unstable();
-    assert_eq!(buckets, EXPECTED);
+    let text = b"write a poem, caf\xc3\xa9 12\n- ok?";
+    assert_eq!(Features::of(text, text.len()).buckets(), EXPECTED);
 }
 
 const EXPECTED: [usize; 15] =

@@ -3,7 +3,8 @@
 
 use turnpike_policy_sdk::Request;
 
-use crate::features::{HEAD_BYTES, TAIL_BYTES, found, is_word};
+use crate::features::{HEAD_BYTES, TAIL_BYTES};
+use crate::needles::is_word;
 
 /// A turn below this many bytes is read together with the one before it.
 const SHORT_TURN: usize = 60;
@@ -11,8 +12,6 @@ const SHORT_TURN: usize = 60;
 const BEFORE_BYTES: u32 = 600;
 /// Messages looked through for a user's turn; an agent's history is long and mostly tools.
 const MAX_LOOKED_AT: u32 = 256;
-/// Where a verb must stand to be what is asked for.
-const VERB_BYTES: usize = 160;
 
 const GREETINGS: [&[u8]; 18] = [
     b"hi",
@@ -36,30 +35,6 @@ const GREETINGS: [&[u8]; 18] = [
 ];
 const SMALL_TALK_WORDS: usize = 6;
 
-const TRANSLATION: [&[u8]; 11] = [
-    b"translat",
-    b"\xc3\xbcbersetz",
-    b"traduc",
-    b"traduis",
-    b"traduire",
-    b"tradurre",
-    b"vertaal",
-    "翻译".as_bytes(),
-    "翻譯".as_bytes(),
-    "перевед".as_bytes(),
-    "翻訳".as_bytes(),
-];
-const SUMMARIZATION: [&[u8]; 7] = [
-    b"summari",
-    b"tl;dr",
-    b"tldr",
-    b"zusammenfass",
-    b"r\xc3\xa9sume",
-    "总结".as_bytes(),
-    "要約".as_bytes(),
-];
-const EXTRACTION: [&[u8]; 3] = [b"extract all", b"extract the", b"extract every"];
-
 /// A user's turn.
 pub(crate) struct Turn {
     /// The window that is read, in lower case (ASCII letters).
@@ -67,7 +42,7 @@ pub(crate) struct Turn {
     /// Bytes of the whole turn.
     pub(crate) length: usize,
     /// The last turn alone; the rest of `text` is what stood before.
-    own: usize,
+    pub(crate) own: usize,
     /// Messages of the conversation.
     pub(crate) messages: u32,
 }
@@ -81,8 +56,7 @@ impl Turn {
         let Some(last) = users.next() else {
             return Self { text: Vec::new(), length: 0, own: 0, messages };
         };
-        let length = request.message_length(last);
-        let mut text = window(request, last, length);
+        let (mut text, length) = window(request, last);
         text.make_ascii_lowercase();
         let mut text = text.into_bytes();
         let own = text.len();
@@ -102,45 +76,42 @@ impl Turn {
         self.text.get(..self.own).unwrap_or_default()
     }
 
-    pub(crate) fn has(&self, mark: &[u8]) -> bool {
-        found(&self.text, &[mark], false) != 0
+    /// Begins with a greeting or thanks, and is short.
+    pub(crate) fn greets(&self) -> bool {
+        let own = self.own();
+        own.len() < SHORT_TURN
+            && GREETINGS.iter().any(|greeting| {
+                own.strip_prefix(*greeting)
+                    .is_some_and(|rest| rest.first().is_none_or(|it| !is_word(*it)))
+            })
     }
 
-    /// A greeting, thanks or the like, and nothing else.
-    pub(crate) fn is_small_talk(&self) -> bool {
-        let own = self.own();
-        let words = || own.split(|byte| !is_word(*byte)).filter(|word| !word.is_empty());
-        let greets = GREETINGS.iter().any(|greeting| {
-            own.strip_prefix(*greeting)
-                .is_some_and(|rest| rest.first().is_none_or(|it| !is_word(*it)))
-        });
-        greets && own.len() < SHORT_TURN && words().count() <= SMALL_TALK_WORDS
-    }
-
-    /// The task that a verb at the beginning or the end of the turn names.
-    pub(crate) fn asked_for(&self) -> Option<&'static str> {
-        let own = self.own();
-        let head = own.get(..own.len().min(VERB_BYTES)).unwrap_or_default();
-        let tail = own.get(own.len().saturating_sub(VERB_BYTES)..).unwrap_or_default();
-        let says = |verbs: &[&[u8]]| (found(head, verbs, false) | found(tail, verbs, false)) != 0;
-        if says(&TRANSLATION) {
-            Some("translation")
-        } else if says(&SUMMARIZATION) {
-            Some("summarization")
-        } else if says(&EXTRACTION) {
-            Some("extraction")
-        } else {
-            None
-        }
+    /// Few words; an address is one.
+    pub(crate) fn is_brief(&self) -> bool {
+        let words = self.own().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        words.take(SMALL_TALK_WORDS + 1).count() <= SMALL_TALK_WORDS
     }
 }
 
-fn window(request: &dyn Request, index: u32, length: u32) -> String {
-    if length <= HEAD_BYTES + TAIL_BYTES {
-        return request.message_text(index, 0, length);
+/// The text or its two ends, and how long the text is.
+fn window(request: &dyn Request, index: u32) -> (String, u32) {
+    const WINDOW: u32 = HEAD_BYTES + TAIL_BYTES;
+    /// The host cuts at a character's boundary, so a longer text gives at least so much.
+    const CUT: usize = WINDOW as usize - 3;
+    let mut text = request.message_text(index, 0, WINDOW);
+    if text.len() < CUT {
+        let length = u32::try_from(text.len()).unwrap_or(WINDOW);
+        return (text, length);
     }
-    let mut text = request.message_text(index, 0, HEAD_BYTES);
-    text.push('\n');
-    text.push_str(&request.message_text(index, length - TAIL_BYTES, TAIL_BYTES));
-    text
+    let length = request.message_length(index);
+    if length > WINDOW {
+        let mut head = HEAD_BYTES as usize;
+        while !text.is_char_boundary(head) {
+            head -= 1;
+        }
+        text.truncate(head);
+        text.push('\n');
+        text.push_str(&request.message_text(index, length - TAIL_BYTES, TAIL_BYTES));
+    }
+    (text, length)
 }

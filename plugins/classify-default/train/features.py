@@ -1,8 +1,8 @@
 """The features of a prompt, exactly as `src/features.rs` computes them. Never trains anything."""
 
 BUCKETS = 4096
-HEAD_BYTES = 1536
-TAIL_BYTES = 768
+HEAD_BYTES = 768
+TAIL_BYTES = 256
 FNV_OFFSET = 0x811C9DC5
 FNV_PRIME = 0x01000193
 FIRST_WORDS = 4

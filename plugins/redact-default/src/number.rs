@@ -12,6 +12,8 @@ use crate::config::Kind;
 const MAX_GROUP: usize = 40;
 /// Characters of an IBAN, and more than the digits of anything else here.
 const MAX_CHARS: usize = 34;
+/// A shorter atom is no number by itself.
+const MIN_ALONE: usize = 8;
 /// Atoms looked at for one number: an IBAN in fours has nine, a phone number in pairs seven.
 const MAX_GROUPS: usize = 10;
 
@@ -43,6 +45,9 @@ pub(crate) fn find(bytes: &[u8], first: &Atom, opened: bool, last: bool) -> Numb
     if first.range.len() > MAX_GROUP || !(numeric || iban::may_begin(head)) {
         return Number::No;
     }
+    if numeric && head.len() < MIN_ALONE && stands_alone(bytes, first.range.end) {
+        return Number::No;
+    }
     let belongs: fn(&[u8]) -> bool = if numeric { is_numeric } else { iban::may_continue };
     let (groups, open) = collect(bytes, first, belongs, last);
     if open {
@@ -55,6 +60,15 @@ pub(crate) fn find(bytes: &[u8], first: &Atom, opened: bool, last: bool) -> Numb
         return Number::Is(Kind::Card, end);
     }
     phone::end(&groups, opened).map_or(Number::No, |end| Number::Is(Kind::Phone, end))
+}
+
+/// Whether it is plain that no further group follows: years, counts and prices in prose.
+fn stands_alone(bytes: &[u8], end: usize) -> bool {
+    match (bytes.get(end), bytes.get(end + 1)) {
+        (None, _) | (Some(b')'), _) | (Some(b' '), None) => false,
+        (Some(b' '), Some(next)) => !(next.is_ascii_digit() || b"+(".contains(next)),
+        (Some(_), _) => true,
+    }
 }
 
 /// The groups from `first` on, and whether what follows is still to come.

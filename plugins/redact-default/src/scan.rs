@@ -43,7 +43,7 @@ pub(crate) fn scan(text: &str, last: bool) -> Scanned {
     let bytes = text.as_bytes();
     let mut scanned = Scanned::default();
     let mut at = 0;
-    while let Some(atom) = atom::next(bytes, at) {
+    while let Some(atom) = atom::next(bytes, after_prose(bytes, at)) {
         match step(text, &atom, last, &mut scanned.entities) {
             Step::To(next) => at = next,
             Step::Hold(from) => {
@@ -57,6 +57,29 @@ pub(crate) fn scan(text: &str, last: bool) -> Scanned {
         scanned.hold = 1;
     }
     scanned
+}
+
+/// Skips plain words that are no name of anything, and what stands between them: the offset of
+/// the first atom that [`step`] has to look at. It must skip nothing else, because most of a text
+/// goes through here and only here.
+fn after_prose(bytes: &[u8], from: usize) -> usize {
+    let mut start = from;
+    for (offset, byte) in bytes.get(from..).unwrap_or_default().iter().enumerate() {
+        let at = from + offset;
+        match atom::class(*byte) {
+            atom::LETTER => {}
+            0 if at == start => start = at + 1,
+            0 => {
+                let word = Atom { range: start..at, classes: atom::LETTER };
+                if word.range.len() > atom::MAX_ATOM || may_be_name(bytes, &word) {
+                    return start;
+                }
+                start = at + 1;
+            }
+            _ => return start,
+        }
+    }
+    start
 }
 
 fn step(text: &str, atom: &Atom, last: bool, entities: &mut Vec<Entity>) -> Step {
@@ -100,12 +123,14 @@ fn step(text: &str, atom: &Atom, last: bool, entities: &mut Vec<Entity>) -> Step
 
 /// Whether a plain word stands before something that could make it a name: a quote or a sign, or
 /// a space and then one of those. `Bearer` needs only the space.
+#[inline]
 fn may_be_name(bytes: &[u8], atom: &Atom) -> bool {
     match bytes.get(atom.range.end) {
         Some(b' ' | b'\t') => {
             let next = bytes.get(atom.range.end + 1);
-            next.is_none_or(|next| secret::is_gap(*next))
-                || atom.text(bytes).eq_ignore_ascii_case(b"bearer")
+            next.is_none_or(|next| atom::class(*next) == 0 && secret::is_gap(*next))
+                || (atom.range.len() == secret::BEARER.len()
+                    && atom.text(bytes).eq_ignore_ascii_case(secret::BEARER))
         }
         Some(next) => secret::is_gap(*next),
         None => false,

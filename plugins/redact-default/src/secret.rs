@@ -14,6 +14,9 @@ const MAX_GAP: usize = 8;
 const MIN_VALUE: usize = 12;
 const MIN_PASSWORD: usize = 8;
 
+/// The one name behind which a value stands without a sign.
+pub(crate) const BEARER: &[u8] = b"bearer";
+
 /// Prefix, and how many characters must follow it.
 const PREFIXES: [(&str, usize); 30] = [
     ("sk-ant-", 20),
@@ -177,7 +180,7 @@ fn name_of(text: &[u8]) -> Option<Name> {
     if text.len() > MAX_KEYWORD {
         return None;
     }
-    if text.eq_ignore_ascii_case(b"bearer") {
+    if text.eq_ignore_ascii_case(BEARER) {
         return Some(Name::Bearer);
     }
     // Every name below ends in one of these, and hardly any other word of a text does.

@@ -144,13 +144,16 @@ impl<S: Source> Heap<S> {
         layout: Layout,
         bytes: usize,
     ) -> *mut u8 {
-        let (Some((_, old)), Some((_, new))) = (fit(layout.size()), fit(bytes)) else {
+        let (Some((_, old)), Some((index, new))) = (fit(layout.size()), fit(bytes)) else {
             return ptr::null_mut();
         };
         if new == old {
             return block;
         }
-        if block.wrapping_add(old) == self.top && new <= old + self.room {
+        // A block of a size may come into being only when none of that size is free; otherwise
+        // lists whose blocks nobody takes would grow for ever.
+        let none_free = self.free.get(index).is_some_and(|first| first.is_null());
+        if none_free && block.wrapping_add(old) == self.top && new <= old + self.room {
             self.top = block.wrapping_add(new);
             self.room = self.room + old - new;
             return block;

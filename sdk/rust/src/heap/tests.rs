@@ -116,6 +116,26 @@ fn a_long_life_of_like_calls_needs_no_more_memory_than_the_first() {
     }
 }
 
+/// A list that grows at the top, is covered by another block, and is freed underneath it.
+#[test]
+fn blocks_that_grew_in_their_place_are_reused() {
+    let mut heap = heap(1);
+    for call in 0..5000 {
+        let mut list = heap.allocate(layout(64));
+        let mut bytes = 64;
+        while bytes < 1024 {
+            list = unsafe { heap.resize(list, layout(bytes), bytes * 2) };
+            bytes *= 2;
+        }
+        let above = heap.allocate(layout(200));
+        assert!(!list.is_null() && !above.is_null(), "call {call}");
+        unsafe {
+            heap.release(list, layout(bytes));
+            heap.release(above, layout(200));
+        }
+    }
+}
+
 #[test]
 fn the_last_block_grows_in_its_place() {
     let mut heap = heap(1);
