@@ -3,14 +3,21 @@
 //! prompt or an answer, and never money that counts: the ledger's journal is the truth of that,
 //! and losing events here loses statistics only.
 
+mod codec;
 mod event;
 mod explanation;
+mod load;
 mod query;
+mod queue;
 mod recent;
 mod recorder;
 mod rollup;
+mod row;
 mod segment;
 mod segments;
+mod template;
+mod wire;
+mod words;
 
 pub use self::event::{Record, UsageEvent};
 pub use self::explanation::{

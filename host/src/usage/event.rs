@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::explanation::{Explanation, Label};
 
 /// What one request was and came to. Facts only: there is no field that could hold content.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct UsageEvent {
     /// The request's id, a UUID of version 7; `x-request-id` on the wire.
     pub id: Uuid,

@@ -58,7 +58,7 @@ pub struct Explanation {
 }
 
 /// What a request was taken for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskFact {
     /// The kind of task.
     pub task: Arc<str>,
@@ -73,7 +73,7 @@ pub struct TaskFact {
 }
 
 /// One offer that was looked at.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CandidateFact {
     /// The offer, as `vendor/model@provider`.
     pub offer: Arc<str>,
@@ -92,7 +92,7 @@ pub struct CandidateFact {
 }
 
 /// One offer that was tried.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AttemptFact {
     /// The offer.
     pub offer: Arc<str>,
@@ -109,7 +109,7 @@ pub struct AttemptFact {
 }
 
 /// One line of the bill.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LineItem {
     /// What was sold, such as `input` or `cache-read`.
     pub item: Label,
@@ -124,7 +124,7 @@ pub struct LineItem {
 }
 
 /// One policy that was asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PolicyFact {
     /// The decision: `classify`, `route`, `redact` or `bill`.
     pub hook: Label,
@@ -141,7 +141,7 @@ pub struct PolicyFact {
 }
 
 /// How a policy failed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     /// `trap`, `deadline`, `memory`, `nonsense`…
     pub kind: Label,
@@ -150,7 +150,7 @@ pub struct Failure {
 }
 
 /// Findings of one kind.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RedactionFact {
     /// `input` or `output`.
     pub direction: Label,

@@ -13,7 +13,12 @@ pub(super) const RECENT_MAX: usize = 65_536;
 #[derive(Debug, Clone)]
 pub(super) enum Place {
     /// Not written yet.
-    Memory(Arc<[u8]>),
+    Memory {
+        /// The segment it will be in, whose dictionary it uses.
+        number: u64,
+        /// The payload.
+        payload: Arc<[u8]>,
+    },
     /// In a segment, by the payload's offset and length.
     Segment {
         /// The segment's number.

@@ -1,27 +1,27 @@
-//! The recorder: requests hand their record over a bounded channel and go on; one thread writes.
+//! The recorder: requests leave their record in a bounded queue and go on; one thread writes.
 //! When the thread can't keep up or the disk is full, records are dropped and counted, because a
 //! statistic is never worth a request.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::UsageError;
-use super::event::Record;
+use super::event::{Record, UsageEvent};
+use super::load::OpenSegment;
 use super::query::{Shared, UsageLog};
+use super::queue::CloseAtEnd;
 use super::recent::{Entry, Place};
 use super::rollup::Rollup;
+use super::row::encode;
 use super::segment::{HEAD_BYTES, Tail, push_frame, widen};
 use super::segments::{Span, Summary};
+use super::words::Lexicon;
 use crate::clock::Stopwatch;
-
-/// Records that may wait for the thread, a few kilobytes each: several seconds of heavy load.
-const WAITING_MAX: usize = 8_192;
 
 /// How long written records may wait in memory: what a crash of the process loses.
 const FLUSH_EVERY: Duration = Duration::from_millis(200);
@@ -45,17 +45,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults for a folder: 64 segments of 64 MiB, about a million requests.
+    /// The defaults for a folder: 64 segments of 64 MiB, some million requests.
     pub fn new(dir: PathBuf) -> Self {
         Self { dir, segment_bytes: 64 * 1024 * 1024, segments_max: 64 }
     }
-}
-
-pub(super) enum Message {
-    Record(Box<Record>),
-    /// Write everything handed over so far, then answer.
-    Barrier(SyncSender<()>),
-    Stop,
 }
 
 /// The recording end. Dropping it writes what waits and ends the thread.
@@ -70,29 +63,19 @@ pub struct Recorder {
 impl Recorder {
     /// Opens the folder, adds up what is there, and starts the thread.
     pub fn start(options: Options) -> Result<Self, UsageError> {
-        let (shared, tail, span, rollup) = super::query::load(&options)?;
+        let (shared, open) = super::load::load(&options)?;
         let shared = Arc::new(shared);
-        let (sender, receiver) = sync_channel(WAITING_MAX);
-        let mut writer = Writer {
-            shared: Arc::clone(&shared),
-            options,
-            tail,
-            span,
-            rollup,
-            buffer: Vec::new(),
-            buffered: Vec::new(),
-            failing: false,
-        };
+        let mut writer = Writer::new(Arc::clone(&shared), options, open);
         let thread = std::thread::Builder::new()
             .name("usage".into())
-            .spawn(move || writer.run(&receiver))
+            .spawn(move || writer.run())
             .map_err(|cause| UsageError::new("starting the usage thread", cause))?;
-        Ok(Self { log: UsageLog { shared, sender }, thread: Some(thread) })
+        Ok(Self { log: UsageLog { shared }, thread: Some(thread) })
     }
 
     /// Hands a record over without waiting. False if it had to be dropped, which is counted.
     pub fn record(&self, record: Record) -> bool {
-        let taken = self.log.sender.try_send(Message::Record(Box::new(record))).is_ok();
+        let taken = self.log.shared.queue.push(record);
         if !taken {
             self.log.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -107,8 +90,7 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        // A thread that is gone has nothing left to stop.
-        drop(self.log.sender.send(Message::Stop));
+        self.log.shared.queue.stop();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -125,77 +107,122 @@ struct Writer {
     span: Span,
     /// The sums of the segment that is being written.
     rollup: Rollup,
+    /// The dictionary of the segment that is being written.
+    lexicon: Lexicon,
+    /// How many of its words are on the disk, and how many have a frame there or in the buffer.
+    words_written: usize,
+    words_framed: usize,
+    /// Whole frames.
     buffer: Vec<u8>,
     /// The requests in the buffer, with their payload's place in it and its length.
     buffered: Vec<(Uuid, u64, u32)>,
+    /// The payload of the record in hand; kept for its capacity.
+    payload: Vec<u8>,
     failing: bool,
+    dirty: bool,
+    flushed: Stopwatch,
+    synced: Stopwatch,
 }
 
 // === impl Writer ===
 
 impl Writer {
-    fn run(&mut self, receiver: &Receiver<Message>) {
-        let mut flushed = Stopwatch::start();
-        let mut synced = Stopwatch::start();
-        let mut dirty = false;
-        loop {
-            // With nothing waiting to be written there is no reason to wake up.
-            let message = if self.buffer.is_empty() && !dirty {
-                receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                receiver.recv_timeout(FLUSH_EVERY.saturating_sub(flushed.elapsed()))
-            };
-            let mut stop = false;
-            let mut reply = None;
-            match message {
-                Ok(Message::Record(record)) => self.take(&record),
-                Ok(Message::Barrier(waiting)) => reply = Some(waiting),
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => stop = true,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            let due = flushed.elapsed() >= FLUSH_EVERY || self.buffer.len() > BUFFER_BYTES_MAX;
-            if stop || due || reply.is_some() {
-                dirty |= !self.buffer.is_empty();
-                self.flush();
-                flushed = Stopwatch::start();
-            }
-            if let Some(waiting) = reply {
-                // Whoever asked may have given up.
-                waiting.send(()).ok();
-            }
-            if stop || (dirty && synced.elapsed() >= SYNC_EVERY) {
-                self.sync();
-                dirty = false;
-                synced = Stopwatch::start();
-            }
-            if stop {
-                return;
-            }
+    fn new(shared: Arc<Shared>, options: Options, open: OpenSegment) -> Self {
+        let words = open.lexicon.len();
+        Self {
+            shared,
+            options,
+            tail: open.tail,
+            span: open.span,
+            rollup: open.rollup,
+            lexicon: open.lexicon,
+            words_written: words,
+            words_framed: words,
+            buffer: Vec::new(),
+            buffered: Vec::new(),
+            payload: Vec::new(),
+            failing: false,
+            dirty: false,
+            flushed: Stopwatch::start(),
+            synced: Stopwatch::start(),
         }
     }
 
+    fn run(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let closing = CloseAtEnd(&shared.queue);
+        let mut batch = Vec::new();
+        loop {
+            // Orders come before records: a barrier covers all that was pushed before it.
+            let orders = shared.queue.orders();
+            if orders.stop {
+                // Before the last look, so that nothing is pushed after it.
+                shared.queue.close();
+            }
+            shared.queue.swap(&mut batch);
+            for mut record in batch.drain(..) {
+                self.take(&mut record);
+                if self.buffer.len() > BUFFER_BYTES_MAX {
+                    self.flush();
+                }
+            }
+            let asked = orders.stop || !orders.barriers.is_empty();
+            if asked || self.flushed.elapsed() >= FLUSH_EVERY {
+                self.flush();
+            }
+            for waiting in orders.barriers {
+                // Whoever asked may have given up.
+                waiting.send(()).ok();
+            }
+            if orders.stop || (self.dirty && self.synced.elapsed() >= SYNC_EVERY) {
+                self.sync();
+            }
+            if orders.stop {
+                break;
+            }
+        }
+        drop(closing);
+    }
+
     /// Adds a record to the sums, the index and the buffer.
-    fn take(&mut self, record: &Record) {
-        let event = &record.event;
-        self.shared.rollup.lock().count(event);
-        self.rollup.count(event);
-        let payload = match serde_json::to_vec(record) {
-            Ok(payload) => payload,
-            Err(cause) => return self.lose(1, &cause),
-        };
+    fn take(&mut self, record: &mut Record) {
+        self.shared.rollup.lock().count(&record.event);
+        self.rollup.count(&record.event);
+        let mut payload = std::mem::take(&mut self.payload);
+        payload.clear();
+        encode(&mut payload, record, &mut self.lexicon);
+        self.frame_words();
+        self.keep(&record.event, &payload);
+        self.payload = payload;
+    }
+
+    /// Puts the words that have no frame yet into one, and tells the readers.
+    fn frame_words(&mut self) {
+        if self.lexicon.len() == self.words_framed {
+            return;
+        }
+        // It fits: the dictionary's bytes are bounded below a frame's.
+        push_frame(&mut self.buffer, &self.lexicon.frame(self.words_framed));
+        self.words_framed = self.lexicon.len();
+        self.shared.books.lock().extend(self.span.number, &self.lexicon);
+    }
+
+    fn keep(&mut self, event: &UsageEvent, payload: &[u8]) {
         let start = self.buffer.len();
-        if !push_frame(&mut self.buffer, &payload) {
+        if !push_frame(&mut self.buffer, payload) {
             return self.lose(1, &"the record is too long");
         }
         self.span.include(event.id);
         let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         self.buffered.push((event.id, widen(start.saturating_add(HEAD_BYTES)), len));
-        let entry = Entry { org: Arc::clone(&event.org), place: Place::Memory(payload.into()) };
+        let place = Place::Memory { number: self.span.number, payload: payload.into() };
+        let entry = Entry { org: Arc::clone(&event.org), place };
         self.shared.recent.lock().add(event.id, entry);
     }
 
     /// Writes the buffer to the segment and finishes the segment when it is long enough.
     fn flush(&mut self) {
+        self.flushed = Stopwatch::start();
         if self.buffer.is_empty() {
             return;
         }
@@ -213,8 +240,17 @@ impl Writer {
             }
         }
         match written {
-            Ok(()) => self.failing = false,
-            Err(cause) => self.lose(widen(buffered.len()), &cause),
+            Ok(()) => {
+                self.failing = false;
+                self.dirty = true;
+                self.words_written = self.words_framed;
+            }
+            Err(cause) => {
+                self.lose(widen(buffered.len()), &cause);
+                // Later records use the lost words: they are written again before any of them.
+                self.words_framed = self.words_written;
+                self.frame_words();
+            }
         }
         self.span.bytes = self.tail.len();
         self.shared.spans.lock().insert(number, self.span);
@@ -233,11 +269,17 @@ impl Writer {
         self.tail = Tail::open(&self.shared.folder.segment(number), 0)?;
         self.span = Span::empty(number);
         self.rollup = Rollup::default();
+        self.lexicon = Lexicon::default();
+        (self.words_written, self.words_framed) = (0, 0);
+        // After a failure it holds words of the segment before, and never a record.
+        self.buffer.clear();
+        self.shared.books.lock().keep(number, Arc::default());
         let mut spans = self.shared.spans.lock();
         spans.insert(number, self.span);
         while spans.len() > self.options.segments_max.max(1) {
             let Some((gone, _)) = spans.pop_first() else { break };
             self.shared.recent.lock().forget_segment(gone);
+            self.shared.books.lock().forget(gone);
             self.shared.folder.remove_segment(gone);
         }
         drop(spans);
@@ -245,6 +287,8 @@ impl Writer {
     }
 
     fn sync(&mut self) {
+        self.dirty = false;
+        self.synced = Stopwatch::start();
         if let Err(cause) = self.tail.sync() {
             self.lose(0, &cause);
         }

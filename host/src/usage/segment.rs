@@ -1,5 +1,6 @@
-//! One segment file: frames of length, crc32c and a record as JSON. Appended by one thread, read
-//! by any. A torn tail ends a segment at its first bad frame. Knows nothing of other segments.
+//! One segment file: frames of length, crc32c and a payload (words or a record). Appended by one
+//! thread, read by any. A torn tail ends a segment at its first bad frame. Knows nothing of other
+//! segments, nor of what a payload says.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read};
@@ -11,10 +12,10 @@ use super::UsageError;
 /// Length and checksum in front of each record, four bytes each.
 pub(super) const HEAD_BYTES: usize = 8;
 
-/// The longest record. An explanation with every offer of a large catalogue stays far below it.
+/// The longest payload. An explanation with every offer of a large catalogue stays far below it.
 pub(super) const RECORD_BYTES_MAX: usize = 1024 * 1024;
 
-/// Puts a record's JSON into a frame at the end of `out`. False if the record is too long, which
+/// Puts a payload into a frame at the end of `out`. False if it is too long, which
 /// leaves `out` as it was.
 pub(super) fn push_frame(out: &mut Vec<u8>, payload: &[u8]) -> bool {
     let Ok(len) = u32::try_from(payload.len()) else { return false };
@@ -96,6 +97,12 @@ impl Tail {
             .and_then(|file| file.set_len(len).map(|()| file))
             .map_err(|cause| UsageError::new(format!("opening {}", path.display()), cause))?;
         Ok(Self { file, len })
+    }
+
+    /// Any file, such as one that is always full.
+    #[cfg(test)]
+    pub(super) fn of(file: File) -> Self {
+        Self { file, len: 0 }
     }
 
     /// Bytes of whole frames.

@@ -1,12 +1,16 @@
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Usage;
 use uuid::Uuid;
 
+use super::super::queue::WAITING_MAX;
+use super::super::segment::Tail;
 use super::super::{Dimension, Explanation, Label, Record, UsageEvent, UsageLog};
-use super::{Options, Recorder};
+use super::{Options, Recorder, Writer};
 
 /// A record whose id carries the time.
 fn record(org: &str, at_ms: u64, number: u8) -> Record {
@@ -154,7 +158,7 @@ fn listings_are_newest_first_and_page_without_gaps() {
 fn after_the_end_of_the_thread_records_are_dropped_and_counted_and_nobody_waits() {
     let dir = tempfile::tempdir().unwrap();
     let mut recorder = start(dir.path(), 1 << 20, 4);
-    recorder.log.sender.send(super::Message::Stop).unwrap();
+    recorder.log.shared.queue.stop();
     recorder.thread.take().unwrap().join().unwrap();
     assert!(!recorder.record(record("acme", 1, 1)));
     assert_eq!(recorder.log().dropped(), 1);
@@ -167,13 +171,173 @@ fn a_full_queue_drops_instead_of_waiting() {
     let recorder = start(dir.path(), 1 << 30, 4);
     // The thread needs this lock for every record: while it is held, the queue can only fill.
     let held = recorder.log.shared.rollup.lock();
+    // One record is in the thread's hands.
+    assert!(recorder.record(record("acme", 1_000_000, 1)));
+    while recorder.log.shared.queue.len() > 0 {
+        std::thread::yield_now();
+    }
     let extra = 10;
-    // One more than the queue holds may be in the thread's hands.
-    let taken = (0..super::WAITING_MAX + 1 + extra)
-        .filter(|_| recorder.record(record("acme", 1_000_000, 1)))
-        .count();
-    assert!((super::WAITING_MAX..=super::WAITING_MAX + 1).contains(&taken), "{taken}");
+    let taken =
+        (0..WAITING_MAX + extra).filter(|_| recorder.record(record("acme", 1_000_000, 1))).count();
+    assert_eq!(taken, WAITING_MAX);
     drop(held);
-    assert!(recorder.log().dropped() >= u64::try_from(extra).unwrap());
-    assert_eq!(requests(&recorder.log(), "acme"), u64::try_from(taken).unwrap());
+    assert_eq!(recorder.log().dropped(), u64::try_from(extra).unwrap());
+    assert_eq!(requests(&recorder.log(), "acme"), u64::try_from(taken + 1).unwrap());
+}
+
+/// Ends the recorder, so that everything is in the segment, and returns the segment's bytes.
+fn written(recorder: Recorder, dir: &Path, number: u32) -> Vec<u8> {
+    drop(recorder);
+    fs::read(dir.join(format!("{number:08}.seg"))).unwrap()
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    memchr::memmem::find(bytes, text.as_bytes()).is_some()
+}
+
+#[test]
+fn every_segment_has_its_own_dictionary_and_is_read_without_any_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = start(dir.path(), 1, 64);
+    let sent: Vec<Record> = (1..=30).map(|n| record("acme", 1_000_000 + u64::from(n), n)).collect();
+    for record in &sent {
+        recorder.record(record.clone());
+        // Each flush finishes a segment of at least one byte.
+        recorder.log().barrier();
+    }
+    let check = |log: &UsageLog| {
+        // More segments than dictionaries are kept, so most are read again from their segment.
+        for record in &sent {
+            assert_eq!(log.find(Some("acme"), record.event.id).unwrap().as_ref(), Some(record));
+        }
+        assert_eq!(ids(log, "acme").len(), 30);
+    };
+    check(&recorder.log());
+    for number in [1, 2, 30] {
+        let bytes = fs::read(dir.path().join(format!("{number:08}.seg"))).unwrap();
+        assert!(contains(&bytes, "openai/gpt@openai"), "segment {number}");
+    }
+    drop(recorder);
+    // Any segment can be missing.
+    let recorder = start(dir.path(), 1, 64);
+    check(&recorder.log());
+    drop(recorder);
+    fs::remove_file(dir.path().join("00000001.seg")).unwrap();
+    let recorder = start(dir.path(), 1, 64);
+    assert_eq!(ids(&recorder.log(), "acme").len(), 29);
+    assert_eq!(requests(&recorder.log(), "acme"), 30);
+}
+
+#[test]
+fn a_segment_that_is_opened_again_goes_on_with_its_dictionary() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 1..=3 {
+        let recorder = start(dir.path(), 1 << 20, 4);
+        recorder.record(record("acme", 1_000_000, number));
+        let bytes = written(recorder, dir.path(), 1);
+        let words = memchr::memmem::find_iter(&bytes, "openai/gpt@openai").count();
+        assert_eq!(words, 1, "a word is written once");
+    }
+    let recorder = start(dir.path(), 1 << 20, 4);
+    assert_eq!(requests(&recorder.log(), "acme"), 3);
+    let sent = record("acme", 1_000_000, 2);
+    assert_eq!(recorder.log().find(None, sent.event.id).unwrap(), Some(sent));
+}
+
+#[test]
+fn a_segment_torn_anywhere_also_within_a_dictionary_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = start(dir.path(), 1 << 20, 4);
+    let first = record("acme", 1_000_000, 1);
+    recorder.record(first.clone());
+    recorder.log().barrier();
+    let whole = fs::read(dir.path().join("00000001.seg")).unwrap().len();
+    // Has words of its own, in a frame before it.
+    let second = record("beta", 1_000_000, 2);
+    recorder.record(second.clone());
+    let bytes = written(recorder, dir.path(), 1);
+    assert!(contains(&bytes[whole..], "beta"));
+    for cut in (0..bytes.len()).step_by(3).chain([bytes.len()]) {
+        let torn = tempfile::tempdir().unwrap();
+        fs::write(torn.path().join("00000001.seg"), &bytes[..cut]).unwrap();
+        let recorder = start(torn.path(), 1 << 20, 4);
+        let third = record("beta", 1_000_001, 3);
+        recorder.record(third.clone());
+        drop(recorder);
+        let recorder = start(torn.path(), 1 << 20, 4);
+        let log = recorder.log();
+        let found = |record: &Record| log.find(None, record.event.id).unwrap();
+        assert_eq!(found(&third).as_ref(), Some(&third), "cut at {cut}");
+        let kept = [(&first, cut >= whole), (&second, cut == bytes.len())];
+        for (record, kept) in kept {
+            assert_eq!(found(record).as_ref(), kept.then_some(record), "cut at {cut}");
+        }
+        assert_eq!(requests(&log, "acme") + requests(&log, "beta"), {
+            1 + kept.iter().map(|(_, kept)| u64::from(*kept)).sum::<u64>()
+        });
+    }
+}
+
+#[test]
+fn sums_are_rebuilt_from_the_segments_where_summaries_are_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = start(dir.path(), 1, 64);
+    for number in 1..=4 {
+        recorder.record(record("acme", 3_600_000 * u64::from(number), number));
+        recorder.log().barrier();
+    }
+    let by = [Dimension::Model, Dimension::Key, Dimension::Provider, Dimension::Task];
+    let report = recorder.log().report("acme", &by, 0, u64::MAX);
+    drop(recorder);
+    for number in 1..=4 {
+        fs::remove_file(dir.path().join(format!("{number:08}.sum"))).unwrap();
+    }
+    let recorder = start(dir.path(), 1, 64);
+    let again = recorder.log().report("acme", &by, 0, u64::MAX);
+    assert_eq!(again.total, report.total);
+    assert_eq!(again.total.requests, 4);
+    assert_eq!(format!("{:?}", again.groups), format!("{:?}", report.groups));
+}
+
+#[test]
+fn words_lost_with_a_failed_write_are_written_again_before_they_are_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options::new(dir.path().to_path_buf());
+    let (shared, open) = super::super::load::load(&options).unwrap();
+    let shared = Arc::new(shared);
+    let mut writer = Writer::new(Arc::clone(&shared), options, open);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let good = std::mem::replace(&mut writer.tail, Tail::of(full));
+    let (mut lost, mut kept) = (record("acme", 1, 1), record("acme", 1, 2));
+    writer.take(&mut lost);
+    writer.flush();
+    assert_eq!(shared.dropped.load(Ordering::Relaxed), 1);
+    writer.flush();
+    writer.tail = good;
+    writer.take(&mut kept);
+    writer.flush();
+    drop(writer);
+    let recorder = start(dir.path(), 1 << 20, 4);
+    assert_eq!(recorder.log().find(None, kept.event.id).unwrap(), Some(kept));
+    assert_eq!(recorder.log().find(None, lost.event.id).unwrap(), None);
+}
+
+#[test]
+fn the_end_writes_everything_that_was_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = start(dir.path(), 1 << 30, 4);
+    let threads = 4_u8;
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let recorder = &recorder;
+            scope.spawn(move || {
+                for n in 0..250_u64 {
+                    assert!(recorder.record(record("acme", 1_000_000 + n, thread)));
+                }
+            });
+        }
+    });
+    drop(recorder);
+    let recorder = start(dir.path(), 1 << 30, 4);
+    assert_eq!(requests(&recorder.log(), "acme"), 1_000);
 }

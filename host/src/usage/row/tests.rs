@@ -1,0 +1,395 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use turnpike_ledger::PicoUsd;
+use turnpike_protocol::Usage;
+use uuid::Uuid;
+
+use super::super::explanation::{
+    AttemptFact, CandidateFact, Explanation, Failure, Label, LineItem, PolicyFact, RedactionFact,
+    TaskFact, Timing,
+};
+use super::super::words::{Book, Books, Lexicon};
+use super::super::{Record, UsageEvent};
+use super::{decode, decode_event, decode_head, encode, is_of};
+
+fn v7(at_ms: u64, random: [u8; 10]) -> Uuid {
+    uuid::Builder::from_unix_timestamp_millis(at_ms, &random).into_uuid()
+}
+
+/// Encodes and reads back, checking that the record itself stays as it was.
+fn there_and_back(record: &Record, lexicon: &mut Lexicon) -> (Vec<u8>, Record) {
+    let mut payload = Vec::new();
+    let mut shown = record.clone();
+    encode(&mut payload, &mut shown, lexicon);
+    assert_eq!(&shown, record);
+    let book = book(lexicon);
+    let read = decode(&payload, &book).unwrap();
+    assert_eq!(decode_event(&payload, &book).unwrap(), record.event);
+    let head = (record.event.id, Arc::clone(&record.event.org));
+    assert_eq!(decode_head(&payload, &book).unwrap(), head);
+    assert!(is_of(&payload, record.event.id));
+    (payload, read)
+}
+
+fn book(lexicon: &Lexicon) -> Arc<Book> {
+    let mut books = Books::default();
+    books.extend(1, lexicon);
+    books.get(1).unwrap()
+}
+
+fn text() -> impl Strategy<Value = Arc<str>> {
+    // Small words that repeat, sentences with numbers, and the odd.
+    prop_oneof!["[a-c]{0,2}", "needs [0-9]{1,25} of [0-9]{1,3}", ".{0,12}", "\u{1}?[a-z]{190,210}"]
+        .prop_map(Into::into)
+}
+
+fn label() -> impl Strategy<Value = Label> {
+    text().prop_map(|text| Label::Owned(text.to_string()))
+}
+
+fn maybe<T: std::fmt::Debug>(of: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+    proptest::option::of(of)
+}
+
+fn some<T: std::fmt::Debug>(of: impl Strategy<Value = T>) -> impl Strategy<Value = Vec<T>> {
+    proptest::collection::vec(of, 0..4)
+}
+
+fn money() -> impl Strategy<Value = PicoUsd> {
+    prop_oneof![any::<u128>(), any::<u64>().prop_map(u128::from), (0_u128..9).prop_map(|n| n << 9)]
+        .prop_map(PicoUsd)
+}
+
+/// Numbers that a decimal of few digits says exactly.
+fn short(steps: u32) -> impl Strategy<Value = f64> {
+    (0_u32..1_000_000).prop_map(move |n| f64::from(n) / f64::from(steps))
+}
+
+fn usage() -> impl Strategy<Value = Usage> {
+    any::<[u64; 11]>().prop_map(|n| Usage {
+        input_uncached: n[0],
+        cache_read: n[1],
+        cache_write_5m: n[2],
+        cache_write_1h: 0,
+        output_text: n[4],
+        output_reasoning: n[5],
+        input_audio: 0,
+        output_audio: n[7],
+        input_image: n[8],
+        output_image: n[9],
+        requests: n[10],
+    })
+}
+
+fn event() -> impl Strategy<Value = UsageEvent> {
+    let who = (text(), text(), maybe(text()), maybe(text()), maybe(text()));
+    let what = (label(), text(), maybe(text()), maybe(text()), maybe(text()), maybe(text()));
+    let numbers = (any::<bool>(), any::<u16>(), any::<u32>(), any::<u64>(), any::<u64>());
+    let id = (any::<bool>(), any::<u128>(), 0_u64..1 << 47, any::<[u8; 10]>());
+    let rest = (some((text(), text())), label(), usage(), money());
+    (id, who, what, numbers, rest).prop_map(|(id, who, what, numbers, rest)| UsageEvent {
+        id: if id.0 { v7(id.2, id.3) } else { Uuid::from_u128(id.1) },
+        at_ms: numbers.3,
+        org: who.0,
+        key: who.1,
+        team: who.2,
+        project: who.3,
+        user: who.4,
+        tags: rest.0,
+        protocol: what.0,
+        model_asked: what.1,
+        offer: what.2,
+        model: what.3,
+        provider: what.4,
+        task: what.5,
+        stream: numbers.0,
+        status: numbers.1,
+        settlement: rest.1,
+        usage: rest.2,
+        cost_usd: rest.3,
+        attempts: numbers.2,
+        duration_ms: numbers.4,
+    })
+}
+
+fn candidate() -> impl Strategy<Value = CandidateFact> {
+    let figures = (maybe(short(1_000)), maybe(short(10_000)), maybe(money()), maybe(short(10)));
+    (text(), figures, maybe(label()), maybe(label())).prop_map(
+        |(offer, figures, rejected, reason_code)| CandidateFact {
+            offer,
+            score: figures.0,
+            quality: figures.1,
+            expected_cost_usd: figures.2,
+            first_token_ms: figures.3,
+            rejected,
+            reason_code,
+        },
+    )
+}
+
+fn task() -> impl Strategy<Value = TaskFact> {
+    let float = || any::<f64>().prop_filter("not equal to itself", |float| !float.is_nan());
+    (text(), float(), float(), some(label()), text()).prop_map(
+        |(task, difficulty, confidence, needs, decided_by)| TaskFact {
+            task,
+            difficulty,
+            confidence,
+            needs,
+            decided_by,
+        },
+    )
+}
+
+fn attempt() -> impl Strategy<Value = AttemptFact> {
+    let numbers = (maybe(any::<u16>()), any::<u64>(), maybe(any::<u64>()));
+    (text(), label(), numbers, maybe(label())).prop_map(|(offer, outcome, numbers, detail)| {
+        AttemptFact {
+            offer,
+            outcome,
+            status: numbers.0,
+            ms: numbers.1,
+            first_byte_ms: numbers.2,
+            detail,
+        }
+    })
+}
+
+fn line_item() -> impl Strategy<Value = LineItem> {
+    (label(), any::<u64>(), money(), money(), maybe(label())).prop_map(
+        |(item, count, unit_price_usd, amount_usd, note)| LineItem {
+            item,
+            count,
+            unit_price_usd,
+            amount_usd,
+            note,
+        },
+    )
+}
+
+fn policy() -> impl Strategy<Value = PolicyFact> {
+    let failure = (label(), text()).prop_map(|(kind, detail)| Failure { kind, detail });
+    (label(), text(), text(), text(), any::<u32>(), maybe(failure)).prop_map(
+        |(hook, policy, version, digest, micros, failure)| PolicyFact {
+            hook,
+            policy,
+            version,
+            digest,
+            micros,
+            failure,
+        },
+    )
+}
+
+fn redaction() -> impl Strategy<Value = RedactionFact> {
+    (label(), text(), label(), any::<u64>()).prop_map(|(direction, kind, action, count)| {
+        RedactionFact { direction, kind, action, count }
+    })
+}
+
+fn explanation() -> impl Strategy<Value = Explanation> {
+    let who = (any::<u128>(), text(), text(), text(), maybe(label()), maybe(task()));
+    let lists = (some(candidate()), some(text()), some(attempt()), some(line_item()));
+    let more = (some(policy()), some(redaction()), any::<[u64; 8]>());
+    let money = (money(), money(), money(), usage(), maybe(label()), label());
+    (who, lists, more, money).prop_map(|(who, lists, more, money)| Explanation {
+        id: Uuid::from_u128(who.0),
+        org: who.1,
+        key: who.2,
+        model_asked: who.3,
+        profile: who.4,
+        task: who.5,
+        candidates: lists.0,
+        plan: lists.1,
+        attempts: lists.2,
+        usage: money.3,
+        usage_source: money.4,
+        line_items: lists.3,
+        hold_usd: money.0,
+        cost_usd: money.1,
+        absorbed_usd: money.2,
+        settlement: money.5,
+        policies: more.0,
+        redactions: more.1,
+        timing: Timing {
+            parse_us: more.2[0],
+            redact_us: more.2[1],
+            classify_us: 0,
+            route_us: more.2[3],
+            reserve_us: more.2[4],
+            first_content_us: more.2[5],
+            settle_us: more.2[6],
+            total_us: more.2[7],
+        },
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_field_comes_back(event in event(), explanation in explanation()) {
+        let mut lexicon = Lexicon::default();
+        let record = Record { event, explanation };
+        let (first, read) = there_and_back(&record, &mut lexicon);
+        prop_assert_eq!(&read, &record);
+        let words = lexicon.len();
+        let (second, read) = there_and_back(&record, &mut lexicon);
+        prop_assert_eq!(&read, &record);
+        prop_assert_eq!((first, lexicon.len()), (second, words), "no word is new");
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_read(mut bytes: Vec<u8>) {
+        let mut lexicon = Lexicon::default();
+        lexicon.number("a \u{1}");
+        bytes.insert(0, super::RECORD);
+        decode(&bytes, &book(&lexicon)).ok();
+    }
+}
+
+/// A request as it is under load: 40 candidates, a third of them out.
+fn usual() -> Record {
+    let id = v7(1_790_000_000_123, [7; 10]);
+    let cost = PicoUsd(1_512 * 2_500_000);
+    let usage = Usage { input_uncached: 1_204, output_text: 308, requests: 1, ..Usage::default() };
+    let event = UsageEvent {
+        id,
+        at_ms: 1_790_000_000_123,
+        org: "acme".into(),
+        key: "key_01h455vb4pex5vsknk084sn02q".into(),
+        team: Some("search".into()),
+        project: Some("ranking".into()),
+        user: Some("someone@acme.example".into()),
+        tags: vec![("job".into(), "nightly".into())],
+        protocol: "openai-chat".into(),
+        model_asked: "auto".into(),
+        offer: Some("vendor/model-3@provider".into()),
+        model: Some("vendor/model-3".into()),
+        provider: Some("provider".into()),
+        task: Some("code".into()),
+        stream: true,
+        status: 200,
+        settlement: "complete".into(),
+        usage,
+        cost_usd: cost,
+        attempts: 1,
+        duration_ms: 2_345,
+    };
+    let mut e = Explanation::begin(id, "acme".into(), event.key.clone(), "auto".into());
+    e.profile = Some("balanced".into());
+    e.task = Some(TaskFact {
+        task: "code".into(),
+        difficulty: 0.471_234_567_89,
+        confidence: 0.8,
+        needs: vec!["tools".into()],
+        decided_by: "classify-default@1.0.0".into(),
+    });
+    e.candidates = (0..40).map(usual_candidate).collect();
+    e.plan = e.candidates.iter().filter(|c| c.score.is_some()).map(|c| c.offer.clone()).collect();
+    e.attempts.push(AttemptFact {
+        offer: "vendor/model-3@provider".into(),
+        outcome: "answered".into(),
+        status: Some(200),
+        ms: 2_330,
+        first_byte_ms: Some(410),
+        detail: None,
+    });
+    e.usage = usage;
+    e.usage_source = Some("provider".into());
+    e.line_items = ["input", "output"].map(|item| line(item, 1_204)).into();
+    (e.hold_usd, e.cost_usd, e.settlement) = (PicoUsd(9_123_450_000), cost, "complete".into());
+    e.policies = ["classify", "route", "redact", "bill"].map(usual_policy).into();
+    e.timing = Timing { first_content_us: 412_345, total_us: 2_345_678, ..Timing::default() };
+    Record { event, explanation: e }
+}
+
+fn line(item: &'static str, count: u64) -> LineItem {
+    let unit_price_usd = PicoUsd(2_500_000);
+    let amount_usd = PicoUsd(u128::from(count) * unit_price_usd.0);
+    LineItem { item: item.into(), count, unit_price_usd, amount_usd, note: None }
+}
+
+fn usual_policy(hook: &'static str) -> PolicyFact {
+    PolicyFact {
+        hook: hook.into(),
+        policy: "policy-default".into(),
+        version: "1.0.0".into(),
+        digest: "0123456789abcdef".repeat(4).into(),
+        micros: 41,
+        failure: None,
+    }
+}
+
+fn usual_candidate(n: u32) -> CandidateFact {
+    let offer = format!("vendor/model-{n}@provider").into();
+    if n % 3 == 0 {
+        let rejected = format!("the request may need {} tokens, it takes 8192", 9_000 + n);
+        let (rejected, reason_code) = (Some(rejected.into()), Some("context".into()));
+        return CandidateFact { offer, rejected, reason_code, ..CandidateFact::default() };
+    }
+    CandidateFact {
+        offer,
+        score: Some(0.731_234_567_891 + f64::from(n) / 977.0),
+        quality: Some(0.612_345_678 + f64::from(n) / 1_234.0),
+        expected_cost_usd: Some(PicoUsd(u128::from(1_204 + n) * 1_250_000)),
+        first_token_ms: Some(if n < 20 { 800.0 } else { 812.345_678 + f64::from(n) * 3.21 }),
+        rejected: None,
+        reason_code: None,
+    }
+}
+
+#[test]
+fn a_record_with_40_candidates_is_below_a_kilobyte_and_its_statistics_below_250_bytes() {
+    let mut lexicon = Lexicon::default();
+    let record = usual();
+    let (payload, read) = there_and_back(&record, &mut lexicon);
+    assert!(payload.len() < 700, "{} bytes", payload.len());
+    let mut bare = record.clone();
+    bare.explanation.candidates.clear();
+    let (bare, _) = there_and_back(&bare, &mut lexicon);
+    let per_candidate = (payload.len() - bare.len()).div_ceil(40);
+    assert!(per_candidate <= 12, "{per_candidate} bytes for a candidate");
+    assert!(bare.len() < 250, "{} bytes without candidates", bare.len());
+    let json = serde_json::to_vec(&record).unwrap().len();
+    assert!(payload.len() * 10 < json, "{} of {json} bytes", payload.len());
+    println!("{} bytes, {} without candidates; JSON {json}", payload.len(), bare.len());
+    for (read, sent) in read.explanation.candidates.iter().zip(&record.explanation.candidates) {
+        let near = |read: Option<f64>, sent: Option<f64>, by: f64| match (read, sent) {
+            (Some(read), Some(sent)) => (read - sent).abs() <= by,
+            (read, sent) => read == sent,
+        };
+        assert!(near(read.score, sent.score, 1e-6), "{read:?} {sent:?}");
+        assert!(near(read.quality, sent.quality, 0.000_051), "{read:?} {sent:?}");
+        assert!(near(read.first_token_ms, sent.first_token_ms, 0.051), "{read:?} {sent:?}");
+        assert_eq!(read.expected_cost_usd, sent.expected_cost_usd);
+        assert_eq!((&read.rejected, &read.reason_code), (&sent.rejected, &sent.reason_code));
+    }
+}
+
+#[test]
+fn encoding_a_usual_record_takes_microseconds() {
+    let (mut lexicon, mut record, mut payload) = (Lexicon::default(), usual(), Vec::new());
+    let watch = crate::clock::Stopwatch::start();
+    let rounds = 2_000;
+    for _ in 0..rounds {
+        payload.clear();
+        encode(&mut payload, &mut record, &mut lexicon);
+    }
+    let each = watch.elapsed() / rounds;
+    println!("{each:?} each");
+    // In a debug build on a busy machine; a release build is some ten times faster.
+    assert!(each.as_micros() < 1_000, "{each:?}");
+}
+
+#[test]
+fn records_of_another_version_and_torn_ones_are_refused() {
+    let mut lexicon = Lexicon::default();
+    let (payload, _) = there_and_back(&usual(), &mut lexicon);
+    let book = book(&lexicon);
+    for end in 0..payload.len() {
+        assert!(decode(&payload[..end], &book).is_err(), "cut at {end}");
+    }
+    assert!(decode(b"{\"event\":{}}", &book).is_err());
+    assert!(decode(&payload, &Book::default()).is_err(), "without its dictionary");
+}
