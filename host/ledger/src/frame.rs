@@ -115,7 +115,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Frame<'_>, &'static str> {
 }
 
 /// Whether `bytes` hold, at any place, a sound frame that was written when entry `seq` was already
-/// safe on disk.
+/// safe on disk. Sound frames that were written before the sync which covered `seq` prove nothing:
+/// of several unsynced writes a later one may outlive an earlier one.
 pub(crate) fn proves_synced(bytes: &[u8], seq: u64) -> bool {
     let mut rest = bytes;
     while rest.len() >= HEADER_BYTES {

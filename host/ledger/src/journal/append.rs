@@ -1,4 +1,5 @@
 //! Appends groups of entries to the newest segment and starts the next one when it is full.
+//! Several groups may be written before one sync makes all of them safe.
 //! Every method that fails leaves the file in an unknown state: the appender must not be used
 //! again, and nothing is retried.
 
@@ -20,9 +21,12 @@ pub(crate) struct Appender {
     /// Length of the open segment, the part in `buffer` included.
     segment_len: u64,
     /// The hash of the last frame.
-    pub(crate) last_hash: FrameHash,
-    /// The last entry that is safe on disk.
+    last_hash: FrameHash,
+    /// The last entry that is safe on disk. Every frame carries it as it was when the frame was
+    /// written, so it never runs ahead of a sync that has returned.
     pub(crate) synced_seq: u64,
+    /// The hash of the last safe entry's frame.
+    pub(crate) synced_hash: FrameHash,
     /// The last entry that was encoded.
     encoded_seq: u64,
     /// Frames that are not written yet; kept to reuse its memory.
@@ -65,21 +69,35 @@ impl Appender {
             segment_len: end.len,
             last_hash: end.last_hash,
             synced_seq: end.last_seq,
+            synced_hash: end.last_hash,
             encoded_seq: end.last_seq,
             buffer: Vec::new(),
         })
     }
 
-    /// Writes the entries and makes them safe on disk.
+    /// Writes the entries: a process that dies no longer loses them. Only [`Appender::sync`] makes
+    /// them safe from a machine that does, and whatever fills a segment.
     pub(crate) fn append(&mut self, entries: &[Entry]) -> io::Result<()> {
         for entry in entries {
             if self.segment_len >= self.segment_bytes {
-                self.write_and_sync()?;
+                self.write()?;
+                self.sync()?;
                 self.roll()?;
             }
             self.encode(entry)?;
         }
-        self.write_and_sync()
+        self.write()
+    }
+
+    /// Makes everything that was appended safe on disk.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        if self.synced_seq == self.encoded_seq {
+            return Ok(());
+        }
+        self.file.sync()?;
+        self.synced_seq = self.encoded_seq;
+        self.synced_hash = self.last_hash;
+        Ok(())
     }
 
     fn encode(&mut self, entry: &Entry) -> io::Result<()> {
@@ -101,24 +119,22 @@ impl Appender {
         Ok(())
     }
 
-    fn write_and_sync(&mut self) -> io::Result<()> {
+    fn write(&mut self) -> io::Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
         }
         self.file.append(&self.buffer)?;
         self.buffer.clear();
-        self.file.sync()?;
-        self.synced_seq = self.encoded_seq;
         Ok(())
     }
 
     /// Starts the next segment. The full one is already safe on disk.
     fn roll(&mut self) -> io::Result<()> {
         let storage = Arc::clone(&self.storage);
-        let buffer = std::mem::take(&mut self.buffer);
+        let (buffer, synced_hash) = (std::mem::take(&mut self.buffer), self.synced_hash);
         let next =
             Self::start_segment(storage, self.segment_bytes, self.synced_seq, self.last_hash)?;
-        *self = Self { buffer, ..next };
+        *self = Self { buffer, synced_hash, ..next };
         Ok(())
     }
 
@@ -143,6 +159,7 @@ impl Appender {
             segment_len: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
             last_hash,
             synced_seq: last_seq,
+            synced_hash: FrameHash::default(),
             encoded_seq: last_seq,
             buffer: Vec::new(),
         })

@@ -10,13 +10,14 @@ use crate::book::Book;
 use crate::entry::{Entry, Event};
 use crate::settled::SettledWindow;
 
-/// Entries that make a group: it is committed without waiting for more.
-pub(crate) const COMMIT_ENTRIES: usize = 64;
-
 /// Queued entries at which new work (reserve, extend, top up) is refused: some seconds of a slow
 /// disk. Settlements are still taken, one per open hold at most, so the queue is bounded by this
 /// and by [`HOLDS_MAX`].
 pub(crate) const QUEUE_ENTRIES_MAX: usize = 16_384;
+
+/// Queued entries for which a caller wakes the writer before its timer does: half of what is taken
+/// in, so that the writer is never the reason why work is refused. Below it callers pay nothing.
+const QUEUE_ENTRIES_WAKE: usize = QUEUE_ENTRIES_MAX / 2;
 
 /// Open holds: far more than requests under way on one node, and about 100 MB.
 pub(crate) const HOLDS_MAX: usize = 262_144;
@@ -80,7 +81,7 @@ impl Shared {
     /// Lets go of the lock and wakes the writer if it has to be: most of the time it wakes by its
     /// own timer, and the caller pays nothing.
     pub(crate) fn hand_over(&self, mut state: MutexGuard<'_, State>) {
-        let full = state.queue.len() == COMMIT_ENTRIES;
+        let full = state.queue.len() >= QUEUE_ENTRIES_WAKE;
         let wake = std::mem::take(&mut state.parked) || full || state.failed.is_some();
         drop(state);
         if wake {
@@ -198,12 +199,14 @@ impl State {
         self.queue.len() >= QUEUE_ENTRIES_MAX
     }
 
-    /// Whether the writer should commit now instead of waiting for more.
-    pub(crate) fn commit_now(&self) -> bool {
-        self.queue.len() >= COMMIT_ENTRIES
-            || self.closing
-            || self.failed.is_some()
-            || (self.hurry_to > self.durable_seq && !self.queue.is_empty())
+    /// Whether somebody waits for the disk: a caller, or who closes the ledger.
+    pub(crate) fn hurried(&self) -> bool {
+        self.closing || self.hurry_to > self.durable_seq
+    }
+
+    /// Whether the writer should go to work instead of waiting for its timer.
+    pub(crate) fn work_now(&self) -> bool {
+        self.queue.len() >= QUEUE_ENTRIES_WAKE || self.failed.is_some() || self.hurried()
     }
 
     /// Gives the event its place, books it and queues it. The caller has made sure that it

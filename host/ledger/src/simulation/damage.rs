@@ -92,6 +92,86 @@ fn damage_in_the_newest_file_is_told_from_a_torn_tail() {
     assert!(matches!(refused, Some(LedgerError::Corrupt { .. })), "{refused:?}");
 }
 
+/// Three entries are safe, and three more are written, each by itself.
+fn unsynced() -> (SimDisk, String, Ledger, Writer) {
+    let disk = SimDisk::new(1);
+    let storage: Arc<dyn crate::Storage> = Arc::new(disk.clone());
+    let (ledger, mut writer) =
+        Ledger::assemble(Options { storage: Some(storage), ..Options::at("") }, None).unwrap();
+    for number in 1..=6 {
+        ledger.top_up(&top_up(number)).unwrap();
+        writer.write().unwrap();
+        if number == 3 {
+            writer.commit().unwrap();
+        }
+    }
+    assert_eq!((ledger.health().last_seq, ledger.health().durable_seq), (6, 3));
+    let name = journal_files(&disk).remove(0);
+    (disk, name, ledger, writer)
+}
+
+/// Of several unsynced writes the disk may take a later one first: the hole is where it ends.
+#[test]
+fn a_hole_between_unsynced_writes_is_a_torn_tail() {
+    for (lost, last_seq) in [(0, 3), (1, 4), (2, 5)] {
+        let (disk, name, ledger, writer) = unsynced();
+        drop((ledger, writer));
+        disk.reboot_without(&name, lost);
+        let report = check_storage(&disk, None).unwrap();
+        assert!(report.is_sound() && report.torn_tail.is_some(), "{report}");
+        let (ledger, writer) = assemble(&disk, None).unwrap();
+        assert_eq!(ledger.health().last_seq, last_seq);
+        drop((ledger, writer));
+    }
+}
+
+/// Frames that were never synced still prove what was safe when they were written, and no more.
+#[test]
+fn a_hole_that_a_sync_has_covered_is_damage() {
+    let (disk, name, ledger, writer) = unsynced();
+    drop((ledger, writer));
+    let safe = disk.len(&name);
+    disk.reboot_without(&name, 2);
+    disk.damage(&name, safe - 3);
+    let refused = assemble(&disk, None).err();
+    assert!(matches!(refused, Some(LedgerError::Corrupt { .. })), "entry 3: {refused:?}");
+
+    let (disk, name, ledger, mut writer) = unsynced();
+    let safe = disk.len(&name);
+    writer.commit().unwrap();
+    ledger.top_up(&top_up(7)).unwrap();
+    writer.write().unwrap();
+    drop((ledger, writer));
+    disk.damage(&name, safe + 3);
+    let refused = assemble(&disk, None).err();
+    assert!(matches!(refused, Some(LedgerError::Corrupt { .. })), "entry 4: {refused:?}");
+}
+
+/// What nobody waits for is safe soon all the same, and a lot at once.
+#[test]
+fn nobody_has_to_wait_for_an_entry_to_become_safe() {
+    let options = || Options { storage: Some(Arc::new(SimDisk::new(5))), ..Options::at("") };
+    let ledger = Ledger::open(options(), None).unwrap();
+    let posted = ledger.top_up(&top_up(1)).unwrap();
+    while ledger.health().durable_seq < posted.seq() {
+        std::thread::yield_now();
+    }
+    ledger.close().unwrap();
+
+    let (ledger, mut writer) = Ledger::assemble(options(), None).unwrap();
+    for number in 1..=1_024_u16 {
+        if number == 1_024 {
+            writer.write().unwrap();
+            assert_eq!(ledger.health().durable_seq, 0, "written and not synced");
+        }
+        let mut id = [0; 16];
+        id[..2].copy_from_slice(&number.to_be_bytes());
+        ledger.top_up(&TopUp { id: TransferId(id), ..top_up(1) }).unwrap();
+    }
+    writer.write().unwrap();
+    assert_eq!(ledger.health().durable_seq, 1_024);
+}
+
 #[test]
 fn a_failed_disk_stops_paid_work_and_says_so_once() {
     for fault in [Fault::Sync, Fault::Full, Fault::Crash] {

@@ -1,5 +1,6 @@
 //! A disk in memory that keeps only what was synced, and decides by a seeded generator what of the
-//! rest survives a crash. Fails a write or a sync when it is told to.
+//! rest survives a crash: any of the unsynced writes, in whatever order the disk took them, whole
+//! or in pieces. Fails a write or a sync when it is told to.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -45,8 +46,8 @@ struct SimFile {
     safe: Vec<u8>,
     /// What `safe` was before a cut that is not safe yet.
     uncut: Option<Vec<u8>>,
-    /// Appended and not synced.
-    pending: Vec<u8>,
+    /// Appended and not synced, write by write.
+    pending: Vec<Vec<u8>>,
     name_is_safe: bool,
 }
 
@@ -122,12 +123,31 @@ impl SimDisk {
         self.0.lock().files.get_mut(name).unwrap().safe.truncate(len);
     }
 
+    /// The machine stops and starts; of the file's unsynced writes only this one is lost, and
+    /// reads as zeroes.
+    pub(super) fn reboot_without(&self, name: &str, write: usize) {
+        {
+            let mut disk = self.0.lock();
+            let file = disk.files.get_mut(name).unwrap();
+            file.pending[write].fill(0);
+            let pending = std::mem::take(&mut file.pending);
+            file.safe.extend(pending.concat());
+        }
+        self.reboot();
+    }
+
     /// The files and their sizes: safe and pending.
     pub(super) fn describe(&self) -> String {
         let disk = self.0.lock();
         let sizes = disk.files.iter();
-        let lines = sizes.map(|(name, f)| format!("{name} {} + {}", f.safe.len(), f.pending.len()));
+        let lines = sizes
+            .map(|(name, f)| format!("{name} {} + {}", f.safe.len(), f.pending.concat().len()));
         lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// How often the machine was started again.
+    pub(super) fn boots(&self) -> u64 {
+        self.0.lock().boots
     }
 
     pub(super) fn names(&self) -> Vec<String> {
@@ -184,9 +204,10 @@ impl SimFile {
         if self.pending.is_empty() {
             return;
         }
-        let mut pending = std::mem::take(&mut self.pending);
+        let writes = std::mem::take(&mut self.pending);
+        let mut pending = writes.concat();
         let cut = rng.random_range(0..=pending.len());
-        match rng.random_range(0..5) {
+        match rng.random_range(0..7) {
             0 => pending.clear(),
             1 => {}
             2 => pending.truncate(cut),
@@ -196,10 +217,44 @@ impl SimFile {
                 pending.extend((0..garbage).map(|_| rng.random::<u8>()));
             }
             // The later part reached the disk and the earlier didn't.
-            _ => pending[..cut].fill(0),
+            4 => pending[..cut].fill(0),
+            5 => pending = some_of(writes, rng),
+            // Pieces as the disk keeps them, wherever writes begin: each is there or not.
+            _ => {
+                let piece = rng.random_range(1..=300);
+                for piece in pending.chunks_mut(piece) {
+                    match rng.random_range(0..8) {
+                        0..=4 => {}
+                        5..=6 => piece.fill(0),
+                        _ => rng.fill(piece),
+                    }
+                }
+            }
         }
         self.safe.extend(pending);
     }
+}
+
+/// Any of the writes, whole or torn at either end; the file ends with the last one that is there, or
+/// with room for those that aren't.
+fn some_of(writes: Vec<Vec<u8>>, rng: &mut StdRng) -> Vec<u8> {
+    let (mut bytes, mut end) = (Vec::new(), 0);
+    for mut write in writes {
+        let cut = rng.random_range(0..=write.len());
+        let there = rng.random_bool(0.6);
+        match rng.random_range(0..6) {
+            _ if !there => write.fill(0),
+            0 => write[cut..].fill(0),
+            1 => write[..cut].fill(0),
+            _ => {}
+        }
+        bytes.extend(write);
+        end = if there { bytes.len() } else { end };
+    }
+    if rng.random_bool(0.7) {
+        bytes.truncate(end);
+    }
+    bytes
 }
 
 impl Storage for SimDisk {
@@ -222,7 +277,7 @@ impl Storage for SimDisk {
         let mut disk = self.0.lock();
         disk.plain_step()?;
         let file = disk.file(name)?;
-        Ok([&file.safe[..], &file.pending[..]].concat())
+        Ok([&file.safe[..], &file.pending.concat()].concat())
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn SegmentFile>> {
@@ -248,7 +303,9 @@ impl Storage for SimDisk {
         let file = disk.file(name)?;
         let len = usize::try_from(len).unwrap();
         if let Some(kept) = len.checked_sub(file.safe.len()) {
-            file.pending.truncate(kept);
+            let mut pending = file.pending.concat();
+            pending.truncate(kept);
+            file.pending = vec![pending];
         } else {
             file.uncut = Some(file.safe.clone());
             file.safe.truncate(len);
@@ -293,7 +350,7 @@ impl SegmentFile for Open {
         let fault = disk.step(true, false)?;
         let cut = disk.rng.random_range(0..=bytes.len());
         let taken = if fault.is_some() { &bytes[..cut] } else { bytes };
-        disk.file(&self.name)?.pending.extend_from_slice(taken);
+        disk.file(&self.name)?.pending.push(taken.to_vec());
         if fault.is_none() {
             return Ok(());
         }
@@ -311,7 +368,7 @@ impl SegmentFile for Open {
         }
         let file = disk.file(&self.name)?;
         let pending = std::mem::take(&mut file.pending);
-        file.safe.extend(pending);
+        file.safe.extend(pending.concat());
         file.uncut = None;
         Ok(())
     }

@@ -125,7 +125,8 @@ impl World {
             43..=50 => self.extend(),
             51..=77 => self.settle(),
             78..=79 => self.expire(),
-            80..=92 => self.commit(),
+            80..=87 => self.work(Writer::write),
+            88..=92 => self.commit(),
             93..=94 => {
                 let faults = [Fault::Crash, Fault::Full, Fault::Sync];
                 let fault = *faults.choose(&mut self.rng).unwrap();
@@ -331,9 +332,14 @@ impl World {
     // === the disk ===
 
     fn commit(&mut self) {
+        self.work(Writer::commit);
+    }
+
+    /// The writer's part: a write that is not synced, or a sync.
+    fn work(&mut self, round: fn(&mut Writer) -> Result<(), Arc<str>>) {
         self.follow();
         let (ledger, writer) = self.open.as_mut().unwrap();
-        if writer.commit().is_err() {
+        if round(writer).is_err() {
             let org = ORGS[0];
             let id = TransferId([9; 16]);
             let amount = PicoUsd::ZERO;
@@ -358,14 +364,23 @@ impl World {
         self.reopen();
     }
 
-    /// The process dies and the machine doesn't.
+    /// The process dies and the machine doesn't: what was written is still there, synced or not.
     fn kill(&mut self) {
         self.follow();
+        let state = self.ledger().shared.state.lock();
+        let written = state.book.applied_seq - u64::try_from(state.queue.len()).unwrap();
+        let healthy = state.failed.is_none();
+        drop(state);
         self.open = None;
         if self.disk.is_down() {
             self.disk.reboot();
         }
+        let boots = self.disk.boots();
         self.reopen();
+        if healthy && self.disk.boots() == boots {
+            let found = u64::try_from(self.model.entries.len()).unwrap();
+            assert_eq!(found, written, "what a killed process has written");
+        }
     }
 
     fn close(&mut self) {
@@ -434,7 +449,11 @@ impl World {
         let known = self.model.entries.len();
         let new = state.queue.iter().filter(|entry| usize::try_from(entry.seq).unwrap() > known);
         let new: Vec<Entry> = new.cloned().collect();
+        let durable = state.durable_seq;
         drop(state);
+        let mut promised = self.promised.lock();
+        *promised = durable.max(*promised);
+        drop(promised);
         new.into_iter().for_each(|entry| self.model.add(entry));
     }
 
