@@ -38,10 +38,13 @@ impl crate::server::Service for Gateway {
                 serve::model(self, id, request.headers(), path)
             }
             (&Method::HEAD | &Method::GET, "/") => serve::greeting(id),
-            (&Method::GET, "/health/live") => serve::live(id),
-            (&Method::GET, "/health/ready") => serve::ready(self, id),
+            (&Method::GET | &Method::HEAD, "/health/live") => serve::live(id),
+            (&Method::GET | &Method::HEAD, "/health/ready") => serve::ready(self, id),
             (method, path) => {
-                let known = matches!(path, "/v1/chat/completions" | "/v1/models" | "/");
+                let known = matches!(
+                    path,
+                    "/v1/chat/completions" | "/v1/models" | "/" | "/health/live" | "/health/ready"
+                ) || path.starts_with("/v1/models/");
                 refuse(&Refusal::no_route(method, path, known), &id.to_string())
             }
         }
@@ -65,7 +68,7 @@ async fn chat(
     };
     let caller = match auth::authenticate(&head.headers, &gateway.directory.load(), at_ms) {
         Ok(caller) => caller,
-        Err(error) => return refused(&Refusal::unauthenticated(error.to_string())),
+        Err(error) => return refused(&serve::unauthenticated(error)),
     };
     let body = match ingress::read(body, gateway.settings.body_bytes).await {
         Ok(body) => body,

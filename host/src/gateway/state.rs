@@ -154,7 +154,10 @@ pub(super) fn offers(config: &Config) -> anyhow::Result<Offers> {
 
 /// Whether requests can be served by this offer of the provider.
 pub(super) fn usable(offer: &Offer, provider: &str) -> bool {
-    *offer.provider == *provider && offer.kind == Kind::Chat && offer.is_priced()
+    *offer.provider == *provider
+        && offer.kind == Kind::Chat
+        && offer.is_priced()
+        && offer.speaks("openai-chat")
 }
 
 /// About a provider that nothing can be asked of.

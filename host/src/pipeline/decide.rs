@@ -59,13 +59,17 @@ pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
     let selector = Selector::parse(&flight.call.model);
     let indices = match selector {
         Selector::Auto(_) => offers.all(),
-        Selector::Named(name) => offers
-            .resolve(name)
-            .map_err(|unknown| Box::new(Refusal::unknown_model(name, &unknown.suggestions)))?,
+        Selector::Named(name) => {
+            offers.resolve(name).map_err(|unknown| match unknown.ambiguous {
+                true => Box::new(Refusal::ambiguous_model(name, &unknown.suggestions)),
+                false => Box::new(Refusal::unknown_model(name, &unknown.suggestions)),
+            })?
+        }
     };
     let needs = needs(flight, selector);
     let asked = Asked {
         selector,
+        dialect: flight.call.dialect.label(),
         needs: &needs,
         input_tokens: flight.input_tokens.saturating_add(flight.task.context_tokens),
         output_limit: flight.call.output_limit,
@@ -136,7 +140,8 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
     let mut shown: Vec<String> = Vec::new();
     for candidate in &flight.candidates {
         let Some(reason) = &candidate.rejection else { continue };
-        let telling = !matches!(reason, Rejection::NotChat | Rejection::Deprecated);
+        let telling =
+            !matches!(reason, Rejection::NotChat | Rejection::Dialect | Rejection::Deprecated);
         if telling && shown.len() < REASONS_SHOWN {
             shown.push(format!("{}: {reason}", candidate.offer.id));
         }

@@ -211,11 +211,7 @@ impl Flight {
         if let Some(us) = self.first_content_us {
             metrics.first_content(std::time::Duration::from_micros(us));
         }
-        for (bucket, count) in bill.usage.iter() {
-            if *count > 0 {
-                metrics.tokens(bucket, *count);
-            }
-        }
+        metrics.usage(&bill.usage);
         explain::count_policies(self);
         let record = explain::record(self, ending, status, bill);
         self.gateway.recorder.record(record);

@@ -15,6 +15,8 @@ use crate::catalog::{Kind, Offer};
 pub enum Rejection {
     NotAllowed,
     NotChat,
+    /// Its provider serves it in other wire protocols only.
+    Dialect,
     Unpriced,
     Deprecated,
     Context {
@@ -42,6 +44,8 @@ pub enum Rejection {
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
     pub selector: Selector<'a>,
+    /// What the provider is spoken to in.
+    pub dialect: &'a str,
     pub needs: &'a Needs,
     /// Estimated upwards.
     pub input_tokens: u32,
@@ -62,6 +66,9 @@ fn may_use(offer: &Offer, asked: &Asked<'_>, allowed: bool) -> Option<Rejection>
     }
     if offer.kind != Kind::Chat || !offer.output.text {
         return Some(Rejection::NotChat);
+    }
+    if !offer.speaks(asked.dialect) {
+        return Some(Rejection::Dialect);
     }
     if !offer.is_priced() {
         return Some(Rejection::Unpriced);
@@ -109,6 +116,7 @@ impl Rejection {
         match self {
             Self::NotAllowed => "not_allowed",
             Self::NotChat => "not_chat",
+            Self::Dialect => "other_protocol",
             Self::Unpriced => "unknown_price",
             Self::Deprecated => "deprecated",
             Self::Context { .. } => "context_too_small",
@@ -131,6 +139,7 @@ impl Rejection {
         Cow::Borrowed(match self {
             Self::NotAllowed => "this key may not use the model",
             Self::NotChat => "it does not answer in text",
+            Self::Dialect => "its provider serves it in another protocol only",
             Self::Unpriced => "its price is not known, and unknown is never free",
             Self::Deprecated => "its provider is retiring it",
             Self::Context { needed, limit } => {

@@ -104,7 +104,7 @@ async fn a_repeat_counts_as_one_failure_with_the_first_try() {
         assert_eq!(before, Gate::Closed, "before request {request}");
         let mut flight = flight(&gateway);
         flight.id_text = format!("request {request}");
-        let response = run(flight, vec![0]).await;
+        let response = run(Box::new(flight), vec![0]).await;
         assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     }
     assert!(matches!(gateway.health.gate(0, clock::now_ms()), Gate::Open { .. }));
@@ -125,6 +125,6 @@ async fn an_empty_account_at_the_provider_is_not_the_callers_402() {
     assert!(matches!(ended, Err(Ended::Next(_))), "the next candidate is asked");
     assert_eq!(outcomes(&first), ["no_credit"]);
     assert!(gateway.health.snapshot(0).availability < 1.0);
-    let response = run(flight(&gateway), vec![0]).await;
+    let response = run(Box::new(flight(&gateway)), vec![0]).await;
     assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
 }
