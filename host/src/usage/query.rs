@@ -114,10 +114,14 @@ impl Shared {
         decode: impl FnOnce(&[u8], &Book) -> Result<T, Broken>,
     ) -> Result<T, UsageError> {
         match place {
-            Place::Memory { number, payload } => decode(payload, &*self.book(*number)?),
+            Place::Memory { number, payload } => {
+                let book = self.book(*number)?;
+                decode(payload, &book)
+            }
             Place::Segment { number, offset, len } => {
                 let payload = read_at(&self.folder.segment(*number), *offset, *len)?;
-                decode(&payload, &*self.book(*number)?)
+                let book = self.book(*number)?;
+                decode(&payload, &book)
             }
         }
         .map_err(unreadable)

@@ -19,6 +19,11 @@ const WAKE_EVERY: Duration = Duration::from_millis(50);
 /// How long a reader waits for the thread to write what it was handed.
 const BARRIER_WAIT: Duration = Duration::from_secs(5);
 
+/// Records in boxes: these are allocated before the lock is taken, and growing the list under it
+/// moves pointers only.
+#[allow(clippy::vec_box, reason = "records are large, and the list is grown under a lock")]
+pub(super) type Batch = Vec<Box<Record>>;
+
 /// The queue. One lock is enough: it is held for the push of a pointer.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -29,9 +34,7 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    // A box is allocated before the lock is taken, and growing the list moves pointers only.
-    #[allow(clippy::vec_box, reason = "records are large; the list is grown under a lock")]
-    records: Vec<Box<Record>>,
+    records: Batch,
     closed: bool,
 }
 
@@ -72,7 +75,7 @@ impl Queue {
     }
 
     /// Exchanges what waits for an empty list.
-    pub(super) fn swap(&self, empty: &mut Vec<Box<Record>>) {
+    pub(super) fn swap(&self, empty: &mut Batch) {
         std::mem::swap(&mut self.waiting.lock().records, empty);
     }
 

@@ -14,7 +14,7 @@ use super::UsageError;
 use super::event::{Record, UsageEvent};
 use super::load::OpenSegment;
 use super::query::{Shared, UsageLog};
-use super::queue::CloseAtEnd;
+use super::queue::{Batch, CloseAtEnd};
 use super::recent::{Entry, Place};
 use super::rollup::Rollup;
 use super::row::encode;
@@ -151,7 +151,7 @@ impl Writer {
     fn run(&mut self) {
         let shared = Arc::clone(&self.shared);
         let closing = CloseAtEnd(&shared.queue);
-        let mut batch = Vec::new();
+        let mut batch = Batch::new();
         loop {
             // Orders come before records: a barrier covers all that was pushed before it.
             let orders = shared.queue.orders();

@@ -72,11 +72,17 @@ fn fill(file: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<bool> {
     }
 }
 
-/// Reads one payload back.
+/// Reads one payload back and checks it: a flipped bit would read as another number.
 pub(super) fn read_at(path: &Path, offset: u64, len: u32) -> Result<Vec<u8>, UsageError> {
     let failed = |cause| UsageError::new(format!("reading {}", path.display()), cause);
+    let mut head = [0; HEAD_BYTES];
     let mut payload = vec![0; usize::try_from(len).unwrap_or(0)];
-    File::open(path).and_then(|file| file.read_exact_at(&mut payload, offset)).map_err(failed)?;
+    let file = File::open(path).map_err(failed)?;
+    file.read_exact_at(&mut head, offset.saturating_sub(widen(HEAD_BYTES))).map_err(failed)?;
+    file.read_exact_at(&mut payload, offset).map_err(failed)?;
+    if read_head(&head) != Some((payload.len(), crc32c::crc32c(&payload))) {
+        return Err(failed(std::io::ErrorKind::InvalidData.into()));
+    }
     Ok(payload)
 }
 
@@ -195,6 +201,10 @@ mod tests {
         assert_eq!(found, [b"first".to_vec(), b"second".to_vec()]);
         assert_eq!(end, tail.len());
         assert_eq!(read_at(&path, whole + 8, 6).unwrap(), b"second");
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(read_at(&path, whole + 8, 6).is_err());
     }
 
     #[test]

@@ -89,6 +89,14 @@ impl Lexicon {
         (room && word.len() <= WORD_BYTES_MAX).then(|| self.add(word.into()))
     }
 
+    /// The same where the number is likely to be `guess`: comparing is much cheaper than hashing.
+    pub(super) fn number_near(&mut self, guess: Option<u32>, word: &str) -> Option<u32> {
+        let guessed = guess
+            .and_then(|guess| self.words.get(usize::try_from(guess).ok()?))
+            .is_some_and(|guessed| **guessed == *word);
+        if guessed { guess } else { self.number(word) }
+    }
+
     fn add(&mut self, word: Arc<str>) -> u32 {
         let number = u32::try_from(self.words.len()).unwrap_or(u32::MAX);
         self.bytes = self.bytes.saturating_add(word.len());
@@ -97,7 +105,7 @@ impl Lexicon {
         number
     }
 
-    /// The payload of a frame with the words from `first` on, and the same for readers.
+    /// The payload of a frame with the words from `first` on.
     pub(super) fn frame(&self, first: usize) -> Vec<u8> {
         let mut payload = vec![WORDS];
         put(&mut payload, super::segment::widen(first));
@@ -182,6 +190,8 @@ mod tests {
         book.read(&second).unwrap();
         assert_eq!(book.get(1).map(|word| &**word), Some("two"));
         assert_eq!(book.get(2), None);
+        assert_eq!(lexicon.number_near(Some(1), "two"), Some(1));
+        assert_eq!(lexicon.number_near(Some(9), "one"), Some(0));
         let mut again = Lexicon::go_on(&book);
         assert_eq!((again.number("two"), again.number("three")), (Some(1), Some(2)));
     }

@@ -31,7 +31,7 @@ impl Encoder<'_> {
         let mut before: Option<&CandidateFact> = None;
         let mut expected = None;
         for candidate in candidates {
-            let number = self.lexicon.number(&candidate.offer);
+            let number = self.lexicon.number_near(expected, &candidate.offer);
             let flags = flags(candidate, before, number.is_some() && number == expected);
             self.out.push(flags);
             if flags & NEXT_OFFER == 0 {
