@@ -103,7 +103,7 @@ pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
     Ok(())
 }
 
-/// What the request shows, and where the choice is ours also what the classify policy says it needs.
+/// What the request shows, and where the choice is ours also what the classify policy says.
 fn needs(flight: &Flight, selector: Selector<'_>) -> Needs {
     let mut needs = flight.call.needs;
     if matches!(selector, Selector::Named(_)) {

@@ -235,8 +235,8 @@ impl SimFile {
     }
 }
 
-/// Any of the writes, whole or torn at either end; the file ends with the last one that is there, or
-/// with room for those that aren't.
+/// Any of the writes, whole or torn at either end; the file ends with the last one that is there,
+/// or with room for those that aren't.
 fn some_of(writes: Vec<Vec<u8>>, rng: &mut StdRng) -> Vec<u8> {
     let (mut bytes, mut end) = (Vec::new(), 0);
     for mut write in writes {

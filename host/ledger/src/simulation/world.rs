@@ -1,15 +1,15 @@
 //! One run of the simulation: random operations on a ledger, a model of what they should have
 //! done, and the proofs that both agree.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
 
 use super::disk::{Fault, SimDisk};
+use super::model::Model;
 use super::view::SimView;
-use crate::check::{Sums, check_window};
+use crate::check::check_window;
 use crate::ledger::writer::Writer;
 use crate::{
     Adjust, BudgetWindow, CaptureNote, Direction, Ending, Entry, Event, Ledger, LedgerError,
@@ -33,64 +33,6 @@ pub(super) struct World {
     used: Vec<TransferId>,
     top_ups: Vec<(TransferId, PicoUsd)>,
     now_ms: u64,
-}
-
-/// What should be, by the entries alone.
-#[derive(Default)]
-struct Model {
-    entries: Vec<Entry>,
-    sums: Sums,
-    limits: BTreeMap<Arc<str>, Option<PicoUsd>>,
-    endings: HashMap<TransferId, (u64, Ending)>,
-}
-
-impl Model {
-    fn add(&mut self, entry: Entry) {
-        self.sums.add(&entry).unwrap();
-        let ending = match &entry.event {
-            Event::SetBudget { budget, limit, .. } => {
-                self.limits.insert(budget.clone(), *limit);
-                None
-            }
-            Event::Hold { id, .. } => {
-                // Beyond the window an id may be used again: a second life.
-                self.endings.remove(id);
-                None
-            }
-            Event::Capture { actual, absorbed, note, .. } => {
-                Some(Ending::Captured { actual: *actual, absorbed: *absorbed, note: *note })
-            }
-            Event::Release { absorbed, .. } => Some(Ending::Released { absorbed: *absorbed }),
-            Event::Expire { .. } => Some(Ending::Expired),
-            _ => None,
-        };
-        if let (Some(ending), Some(id)) = (ending, entry.transfer()) {
-            assert!(self.endings.insert(id, (entry.seq, ending)).is_none(), "{id} ended twice");
-        }
-        self.entries.push(entry);
-        assert_eq!(self.entries.len(), usize::try_from(self.entries.last().unwrap().seq).unwrap());
-    }
-
-    fn available(&self, org: &str) -> PicoUsd {
-        let account = crate::Account::Credit(Arc::from(org));
-        let balance = self.sums.accounts.get(&account).copied().unwrap_or_default();
-        PicoUsd(u128::try_from(balance).expect("an organization is overdrawn"))
-    }
-
-    fn fits(&self, org: &str, budgets: &[(&str, u64)], amount: PicoUsd) -> bool {
-        amount <= self.available(org)
-            && budgets.iter().all(|(id, window)| {
-                let at = BudgetWindow { budget: Arc::from(*id), window: *window };
-                let (spent, held) = self.sums.counters.get(&at).copied().unwrap_or_default();
-                let used = spent.checked_add(held).and_then(|used| used.checked_add(amount));
-                match self.limits.get(*id) {
-                    // No matter how much was used before the limit: nothing more always fits.
-                    Some(Some(limit)) => amount.is_zero() || used.unwrap() <= *limit,
-                    Some(None) => true,
-                    None => false,
-                }
-            })
-    }
 }
 
 impl World {
