@@ -200,8 +200,10 @@ impl Config {
             return bad("routing.attempts", "must be from 1 to 8");
         }
         let slowest_ms = self.timeouts.answer_ms.max(self.timeouts.first_byte_ms);
-        if self.money.hold_ms < slowest_ms.saturating_mul(2) {
-            return bad("money.hold_ms", "must be at least twice the longest time-out");
+        let attempts = u64::try_from(self.routing.attempts).unwrap_or(u64::MAX);
+        if self.money.hold_ms < slowest_ms.saturating_mul(attempts.saturating_add(1)) {
+            let why = "must be at least the longest time-out times routing.attempts plus one";
+            return bad("money.hold_ms", why);
         }
         for (id, provider) in &self.providers {
             let field = format!("providers.{id}");

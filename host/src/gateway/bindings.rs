@@ -1,7 +1,7 @@
 //! Which policy decides what for whom: a snapshot per organization, swapped as a whole, so that a
 //! request keeps the one it began with. Who has no binding is served by the built-ins.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -26,6 +26,9 @@ pub struct Bindings {
     builtins: Builtins,
     default: Arc<BindingSet>,
     by_org: Arc<ArcSwap<ByOrg>>,
+    /// Organizations whose own redaction could not be loaded: their requests are refused, because
+    /// the built-in would let through what they forbid.
+    unguarded: Arc<ArcSwap<HashSet<Arc<str>>>>,
     /// Compiled policies by digest, as long as a binding uses them.
     compiled: Mutex<HashMap<String, Weak<Policy>>>,
 }
@@ -45,6 +48,7 @@ impl Bindings {
             builtins,
             default: Arc::new(BindingSet::defaults(behind)),
             by_org: Arc::default(),
+            unguarded: Arc::default(),
             compiled: Mutex::default(),
         };
         let mut by_org: HashMap<String, Vec<BindingRecord>> = HashMap::new();
@@ -57,6 +61,11 @@ impl Bindings {
                 Err(error) => {
                     let error = format!("{error:#}");
                     tracing::error!(org, error, "its policies can't be loaded; built-ins decide");
+                    let redacts = |record: &BindingRecord| record.hook == Hook::Redact;
+                    if records.iter().any(redacts) {
+                        tracing::error!(org, "its redaction is missing: requests are refused");
+                        guard(&bindings.unguarded, &org, false);
+                    }
                 }
             }
         }
@@ -66,6 +75,11 @@ impl Bindings {
     /// The snapshot for an organization.
     pub fn of(&self, org: &str) -> Arc<BindingSet> {
         self.by_org.load().get(org).map_or_else(|| Arc::clone(&self.default), Arc::clone)
+    }
+
+    /// Whether the organization's own redaction is bound but could not be loaded.
+    pub fn is_unguarded(&self, org: &str) -> bool {
+        self.unguarded.load().contains(org)
     }
 
     fn swap(&self, org: &str, set: Option<BindingSet>) {
@@ -88,7 +102,13 @@ impl Bindings {
         let builtin = self.builtins.find(&record.plugin);
         let policy = match builtin.filter(|policy| *policy.digest == *record.digest) {
             Some(policy) => Arc::clone(policy),
-            None => self.compile(&record.digest)?,
+            None => match (self.compile(&record.digest), builtin) {
+                (Ok(policy), _) => policy,
+                // Bound by name to the built-in of an earlier version of this program, whose bytes
+                // were never uploaded: the present one takes its place.
+                (Err(_), Some(policy)) => Arc::clone(policy),
+                (Err(error), None) => return Err(error),
+            },
         };
         let deadline = Duration::from_millis(u64::from(record.deadline_ms));
         let config = record.config.clone();
@@ -125,6 +145,18 @@ fn swap(by_org: &ArcSwap<ByOrg>, org: &str, set: Option<BindingSet>) {
     });
 }
 
+fn guard(unguarded: &ArcSwap<HashSet<Arc<str>>>, org: &str, guarded: bool) {
+    unguarded.rcu(|now| {
+        let mut next = HashSet::clone(now);
+        if guarded {
+            next.remove(org);
+        } else {
+            next.insert(Arc::from(org));
+        }
+        next
+    });
+}
+
 impl admin::PolicyAdmission for Bindings {
     fn admit(&self, bytes: &[u8]) -> Result<Admitted, Vec<PluginCheck>> {
         let policy = self.engine.admit(bytes).map_err(|refused| checks(&refused.checks))?;
@@ -143,7 +175,11 @@ impl admin::BindingsChanged for Bindings {
             .map_err(|error| BindingRefused { field: None, message: format!("{error:#}") })?;
         let set = (!records.is_empty()).then_some(set);
         let (by_org, org) = (Arc::clone(&self.by_org), org.to_owned());
-        Ok(Box::new(move || swap(&by_org, &org, set)))
+        let unguarded = Arc::clone(&self.unguarded);
+        Ok(Box::new(move || {
+            swap(&by_org, &org, set);
+            guard(&unguarded, &org, true);
+        }))
     }
 }
 

@@ -23,6 +23,9 @@ const REASONS_SHOWN: usize = 3;
 
 /// Step 4. What the policy finds is masked or replaced in the call before anyone else reads it.
 pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>> {
+    if flight.gateway.bindings.is_unguarded(&flight.caller.org) {
+        return Err(Box::new(Refusal::redaction_failed()));
+    }
     // Shared with the session, which reads it while it is scanned; copied only for a change.
     let mut call = Arc::clone(&flight.call);
     let mut scan = PolicyScan(&mut flight.session);

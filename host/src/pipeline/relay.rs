@@ -212,6 +212,8 @@ impl Upstream {
         let mut scan = PolicyScan(&mut flight.session);
         let out = self.redactor.push(&mut scan, &self.frames).await.map_err(withheld);
         self.frames.clear();
+        // Between two pieces of a stream lies a wait; when instances are scarce none is kept.
+        flight.session.rest();
         let out = out?;
         match &self.redactor.facts().error {
             Some(error) => {
