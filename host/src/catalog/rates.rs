@@ -245,8 +245,13 @@ impl RateCard {
         input_tokens: u64,
         output_tokens: u64,
     ) -> Result<PicoUsd, UnpricedBucket> {
-        let reached = self.tiers.iter().filter(|tier| input_tokens > tier.above_input_tokens);
-        let rates = reached.fold(self.base, |rates, tier| rates.upper(&tier.rates));
+        let mut reached = self.tiers.iter().filter(|tier| input_tokens > tier.above_input_tokens);
+        // The usual prompt reaches no tier, and this is asked of every candidate: no copy.
+        let Some(first) = reached.next() else {
+            return self.bound(&self.base, input_tokens, output_tokens);
+        };
+        let rates =
+            reached.fold(self.base.upper(&first.rates), |rates, tier| rates.upper(&tier.rates));
         self.bound(&rates, input_tokens, output_tokens)
     }
 

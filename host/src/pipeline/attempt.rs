@@ -56,8 +56,8 @@ enum Reply {
 
 /// What a provider gave: all of its answer, or a stream up to its first content.
 enum Got {
-    Whole(Answer),
-    Stream(relay::Begun),
+    Whole(Box<Answer>),
+    Stream(Box<relay::Begun>),
 }
 
 /// Asks the offers of `plan` and answers the caller.
@@ -113,7 +113,9 @@ fn begin(flight: &mut Flight, row: usize, again: bool) -> Option<Asking> {
 /// One attempt, to its answer or its first content.
 async fn one(flight: &mut Flight, mut asking: Asking) -> Result<Reply, Ended> {
     match UnderWay::new(flight, &mut asking).ask().await {
-        Ok(Got::Whole(answer)) => Ok(Reply::Whole(Box::new(whole::Answered { asking, answer }))),
+        Ok(Got::Whole(answer)) => {
+            Ok(Reply::Whole(Box::new(whole::Answered { asking, answer: *answer })))
+        }
         Ok(Got::Stream(begun)) => Ok(Reply::Stream(Box::new(begun.by(asking)))),
         Err(request::Refused::Trouble(trouble)) => {
             Err(Ended::Next(give_up(flight, &asking, trouble)))
@@ -151,9 +153,11 @@ impl<'a> UnderWay<'a> {
     async fn get(&mut self) -> Result<Got, request::Refused> {
         let body = request::send(self.flight, self.asking).await?;
         let got = if self.flight.call.stream {
-            relay::open(self.flight, body).await.map(Got::Stream)
+            let begun = relay::open(self.flight, body).await;
+            begun.map(|begun| Got::Stream(Box::new(begun)))
         } else {
-            whole::collect(self.flight, self.asking, body).await.map(Got::Whole)
+            let answer = whole::collect(self.flight, self.asking, body).await;
+            answer.map(|answer| Got::Whole(Box::new(answer)))
         };
         got.map_err(request::Refused::Trouble)
     }

@@ -323,7 +323,7 @@ fn usual_policy(hook: &'static str) -> PolicyFact {
 
 fn usual_candidate(n: u32) -> CandidateFact {
     let offer = format!("vendor/model-{n}@provider").into();
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         let rejected = format!("the request may need {} tokens, it takes 8192", 9_000 + n);
         let (rejected, reason_code) = (Some(rejected.into()), Some("context".into()));
         return CandidateFact { offer, rejected, reason_code, ..CandidateFact::default() };
