@@ -104,8 +104,13 @@ async fn an_error_event_before_content() -> Result<()> {
 async fn ends_legally(failure: Failure) -> Result<()> {
     let text = "one two three four five six seven eight";
     let stage = Stage::open().await?;
-    for (provider, _) in PROVIDERS {
+    for (provider, models) in PROVIDERS {
         stage.simulator.fail(provider, &[Rule::always(failure.clone())])?;
+        for model in models {
+            // Slow enough that the content has gone out when the failure comes: what arrives in
+            // one read with the first content is still a fallback, since nobody has seen it.
+            stage.simulator.change(provider, model, |model| model.tokens_per_second = 20)?;
+        }
     }
     let before = stage.balance(ORG).await?;
     let mut answer = stage.caller.stream(&chat("auto", text)).await?;

@@ -140,6 +140,8 @@ async fn first(flight: &mut Flight, stream: &mut Upstream) -> Result<Bytes, Trou
                 return Ok(held.freeze());
             }
             Err(Broken::Transport(error)) => return Err(Trouble::Transport(error)),
+            // Also when it came in one read with content: nothing has gone out yet, so the next
+            // candidate can still answer.
             Err(Broken::Reported { kind, .. }) => return Err(Trouble::StreamError(kind)),
             Err(Broken::Malformed(what)) => return Err(Trouble::Malformed(what)),
             Err(Broken::CutOff) => return Err(Trouble::Empty),

@@ -1,7 +1,7 @@
 //! The journal's writer: takes what was decided in groups, writes it soon, makes several groups
-//! safe on disk at once, tells those who wait, and keeps the view. After any failure it stops for good:
-//! a failed sync may have lost what the next one would call safe. Reads no clock: it counts its own
-//! timed rounds.
+//! safe on disk at once, tells those who wait, and keeps the view. After any failure it stops for
+//! good: a failed sync may have lost what the next one would call safe. Reads no clock: it counts
+//! its own timed rounds.
 
 use std::fmt;
 use std::sync::Arc;
