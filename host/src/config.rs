@@ -199,10 +199,12 @@ impl Config {
         if self.routing.attempts == 0 || self.routing.attempts > 8 {
             return bad("routing.attempts", "must be from 1 to 8");
         }
-        let slowest_ms = self.timeouts.answer_ms.max(self.timeouts.first_byte_ms);
+        // An answer that is not streamed has this time for its head and again for its body.
+        let stream_ms = self.timeouts.first_byte_ms.saturating_add(self.timeouts.first_content_ms);
+        let slowest_ms = self.timeouts.answer_ms.saturating_mul(2).max(stream_ms);
         let attempts = u64::try_from(self.routing.attempts).unwrap_or(u64::MAX);
-        if self.money.hold_ms < slowest_ms.saturating_mul(attempts.saturating_add(1)) {
-            let why = "must be at least the longest time-out times routing.attempts plus one";
+        if self.money.hold_ms < slowest_ms.saturating_mul(attempts) {
+            let why = "must cover every attempt: twice timeouts.answer_ms, times routing.attempts";
             return bad("money.hold_ms", why);
         }
         for (id, provider) in &self.providers {

@@ -192,7 +192,9 @@ async fn work<S: Service>(
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // HTTP/1.1 only: waiting for a client's first bytes to tell the versions apart has no time-out,
+    // so silent connections would hold their places for ever.
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -200,6 +202,5 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .max_buf_size(READ_BUFFER_BYTES)
         .max_headers(HEADERS_MAX)
         .pipeline_flush(true);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(64 << 10);
     builder
 }

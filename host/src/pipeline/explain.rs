@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::route::Candidate;
+use crate::route::{Candidate, Selector};
 use crate::usage::{
     CandidateFact, Explanation, Failure, LineItem, PolicyFact, Record, RedactionFact, TaskFact,
     Timing, UsageEvent,
@@ -49,7 +49,7 @@ fn event(flight: &Flight, ending: Ending, status: u16, bill: &Bill) -> UsageEven
 
 /// A caller may write anything into `model`; only a name that means something is kept.
 fn asked(flight: &Flight) -> Arc<str> {
-    let known = !flight.candidates.is_empty() || flight.call.model.starts_with("auto");
+    let known = !flight.candidates.is_empty() || matches!(flight.selector(), Selector::Auto(_));
     if known { flight.call.model.as_str().into() } else { "(unknown)".into() }
 }
 

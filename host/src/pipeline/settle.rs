@@ -31,7 +31,14 @@ pub(super) async fn charge(
 ) -> Bill {
     let watch = clock::Stopwatch::start();
     let estimated = reported.usage.is_none();
-    let usage = reported.usage.unwrap_or_else(|| count(flight, reported.text_bytes));
+    let usage = match reported.usage {
+        // Reports grow while a stream runs. Who left early pays at least for what was received.
+        Some(usage) if ending == Ending::Partial => {
+            at_least(usage, &count(flight, reported.text_bytes))
+        }
+        Some(usage) => usage,
+        None => count(flight, reported.text_bytes),
+    };
     let official = official(offer, &usage, reported.service_tier.as_deref());
     let lines = lines(flight, offer, &official, true).await;
     let cost = total(&lines);
@@ -59,6 +66,12 @@ pub(super) fn absorbed(flight: &Flight, offer: &Offer, reported: &Reported) -> P
     let usage = reported.usage.unwrap_or_else(|| count(flight, reported.text_bytes));
     let official = official(offer, &usage, reported.service_tier.as_deref());
     sum(official.iter().map(|q| (q.count, q.unit_price)))
+}
+
+/// The report, with an answer that is not shorter than what was counted.
+fn at_least(reported: Usage, counted: &Usage) -> Usage {
+    let missing = counted.output_text.saturating_sub(reported.output_tokens());
+    Usage { output_text: reported.output_text.saturating_add(missing), ..reported }
 }
 
 /// The gateway's own count, where the provider sent none.

@@ -25,6 +25,11 @@ const REQUEST: &[&str] = &[
     "max_tokens",
     "max_completion_tokens",
     "n",
+    "models",
+    "route",
+    "plugins",
+    "preset",
+    "web_search_options",
     "tools",
     "functions",
     "response_format",
@@ -164,6 +169,12 @@ fn member(
         "tools" | "functions" => tools::read_all(draft, scanner, name)?,
         "response_format" => tools::response_format(draft, scanner)?,
         "logprobs" => draft.needs.logprobs = flag(scanner, name)?,
+        // A list of other models, or work that is charged by the piece, would be served past the
+        // key's models, the price and the hold that this request is judged by.
+        "models" | "route" | "plugins" | "preset" | "web_search_options" => {
+            let expected = "the request without it: the gateway chooses and prices the model";
+            return Err(RequestError::invalid(name, expected));
+        }
         "prediction" => draft.walk(scanner, Mark::DOCUMENT, &["type"])?,
         _ => control(name, draft, scanner)?,
     }

@@ -74,7 +74,9 @@ impl Trouble {
             }
             Self::Status { .. } => "",
             Self::Transport(error) => &error.detail,
-            Self::StreamError(kind) => kind,
+            // The provider's word for it, if it is a word: anything else may quote the prompt.
+            Self::StreamError(kind) if is_word(kind) => kind,
+            Self::StreamError(_) => "an error of a kind of its own",
             Self::Malformed(what) => what,
             Self::Empty => "it ended before any content",
         }
@@ -100,6 +102,11 @@ impl Trouble {
             Self::Malformed(_) => false,
         }
     }
+}
+
+/// An error type as providers have them: `server_error`, `overloaded`.
+fn is_word(kind: &str) -> bool {
+    kind.len() <= 64 && kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
 impl Fault {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode, header};
 use turnpike_protocol::Outgoing;
 
+use crate::budget::OUTPUT_TOKENS_UNKNOWN;
+use crate::catalog::Offer;
 use crate::upstream::{BodyReader, ErrorKind, RequestHead, Timeouts};
 
 use super::super::flight::Flight;
@@ -28,10 +30,7 @@ pub(super) async fn send(flight: &Flight, asking: &mut Asking) -> Result<BodyRea
     };
     let body = flight.call.encode(&Outgoing {
         model: &offer.upstream_model,
-        output_limit: flight.clamped.map(|limit| match offer.output_tokens {
-            0 => limit,
-            most => limit.min(most),
-        }),
+        output_limit: output_limit(flight, offer),
         limit_field: provider.limit_field,
     });
     let stream = flight.call.stream;
@@ -59,6 +58,14 @@ pub(super) async fn send(flight: &Flight, asking: &mut Asking) -> Result<BodyRea
     asking.first_byte_ms = Some(asking.watch.millis());
     asking.status = Some(response.status.as_u16());
     judge(flight, asking, response.status, &response.headers, response.body).await
+}
+
+/// The limit to write in place of the caller's: what the money allows; or, where neither the caller
+/// nor the catalogue says how long an answer may be, the length that was held for.
+fn output_limit(flight: &Flight, offer: &Offer) -> Option<u32> {
+    let unbounded = flight.call.output_limit.is_none() && offer.output_tokens == 0;
+    let limit = flight.clamped.or_else(|| unbounded.then_some(OUTPUT_TOKENS_UNKNOWN))?;
+    Some(if offer.output_tokens == 0 { limit } else { limit.min(offer.output_tokens) })
 }
 
 fn timeouts(flight: &Flight, stream: bool) -> Timeouts {

@@ -1,5 +1,7 @@
 //! An answer that is not streamed: collected, redacted, charged, sent.
 
+use std::time::Duration;
+
 use http::Response;
 use turnpike_protocol::{Answer, Dialect};
 
@@ -8,7 +10,7 @@ use crate::egress::{GatewayBody, Served, content_type, request_id};
 use crate::error::Refusal;
 use crate::redact;
 use crate::route::Sample;
-use crate::upstream::BodyReader;
+use crate::upstream::{BodyReader, ErrorKind, Phase, TransportError};
 
 use super::super::facts::PolicyScan;
 use super::super::flight::{Bill, Ending, Flight};
@@ -29,10 +31,28 @@ pub(super) async fn collect(
     mut body: BodyReader,
 ) -> Result<Answer, Trouble> {
     let limit = flight.gateway.settings.answer_bytes;
-    let bytes = body.collect(limit).await.map_err(Trouble::Transport)?;
+    // The head may come early and the body in drops: all of it has the time of one answer.
+    let answer_ms = flight.gateway.settings.timeouts.answer_ms;
+    let collected =
+        tokio::time::timeout(Duration::from_millis(answer_ms), body.collect(limit)).await;
+    let Ok(collected) = collected else {
+        let detail = format!("the answer was not complete within {answer_ms} ms");
+        let kind = ErrorKind::Timeout(Phase::Idle);
+        return Err(Trouble::Transport(TransportError { kind, detail }));
+    };
+    let bytes = collected.map_err(Trouble::Transport)?;
     asking.first_byte_ms.get_or_insert(asking.watch.millis());
-    Answer::parse(Dialect::OpenAiChat, bytes)
-        .map_err(|_| Trouble::Malformed("its body is no chat completion"))
+    let answer = Answer::parse(Dialect::OpenAiChat, bytes)
+        .map_err(|_| Trouble::Malformed("its body is no chat completion"))?;
+    // Some providers send an error, or nothing, under status 200; that is no result to pay for.
+    if let Some(error) = &answer.error {
+        let kind = error.kind.clone().unwrap_or_else(|| "error".to_owned());
+        return Err(Trouble::StreamError(kind));
+    }
+    if answer.choices == 0 {
+        return Err(Trouble::Empty);
+    }
+    Ok(answer)
 }
 
 /// Redacts, charges and sends a complete answer.
