@@ -115,7 +115,8 @@ pub struct Money {
     /// When the worst case can't be afforded, the output limit is clamped, but never below this
     /// many tokens; then the request is refused with 402. Default 256.
     pub clamp_floor_tokens: u32,
-    /// How long a hold may stay open before it expires. Default 3600000.
+    /// How long a hold may stay open before it expires. Default 10800000, three hours: enough for
+    /// the most attempts with the default time-outs.
     pub hold_ms: u64,
 }
 
@@ -284,7 +285,7 @@ impl Default for Money {
             durability: Durability::Overlapped,
             bill_partial: false,
             clamp_floor_tokens: 256,
-            hold_ms: 3_600_000,
+            hold_ms: 10_800_000,
         }
     }
 }
