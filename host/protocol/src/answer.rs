@@ -7,7 +7,7 @@ use crate::call::{Text, text_edits};
 use crate::chunk::StreamError;
 use crate::content::Wire;
 use crate::scan::Fault;
-use crate::{Dialect, Usage, openai_chat, splice};
+use crate::{Dialect, Usage, anthropic, gemini, openai_chat, openai_responses, splice};
 
 /// Why a provider's body could not be read. Quotes nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +61,9 @@ impl Answer {
     pub fn parse(dialect: Dialect, body: Bytes) -> Result<Self, AnswerError> {
         match dialect {
             Dialect::OpenAiChat => openai_chat::answer::parse(body),
+            Dialect::OpenAiResponses => openai_responses::answer::parse(body),
+            Dialect::AnthropicMessages => anthropic::answer::parse(body),
+            Dialect::Gemini => gemini::answer::parse(body),
         }
     }
 

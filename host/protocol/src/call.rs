@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use crate::Dialect;
 use crate::content::{Content, Source};
-use crate::openai_chat;
+use crate::quirks::Quirks;
+use crate::{anthropic, gemini, openai_chat, openai_responses};
 use crate::request_error::RequestError;
 use crate::splice::{self, Edit};
 
@@ -144,6 +145,18 @@ pub(crate) struct Media {
 #[derive(Debug, Clone)]
 pub(crate) enum Points {
     OpenAiChat(openai_chat::request::Points),
+    OpenAiResponses(openai_responses::request::Points),
+    Anthropic(anthropic::request::Points),
+    Gemini(gemini::request::Points),
+}
+
+/// What the URL of a request says of it, in dialects where the body does not.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Addressed<'a> {
+    /// The model, from Gemini's path.
+    pub model: Option<&'a str>,
+    /// Whether the answer shall be streamed, from Gemini's operation.
+    pub stream: Option<bool>,
 }
 
 /// One parsed request.
@@ -184,8 +197,12 @@ pub struct Outgoing<'a> {
     pub model: &'a str,
     /// The bound on answer tokens to write, in place of the caller's if there was one.
     pub output_limit: Option<u32>,
-    /// The field for that bound where the caller set none.
+    /// The model's own bound on answer tokens, where it is known: for dialects that insist on one.
+    pub model_limit: Option<u32>,
+    /// The field for that bound in OpenAI chat, whatever the caller wrote it as.
     pub limit_field: LimitField,
+    /// How the provider differs from its dialect.
+    pub quirks: &'a Quirks,
 }
 
 /// How a model wants to be told the bound on answer tokens.
@@ -253,8 +270,23 @@ impl Call {
     /// [`RequestError`] with status 400 for what is not UTF-8, not JSON, nested deeper than 128,
     /// repeats a key that is acted on or has a wrong type there; 413 for too many items.
     pub fn parse(dialect: Dialect, body: Bytes) -> Result<Self, RequestError> {
+        Self::parse_addressed(dialect, body, &Addressed::default())
+    }
+
+    /// The same for a request whose URL says part of what it asks for.
+    ///
+    /// # Errors
+    /// As for [`Call::parse`].
+    pub fn parse_addressed(
+        dialect: Dialect,
+        body: Bytes,
+        addressed: &Addressed<'_>,
+    ) -> Result<Self, RequestError> {
         match dialect {
             Dialect::OpenAiChat => openai_chat::request::parse(body),
+            Dialect::OpenAiResponses => openai_responses::request::parse(body),
+            Dialect::AnthropicMessages => anthropic::request::parse(body),
+            Dialect::Gemini => gemini::request::parse(body, addressed),
         }
     }
 
@@ -301,7 +333,16 @@ impl Call {
         let mut edits = text_edits(&self.texts);
         match &self.points {
             Points::OpenAiChat(points) => points.edits(self.stream, out, &mut edits),
+            Points::OpenAiResponses(points) => points.edits(out, &mut edits),
+            Points::Anthropic(points) => points.edits(out, &mut edits),
+            Points::Gemini(points) => points.edits(out, &mut edits),
         }
         splice::apply(self.source.0.as_bytes(), edits, b"", b"")
+    }
+
+    /// The caller's body with nothing but its replaced texts written anew: what a translation
+    /// reads.
+    pub(crate) fn redacted_body(&self) -> Bytes {
+        splice::apply(self.source.0.as_bytes(), text_edits(&self.texts), b"", b"")
     }
 }

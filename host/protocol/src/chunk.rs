@@ -12,7 +12,7 @@ use crate::call::Channel;
 use crate::content::{Content, Wire};
 use crate::openai_chat::spoken::Field;
 use crate::splice::{self, Edit};
-use crate::{Dialect, Usage, openai_chat};
+use crate::{Dialect, Usage, anthropic, gemini, openai_chat, openai_responses};
 
 /// An error that a provider sent in a body or a stream.
 #[derive(Debug, Clone)]
@@ -36,7 +36,16 @@ pub struct Slot {
     pub channel: Channel,
     /// Index of the tool call; 0 where there is none.
     pub tool: u32,
-    pub(crate) field: Field,
+    pub(crate) member: Member,
+}
+
+/// The member of a payload that holds a delta's text, by dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Member {
+    Chat(Field),
+    Responses(openai_responses::chunk::Field),
+    Anthropic(anthropic::chunk::Field),
+    Gemini(gemini::chunk::Field),
 }
 
 /// A piece of text.
@@ -50,7 +59,10 @@ pub struct Delta {
     pub tool: u32,
     /// The decoded text, as replaced last; for tool arguments a fragment of JSON.
     pub content: Content,
-    pub(crate) field: Field,
+    /// The text is not a piece of its slot's but all of it, said once more, as the closing events
+    /// of the Responses dialect do.
+    pub whole: bool,
+    pub(crate) member: Member,
     pub(crate) span: Range<usize>,
     pub(crate) edited: bool,
 }
@@ -66,6 +78,10 @@ pub struct Chunk {
     pub usage: Option<Usage>,
     /// Choices that end here.
     pub finished: Vec<u32>,
+    /// Slots that end here though their choice goes on: choice and `Slot::tool`.
+    pub closed: Vec<(u32, u32)>,
+    /// The stream is complete with this event.
+    pub done: bool,
     /// An error in place of an answer.
     pub error: Option<StreamError>,
     /// Usage and no choices: the chunk to hold back from callers that did not ask for usage.
@@ -74,12 +90,27 @@ pub struct Chunk {
     pub tool_started: bool,
     pub(crate) media: bool,
     pub(crate) data: Wire,
-    pub(crate) head: openai_chat::chunk::Head,
+    /// The name in the event's `event` line; the same word that the payload has as its `type`.
+    pub(crate) event: Option<Box<str>>,
+    pub(crate) head: Head,
+    /// Where the payload's `sequence_number` stands, in dialects that count their events.
+    pub(crate) sequence: Option<Range<usize>>,
+    /// By how much that number is to be raised.
+    pub(crate) shift: u64,
+}
+
+/// What a payload says of its stream.
+#[derive(Debug, Clone)]
+pub(crate) enum Head {
+    /// Read only when asked for: every chunk of this dialect repeats it.
+    Chat(openai_chat::chunk::Head),
+    Said { model: Option<String>, service_tier: Option<String>, members: Bytes },
 }
 
 /// What all chunks of one stream share: id, time, model. Makes frames that belong to the stream.
 #[derive(Clone)]
 pub struct ChunkHead {
+    pub(crate) dialect: Dialect,
     /// The members as JSON, without the braces.
     pub(crate) members: Bytes,
 }
@@ -89,8 +120,8 @@ pub struct ChunkHead {
 impl Delta {
     /// The place this text belongs to; the key for anything held between chunks.
     pub fn slot(&self) -> Slot {
-        let Self { choice, channel, tool, field, .. } = *self;
-        Slot { choice, channel, tool, field }
+        let Self { choice, channel, tool, member, .. } = *self;
+        Slot { choice, channel, tool, member }
     }
 }
 
@@ -104,22 +135,52 @@ impl Chunk {
     pub fn parse(dialect: Dialect, data: &Bytes) -> Result<Self, AnswerError> {
         match dialect {
             Dialect::OpenAiChat => openai_chat::chunk::parse(data),
+            Dialect::OpenAiResponses => openai_responses::chunk::parse(data),
+            Dialect::AnthropicMessages => anthropic::chunk::parse(data),
+            Dialect::Gemini => gemini::chunk::parse(data),
         }
     }
 
-    /// Whether a payload is the mark that ends a stream.
+    /// A chunk of which nothing has been read yet.
+    pub(crate) fn empty(dialect: Dialect, data: &Bytes) -> Self {
+        Self {
+            dialect,
+            deltas: Vec::new(),
+            usage: None,
+            finished: Vec::new(),
+            closed: Vec::new(),
+            done: false,
+            error: None,
+            usage_only: false,
+            tool_started: false,
+            media: false,
+            data: Wire(data.clone()),
+            event: None,
+            head: Head::Said { model: None, service_tier: None, members: Bytes::new() },
+            sequence: None,
+            shift: 0,
+        }
+    }
+
+    /// Whether a payload is the mark that ends a stream of OpenAI chat.
     pub fn done_marker(data: &[u8]) -> bool {
         data.trim_ascii() == b"[DONE]"
     }
 
     /// The model that the provider says it uses.
     pub fn model(&self) -> Option<String> {
-        self.head.model(&self.data.0)
+        match &self.head {
+            Head::Chat(head) => head.model(&self.data.0),
+            Head::Said { model, .. } => model.clone(),
+        }
     }
 
     /// The service tier that is served, which may change the price.
     pub fn service_tier(&self) -> Option<String> {
-        self.head.service_tier(&self.data.0)
+        match &self.head {
+            Head::Chat(head) => head.service_tier(&self.data.0),
+            Head::Said { service_tier, .. } => service_tier.clone(),
+        }
     }
 
     /// Replaces a text, by its index in `deltas`. An index out of range changes nothing.
@@ -130,6 +191,18 @@ impl Chunk {
         }
     }
 
+    /// Whether nothing follows in this slot.
+    pub fn closes(&self, slot: &Slot) -> bool {
+        self.finished.contains(&slot.choice) || self.closed.contains(&(slot.choice, slot.tool))
+    }
+
+    /// Makes room for events that were put in front of this one: its number in the stream rises.
+    /// Returns whether the chunk has a number at all, and so must be encoded anew.
+    pub fn shift_sequence(&mut self, by: u64) -> bool {
+        self.shift = by;
+        by > 0 && self.sequence.is_some()
+    }
+
     /// The chunk as an event: the payload as it came but for replaced texts.
     pub fn encode(&self) -> Bytes {
         let edited = self.deltas.iter().filter(|delta| delta.edited);
@@ -138,7 +211,20 @@ impl Chunk {
         // A line break in JSON is white space, but in an event it would end the data line.
         let breaks = memchr::memchr2_iter(b'\n', b'\r', &self.data.0);
         edits.extend(breaks.map(|at| Edit::raw(at..at + 1, " ".to_owned())));
-        splice::apply(&self.data.0, edits, b"data: ", b"\n\n")
+        edits.extend(self.sequence_edit());
+        match &self.event {
+            None => splice::apply(&self.data.0, edits, b"data: ", b"\n\n"),
+            Some(event) => {
+                let before = format!("event: {event}\ndata: ");
+                splice::apply(&self.data.0, edits, before.as_bytes(), b"\n\n")
+            }
+        }
+    }
+
+    fn sequence_edit(&self) -> Option<Edit> {
+        let span = self.sequence.clone().filter(|_| self.shift > 0)?;
+        let number: u64 = std::str::from_utf8(self.data.0.get(span.clone())?).ok()?.parse().ok()?;
+        Some(Edit::raw(span, number.saturating_add(self.shift).to_string()))
     }
 
     /// Whether the model said or did anything here: text, a tool call's beginning, audio, an image,
@@ -154,17 +240,12 @@ impl Chunk {
 
     /// What the chunks of this stream share.
     pub fn head(&self) -> ChunkHead {
-        self.head.shared(&self.data.0)
-    }
-
-    /// An event of the same stream that carries only `text`, for a channel in general: the member
-    /// is the one this chunk uses for it, else the usual one. Prefer [`ChunkHead::delta_frame`].
-    pub fn extra_delta(&self, choice: u32, channel: Channel, tool: u32, text: &str) -> Bytes {
-        let same =
-            |delta: &&Delta| (delta.choice, delta.channel, delta.tool) == (choice, channel, tool);
-        let seen = self.deltas.iter().find(same);
-        let field = seen.map_or_else(|| Field::usual(channel), |delta| delta.field);
-        self.head().delta_frame(Slot { choice, channel, tool, field }, text)
+        match &self.head {
+            Head::Chat(head) => head.shared(&self.data.0),
+            Head::Said { members, .. } => {
+                ChunkHead { dialect: self.dialect, members: members.clone() }
+            }
+        }
     }
 }
 
@@ -183,15 +264,15 @@ impl fmt::Debug for Chunk {
 // === impl ChunkHead ===
 
 impl ChunkHead {
-    /// A head for a stream of which nothing has been seen.
-    pub fn new(id: &str, created_s: u64, model: &str) -> Self {
-        openai_chat::chunk::head(id, created_s, model)
-    }
-
     /// An event that carries only `text`, in the member that the slot's other deltas use: to flush
     /// a tail that was held back.
     pub fn delta_frame(&self, slot: Slot, text: &str) -> Bytes {
-        openai_chat::chunk::delta_frame(self, slot, text)
+        match slot.member {
+            Member::Chat(field) => openai_chat::chunk::delta_frame(self, slot, field, text),
+            Member::Responses(field) => openai_responses::chunk::delta_frame(self, slot, field, text),
+            Member::Anthropic(field) => anthropic::chunk::delta_frame(slot, field, text),
+            Member::Gemini(field) => gemini::chunk::delta_frame(self, slot, field, text),
+        }
     }
 }
 
@@ -199,14 +280,4 @@ impl fmt::Debug for ChunkHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ChunkHead({} bytes)", self.members.len())
     }
-}
-
-/// An event that ends the given choices as cut short by a bound on length.
-pub fn length_stop_frame(head: &ChunkHead, choices: &[u32]) -> Bytes {
-    openai_chat::chunk::length_stop_frame(head, choices)
-}
-
-/// The usage event that ends a stream for callers that asked for it: no choices.
-pub fn usage_frame(head: &ChunkHead, usage: &Usage) -> Bytes {
-    openai_chat::chunk::usage_frame(head, usage)
 }

@@ -4,19 +4,24 @@
 use bytes::Bytes;
 
 use crate::chunk::StreamError;
-use crate::{Dialect, RequestError, openai_chat};
+use crate::{Dialect, RequestError, anthropic, gemini, openai_chat, openai_responses};
 
 /// What an error says. All strings are shown to the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ErrorFacts<'a> {
     /// What happened and what to do next.
     pub message: &'a str,
-    /// The dialect's class of error, such as `invalid_request_error`.
+    /// The class of error in OpenAI's words, such as `invalid_request_error`; the other dialects
+    /// find theirs from it and the status.
     pub kind: &'a str,
     /// The request's field at fault.
     pub param: Option<&'a str>,
     /// Machine-readable reason.
     pub code: Option<&'a str>,
+    /// The HTTP status it has, or would have had if the stream had not begun.
+    pub status: u16,
+    /// The id of the request, for dialects that show it in the body.
+    pub request_id: Option<&'a str>,
 }
 
 // === impl ErrorFacts ===
@@ -28,6 +33,8 @@ impl<'a> From<&'a RequestError> for ErrorFacts<'a> {
             kind: "invalid_request_error",
             param: error.param.as_deref(),
             code: Some(error.code),
+            status: error.status,
+            request_id: None,
         }
     }
 }
@@ -35,7 +42,12 @@ impl<'a> From<&'a RequestError> for ErrorFacts<'a> {
 /// A whole error body, `application/json`.
 pub fn encode(dialect: Dialect, facts: &ErrorFacts<'_>) -> Bytes {
     match dialect {
-        Dialect::OpenAiChat => Bytes::from(openai_chat::error::body(facts)),
+        // Both OpenAI dialects have one shape.
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+            Bytes::from(openai_chat::error::body(facts))
+        }
+        Dialect::AnthropicMessages => Bytes::from(anthropic::error::body(facts)),
+        Dialect::Gemini => Bytes::from(gemini::error::body(facts)),
     }
 }
 
@@ -46,13 +58,18 @@ pub fn stream_event(dialect: Dialect, facts: &ErrorFacts<'_>) -> Bytes {
             let body = openai_chat::error::body(facts);
             Bytes::from([b"data: ", body.as_slice(), b"\n\n"].concat())
         }
+        Dialect::OpenAiResponses => openai_responses::error::event(facts),
+        Dialect::AnthropicMessages => anthropic::error::event(facts),
+        Dialect::Gemini => gemini::error::event(facts),
     }
 }
 
 /// Reads a provider's error body; `None` when it is in no shape that the dialect knows.
 pub fn parse(dialect: Dialect, body: &Bytes) -> Option<StreamError> {
     match dialect {
-        Dialect::OpenAiChat => openai_chat::error::parse(body),
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => openai_chat::error::parse(body),
+        Dialect::AnthropicMessages => anthropic::error::parse(body),
+        Dialect::Gemini => gemini::error::parse(body),
     }
 }
 
@@ -65,6 +82,8 @@ mod tests {
         kind: "invalid_request_error",
         param: Some("model"),
         code: None,
+        status: 404,
+        request_id: None,
     };
 
     #[test]

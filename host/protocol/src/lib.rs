@@ -12,18 +12,26 @@ pub mod chunk;
 pub mod content;
 pub mod error_body;
 pub mod models;
+pub mod quirks;
 pub mod request_error;
 pub mod sse;
+pub mod translate;
 pub mod usage;
 
+mod anthropic;
+mod gemini;
+mod neutral;
 mod openai_chat;
+mod openai_responses;
 mod scan;
 mod splice;
 
 pub use answer::{Answer, AnswerError};
-pub use call::{Call, Channel, LimitField, Message, Needs, Outgoing, Role, Text, Tool};
-pub use chunk::{Chunk, ChunkHead, Delta, Slot, StreamError, length_stop_frame, usage_frame};
+pub use call::{Addressed, Call, Channel, LimitField, Message, Needs, Outgoing, Role, Text, Tool};
+pub use chunk::{Chunk, ChunkHead, Delta, Slot, StreamError};
 pub use content::Content;
+pub use quirks::Quirks;
+pub use neutral::loss::{Loss, Losses, Severity};
 pub use request_error::RequestError;
 pub use usage::Usage;
 
@@ -33,6 +41,12 @@ pub use usage::Usage;
 pub enum Dialect {
     /// `POST /v1/chat/completions` of OpenAI, and of everyone who copied it.
     OpenAiChat,
+    /// `POST /v1/responses` of OpenAI.
+    OpenAiResponses,
+    /// `POST /v1/messages` of Anthropic.
+    AnthropicMessages,
+    /// `POST …:generateContent` and `…:streamGenerateContent` of Google.
+    Gemini,
 }
 
 // === impl Dialect ===
@@ -42,6 +56,18 @@ impl Dialect {
     pub fn label(self) -> &'static str {
         match self {
             Self::OpenAiChat => "openai-chat",
+            Self::OpenAiResponses => "openai-responses",
+            Self::AnthropicMessages => "anthropic-messages",
+            Self::Gemini => "gemini",
         }
     }
+
+    /// The dialect of this name.
+    pub fn parse(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dialect| dialect.label() == label)
+    }
+
+    /// Every dialect.
+    pub const ALL: [Self; 4] =
+        [Self::OpenAiChat, Self::OpenAiResponses, Self::AnthropicMessages, Self::Gemini];
 }

@@ -2,8 +2,14 @@
 
 use bytes::Bytes;
 
-use crate::Dialect;
 use crate::splice::write_literal;
+
+/// Whose list it looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `{"object":"list","data":[…]}`.
+    OpenAi,
+}
 
 /// One model as a caller sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,16 +23,16 @@ pub struct ModelEntry {
 }
 
 /// The body of `GET /v1/models`.
-pub fn encode(dialect: Dialect, models: &[ModelEntry]) -> Bytes {
-    match dialect {
-        Dialect::OpenAiChat => openai(models),
+pub fn encode(shape: Shape, models: &[ModelEntry]) -> Bytes {
+    match shape {
+        Shape::OpenAi => openai(models),
     }
 }
 
 /// The body of `GET /v1/models/{id}`.
-pub fn encode_one(dialect: Dialect, model: &ModelEntry) -> Bytes {
-    match dialect {
-        Dialect::OpenAiChat => {
+pub fn encode_one(shape: Shape, model: &ModelEntry) -> Bytes {
+    match shape {
+        Shape::OpenAi => {
             let mut out = Vec::new();
             openai_entry(&mut out, model);
             Bytes::from(out)
@@ -62,13 +68,13 @@ mod tests {
     #[test]
     fn the_list_has_the_shape_that_clients_read() {
         let entry = |id: &str| ModelEntry { id: id.into(), created_s: 7, owned_by: "a\"b".into() };
-        let body = encode(Dialect::OpenAiChat, &[entry("auto"), entry("openai/gpt")]);
+        let body = encode(Shape::OpenAi, &[entry("auto"), entry("openai/gpt")]);
         let expected = concat!(
             r#"{"object":"list","data":["#,
             r#"{"id":"auto","object":"model","created":7,"owned_by":"a\"b"},"#,
             r#"{"id":"openai/gpt","object":"model","created":7,"owned_by":"a\"b"}]}"#
         );
         assert_eq!(body, expected.as_bytes());
-        assert_eq!(&encode(Dialect::OpenAiChat, &[])[..], br#"{"object":"list","data":[]}"#);
+        assert_eq!(&encode(Shape::OpenAi, &[])[..], br#"{"object":"list","data":[]}"#);
     }
 }

@@ -3,6 +3,8 @@
 
 pub(crate) mod answer;
 pub(crate) mod chunk;
+pub(crate) mod decode;
+pub(crate) mod encode;
 pub(crate) mod error;
 pub(crate) mod request;
 pub(crate) mod usage;

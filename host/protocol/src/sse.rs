@@ -182,6 +182,21 @@ impl Scan {
 // === impl Frame ===
 
 impl Frame {
+    /// An event made here. `data` is one line of JSON; `event` is the value of the `event` line.
+    pub fn made(event: Option<&str>, data: &[u8]) -> Self {
+        let head = event.map_or_else(String::new, |event| format!("event: {event}\n"));
+        let mut raw = Vec::with_capacity(head.len() + data.len() + 8);
+        raw.extend_from_slice(head.as_bytes());
+        raw.extend_from_slice(b"data: ");
+        let from = raw.len();
+        raw.extend_from_slice(data);
+        let to = raw.len();
+        raw.extend_from_slice(b"\n\n");
+        let raw = Bytes::from(raw);
+        let event = event.map(|event| Bytes::copy_from_slice(event.as_bytes()));
+        Self { data: raw.slice(from..to), raw, event }
+    }
+
     /// Whether there is data to parse; comments and bare fields have none.
     pub fn carries_data(&self) -> bool {
         !self.data.is_empty()

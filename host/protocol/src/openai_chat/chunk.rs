@@ -5,14 +5,13 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::answer::AnswerError;
-use crate::chunk::{Chunk, ChunkHead, Delta, Slot};
-use crate::content::Wire;
+use crate::chunk::{Chunk, ChunkHead, Delta, Head as AnyHead, Member, Slot};
 use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
 use crate::splice::write_literal;
-use crate::{Dialect, Usage};
+use crate::Dialect;
 
 use super::answer::{content_of, optional_string};
-use super::spoken::Heard;
+use super::spoken::{Field, Heard};
 use super::{error, usage};
 
 /// Spans of the members that all chunks of a stream share.
@@ -30,28 +29,18 @@ pub(crate) fn parse(data: &Bytes) -> Result<Chunk, AnswerError> {
     let text = std::str::from_utf8(data)
         .map_err(|error| AnswerError { at: error.valid_up_to(), what: "not UTF-8" })?;
     let mut scanner = Scanner::new(text, LoneSurrogate::Accept);
-    let mut chunk = Chunk {
-        dialect: Dialect::OpenAiChat,
-        deltas: Vec::new(),
-        usage: None,
-        finished: Vec::new(),
-        error: None,
-        usage_only: false,
-        tool_started: false,
-        media: false,
-        data: Wire(data.clone()),
-        head: Head::default(),
-    };
+    let mut chunk = Chunk::empty(Dialect::OpenAiChat, data);
+    let mut head = Head::default();
     let mut count = 0;
     let mut outer_usage = None;
     scanner.open_object()?;
     while let Some(key) = scanner.next_key()? {
         match key.as_ref() {
-            "id" => chunk.head.id = Some(scanner.skip()?),
-            "created" => chunk.head.created = Some(scanner.skip()?),
-            "model" => chunk.head.model = Some(scanner.skip()?),
-            "service_tier" => chunk.head.service_tier = Some(scanner.skip()?),
-            "system_fingerprint" => chunk.head.system_fingerprint = Some(scanner.skip()?),
+            "id" => head.id = Some(scanner.skip()?),
+            "created" => head.created = Some(scanner.skip()?),
+            "model" => head.model = Some(scanner.skip()?),
+            "service_tier" => head.service_tier = Some(scanner.skip()?),
+            "system_fingerprint" => head.system_fingerprint = Some(scanner.skip()?),
             "usage" => outer_usage = usage::read(&mut scanner)?,
             "error" => chunk.error = error::read(&mut scanner)?,
             "choices" => count = choices(&mut chunk, &mut scanner, data)?,
@@ -63,6 +52,7 @@ pub(crate) fn parse(data: &Bytes) -> Result<Chunk, AnswerError> {
     scanner.end()?;
     chunk.usage = outer_usage.or(chunk.usage);
     chunk.usage_only = count == 0 && chunk.usage.is_some();
+    chunk.head = AnyHead::Chat(head);
     Ok(chunk)
 }
 
@@ -107,7 +97,8 @@ fn choices(chunk: &mut Chunk, scanner: &mut Scanner<'_>, data: &Bytes) -> Result
             channel: spoken.field.channel(),
             tool: spoken.tool,
             content: content_of(scanner, data, &spoken.literal),
-            field: spoken.field,
+            whole: false,
+            member: Member::Chat(spoken.field),
             span: spoken.literal.span,
             edited: false,
         }));
@@ -147,7 +138,7 @@ impl Head {
                 other => *other,
             }));
         }
-        ChunkHead { members: Bytes::from(out) }
+        ChunkHead { dialect: Dialect::OpenAiChat, members: Bytes::from(out) }
     }
 }
 
@@ -156,37 +147,15 @@ fn string_at(data: &[u8], span: Option<&Range<usize>>) -> Option<String> {
     optional_string(&mut Scanner::new(raw, LoneSurrogate::Accept)).ok()?
 }
 
-/// The shared members for a stream made from nothing.
-pub(crate) fn head(id: &str, created_s: u64, model: &str) -> ChunkHead {
-    let mut out = b"\"object\":\"chat.completion.chunk\",\"id\":".to_vec();
-    write_literal(&mut out, id);
-    out.extend_from_slice(format!(",\"created\":{created_s},\"model\":").as_bytes());
-    write_literal(&mut out, model);
-    ChunkHead { members: Bytes::from(out) }
-}
-
 /// An event with one delta and nothing else.
-pub(crate) fn delta_frame(head: &ChunkHead, slot: Slot, text: &str) -> Bytes {
-    let (before, after) = slot.field.frame(slot.tool);
+pub(crate) fn delta_frame(head: &ChunkHead, slot: Slot, field: Field, text: &str) -> Bytes {
+    let (before, after) = field.frame(slot.tool);
     let choice = slot.choice;
     let mut rest = format!("\"choices\":[{{\"index\":{choice},\"delta\":{{{before}").into_bytes();
     write_literal(&mut rest, text);
     rest.extend_from_slice(after.as_bytes());
     rest.extend_from_slice(b"},\"finish_reason\":null}]");
     frame(head, &rest)
-}
-
-/// An event that ends choices with `finish_reason: "length"`.
-pub(crate) fn length_stop_frame(head: &ChunkHead, choices: &[u32]) -> Bytes {
-    let stop =
-        |index: &u32| format!("{{\"index\":{index},\"delta\":{{}},\"finish_reason\":\"length\"}}");
-    let stops: Vec<String> = choices.iter().map(stop).collect();
-    frame(head, format!("\"choices\":[{}]", stops.join(",")).as_bytes())
-}
-
-/// An event with usage and no choices.
-pub(crate) fn usage_frame(head: &ChunkHead, used: &Usage) -> Bytes {
-    frame(head, format!("\"choices\":[],\"usage\":{}", usage::write(used)).as_bytes())
 }
 
 fn frame(head: &ChunkHead, rest: &[u8]) -> Bytes {

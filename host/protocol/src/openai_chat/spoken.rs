@@ -58,17 +58,6 @@ impl Field {
         }
     }
 
-    /// The member to use for a channel when nothing tells which one the provider uses.
-    pub(crate) fn usual(channel: Channel) -> Self {
-        match channel {
-            Channel::Reasoning => Self::ReasoningContent,
-            Channel::ToolArguments => Self::ToolArguments,
-            Channel::Text | Channel::System | Channel::ToolResult | Channel::Document => {
-                Self::Content
-            }
-        }
-    }
-
     /// What comes before and after the text in a delta that carries it alone.
     pub(crate) fn frame(self, tool: u32) -> (String, &'static str) {
         match self {

@@ -1,0 +1,312 @@
+//! A request as every dialect means it. Never validates: decoders refuse what they cannot read, and
+//! encoders say what they cannot write.
+
+use super::{Json, Signature, Words};
+
+/// One request for an answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Request {
+    /// The model asked for, as the caller wrote it.
+    pub(crate) model: String,
+    /// The answer shall be streamed.
+    pub(crate) stream: bool,
+    /// Instructions in front of the conversation, block by block, in order.
+    pub(crate) system: Vec<Part>,
+    /// The conversation. Tool results are parts of user turns; neighbours of one speaker may be
+    /// separate turns, and an encoder merges them where its dialect wants alternation.
+    pub(crate) turns: Vec<Turn>,
+    pub(crate) tools: Vec<Tool>,
+    pub(crate) tool_choice: Option<ToolChoice>,
+    /// `false` forbids several tool calls in one answer.
+    pub(crate) parallel_tools: Option<bool>,
+    /// What the answer's text must be; `None` is free text.
+    pub(crate) format: Option<Format>,
+    pub(crate) reasoning: Option<Reasoning>,
+    pub(crate) sampling: Sampling,
+    /// Bound on answer tokens, thinking included.
+    pub(crate) output_limit: Option<u32>,
+    /// Answers asked for, where it is not one.
+    pub(crate) choices: Option<u32>,
+    /// Probabilities of tokens: how many alternatives beside each.
+    pub(crate) logprobs: Option<u32>,
+    /// Who the end user is, as an opaque string.
+    pub(crate) user: Option<String>,
+    /// Key-value notes for the provider's log.
+    pub(crate) metadata: Option<Json>,
+    pub(crate) service_tier: Option<String>,
+    /// A hint that groups requests for the provider's prompt cache.
+    pub(crate) cache_key: Option<String>,
+    /// How talkative the text shall be: `low`, `medium`, `high`.
+    pub(crate) verbosity: Option<String>,
+    /// Members that only the caller's dialect has. An encoder of another dialect reports each as a
+    /// loss unless it is without effect there.
+    pub(crate) own: Vec<Own>,
+}
+
+/// One speaker's turn.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Turn {
+    pub(crate) speaker: Speaker,
+    pub(crate) parts: Vec<Part>,
+    /// The speaker's name, where one is given.
+    pub(crate) name: Option<String>,
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaker {
+    /// Instructions in the middle of a conversation.
+    System,
+    User,
+    Assistant,
+}
+
+/// A piece of a turn, of the instructions or of a tool's result.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Part {
+    Text {
+        text: Words,
+        cache: Option<CacheMark>,
+        /// Citations that came with the model's text, in the issuer's own shape.
+        citations: Vec<Json>,
+    },
+    Media(Media),
+    /// The model's thinking, sent back.
+    Thinking {
+        text: Words,
+        signature: Option<Signature>,
+    },
+    /// Thinking that only its issuer can read.
+    SealedThinking(Signature),
+    ToolCall {
+        id: String,
+        name: String,
+        /// A JSON object in text for functions, free text for custom tools. Never empty for a
+        /// function: `{}` at least.
+        input: Words,
+        kind: ToolKind,
+        signature: Option<Signature>,
+        cache: Option<CacheMark>,
+    },
+    ToolResult {
+        call_id: String,
+        /// The tool's name where the dialect gives it or an earlier call of the conversation tells.
+        name: Option<String>,
+        kind: ToolKind,
+        parts: Vec<Part>,
+        failed: bool,
+        cache: Option<CacheMark>,
+    },
+    /// What the model said in place of an answer.
+    Refusal(Words),
+    /// Something that only its own dialect has: `type` or path, and the whole value.
+    Own(Own),
+}
+
+/// An image, a clip, a document.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Media {
+    pub(crate) kind: MediaKind,
+    pub(crate) source: MediaSource,
+    /// `low`, `high`, `auto` … of images.
+    pub(crate) detail: Option<String>,
+    /// A file's name or a document's title.
+    pub(crate) name: Option<Words>,
+    /// What a document is about.
+    pub(crate) context: Option<Words>,
+    /// Whether answers shall cite it.
+    pub(crate) citations: bool,
+    pub(crate) cache: Option<CacheMark>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MediaKind {
+    Image,
+    Audio,
+    Document,
+    Video,
+}
+
+/// Where the bytes of a medium are.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum MediaSource {
+    /// Inline: media type such as `image/png`, and base64 without a `data:` head.
+    Inline { media_type: String, base64: Words },
+    /// An address that the provider fetches.
+    Url { url: Words, media_type: Option<String> },
+    /// A file that the caller uploaded to one provider.
+    FileId(String),
+    /// A document given as plain text.
+    Text(Words),
+}
+
+/// `cache_control` of a block: a point up to which the prompt may be cached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CacheMark {
+    /// `5m` or `1h`; `None` is the provider's default.
+    pub(crate) ttl: Option<String>,
+}
+
+/// A tool on offer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Tool {
+    pub(crate) kind: ToolKind,
+    pub(crate) name: String,
+    pub(crate) description: Option<Words>,
+    /// JSON schema of the input for functions; the `format` object for custom tools; the whole
+    /// object for those built into a provider.
+    pub(crate) schema: Option<Json>,
+    pub(crate) strict: Option<bool>,
+    pub(crate) cache: Option<CacheMark>,
+}
+
+/// What kind of tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ToolKind {
+    /// Called with JSON, run by the caller.
+    #[default]
+    Function,
+    /// Called with free text or text of a grammar, run by the caller.
+    Custom,
+    /// Run by the provider: web search, code execution … Cannot be translated.
+    BuiltIn,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ToolChoice {
+    Auto,
+    None,
+    /// Some tool must be called.
+    Required,
+    /// This tool must be called.
+    Named(String),
+    /// One of these may be called; with `required`, one must.
+    Among { names: Vec<String>, required: bool },
+}
+
+/// What the answer's text must be.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Format {
+    /// Any JSON object.
+    Json,
+    /// JSON of this schema.
+    Schema { name: String, description: Option<Words>, schema: Json, strict: Option<bool> },
+}
+
+/// How much the model shall think.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Reasoning {
+    pub(crate) effort: Option<Effort>,
+    /// Tokens to think with at most; 0 switches thinking off.
+    pub(crate) budget: Option<u32>,
+    /// The model decides (`thinking: {"type": "adaptive"}`, a budget of -1).
+    pub(crate) adaptive: bool,
+    /// `auto`, `concise`, `detailed`: what of the thinking is shown; `None` is the default.
+    pub(crate) summary: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Effort {
+    None,
+    Minimal,
+    Low,
+    Medium,
+    High,
+    /// `xhigh`, `max`.
+    Max,
+}
+
+/// Numbers are kept as the caller wrote them, so that no float is rounded.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Sampling {
+    pub(crate) temperature: Option<serde_json::Number>,
+    pub(crate) top_p: Option<serde_json::Number>,
+    pub(crate) top_k: Option<serde_json::Number>,
+    pub(crate) frequency_penalty: Option<serde_json::Number>,
+    pub(crate) presence_penalty: Option<serde_json::Number>,
+    pub(crate) seed: Option<serde_json::Number>,
+    pub(crate) stop: Vec<Words>,
+    /// Map of token to bias, of one tokenizer.
+    pub(crate) logit_bias: Option<Json>,
+}
+
+/// A member that only one dialect has.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Own {
+    /// Where it stood, such as `context_management` or `messages[3].content[0]`.
+    pub(crate) at: String,
+    pub(crate) value: Json,
+}
+
+// === impl Effort ===
+
+impl Effort {
+    /// Reads the word that the OpenAI dialects use.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "none" => Self::None,
+            "minimal" => Self::Minimal,
+            "low" => Self::Low,
+            "medium" => Self::Medium,
+            "high" => Self::High,
+            "xhigh" | "max" => Self::Max,
+            _ => return None,
+        })
+    }
+
+    /// The word that the OpenAI dialects use; the highest is `high`, which every model has.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High | Self::Max => "high",
+        }
+    }
+
+    /// Thinking tokens that stand for this effort where a budget is wanted: the figures that the
+    /// providers' own compatibility layers use.
+    pub(crate) fn budget(self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Minimal | Self::Low => 1_024,
+            Self::Medium => 8_192,
+            Self::High => 24_576,
+            Self::Max => 32_768,
+        }
+    }
+
+    /// The effort that stands for a budget.
+    pub(crate) fn of_budget(tokens: u32) -> Self {
+        match tokens {
+            0 => Self::None,
+            1..=4_096 => Self::Low,
+            4_097..=16_384 => Self::Medium,
+            _ => Self::High,
+        }
+    }
+}
+
+// === impl Part ===
+
+impl Part {
+    /// Plain text.
+    pub(crate) fn text(text: impl Into<Words>) -> Self {
+        Self::Text { text: text.into(), cache: None, citations: Vec::new() }
+    }
+}
+
+// === impl Request ===
+
+impl Request {
+    /// The name of the tool that a call of the conversation named, by the call's id. Dialects
+    /// whose tool results carry no name need it where a result must.
+    pub(crate) fn tool_name(&self, call_id: &str) -> Option<&str> {
+        let parts = self.turns.iter().flat_map(|turn| &turn.parts);
+        parts.into_iter().find_map(|part| match part {
+            Part::ToolCall { id, name, .. } if id == call_id => Some(name.as_str()),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! How a provider differs from the dialect it speaks. Data that the host fills in from its table of
+//! providers and models; encoders obey it. Never knows a provider by name.
+
+/// One provider's, or one model's, ways. The default is the dialect as its inventor documents it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Quirks {
+    /// OpenAI chat: how thinking is asked for.
+    pub reasoning: ReasoningField,
+    /// OpenAI chat: what `response_format` may be.
+    pub structured: Structured,
+    /// OpenAI chat: `stream_options` is refused; usage comes without being asked for.
+    pub no_stream_options: bool,
+    /// OpenAI chat: instructions have the role `developer`.
+    pub developer_role: bool,
+    /// OpenAI chat: the word for a tool call that must be made is `any`, not `required`.
+    pub any_tool_choice: bool,
+    /// OpenAI chat: earlier thinking is sent back as `reasoning_content`.
+    pub replays_reasoning: bool,
+    /// OpenAI chat: members of the request that the provider refuses; they are left out.
+    pub refused: Vec<String>,
+    /// Anthropic: the model decides how long it thinks (`thinking.type = "adaptive"`, with
+    /// `output_config.effort`); a budget is refused.
+    pub adaptive_thinking: bool,
+    /// Gemini: `thinkingLevel` in place of `thinkingBudget`.
+    pub thinking_level: bool,
+    /// Where the body goes beside the provider's own API.
+    pub envelope: Envelope,
+}
+
+/// How an OpenAI-compatible provider is asked to think.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReasoningField {
+    /// `reasoning_effort: "low"`.
+    #[default]
+    Effort,
+    /// `reasoning: {"effort"}` or `{"max_tokens"}`, as OpenRouter.
+    Object,
+    /// `thinking: {"type": "enabled"}`, as DeepSeek, Zhipu and Moonshot.
+    ThinkingType,
+    /// `enable_thinking` and `thinking_budget`, as Alibaba.
+    EnableThinking,
+    /// `chat_template_kwargs: {"enable_thinking"}`, as vLLM and SGLang.
+    ChatTemplate,
+    /// Not at all.
+    Unknown,
+}
+
+/// What an OpenAI-compatible provider knows of structured output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Structured {
+    /// `json_schema` and `json_object`.
+    #[default]
+    Schema,
+    /// `json_object` only: a schema is put into the instructions.
+    Object,
+    /// Nothing: both are put into the instructions.
+    Nothing,
+}
+
+/// Clouds that take a provider's body with another address and version.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Envelope {
+    /// The provider's own API.
+    #[default]
+    Plain,
+    /// Anthropic on Google Vertex: no `model`, `anthropic_version: "vertex-2023-10-16"`.
+    Vertex,
+    /// Anthropic on Amazon Bedrock: no `model`, no `stream`, `anthropic_version:
+    /// "bedrock-2023-05-31"`, betas in the body.
+    Bedrock,
+}

@@ -1,0 +1,83 @@
+//! Between two dialects: a request on its way to a provider that speaks another one, and the whole
+//! or streamed answer on its way back. Each side goes through the neutral model, so that there is
+//! one codec a dialect and none a pair. What cannot be carried over is reported as data.
+//!
+//! Never used where both sides speak one dialect: there the original bytes pass.
+
+mod answer;
+mod stream;
+
+use bytes::Bytes;
+
+use crate::neutral::Request;
+use crate::{
+    Addressed, Call, Dialect, Losses, Outgoing, RequestError, anthropic, gemini, openai_chat,
+    openai_responses,
+};
+
+pub use answer::{TranslatedAnswer, answer};
+pub use stream::{StreamFacts, StreamTranslator};
+
+/// What a made answer calls itself.
+#[derive(Debug, Clone)]
+pub struct Naming {
+    /// The request's id: letters, digits and hyphens. Ids of answers, items and tool calls that the
+    /// caller's dialect wants and the provider did not give are made from it.
+    pub id: String,
+    /// Seconds since 1970, for answers whose provider does not say.
+    pub created_s: u64,
+    /// The model, where the provider does not name one.
+    pub model: String,
+    /// Whether an OpenAI chat caller wants the usage chunk.
+    pub include_usage: bool,
+    /// The prompt's tokens as estimated, for dialects that state usage before the provider does.
+    pub input_tokens: u64,
+    /// Names of the request's custom tools: their calls come back as custom calls also from
+    /// providers that know only functions.
+    pub custom_tools: Vec<String>,
+}
+
+/// A request in the provider's dialect.
+#[derive(Debug, Clone)]
+pub struct TranslatedRequest {
+    /// The body to send.
+    pub body: Bytes,
+    /// What could not be carried over.
+    pub losses: Losses,
+}
+
+/// Writes a call in another dialect, with its redacted texts. Model and limit are those of `out`.
+///
+/// # Errors
+/// [`RequestError`] for what the caller's dialect forbids and its view lets pass, such as a part
+/// without the member that its type needs.
+pub fn request(
+    call: &Call,
+    to: Dialect,
+    out: &Outgoing<'_>,
+) -> Result<TranslatedRequest, RequestError> {
+    let request = decode(call)?;
+    let mut losses = Losses::default();
+    let body = encode(&request, to, out, &mut losses);
+    Ok(TranslatedRequest { body: Bytes::from(body), losses })
+}
+
+fn decode(call: &Call) -> Result<Request, RequestError> {
+    let body = call.redacted_body();
+    let addressed = Addressed { model: Some(&call.model), stream: Some(call.stream) };
+    match call.dialect {
+        Dialect::OpenAiChat => openai_chat::decode::request(&body),
+        Dialect::OpenAiResponses => openai_responses::decode::request(&body),
+        Dialect::AnthropicMessages => anthropic::decode::request(&body),
+        Dialect::Gemini => gemini::decode::request(&body, &addressed),
+    }
+}
+
+fn encode(request: &Request, to: Dialect, out: &Outgoing<'_>, losses: &mut Losses) -> Vec<u8> {
+    match to {
+        Dialect::OpenAiChat => openai_chat::encode::request(request, out, losses),
+        Dialect::OpenAiResponses => openai_responses::encode::request(request, out, losses),
+        Dialect::AnthropicMessages => anthropic::encode::request(request, out, losses),
+        Dialect::Gemini => gemini::encode::request(request, out, losses),
+    }
+}

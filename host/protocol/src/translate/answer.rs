@@ -1,0 +1,59 @@
+//! A whole answer in another dialect. Never keeps anything.
+
+use bytes::Bytes;
+
+use crate::answer::AnswerError;
+use crate::chunk::StreamError;
+use crate::{Dialect, Losses, Usage, anthropic, gemini, openai_chat, openai_responses};
+
+use super::Naming;
+
+/// An answer in the caller's dialect, and what the provider's own said.
+#[derive(Debug, Clone)]
+pub struct TranslatedAnswer {
+    /// The body for the caller.
+    pub body: Bytes,
+    /// What the provider reported, in all its buckets.
+    pub usage: Option<Usage>,
+    /// The service tier that was served.
+    pub service_tier: Option<String>,
+    /// The model that the provider says it used.
+    pub model: Option<String>,
+    /// An error that came with a status of success; there is no answer then.
+    pub error: Option<StreamError>,
+    /// What could not be carried over.
+    pub losses: Losses,
+}
+
+/// Writes an answer in another dialect.
+///
+/// # Errors
+/// [`AnswerError`] when the provider's body cannot be read.
+pub fn answer(
+    from: Dialect,
+    to: Dialect,
+    body: &Bytes,
+    naming: &Naming,
+) -> Result<TranslatedAnswer, AnswerError> {
+    let reply = match from {
+        Dialect::OpenAiChat => openai_chat::decode::reply(body),
+        Dialect::OpenAiResponses => openai_responses::decode::reply(body),
+        Dialect::AnthropicMessages => anthropic::decode::reply(body),
+        Dialect::Gemini => gemini::decode::reply(body),
+    }?;
+    let mut losses = Losses::default();
+    let body = match to {
+        Dialect::OpenAiChat => openai_chat::encode::reply(&reply, naming, &mut losses),
+        Dialect::OpenAiResponses => openai_responses::encode::reply(&reply, naming, &mut losses),
+        Dialect::AnthropicMessages => anthropic::encode::reply(&reply, naming, &mut losses),
+        Dialect::Gemini => gemini::encode::reply(&reply, naming, &mut losses),
+    };
+    Ok(TranslatedAnswer {
+        body: Bytes::from(body),
+        usage: reply.usage,
+        service_tier: reply.service_tier,
+        model: reply.model,
+        error: reply.error,
+        losses,
+    })
+}
