@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use turnpike_protocol::Dialect;
+
 use crate::catalog::DeclaredOffer;
 
 pub use secret_ref::SecretRef;
@@ -132,14 +134,18 @@ pub enum Durability {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
-    /// For example `https://api.openai.com/v1`; the operation's path is appended.
-    pub base_url: String,
+    /// For example `https://api.openai.com/v1`; the operation's path is appended. Default: the
+    /// address of the provider of that name, if it is a known one.
+    #[serde(default)]
+    pub base_url: Option<String>,
     /// The gateway's own credential there: `env:NAME`, `file:PATH`, or the key itself.
     #[serde(default)]
     pub api_key: Option<SecretRef>,
-    /// The wire protocol. `openai-chat` is the one there is so far.
-    #[serde(default = "default_dialect")]
-    pub dialect: String,
+    /// The one wire protocol to speak to it: `openai-chat`, `openai-responses`,
+    /// `anthropic-messages` or `gemini`. Default: those that a provider of that name is known to
+    /// speak, the caller's own first; for any other name `openai-chat`.
+    #[serde(default)]
+    pub dialect: Option<String>,
     /// The provider's name in the catalogue, where it differs from NAME.
     #[serde(default)]
     pub catalog: Option<String>,
@@ -150,10 +156,6 @@ pub struct Provider {
     /// `[[providers.NAME.offers]]`: what it serves beyond the catalogue, or otherwise than there.
     #[serde(default)]
     pub offers: Vec<DeclaredOffer>,
-}
-
-fn default_dialect() -> String {
-    "openai-chat".to_owned()
 }
 
 /// Why a configuration can't be used; the text names the file, the field and what to do.
@@ -210,12 +212,14 @@ impl Config {
         }
         for (id, provider) in &self.providers {
             let field = format!("providers.{id}");
-            if provider.dialect != "openai-chat" {
-                let why =
-                    format!("dialect {:?} is not known; use \"openai-chat\"", provider.dialect);
+            if let Some(dialect) = &provider.dialect
+                && Dialect::parse(dialect).is_none()
+            {
+                let known: Vec<&str> = Dialect::ALL.iter().map(|known| known.label()).collect();
+                let why = format!("dialect {dialect:?} is not known; use {}", known.join(", "));
                 return bad(&field, &why);
             }
-            let url = &provider.base_url;
+            let Some(url) = &provider.base_url else { continue };
             if !(url.starts_with("http://") || url.starts_with("https://")) {
                 let why = format!("base_url {url:?} must begin with http:// or https://");
                 return bad(&field, &why);

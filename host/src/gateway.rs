@@ -3,6 +3,7 @@
 
 mod bindings;
 mod builtins;
+mod families;
 mod providers;
 mod running;
 mod state;
@@ -24,7 +25,7 @@ use crate::upstream::Upstream;
 use crate::usage::Recorder;
 
 pub use bindings::Bindings;
-pub use providers::Provider;
+pub use providers::{Operation, Provider};
 pub use running::{Running, resolve, start};
 pub use state::JOURNAL_DIR;
 

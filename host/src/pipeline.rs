@@ -3,91 +3,101 @@
 //! money by itself and never calls a provider but through `attempt`.
 
 mod attempt;
+mod count;
 mod decide;
+mod endpoint;
 mod explain;
 mod facts;
+mod fidelity;
 mod flight;
+mod models;
 mod relay;
 mod serve;
 mod settle;
 
 use std::sync::Arc;
 
-use http::{Method, Request, Response};
+use http::request::Parts;
+use http::{Request, Response};
 use hyper::body::Incoming;
-use turnpike_protocol::{Call, Dialect};
+use turnpike_protocol::Call;
 use uuid::Uuid;
 
 use crate::egress::{GatewayBody, refuse};
 use crate::error::Refusal;
 use crate::gateway::Gateway;
-use crate::{auth, clock, ingress};
-use flight::Flight;
+use crate::{clock, ingress};
+use endpoint::{Endpoint, Wire};
+use flight::{Flight, Manner};
 
 impl crate::server::Service for Gateway {
     async fn call(self: &Arc<Self>, request: Request<Incoming>) -> Response<GatewayBody> {
         let id = clock::new_id();
-        let path = request.uri().path();
-        match (request.method(), path) {
-            (&Method::POST, "/v1/chat/completions") => {
-                // Boxed: the connection holds one future for all endpoints.
-                Box::pin(chat(Arc::clone(self), id, request)).await
+        let (head, body) = request.into_parts();
+        match endpoint::find(&head.method, &head.uri, &head.headers) {
+            // Boxed: the connection holds one future for all endpoints.
+            Endpoint::Answer(wire) => Box::pin(answer(self, id, &head, body, &wire)).await,
+            Endpoint::CountTokens(wire) => {
+                Box::pin(count::tokens(self, id, &head, body, &wire)).await
             }
-            (&Method::GET, "/v1/models") => serve::models(self, id, request.headers()),
-            (&Method::GET, path) if path.starts_with("/v1/models/") => {
-                serve::model(self, id, request.headers(), path)
-            }
-            (&Method::HEAD | &Method::GET, "/") => serve::greeting(id),
-            (&Method::GET | &Method::HEAD, "/health/live") => serve::live(id),
-            (&Method::GET | &Method::HEAD, "/health/ready") => serve::ready(self, id),
-            (method, path) => {
-                let known = matches!(
-                    path,
-                    "/v1/chat/completions" | "/v1/models" | "/" | "/health/live" | "/health/ready"
-                ) || path.starts_with("/v1/models/");
-                refuse(&Refusal::no_route(method, path, known), &id.to_string())
+            Endpoint::Models(list) => models::all(self, id, &head, list),
+            Endpoint::Model(list, name) => models::one(self, id, &head, list, &name),
+            Endpoint::ModelInfo => models::priced(self, id, &head),
+            Endpoint::Greeting => serve::greeting(id),
+            Endpoint::Live => serve::live(id),
+            Endpoint::Ready => serve::ready(self, id),
+            Endpoint::Nowhere { known } => {
+                let refusal = Refusal::no_route(&head.method, head.uri.path(), known);
+                let dialect = endpoint::errors_of(&head.uri, &head.headers);
+                refuse(&refusal, dialect, &id.to_string())
             }
         }
     }
 }
 
-/// Steps 2 to 13 for a chat completion.
-async fn chat(
-    gateway: Arc<Gateway>,
+/// Steps 2 to 13 for an answer.
+async fn answer(
+    gateway: &Arc<Gateway>,
     id: Uuid,
-    request: Request<Incoming>,
+    head: &Parts,
+    body: Incoming,
+    wire: &Wire<'_>,
 ) -> Response<GatewayBody> {
     let watch = clock::Stopwatch::start();
-    let at_ms = clock::now_ms();
-    let (head, body) = request.into_parts();
-    let refused = |refusal: &Refusal| {
-        let took = watch.elapsed();
-        let status = refusal.status.as_u16();
-        gateway.metrics.request(crate::telemetry::Outcome::Refused, status, took);
-        refuse(refusal, &id.to_string())
-    };
-    let caller = match auth::authenticate(&head.headers, &gateway.directory.load(), at_ms) {
-        Ok(caller) => caller,
-        Err(error) => return refused(&serve::unauthenticated(error)),
-    };
-    let body = match ingress::read(body, gateway.settings.body_bytes).await {
-        Ok(body) => body,
-        Err(refusal) => return refused(&refusal),
-    };
-    let parsing = clock::Stopwatch::start();
-    let call = match Call::parse(Dialect::OpenAiChat, body) {
-        Ok(call) => call,
-        Err(e) => {
-            return refused(&Refusal::invalid(e.status, e.code, e.message.clone(), e.param));
+    match take_in(gateway, id, head, body, wire).await {
+        Ok(mut flight) => match plan(&mut flight).await {
+            Ok(plan) => attempt::run(flight, plan).await,
+            Err(refusal) => flight.refuse(&refusal),
+        },
+        Err(refusal) => {
+            let status = refusal.status.as_u16();
+            gateway.metrics.request(crate::telemetry::Outcome::Refused, status, watch.elapsed());
+            refuse(&refusal, wire.dialect, &id.to_string())
         }
-    };
-    let started = flight::Started { id, at_ms, watch };
-    let mut flight = Box::new(Flight::new(gateway, caller, call, started, &head.headers));
-    flight.timing.parse_us = parsing.micros().into();
-    match plan(&mut flight).await {
-        Ok(plan) => attempt::run(flight, plan).await,
-        Err(refusal) => flight.refuse(&refusal),
     }
+}
+
+/// Steps 2 and 3: who asks, and for what.
+async fn take_in(
+    gateway: &Arc<Gateway>,
+    id: Uuid,
+    head: &Parts,
+    body: Incoming,
+    wire: &Wire<'_>,
+) -> Result<Box<Flight>, Box<Refusal>> {
+    let watch = clock::Stopwatch::start();
+    let at_ms = clock::now_ms();
+    let caller = serve::caller(gateway, head, at_ms)?;
+    let body = ingress::read(body, gateway.settings.body_bytes).await?;
+    let parsing = clock::Stopwatch::start();
+    let call = Call::parse_addressed(wire.dialect, body, &wire.addressed())
+        .map_err(|e| Refusal::invalid(e.status, e.code, e.message.clone(), e.param))?;
+    let started = flight::Started { id, at_ms, watch };
+    let manner = Manner::of(wire.dialect, wire.array, &head.headers);
+    let gateway = Arc::clone(gateway);
+    let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner);
+    flight.timing.parse_us = parsing.micros().into();
+    Ok(Box::new(flight))
 }
 
 /// Steps 4 to 8: everything that is decided before a provider is asked.

@@ -135,7 +135,7 @@ async fn accept(
 /// Over the limit: says so in plain HTTP without spending a worker on it.
 fn refuse_connection(stream: &TcpStream) {
     let refusal = crate::error::Refusal::overloaded();
-    let body = crate::egress::body(&refusal);
+    let body = crate::egress::body(&refusal, turnpike_protocol::Dialect::OpenAiChat, None);
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
          connection: close\r\ncontent-length: {}\r\n\r\n",

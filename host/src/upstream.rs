@@ -20,7 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-pub use body::BodyReader;
+pub use body::{BodyReader, Read};
 use client::Dialer;
 use connection::Connection;
 use pool::Pool;

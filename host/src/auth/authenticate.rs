@@ -71,13 +71,15 @@ impl AuthError {
     }
 }
 
-/// Finds whose key the headers carry, at a time in milliseconds since the Unix epoch.
+/// Finds whose key the headers, or the URL's `key` parameter, carry, at a time in milliseconds
+/// since the Unix epoch.
 pub fn authenticate(
     headers: &HeaderMap,
+    in_url: Option<&str>,
     directory: &Directory,
     now_ms: u64,
 ) -> Result<Arc<Caller>, AuthError> {
-    let key = one_key(headers)?;
+    let key = one_key(headers, in_url)?;
     let caller = directory.find(key).ok_or(AuthError::Unknown)?;
     if caller.disabled {
         return Err(AuthError::Disabled);
@@ -88,8 +90,8 @@ pub fn authenticate(
     Ok(Arc::clone(caller))
 }
 
-/// The one key that all credentials in the headers agree on.
-fn one_key(headers: &HeaderMap) -> Result<&str, AuthError> {
+/// The one key that all credentials agree on.
+fn one_key<'a>(headers: &'a HeaderMap, in_url: Option<&'a str>) -> Result<&'a str, AuthError> {
     let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| {
         let text = value.to_str().map_err(|_| AuthError::Malformed)?;
         let (scheme, key) = text.split_once(' ').ok_or(AuthError::Malformed)?;
@@ -100,7 +102,7 @@ fn one_key(headers: &HeaderMap) -> Result<&str, AuthError> {
         .flat_map(|name| headers.get_all(name))
         .map(|value| value.to_str().map_err(|_| AuthError::Malformed));
     let mut found: Option<&str> = None;
-    for key in bearers.chain(bare) {
+    for key in bearers.chain(bare).chain(in_url.map(Ok)) {
         let key = key?.trim();
         match found {
             // In constant time: the two may be somebody else's and the attacker's guess.

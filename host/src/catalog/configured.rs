@@ -23,6 +23,11 @@ pub struct ProviderSelection {
     pub models: Vec<String>,
     /// Offers that the catalogue doesn't have, or that replace its own of the same id.
     pub declared: Vec<DeclaredOffer>,
+    /// Dialects in which the provider is spoken to, by label, the best first. An offer keeps those
+    /// that it is served in; one that is left without any can't be asked.
+    pub dialects: Vec<&'static str>,
+    /// The operator chose the dialect: every offer is served in it, whatever the catalogue says.
+    pub dialects_are_certain: bool,
 }
 
 /// Offers of the configured providers and the names they answer to. Immutable.
@@ -63,6 +68,7 @@ impl ConfiguredCatalog {
         let mut offers: BTreeMap<Arc<str>, Arc<Offer>> = BTreeMap::new();
         for provider in providers {
             for offer in select(catalog, provider)? {
+                let offer = spoken_to(offer, provider);
                 offers.insert(Arc::clone(&offer.id), offer);
             }
         }
@@ -201,6 +207,17 @@ fn select(
         offers.push(Arc::new(declared.offer(&provider.name)?));
     }
     Ok(offers)
+}
+
+/// The offer with the dialects that both sides have, in the provider's order.
+fn spoken_to(mut offer: Arc<Offer>, provider: &ProviderSelection) -> Arc<Offer> {
+    let certain = provider.dialects_are_certain || offer.dialects.is_empty();
+    let both = provider.dialects.iter().filter(|label| certain || offer.speaks(label));
+    let both: Vec<&str> = both.copied().collect();
+    if !offer.dialects.iter().map(|label| &**label).eq(both.iter().copied()) {
+        Arc::make_mut(&mut offer).dialects = both.into_iter().map(Arc::from).collect();
+    }
+    offer
 }
 
 fn is_called(offer: &Offer, name: &str) -> bool {

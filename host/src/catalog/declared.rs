@@ -30,7 +30,7 @@ pub struct DeclaredOffer {
     pub structured_output: bool,
     pub reasoning: bool,
     pub embedding: bool,
-    /// Dialects it is served in; without them `openai-chat`.
+    /// Dialects it is served in; without them all that its provider speaks.
     pub dialects: Vec<String>,
     /// Dollars per million units by item, as decimal text: `{ input = "0.5", output = "1.5" }`.
     pub usd_per_million: BTreeMap<String, String>,
@@ -54,16 +54,13 @@ impl DeclaredOffer {
             return Err(wrong("an id looks like vendor/model, without a provider".to_owned()));
         }
         let rates = self.rate_card().map_err(wrong)?;
-        let texts = |given: &[String], otherwise: &str| -> Arc<[Arc<str>]> {
-            match given {
-                [] => Arc::from([Arc::from(otherwise)]),
-                given => given.iter().map(|label| Arc::from(label.as_str())).collect(),
-            }
-        };
         if let Some(label) = self.input.iter().find(|label| !INPUTS.contains(&label.as_str())) {
             return Err(wrong(format!("input {label:?} is none of {}", INPUTS.join(", "))));
         }
-        let input = Modalities::parse(&texts(&self.input, "text"));
+        let input = match &*self.input {
+            [] => Modalities::parse(&["text"]),
+            given => Modalities::parse(given),
+        };
         Ok(Offer {
             id: format!("{}@{provider}", self.id).into(),
             vendor: vendor.into(),
@@ -73,7 +70,7 @@ impl DeclaredOffer {
             display_name: short.into(),
             family: None,
             kind: if self.embedding { Kind::Embedding } else { Kind::Chat },
-            dialects: texts(&self.dialects, "openai-chat"),
+            dialects: self.dialects.iter().map(|label| Arc::from(label.as_str())).collect(),
             context_tokens: self.context_tokens,
             input_tokens: None,
             output_tokens: self.output_tokens,

@@ -1,10 +1,11 @@
 //! The gateway's own response headers, each named once here.
 
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use turnpike_protocol::Losses;
 
 /// Names of the headers that the gateway adds; the documentation lists the same.
-pub const RESPONSE_HEADERS: [HeaderName; 8] =
-    [REQUEST_ID, MODEL, PROVIDER, TASK, ATTEMPTS, COST_USD, POLICY, CLAMPED];
+pub const RESPONSE_HEADERS: [HeaderName; 9] =
+    [REQUEST_ID, MODEL, PROVIDER, TASK, ATTEMPTS, COST_USD, POLICY, CLAMPED, LOSS];
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MODEL: HeaderName = HeaderName::from_static("x-turnpike-model");
@@ -14,6 +15,12 @@ const ATTEMPTS: HeaderName = HeaderName::from_static("x-turnpike-attempts");
 const COST_USD: HeaderName = HeaderName::from_static("x-turnpike-cost-usd");
 const POLICY: HeaderName = HeaderName::from_static("x-turnpike-policy");
 const CLAMPED: HeaderName = HeaderName::from_static("x-turnpike-clamped");
+const LOSS: HeaderName = HeaderName::from_static("x-turnpike-loss");
+/// Where Anthropic's clients look for the id.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+/// Bytes of the loss header: clients and proxies refuse heads of more than 8 KiB in all.
+const LOSS_BYTES_MAX: usize = 2048;
 
 /// What the gateway tells about an answer.
 #[derive(Debug)]
@@ -29,6 +36,8 @@ pub struct Served<'a> {
     pub policy: &'a str,
     /// The output limit that the money allowed, when it is lower than what was asked.
     pub clamped: Option<u32>,
+    /// What translation dropped or approximated, one entry a place.
+    pub losses: &'a Losses,
 }
 
 /// Sets a header from text; text that no header can carry is left out.
@@ -41,6 +50,33 @@ pub fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 /// `x-request-id`.
 pub fn request_id(headers: &mut HeaderMap, id: &str) {
     set(headers, REQUEST_ID, id);
+}
+
+/// `request-id`, beside `x-request-id`.
+pub fn anthropic_request_id(headers: &mut HeaderMap, id: &str) {
+    set(headers, ANTHROPIC_REQUEST_ID, id);
+}
+
+/// `at=severity (what)`, separated by semicolons; as many as fit, and how many more there are.
+/// Places come from the caller's own member names, so what no header can carry is replaced.
+fn loss_text(losses: &Losses) -> String {
+    let mut text = String::new();
+    for (index, loss) in losses.iter().enumerate() {
+        let entry = loss.to_string();
+        if text.len().saturating_add(entry.len()) > LOSS_BYTES_MAX {
+            let more = losses.iter().count().saturating_sub(index);
+            text.push_str(&format!("; and {more} more"));
+            break;
+        }
+        if index > 0 {
+            text.push_str("; ");
+        }
+        text.extend(entry.chars().map(|c| match c {
+            ' '..='~' => c,
+            _ => '?',
+        }));
+    }
+    text
 }
 
 /// `content-type`.
@@ -63,6 +99,9 @@ impl Served<'_> {
         }
         if let Some(limit) = self.clamped {
             headers.insert(CLAMPED, HeaderValue::from(limit));
+        }
+        if !self.losses.is_empty() {
+            set(headers, LOSS, &loss_text(self.losses));
         }
     }
 }

@@ -7,27 +7,32 @@ use http::{HeaderMap, Response};
 use turnpike_protocol::Dialect;
 use turnpike_protocol::error_body::{self, ErrorFacts};
 
-use super::{GatewayBody, content_type, request_id};
+use super::{GatewayBody, anthropic_request_id, content_type, request_id};
 use crate::error::Refusal;
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// The error body alone.
-pub fn body(refusal: &Refusal) -> Bytes {
+pub fn body(refusal: &Refusal, dialect: Dialect, id: Option<&str>) -> Bytes {
     let facts = ErrorFacts {
         message: &refusal.message,
         kind: refusal.kind,
         param: refusal.param.as_deref(),
         code: Some(refusal.code),
+        status: refusal.status.as_u16(),
+        request_id: id,
     };
-    error_body::encode(Dialect::OpenAiChat, &facts)
+    error_body::encode(dialect, &facts)
 }
 
 /// The whole response for `refusal`.
-pub fn refuse(refusal: &Refusal, id: &str) -> Response<GatewayBody> {
-    let mut response = Response::new(GatewayBody::whole(body(refusal)));
+pub fn refuse(refusal: &Refusal, dialect: Dialect, id: &str) -> Response<GatewayBody> {
+    let mut response = Response::new(GatewayBody::whole(body(refusal, dialect, Some(id))));
     *response.status_mut() = refusal.status;
     headers(response.headers_mut(), refusal, id);
+    if dialect == Dialect::AnthropicMessages {
+        anthropic_request_id(response.headers_mut(), id);
+    }
     response
 }
 

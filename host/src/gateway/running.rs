@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::server::{self, DataPlane};
 use crate::{admin, clock};
 
-use super::Gateway;
+use super::{Gateway, Provider};
 use super::state::{self, State};
 
 /// How often holds whose time is over are looked for. Their credit is out of reach until then.
@@ -96,14 +96,16 @@ pub fn resolve(config: &Config) -> anyhow::Result<String> {
         config.listen.admin,
         config.data.dir.display()
     );
-    for (name, provider) in &config.providers {
+    for name in config.providers.keys() {
         let offers = resolved.offers.offers();
         let all = offers.iter().filter(|offer| *offer.provider == **name).count();
         let usable = offers.iter().filter(|offer| state::usable(offer, name)).count();
         writeln!(
             text,
-            "provider    {name}: {} ({}), {all} offers, {usable} usable (chat, with a known price)",
-            provider.base_url, provider.dialect,
+            "provider    {name}: {}, {} offers, {} usable (chat, with a known price)",
+            resolved.providers.get(name.as_str()).map(Provider::to_string).unwrap_or_default(),
+            all,
+            usable,
         )?;
     }
     if config.providers.is_empty() {

@@ -24,6 +24,7 @@ use crate::usage;
 
 use super::bindings::Bindings;
 use super::builtins::Builtins;
+use super::families::Families;
 use super::providers::Provider;
 use super::{Gateway, Settings};
 
@@ -134,18 +135,29 @@ pub(super) struct Offers {
 /// The offers of the configured providers.
 pub(super) fn offers(config: &Config) -> anyhow::Result<Offers> {
     let catalog = Catalog::embedded()?;
+    let families = Families::embedded()?;
     let mut selections = Vec::with_capacity(config.providers.len());
     let mut providers = HashMap::with_capacity(config.providers.len());
     for (name, provider) in &config.providers {
+        let reached = Provider::new(name, provider, &families)?;
         selections.push(ProviderSelection {
             name: name.clone(),
             like: provider.catalog.clone(),
             models: provider.models.clone(),
             declared: provider.offers.clone(),
+            dialects: reached.dialects().iter().map(|dialect| dialect.label()).collect(),
+            dialects_are_certain: provider.dialect.is_some(),
         });
-        providers.insert(name.as_str().into(), Provider::new(name, provider)?);
+        providers.insert(name.as_str().into(), reached);
     }
     let offers = catalog.configured(&selections)?;
+    for (name, provider) in &config.providers {
+        let family = families.of(provider.catalog.as_deref().unwrap_or(name));
+        let own = offers.offers().iter().filter(|offer| *offer.provider == **name);
+        if let Some(reached) = providers.get_mut(name.as_str()) {
+            reached.learn(&family, own.map(|offer| &**offer));
+        }
+    }
     let useless = |name: &&String| !offers.offers().iter().any(|offer| usable(offer, name));
     let warnings = config.providers.keys().filter(useless);
     let warnings = warnings.map(|name| warning(&catalog, config, name)).collect();
@@ -157,7 +169,7 @@ pub(super) fn usable(offer: &Offer, provider: &str) -> bool {
     *offer.provider == *provider
         && offer.kind == Kind::Chat
         && offer.is_priced()
-        && offer.speaks("openai-chat")
+        && !offer.dialects.is_empty()
 }
 
 /// About a provider that nothing can be asked of.

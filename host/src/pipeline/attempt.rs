@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
-use turnpike_protocol::Answer;
+use turnpike_protocol::{Answer, Dialect};
 
 use crate::catalog::Offer;
 use crate::clock::{self, Stopwatch};
@@ -34,6 +34,8 @@ pub(super) struct Asking {
     pub watch: Stopwatch,
     pub first_byte_ms: Option<u64>,
     pub status: Option<u16>,
+    /// In which the provider is spoken to.
+    pub dialect: Dialect,
     /// It failed in this request before and is asked once more.
     pub again: bool,
     /// Counts it as in flight until the attempt is over.
@@ -107,7 +109,11 @@ fn begin(flight: &mut Flight, row: usize, again: bool) -> Option<Asking> {
     };
     let watch = Stopwatch::start();
     let (first_byte_ms, status) = (None, None);
-    Some(Asking { offer, index, watch, first_byte_ms, status, again, _in_flight: in_flight })
+    let provider = flight.gateway.providers.get(&*offer.provider);
+    let dialect = provider.and_then(|provider| provider.dialect(&offer, flight.call.dialect));
+    let dialect = dialect.unwrap_or(flight.call.dialect);
+    let _in_flight = in_flight;
+    Some(Asking { offer, index, watch, first_byte_ms, status, dialect, again, _in_flight })
 }
 
 /// One attempt, to its answer or its first content.
@@ -153,7 +159,7 @@ impl<'a> UnderWay<'a> {
     async fn get(&mut self) -> Result<Got, request::Refused> {
         let body = request::send(self.flight, self.asking).await?;
         let got = if self.flight.call.stream {
-            let begun = relay::open(self.flight, body).await;
+            let begun = relay::open(self.flight, self.asking.dialect, body).await;
             begun.map(|begun| Got::Stream(Box::new(begun)))
         } else {
             let answer = whole::collect(self.flight, self.asking, body).await;

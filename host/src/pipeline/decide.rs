@@ -15,6 +15,7 @@ use crate::redact;
 use crate::route::{self, Asked, Candidate, Gate, Rejection, Selector, Workload};
 
 use super::facts::{self, CallView, PolicyScan};
+use super::fidelity::Fidelity;
 use super::flight::Flight;
 use super::settle;
 
@@ -72,7 +73,6 @@ pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
     let needs = needs(flight, selector);
     let asked = Asked {
         selector,
-        dialect: flight.call.dialect.label(),
         needs: &needs,
         input_tokens: flight.input_tokens.saturating_add(flight.task.context_tokens),
         output_limit: flight.call.output_limit,
@@ -85,12 +85,14 @@ pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
     };
     let now_ms = clock::now_ms();
     let health = &flight.gateway.health;
+    let mut fidelity = Fidelity::new(flight);
     let mut candidates = Vec::with_capacity(indices.len());
     for index in indices {
         let Some(offer) = offers.offer(*index) else { continue };
         let row = usize::try_from(*index).unwrap_or(usize::MAX);
         let allowed = flight.caller.may_use(&offer.model);
-        let mut rejection = route::check(offer, &asked, allowed, health.gate(row, now_ms));
+        let mut rejection = route::check(offer, &asked, allowed, health.gate(row, now_ms))
+            .or_else(|| fidelity.check(offer));
         let mut figures = None;
         if rejection.is_none() {
             figures = route::figure_row(offer, &work, health.snapshot(row));

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Response};
 use turnpike_ledger::PicoUsd;
-use turnpike_protocol::{Call, Usage};
+use turnpike_protocol::translate::Naming;
+use turnpike_protocol::{Call, Dialect, Losses, Usage};
 use uuid::Uuid;
 
 use crate::auth::Caller;
@@ -91,11 +92,37 @@ pub(super) struct Started {
     pub watch: Stopwatch,
 }
 
+/// How the caller is spoken to, and what of its headers counts.
+#[derive(Debug)]
+pub(super) struct Manner {
+    /// The dialect of answers and errors.
+    pub dialect: Dialect,
+    /// A stream is sent as one JSON array.
+    pub array: bool,
+    /// Refuse what a translation would lose.
+    pub strict: bool,
+    /// Headers that a provider of the caller's own dialect gets as they came.
+    pub forwarded: Vec<(&'static str, String)>,
+}
+
+/// Headers of Anthropic's API that belong to its body: the version it is written in, and the
+/// betas that its members need.
+const FORWARDED: [&str; 2] = ["anthropic-version", "anthropic-beta"];
+/// Bytes of a header that is passed on; Claude Code's list of betas has a few hundred.
+const FORWARDED_BYTES_MAX: usize = 4096;
+
+/// Headers that name the conversation, the first that is there counts: our own, Claude Code's,
+/// Codex's.
+const SESSION_HEADERS: [&str; 3] = ["x-turnpike-session", "x-claude-code-session-id", "session_id"];
+
 /// One request in the gateway.
 pub(super) struct Flight {
     pub gateway: Arc<Gateway>,
     pub started: Started,
     pub id_text: String,
+    pub manner: Manner,
+    /// What translations lost so far.
+    pub losses: Losses,
     pub caller: Arc<Caller>,
     pub call: Arc<Call>,
     pub input_tokens: u32,
@@ -133,6 +160,7 @@ impl Flight {
         call: Call,
         started: Started,
         headers: &HeaderMap,
+        manner: Manner,
     ) -> Self {
         let call = Arc::new(call);
         let input_tokens = call.input_tokens_upper();
@@ -154,6 +182,8 @@ impl Flight {
             gateway,
             started,
             id_text,
+            manner,
+            losses: Losses::default(),
             caller,
             call,
             input_tokens,
@@ -187,7 +217,7 @@ impl Flight {
         } else {
             Ending::Refused
         };
-        let response = refuse(refusal, &self.id_text);
+        let response = refuse(refusal, self.manner.dialect, &self.id_text);
         self.release(PicoUsd(0));
         self.end(ending, refusal.status.as_u16(), &Bill::default());
         response
@@ -215,6 +245,18 @@ impl Flight {
         explain::count_policies(self);
         let record = explain::record(self, ending, status, bill);
         self.gateway.recorder.record(record);
+    }
+
+    /// What an answer that is made here calls itself.
+    pub(super) fn naming(&self) -> Naming {
+        Naming {
+            id: self.id_text.clone(),
+            created_s: self.started.at_ms / 1_000,
+            model: self.call.model.clone(),
+            include_usage: self.call.include_usage,
+            input_tokens: self.input_tokens.into(),
+            custom_tools: self.call.custom_tools(),
+        }
     }
 
     /// The content has begun to reach the caller.
@@ -296,10 +338,40 @@ fn attrs(
     }
     attrs.extend(tags.iter().map(|(name, value)| text(&format!("tag.{name}"), value)));
     let header = |name| headers.get(name).and_then(|v| v.to_str().ok());
-    for (name, attr) in [("x-turnpike-session", "session"), ("x-turnpike-class", "data-class")] {
-        if let Some(value) = header(name).filter(|v| v.len() <= LABEL_BYTES_MAX) {
+    let session = SESSION_HEADERS.into_iter().find_map(header);
+    let agent = header("x-claude-code-agent-id");
+    let labels =
+        [("session", session), ("agent", agent), ("data-class", header("x-turnpike-class"))];
+    for (attr, value) in labels {
+        if let Some(value) = value.filter(|value| value.len() <= LABEL_BYTES_MAX) {
             attrs.push(text(attr, value));
         }
     }
     attrs
+}
+
+// === impl Manner ===
+
+impl Manner {
+    /// What the headers of a request in `dialect` say of it.
+    pub(super) fn of(dialect: Dialect, array: bool, headers: &HeaderMap) -> Self {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let strict = header("x-turnpike-strict").is_some_and(|value| value.trim() == "1");
+        let forwarded = match dialect {
+            Dialect::AnthropicMessages => FORWARDED
+                .into_iter()
+                .filter_map(|name| Some((name, joined(headers, name)?)))
+                .collect(),
+            _ => Vec::new(),
+        };
+        Self { dialect, array, strict, forwarded }
+    }
+}
+
+/// All values of a header in one, in order; none that is too long.
+fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
+    let values: Vec<&str> =
+        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    let joined = values.join(",");
+    (!joined.is_empty() && joined.len() <= FORWARDED_BYTES_MAX).then_some(joined)
 }

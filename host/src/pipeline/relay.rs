@@ -13,18 +13,22 @@ use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Dialect;
 use turnpike_protocol::error_body::{self, ErrorFacts};
 use turnpike_protocol::sse::{Frame, Framer};
+use turnpike_protocol::translate::StreamTranslator;
 
 use crate::clock;
-use crate::egress::{GatewayBody, Served, content_type, request_id};
+use crate::egress::{GatewayBody, Served, anthropic_request_id, content_type, request_id};
 use crate::redact::{self, StreamOptions, StreamRedactor};
 use crate::route::Sample;
-use crate::upstream::{BodyReader, ErrorKind, Phase, TransportError};
+use crate::upstream::{BodyReader, ErrorKind, Phase, Read, TransportError};
 
 use super::attempt::{Asking, Trouble, note};
 use super::facts::PolicyScan;
 use super::flight::{Bill, Ending, Flight};
 use super::{explain, settle};
 
+/// A caller hears something this often while the model thinks: well below the idle time-outs of
+/// proxies (60 seconds) and of agents (5 minutes).
+const PING_EVERY: Duration = Duration::from_secs(15);
 /// For a stream whose caller has gone: how long and how much is still read to learn what it cost.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
 const DRAIN_BYTES_MAX: usize = 16 << 20;
@@ -60,6 +64,8 @@ struct Upstream {
     body: BodyReader,
     framer: Framer,
     frames: Vec<Frame>,
+    /// Where the provider speaks another dialect than the caller.
+    translator: Option<StreamTranslator>,
     redactor: StreamRedactor,
     read_bytes: usize,
     /// The policy's refusal came with the first content; the caller hears of it in the stream.
@@ -72,6 +78,8 @@ enum Step {
     More(Bytes),
     /// The stream is complete; these are the last bytes.
     Complete(Bytes),
+    /// Nothing came for a while; the caller is to hear that somebody is still there.
+    Silent,
 }
 
 /// Why a stream broke.
@@ -92,17 +100,31 @@ enum Broken {
 }
 
 /// Reads until the first content.
-pub(super) async fn open(flight: &mut Flight, body: BodyReader) -> Result<Begun, Trouble> {
+pub(super) async fn open(
+    flight: &mut Flight,
+    from: Dialect,
+    body: BodyReader,
+) -> Result<Begun, Trouble> {
+    let caller = flight.manner.dialect;
+    let translator =
+        (from != caller).then(|| StreamTranslator::new(from, caller, flight.naming()));
     let options = StreamOptions {
-        dialect: Dialect::OpenAiChat,
+        dialect: caller,
         scan_output: true,
         include_usage: flight.call.include_usage,
     };
     let framer = Framer::new(flight.gateway.settings.event_bytes);
     // Kept in the flight until an attempt has content, because the next attempt needs them too.
     let redactor = StreamRedactor::new(options, flight.pseudonyms.clone());
-    let (frames, read_bytes) = (Vec::new(), 0);
-    let mut stream = Upstream { body, framer, frames, redactor, read_bytes, withheld: None };
+    let mut stream = Upstream {
+        body,
+        framer,
+        frames: Vec::new(),
+        translator,
+        redactor,
+        read_bytes: 0,
+        withheld: None,
+    };
     let limit = flight.gateway.settings.timeouts.first_content_ms;
     let waited = tokio::time::timeout(Duration::from_millis(limit), first(flight, &mut stream));
     match waited.await {
@@ -132,6 +154,8 @@ async fn first(flight: &mut Flight, stream: &mut Upstream) -> Result<Bytes, Trou
                     return Err(Trouble::Malformed("it sends events without content"));
                 }
             }
+            // Nothing may go out before the first content; the time for it is bounded outside.
+            Ok(Step::Silent) => {}
             Ok(Step::Complete(bytes)) => {
                 if !stream.redactor.facts().content_seen {
                     return Err(Trouble::Empty);
@@ -165,6 +189,9 @@ pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<Gateway
     content_type(headers, "text/event-stream; charset=utf-8");
     headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-cache"));
     request_id(headers, &flight.id_text);
+    if flight.manner.dialect == Dialect::AnthropicMessages {
+        anthropic_request_id(headers, &flight.id_text);
+    }
     Served {
         model: &opened.asking.offer.model,
         provider: &opened.asking.offer.provider,
@@ -173,6 +200,7 @@ pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<Gateway
         cost_usd: None,
         policy: &explain::policies_header(&flight),
         clamped: flight.clamped,
+        losses: &flight.losses,
     }
     .write(headers);
     let tasks = flight.gateway.tasks.clone();
@@ -187,27 +215,46 @@ impl Upstream {
             self.read_tail().await;
             return Ok(Step::Complete(Bytes::new()));
         }
-        let read = self.body.read().await.map_err(Broken::Transport)?;
-        let Some(bytes) = read else {
-            self.framer.finish(&mut self.frames);
-            let last = self.redact(flight).await?;
-            let facts = self.redactor.facts();
-            if !facts.done && !facts.finished() {
-                return Err(Broken::CutOff);
-            }
-            let tail = self.flush(flight).await?;
-            return Ok(Step::Complete(join(last, tail)));
+        let bytes = match self.body.read_for(PING_EVERY).await.map_err(Broken::Transport)? {
+            Read::Piece(bytes) => bytes,
+            Read::Silence => return Ok(Step::Silent),
+            Read::End => return self.ended(flight).await,
         };
         self.read_bytes = self.read_bytes.saturating_add(bytes.len());
         self.framer
             .push(bytes, &mut self.frames)
             .map_err(|_| Broken::Malformed("an event is longer than limits.event_bytes"))?;
+        self.translate(false)?;
         let out = self.redact(flight).await?;
         // The last bytes go out at once where the rest of the body has yet to come.
         if self.redactor.facts().done && self.body.is_complete() {
             return Ok(Step::Complete(out));
         }
         Ok(Step::More(out))
+    }
+
+    /// The body has ended: complete if the answer was.
+    async fn ended(&mut self, flight: &mut Flight) -> Result<Step, Broken> {
+        self.framer.finish(&mut self.frames);
+        self.translate(true)?;
+        let last = self.redact(flight).await?;
+        let facts = self.redactor.facts();
+        if !facts.done && !facts.finished() {
+            return Err(Broken::CutOff);
+        }
+        let tail = self.flush(flight).await?;
+        Ok(Step::Complete(join(last, tail)))
+    }
+
+    /// The frames at hand in the caller's dialect.
+    fn translate(&mut self, ended: bool) -> Result<(), Broken> {
+        let Some(translator) = &mut self.translator else { return Ok(()) };
+        let frames = std::mem::take(&mut self.frames);
+        let read = translator.push(&frames, &mut self.frames);
+        if ended {
+            translator.finish(&mut self.frames);
+        }
+        read.map_err(|_| Broken::Malformed("an event of the provider's cannot be read"))
     }
 
     async fn redact(&mut self, flight: &mut Flight) -> Result<Bytes, Broken> {
@@ -241,11 +288,26 @@ impl Upstream {
 
     fn reported(&self) -> settle::Reported {
         let facts = self.redactor.facts();
+        // The provider's own report has buckets that the caller's dialect may not have.
+        let own = self.translator.as_ref().map(StreamTranslator::facts);
         settle::Reported {
-            usage: facts.usage,
-            service_tier: facts.service_tier.clone(),
+            usage: own.map_or(facts.usage, |own| own.usage),
+            service_tier: own.map_or(&facts.service_tier, |own| &own.service_tier).clone(),
             text_bytes: facts.delivered_bytes,
         }
+    }
+}
+
+/// What keeps a quiet stream alive: an event where the dialect has one, else a comment, which
+/// parsers of event streams pass over.
+fn ping(dialect: Dialect) -> Bytes {
+    match dialect {
+        Dialect::AnthropicMessages => {
+            Bytes::from_static(b"event: ping\ndata: {\"type\": \"ping\"}\n\n")
+        }
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => Bytes::from_static(b": ping\n\n"),
+        // Google's own client reads every line as data.
+        _ => Bytes::new(),
     }
 }
 
@@ -289,6 +351,7 @@ impl Relay {
                 Some(blocked) => self.fail(Broken::Withheld { blocked }).await,
                 None => match self.stream.step(&mut self.flight).await {
                     Ok(Step::More(bytes)) => bytes,
+                    Ok(Step::Silent) => ping(self.flight.manner.dialect),
                     Ok(Step::Complete(bytes)) => {
                         self.complete(None).await;
                         bytes
@@ -323,7 +386,7 @@ impl Relay {
     /// The stream broke after content: a legal error event, and the rulebook's row for it.
     async fn fail(&mut self, broken: Broken) -> Bytes {
         self.over = true;
-        let (event, outcome, provider_failed) = event(broken);
+        let (event, outcome, provider_failed) = event(broken, self.flight.manner.dialect);
         let now_ms = clock::now_ms();
         let sample = if provider_failed { self.asking.failed() } else { Sample::Neutral };
         self.flight.gateway.health.record(self.asking.index, sample, now_ms);
@@ -348,7 +411,7 @@ impl Relay {
         let drained = async {
             while may_drain && !self.over && self.stream.read_bytes < DRAIN_BYTES_MAX {
                 match self.stream.step(&mut self.flight).await {
-                    Ok(Step::More(_)) => {}
+                    Ok(Step::More(_) | Step::Silent) => {}
                     Ok(Step::Complete(_)) | Err(_) => return,
                 }
             }
@@ -384,10 +447,11 @@ impl Relay {
 }
 
 /// What the caller is sent, the outcome's name, and whether the provider is to blame.
-fn event(broken: Broken) -> (Bytes, &'static str, bool) {
-    let openai = |message: &str, kind: &str, code: &str| {
-        let facts = ErrorFacts { message, kind, param: None, code: Some(code) };
-        error_body::stream_event(Dialect::OpenAiChat, &facts)
+fn event(broken: Broken, dialect: Dialect) -> (Bytes, &'static str, bool) {
+    let said = |message: &str, kind: &str, code: &str, status: u16| {
+        let (param, code, request_id) = (None, Some(code), None);
+        let facts = ErrorFacts { message, kind, param, code, status, request_id };
+        error_body::stream_event(dialect, &facts)
     };
     match broken {
         Broken::Reported { raw, .. } => (raw, "error", true),
@@ -396,25 +460,25 @@ fn event(broken: Broken) -> (Bytes, &'static str, bool) {
             let message = "the provider stopped in the middle of its answer; you were not charged \
                            unless the operator bills partial answers; send the request again";
             let outcome = if timeout { "timeout" } else { "died" };
-            (openai(message, "api_error", "upstream_died"), outcome, true)
+            (said(message, "api_error", "upstream_died", 502), outcome, true)
         }
         Broken::CutOff => {
             let message = "the provider ended its answer without finishing it; send the request \
                            again";
-            (openai(message, "api_error", "upstream_died"), "died", true)
+            (said(message, "api_error", "upstream_died", 502), "died", true)
         }
         Broken::Malformed(what) => {
             let message = format!("the provider's stream broke: {what}; send the request again");
-            (openai(&message, "api_error", "upstream_malformed"), "malformed", true)
+            (said(&message, "api_error", "upstream_malformed", 502), "malformed", true)
         }
         Broken::Withheld { blocked: Some(reason) } => {
             let shown: String = reason.chars().take(300).collect();
             let message = format!("the redaction policy stopped the answer: {shown}");
-            (openai(&message, "permission_error", "policy_blocked"), "withheld", false)
+            (said(&message, "permission_error", "policy_blocked", 403), "withheld", false)
         }
         Broken::Withheld { blocked: None } => {
             let message = "the redaction policy failed, so the answer was stopped; try again";
-            (openai(message, "api_error", "redaction_unavailable"), "withheld", false)
+            (said(message, "api_error", "redaction_unavailable", 503), "withheld", false)
         }
     }
 }

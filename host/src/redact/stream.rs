@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 use turnpike_protocol::sse::Frame;
-use turnpike_protocol::{Chunk, ChunkHead, Dialect, StreamError, Usage};
+use turnpike_protocol::{Chunk, ChunkHead, Dialect, Slot, StreamError, Usage};
 
 use super::edits::Planner;
 use super::window::{Outcome, Window};
@@ -60,6 +60,8 @@ pub struct StreamRedactor {
     windows: Vec<Window>,
     facts: StreamFacts,
     summary: Summary,
+    /// Events that were added to the stream.
+    inserted: u64,
 }
 
 /// One frame of a batch.
@@ -88,6 +90,7 @@ impl StreamFacts {
 
     fn note(&mut self, chunk: &Chunk) {
         self.content_seen |= chunk.has_content();
+        self.done |= chunk.done;
         if chunk.usage.is_some() {
             self.usage = chunk.usage;
         }
@@ -126,7 +129,7 @@ impl StreamRedactor {
     /// For the answer to a call whose pseudonyms these are.
     pub fn new(options: StreamOptions, pseudonyms: Pseudonyms) -> Self {
         let (facts, summary) = (StreamFacts::default(), Summary::default());
-        Self { options, pseudonyms, windows: Vec::new(), facts, summary }
+        Self { options, pseudonyms, windows: Vec::new(), facts, summary, inserted: 0 }
     }
 
     /// What the stream showed so far.
@@ -178,7 +181,8 @@ impl StreamRedactor {
 
     fn drops(&mut self, frame: &Frame) -> bool {
         let Some(chunk) = self.read(frame) else { return false };
-        let said: usize = chunk.deltas.iter().map(|delta| delta.content.len()).sum();
+        let new = chunk.deltas.iter().filter(|delta| !delta.whole);
+        let said: usize = new.map(|delta| delta.content.len()).sum();
         self.facts.deliver(said);
         chunk.usage_only && !self.options.include_usage
     }
@@ -188,7 +192,7 @@ impl StreamRedactor {
         if !frame.carries_data() {
             return None;
         }
-        if Chunk::done_marker(&frame.data) {
+        if self.options.dialect == Dialect::OpenAiChat && Chunk::done_marker(&frame.data) {
             self.facts.done = true;
             return None;
         }
@@ -230,7 +234,11 @@ impl StreamRedactor {
         for (index, delta) in chunk.deltas.iter().enumerate() {
             let slot = delta.slot();
             let text = delta.content.expose();
-            if let Some(known) = self.windows.iter_mut().find(|window| window.slot == slot) {
+            if delta.whole {
+                self.place_whole(at, index, slot, text)?;
+                continue;
+            }
+            if let Some(known) = self.windows.iter_mut().find(|window| window.slot == slot && !window.once) {
                 known.add(at, index, text);
                 continue;
             }
@@ -242,8 +250,28 @@ impl StreamRedactor {
             window.add(at, index, text);
             self.windows.push(window);
         }
-        let ends = |window: &&mut Window| chunk.finished.contains(&window.slot.choice);
+        let ends = |window: &&mut Window| chunk.closes(&window.slot);
         self.windows.iter_mut().filter(ends).for_each(|window| window.close(at));
+        Ok(())
+    }
+
+    /// A text that is said whole, once more, in one event: scanned by itself, held back never.
+    fn place_whole(
+        &mut self,
+        at: usize,
+        index: usize,
+        slot: Slot,
+        text: &str,
+    ) -> Result<(), Refusal> {
+        if self.windows.len() >= WINDOWS_MAX {
+            let what = "the provider's stream has more than 1024 texts side by side";
+            return Err(ScanFailure::new(what).into());
+        }
+        let mut window = Window::new(slot, &self.pseudonyms);
+        window.once = true;
+        window.add(at, index, text);
+        window.close(at);
+        self.windows.push(window);
         Ok(())
     }
 
@@ -270,7 +298,10 @@ impl StreamRedactor {
             window.lexer = lexer;
             let closing = window.closing().unwrap_or_default();
             let outcome = window.settle(&plan);
-            self.facts.deliver(outcome.sent);
+            // What is said once more was counted when it was said first.
+            if !window.once {
+                self.facts.deliver(outcome.sent);
+            }
             let frame = |text: &str| {
                 let head = self.facts.head.as_ref()?;
                 Some(head.delta_frame(window.slot, text))
@@ -278,7 +309,19 @@ impl StreamRedactor {
             let extra = outcome.extra.as_deref().and_then(frame);
             carry_out(items, outcome, closing, extra);
         }
+        self.windows.retain(|window| !window.once);
+        self.renumber(items);
         Ok(())
+    }
+
+    /// Events that were put in between shift the numbers of those behind them.
+    fn renumber(&mut self, items: &mut [Item]) {
+        for item in items {
+            self.inserted = self.inserted.saturating_add(item.before.len() as u64);
+            if let Some(chunk) = item.chunk.as_mut().filter(|_| self.inserted > 0) {
+                item.edited |= chunk.shift_sequence(self.inserted);
+            }
+        }
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Window {
     pub(super) slot: Slot,
     pub(super) place: Place,
     pub(super) lexer: Lexer,
+    /// Holds one whole text and goes when it is out.
+    pub(super) once: bool,
     /// What is held, then what this batch added.
     text: String,
     /// Bytes of `text` that earlier batches left.
@@ -51,7 +53,7 @@ impl Window {
             Place { direction: Direction::Output, channel: slot.channel, role: Role::Assistant };
         let lexer = Lexer::for_place(&place, pseudonyms);
         let (text, parts) = (String::new(), Vec::new());
-        Self { slot, place, lexer, text, held: 0, parts, closing: None }
+        Self { slot, place, lexer, once: false, text, held: 0, parts, closing: None }
     }
 
     /// Adds a delta of this batch.

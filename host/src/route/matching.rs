@@ -15,8 +15,12 @@ use crate::catalog::{Kind, Offer};
 pub enum Rejection {
     NotAllowed,
     NotChat,
-    /// Its provider serves it in other wire protocols only.
+    /// Its provider serves it in wire protocols that the gateway does not speak.
     Dialect,
+    /// It is spoken to in another dialect, which can't carry what the request holds.
+    Lossy {
+        what: String,
+    },
     Unpriced,
     Deprecated,
     Context {
@@ -44,8 +48,6 @@ pub enum Rejection {
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
     pub selector: Selector<'a>,
-    /// What the provider is spoken to in.
-    pub dialect: &'a str,
     pub needs: &'a Needs,
     /// Estimated upwards.
     pub input_tokens: u32,
@@ -67,7 +69,7 @@ fn may_use(offer: &Offer, asked: &Asked<'_>, allowed: bool) -> Option<Rejection>
     if offer.kind != Kind::Chat || !offer.output.text {
         return Some(Rejection::NotChat);
     }
-    if !offer.speaks(asked.dialect) {
+    if offer.dialects.is_empty() {
         return Some(Rejection::Dialect);
     }
     if !offer.is_priced() {
@@ -117,6 +119,7 @@ impl Rejection {
             Self::NotAllowed => "not_allowed",
             Self::NotChat => "not_chat",
             Self::Dialect => "other_protocol",
+            Self::Lossy { .. } => "lossy_translation",
             Self::Unpriced => "unknown_price",
             Self::Deprecated => "deprecated",
             Self::Context { .. } => "context_too_small",
@@ -139,7 +142,8 @@ impl Rejection {
         Cow::Borrowed(match self {
             Self::NotAllowed => "this key may not use the model",
             Self::NotChat => "it does not answer in text",
-            Self::Dialect => "its provider serves it in another protocol only",
+            Self::Dialect => "its provider serves it in a protocol that is not spoken here",
+            Self::Lossy { what } => return Cow::Owned(format!("translation would lose {what}")),
             Self::Unpriced => "its price is not known, and unknown is never free",
             Self::Deprecated => "its provider is retiring it",
             Self::Context { needed, limit } => {

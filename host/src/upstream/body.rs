@@ -22,7 +22,20 @@ pub struct BodyReader {
     /// Where the connection goes at the end, if it can be used again.
     pool: Option<Arc<Pool>>,
     idle: Duration,
+    /// How long nothing has come since the last piece.
+    silent: Duration,
     complete: bool,
+}
+
+/// What a bounded wait for the body brought.
+#[derive(Debug)]
+pub enum Read {
+    /// Never empty.
+    Piece(Bytes),
+    /// The body's orderly end.
+    End,
+    /// Nothing, for as long as was asked.
+    Silence,
 }
 
 // === impl BodyReader ===
@@ -37,7 +50,8 @@ impl BodyReader {
         let endpoint = connection.endpoint().clone();
         let empty = matches!(framing, Framing::Length(0));
         let connection = Some(connection);
-        let mut body = Self { connection, endpoint, framing, pool, idle, complete: false };
+        let silent = Duration::ZERO;
+        let mut body = Self { connection, endpoint, framing, pool, idle, silent, complete: false };
         if empty {
             body.finish();
         }
@@ -54,13 +68,31 @@ impl BodyReader {
     /// chunks are malformed. After an error the body is over.
     pub async fn read(&mut self) -> Result<Option<Bytes>, TransportError> {
         loop {
+            match self.read_for(self.idle).await? {
+                Read::Piece(piece) => return Ok(Some(piece)),
+                Read::End => return Ok(None),
+                Read::Silence => {}
+            }
+        }
+    }
+
+    /// The same, but comes back after `patience` when nothing came, so that the caller can say so
+    /// to whoever waits. Silences add up: together they may last as long as one read.
+    ///
+    /// # Errors
+    /// As for [`BodyReader::read`].
+    pub async fn read_for(&mut self, patience: Duration) -> Result<Read, TransportError> {
+        loop {
             if let Some(piece) = self.take()? {
-                return Ok(Some(piece));
+                self.silent = Duration::ZERO;
+                return Ok(Read::Piece(piece));
             }
             if self.complete {
-                return Ok(None);
+                return Ok(Read::End);
             }
-            self.fill().await?;
+            if !self.fill(patience).await? {
+                return Ok(Read::Silence);
+            }
         }
     }
 
@@ -116,9 +148,15 @@ impl BodyReader {
         }
     }
 
-    async fn fill(&mut self) -> Result<(), TransportError> {
-        let Some(connection) = self.connection.as_mut() else { return Ok(()) };
-        let Ok(filled) = tokio::time::timeout(self.idle, connection.fill()).await else {
+    /// Reads the socket; `false` when nothing came for `patience`.
+    async fn fill(&mut self, patience: Duration) -> Result<bool, TransportError> {
+        let Some(connection) = self.connection.as_mut() else { return Ok(true) };
+        let patience = patience.min(self.idle.saturating_sub(self.silent));
+        let Ok(filled) = tokio::time::timeout(patience, connection.fill()).await else {
+            self.silent = self.silent.saturating_add(patience);
+            if self.silent < self.idle {
+                return Ok(false);
+            }
             self.connection = None;
             let (to, millis) = (&self.endpoint, self.idle.as_millis());
             let detail = format!("{to} fell silent for {millis} ms in the middle of an answer");
@@ -127,10 +165,10 @@ impl BodyReader {
         match filled {
             Ok(0) if matches!(self.framing, Framing::UntilClose) => {
                 self.finish();
-                Ok(())
+                Ok(true)
             }
             Ok(0) => Err(self.cut_off("hung up before the end of its answer")),
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             Err(cause) => Err(self.cut_off(&format!("broke off its answer ({cause})"))),
         }
     }

@@ -49,7 +49,7 @@ fn a_key_is_found_wherever_clients_put_it() {
         vec![("x-goog-api-key", key.reveal())],
         vec![("authorization", bearer.as_str()), ("x-api-key", key.reveal())],
     ] {
-        let found = authenticate(&headers(&pairs), &directory, 0).unwrap();
+        let found = authenticate(&headers(&pairs), None, &directory, 0).unwrap();
         assert_eq!(&*found.key_id, "k1");
     }
 }
@@ -66,7 +66,7 @@ fn differing_keys_are_refused_even_if_one_of_them_is_valid() {
     );
     assert_eq!(refused.unwrap_err(), AuthError::Conflicting);
     let twice = headers(&[("x-api-key", key.reveal()), ("x-api-key", "tp-other")]);
-    assert_eq!(authenticate(&twice, &directory, 0).unwrap_err(), AuthError::Conflicting);
+    assert_eq!(authenticate(&twice, None, &directory, 0).unwrap_err(), AuthError::Conflicting);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn what_is_not_a_known_key_is_refused_by_name_and_never_repeated() {
         (vec![("x-api-key", "")], AuthError::Malformed),
         (vec![("x-api-key", "tp-canary-secret")], AuthError::Unknown),
     ] {
-        let refused = authenticate(&headers(&pairs), &directory, 0).unwrap_err();
+        let refused = authenticate(&headers(&pairs), None, &directory, 0).unwrap_err();
         assert_eq!(refused, expected);
         assert!(!refused.to_string().contains("canary"), "{refused}");
         assert_eq!(refused.status(), 401);
@@ -92,8 +92,8 @@ fn disabled_and_expired_keys_are_told_so() {
     let key = KeyText::generate().unwrap();
     let sent = headers(&[("x-api-key", key.reveal())]);
     let off = directory(&key, Caller { disabled: true, ..caller() });
-    assert_eq!(authenticate(&sent, &off, 0).unwrap_err(), AuthError::Disabled);
+    assert_eq!(authenticate(&sent, None, &off, 0).unwrap_err(), AuthError::Disabled);
     let ends = directory(&key, Caller { expires_at_ms: Some(100), ..caller() });
-    assert!(authenticate(&sent, &ends, 99).is_ok());
-    assert_eq!(authenticate(&sent, &ends, 100).unwrap_err(), AuthError::Expired);
+    assert!(authenticate(&sent, None, &ends, 99).is_ok());
+    assert_eq!(authenticate(&sent, None, &ends, 100).unwrap_err(), AuthError::Expired);
 }

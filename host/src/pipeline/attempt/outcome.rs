@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
+use turnpike_protocol::Dialect;
+use turnpike_protocol::error_body::{self, ErrorFacts};
 
 use crate::catalog::Offer;
-use crate::egress::{GatewayBody, refuse, request_id};
+use crate::egress::{GatewayBody, anthropic_request_id, refuse, request_id};
 use crate::error::Refusal;
 use crate::upstream::{ErrorKind, TransportError};
 use crate::usage::AttemptFact;
@@ -37,8 +39,11 @@ pub(in crate::pipeline) enum Trouble {
 /// What another provider would not do better.
 #[derive(Debug)]
 pub(in crate::pipeline) enum Fault {
-    /// A 4xx about the request: the caller gets it as the provider wrote it.
-    Request { status: StatusCode, content_type: Option<HeaderValue>, body: Bytes },
+    /// A 4xx about the request: the caller gets it as the provider wrote it, or in its own dialect
+    /// where that is another.
+    Request { status: StatusCode, content_type: Option<HeaderValue>, body: Bytes, dialect: Dialect },
+    /// The request can't be said in the provider's dialect.
+    Untranslatable(Box<Refusal>),
     /// The provider refused the gateway's own credential.
     Credential { provider: String },
     /// The request can't be put on the wire.
@@ -113,6 +118,7 @@ impl Fault {
     pub(super) fn label(&self) -> &'static str {
         match self {
             Self::Request { .. } => "refused",
+            Self::Untranslatable(_) => "untranslatable",
             Self::Credential { .. } => "credential",
             Self::Unsendable => "unsendable",
         }
@@ -154,25 +160,63 @@ pub(super) fn refusal(last: Option<&Trouble>, tried: usize) -> Refusal {
 /// Ends the request with what can't be mended by asking somebody else.
 pub(super) fn pass_on(mut flight: Box<Flight>, fault: Fault) -> Response<GatewayBody> {
     let (response, ending) = match fault {
-        Fault::Request { status, content_type, body } => {
-            // The provider's own words: clients match on them to recover (pitfall 66).
-            let mut response = Response::new(GatewayBody::whole(body));
-            *response.status_mut() = status;
-            if let Some(value) = content_type {
-                response.headers_mut().insert(http::header::CONTENT_TYPE, value);
-            }
-            request_id(response.headers_mut(), &flight.id_text);
-            (response, Ending::Refused)
+        Fault::Request { status, content_type, body, dialect } => {
+            (providers_words(&flight, status, content_type, body, dialect), Ending::Refused)
+        }
+        Fault::Untranslatable(refusal) => {
+            (refuse(&refusal, flight.manner.dialect, &flight.id_text), Ending::Refused)
         }
         Fault::Credential { provider } => {
             let refusal = Refusal::upstream_credential(&provider);
-            (refuse(&refusal, &flight.id_text), Ending::Failed)
+            (refuse(&refusal, flight.manner.dialect, &flight.id_text), Ending::Failed)
         }
-        Fault::Unsendable => (refuse(&Refusal::internal(), &flight.id_text), Ending::Failed),
+        Fault::Unsendable => {
+            let refusal = Refusal::internal();
+            (refuse(&refusal, flight.manner.dialect, &flight.id_text), Ending::Failed)
+        }
     };
     flight.release(turnpike_ledger::PicoUsd(0));
     let status = response.status().as_u16();
     flight.end(ending, status, &Bill::default());
+    response
+}
+
+/// A provider's error. In the caller's own dialect it passes byte for byte, because clients match
+/// on its wording to recover (pitfall 66); in another it says the same in the caller's shape.
+fn providers_words(
+    flight: &Flight,
+    status: StatusCode,
+    content_type: Option<HeaderValue>,
+    body: Bytes,
+    dialect: Dialect,
+) -> Response<GatewayBody> {
+    let caller = flight.manner.dialect;
+    let (body, content_type) = if dialect == caller {
+        (body, content_type)
+    } else {
+        let error = error_body::parse(dialect, &body);
+        let unread = "the provider refused the request and did not say why in words that can be \
+                      passed on";
+        let facts = ErrorFacts {
+            message: error.as_ref().map_or(unread, |error| error.message.expose()),
+            kind: "invalid_request_error",
+            param: None,
+            code: error.as_ref().and_then(|error| error.code.as_deref()),
+            status: status.as_u16(),
+            request_id: Some(&flight.id_text),
+        };
+        let json = HeaderValue::from_static("application/json");
+        (error_body::encode(caller, &facts), Some(json))
+    };
+    let mut response = Response::new(GatewayBody::whole(body));
+    *response.status_mut() = status;
+    if let Some(value) = content_type {
+        response.headers_mut().insert(http::header::CONTENT_TYPE, value);
+    }
+    request_id(response.headers_mut(), &flight.id_text);
+    if caller == Dialect::AnthropicMessages {
+        anthropic_request_id(response.headers_mut(), &flight.id_text);
+    }
     response
 }
 

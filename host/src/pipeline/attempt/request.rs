@@ -1,14 +1,18 @@
 //! One request to one provider: the caller's own bytes with the provider's model name and the
 //! gateway's credential, and the judgement of the answer's head.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
-use turnpike_protocol::Outgoing;
+use turnpike_protocol::{Outgoing, translate};
 
 use crate::budget::OUTPUT_TOKENS_UNKNOWN;
 use crate::catalog::Offer;
+use crate::error::Refusal;
 use crate::upstream::{BodyReader, ErrorKind, RequestHead, Timeouts};
+
+use crate::gateway::{Operation, Provider};
 
 use super::super::flight::Flight;
 use super::Asking;
@@ -23,16 +27,13 @@ pub(super) enum Refused {
 }
 
 /// Sends the call to the offer. The body that comes back is an answer's.
-pub(super) async fn send(flight: &Flight, asking: &mut Asking) -> Result<BodyReader, Refused> {
-    let offer = &asking.offer;
-    let Some(provider) = flight.gateway.providers.get(&*offer.provider) else {
+pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<BodyReader, Refused> {
+    let gateway = Arc::clone(&flight.gateway);
+    let Some(provider) = gateway.providers.get(&*asking.offer.provider) else {
         return Err(Refused::Fault(Box::new(Fault::Unsendable)));
     };
-    let body = flight.call.encode(&Outgoing {
-        model: &offer.upstream_model,
-        output_limit: output_limit(flight, offer),
-        limit_field: provider.limit_field,
-    });
+    let body = written(flight, asking, provider)?;
+    let offer = &asking.offer;
     let stream = flight.call.stream;
     let accept = if stream { "text/event-stream" } else { "application/json" };
     let mut headers = vec![
@@ -42,10 +43,10 @@ pub(super) async fn send(flight: &Flight, asking: &mut Asking) -> Result<BodyRea
         ("accept-encoding", "identity"),
         ("user-agent", concat!("turnpike/", env!("CARGO_PKG_VERSION"))),
     ];
-    if let Some(credential) = &provider.authorization {
-        headers.push(("authorization", credential.reveal()));
-    }
-    let head = RequestHead { method: "POST", path: &provider.chat_path, headers: &headers };
+    headers.extend(provider_headers(flight, asking, provider));
+    let operation = Operation::Answer { stream };
+    let path = provider.path(asking.dialect, &offer.upstream_model, operation);
+    let head = RequestHead { method: "POST", path: &path, headers: &headers };
     let timeouts = timeouts(flight, stream);
     let sent = flight.gateway.upstream.send(&provider.endpoint, &head, body, &timeouts).await;
     let response = sent.map_err(|error| match error.kind {
@@ -58,6 +59,53 @@ pub(super) async fn send(flight: &Flight, asking: &mut Asking) -> Result<BodyRea
     asking.first_byte_ms = Some(asking.watch.millis());
     asking.status = Some(response.status.as_u16());
     judge(flight, asking, response.status, &response.headers, response.body).await
+}
+
+/// The body in the provider's dialect: the caller's own bytes where that is the caller's.
+fn written(
+    flight: &mut Flight,
+    asking: &Asking,
+    provider: &Provider,
+) -> Result<bytes::Bytes, Refused> {
+    let offer = &asking.offer;
+    let out = Outgoing {
+        model: &offer.upstream_model,
+        output_limit: output_limit(flight, offer),
+        model_limit: (offer.output_tokens > 0).then_some(offer.output_tokens),
+        limit_field: provider.limit_field,
+        quirks: provider.quirks(&offer.upstream_model),
+    };
+    if asking.dialect == flight.call.dialect {
+        return Ok(flight.call.encode(&out));
+    }
+    match translate::request(&flight.call, asking.dialect, &out) {
+        Ok(translated) => {
+            flight.losses = translated.losses;
+            Ok(translated.body)
+        }
+        Err(error) => {
+            let refusal =
+                Refusal::invalid(error.status, error.code, error.message.clone(), error.param);
+            Err(Refused::Fault(Box::new(Fault::Untranslatable(Box::new(refusal)))))
+        }
+    }
+}
+
+/// The provider's own headers, and those of the caller's that belong to the body it gets.
+fn provider_headers<'a>(
+    flight: &'a Flight,
+    asking: &Asking,
+    provider: &'a Provider,
+) -> Vec<(&'a str, &'a str)> {
+    let own = provider.headers(asking.dialect);
+    let mut headers: Vec<(&str, &str)> = Vec::with_capacity(own.len().saturating_add(2));
+    let forwarded: &[(&str, String)] =
+        if asking.dialect == flight.call.dialect { &flight.manner.forwarded } else { &[] };
+    // What the caller says of its body's version goes before what is assumed of it.
+    let said = |name: &str| forwarded.iter().any(|(known, _)| *known == name);
+    headers.extend(own.into_iter().filter(|(name, _)| !said(name)));
+    headers.extend(forwarded.iter().map(|(name, value)| (*name, value.as_str())));
+    headers
 }
 
 /// The limit to write in place of the caller's: what the money allows; or, where neither the caller
@@ -116,7 +164,11 @@ async fn judge(
     }
     let content_type = headers.get(header::CONTENT_TYPE).cloned();
     match body.collect(ERROR_BODY_BYTES_MAX).await {
-        Ok(body) => Err(Refused::Fault(Box::new(Fault::Request { status, content_type, body }))),
+        Ok(body) => {
+            let dialect = asking.dialect;
+            let fault = Fault::Request { status, content_type, body, dialect };
+            Err(Refused::Fault(Box::new(fault)))
+        }
         Err(error) => Err(Refused::Trouble(Trouble::Transport(error))),
     }
 }

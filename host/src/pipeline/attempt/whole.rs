@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use http::Response;
-use turnpike_protocol::{Answer, Dialect};
+use turnpike_protocol::{Answer, Dialect, translate};
 
 use crate::clock;
-use crate::egress::{GatewayBody, Served, content_type, request_id};
+use crate::egress::{GatewayBody, Served, anthropic_request_id, content_type, request_id};
 use crate::error::Refusal;
 use crate::redact;
 use crate::route::Sample;
@@ -26,7 +26,7 @@ pub(super) struct Answered {
 
 /// Reads and parses the whole body.
 pub(super) async fn collect(
-    flight: &Flight,
+    flight: &mut Flight,
     asking: &mut Asking,
     mut body: BodyReader,
 ) -> Result<Answer, Trouble> {
@@ -42,8 +42,21 @@ pub(super) async fn collect(
     };
     let bytes = collected.map_err(Trouble::Transport)?;
     asking.first_byte_ms.get_or_insert(asking.watch.millis());
-    let answer = Answer::parse(Dialect::OpenAiChat, bytes)
-        .map_err(|_| Trouble::Malformed("its body is no chat completion"))?;
+    let unread = |_| Trouble::Malformed("its body is no answer in the dialect that was spoken");
+    let caller = flight.manner.dialect;
+    let answer = if asking.dialect == caller {
+        Answer::parse(caller, bytes).map_err(unread)?
+    } else {
+        let naming = flight.naming();
+        let said = translate::answer(asking.dialect, caller, &bytes, &naming).map_err(unread)?;
+        if let Some(error) = said.error {
+            return Err(Trouble::StreamError(error.kind.unwrap_or_else(|| "error".to_owned())));
+        }
+        flight.losses.extend(said.losses);
+        let answer = Answer::parse(caller, said.body).map_err(unread)?;
+        // The provider's own report has buckets that the caller's dialect may not have.
+        Answer { usage: said.usage, service_tier: said.service_tier, ..answer }
+    };
     // Some providers send an error, or nothing, under status 200; that is no result to pay for.
     if let Some(error) = &answer.error {
         let kind = error.kind.clone().unwrap_or_else(|| "error".to_owned());
@@ -109,6 +122,9 @@ fn response(
     let headers = response.headers_mut();
     content_type(headers, "application/json");
     request_id(headers, &flight.id_text);
+    if flight.manner.dialect == Dialect::AnthropicMessages {
+        anthropic_request_id(headers, &flight.id_text);
+    }
     Served {
         model: &asking.offer.model,
         provider: &asking.offer.provider,
@@ -117,6 +133,7 @@ fn response(
         cost_usd: Some(&bill.cost.to_string()),
         policy: &explain::policies_header(flight),
         clamped: flight.clamped,
+        losses: &flight.losses,
     }
     .write(headers);
     response

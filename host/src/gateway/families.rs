@@ -1,0 +1,207 @@
+//! What is known of providers by name: where they are, how they are signed in to, which dialects
+//! they speak and how they differ from them. Read from `catalog/providers.toml` at start; never
+//! knows a credential or an organization.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use turnpike_protocol::quirks::{ReasoningField, Structured};
+use turnpike_protocol::{LimitField, Quirks};
+
+const TABLE: &str = include_str!("../../catalog/providers.toml");
+
+/// How a credential is shown to the provider.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum AuthStyle {
+    #[default]
+    Bearer,
+    XApiKey,
+    XGoogApiKey,
+    ApiKey,
+    /// A Bedrock API key as a bearer, or AWS Signature Version 4.
+    Aws,
+    /// An OAuth access token of Google.
+    Google,
+}
+
+/// Which paths lie below the base URL.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Layout {
+    /// `/chat/completions`, `/responses`, `/messages`, `/embeddings`.
+    #[default]
+    Standard,
+    /// `/models/MODEL:generateContent`.
+    Gemini,
+    /// `/publishers/google/models/MODEL:generateContent`, `…/anthropic/models/MODEL:rawPredict`.
+    Vertex,
+    /// `/model/MODEL/converse`, `/model/MODEL/invoke`.
+    Bedrock,
+}
+
+/// One provider as the table has it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Family {
+    pub(crate) base_url: Option<String>,
+    pub(crate) auth: AuthStyle,
+    pub(crate) layout: Layout,
+    pub(crate) dialects: Vec<String>,
+    limit: Limit,
+    quirks: Overlay,
+    models: Vec<ModelRule>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Limit {
+    #[default]
+    MaxTokens,
+    MaxCompletionTokens,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelRule {
+    names: Vec<String>,
+    quirks: Overlay,
+}
+
+/// Quirks that are said; the others are as they were.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Overlay {
+    reasoning: Option<Reasoning>,
+    structured: Option<StructuredOutput>,
+    no_stream_options: Option<bool>,
+    developer_role: Option<bool>,
+    any_tool_choice: Option<bool>,
+    replays_reasoning: Option<bool>,
+    refused: Option<Vec<String>>,
+    adaptive_thinking: Option<bool>,
+    thinking_level: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Reasoning {
+    Effort,
+    Object,
+    ThinkingType,
+    EnableThinking,
+    ChatTemplate,
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum StructuredOutput {
+    Schema,
+    Object,
+    Nothing,
+}
+
+/// The whole table.
+pub(crate) struct Families(BTreeMap<String, Family>);
+
+// === impl Families ===
+
+impl Families {
+    /// Reads the embedded table.
+    pub(crate) fn embedded() -> anyhow::Result<Self> {
+        Ok(Self(toml::from_str(TABLE).context("the embedded table of providers is damaged")?))
+    }
+
+    /// What is known of a provider by its name in the catalogue; the plainest for any other.
+    pub(crate) fn of(&self, name: &str) -> Family {
+        self.0.get(name).cloned().unwrap_or_default()
+    }
+}
+
+// === impl Family ===
+
+impl Family {
+    pub(crate) fn limit_field(&self) -> LimitField {
+        match self.limit {
+            Limit::MaxTokens => LimitField::MaxTokens,
+            Limit::MaxCompletionTokens => LimitField::MaxCompletionTokens,
+        }
+    }
+
+    /// How the provider, or this model of it, differs from its dialect.
+    pub(crate) fn quirks(&self, model: &str) -> Quirks {
+        let mut quirks = Quirks::default();
+        self.quirks.lay_over(&mut quirks);
+        let rule = self.models.iter().find(|rule| rule.names.iter().any(|n| is_called(n, model)));
+        if let Some(rule) = rule {
+            rule.quirks.lay_over(&mut quirks);
+        }
+        quirks
+    }
+}
+
+fn is_called(pattern: &str, model: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => model.starts_with(start),
+        None => model == pattern,
+    }
+}
+
+// === impl Overlay ===
+
+impl Overlay {
+    fn lay_over(&self, quirks: &mut Quirks) {
+        let set = |said: Option<bool>, flag: &mut bool| *flag = said.unwrap_or(*flag);
+        set(self.no_stream_options, &mut quirks.no_stream_options);
+        set(self.developer_role, &mut quirks.developer_role);
+        set(self.any_tool_choice, &mut quirks.any_tool_choice);
+        set(self.replays_reasoning, &mut quirks.replays_reasoning);
+        set(self.adaptive_thinking, &mut quirks.adaptive_thinking);
+        set(self.thinking_level, &mut quirks.thinking_level);
+        if let Some(refused) = &self.refused {
+            quirks.refused.clone_from(refused);
+        }
+        if let Some(reasoning) = self.reasoning {
+            quirks.reasoning = match reasoning {
+                Reasoning::Effort => ReasoningField::Effort,
+                Reasoning::Object => ReasoningField::Object,
+                Reasoning::ThinkingType => ReasoningField::ThinkingType,
+                Reasoning::EnableThinking => ReasoningField::EnableThinking,
+                Reasoning::ChatTemplate => ReasoningField::ChatTemplate,
+                Reasoning::Unknown => ReasoningField::Unknown,
+            };
+        }
+        if let Some(structured) = self.structured {
+            quirks.structured = match structured {
+                StructuredOutput::Schema => Structured::Schema,
+                StructuredOutput::Object => Structured::Object,
+                StructuredOutput::Nothing => Structured::Nothing,
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_reads_and_knows_the_first_party_providers() {
+        let families = Families::embedded().unwrap();
+        for name in ["openai", "anthropic", "google", "llama", "xai", "deepseek", "alibaba", "zai"] {
+            assert!(families.of(name).base_url.is_some(), "{name}");
+        }
+        assert_eq!(families.of("my-own").auth, AuthStyle::Bearer);
+    }
+
+    #[test]
+    fn a_models_rule_lies_over_its_providers() {
+        let families = Families::embedded().unwrap();
+        assert!(families.of("google").quirks("gemini-3-pro-preview").thinking_level);
+        assert!(!families.of("google").quirks("gemini-2.5-pro").thinking_level);
+        let xai = families.of("xai").quirks("grok-4-fast");
+        assert!(xai.refused.iter().any(|name| name == "stop"), "{xai:?}");
+    }
+}

@@ -1,0 +1,58 @@
+//! How many tokens a conversation has: asked of the provider where it can say, else counted here.
+//! Costs nothing, holds nothing, and is never refused for want of credit: agents ask before every
+//! turn, and a client that can't count stops working.
+
+use std::sync::Arc;
+
+use http::Response;
+use http::request::Parts;
+use hyper::body::Incoming;
+use turnpike_protocol::Dialect;
+use uuid::Uuid;
+
+use crate::egress::{GatewayBody, refuse};
+use crate::error::Refusal;
+use crate::gateway::Gateway;
+
+use super::endpoint::Wire;
+use super::flight::{Bill, Ending, Flight};
+use super::{attempt, decide, serve};
+
+/// `POST /v1/messages/count_tokens` and Gemini's `:countTokens`.
+pub(super) async fn tokens(
+    gateway: &Arc<Gateway>,
+    id: Uuid,
+    head: &Parts,
+    body: Incoming,
+    wire: &Wire<'_>,
+) -> Response<GatewayBody> {
+    let mut flight = match super::take_in(gateway, id, head, body, wire).await {
+        Ok(flight) => flight,
+        Err(refusal) => return refuse(&refusal, wire.dialect, &id.to_string()),
+    };
+    match counted(&mut flight).await {
+        Ok(body) => {
+            flight.end(Ending::Free, 200, &Bill::default());
+            serve::json(body, id)
+        }
+        Err(refusal) => flight.refuse(&refusal),
+    }
+}
+
+async fn counted(flight: &mut Flight) -> Result<bytes::Bytes, Box<Refusal>> {
+    // What must not leave must not leave to be counted either.
+    decide::redact_input(flight).await?;
+    decide::match_offers(flight)?;
+    if let Some(body) = attempt::count(flight).await {
+        return Ok(body);
+    }
+    Ok(written(flight.call.dialect, flight.call.input_tokens_upper()))
+}
+
+/// The count as the caller's dialect has it.
+fn written(dialect: Dialect, tokens: u32) -> bytes::Bytes {
+    match dialect {
+        Dialect::Gemini => format!("{{\"totalTokens\":{tokens}}}").into(),
+        _ => format!("{{\"input_tokens\":{tokens}}}").into(),
+    }
+}

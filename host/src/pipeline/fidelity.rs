@@ -1,0 +1,64 @@
+//! What a request would lose on its way to an offer that is spoken to in another dialect: a reason
+//! to leave the offer out. Translates at most once for each dialect, and nothing where the caller's
+//! own is spoken.
+
+use turnpike_protocol::{Call, Dialect, LimitField, Outgoing, Quirks, Severity, translate};
+
+use crate::catalog::Offer;
+use crate::gateway::Gateway;
+use crate::route::Rejection;
+
+use super::flight::Flight;
+
+/// Losses of one request, by the dialect of the provider.
+pub(super) struct Fidelity<'a> {
+    gateway: &'a Gateway,
+    call: &'a Call,
+    /// The least loss that rules an offer out.
+    tolerated: Severity,
+    native: &'static str,
+    known: Vec<(Dialect, Option<String>)>,
+}
+
+// === impl Fidelity ===
+
+impl<'a> Fidelity<'a> {
+    pub(super) fn new(flight: &'a Flight) -> Self {
+        // Who wants it strictly is not even served with something close.
+        let tolerated =
+            if flight.manner.strict { Severity::Approximated } else { Severity::Unsupported };
+        let call = &*flight.call;
+        let native = call.dialect.label();
+        Self { gateway: &flight.gateway, call, tolerated, native, known: Vec::new() }
+    }
+
+    /// Why `offer` can't be asked without losing what may not be lost.
+    pub(super) fn check(&mut self, offer: &Offer) -> Option<Rejection> {
+        if offer.speaks(self.native) {
+            return None;
+        }
+        let provider = self.gateway.providers.get(&*offer.provider)?;
+        let dialect = provider.dialect(offer, self.call.dialect)?;
+        if let Some((_, what)) = self.known.iter().find(|(known, _)| *known == dialect) {
+            return what.clone().map(|what| Rejection::Lossy { what });
+        }
+        let what = self.lost(dialect);
+        self.known.push((dialect, what.clone()));
+        what.map(|what| Rejection::Lossy { what })
+    }
+
+    /// The first thing that would be lost beyond what is tolerated. A request that can't be
+    /// translated at all is refused when it is, with the reason.
+    fn lost(&self, dialect: Dialect) -> Option<String> {
+        let out = Outgoing {
+            model: &self.call.model,
+            output_limit: None,
+            model_limit: None,
+            limit_field: LimitField::MaxTokens,
+            quirks: &Quirks::default(),
+        };
+        let translated = translate::request(self.call, dialect, &out).ok()?;
+        let worst = translated.losses.iter().find(|loss| loss.severity >= self.tolerated)?;
+        Some(format!("{} ({})", worst.at, worst.what))
+    }
+}
