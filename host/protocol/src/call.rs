@@ -109,6 +109,8 @@ pub struct Tool {
     pub name: String,
     /// What it says of itself, as replaced last.
     pub description: Option<Content>,
+    /// It is called with free text, not with JSON.
+    pub custom: bool,
     pub(crate) description_text: Option<usize>,
 }
 
@@ -300,6 +302,12 @@ impl Call {
                 tool.description = Some(entry.content.clone());
             }
         }
+    }
+
+    /// Names of the tools that are called with free text.
+    pub fn custom_tools(&self) -> Vec<String> {
+        let custom = self.tools.iter().filter(|tool| tool.custom);
+        custom.map(|tool| tool.name.clone()).collect()
     }
 
     /// Prompt tokens, estimated upwards: body bytes without media at two a token, plus constants

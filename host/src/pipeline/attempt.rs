@@ -1,6 +1,7 @@
 //! Step 9: the plan's offers are asked in turn until one answers. What fails before the first
 //! content costs the caller nothing and the next one is asked; after it nothing is replayed.
 
+mod count;
 mod outcome;
 mod request;
 mod whole;
@@ -19,6 +20,7 @@ use crate::route::{InFlight, Sample};
 
 use super::flight::Flight;
 use super::{decide, relay};
+pub(super) use count::count;
 pub(super) use outcome::{Fault, Trouble, note};
 
 /// Before the best offer is asked once more: long enough for a restart of one server behind a load

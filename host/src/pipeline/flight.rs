@@ -57,6 +57,8 @@ pub(super) enum Ending {
     Refused,
     /// No provider answered.
     Failed,
+    /// Answered at no cost: a count of tokens.
+    Free,
 }
 
 impl Ending {
@@ -70,12 +72,13 @@ impl Ending {
             Self::Abandoned => "abandoned",
             Self::Refused => "refused",
             Self::Failed => "failed",
+            Self::Free => "free",
         }
     }
 
     fn outcome(self) -> Outcome {
         match self {
-            Self::Complete | Self::CompleteEstimated => Outcome::Answered,
+            Self::Complete | Self::CompleteEstimated | Self::Free => Outcome::Answered,
             Self::FailedPartial => Outcome::CutShort,
             Self::Partial | Self::Abandoned => Outcome::Abandoned,
             Self::Refused => Outcome::Refused,

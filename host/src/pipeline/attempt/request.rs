@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
-use turnpike_protocol::{Outgoing, translate};
+use turnpike_protocol::{Dialect, Outgoing, translate};
 
 use crate::budget::OUTPUT_TOKENS_UNKNOWN;
 use crate::catalog::Offer;
@@ -36,14 +36,8 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
     let offer = &asking.offer;
     let stream = flight.call.stream;
     let accept = if stream { "text/event-stream" } else { "application/json" };
-    let mut headers = vec![
-        ("content-type", "application/json"),
-        ("accept", accept),
-        // Decompressing would cost more than the bytes are worth on a data centre's network.
-        ("accept-encoding", "identity"),
-        ("user-agent", concat!("turnpike/", env!("CARGO_PKG_VERSION"))),
-    ];
-    headers.extend(provider_headers(flight, asking, provider));
+    let mut headers = plain_headers(accept);
+    headers.extend(provider_headers(flight, asking.dialect, provider));
     let operation = Operation::Answer { stream };
     let path = provider.path(asking.dialect, &offer.upstream_model, operation);
     let head = RequestHead { method: "POST", path: &path, headers: &headers };
@@ -91,16 +85,27 @@ fn written(
     }
 }
 
+/// What every request says of itself.
+pub(super) fn plain_headers(accept: &str) -> Vec<(&str, &str)> {
+    vec![
+        ("content-type", "application/json"),
+        ("accept", accept),
+        // Decompressing would cost more than the bytes are worth on a data centre's network.
+        ("accept-encoding", "identity"),
+        ("user-agent", concat!("turnpike/", env!("CARGO_PKG_VERSION"))),
+    ]
+}
+
 /// The provider's own headers, and those of the caller's that belong to the body it gets.
-fn provider_headers<'a>(
+pub(super) fn provider_headers<'a>(
     flight: &'a Flight,
-    asking: &Asking,
+    dialect: Dialect,
     provider: &'a Provider,
 ) -> Vec<(&'a str, &'a str)> {
-    let own = provider.headers(asking.dialect);
+    let own = provider.headers(dialect);
     let mut headers: Vec<(&str, &str)> = Vec::with_capacity(own.len().saturating_add(2));
     let forwarded: &[(&str, String)] =
-        if asking.dialect == flight.call.dialect { &flight.manner.forwarded } else { &[] };
+        if dialect == flight.call.dialect { &flight.manner.forwarded } else { &[] };
     // What the caller says of its body's version goes before what is assumed of it.
     let said = |name: &str| forwarded.iter().any(|(known, _)| *known == name);
     headers.extend(own.into_iter().filter(|(name, _)| !said(name)));

@@ -1,0 +1,57 @@
+//! A count of tokens asked of the provider that would answer, where it speaks the caller's dialect.
+//! Asks once and waits briefly: whoever asks for a count can live with an estimate.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use turnpike_protocol::{Dialect, Outgoing};
+
+use crate::gateway::Operation;
+use crate::upstream::{RequestHead, Timeouts};
+
+use super::super::flight::Flight;
+use super::request;
+
+/// For the whole exchange; providers count in tens of milliseconds.
+const COUNT_TIME_MAX: Duration = Duration::from_secs(5);
+/// Bytes of a count's body.
+const COUNT_BYTES_MAX: usize = 16 << 10;
+
+/// The provider's own body; `None` when none can count in the caller's dialect, or does not.
+pub(in crate::pipeline) async fn count(flight: &Flight) -> Option<Bytes> {
+    let caller = flight.call.dialect;
+    if !matches!(caller, Dialect::AnthropicMessages | Dialect::Gemini) {
+        return None;
+    }
+    let mut open = flight.candidates.iter().filter(|candidate| candidate.rejection.is_none());
+    let offer = Arc::clone(&open.next()?.offer);
+    // Where the gateway chooses, another model than the one asked for the count may answer.
+    if open.any(|other| other.offer.model != offer.model) {
+        return None;
+    }
+    let provider = flight.gateway.providers.get(&*offer.provider)?;
+    if provider.dialect(&offer, caller) != Some(caller) {
+        return None;
+    }
+    let body = flight.call.encode(&Outgoing {
+        model: &offer.upstream_model,
+        output_limit: None,
+        model_limit: None,
+        limit_field: provider.limit_field,
+        quirks: provider.quirks(&offer.upstream_model),
+    });
+    let mut headers = request::plain_headers("application/json");
+    headers.extend(request::provider_headers(flight, caller, provider));
+    let path = provider.path(caller, &offer.upstream_model, Operation::CountTokens);
+    let head = RequestHead { method: "POST", path: &path, headers: &headers };
+    let timeouts =
+        Timeouts { connect: COUNT_TIME_MAX, first_byte: COUNT_TIME_MAX, idle: COUNT_TIME_MAX };
+    let exchange = async {
+        let upstream = &flight.gateway.upstream;
+        let mut response = upstream.send(&provider.endpoint, &head, body, &timeouts).await.ok()?;
+        let body = response.body.collect(COUNT_BYTES_MAX).await.ok()?;
+        (response.status.is_success() && body.starts_with(b"{")).then_some(body)
+    };
+    tokio::time::timeout(COUNT_TIME_MAX, exchange).await.ok()?
+}
