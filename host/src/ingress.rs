@@ -14,7 +14,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const FIRST_ROOM_BYTES: usize = 1 << 20;
 
 /// The whole body, at most `limit` bytes.
-pub async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, Box<Refusal>> {
+pub async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
     let announced = body.size_hint().exact().and_then(|n| usize::try_from(n).ok());
     if announced.is_some_and(|n| n > limit) {
         return Err(Refusal::body_too_large(limit));

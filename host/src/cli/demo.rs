@@ -82,9 +82,9 @@ fn config(
         config.providers.insert(
             provider.name.clone(),
             Provider {
-                base_url: simulator.url(&provider.name)?,
+                base_url: Some(simulator.url(&provider.name)?),
                 api_key: Some(SecretRef::Literal(Secret::new(key))),
-                dialect: "openai-chat".to_owned(),
+                dialect: Some("openai-chat".to_owned()),
                 catalog: None,
                 models: provider.models.iter().map(|model| model.id.clone()).collect(),
                 offers: Vec::new(),

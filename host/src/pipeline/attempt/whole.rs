@@ -53,9 +53,10 @@ pub(super) async fn collect(
             return Err(Trouble::StreamError(error.kind.unwrap_or_else(|| "error".to_owned())));
         }
         flight.losses.extend(said.losses);
-        let answer = Answer::parse(caller, said.body).map_err(unread)?;
+        let mut answer = Answer::parse(caller, said.body).map_err(unread)?;
         // The provider's own report has buckets that the caller's dialect may not have.
-        Answer { usage: said.usage, service_tier: said.service_tier, ..answer }
+        (answer.usage, answer.service_tier) = (said.usage, said.service_tier);
+        answer
     };
     // Some providers send an error, or nothing, under status 200; that is no result to pay for.
     if let Some(error) = &answer.error {
