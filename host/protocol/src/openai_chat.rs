@@ -12,3 +12,4 @@ pub(crate) mod usage;
 mod message;
 pub(crate) mod spoken;
 mod tools;
+mod tree;
