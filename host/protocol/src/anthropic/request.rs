@@ -39,8 +39,8 @@ const REQUEST: &[&str] = &[
 const THINKING: &[&str] = &["type", "budget_tokens", "display"];
 const OUTPUT: &[&str] = &["format", "effort"];
 /// In the bodies that clouds take in place of a header.
-const VERTEX_VERSION: &str = "vertex-2023-10-16";
-const BEDROCK_VERSION: &str = "bedrock-2023-05-31";
+pub(super) const VERTEX_VERSION: &str = "vertex-2023-10-16";
+pub(super) const BEDROCK_VERSION: &str = "bedrock-2023-05-31";
 
 /// Where a request is spliced.
 #[derive(Debug, Clone, Default)]
