@@ -43,6 +43,9 @@ struct Open {
     kind: Kind,
     /// Its index, once its start is out.
     index: Option<usize>,
+    /// The first piece of a call's input. It waits for the next, because a signature of the call
+    /// may come in between and must stand in front of it.
+    held: Option<Words>,
     fed: bool,
     signature: Option<Signature>,
     /// Citations that came before any text.
@@ -149,16 +152,20 @@ impl Stream {
                 Kind::Whole(None)
             }
         };
-        Open { block, kind, index: None, fed: false, signature: None, cited: Vec::new() }
+        Open { block, kind, index: None, held: None, fed: false, signature: None, cited: Vec::new() }
     }
 
     fn delta(&mut self, block: u32, text: &Words, losses: &mut Losses, out: &mut Vec<Frame>) {
-        if text.0.is_empty() || !self.is_open(block) {
+        let Some(open) = self.open.as_mut().filter(|open| open.block == block) else { return };
+        if text.0.is_empty() {
+            return;
+        }
+        if matches!(open.kind, Kind::Tool { .. }) && !std::mem::replace(&mut open.fed, true) {
+            open.held = Some(text.clone());
             return;
         }
         let Some(index) = self.begin(losses, out) else { return };
-        let Some(open) = self.open.as_mut() else { return };
-        open.fed = true;
+        let Some(open) = self.open.as_ref() else { return };
         let delta = match &open.kind {
             Kind::Text => json!({ "type": "text_delta", "text": text.0 }),
             Kind::Thinking => json!({ "type": "thinking_delta", "thinking": text.0 }),
@@ -173,7 +180,7 @@ impl Stream {
         let Some(open) = self.open.as_mut().filter(|open| open.block == block) else { return };
         match open.kind {
             Kind::Thinking => open.signature = Some(signature),
-            // It stands in front of the call, so it must come before its first piece of input.
+            // It stands in front of the call, so it must come before the second piece of input.
             Kind::Tool { .. } if open.index.is_none() => open.signature = Some(signature),
             Kind::Tool { .. } | Kind::Text | Kind::Whole(_) => {
                 losses.dropped("content.signature", "this dialect has no place for it");
@@ -247,6 +254,11 @@ impl Stream {
         self.written += 1;
         open.index = Some(index);
         emit_start(out, index, &block);
+        if let Some(text) = open.held.take() {
+            self.said_bytes = self.said_bytes.saturating_add(text.0.len() as u64);
+            let delta = json!({ "type": "input_json_delta", "partial_json": text.0 });
+            emit_delta(out, index, &delta);
+        }
         for given in std::mem::take(&mut open.cited) {
             emit_citation(out, index, &given, losses);
         }
