@@ -348,6 +348,16 @@ impl Call {
         splice::apply(self.source.0.as_bytes(), edits, b"", b"")
     }
 
+    /// The request once more without the thinking of earlier turns, for one further attempt after
+    /// a provider refused a signature in it. `None` when it has none, or its dialect carries
+    /// thinking in another way.
+    pub fn encode_without_thinking(&self, out: &Outgoing<'_>) -> Option<Bytes> {
+        let Points::Anthropic(points) = &self.points else { return None };
+        let mut edits = text_edits(&self.texts);
+        points.edits_without_thinking(out, &mut edits)?;
+        Some(splice::apply(self.source.0.as_bytes(), edits, b"", b""))
+    }
+
     /// The caller's body with nothing but its replaced texts written anew: what a translation
     /// reads.
     pub(crate) fn redacted_body(&self) -> Bytes {

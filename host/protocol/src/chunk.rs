@@ -12,7 +12,7 @@ use crate::call::Channel;
 use crate::content::{Content, Wire};
 use crate::openai_chat::spoken::Field;
 use crate::splice::{self, Edit};
-use crate::{Dialect, Usage, anthropic, gemini, openai_chat, openai_responses};
+use crate::{Dialect, Usage, UsageUpdate, anthropic, gemini, openai_chat, openai_responses};
 
 /// An error that a provider sent in a body or a stream.
 #[derive(Debug, Clone)]
@@ -76,6 +76,9 @@ pub struct Chunk {
     pub deltas: Vec<Delta>,
     /// What the call used so far, if it says so: replaces what an earlier chunk said.
     pub usage: Option<Usage>,
+    /// Counts that this event states, to be laid over what earlier ones said: in dialects whose
+    /// events do not each repeat the whole report.
+    pub usage_update: Option<UsageUpdate>,
     /// Choices that end here.
     pub finished: Vec<u32>,
     /// Slots that end here though their choice goes on: choice and `Slot::tool`.
@@ -147,6 +150,7 @@ impl Chunk {
             dialect,
             deltas: Vec::new(),
             usage: None,
+            usage_update: None,
             finished: Vec::new(),
             closed: Vec::new(),
             done: false,
@@ -238,6 +242,19 @@ impl Chunk {
         !self.has_content() && self.usage.is_none() && self.error.is_none()
     }
 
+    /// What the stream has used after this chunk, when it had used `before`.
+    pub fn usage_after(&self, before: Option<Usage>) -> Option<Usage> {
+        let usage = self.usage.or(before);
+        match &self.usage_update {
+            None => usage,
+            Some(update) => {
+                let mut usage = usage.unwrap_or_default();
+                update.apply(&mut usage);
+                Some(usage)
+            }
+        }
+    }
+
     /// What the chunks of this stream share.
     pub fn head(&self) -> ChunkHead {
         match &self.head {
@@ -255,6 +272,7 @@ impl fmt::Debug for Chunk {
             .field("data", &self.data)
             .field("deltas", &self.deltas)
             .field("usage", &self.usage)
+            .field("usage_update", &self.usage_update)
             .field("finished", &self.finished)
             .field("error", &self.error)
             .finish_non_exhaustive()

@@ -36,7 +36,7 @@ pub use content::Content;
 pub use quirks::Quirks;
 pub use neutral::loss::{Loss, Losses, Severity};
 pub use request_error::RequestError;
-pub use usage::Usage;
+pub use usage::{Usage, UsageUpdate};
 
 /// A wire protocol that callers or providers speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

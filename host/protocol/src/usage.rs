@@ -32,6 +32,64 @@ pub struct Usage {
     pub requests: u64,
 }
 
+/// Counts that one event of a stream states outright. Each takes the place of what was reported
+/// before; a count that the event does not state stays as it was. Never added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UsageUpdate {
+    /// Prompt tokens read afresh.
+    pub input_uncached: Option<u64>,
+    /// Prompt tokens read from the cache.
+    pub cache_read: Option<u64>,
+    /// Prompt tokens written to a cache of whatever life.
+    pub cache_write: Option<u64>,
+    /// Those of them for about five minutes.
+    pub cache_write_5m: Option<u64>,
+    /// Those of them for about an hour.
+    pub cache_write_1h: Option<u64>,
+    /// Answer tokens, thinking included.
+    pub output: Option<u64>,
+    /// Those of them spent thinking.
+    pub output_reasoning: Option<u64>,
+}
+
+// === impl UsageUpdate ===
+
+impl UsageUpdate {
+    /// Whether the event states nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Writes the stated counts over those of `usage`, and counts the call.
+    pub fn apply(&self, usage: &mut Usage) {
+        usage.requests = 1;
+        usage.input_uncached = self.input_uncached.unwrap_or(usage.input_uncached);
+        usage.cache_read = self.cache_read.unwrap_or(usage.cache_read);
+        self.apply_written(usage);
+        let before = usage.output_text.saturating_add(usage.output_reasoning);
+        let output = self.output.unwrap_or(before);
+        usage.output_reasoning =
+            self.output_reasoning.unwrap_or(usage.output_reasoning).min(output);
+        usage.output_text = output.saturating_sub(usage.output_reasoning);
+    }
+
+    /// A total without its parts keeps the long-lived part that an earlier event stated; what the
+    /// parts leave of the total is short-lived.
+    fn apply_written(&self, usage: &mut Usage) {
+        let parts = [self.cache_write_5m, self.cache_write_1h].into_iter().flatten();
+        let stated = parts.reduce(u64::saturating_add);
+        let total = match (self.cache_write, stated) {
+            (None, None) => return,
+            (Some(total), None) => total,
+            (None, Some(parts)) => parts,
+            (Some(total), Some(parts)) => total.max(parts),
+        };
+        let long = self.cache_write_1h.unwrap_or(usage.cache_write_1h).min(total);
+        usage.cache_write_1h = long;
+        usage.cache_write_5m = total.saturating_sub(long);
+    }
+}
+
 // === impl Usage ===
 
 impl Usage {

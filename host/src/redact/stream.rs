@@ -91,15 +91,14 @@ impl StreamFacts {
     fn note(&mut self, chunk: &Chunk) {
         self.content_seen |= chunk.has_content();
         self.done |= chunk.done;
-        if chunk.usage.is_some() {
-            self.usage = chunk.usage;
-        }
+        self.usage = chunk.usage_after(self.usage);
         if self.head.is_none() {
             self.head = Some(chunk.head());
             self.model = chunk.model();
         }
         // The tier that counts is the one that was served in the end.
-        if self.service_tier.is_none() || chunk.usage.is_some() {
+        let reports = chunk.usage.is_some() || chunk.usage_update.is_some();
+        if self.service_tier.is_none() || reports {
             self.service_tier = chunk.service_tier().or_else(|| self.service_tier.take());
         }
         if self.error.is_none() {

@@ -1,9 +1,301 @@
-//! Placeholder
+//! A Messages request: read in one pass, written by splicing. Control members are checked where they
+//! are acted on and otherwise left to the provider. Never merges `system` blocks, never reorders.
+
+use std::ops::Range;
+use std::sync::Arc;
+
 use bytes::Bytes;
-use crate::call::{Call, Outgoing};
+
+use crate::Dialect;
+use crate::call::{Call, Channel, MODEL_BYTES_MAX, Outgoing, Points as AnyPoints, Role};
+use crate::content::Source;
+use crate::draft::{Draft, Mark};
+use crate::names::Names;
+use crate::quirks::Envelope;
 use crate::request_error::RequestError;
-use crate::splice::Edit;
+use crate::scan::{Kind, LoneSurrogate, Scanner};
+use crate::splice::{self, Edit};
+
+use super::thoughts::{self, Item, Thoughts};
+use super::{message, tools};
+
+const REQUEST: &[&str] = &[
+    "model",
+    "messages",
+    "system",
+    "stream",
+    "max_tokens",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "output_config",
+    "output_format",
+    "service_tier",
+    "container",
+    "anthropic_version",
+    "anthropic_beta",
+    "betas",
+];
+const THINKING: &[&str] = &["type", "budget_tokens", "display"];
+const OUTPUT: &[&str] = &["format", "effort"];
+/// In the bodies that clouds take in place of a header.
+pub(super) const VERTEX_VERSION: &str = "vertex-2023-10-16";
+pub(super) const BEDROCK_VERSION: &str = "bedrock-2023-05-31";
+
+/// Where a request is spliced.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Points {}
-impl Points { pub(crate) fn edits(&self, _out: &Outgoing<'_>, _edits: &mut Vec<Edit>) {} }
-pub(crate) fn parse(_body: Bytes) -> Result<Call, RequestError> { Err(RequestError::missing("model", "a model")) }
+pub(crate) struct Points {
+    /// Right behind the brace that opens the body.
+    first: usize,
+    /// Every member, key and value, in order.
+    members: Vec<Range<usize>>,
+    model: Member,
+    stream: Option<Member>,
+    max_tokens: Option<Member>,
+    version: Option<Member>,
+    /// `thinking`, where it demands that a turn which calls tools begins with thinking.
+    demanding: Option<Member>,
+    thoughts: Thoughts,
+}
+
+/// One member: which of the body's, and where its value is.
+#[derive(Debug, Clone, Default)]
+struct Member {
+    index: usize,
+    value: Range<usize>,
+}
+
+/// Control members while they are read.
+#[derive(Debug, Default)]
+struct Head {
+    model: Option<String>,
+    stream: bool,
+    limit: Option<u32>,
+    thinking_enabled: bool,
+}
+
+/// Reads a whole request body.
+pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
+    let body_len = body.len();
+    let text = String::from_utf8(Vec::from(body))
+        .map_err(|error| RequestError::not_utf8(error.utf8_error().valid_up_to()))?;
+    let source = Arc::new(text);
+    let mut scanner = Scanner::new(&source, LoneSurrogate::Refuse);
+    let mut draft = Draft::new(Arc::clone(&source));
+    let (mut points, mut head) = (Points::default(), Head::default());
+    let mut names = Names::new(REQUEST);
+    scanner.open_object()?;
+    points.first = scanner.position();
+    loop {
+        let item = Item::begin(&mut scanner);
+        let Some(name) = names.next(&mut scanner)? else { break };
+        let from = scanner.position();
+        member(name, &mut draft, &mut scanner, &mut points, &mut head)?;
+        // Without the white space behind the value, so that what stays is byte for byte the same.
+        let behind = scanner.position();
+        let read = scanner.raw(from..behind).trim_end().len();
+        let end = from.saturating_add(read);
+        let member = Member { index: points.members.len(), value: from..end };
+        points.members.push(item.end(end));
+        points.note(name, member, &head);
+    }
+    scanner.end()?;
+    let model = head.model.ok_or_else(|| {
+        RequestError::missing("model", "the name of a model, or auto to have one chosen")
+    })?;
+    if draft.messages.is_empty() {
+        return Err(RequestError::missing("messages", "an array of at least one message"));
+    }
+    Ok(Call {
+        dialect: Dialect::AnthropicMessages,
+        model,
+        stream: head.stream,
+        include_usage: true,
+        output_limit: head.limit,
+        choices: 1,
+        messages: draft.messages,
+        texts: draft.texts,
+        tools: draft.tools,
+        needs: draft.needs,
+        body_len,
+        media: draft.media,
+        source: Source(source),
+        points: AnyPoints::Anthropic(points),
+    })
+}
+
+fn member(
+    name: &'static str,
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    points: &mut Points,
+    head: &mut Head,
+) -> Result<(), RequestError> {
+    match name {
+        "model" => head.model = Some(model(scanner)?),
+        "messages" => message::read_all(draft, scanner, &mut points.thoughts)?,
+        "system" => {
+            let mark = Mark { channel: Channel::System, role: Role::System, message: None };
+            draft.walk(scanner, mark, &["type", "ttl"])?;
+        }
+        "stream" => head.stream = flag(scanner, name)?,
+        "max_tokens" => head.limit = limit(scanner, name)?,
+        "tools" => tools::read_all(draft, scanner)?,
+        "thinking" => head.thinking_enabled = thinking(draft, scanner)?,
+        "output_config" => output_config(draft, scanner)?,
+        "output_format" => tools::format(draft, scanner)?,
+        // Names of tools, tiers, containers and versions are not text.
+        "tool_choice" | "service_tier" | "anthropic_version" | "anthropic_beta" | "betas" => {
+            scanner.skip().map(|_| ())?;
+        }
+        "container" => draft.walk(scanner, Mark::DOCUMENT, &["id", "type", "skill_id", "version"])?,
+        _ => draft.walk(scanner, Mark::DOCUMENT, &["type", "ttl"])?,
+    }
+    Ok(())
+}
+
+fn model(scanner: &mut Scanner<'_>) -> Result<String, RequestError> {
+    let expected = "the name of a model as a string of 1 to 256 bytes";
+    if scanner.kind()? != Kind::String {
+        return Err(RequestError::invalid("model", expected));
+    }
+    let model = scanner.string()?.into_owned();
+    if model.is_empty() || model.len() > MODEL_BYTES_MAX {
+        return Err(RequestError::invalid("model", expected));
+    }
+    Ok(model)
+}
+
+fn flag(scanner: &mut Scanner<'_>, name: &str) -> Result<bool, RequestError> {
+    match scanner.kind()? {
+        Kind::Bool => Ok(scanner.boolean()?),
+        Kind::Null => Ok(scanner.skip().map(|_| false)?),
+        _ => Err(RequestError::invalid(name, "true or false")),
+    }
+}
+
+/// A bound on answer tokens; 0 asks only for the prompt to be cached.
+fn limit(scanner: &mut Scanner<'_>, name: &str) -> Result<Option<u32>, RequestError> {
+    let refused = || RequestError::invalid(name, "a whole number of tokens");
+    match scanner.kind()? {
+        Kind::Null => Ok(scanner.skip().map(|_| None)?),
+        Kind::Number => {
+            let span = scanner.skip()?;
+            scanner.raw(span).parse().map(Some).map_err(|_| refused())
+        }
+        _ => Err(refused()),
+    }
+}
+
+/// Whether thinking is on with a budget. What the model may decide itself (`adaptive`) is no need:
+/// callers send it to any model.
+fn thinking(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<bool, RequestError> {
+    if scanner.null()? {
+        return Ok(false);
+    }
+    if scanner.kind()? != Kind::Object {
+        return Err(RequestError::invalid("thinking", "an object with a type"));
+    }
+    let mut enabled = false;
+    let mut names = Names::new(THINKING);
+    scanner.open_object()?;
+    while let Some(name) = names.next(scanner)? {
+        match (name, scanner.kind()?) {
+            ("type", Kind::String) => enabled = scanner.string()? == "enabled",
+            ("type" | "budget_tokens" | "display", _) => scanner.skip().map(|_| ())?,
+            _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
+        }
+    }
+    draft.needs.reasoning |= enabled;
+    Ok(enabled)
+}
+
+fn output_config(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    if scanner.kind()? != Kind::Object {
+        return draft.walk(scanner, Mark::DOCUMENT, &[]);
+    }
+    let mut names = Names::new(OUTPUT);
+    scanner.open_object()?;
+    while let Some(name) = names.next(scanner)? {
+        match name {
+            "format" => tools::format(draft, scanner)?,
+            "effort" => scanner.skip().map(|_| ())?,
+            _ => draft.walk(scanner, Mark::DOCUMENT, &["type"])?,
+        }
+    }
+    Ok(())
+}
+
+// === impl Points ===
+
+impl Points {
+    fn note(&mut self, name: &str, member: Member, head: &Head) {
+        match name {
+            "model" => self.model = member,
+            "stream" => self.stream = Some(member),
+            "max_tokens" => self.max_tokens = Some(member),
+            "anthropic_version" => self.version = Some(member),
+            "thinking" if head.thinking_enabled => self.demanding = Some(member),
+            _ => {}
+        }
+    }
+
+    /// Adds the edits that make the caller's request the host's. Thinking that another provider
+    /// signed is left out: this one would refuse the whole conversation for it.
+    pub(crate) fn edits(&self, out: &Outgoing<'_>, edits: &mut Vec<Edit>) {
+        self.host_edits(out, edits);
+        edits.extend(self.thoughts.removal(|thought| thought.foreign));
+    }
+
+    /// The same without any thinking of earlier turns; `None` if there is none.
+    pub(crate) fn edits_without_thinking(
+        &self,
+        out: &Outgoing<'_>,
+        edits: &mut Vec<Edit>,
+    ) -> Option<()> {
+        if self.thoughts.is_empty() {
+            return None;
+        }
+        self.host_edits(out, edits);
+        edits.extend(self.thoughts.removal(|_| true));
+        // With a budget, the turn whose tools have just answered would have to begin with thinking.
+        if let Some(member) = self.demanding.as_ref().filter(|_| self.thoughts.answers_tools) {
+            let value = "{\"type\":\"disabled\"}".to_owned();
+            edits.push(Edit::raw(member.value.clone(), value));
+        }
+        Some(())
+    }
+
+    fn host_edits(&self, out: &Outgoing<'_>, edits: &mut Vec<Edit>) {
+        if let Some(limit) = out.output_limit {
+            edits.push(match &self.max_tokens {
+                Some(member) => Edit::raw(member.value.clone(), limit.to_string()),
+                // There is always a member behind it: `messages`.
+                None => self.insert(format!("\"max_tokens\":{limit},")),
+            });
+        }
+        let (version, streams) = match out.quirks.envelope {
+            Envelope::Plain => {
+                let with = splice::literal(out.model);
+                edits.push(Edit { span: self.model.value.clone(), with });
+                return;
+            }
+            Envelope::Vertex => (VERTEX_VERSION, true),
+            Envelope::Bedrock => (BEDROCK_VERSION, false),
+        };
+        let mut removed = vec![self.model.index];
+        match &self.version {
+            Some(member) => edits.push(Edit::literal(member.value.clone(), version)),
+            None => edits.push(self.insert(format!("\"anthropic_version\":\"{version}\","))),
+        }
+        if let Some(member) = self.stream.as_ref().filter(|_| !streams) {
+            removed.push(member.index);
+        }
+        edits.extend(thoughts::remove(&self.members, |index| removed.contains(&index)));
+    }
+
+    /// A new member in front of all others.
+    fn insert(&self, member: String) -> Edit {
+        Edit::raw(self.first..self.first, member)
+    }
+}

@@ -1,0 +1,317 @@
+//! The `messages` of a request: every string in them becomes a text, but for what is a type, an id,
+//! a tool's name, a signature or base64. Never drops a member it does not know: unknown text is
+//! scanned too.
+
+use crate::call::{Channel, Message, Role};
+use crate::draft::{Draft, Mark};
+use crate::inline::is_base64;
+use crate::names::Names;
+use crate::neutral::{Issuer, Signature};
+use crate::request_error::RequestError;
+use crate::scan::{Kind, Literal, Scanner};
+
+use super::thoughts::{Item, Thought, Thoughts};
+
+const MESSAGE: &[&str] = &["role", "content"];
+const BLOCK: &[&str] = &[
+    "type",
+    "text",
+    "thinking",
+    "signature",
+    "data",
+    "id",
+    "tool_use_id",
+    "name",
+    "input",
+    "content",
+    "source",
+    "cache_control",
+];
+const SOURCE: &[&str] = &["type", "media_type", "data", "url", "file_id", "content"];
+/// Members that are not text, in blocks that are walked as they are.
+const SKIP: &[&str] = &["type", "file_id", "encrypted_index", "encrypted_content", "is_error"];
+/// Names of tools, as providers bound them.
+const NAME_BYTES_MAX: usize = 128;
+
+/// A message while it is read.
+struct Reading<'a> {
+    draft: &'a mut Draft,
+    message: Message,
+    /// A block of text that is the speaker's own.
+    spoke: bool,
+    /// A tool's result.
+    answers: bool,
+}
+
+/// A block while it is read.
+#[derive(Debug, Default)]
+struct Block {
+    kind: String,
+    /// The signature of thinking, or sealed thinking itself.
+    proof: Option<Literal>,
+}
+
+/// Reads the array of messages.
+pub(super) fn read_all(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    thoughts: &mut Thoughts,
+) -> Result<(), RequestError> {
+    if scanner.kind()? != Kind::Array {
+        return Err(RequestError::invalid("messages", "an array of messages"));
+    }
+    scanner.open_array()?;
+    loop {
+        let item = Item::begin(scanner);
+        if !scanner.next_item()? {
+            return Ok(());
+        }
+        let index = draft.next_message()?;
+        if scanner.kind()? != Kind::Object {
+            let expected = "an object with a role and content";
+            return Err(RequestError::invalid(format!("messages[{index}]"), expected));
+        }
+        read(draft, scanner, index, thoughts)?;
+        let end = scanner.position();
+        thoughts.messages.push(item.end(end));
+    }
+}
+
+fn read(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    index: u32,
+    thoughts: &mut Thoughts,
+) -> Result<(), RequestError> {
+    let first = draft.texts.len();
+    let mark = Mark { channel: Channel::Text, role: Role::Other, message: Some(index) };
+    let message =
+        Message { role: Role::Other, texts: first..first, images: 0, audio: 0, files: 0 };
+    let mut reading = Reading { draft, message, spoke: false, answers: false };
+    let mut role = None;
+    let mut names = Names::new(MESSAGE);
+    scanner.open_object()?;
+    while let Some(name) = names.next(scanner)? {
+        match name {
+            "role" => role = Some(read_role(scanner, index)?),
+            "content" => reading.content(scanner, mark, Some(&mut *thoughts))?,
+            _ => reading.draft.walk(scanner, mark.on(Channel::Document), &[])?,
+        }
+    }
+    let role = role.ok_or_else(|| {
+        RequestError::missing(format!("messages[{index}].role"), "user or assistant")
+    })?;
+    thoughts.answers_tools = reading.answers;
+    reading.close(first, role);
+    Ok(())
+}
+
+fn read_role(scanner: &mut Scanner<'_>, index: u32) -> Result<Role, RequestError> {
+    if scanner.kind()? != Kind::String {
+        return Err(RequestError::invalid(format!("messages[{index}].role"), "a string"));
+    }
+    Ok(match scanner.string()?.as_ref() {
+        "system" => Role::System,
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        _ => Role::Other,
+    })
+}
+
+// === impl Reading ===
+
+impl Reading<'_> {
+    /// Files the message; the role may come after the content, so it is filled in last.
+    fn close(mut self, first: usize, role: Role) {
+        let draft = self.draft;
+        self.message.texts = first..draft.texts.len();
+        // A turn that only hands back what tools said is theirs, as in the other dialects.
+        let tools_only = role == Role::User && self.answers && !self.spoke;
+        self.message.role = if tools_only { Role::Tool } else { role };
+        for text in draft.texts.iter_mut().skip(first) {
+            if text.role == Role::Other {
+                text.role = role;
+            }
+            if text.channel == Channel::Text && role == Role::System {
+                text.channel = Channel::System;
+            }
+        }
+        draft.needs.image_input |= self.message.images > 0;
+        draft.needs.file_input |= self.message.files > 0;
+        draft.messages.push(self.message);
+    }
+
+    /// Content of a message, a tool's result or a document: a string or an array of blocks.
+    fn content(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        mark: Mark,
+        thoughts: Option<&mut Thoughts>,
+    ) -> Result<(), RequestError> {
+        let outer = thoughts.is_some();
+        match scanner.kind()? {
+            Kind::Array => scanner.open_array()?,
+            Kind::String | Kind::Null => {
+                self.spoke |= outer;
+                return self.draft.walk(scanner, mark, &[]);
+            }
+            Kind::Bool | Kind::Number | Kind::Object if outer => {
+                let index = mark.message.unwrap_or_default();
+                let expected = "a string or an array of blocks";
+                return Err(RequestError::invalid(format!("messages[{index}].content"), expected));
+            }
+            Kind::Bool | Kind::Number | Kind::Object => {
+                return self.draft.walk(scanner, mark, SKIP);
+            }
+        }
+        let (mut spans, mut found) = (Vec::new(), Vec::new());
+        loop {
+            let item = Item::begin(scanner);
+            if !scanner.next_item()? {
+                break;
+            }
+            if scanner.kind()? == Kind::Object {
+                let block = self.block(scanner, mark)?;
+                self.spoke |= outer && block.kind == "text";
+                if matches!(block.kind.as_str(), "thinking" | "redacted_thinking") {
+                    let foreign = block.is_foreign(scanner);
+                    found.push(Thought { block: spans.len(), foreign });
+                }
+            } else {
+                self.draft.walk(scanner, mark, &[])?;
+            }
+            let end = scanner.position();
+            spans.push(item.end(end));
+        }
+        if let Some(thoughts) = thoughts {
+            thoughts.note(spans, found);
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, scanner: &mut Scanner<'_>, mark: Mark) -> Result<Block, RequestError> {
+        let mut block = Block::default();
+        let mut names = Names::new(BLOCK);
+        scanner.open_object()?;
+        while let Some(name) = names.next(scanner)? {
+            match (name, scanner.kind()?) {
+                ("type", Kind::String) => {
+                    block.kind = scanner.string()?.into_owned();
+                    self.count(&block.kind);
+                }
+                ("text", _) => self.draft.walk(scanner, mark, &[])?,
+                ("thinking", _) => {
+                    self.draft.walk(scanner, mark.on(Channel::Reasoning), &["signature"])?;
+                }
+                ("signature" | "data", Kind::String) => {
+                    block.proof = Some(self.opaque(scanner, mark)?);
+                }
+                ("name", Kind::String) => self.name(scanner, mark)?,
+                ("type" | "id" | "tool_use_id" | "cache_control", _) => {
+                    scanner.skip().map(|_| ())?;
+                }
+                ("input", _) => {
+                    self.draft.walk(scanner, mark.on(Channel::ToolArguments), &[])?;
+                }
+                ("content", _) => self.result(scanner, mark)?,
+                ("source", Kind::Object) => self.source(scanner, mark)?,
+                _ => self.draft.walk(scanner, mark.on(Channel::Document), SKIP)?,
+            }
+        }
+        Ok(block)
+    }
+
+    fn count(&mut self, kind: &str) {
+        let counter = match kind {
+            "image" => &mut self.message.images,
+            "document" | "container_upload" => &mut self.message.files,
+            "tool_result" => {
+                self.answers = true;
+                return;
+            }
+            _ => return,
+        };
+        *counter = counter.saturating_add(1);
+    }
+
+    /// The content of a block, which only blocks of results and of documents have.
+    fn result(&mut self, scanner: &mut Scanner<'_>, mark: Mark) -> Result<(), RequestError> {
+        let mark = Mark { role: Role::Tool, ..mark.on(Channel::ToolResult) };
+        self.content(scanner, mark, None)
+    }
+
+    /// Where an image or a document comes from. Inline base64 is counted; a document's plain text,
+    /// an address and everything else are texts.
+    fn source(&mut self, scanner: &mut Scanner<'_>, mark: Mark) -> Result<(), RequestError> {
+        let mark = mark.on(Channel::Document);
+        let mut kind = String::new();
+        let mut media_type = String::new();
+        let mut data = None;
+        let mut names = Names::new(SOURCE);
+        scanner.open_object()?;
+        while let Some(name) = names.next(scanner)? {
+            match (name, scanner.kind()?) {
+                ("type", Kind::String) => kind = scanner.string()?.into_owned(),
+                ("media_type", Kind::String) => media_type = scanner.string()?.into_owned(),
+                // Whether it is text is known only when the type is.
+                ("data", Kind::String) => data = Some(scanner.literal()?),
+                ("type" | "media_type" | "file_id", _) => scanner.skip().map(|_| ())?,
+                ("content", _) => self.content(scanner, mark, None)?,
+                _ => self.draft.walk(scanner, mark, &[])?,
+            }
+        }
+        let Some(literal) = data else { return Ok(()) };
+        if kind == "text" || !is_base64(scanner.raw(literal.inner())) {
+            return self.file(scanner, literal, mark);
+        }
+        let bytes = literal.span.len();
+        if media_type.starts_with("image/") {
+            self.draft.media.image_bytes += bytes;
+        } else {
+            self.draft.media.file_bytes += bytes;
+        }
+        Ok(())
+    }
+
+    /// A string that only its provider can read is not text; one that people can read is.
+    fn opaque(&mut self, scanner: &mut Scanner<'_>, mark: Mark) -> Result<Literal, RequestError> {
+        let literal = scanner.literal()?;
+        // The dots are those of the tag in front of a foreign signature.
+        let sealed = scanner.raw(literal.inner()).split('.').all(is_base64);
+        if !sealed {
+            self.file(scanner, literal.clone(), mark.on(Channel::Document))?;
+        }
+        Ok(literal)
+    }
+
+    fn name(&mut self, scanner: &mut Scanner<'_>, mark: Mark) -> Result<(), RequestError> {
+        let literal = scanner.literal()?;
+        let raw = scanner.raw(literal.inner());
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        if raw.len() <= NAME_BYTES_MAX && raw.bytes().all(plain) {
+            return Ok(());
+        }
+        self.file(scanner, literal, mark.on(Channel::Document))
+    }
+
+    fn file(
+        &mut self,
+        scanner: &Scanner<'_>,
+        literal: Literal,
+        mark: Mark,
+    ) -> Result<(), RequestError> {
+        let decoded = literal.escaped.then(|| scanner.decode(&literal).into_owned());
+        self.draft.push((literal, decoded), mark)
+    }
+}
+
+// === impl Block ===
+
+impl Block {
+    /// Whether the gateway's own tag says that another provider signed this thinking.
+    fn is_foreign(&self, scanner: &Scanner<'_>) -> bool {
+        let Some(proof) = &self.proof else { return false };
+        let proof = scanner.decode(proof);
+        Signature::read(Issuer::Anthropic, &proof).issuer != Issuer::Anthropic
+    }
+}

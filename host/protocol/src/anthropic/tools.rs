@@ -1,0 +1,110 @@
+//! The `tools` of a request and the schema of its answer: names, descriptions and the readable
+//! parts of schemas. Never judges a schema.
+
+use crate::call::{TOOLS_MAX, Tool};
+use crate::draft::{Draft, Mark};
+use crate::names::Names;
+use crate::request_error::RequestError;
+use crate::scan::{Kind, Scanner};
+
+const TOOL: &[&str] = &["type", "name", "description", "input_schema"];
+const FORMAT: &[&str] = &["type", "schema"];
+
+/// Reads an array of tools, the caller's own and those built into a provider.
+pub(super) fn read_all(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    if scanner.null()? {
+        return Ok(());
+    }
+    if scanner.kind()? != Kind::Array {
+        return Err(RequestError::invalid("tools", "an array of tools"));
+    }
+    scanner.open_array()?;
+    while scanner.next_item()? {
+        if draft.tools.len() >= TOOLS_MAX {
+            return Err(RequestError::too_many("tools", TOOLS_MAX));
+        }
+        if scanner.kind()? != Kind::Object {
+            return Err(RequestError::invalid("tools", "an array of objects"));
+        }
+        let tool = read(draft, scanner)?;
+        draft.tools.push(tool);
+        draft.needs.tools = true;
+    }
+    Ok(())
+}
+
+fn read(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<Tool, RequestError> {
+    let mut tool = Tool { name: String::new(), description: None, description_text: None };
+    let mut kind = String::new();
+    let mut names = Names::new(TOOL);
+    scanner.open_object()?;
+    while let Some(name) = names.next(scanner)? {
+        match (name, scanner.kind()?) {
+            ("type", Kind::String) => kind = scanner.string()?.into_owned(),
+            ("name", Kind::String) => tool.name = scanner.string()?.into_owned(),
+            ("description", Kind::String) => {
+                let index = draft.texts.len();
+                draft.walk(scanner, Mark::DOCUMENT, &[])?;
+                if let Some(text) = draft.texts.get(index) {
+                    tool.description = Some(text.content.clone());
+                    tool.description_text = Some(index);
+                }
+            }
+            _ => schema(draft, scanner)?,
+        }
+    }
+    if tool.name.is_empty() {
+        tool.name = kind;
+    }
+    Ok(tool)
+}
+
+/// Reads what the answer's text must be: `{"type": "json_schema", "schema": …}` or `null`.
+pub(super) fn format(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    if scanner.kind()? != Kind::Object {
+        return draft.walk(scanner, Mark::DOCUMENT, &[]);
+    }
+    let mut names = Names::new(FORMAT);
+    scanner.open_object()?;
+    while let Some(name) = names.next(scanner)? {
+        match (name, scanner.kind()?) {
+            ("type", Kind::String) => {
+                draft.needs.structured_output |= scanner.string()? == "json_schema";
+            }
+            _ => schema(draft, scanner)?,
+        }
+    }
+    Ok(())
+}
+
+/// Files the readable strings of a schema, or of any value around one. The keys of an object, and
+/// so the names of properties, are never texts.
+fn schema(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    match scanner.kind()? {
+        Kind::Object => scanner.open_object()?,
+        Kind::Array => {
+            scanner.open_array()?;
+            while scanner.next_item()? {
+                schema(draft, scanner)?;
+            }
+            return Ok(());
+        }
+        _ => return draft.walk(scanner, Mark::DOCUMENT, &[]),
+    }
+    while let Some(key) = scanner.next_key()? {
+        match key.as_ref() {
+            // Values rather than schemas: every string in them is a text.
+            "default" | "const" | "enum" | "example" | "examples" | "input_examples" => {
+                draft.walk(scanner, Mark::DOCUMENT, &[])?;
+            }
+            // Structure, which replacing would break; an object under such a key is a property.
+            "type" | "format" | "pattern" | "required" | "$ref" | "$schema" | "$id" | "ttl"
+                if scanner.kind()? != Kind::Object =>
+            {
+                scanner.skip()?;
+            }
+            _ => schema(draft, scanner)?,
+        }
+    }
+    Ok(())
+}

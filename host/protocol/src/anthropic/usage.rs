@@ -1,0 +1,115 @@
+//! The `usage` object of a message: cached tokens stand beside those read afresh, not among them, so
+//! that its counts are disjoint as they are. Reports of a stream are cumulative and partial: a count
+//! that is there replaces the one before. Never adds two reports.
+
+use serde_json::{Value, json};
+
+use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
+use crate::{Usage, UsageUpdate};
+
+/// What one `usage` object says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Report {
+    pub(super) update: UsageUpdate,
+    pub(super) service_tier: Option<String>,
+}
+
+/// Reads the `usage` value that comes next; anything but an object says nothing.
+pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Report, Fault> {
+    let mut report = Report::default();
+    let update = &mut report.update;
+    let mut fast = false;
+    if scanner.kind()? != Kind::Object {
+        scanner.skip()?;
+        return Ok(report);
+    }
+    scanner.open_object()?;
+    while let Some(key) = scanner.next_key()? {
+        match (key.as_ref(), scanner.kind()?) {
+            ("input_tokens", _) => update.input_uncached = count(scanner)?,
+            ("cache_read_input_tokens", _) => update.cache_read = count(scanner)?,
+            ("cache_creation_input_tokens", _) => update.cache_write = count(scanner)?,
+            ("output_tokens", _) => update.output = count(scanner)?,
+            ("cache_creation" | "output_tokens_details", Kind::Object) => {
+                details(update, scanner)?;
+            }
+            ("service_tier", Kind::String) => {
+                report.service_tier = Some(scanner.string()?.into_owned());
+            }
+            // The fast mode has a price of its own, as a tier has.
+            ("speed", Kind::String) => fast = scanner.string()? == "fast",
+            _ => {
+                scanner.skip()?;
+            }
+        }
+    }
+    if fast {
+        report.service_tier = Some("fast".to_owned());
+    }
+    Ok(report)
+}
+
+fn details(update: &mut UsageUpdate, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+    scanner.open_object()?;
+    while let Some(key) = scanner.next_key()? {
+        match key.as_ref() {
+            "ephemeral_5m_input_tokens" => update.cache_write_5m = count(scanner)?,
+            "ephemeral_1h_input_tokens" => update.cache_write_1h = count(scanner)?,
+            "thinking_tokens" | "reasoning_tokens" => update.output_reasoning = count(scanner)?,
+            _ => {
+                scanner.skip()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A count; `null`, a negative number, a fraction or another type is none.
+fn count(scanner: &mut Scanner<'_>) -> Result<Option<u64>, Fault> {
+    if scanner.kind()? == Kind::Number {
+        return scanner.whole_number();
+    }
+    scanner.skip().map(|_| None)
+}
+
+/// Reads a `usage` value out of a tree.
+pub(super) fn from_value(value: &Value) -> Report {
+    let raw = value.to_string();
+    read(&mut Scanner::new(&raw, LoneSurrogate::Accept)).unwrap_or_default()
+}
+
+// === impl Report ===
+
+impl Report {
+    /// The whole usage of an answer that is not streamed; `None` if nothing is counted.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        if self.update.is_empty() {
+            return None;
+        }
+        let mut usage = Usage::default();
+        self.update.apply(&mut usage);
+        Some(usage)
+    }
+}
+
+/// The object as Anthropic itself writes it, every member there: clients read them without looking.
+pub(super) fn write(usage: &Usage, service_tier: Option<&str>) -> Value {
+    let written = usage.cache_write_5m.saturating_add(usage.cache_write_1h);
+    let cached = usage.cache_read.saturating_add(written);
+    let tier = match service_tier {
+        Some(tier @ ("priority" | "batch")) => tier,
+        _ => "standard",
+    };
+    json!({
+        "input_tokens": usage.input_tokens().saturating_sub(cached),
+        "cache_creation_input_tokens": written,
+        "cache_read_input_tokens": usage.cache_read,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": usage.cache_write_5m,
+            "ephemeral_1h_input_tokens": usage.cache_write_1h,
+        },
+        "output_tokens": usage.output_tokens(),
+        "server_tool_use": null,
+        "service_tier": tier,
+    })
+}
