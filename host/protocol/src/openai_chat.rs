@@ -11,4 +11,4 @@ pub(crate) mod usage;
 
 mod message;
 pub(crate) mod spoken;
-mod tools;
+pub(crate) mod tools;
