@@ -10,5 +10,7 @@ pub(crate) mod request;
 pub(crate) mod usage;
 
 mod message;
+mod place;
 pub(crate) mod spoken;
 pub(crate) mod tools;
+pub(crate) mod tree;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::AnswerError;
 use crate::neutral::{Block, Choice, Finish, Reply};
+use crate::openai_chat::tree;
 
 use super::{error, usage};
 
@@ -19,12 +20,7 @@ pub(crate) use stream::Stream;
 
 /// Reads a whole answer.
 pub(crate) fn reply(body: &[u8]) -> Result<Reply, AnswerError> {
-    let value: Value = serde_json::from_slice(body)
-        .map_err(|error| AnswerError { at: error.column(), what: "not a JSON object" })?;
-    let Value::Object(response) = value else {
-        return Err(AnswerError { at: 0, what: "expected an object" });
-    };
-    Ok(reply_of(&response))
+    Ok(reply_of(&tree::read(body)?))
 }
 
 /// The answer in a response object.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::AnswerError;
 use crate::neutral::{Block, Event, Finish, Opening, ToolKind};
+use crate::openai_chat::tree;
 use crate::sse::Frame;
 
 use super::blocks::{self, str_of};
@@ -70,9 +71,7 @@ impl Stream {
             out.push(Event::Ping);
             return Ok(());
         }
-        let event: Value = serde_json::from_slice(data)
-            .map_err(|error| AnswerError { at: error.column(), what: "an event is not JSON" })?;
-        self.event(&event, out);
+        self.event(&Value::Object(tree::read(data)?), out);
         Ok(())
     }
 

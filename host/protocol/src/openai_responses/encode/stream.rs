@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::chunk::StreamError;
 use crate::content::Content;
 use crate::neutral::sequence::Sequence;
-use crate::neutral::{Event, Losses, Opening, Signature, ToolKind};
+use crate::neutral::{Event, Losses, Opening, Signature};
 use crate::sse::Frame;
 use crate::translate::Naming;
 
@@ -207,11 +207,7 @@ impl Stream {
     fn sign(&mut self, signature: Signature, losses: &mut Losses) {
         match &mut self.current {
             Some(Current::Thinking(thinking)) => thinking.sign(signature),
-            Some(Current::Call(call)) => {
-                if !call.sign(signature) {
-                    losses.dropped("signature", "a proof that came after its call had begun");
-                }
-            }
+            Some(Current::Call(call)) => call.sign(signature, losses),
             Some(Current::Said(_)) => {
                 losses.dropped("signature", "the dialect has no place for the proof of a text");
             }

@@ -4,7 +4,7 @@
 
 use serde_json::json;
 
-use crate::neutral::{Signature, ToolKind};
+use crate::neutral::{Losses, Signature, ToolKind};
 
 use super::super::item::Call;
 use super::thinking::Thinking;
@@ -28,13 +28,12 @@ impl ToolCall {
         Self { id, name, kind, signature: None, begun: None, input: String::new() }
     }
 
-    /// Whether the proof came in time.
-    pub(super) fn sign(&mut self, signature: Signature) -> bool {
-        let in_time = self.begun.is_none();
-        if in_time {
-            self.signature = Some(signature);
+    pub(super) fn sign(&mut self, signature: Signature, losses: &mut Losses) {
+        if self.begun.is_some() {
+            losses.dropped("signature", "a proof that came after its call had begun");
+            return;
         }
-        in_time
+        self.signature = Some(signature);
     }
 
     pub(super) fn write(&mut self, text: &str, writer: &mut Writer) {
