@@ -358,6 +358,12 @@ impl Call {
         Some(splice::apply(self.source.0.as_bytes(), edits, b"", b""))
     }
 
+    /// Whether part of the conversation is kept by a provider and named here only by its id: an
+    /// earlier response, a conversation, a prompt or an item. Only that provider can answer.
+    pub fn previous_response(&self) -> bool {
+        matches!(&self.points, Points::OpenAiResponses(points) if points.elsewhere)
+    }
+
     /// The caller's body with nothing but its replaced texts written anew: what a translation
     /// reads.
     pub(crate) fn redacted_body(&self) -> Bytes {

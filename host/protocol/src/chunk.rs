@@ -227,8 +227,21 @@ impl Chunk {
 
     fn sequence_edit(&self) -> Option<Edit> {
         let span = self.sequence.clone().filter(|_| self.shift > 0)?;
-        let number: u64 = std::str::from_utf8(self.data.0.get(span.clone())?).ok()?.parse().ok()?;
-        Some(Edit::raw(span, number.saturating_add(self.shift).to_string()))
+        Some(Edit::raw(span, self.sequence_number()?.to_string()))
+    }
+
+    /// The number of this event in its stream, as raised.
+    fn sequence_number(&self) -> Option<u64> {
+        let digits = self.data.0.get(self.sequence.clone()?)?;
+        let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+        Some(number.saturating_add(self.shift))
+    }
+
+    fn numbered(&self, members: &Bytes) -> Bytes {
+        let Some(number) = self.sequence_number() else { return members.clone() };
+        let comma: &[u8] = if members.is_empty() { b"" } else { b"," };
+        let number = format!("\"sequence_number\":{number}");
+        Bytes::from([&members[..], comma, number.as_bytes()].concat())
     }
 
     /// Whether the model said or did anything here: text, a tool call's beginning, audio, an image,
@@ -255,12 +268,13 @@ impl Chunk {
         }
     }
 
-    /// What the chunks of this stream share.
+    /// What the chunks of this stream share; where they are counted, also this one's number, which
+    /// an event put in front of it takes over.
     pub fn head(&self) -> ChunkHead {
         match &self.head {
             Head::Chat(head) => head.shared(&self.data.0),
             Head::Said { members, .. } => {
-                ChunkHead { dialect: self.dialect, members: members.clone() }
+                ChunkHead { dialect: self.dialect, members: self.numbered(members) }
             }
         }
     }

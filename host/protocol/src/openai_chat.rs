@@ -12,5 +12,5 @@ pub(crate) mod usage;
 mod message;
 mod place;
 pub(crate) mod spoken;
-mod tools;
-mod tree;
+pub(crate) mod tools;
+pub(crate) mod tree;

@@ -84,7 +84,7 @@ fn choices(answer: &mut Answer, scanner: &mut Scanner<'_>, body: &Bytes) -> Resu
 }
 
 /// The text of a literal: a slice of `body` where it has no escapes.
-pub(super) fn content_of(scanner: &Scanner<'_>, body: &Bytes, literal: &Literal) -> Content {
+pub(crate) fn content_of(scanner: &Scanner<'_>, body: &Bytes, literal: &Literal) -> Content {
     if literal.escaped {
         return Content::from_string(scanner.decode(literal).into_owned());
     }
@@ -92,7 +92,7 @@ pub(super) fn content_of(scanner: &Scanner<'_>, body: &Bytes, literal: &Literal)
 }
 
 /// A string, or `None` for a value of any other kind.
-pub(super) fn optional_string(scanner: &mut Scanner<'_>) -> Result<Option<String>, Fault> {
+pub(crate) fn optional_string(scanner: &mut Scanner<'_>) -> Result<Option<String>, Fault> {
     if scanner.kind()? == Kind::String {
         return Ok(Some(scanner.string()?.into_owned()));
     }

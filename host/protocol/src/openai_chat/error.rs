@@ -45,7 +45,7 @@ pub(crate) fn parse(body: &Bytes) -> Option<StreamError> {
 }
 
 /// Reads the value of `error`: an object, a bare string, or nothing that counts as an error.
-pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Option<StreamError>, Fault> {
+pub(crate) fn read(scanner: &mut Scanner<'_>) -> Result<Option<StreamError>, Fault> {
     let mut error =
         StreamError { message: Content::from_string(String::new()), kind: None, code: None };
     match scanner.kind()? {

@@ -15,7 +15,7 @@ const TOOL: &[&str] =
 const RESPONSE_FORMAT: &[&str] = &["type", "json_schema"];
 
 /// Reads an array of tools, nested (`{"type", "function": {…}}`) or flat.
-pub(super) fn read_all(
+pub(crate) fn read_all(
     draft: &mut Draft,
     scanner: &mut Scanner<'_>,
     param: &'static str,
@@ -84,7 +84,7 @@ fn read<'a>(
 
 /// Files the readable strings of a schema, or of any value around one. The keys of an object, and
 /// so the names of properties, are never texts.
-fn schema(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+pub(crate) fn schema(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
     match scanner.kind()? {
         Kind::Object => scanner.open_object()?,
         Kind::Array => {

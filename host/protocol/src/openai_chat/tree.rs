@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::AnswerError;
 
-pub(super) type Object = Map<String, Value>;
+pub(crate) type Object = Map<String, Value>;
 
 /// The string at a key; empty ones count as absent.
 pub(super) fn string<'a>(object: &'a Object, key: &str) -> Option<&'a str> {
@@ -43,7 +43,7 @@ pub(super) fn or_braces(input: String) -> String {
 
 /// Reads a provider's JSON object. Providers cut streams between the halves of a surrogate pair,
 /// which no string can hold: such a half becomes the replacement character.
-pub(super) fn read(data: &[u8]) -> Result<Object, AnswerError> {
+pub(crate) fn read(data: &[u8]) -> Result<Object, AnswerError> {
     match serde_json::from_slice(data) {
         Ok(tree) => Ok(tree),
         Err(error) => serde_json::from_slice(&mended(data)).map_err(|_| {

@@ -1,4 +1,107 @@
-//! Placeholder
+//! A whole response. Token texts inside `logprobs` and what the response repeats of the request are
+//! not listed: the model did not say them here.
+
 use bytes::Bytes;
+
+use crate::Dialect;
 use crate::answer::{Answer, AnswerError};
-pub(crate) fn parse(_body: Bytes) -> Result<Answer, AnswerError> { Err(AnswerError { at: 0, what: "" }) }
+use crate::call::{Role, Text};
+use crate::chunk::StreamError;
+use crate::content::{Content, Wire};
+use crate::openai_chat::answer::{content_of, optional_string};
+use crate::openai_chat::error;
+use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
+use crate::Usage;
+
+use super::output::Heard;
+use super::usage;
+
+/// What a response object says, whole or inside an event.
+#[derive(Debug, Default)]
+pub(super) struct Response {
+    pub(super) model: Option<String>,
+    pub(super) service_tier: Option<String>,
+    pub(super) usage: Option<Usage>,
+    pub(super) error: Option<StreamError>,
+    pub(super) status: Option<String>,
+    /// The items of its output, in order.
+    pub(super) items: Vec<Heard>,
+}
+
+/// Reads a whole body.
+pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
+    let text = std::str::from_utf8(&body)
+        .map_err(|error| AnswerError { at: error.valid_up_to(), what: "not UTF-8" })?;
+    let mut scanner = Scanner::new(text, LoneSurrogate::Accept);
+    let response = Response::read(&mut scanner)?;
+    scanner.end()?;
+    let error = response.failure();
+    let mut answer = Answer {
+        dialect: Dialect::OpenAiResponses,
+        model: response.model,
+        usage: response.usage,
+        service_tier: response.service_tier,
+        texts: Vec::new(),
+        choices: u32::from(!response.items.is_empty()),
+        tool_called: false,
+        error,
+        media: false,
+        body: Wire(Bytes::new()),
+    };
+    for heard in response.items {
+        answer.tool_called |= heard.called;
+        answer.media |= heard.media;
+        answer.texts.extend(heard.texts.into_iter().map(|spoken| Text {
+            channel: spoken.field.channel(),
+            role: Role::Assistant,
+            message: Some(0),
+            content: content_of(&scanner, &body, &spoken.literal),
+            span: spoken.literal.span,
+            edited: false,
+        }));
+    }
+    answer.body = Wire(body);
+    Ok(answer)
+}
+
+// === impl Response ===
+
+impl Response {
+    /// Reads the response object that comes next.
+    pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Self, Fault> {
+        let mut response = Self::default();
+        scanner.open_object()?;
+        while let Some(key) = scanner.next_key()? {
+            match (key.as_ref(), scanner.kind()?) {
+                ("model", _) => response.model = optional_string(scanner)?,
+                ("service_tier", _) => response.service_tier = optional_string(scanner)?,
+                ("status", _) => response.status = optional_string(scanner)?,
+                ("usage", _) => response.usage = usage::read(scanner)?,
+                ("error", _) => response.error = error::read(scanner)?,
+                ("output", Kind::Array) => {
+                    scanner.open_array()?;
+                    while scanner.next_item()? {
+                        let mut heard = Heard::default();
+                        heard.item(scanner)?;
+                        response.items.push(heard);
+                    }
+                }
+                _ => {
+                    scanner.skip()?;
+                }
+            }
+        }
+        Ok(response)
+    }
+
+    /// Its error, also where it only says that it failed.
+    pub(super) fn failure(&self) -> Option<StreamError> {
+        let failed = matches!(self.status.as_deref(), Some("failed" | "cancelled"));
+        let silent = || StreamError {
+            message: Content::from_string("the provider's response failed".to_owned()),
+            kind: Some("server_error".to_owned()),
+            code: None,
+        };
+        self.error.clone().or_else(|| failed.then(silent))
+    }
+}

@@ -1,7 +1,107 @@
-//! Placeholder
+//! Errors of a Responses stream: `response.failed`, the one event that Codex and the SDKs agree on.
+//! Error bodies are those of OpenAI chat. Never writes `invalid_request_error` into a stream:
+//! clients would not try again what may well be tried again.
+
 use bytes::Bytes;
+use serde_json::{Value, json};
+
 use crate::chunk::StreamError;
+use crate::content::Content;
 use crate::error_body::ErrorFacts;
-pub(crate) fn body(_facts: &ErrorFacts<'_>) -> Vec<u8> { Vec::new() }
-pub(crate) fn event(_facts: &ErrorFacts<'_>) -> Bytes { Bytes::new() }
-pub(crate) fn parse(_body: &Bytes) -> Option<StreamError> { None }
+
+/// A number that follows every other: how many events came before is not known here, and clients
+/// want it to rise.
+const LAST_SEQUENCE_NUMBER: u32 = 2_147_483_647;
+
+/// An error as the last event of a stream.
+pub(crate) fn event(facts: &ErrorFacts<'_>) -> Bytes {
+    let id = facts.request_id.unwrap_or("0");
+    let code = code(facts.code, facts.kind, Some(facts.status));
+    let mut response = skeleton(&format!("resp_{id}"), 0, "");
+    if let Some(response) = response.as_object_mut() {
+        response.insert("status".to_owned(), json!("failed"));
+        response.insert("error".to_owned(), json!({"code": code, "message": facts.message}));
+    }
+    let data = json!({
+        "type": "response.failed",
+        "sequence_number": LAST_SEQUENCE_NUMBER,
+        "response": response,
+    });
+    Bytes::from(format!("event: response.failed\ndata: {data}\n\n"))
+}
+
+/// A response with every member that strict clients look for, in progress and empty.
+pub(super) fn skeleton(id: &str, created_at: u64, model: &str) -> Value {
+    json!({
+        "id": id,
+        "object": "response",
+        "created_at": created_at,
+        "status": "in_progress",
+        "background": false,
+        "error": null,
+        "incomplete_details": null,
+        "instructions": null,
+        "max_output_tokens": null,
+        "metadata": {},
+        "model": model,
+        "output": [],
+        "parallel_tool_calls": true,
+        "previous_response_id": null,
+        "reasoning": {"effort": null, "summary": null},
+        "service_tier": null,
+        "store": false,
+        "temperature": null,
+        "text": {"format": {"type": "text"}},
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": null,
+        "truncation": "disabled",
+        "usage": null,
+        "user": null,
+    })
+}
+
+/// The code that tells a client of this dialect what to do about an error.
+pub(super) fn code(code: Option<&str>, kind: &str, status: Option<u16>) -> &'static str {
+    let code = code.unwrap_or_default();
+    match (code, kind, status) {
+        ("context_length_exceeded" | "model_context_window_exceeded", ..) => {
+            "context_length_exceeded"
+        }
+        ("insufficient_quota" | "billing_hard_limit_reached", ..)
+        | (_, "insufficient_quota" | "billing_error", _)
+        | (_, _, Some(402)) => "insufficient_quota",
+        ("rate_limit_exceeded", ..) | (_, "rate_limit_error" | "rate_limit_exceeded", _)
+        | (_, _, Some(429)) => "rate_limit_exceeded",
+        _ => "server_error",
+    }
+}
+
+/// The class of error in OpenAI's words, from a code of this dialect.
+pub(super) fn kind(code: &str) -> &'static str {
+    match code {
+        "rate_limit_exceeded" => "rate_limit_error",
+        "insufficient_quota" => "insufficient_quota",
+        "server_is_overloaded" | "slow_down" => "overloaded_error",
+        "context_length_exceeded" | "invalid_prompt" => "invalid_request_error",
+        _ => "server_error",
+    }
+}
+
+/// The error of a response or of an `error` event.
+pub(super) fn of_value(value: &Value) -> StreamError {
+    let text = |name: &str| match value.get(name) {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let code = text("code");
+    // The `type` of an `error` event is the event's own name.
+    let said = text("type").filter(|kind| kind != "error" && kind != "response.failed");
+    let message = text("message").or_else(|| value.as_str().map(str::to_owned));
+    StreamError {
+        message: Content::from_string(message.unwrap_or_default()),
+        kind: said.or_else(|| Some(kind(code.as_deref().unwrap_or_default()).to_owned())),
+        code,
+    }
+}

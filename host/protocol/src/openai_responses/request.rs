@@ -1,9 +1,305 @@
-//! Placeholder
+//! A Responses request: read in one pass, written by splicing. Control members are checked where
+//! they are acted on and otherwise left to the provider. Never rewrites what it need not.
+
+use std::ops::Range;
+use std::sync::Arc;
+
 use bytes::Bytes;
-use crate::call::{Call, Outgoing};
+
+use crate::Dialect;
+use crate::call::{Call, Channel, MODEL_BYTES_MAX, Outgoing, Points as AnyPoints, Role};
+use crate::content::Source;
+use crate::draft::{Draft, Mark};
+use crate::names::Names;
+use crate::openai_chat::tools;
 use crate::request_error::RequestError;
-use crate::splice::Edit;
+use crate::scan::{Kind, LoneSurrogate, Scanner};
+use crate::splice::{self, Edit};
+
+use super::input;
+
+const REQUEST: &[&str] = &[
+    "model",
+    "instructions",
+    "input",
+    "messages",
+    "tools",
+    "tool_choice",
+    "stream",
+    "max_output_tokens",
+    "reasoning",
+    "text",
+    "include",
+    "top_logprobs",
+    "previous_response_id",
+    "conversation",
+    "prompt",
+    "background",
+    "service_tier",
+    "truncation",
+    "prompt_cache_retention",
+    "models",
+    "route",
+    "plugins",
+    "preset",
+    "web_search_options",
+];
+const REASONING: &[&str] = &["effort", "summary", "generate_summary"];
+const TEXT: &[&str] = &["format", "verbosity"];
+const FORMAT: &[&str] = &["type"];
+const LOGPROBS: &str = "message.output_text.logprobs";
+
+/// Where a request is spliced, and what it leaves to be found elsewhere.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Points {}
-impl Points { pub(crate) fn edits(&self, _out: &Outgoing<'_>, _edits: &mut Vec<Edit>) {} }
-pub(crate) fn parse(_body: Bytes) -> Result<Call, RequestError> { Err(RequestError::missing("model", "a model")) }
+pub(crate) struct Points {
+    model: Range<usize>,
+    /// `max_output_tokens`, also where it is `null`.
+    limit: Option<Range<usize>>,
+    /// Part of the conversation is kept by a provider: an earlier response, a conversation, a
+    /// prompt or an item is named by its id.
+    pub(crate) elsewhere: bool,
+}
+
+/// Control members while they are read.
+#[derive(Debug, Default)]
+struct Head {
+    model: Option<String>,
+    stream: bool,
+    limit: Option<u32>,
+    messages: bool,
+    input: bool,
+}
+
+/// Reads a whole request body.
+pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
+    let body_len = body.len();
+    let text = String::from_utf8(Vec::from(body))
+        .map_err(|error| RequestError::not_utf8(error.utf8_error().valid_up_to()))?;
+    let source = Arc::new(text);
+    let mut scanner = Scanner::new(&source, LoneSurrogate::Refuse);
+    let mut draft = Draft::new(Arc::clone(&source));
+    let (mut points, mut head) = (Points::default(), Head::default());
+    let mut names = Names::new(REQUEST);
+    scanner.open_object()?;
+    while let Some(name) = names.next(&mut scanner)? {
+        member(name, &mut draft, &mut scanner, &mut points, &mut head)?;
+    }
+    scanner.end()?;
+    let model = head.model.ok_or_else(|| {
+        RequestError::missing("model", "the name of a model, or auto to have one chosen")
+    })?;
+    if !head.input && !points.elsewhere {
+        let expected = if head.messages {
+            "a string or an array of items; a body with messages belongs to /v1/chat/completions"
+        } else {
+            "a string or an array of items"
+        };
+        return Err(RequestError::missing("input", expected));
+    }
+    Ok(Call {
+        dialect: Dialect::OpenAiResponses,
+        model,
+        stream: head.stream,
+        // Every stream of this dialect ends with usage.
+        include_usage: true,
+        output_limit: head.limit,
+        choices: 1,
+        messages: draft.messages,
+        texts: draft.texts,
+        tools: draft.tools,
+        needs: draft.needs,
+        body_len,
+        media: draft.media,
+        source: Source(source),
+        points: AnyPoints::OpenAiResponses(points),
+    })
+}
+
+fn member(
+    name: &'static str,
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    points: &mut Points,
+    head: &mut Head,
+) -> Result<(), RequestError> {
+    match name {
+        "model" => {
+            let (model, span) = model(scanner)?;
+            (head.model, points.model) = (Some(model), span);
+        }
+        "instructions" => instructions(draft, scanner)?,
+        "input" => {
+            head.input = scanner.kind()? != Kind::Null;
+            points.elsewhere |= input::read(draft, scanner)?;
+        }
+        "messages" => {
+            head.messages = true;
+            draft.walk(scanner, Mark::DOCUMENT, &[])?;
+        }
+        "stream" => head.stream = flag(scanner, name)?,
+        "max_output_tokens" => {
+            let (limit, span) = limit(scanner, name)?;
+            (head.limit, points.limit) = (limit, Some(span));
+        }
+        "tools" => tools::read_all(draft, scanner, name)?,
+        "previous_response_id" | "conversation" => {
+            points.elsewhere |= scanner.kind()? != Kind::Null;
+            scanner.skip()?;
+        }
+        "prompt" => {
+            points.elsewhere |= scanner.kind()? != Kind::Null;
+            draft.walk(scanner, Mark::DOCUMENT, &["id", "version", "type"])?;
+        }
+        "background" => {
+            if flag(scanner, name)? {
+                let expected = "false: an answer is relayed while it is made and not kept";
+                return Err(RequestError::invalid(name, expected));
+            }
+        }
+        // A list of other models, or work that is charged by the piece, would be served past the
+        // key's models, the price and the hold that this request is judged by.
+        "models" | "route" | "plugins" | "preset" | "web_search_options" => {
+            let expected = "the request without it: the gateway chooses and prices the model";
+            return Err(RequestError::invalid(name, expected));
+        }
+        _ => control(name, draft, scanner)?,
+    }
+    Ok(())
+}
+
+/// Members that tell what is needed but are not rewritten, and those that are not known.
+fn control(
+    name: &'static str,
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+) -> Result<(), RequestError> {
+    let kind = scanner.kind()?;
+    match (name, kind) {
+        ("reasoning", Kind::Object) => reasoning(draft, scanner)?,
+        ("text", Kind::Object) => text(draft, scanner)?,
+        ("include", Kind::Array) => {
+            scanner.open_array()?;
+            while scanner.next_item()? {
+                let item = scanner.skip()?;
+                draft.needs.logprobs |= scanner.raw(item).trim_matches('"') == LOGPROBS;
+            }
+        }
+        ("top_logprobs", Kind::Number) => {
+            draft.needs.logprobs |= scanner.whole_number()?.is_some_and(|count| count > 0);
+        }
+        // Names of functions, tiers and durations are not text.
+        ("tool_choice" | "service_tier" | "truncation" | "prompt_cache_retention", _) => {
+            scanner.skip().map(|_| ())?;
+        }
+        _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
+    }
+    Ok(())
+}
+
+/// Instructions count as a message of the application's.
+fn instructions(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    match scanner.kind()? {
+        Kind::Null => Ok(scanner.skip().map(|_| ())?),
+        Kind::String => input::lone(draft, scanner, Role::System, Channel::System),
+        _ => Err(RequestError::invalid("instructions", "a string")),
+    }
+}
+
+fn reasoning(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    let mut names = Names::new(REASONING);
+    draft.needs.reasoning = true;
+    scanner.open_object()?;
+    while let Some(name) = names.next(scanner)? {
+        match (name, scanner.kind()?) {
+            ("effort", Kind::String) => draft.needs.reasoning = scanner.string()? != "none",
+            ("effort" | "summary" | "generate_summary", _) => scanner.skip().map(|_| ())?,
+            _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
+        }
+    }
+    Ok(())
+}
+
+fn text(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    let mut names = Names::new(TEXT);
+    scanner.open_object()?;
+    while let Some(name) = names.next(scanner)? {
+        match (name, scanner.kind()?) {
+            ("format", Kind::Object) => format(draft, scanner)?,
+            ("verbosity", _) => scanner.skip().map(|_| ())?,
+            _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
+        }
+    }
+    Ok(())
+}
+
+fn format(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    let mut names = Names::new(FORMAT);
+    scanner.open_object()?;
+    while let Some(name) = names.next(scanner)? {
+        if (name, scanner.kind()?) == ("type", Kind::String) {
+            let kind = scanner.string()?;
+            draft.needs.structured_output = matches!(kind.as_ref(), "json_schema" | "json_object");
+        } else {
+            tools::schema(draft, scanner)?;
+        }
+    }
+    Ok(())
+}
+
+fn model(scanner: &mut Scanner<'_>) -> Result<(String, Range<usize>), RequestError> {
+    let expected = "the name of a model as a string of 1 to 256 bytes";
+    if scanner.kind()? != Kind::String {
+        return Err(RequestError::invalid("model", expected));
+    }
+    let literal = scanner.literal()?;
+    let model = scanner.decode(&literal).into_owned();
+    if model.is_empty() || model.len() > MODEL_BYTES_MAX {
+        return Err(RequestError::invalid("model", expected));
+    }
+    Ok((model, literal.span))
+}
+
+fn flag(scanner: &mut Scanner<'_>, name: &str) -> Result<bool, RequestError> {
+    match scanner.kind()? {
+        Kind::Bool => Ok(scanner.boolean()?),
+        Kind::Null => Ok(scanner.skip().map(|_| false)?),
+        _ => Err(RequestError::invalid(name, "true or false")),
+    }
+}
+
+fn limit(
+    scanner: &mut Scanner<'_>,
+    name: &str,
+) -> Result<(Option<u32>, Range<usize>), RequestError> {
+    let kind = scanner.kind()?;
+    let span = scanner.skip()?;
+    if kind == Kind::Null {
+        return Ok((None, span));
+    }
+    let number = (kind == Kind::Number).then(|| scanner.raw(span.clone()).parse::<u32>().ok());
+    match number.flatten().filter(|number| *number > 0) {
+        Some(number) => Ok((Some(number), span)),
+        None => {
+            let expected = format!("a whole number from 1 to {}", u32::MAX);
+            Err(RequestError::invalid(name, &expected))
+        }
+    }
+}
+
+// === impl Points ===
+
+impl Points {
+    /// Adds the edits that make the caller's request the host's.
+    pub(crate) fn edits(&self, out: &Outgoing<'_>, edits: &mut Vec<Edit>) {
+        edits.push(Edit { span: self.model.clone(), with: splice::literal(out.model) });
+        let Some(limit) = out.output_limit else { return };
+        edits.push(match &self.limit {
+            Some(span) => Edit::raw(span.clone(), limit.to_string()),
+            // Right behind the model, which is always there.
+            None => {
+                let at = self.model.end;
+                Edit::raw(at..at, format!(",\"max_output_tokens\":{limit}"))
+            }
+        });
+    }
+}

@@ -1,0 +1,148 @@
+//! The `usage` object of a response, to and from disjoint buckets. Here cached tokens are a part of
+//! the input's and reasoning tokens a part of the output's. Never adds two reports.
+
+use serde_json::{Value, json};
+
+use crate::Usage;
+use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
+
+/// The counters as they stand in the object.
+#[derive(Debug, Default)]
+struct Report {
+    input: Option<u64>,
+    output: Option<u64>,
+    cached: u64,
+    written: u64,
+    audio_in: u64,
+    image_in: u64,
+    reasoning: u64,
+    audio_out: u64,
+    image_out: u64,
+}
+
+/// Reads a `usage` value on its own.
+pub(super) fn parse(raw: &str) -> Option<Usage> {
+    read(&mut Scanner::new(raw, LoneSurrogate::Accept)).ok()?
+}
+
+/// Reads the `usage` value that comes next.
+pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Option<Usage>, Fault> {
+    if scanner.kind()? != Kind::Object {
+        scanner.skip()?;
+        return Ok(None);
+    }
+    let mut report = Report::default();
+    scanner.open_object()?;
+    while let Some(key) = scanner.next_key()? {
+        match key.as_ref() {
+            "input_tokens" => report.input = count(scanner)?,
+            "output_tokens" => report.output = count(scanner)?,
+            "input_tokens_details" => details(scanner, |key, count| match key {
+                "cached_tokens" => report.cached = count,
+                "cache_write_tokens" => report.written = count,
+                "audio_tokens" => report.audio_in = count,
+                "image_tokens" => report.image_in = count,
+                _ => {}
+            })?,
+            "output_tokens_details" => details(scanner, |key, count| match key {
+                "reasoning_tokens" => report.reasoning = count,
+                "audio_tokens" => report.audio_out = count,
+                "image_tokens" => report.image_out = count,
+                _ => {}
+            })?,
+            _ => {
+                scanner.skip()?;
+            }
+        }
+    }
+    Ok(report.usage())
+}
+
+fn details(scanner: &mut Scanner<'_>, mut take: impl FnMut(&str, u64)) -> Result<(), Fault> {
+    if scanner.kind()? != Kind::Object {
+        return scanner.skip().map(|_| ());
+    }
+    scanner.open_object()?;
+    while let Some(key) = scanner.next_key()? {
+        take(&key, count(scanner)?.unwrap_or(0));
+    }
+    Ok(())
+}
+
+/// A count; a negative number, a fraction or another type is no count.
+fn count(scanner: &mut Scanner<'_>) -> Result<Option<u64>, Fault> {
+    if scanner.kind()? == Kind::Number {
+        return scanner.whole_number();
+    }
+    scanner.skip().map(|_| None)
+}
+
+// === impl Report ===
+
+impl Report {
+    fn usage(&self) -> Option<Usage> {
+        if self.input.is_none() && self.output.is_none() {
+            return None;
+        }
+        let (mut input, mut output) = (self.input.unwrap_or(0), self.output.unwrap_or(0));
+        Some(Usage {
+            cache_read: part(&mut input, self.cached),
+            cache_write_5m: part(&mut input, self.written),
+            cache_write_1h: 0,
+            input_audio: part(&mut input, self.audio_in),
+            input_image: part(&mut input, self.image_in),
+            input_uncached: input,
+            output_reasoning: part(&mut output, self.reasoning),
+            output_audio: part(&mut output, self.audio_out),
+            output_image: part(&mut output, self.image_out),
+            output_text: output,
+            requests: 1,
+        })
+    }
+}
+
+/// Takes a part off a whole, at most what is left.
+fn part(whole: &mut u64, size: u64) -> u64 {
+    let taken = size.min(*whole);
+    *whole -= taken;
+    taken
+}
+
+/// The object, whole counts with their parts inside.
+pub(super) fn value(usage: &Usage) -> Value {
+    let (input, output) = (usage.input_tokens(), usage.output_tokens());
+    json!({
+        "input_tokens": input,
+        "input_tokens_details": {"cached_tokens": usage.cache_read},
+        "output_tokens": output,
+        "output_tokens_details": {"reasoning_tokens": usage.output_reasoning},
+        "total_tokens": input.saturating_add(output),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pitfall_39_cached_and_reasoning_tokens_are_parts_of_the_whole() {
+        let usage = parse(
+            r#"{"input_tokens":100,"input_tokens_details":{"cached_tokens":60},
+                "output_tokens":50,"output_tokens_details":{"reasoning_tokens":30},
+                "total_tokens":150}"#,
+        )
+        .unwrap();
+        assert_eq!((usage.input_uncached, usage.cache_read), (40, 60));
+        assert_eq!((usage.output_text, usage.output_reasoning), (20, 30));
+        assert_eq!(value(&usage)["total_tokens"], 150);
+        assert_eq!(parse(&value(&usage).to_string()), Some(usage));
+    }
+
+    #[test]
+    fn a_part_larger_than_its_whole_is_cut_and_no_counts_are_no_usage() {
+        let usage = parse(r#"{"input_tokens":5,"input_tokens_details":{"cached_tokens":9}}"#);
+        assert_eq!(usage.map(|usage| (usage.cache_read, usage.input_uncached)), Some((5, 0)));
+        assert_eq!(parse("null"), None);
+        assert_eq!(parse(r#"{"total_tokens":5}"#), None);
+    }
+}
