@@ -19,7 +19,10 @@ pub mod translate;
 pub mod usage;
 
 mod anthropic;
+mod draft;
 mod gemini;
+mod inline;
+mod names;
 mod neutral;
 mod openai_chat;
 mod openai_responses;

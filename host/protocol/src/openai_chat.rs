@@ -9,8 +9,6 @@ pub(crate) mod error;
 pub(crate) mod request;
 pub(crate) mod usage;
 
-mod draft;
 mod message;
-mod names;
 pub(crate) mod spoken;
 mod tools;

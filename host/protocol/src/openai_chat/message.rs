@@ -2,11 +2,11 @@
 //! a function's name or base64. Never drops a member it does not know: unknown text is scanned too.
 
 use crate::call::{Channel, Message, Role};
+use crate::draft::{Draft, Mark};
+use crate::inline;
+use crate::names::Names;
 use crate::request_error::RequestError;
-use crate::scan::{Kind, Literal, Scanner};
-
-use super::draft::{Draft, Mark};
-use super::names::Names;
+use crate::scan::{Kind, Scanner};
 
 const MESSAGE: &[&str] = &[
     "role",
@@ -179,52 +179,19 @@ fn media(
     let mark = mark.on(Channel::Document);
     let mut opaque = 0;
     if scanner.kind()? != Kind::Object {
-        return address(draft, scanner, mark);
+        return inline::address(draft, scanner, mark);
     }
     let mut names = Names::new(known);
     scanner.open_object()?;
     while let Some(name) = names.next(scanner)? {
         match name {
-            "url" | "file_data" => opaque += address(draft, scanner, mark)?,
+            "url" | "file_data" => opaque += inline::address(draft, scanner, mark)?,
             "data" => opaque += scanner.skip()?.len(),
             "detail" | "format" | "file_id" => scanner.skip().map(|_| ())?,
             _ => draft.walk(scanner, mark, &[])?,
         }
     }
     Ok(opaque)
-}
-
-/// An address: inline base64 is counted, anything else is a text.
-fn address(
-    draft: &mut Draft,
-    scanner: &mut Scanner<'_>,
-    mark: Mark,
-) -> Result<usize, RequestError> {
-    if scanner.kind()? != Kind::String {
-        draft.walk(scanner, mark, &[])?;
-        return Ok(0);
-    }
-    let literal = scanner.literal()?;
-    if is_inline_base64(scanner, &literal) {
-        return Ok(literal.span.len());
-    }
-    let decoded = literal.escaped.then(|| scanner.decode(&literal).into_owned());
-    draft.push((literal, decoded), mark)?;
-    Ok(0)
-}
-
-/// `data:<media type>;base64,…` with nothing but the base64 alphabet behind the comma, so that no
-/// readable text can travel as an image.
-fn is_inline_base64(scanner: &Scanner<'_>, literal: &Literal) -> bool {
-    let raw = scanner.raw(literal.inner());
-    let Some((head, data)) = raw.strip_prefix("data:").and_then(|rest| rest.split_once(',')) else {
-        return false;
-    };
-    head.len() <= 128
-        && head.ends_with(";base64")
-        && data.bytes().all(|byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'\\')
-        })
 }
 
 fn tool_calls(

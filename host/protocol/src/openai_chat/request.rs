@@ -9,12 +9,12 @@ use bytes::Bytes;
 use crate::Dialect;
 use crate::call::{CHOICES_MAX, Call, LimitField, MODEL_BYTES_MAX, Outgoing, Points as AnyPoints};
 use crate::content::Source;
+use crate::draft::{Draft, Mark};
+use crate::names::Names;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, LoneSurrogate, Scanner};
 use crate::splice::{self, Edit};
 
-use super::draft::{Draft, Mark};
-use super::names::Names;
 use super::{message, tools};
 
 const REQUEST: &[&str] = &[

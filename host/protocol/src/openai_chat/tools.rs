@@ -4,11 +4,11 @@
 use std::borrow::Cow;
 
 use crate::call::{TOOLS_MAX, Tool};
+use crate::draft::{Draft, Mark};
+use crate::names::Names;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
 
-use super::draft::{Draft, Mark};
-use super::names::Names;
 
 const TOOL: &[&str] =
     &["type", "function", "custom", "name", "description", "parameters", "strict"];

@@ -7,7 +7,7 @@ use crate::scan::Scanner;
 
 /// The keys of one open object that are acted on, and which of them have been seen.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(crate) struct Names {
     known: &'static [&'static str],
     seen: u64,
 }
@@ -16,12 +16,12 @@ pub(super) struct Names {
 
 impl Names {
     /// At most 64 names.
-    pub(super) fn new(known: &'static [&'static str]) -> Self {
+    pub(crate) fn new(known: &'static [&'static str]) -> Self {
         Self { known, seen: 0 }
     }
 
     /// The next key of the open object: a known name, `""` for any other key, or `None` at the end.
-    pub(super) fn next(
+    pub(crate) fn next(
         &mut self,
         scanner: &mut Scanner<'_>,
     ) -> Result<Option<&'static str>, RequestError> {

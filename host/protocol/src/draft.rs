@@ -10,32 +10,32 @@ use crate::scan::{Kind, Literal, Scanner};
 
 /// How a text is to be filed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Mark {
-    pub(super) channel: Channel,
-    pub(super) role: Role,
-    pub(super) message: Option<u32>,
+pub(crate) struct Mark {
+    pub(crate) channel: Channel,
+    pub(crate) role: Role,
+    pub(crate) message: Option<u32>,
 }
 
 /// The neutral parts of a call, so far.
 #[derive(Debug)]
-pub(super) struct Draft {
-    pub(super) source: Arc<String>,
-    pub(super) texts: Vec<Text>,
-    pub(super) messages: Vec<Message>,
-    pub(super) tools: Vec<Tool>,
-    pub(super) needs: Needs,
-    pub(super) media: Media,
+pub(crate) struct Draft {
+    pub(crate) source: Arc<String>,
+    pub(crate) texts: Vec<Text>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) tools: Vec<Tool>,
+    pub(crate) needs: Needs,
+    pub(crate) media: Media,
 }
 
 // === impl Mark ===
 
 impl Mark {
     /// Text outside the conversation.
-    pub(super) const DOCUMENT: Self =
+    pub(crate) const DOCUMENT: Self =
         Self { channel: Channel::Document, role: Role::Other, message: None };
 
     /// The same place, another channel.
-    pub(super) fn on(self, channel: Channel) -> Self {
+    pub(crate) fn on(self, channel: Channel) -> Self {
         Self { channel, ..self }
     }
 }
@@ -43,7 +43,7 @@ impl Mark {
 // === impl Draft ===
 
 impl Draft {
-    pub(super) fn new(source: Arc<String>) -> Self {
+    pub(crate) fn new(source: Arc<String>) -> Self {
         Self {
             source,
             texts: Vec::with_capacity(8),
@@ -55,7 +55,7 @@ impl Draft {
     }
 
     /// Files a string as a text; an empty one is nothing to scan.
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         (literal, decoded): (Literal, Option<String>),
         mark: Mark,
@@ -84,7 +84,7 @@ impl Draft {
 
     /// Files every string below the next value, except under the keys in `skip`. An object under
     /// such a key is walked all the same: then the key is a name, not a member that we know.
-    pub(super) fn walk(
+    pub(crate) fn walk(
         &mut self,
         scanner: &mut Scanner<'_>,
         mark: Mark,
@@ -119,7 +119,7 @@ impl Draft {
     }
 
     /// Index of the message that is about to be read.
-    pub(super) fn next_message(&self) -> Result<u32, RequestError> {
+    pub(crate) fn next_message(&self) -> Result<u32, RequestError> {
         if self.messages.len() >= MESSAGES_MAX {
             return Err(RequestError::too_many("messages", MESSAGES_MAX));
         }
