@@ -13,8 +13,12 @@ pub(crate) mod encode;
 pub(crate) mod error;
 pub(crate) mod request;
 
+mod content;
 mod finish;
+mod keys;
 mod schema;
 mod signature;
+mod spoken;
+mod tools;
 mod tree;
 mod usage;
