@@ -22,3 +22,6 @@ mod spoken;
 mod tools;
 mod tree;
 mod usage;
+
+#[cfg(test)]
+mod tests;

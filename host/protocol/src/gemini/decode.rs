@@ -10,6 +10,8 @@ mod stream;
 mod tools;
 
 pub(super) use piece::only_google_reads;
+#[cfg(test)]
+pub(super) use reply::fold;
 pub(crate) use reply::reply;
 pub(crate) use request::request;
 pub(crate) use stream::Stream;

@@ -56,7 +56,11 @@ enum Config {
     Absent,
     Null(Range<usize>),
     /// Behind its brace, whether it has members, and its `maxOutputTokens`.
-    There { at: usize, empty: bool, limit: Option<Range<usize>> },
+    There {
+        at: usize,
+        empty: bool,
+        limit: Option<Range<usize>>,
+    },
 }
 
 /// Control members while they are read.

@@ -56,7 +56,8 @@ pub(super) fn to_json_schema(schema: Value) -> Value {
             }
             (name, Value::String(text)) if bound(name).is_some() => {
                 let name = bound(name).unwrap_or_default();
-                let number = text.parse::<u64>().map_or(Value::String(text), |number| json!(number));
+                let number =
+                    text.parse::<u64>().map_or(Value::String(text), |number| json!(number));
                 out.insert(name, number);
             }
             (_, value) => {

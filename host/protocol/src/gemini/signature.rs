@@ -17,7 +17,11 @@ pub(super) fn read(text: &str) -> Signature {
     match unwrapped.and_then(|bytes| String::from_utf8(bytes).ok()) {
         Some(tagged) => {
             let foreign = Signature::read(Issuer::Gemini, &tagged);
-            if foreign.issuer == Issuer::Gemini { Signature::new(Issuer::Gemini, text) } else { foreign }
+            if foreign.issuer == Issuer::Gemini {
+                Signature::new(Issuer::Gemini, text)
+            } else {
+                foreign
+            }
         }
         None => Signature::new(Issuer::Gemini, text),
     }

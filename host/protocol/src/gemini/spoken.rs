@@ -78,8 +78,11 @@ impl Candidate {
                     candidate.finished = super::finish::read(&word).is_some();
                 }
                 (
-                    "finishMessage" | "citationMetadata" | "groundingMetadata"
-                    | "groundingAttributions" | "urlContextMetadata",
+                    "finishMessage"
+                    | "citationMetadata"
+                    | "groundingMetadata"
+                    | "groundingAttributions"
+                    | "urlContextMetadata",
                     _,
                 ) => candidate.walk(scanner, Field::Aside)?,
                 _ => {
@@ -94,7 +97,8 @@ impl Candidate {
     /// that something else has come after.
     pub(crate) fn closed(&self) -> impl Iterator<Item = u32> {
         let last = self.last;
-        let ended = [TEXT, THOUGHT].into_iter().filter(move |slot| last.is_some_and(|l| l != *slot));
+        let ended =
+            [TEXT, THOUGHT].into_iter().filter(move |slot| last.is_some_and(|l| l != *slot));
         ended.chain(WHOLE..self.next)
     }
 
@@ -148,7 +152,8 @@ impl Candidate {
             }
         }
         if let Some(literal) = text {
-            let (field, slot) = if thought { (Field::Thought, THOUGHT) } else { (Field::Text, TEXT) };
+            let (field, slot) =
+                if thought { (Field::Thought, THOUGHT) } else { (Field::Text, TEXT) };
             if !literal.is_empty() {
                 self.last = Some(slot);
                 self.texts.push(Spoken { field, slot, literal });

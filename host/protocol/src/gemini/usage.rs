@@ -211,8 +211,14 @@ mod tests {
             "candidatesTokenCount": 40, "thoughtsTokenCount": 60, "toolUsePromptTokenCount": 7,
             "totalTokenCount": 1307, "trafficType": "ON_DEMAND_FLEX"}));
         let usage = report.usage.unwrap();
-        let expected = Usage { input_uncached: 207, cache_read: 1000, output_text: 40,
-            output_reasoning: 60, requests: 1, ..Usage::default() };
+        let expected = Usage {
+            input_uncached: 207,
+            cache_read: 1000,
+            output_text: 40,
+            output_reasoning: 60,
+            requests: 1,
+            ..Usage::default()
+        };
         assert_eq!((usage, report.service_tier.as_deref()), (expected, Some("flex")));
         assert_eq!(usage.input_tokens() + usage.output_tokens(), 1307);
     }

@@ -10,7 +10,10 @@ use crate::neutral::{Media, MediaKind, MediaSource, Signature, Words};
 /// What a part is.
 #[derive(Debug)]
 pub(super) enum Piece {
-    Text { text: String, thought: bool },
+    Text {
+        text: String,
+        thought: bool,
+    },
     Call(Call),
     Result(Outcome),
     Media(Media),

@@ -15,7 +15,7 @@ pub(crate) fn reply(body: &[u8]) -> Result<Reply, AnswerError> {
 }
 
 /// Puts the blocks of a stream together.
-pub(super) fn fold(events: Vec<Event>) -> Reply {
+pub(in crate::gemini) fn fold(events: Vec<Event>) -> Reply {
     let mut reply = Reply::default();
     // Choice and place in it, by number of the block.
     let mut places: Vec<(usize, usize)> = Vec::new();

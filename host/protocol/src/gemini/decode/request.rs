@@ -13,10 +13,7 @@ use super::piece::{self, Piece};
 use super::{config, tools};
 
 /// Reads a request body. The model and whether to stream are in the URL.
-pub(crate) fn request(
-    body: &[u8],
-    addressed: &Addressed<'_>,
-) -> Result<Request, RequestError> {
+pub(crate) fn request(body: &[u8], addressed: &Addressed<'_>) -> Result<Request, RequestError> {
     let mut root = object(body)?;
     let mut request = Request {
         model: addressed.model.unwrap_or_default().to_owned(),

@@ -39,11 +39,7 @@ struct Candidate {
 
 impl Stream {
     /// Takes one event.
-    pub(crate) fn push(
-        &mut self,
-        frame: &Frame,
-        out: &mut Vec<Event>,
-    ) -> Result<(), AnswerError> {
+    pub(crate) fn push(&mut self, frame: &Frame, out: &mut Vec<Event>) -> Result<(), AnswerError> {
         if !frame.carries_data() {
             return Ok(());
         }
@@ -51,11 +47,7 @@ impl Stream {
     }
 
     /// Takes one payload, or a list of them.
-    pub(super) fn payload(
-        &mut self,
-        data: &[u8],
-        out: &mut Vec<Event>,
-    ) -> Result<(), AnswerError> {
+    pub(super) fn payload(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), AnswerError> {
         let value: Value = serde_json::from_slice(data)
             .map_err(|_| AnswerError { at: 0, what: "expected a JSON object" })?;
         for item in tree::items(Some(value)) {

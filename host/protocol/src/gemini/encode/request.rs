@@ -11,8 +11,8 @@ use super::contents::Contents;
 use super::{config, tools};
 
 /// The beginnings of paths that only Google's requests have.
-const OURS: [&str; 6] =
-    ["contents[", "safetySettings", "cachedContent", "generationConfig.", "toolConfig.", "tools["];
+const OURS: [&str; 5] =
+    ["safetySettings", "cachedContent", "generationConfig.", "toolConfig.", "tools["];
 
 /// Writes a request.
 pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses) -> Vec<u8> {

@@ -37,7 +37,13 @@ struct Open {
 enum Kind {
     Text,
     Thinking,
-    Call { id: Option<String>, name: String, kind: ToolKind, input: Hidden, proof: Option<Signature> },
+    Call {
+        id: Option<String>,
+        name: String,
+        kind: ToolKind,
+        input: Hidden,
+        proof: Option<Signature>,
+    },
     /// Written when it opened.
     Whole,
 }
@@ -115,9 +121,7 @@ impl Stream {
             Opening::Media { media_type, base64 } => {
                 Some(json!({"inlineData": {"mimeType": media_type, "data": base64.0}}))
             }
-            Opening::Own(value) => {
-                own(&value.0, self.beside.entry(choice).or_default(), losses)
-            }
+            Opening::Own(value) => own(&value.0, self.beside.entry(choice).or_default(), losses),
         };
         if let Some(part) = part {
             self.part(choice, part, out);
@@ -169,7 +173,8 @@ impl Stream {
         let finished = std::mem::take(&mut self.finished);
         let candidates = finished.into_iter().map(|(choice, reason)| {
             let mut candidate = Map::new();
-            candidate.insert("content".to_owned(), json!({"parts": [{"text": ""}], "role": "model"}));
+            candidate
+                .insert("content".to_owned(), json!({"parts": [{"text": ""}], "role": "model"}));
             candidate.insert("finishReason".to_owned(), json!(finish::write(reason)));
             candidate.insert("index".to_owned(), json!(choice));
             candidate.extend(self.beside.remove(&choice).unwrap_or_default());
