@@ -79,10 +79,10 @@ fn lower(word: &str) -> &str {
 
 /// The schema, or `null`.
 fn or_null(mut schema: Map<String, Value>) -> Value {
-    if let Some(Value::Array(choices)) = schema.get_mut("enum") {
-        if !choices.contains(&Value::Null) {
-            choices.push(Value::Null);
-        }
+    if let Some(Value::Array(choices)) = schema.get_mut("enum")
+        && !choices.contains(&Value::Null)
+    {
+        choices.push(Value::Null);
     }
     if let Some(Value::Array(choices)) = schema.get_mut("anyOf") {
         choices.push(json!({"type": "null"}));

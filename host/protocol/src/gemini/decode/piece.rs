@@ -106,7 +106,7 @@ fn read_call(mut call: Members) -> Call {
 
 fn read_outcome(mut result: Members) -> Outcome {
     let response = take(&mut result, "response");
-    let (text, failed) = response.map_or((None, false), said);
+    let (text, failed) = response.as_ref().map_or((None, false), said);
     Outcome {
         id: take_string(&mut result, "id").filter(|id| !id.is_empty()),
         name: take_string(&mut result, "name").unwrap_or_default(),
@@ -118,9 +118,9 @@ fn read_outcome(mut result: Members) -> Outcome {
 
 /// The text of a `response`, and whether it is that of a failure. An object with one member that is
 /// Google's word for a result or an error stands for what is in it.
-fn said(response: Value) -> (Option<String>, bool) {
-    let Value::Object(members) = &response else {
-        return (Some(text_of(&response)), false);
+fn said(response: &Value) -> (Option<String>, bool) {
+    let Value::Object(members) = response else {
+        return (Some(text_of(response)), false);
     };
     let mut all = members.iter();
     match (all.next(), all.next()) {

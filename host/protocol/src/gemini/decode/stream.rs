@@ -109,10 +109,9 @@ impl Stream {
             out.push(Event::Logprobs { choice: index, value: value.into() });
         }
         let reason = take_string(&mut members, "finishReason");
-        if let Some(reason) = reason.as_deref().and_then(finish::read) {
-            if let Some(candidate) = self.candidates.get_mut(place) {
-                candidate.finish = Some(reason);
-            }
+        let reason = reason.as_deref().and_then(finish::read);
+        if let Some(candidate) = self.candidates.get_mut(place) {
+            candidate.finish = reason.or(candidate.finish);
         }
     }
 

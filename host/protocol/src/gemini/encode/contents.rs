@@ -260,10 +260,9 @@ fn set(part: &mut Value, name: &str, value: Value) {
 fn prove(content: &mut Value) {
     let parts = content.get_mut("parts").and_then(Value::as_array_mut);
     let mut calls = parts.into_iter().flatten().filter(|part| part.get("functionCall").is_some());
-    if let Some(first) = calls.next() {
-        if first.get("thoughtSignature").is_none() {
-            set(first, "thoughtSignature", json!(DUMMY));
-        }
+    let first = calls.next().filter(|first| first.get("thoughtSignature").is_none());
+    if let Some(first) = first {
+        set(first, "thoughtSignature", json!(DUMMY));
     }
 }
 

@@ -124,7 +124,7 @@ impl Stream {
             Opening::Own(value) => own(&value.0, self.beside.entry(choice).or_default(), losses),
         };
         if let Some(part) = part {
-            self.part(choice, part, out);
+            self.part(choice, &part, out);
         }
         Kind::Whole
     }
@@ -138,7 +138,7 @@ impl Stream {
             Kind::Call { input, .. } => return input.0.push_str(text),
             Kind::Whole => return,
         };
-        self.part(choice, part, out);
+        self.part(choice, &part, out);
     }
 
     fn signed(&mut self, block: u32, signature: Signature, out: &mut Vec<Frame>) {
@@ -146,8 +146,8 @@ impl Stream {
         let choice = open.choice;
         match &mut open.kind {
             Kind::Call { proof, .. } => *proof = Some(signature),
-            Kind::Thinking => self.part(choice, thought("", Some(&signature)), out),
-            Kind::Text | Kind::Whole => self.part(choice, sealed(&signature), out),
+            Kind::Thinking => self.part(choice, &thought("", Some(&signature)), out),
+            Kind::Text | Kind::Whole => self.part(choice, &sealed(&signature), out),
         }
     }
 
@@ -155,11 +155,11 @@ impl Stream {
         let Some(Open { choice, kind }) = self.open.remove(&block) else { return };
         if let Kind::Call { id, name, kind, input, proof } = kind {
             let part = call(id.as_deref(), &name, (&input.0, kind), proof.as_ref());
-            self.part(choice, part, out);
+            self.part(choice, &part, out);
         }
     }
 
-    fn part(&self, choice: u32, part: Value, out: &mut Vec<Frame>) {
+    fn part(&self, choice: u32, part: &Value, out: &mut Vec<Frame>) {
         let content = json!({"parts": [part], "role": "model"});
         self.write(vec![json!({"content": content, "index": choice})], None, out);
     }
