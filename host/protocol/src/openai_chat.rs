@@ -10,5 +10,7 @@ pub(crate) mod request;
 pub(crate) mod usage;
 
 mod message;
+mod place;
 pub(crate) mod spoken;
 mod tools;
+mod tree;

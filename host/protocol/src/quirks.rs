@@ -16,6 +16,11 @@ pub struct Quirks {
     pub any_tool_choice: bool,
     /// OpenAI chat: earlier thinking is sent back as `reasoning_content`.
     pub replays_reasoning: bool,
+    /// OpenAI chat: tools are functions only. Custom ones become functions with one string, and a
+    /// choice among several tools leaves the others out of the list.
+    pub functions_only: bool,
+    /// OpenAI chat: where signatures of earlier thinking are sent back.
+    pub signatures: SignatureField,
     /// OpenAI chat: members of the request that the provider refuses; they are left out.
     pub refused: Vec<String>,
     /// Anthropic: the model decides how long it thinks (`thinking.type = "adaptive"`, with
@@ -43,6 +48,18 @@ pub enum ReasoningField {
     ChatTemplate,
     /// Not at all.
     Unknown,
+}
+
+/// Where an OpenAI-compatible provider takes signatures of thinking back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SignatureField {
+    /// Nowhere: it may refuse members that it does not know.
+    #[default]
+    Nowhere,
+    /// `reasoning_details`, as OpenRouter.
+    Details,
+    /// `extra_content.google.thought_signature` of tool calls, as Google's compatible endpoint.
+    Google,
 }
 
 /// What an OpenAI-compatible provider knows of structured output.

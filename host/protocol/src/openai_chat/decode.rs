@@ -1,13 +1,18 @@
-//! Placeholder
-use crate::answer::AnswerError;
-use crate::neutral::{Event, Reply, Request};
-use crate::sse::Frame;
-use crate::request_error::RequestError;
-pub(crate) fn request(_body: &[u8]) -> Result<Request, RequestError> { Ok(Request::default()) }
-pub(crate) fn reply(_body: &[u8]) -> Result<Reply, AnswerError> { Ok(Reply::default()) }
-#[derive(Default)]
-pub(crate) struct Stream {}
-impl Stream {
-    pub(crate) fn push(&mut self, _frame: &Frame, _out: &mut Vec<Event>) -> Result<(), AnswerError> { Ok(()) }
-    pub(crate) fn finish(&mut self, _out: &mut Vec<Event>) {}
-}
+//! From chat completions to the neutral model: requests of callers, answers and streams of
+//! providers, OpenAI's and those of the many who copy it. Never writes this dialect.
+
+mod citation;
+mod ending;
+mod message;
+mod part;
+mod reply;
+mod request;
+mod setting;
+mod stream;
+mod thinking;
+mod tool;
+mod toolcall;
+
+pub(crate) use reply::reply;
+pub(crate) use request::request;
+pub(crate) use stream::Stream;

@@ -19,11 +19,13 @@ const MESSAGE: &[&str] = &[
     "reasoning_content",
     "reasoning",
     "reasoning_details",
+    "thinking_blocks",
     "audio",
 ];
 const PART: &[&str] =
     &["type", "text", "refusal", "thinking", "image_url", "input_audio", "file", "cache_control"];
-const TOOL_CALL: &[&str] = &["id", "type", "index", "function", "custom"];
+const TOOL_CALL: &[&str] = 
+    &["id", "type", "index", "function", "custom", "extra_content"];
 const FUNCTION: &[&str] = &["name", "arguments", "input"];
 const IMAGE: &[&str] = &["url", "detail"];
 const AUDIO: &[&str] = &["data", "format"];
@@ -65,7 +67,7 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), 
             "refusal" => draft.walk(scanner, mark, &[])?,
             "tool_calls" => tool_calls(draft, scanner, mark)?,
             "function_call" => function(draft, scanner, mark)?,
-            "reasoning_content" | "reasoning" | "reasoning_details" => {
+            "reasoning_content" | "reasoning" | "reasoning_details" | "thinking_blocks" => {
                 draft.walk(scanner, mark.on(Channel::Reasoning), THINKING_SKIP)?;
             }
             "audio" => draft.walk(scanner, mark.on(Channel::Document), &["id"])?,
@@ -214,6 +216,10 @@ fn tool_calls(
             match name {
                 "id" | "type" | "index" => scanner.skip().map(|_| ())?,
                 "function" | "custom" => function(draft, scanner, mark)?,
+                "extra_content" => {
+                    let mark = mark.on(Channel::Document);
+                    draft.walk(scanner, mark, &["thought_signature"])?;
+                }
                 _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
             }
         }

@@ -15,6 +15,7 @@ use crate::request_error::RequestError;
 use crate::scan::{Kind, LoneSurrogate, Scanner};
 use crate::splice::{self, Edit};
 
+use super::place::Place;
 use super::{message, tools};
 
 const REQUEST: &[&str] = &[
@@ -46,10 +47,10 @@ const REQUEST: &[&str] = &[
 ];
 const STREAM_OPTIONS: &[&str] = &["include_usage"];
 
-/// A member that may be written anew.
+/// A bound on answer tokens, as the caller wrote it.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
-    span: Range<usize>,
+struct Limit {
+    place: Place,
     null: bool,
 }
 
@@ -75,8 +76,11 @@ enum UsageWish {
 pub(crate) struct Points {
     model: Range<usize>,
     usage: UsageWish,
-    max_tokens: Option<Place>,
-    max_completion_tokens: Option<Place>,
+    stream_options: Option<Place>,
+    max_tokens: Option<Limit>,
+    max_completion_tokens: Option<Limit>,
+    /// The bound to write where the member with the right name is null: the other one's.
+    limit: Option<u32>,
 }
 
 /// Control members while they are read.
@@ -105,6 +109,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         member(name, &mut draft, &mut scanner, &mut points, &mut head)?;
     }
     scanner.end()?;
+    points.limit = head.limits.into_iter().flatten().max();
     let model = head.model.ok_or_else(|| {
         RequestError::missing("model", "the name of a model, or auto to have one chosen")
     })?;
@@ -120,7 +125,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         model,
         stream: head.stream,
         include_usage: matches!(points.usage, UsageWish::Asked),
-        output_limit: head.limits.into_iter().flatten().max(),
+        output_limit: points.limit,
         choices: head.choices.unwrap_or(1),
         messages: draft.messages,
         texts: draft.texts,
@@ -154,18 +159,22 @@ fn member(
             draft.walk(scanner, Mark::DOCUMENT, &[])?;
         }
         "stream" => head.stream = flag(scanner, name)?,
-        "stream_options" => points.usage = stream_options(draft, scanner)?,
+        "stream_options" => {
+            let read = |scanner: &mut Scanner<'_>| stream_options(draft, scanner);
+            let (usage, place) = Place::read(scanner, read)?;
+            (points.usage, points.stream_options) = (usage, Some(place));
+        }
         "max_tokens" => {
-            let (limit, place) = limit(scanner, name, u32::MAX)?;
+            let (limit, place) = Place::read(scanner, |scanner| limit(scanner, name, u32::MAX))?;
             head.limits[0] = limit;
-            points.max_tokens = Some(place);
+            points.max_tokens = Some(Limit { place, null: limit.is_none() });
         }
         "max_completion_tokens" => {
-            let (limit, place) = limit(scanner, name, u32::MAX)?;
+            let (limit, place) = Place::read(scanner, |scanner| limit(scanner, name, u32::MAX))?;
             head.limits[1] = limit;
-            points.max_completion_tokens = Some(place);
+            points.max_completion_tokens = Some(Limit { place, null: limit.is_none() });
         }
-        "n" => head.choices = limit(scanner, name, CHOICES_MAX)?.0,
+        "n" => head.choices = limit(scanner, name, CHOICES_MAX)?,
         "tools" | "functions" => tools::read_all(draft, scanner, name)?,
         "response_format" => tools::response_format(draft, scanner)?,
         "logprobs" => draft.needs.logprobs = flag(scanner, name)?,
@@ -233,19 +242,14 @@ fn flag(scanner: &mut Scanner<'_>, name: &str) -> Result<bool, RequestError> {
     }
 }
 
-fn limit(
-    scanner: &mut Scanner<'_>,
-    name: &str,
-    max: u32,
-) -> Result<(Option<u32>, Place), RequestError> {
+fn limit(scanner: &mut Scanner<'_>, name: &str, max: u32) -> Result<Option<u32>, RequestError> {
     let refused = || RequestError::invalid(name, &format!("a whole number from 1 to {max}"));
     match scanner.kind()? {
-        Kind::Null => Ok((None, Place { span: scanner.skip()?, null: true })),
+        Kind::Null => Ok(scanner.skip().map(|_| None)?),
         Kind::Number => {
             let span = scanner.skip()?;
-            let number = scanner.raw(span.clone()).parse().ok();
-            let number = number.filter(|number| (1..=max).contains(number)).ok_or_else(refused)?;
-            Ok((Some(number), Place { span, null: false }))
+            let number = scanner.raw(span).parse().ok();
+            number.filter(|number| (1..=max).contains(number)).map(Some).ok_or_else(refused)
         }
         _ => Err(refused()),
     }
@@ -281,12 +285,14 @@ impl Points {
     /// Adds the edits that make the caller's request the host's.
     pub(crate) fn edits(&self, stream: bool, out: &Outgoing<'_>, edits: &mut Vec<Edit>) {
         edits.push(Edit { span: self.model.clone(), with: splice::literal(out.model) });
-        if stream {
+        let mut unknown = None;
+        if out.quirks.no_stream_options {
+            unknown = self.stream_options.as_ref();
+        } else if stream {
             edits.extend(self.usage_edit());
         }
-        if let Some(limit) = out.output_limit {
-            self.limit_edits(limit, out.limit_field, edits);
-        }
+        let other = self.limit_edits(out, edits);
+        edits.extend(Place::remove([unknown, other]));
     }
 
     fn usage_edit(&self) -> Option<Edit> {
@@ -303,25 +309,27 @@ impl Points {
         }
     }
 
-    /// Writes the bound into every field that the caller set, else into the one preferred.
-    fn limit_edits(&self, limit: u32, preferred: LimitField, edits: &mut Vec<Edit>) {
-        let places = [&self.max_tokens, &self.max_completion_tokens];
-        let set = places.into_iter().flatten().filter(|place| !place.null);
-        let before = edits.len();
-        edits.extend(set.map(|place| Edit::raw(place.span.clone(), limit.to_string())));
-        if edits.len() > before {
-            return;
-        }
-        let (name, place) = match preferred {
-            LimitField::MaxTokens => ("max_tokens", &self.max_tokens),
-            LimitField::MaxCompletionTokens => {
-                ("max_completion_tokens", &self.max_completion_tokens)
-            }
+    /// Writes the bound under the one name that the provider knows, and renames a member that has
+    /// the other. Returns the member that is then one too many.
+    fn limit_edits(&self, out: &Outgoing<'_>, edits: &mut Vec<Edit>) -> Option<&Place> {
+        let (old, new) = (self.max_tokens.as_ref(), self.max_completion_tokens.as_ref());
+        let (name, known, other) = match out.limit_field {
+            LimitField::MaxTokens => ("max_tokens", old, new),
+            LimitField::MaxCompletionTokens => ("max_completion_tokens", new, old),
         };
-        edits.push(match place {
-            Some(place) => Edit::raw(place.span.clone(), limit.to_string()),
-            None => self.insert(format!(",\"{name}\":{limit}")),
-        });
+        let Some(limit) = known.or(other) else {
+            let new = out.output_limit.map(|limit| format!(",\"{name}\":{limit}"));
+            edits.extend(new.map(|member| self.insert(member)));
+            return None;
+        };
+        if known.is_none() {
+            edits.push(limit.place.rename(name));
+        }
+        // What stands there stays, unless it says nothing.
+        let value = out.output_limit.or(self.limit.filter(|_| limit.null));
+        let value = value.map(|value| value.to_string());
+        edits.extend(value.map(|value| Edit::raw(limit.place.value.clone(), value)));
+        known.and(other).map(|other| &other.place)
     }
 
     /// A new member right behind the model, which is always there.

@@ -19,3 +19,5 @@ mod openai_stream;
 mod openai_texts;
 #[cfg(test)]
 mod random_bytes;
+#[cfg(test)]
+mod support;
