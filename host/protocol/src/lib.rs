@@ -19,6 +19,7 @@ pub mod translate;
 pub mod usage;
 
 mod anthropic;
+mod base64;
 mod draft;
 mod gemini;
 mod inline;
@@ -33,6 +34,7 @@ pub use answer::{Answer, AnswerError};
 pub use call::{Addressed, Call, Channel, LimitField, Message, Needs, Outgoing, Role, Text, Tool};
 pub use chunk::{Chunk, ChunkHead, Delta, Slot, StreamError};
 pub use content::Content;
+pub use gemini::array::JsonArray;
 pub use quirks::Quirks;
 pub use neutral::loss::{Loss, Losses, Severity};
 pub use request_error::RequestError;

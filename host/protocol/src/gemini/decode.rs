@@ -1,13 +1,17 @@
-//! Placeholder
-use crate::answer::AnswerError;
-use crate::neutral::{Event, Reply, Request};
-use crate::sse::Frame;
-use crate::request_error::RequestError;
-pub(crate) fn request(_body: &[u8], _addressed: &crate::Addressed<'_>) -> Result<Request, RequestError> { Ok(Request::default()) }
-pub(crate) fn reply(_body: &[u8]) -> Result<Reply, AnswerError> { Ok(Reply::default()) }
-#[derive(Default)]
-pub(crate) struct Stream {}
-impl Stream {
-    pub(crate) fn push(&mut self, _frame: &Frame, _out: &mut Vec<Event>) -> Result<(), AnswerError> { Ok(()) }
-    pub(crate) fn finish(&mut self, _out: &mut Vec<Event>) {}
-}
+//! From the wire to the neutral model. A whole answer is read as a stream of one event, so that both
+//! mean the same. Never writes.
+
+mod config;
+mod history;
+mod piece;
+mod reply;
+mod request;
+mod stream;
+mod tools;
+
+pub(super) use piece::only_google_reads;
+#[cfg(test)]
+pub(super) use reply::fold;
+pub(crate) use reply::reply;
+pub(crate) use request::request;
+pub(crate) use stream::Stream;

@@ -1,9 +1,274 @@
-//! Placeholder
+//! A `generateContent` request: read in one pass, written by splicing. Control members are checked
+//! where they are acted on and otherwise left to the provider. Never rewrites what it need not.
+
+use std::ops::Range;
+use std::sync::Arc;
+
 use bytes::Bytes;
-use crate::call::{Call, Outgoing};
+
+use crate::call::{CHOICES_MAX, Call, MODEL_BYTES_MAX, Outgoing, Points as AnyPoints, Role};
+use crate::content::Source;
+use crate::draft::{Draft, Mark};
 use crate::request_error::RequestError;
+use crate::scan::{Kind, LoneSurrogate, Scanner};
 use crate::splice::Edit;
+use crate::{Addressed, Dialect};
+
+use super::keys::{Keys, each};
+use super::{content, tools};
+
+const REQUEST: &[&str] = &[
+    "contents",
+    "systemInstruction",
+    "tools",
+    "toolConfig",
+    "generationConfig",
+    "safetySettings",
+    "cachedContent",
+    "serviceTier",
+];
+const CONFIG: &[&str] = &[
+    "maxOutputTokens",
+    "candidateCount",
+    "responseMimeType",
+    "responseSchema",
+    "responseJsonSchema",
+    "responseLogprobs",
+    "responseModalities",
+    "thinkingConfig",
+    "speechConfig",
+    "mediaResolution",
+];
+const THINKING: &[&str] = &["thinkingBudget", "thinkingLevel", "includeThoughts"];
+
+/// Where a request is spliced: only the bound on answer tokens is.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Points {}
-impl Points { pub(crate) fn edits(&self, _out: &Outgoing<'_>, _edits: &mut Vec<Edit>) {} }
-pub(crate) fn parse(_body: Bytes, _addressed: &crate::Addressed<'_>) -> Result<Call, RequestError> { Err(RequestError::missing("model", "a model")) }
+pub(crate) struct Points {
+    /// Behind the brace that opens the request.
+    start: usize,
+    config: Config,
+}
+
+/// Where `generationConfig` stands.
+#[derive(Debug, Clone, Default)]
+enum Config {
+    #[default]
+    Absent,
+    Null(Range<usize>),
+    /// Behind its brace, whether it has members, and its `maxOutputTokens`.
+    There {
+        at: usize,
+        empty: bool,
+        limit: Option<Range<usize>>,
+    },
+}
+
+/// Control members while they are read.
+#[derive(Debug, Default)]
+struct Head {
+    limit: Option<u32>,
+    choices: Option<u32>,
+    config: Config,
+}
+
+/// Reads a whole request body.
+pub(crate) fn parse(body: Bytes, addressed: &Addressed<'_>) -> Result<Call, RequestError> {
+    let body_len = body.len();
+    let model = addressed.model.unwrap_or_default();
+    if model.is_empty() || model.len() > MODEL_BYTES_MAX {
+        let expected = "the name of a model in the path, of 1 to 256 bytes";
+        return Err(RequestError::missing("model", expected));
+    }
+    let text = String::from_utf8(Vec::from(body))
+        .map_err(|error| RequestError::not_utf8(error.utf8_error().valid_up_to()))?;
+    let source = Arc::new(text);
+    let mut scanner = Scanner::new(&source, LoneSurrogate::Refuse);
+    let mut draft = Draft::new(Arc::clone(&source));
+    let mut head = Head::default();
+    let mut keys = Keys::new(REQUEST);
+    let start = scanner.position() + 1;
+    scanner.open_object()?;
+    while let Some(name) = keys.next(&mut scanner)? {
+        member(name, &mut draft, &mut scanner, &mut head)?;
+    }
+    scanner.end()?;
+    if draft.messages.is_empty() {
+        return Err(RequestError::missing("contents", "a list of at least one content"));
+    }
+    Ok(Call {
+        dialect: Dialect::Gemini,
+        model: model.to_owned(),
+        stream: addressed.stream.unwrap_or(false),
+        include_usage: true,
+        output_limit: head.limit,
+        choices: head.choices.unwrap_or(1),
+        messages: draft.messages,
+        texts: draft.texts,
+        tools: draft.tools,
+        needs: draft.needs,
+        body_len,
+        media: draft.media,
+        source: Source(source),
+        points: AnyPoints::Gemini(Points { start, config: head.config }),
+    })
+}
+
+fn member(
+    name: &'static str,
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    head: &mut Head,
+) -> Result<(), RequestError> {
+    match name {
+        "contents" => content::read_all(draft, scanner),
+        "systemInstruction" => content::system(draft, scanner),
+        "tools" => tools::read_all(draft, scanner),
+        "generationConfig" => config(draft, scanner, head),
+        // Names of functions, categories, resources and tiers are not text.
+        "toolConfig" => draft.walk(
+            scanner,
+            Mark::DOCUMENT,
+            &["mode", "allowedFunctionNames", "allowed_function_names"],
+        ),
+        "safetySettings" => {
+            draft.walk(scanner, Mark::DOCUMENT, &["category", "threshold", "method"])
+        }
+        "cachedContent" | "serviceTier" => Ok(scanner.skip().map(|_| ())?),
+        _ => draft.walk(scanner, Mark::DOCUMENT, &[]),
+    }
+}
+
+fn config(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    head: &mut Head,
+) -> Result<(), RequestError> {
+    match scanner.kind()? {
+        Kind::Null => {
+            head.config = Config::Null(scanner.skip()?);
+            return Ok(());
+        }
+        Kind::Object => {}
+        _ => return Err(RequestError::invalid("generationConfig", "an object")),
+    }
+    let at = scanner.position() + 1;
+    let mut keys = Keys::new(CONFIG);
+    let (mut empty, mut place) = (true, None);
+    scanner.open_object()?;
+    while let Some(name) = keys.next(scanner)? {
+        empty = false;
+        match name {
+            "maxOutputTokens" => {
+                let (limit, span) = whole(scanner, "generationConfig.maxOutputTokens", u32::MAX)?;
+                (head.limit, place) = (limit, Some(span));
+            }
+            "candidateCount" => {
+                head.choices = whole(scanner, "generationConfig.candidateCount", CHOICES_MAX)?.0;
+            }
+            _ => control(name, draft, scanner)?,
+        }
+    }
+    head.config = Config::There { at, empty, limit: place };
+    Ok(())
+}
+
+/// Members that tell what is needed but are not rewritten, and those that are not known.
+fn control(
+    name: &'static str,
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+) -> Result<(), RequestError> {
+    match (name, scanner.kind()?) {
+        ("responseMimeType", Kind::String) => {
+            let mime = scanner.string()?;
+            draft.needs.structured_output |= !matches!(mime.as_ref(), "" | "text/plain");
+        }
+        ("responseSchema" | "responseJsonSchema", Kind::Object) => {
+            draft.needs.structured_output = true;
+            tools::schema(draft, scanner)?;
+        }
+        ("responseLogprobs", Kind::Bool) => draft.needs.logprobs = scanner.boolean()?,
+        ("responseModalities", _) => each(scanner, |scanner| {
+            let item = scanner.skip()?;
+            draft.needs.audio_output |= scanner.raw(item).eq_ignore_ascii_case("\"audio\"");
+            Ok(())
+        })?,
+        ("thinkingConfig", Kind::Object) => thinking(draft, scanner)?,
+        ("speechConfig" | "mediaResolution", _) => scanner.skip().map(|_| ())?,
+        _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
+    }
+    Ok(())
+}
+
+/// A budget of 0 switches thinking off; anything else asks for it.
+fn thinking(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    let mut keys = Keys::new(THINKING);
+    scanner.open_object()?;
+    while let Some(name) = keys.next(scanner)? {
+        let value = scanner.kind()?;
+        match (name, value) {
+            ("thinkingBudget", Kind::Number) => {
+                let span = scanner.skip()?;
+                draft.needs.reasoning |= scanner.raw(span) != "0";
+            }
+            ("thinkingLevel", Kind::String) => {
+                scanner.skip()?;
+                draft.needs.reasoning = true;
+            }
+            ("includeThoughts", Kind::Bool) => draft.needs.reasoning |= scanner.boolean()?,
+            _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
+        }
+    }
+    Ok(())
+}
+
+fn whole(
+    scanner: &mut Scanner<'_>,
+    name: &str,
+    max: u32,
+) -> Result<(Option<u32>, Range<usize>), RequestError> {
+    let refused = || RequestError::invalid(name, &format!("a whole number from 1 to {max}"));
+    match scanner.kind()? {
+        Kind::Null => Ok((None, scanner.skip()?)),
+        Kind::Number => {
+            let span = scanner.skip()?;
+            let number = scanner.raw(span.clone()).parse().ok();
+            let number = number.filter(|number| (1..=max).contains(number)).ok_or_else(refused)?;
+            Ok((Some(number), span))
+        }
+        _ => Err(refused()),
+    }
+}
+
+/// The role of a content, by its name.
+pub(super) fn role_of(word: &str) -> Role {
+    match word {
+        "user" | "" => Role::User,
+        "model" => Role::Assistant,
+        "function" | "tool" => Role::Tool,
+        "system" => Role::System,
+        _ => Role::Other,
+    }
+}
+
+// === impl Points ===
+
+impl Points {
+    /// Adds the edits that make the caller's request the host's. The model is in the URL.
+    pub(crate) fn edits(&self, out: &Outgoing<'_>, edits: &mut Vec<Edit>) {
+        let Some(limit) = out.output_limit else { return };
+        let object = format!("{{\"maxOutputTokens\":{limit}}}");
+        edits.push(match &self.config {
+            // A request always has contents, so a comma is always right.
+            Config::Absent => {
+                Edit::raw(self.start..self.start, format!("\"generationConfig\":{object},"))
+            }
+            Config::Null(span) => Edit::raw(span.clone(), object),
+            Config::There { limit: Some(span), .. } => Edit::raw(span.clone(), limit.to_string()),
+            Config::There { at, empty, limit: None } => {
+                let comma = if *empty { "" } else { "," };
+                Edit::raw(*at..*at, format!("\"maxOutputTokens\":{limit}{comma}"))
+            }
+        });
+    }
+}

@@ -2,6 +2,14 @@
 //! that no bytes whatever make a parser panic.
 
 #[cfg(test)]
+mod gemini_answer;
+#[cfg(test)]
+mod gemini_codec;
+#[cfg(test)]
+mod gemini_random;
+#[cfg(test)]
+mod gemini_request;
+#[cfg(test)]
 mod openai_answer;
 #[cfg(test)]
 mod openai_request;

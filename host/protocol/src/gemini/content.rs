@@ -1,0 +1,224 @@
+//! The `contents` and the `systemInstruction` of a request: every string in them becomes a text, but
+//! for what is a type, an id, a function's name, a signature or base64. Never drops a member it does
+//! not know: unknown text is scanned too.
+
+use crate::call::{Channel, Message, Role};
+use crate::draft::{Draft, Mark};
+use crate::inline::is_base64;
+use crate::request_error::RequestError;
+use crate::scan::{Kind, Literal, Scanner};
+
+use super::keys::{Keys, each};
+use super::request::role_of;
+
+const CONTENT: &[&str] = &["role", "parts"];
+const PART: &[&str] = &[
+    "text",
+    "thought",
+    "thoughtSignature",
+    "inlineData",
+    "fileData",
+    "functionCall",
+    "functionResponse",
+    "executableCode",
+    "codeExecutionResult",
+];
+const DATA: &[&str] = &["mimeType", "data", "fileUri", "displayName"];
+const FUNCTION: &[&str] = &["id", "name", "args", "response", "parts", "scheduling"];
+
+/// What a content turned out to hold beside texts.
+#[derive(Debug, Default)]
+struct Found {
+    images: u32,
+    audio: u32,
+    files: u32,
+    /// There is a function's result.
+    results: bool,
+    /// There is something else than a function's result.
+    others: bool,
+}
+
+/// Reads the list of contents.
+pub(super) fn read_all(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    if !matches!(scanner.kind()?, Kind::Array | Kind::Object) {
+        return Err(RequestError::invalid("contents", "a list of contents"));
+    }
+    each(scanner, |scanner| {
+        let index = draft.next_message()?;
+        if scanner.kind()? != Kind::Object {
+            let expected = "an object with a role and parts";
+            return Err(RequestError::invalid(format!("contents[{index}]"), expected));
+        }
+        read(draft, scanner, index)
+    })
+}
+
+/// Reads the instructions, which are a content, or a bare string in some clients.
+pub(super) fn system(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    let mark = Mark { channel: Channel::System, role: Role::System, message: None };
+    if scanner.kind()? != Kind::Object {
+        return draft.walk(scanner, mark, &[]);
+    }
+    let mut keys = Keys::new(CONTENT);
+    let mut found = Found::default();
+    scanner.open_object()?;
+    while let Some(name) = keys.next(scanner)? {
+        match name {
+            "role" if scanner.kind()? == Kind::String => scanner.skip().map(|_| ())?,
+            "parts" => each(scanner, |scanner| part(draft, scanner, mark, &mut found))?,
+            _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
+        }
+    }
+    Ok(())
+}
+
+fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), RequestError> {
+    let first = draft.texts.len();
+    let mark = Mark { channel: Channel::Text, role: Role::Other, message: Some(index) };
+    let (mut role, mut found) = (Role::User, Found::default());
+    let mut keys = Keys::new(CONTENT);
+    scanner.open_object()?;
+    while let Some(name) = keys.next(scanner)? {
+        match name {
+            "role" => role = read_role(scanner, index)?,
+            "parts" => each(scanner, |scanner| part(draft, scanner, mark, &mut found))?,
+            _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
+        }
+    }
+    if role == Role::User && found.results && !found.others {
+        role = Role::Tool;
+    }
+    let texts = first..draft.texts.len();
+    // The role may come after the parts, so it is filled in last.
+    for text in draft.texts.iter_mut().skip(first) {
+        text.role = if text.channel == Channel::ToolResult { Role::Tool } else { role };
+        if text.channel == Channel::Text && role == Role::System {
+            text.channel = Channel::System;
+        }
+    }
+    let Found { images, audio, files, .. } = found;
+    draft.needs.image_input |= images > 0;
+    draft.needs.audio_input |= audio > 0;
+    draft.needs.file_input |= files > 0;
+    draft.messages.push(Message { role, texts, images, audio, files });
+    Ok(())
+}
+
+fn read_role(scanner: &mut Scanner<'_>, index: u32) -> Result<Role, RequestError> {
+    match scanner.kind()? {
+        Kind::Null => Ok(scanner.skip().map(|_| Role::User)?),
+        Kind::String => Ok(role_of(&scanner.string()?)),
+        _ => Err(RequestError::invalid(format!("contents[{index}].role"), "user or model")),
+    }
+}
+
+fn part(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    mark: Mark,
+    found: &mut Found,
+) -> Result<(), RequestError> {
+    if scanner.kind()? != Kind::Object {
+        found.others = true;
+        return draft.walk(scanner, mark, &[]);
+    }
+    let mut keys = Keys::new(PART);
+    let (mut text, mut thought) = (None, false);
+    scanner.open_object()?;
+    while let Some(name) = keys.next(scanner)? {
+        found.others |= !matches!(name, "functionResponse" | "thoughtSignature" | "thought");
+        match (name, scanner.kind()?) {
+            ("text", Kind::String) => {
+                text = Some(draft.texts.len());
+                draft.walk(scanner, mark, &[])?;
+            }
+            ("thought", Kind::Bool) => thought = scanner.boolean()?,
+            ("thoughtSignature", Kind::String) => {
+                opaque(draft, scanner, mark)?;
+            }
+            ("inlineData" | "fileData", Kind::Object) => data(draft, scanner, mark, found)?,
+            ("functionCall" | "functionResponse", Kind::Object) => {
+                found.results |= name == "functionResponse";
+                function(draft, scanner, mark, found)?;
+            }
+            ("executableCode", _) => {
+                draft.walk(scanner, mark.on(Channel::ToolArguments), &["id", "language"])?;
+            }
+            ("codeExecutionResult", _) => {
+                draft.walk(scanner, mark.on(Channel::ToolResult), &["id", "outcome"])?;
+            }
+            _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
+        }
+    }
+    if let Some(text) = text.filter(|_| thought).and_then(|index| draft.texts.get_mut(index)) {
+        text.channel = Channel::Reasoning;
+    }
+    Ok(())
+}
+
+/// Base64 is passed over; any other string is a text, so that none can travel as something else.
+/// Returns how many bytes are base64.
+fn opaque(draft: &mut Draft, scanner: &mut Scanner<'_>, mark: Mark) -> Result<usize, RequestError> {
+    let literal: Literal = scanner.literal()?;
+    if is_base64(scanner.raw(literal.inner())) {
+        return Ok(literal.span.len());
+    }
+    let decoded = literal.escaped.then(|| scanner.decode(&literal).into_owned());
+    draft.push((literal, decoded), mark.on(Channel::Document))?;
+    Ok(0)
+}
+
+/// Reads inline data or the address of a file.
+fn data(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    mark: Mark,
+    found: &mut Found,
+) -> Result<(), RequestError> {
+    let mut keys = Keys::new(DATA);
+    let (mut bytes, mut mime) = (0_usize, String::new());
+    scanner.open_object()?;
+    while let Some(name) = keys.next(scanner)? {
+        match (name, scanner.kind()?) {
+            ("mimeType", Kind::String) => mime = scanner.string()?.into_owned(),
+            ("data", Kind::String) => bytes += opaque(draft, scanner, mark)?,
+            _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
+        }
+    }
+    let (count, total) = match mime.split('/').next() {
+        Some("image") => (&mut found.images, &mut draft.media.image_bytes),
+        Some("audio") => (&mut found.audio, &mut draft.media.audio_bytes),
+        _ => (&mut found.files, &mut draft.media.file_bytes),
+    };
+    *count = count.saturating_add(1);
+    *total += bytes;
+    Ok(())
+}
+
+/// Reads a function's call or its result.
+fn function(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    mark: Mark,
+    found: &mut Found,
+) -> Result<(), RequestError> {
+    let mut keys = Keys::new(FUNCTION);
+    scanner.open_object()?;
+    while let Some(name) = keys.next(scanner)? {
+        match (name, scanner.kind()?) {
+            ("id" | "name" | "scheduling", Kind::String) => scanner.skip().map(|_| ())?,
+            ("args", _) => draft.walk(scanner, mark.on(Channel::ToolArguments), &[])?,
+            ("response", _) => draft.walk(scanner, mark.on(Channel::ToolResult), &[])?,
+            ("parts", Kind::Array) => each(scanner, |scanner| {
+                let mut inner = Found::default();
+                part(draft, scanner, mark.on(Channel::ToolResult), &mut inner)?;
+                found.images = found.images.saturating_add(inner.images);
+                found.audio = found.audio.saturating_add(inner.audio);
+                found.files = found.files.saturating_add(inner.files);
+                Ok(())
+            })?,
+            _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
+        }
+    }
+    Ok(())
+}
