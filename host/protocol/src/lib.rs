@@ -16,12 +16,15 @@ pub mod request_error;
 pub mod sse;
 pub mod usage;
 
+mod estimate;
 mod openai_chat;
 mod scan;
 mod splice;
 
 pub use answer::{Answer, AnswerError};
-pub use call::{Call, Channel, LimitField, Message, Needs, Outgoing, Role, Text, Tool};
+pub use call::{
+    Call, Channel, LimitField, MediaTokens, Message, Needs, Outgoing, Role, Text, Tool,
+};
 pub use chunk::{Chunk, ChunkHead, Delta, Slot, StreamError, length_stop_frame, usage_frame};
 pub use content::Content;
 pub use request_error::RequestError;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Response};
 use turnpike_ledger::PicoUsd;
-use turnpike_protocol::{Call, Usage};
+use turnpike_protocol::{Call, MediaTokens, Usage};
 use uuid::Uuid;
 
 use crate::auth::Caller;
@@ -99,6 +99,8 @@ pub(super) struct Flight {
     pub caller: Arc<Caller>,
     pub call: Arc<Call>,
     pub input_tokens: u32,
+    /// The part of them that is audio and images.
+    pub media_tokens: MediaTokens,
     pub tags: Vec<(String, String)>,
     pub session: Session,
     pub pseudonyms: Pseudonyms,
@@ -136,6 +138,7 @@ impl Flight {
     ) -> Self {
         let call = Arc::new(call);
         let input_tokens = call.input_tokens_upper();
+        let media_tokens = call.media_tokens_upper();
         let tags = tags(headers);
         let id_text = started.id.to_string();
         let facts = RequestFacts {
@@ -157,6 +160,7 @@ impl Flight {
             caller,
             call,
             input_tokens,
+            media_tokens,
             tags,
             session,
             pseudonyms: Pseudonyms::default(),

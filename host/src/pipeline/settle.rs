@@ -4,7 +4,7 @@
 use turnpike_ledger::{CaptureNote, PicoUsd};
 use turnpike_protocol::Usage;
 
-use crate::catalog::{Offer, Quantity};
+use crate::catalog::{Bounds, Offer, Quantity};
 use crate::clock;
 use crate::policy::{self, BillCall, Line};
 
@@ -105,10 +105,25 @@ fn folded(usage: &Usage) -> Usage {
     }
 }
 
-/// The worst case of one offer: all input at its dearest, `output` tokens for each choice.
+/// What a call can come to at one offer, with `output` tokens for each choice.
+fn bounds<'a>(flight: &'a Flight, offer: &Offer, output: u32) -> Bounds<'a> {
+    let call = &flight.call;
+    Bounds {
+        input_tokens: u64::from(flight.input_tokens),
+        input_audio: u64::from(flight.media_tokens.audio),
+        input_image: u64::from(flight.media_tokens.image),
+        output_tokens: u64::from(output).saturating_mul(u64::from(call.choices)),
+        output_audio: call.needs.audio_output,
+        // Some models draw without being asked to.
+        output_image: offer.output.image,
+        service_tier: call.service_tier.as_deref(),
+    }
+}
+
+/// The worst case of one offer: all input at its dearest, `output` tokens for each choice, at the
+/// dearest of the standard service tier and the one asked for.
 pub(super) fn worst_case(flight: &Flight, offer: &Offer, output: u32) -> Option<PicoUsd> {
-    let output = u64::from(output).saturating_mul(u64::from(flight.call.choices));
-    offer.rates.worst_case(u64::from(flight.input_tokens), output).ok()
+    offer.rates.worst_case_at(&bounds(flight, offer, output)).ok()
 }
 
 /// What the bill policy would charge for the worst case of one offer; the official worst case where
@@ -119,9 +134,7 @@ pub(super) async fn quote(flight: &mut Flight, offer: &Offer, output: u32) -> Op
         // The built-in charges official rates, which is what was just added up.
         return Some(official);
     }
-    let output = u64::from(output).saturating_mul(u64::from(flight.call.choices));
-    let input = u64::from(flight.input_tokens);
-    let quantities = offer.rates.worst_case_quantities(input, output).ok()?;
+    let quantities = offer.rates.worst_case_quantities(&bounds(flight, offer, output)).ok()?;
     let lines = lines(flight, offer, &quantities, false).await;
     Some(total(&lines).max(official))
 }

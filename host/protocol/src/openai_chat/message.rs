@@ -186,7 +186,11 @@ fn media(
     while let Some(name) = names.next(scanner)? {
         match name {
             "url" | "file_data" => opaque += address(draft, scanner, mark)?,
-            "data" => opaque += scanner.skip()?.len(),
+            "data" => {
+                let span = scanner.skip()?;
+                opaque += span.len();
+                draft.media.spans.push(span);
+            }
             "detail" | "format" | "file_id" => scanner.skip().map(|_| ())?,
             _ => draft.walk(scanner, mark, &[])?,
         }
@@ -206,7 +210,9 @@ fn address(
     }
     let literal = scanner.literal()?;
     if is_inline_base64(scanner, &literal) {
-        return Ok(literal.span.len());
+        let bytes = literal.span.len();
+        draft.media.spans.push(literal.span);
+        return Ok(bytes);
     }
     let decoded = literal.escaped.then(|| scanner.decode(&literal).into_owned());
     draft.push((literal, decoded), mark)?;

@@ -46,6 +46,9 @@ const REQUEST: &[&str] = &[
 ];
 const STREAM_OPTIONS: &[&str] = &["include_usage"];
 
+/// Bytes of what may be the name of a service tier: `priority` has eight.
+const TIER_BYTES_MAX: usize = 16;
+
 /// A member that may be written anew.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -86,6 +89,7 @@ struct Head {
     stream: bool,
     limits: [Option<u32>; 2],
     choices: Option<u32>,
+    service_tier: Option<String>,
     messages: bool,
     input: bool,
 }
@@ -121,6 +125,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         stream: head.stream,
         include_usage: matches!(points.usage, UsageWish::Asked),
         output_limit: head.limits.into_iter().flatten().max(),
+        service_tier: head.service_tier,
         choices: head.choices.unwrap_or(1),
         messages: draft.messages,
         texts: draft.texts,
@@ -165,6 +170,7 @@ fn member(
             head.limits[1] = limit;
             points.max_completion_tokens = Some(place);
         }
+        "service_tier" => head.service_tier = service_tier(draft, scanner)?,
         "n" => head.choices = limit(scanner, name, CHOICES_MAX)?.0,
         "tools" | "functions" => tools::read_all(draft, scanner, name)?,
         "response_format" => tools::response_format(draft, scanner)?,
@@ -203,8 +209,8 @@ fn control(
                 draft.needs.audio_output |= scanner.raw(item) == "\"audio\"";
             }
         }
-        // Names of functions, voices and tiers are not text.
-        ("tool_choice" | "function_call" | "service_tier" | "audio", _) => {
+        // Names of functions and voices are not text.
+        ("tool_choice" | "function_call" | "audio", _) => {
             scanner.skip().map(|_| ())?;
         }
         _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
@@ -231,6 +237,25 @@ fn flag(scanner: &mut Scanner<'_>, name: &str) -> Result<bool, RequestError> {
         Kind::Null => Ok(scanner.skip().map(|_| false)?),
         _ => Err(RequestError::invalid(name, "true or false")),
     }
+}
+
+/// The tier asked for. The names that tiers have are not text; anything else is scanned as one.
+fn service_tier(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+) -> Result<Option<String>, RequestError> {
+    if scanner.null()? {
+        return Ok(None);
+    }
+    if scanner.kind()? != Kind::String {
+        return Err(RequestError::invalid("service_tier", "a string or null"));
+    }
+    let string = scanner.text()?;
+    let tier = scanner.decode(&string.0).to_ascii_lowercase();
+    if tier.len() > TIER_BYTES_MAX || !tier.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        draft.push(string, Mark::DOCUMENT)?;
+    }
+    Ok(Some(tier))
 }
 
 fn limit(
