@@ -21,8 +21,8 @@ use crate::route::{Candidate, Selector};
 use crate::telemetry::Outcome;
 use crate::usage::{AttemptFact, Timing};
 
-use super::explain;
 use super::facts::CallView;
+use super::{explain, settle};
 
 /// Bytes of a session id or a tag that a caller may attach.
 const LABEL_BYTES_MAX: usize = 128;
@@ -39,6 +39,8 @@ pub(super) struct Bill {
     pub lines: Vec<crate::policy::Line>,
     pub cost: PicoUsd,
     pub absorbed: PicoUsd,
+    /// The journal's number of the capture, for an answer that waits for the disk.
+    pub seq: Option<u64>,
 }
 
 /// How a request ended: the row of the settlement rulebook.
@@ -119,6 +121,9 @@ pub(super) struct Flight {
     /// Who answered.
     pub served: Option<Arc<Offer>>,
     pub timing: Timing,
+    /// What the provider gave, from its complete answer to the end: the platform has to pay it also
+    /// when the caller leaves in between.
+    pub received: Option<settle::Reported>,
     ended: bool,
 }
 
@@ -176,6 +181,7 @@ impl Flight {
             first_content_us: None,
             served: None,
             timing: Timing::default(),
+            received: None,
             ended: false,
         }
     }
@@ -233,8 +239,13 @@ impl Drop for Flight {
     /// Only a request whose caller left before the answer is dropped without an end.
     fn drop(&mut self) {
         if !self.ended {
-            self.release(PicoUsd(0));
-            self.end(Ending::Abandoned, 499, &Bill::default());
+            let received = self.received.take();
+            let absorbed = match (&received, &self.served) {
+                (Some(reported), Some(offer)) => settle::absorbed(self, offer, reported),
+                _ => PicoUsd(0),
+            };
+            self.release(absorbed);
+            self.end(Ending::Abandoned, 499, &Bill { absorbed, ..Bill::default() });
         }
     }
 }
