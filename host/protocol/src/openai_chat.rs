@@ -8,6 +8,7 @@ pub(crate) mod request;
 pub(crate) mod usage;
 
 mod draft;
+mod labels;
 mod message;
 mod names;
 pub(crate) mod spoken;

@@ -6,6 +6,7 @@ use crate::request_error::RequestError;
 use crate::scan::{Kind, Literal, Scanner};
 
 use super::draft::{Draft, Mark};
+use super::labels::{is_call_id, is_name};
 use super::names::Names;
 
 const MESSAGE: &[&str] = &[
@@ -58,7 +59,7 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), 
     let mut role = None;
     let mut names = Names::new(MESSAGE);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, mark)? {
         match name {
             "role" => role = Some(read_role(scanner, index)?),
             "content" => content(draft, scanner, mark, &mut message)?,
@@ -69,7 +70,8 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), 
                 draft.walk(scanner, mark.on(Channel::Reasoning), THINKING_SKIP)?;
             }
             "audio" => draft.walk(scanner, mark.on(Channel::Document), &["id"])?,
-            "tool_call_id" => scanner.skip().map(|_| ())?,
+            // Must be what `tool_calls` says: the same text gets the same pseudonym.
+            "tool_call_id" => draft.labels(scanner, mark, is_call_id)?,
             _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
         }
     }
@@ -146,9 +148,9 @@ fn part(
 ) -> Result<(), RequestError> {
     let mut names = Names::new(PART);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, mark)? {
         match name {
-            "type" => scanner.skip().map(|_| ())?,
+            "type" => draft.labels(scanner, mark, is_name)?,
             "thinking" => draft.walk(scanner, mark.on(Channel::Reasoning), THINKING_SKIP)?,
             "image_url" => {
                 message.images = message.images.saturating_add(1);
@@ -183,7 +185,7 @@ fn media(
     }
     let mut names = Names::new(known);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, mark)? {
         match name {
             "url" | "file_data" => opaque += address(draft, scanner, mark)?,
             "data" => {
@@ -191,7 +193,8 @@ fn media(
                 opaque += span.len();
                 draft.media.spans.push(span);
             }
-            "detail" | "format" | "file_id" => scanner.skip().map(|_| ())?,
+            "detail" | "format" => draft.labels(scanner, mark, is_name)?,
+            "file_id" => scanner.skip().map(|_| ())?,
             _ => draft.walk(scanner, mark, &[])?,
         }
     }
@@ -249,9 +252,10 @@ fn tool_calls(
         }
         let mut names = Names::new(TOOL_CALL);
         scanner.open_object()?;
-        while let Some(name) = names.next(scanner)? {
+        while let Some(name) = names.next_in(scanner, draft, mark)? {
             match name {
-                "id" | "type" | "index" => scanner.skip().map(|_| ())?,
+                "id" => draft.labels(scanner, mark, is_call_id)?,
+                "type" | "index" => draft.labels(scanner, mark, is_name)?,
                 "function" | "custom" => function(draft, scanner, mark)?,
                 _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
             }
@@ -267,7 +271,7 @@ fn function(draft: &mut Draft, scanner: &mut Scanner<'_>, mark: Mark) -> Result<
     }
     let mut names = Names::new(FUNCTION);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, mark)? {
         match name {
             "name" => scanner.skip().map(|_| ())?,
             _ => draft.walk(scanner, mark, &[])?,

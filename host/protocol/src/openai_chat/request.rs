@@ -14,6 +14,7 @@ use crate::scan::{Kind, LoneSurrogate, Scanner};
 use crate::splice::{self, Edit};
 
 use super::draft::{Draft, Mark};
+use super::labels::is_name;
 use super::names::Names;
 use super::{message, tools};
 
@@ -105,7 +106,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
     let (mut points, mut head) = (Points::default(), Head::default());
     let mut names = Names::new(REQUEST);
     scanner.open_object()?;
-    while let Some(name) = names.next(&mut scanner)? {
+    while let Some(name) = names.next_in(&mut scanner, &mut draft, Mark::DOCUMENT)? {
         member(name, &mut draft, &mut scanner, &mut points, &mut head)?;
     }
     scanner.end()?;
@@ -196,7 +197,10 @@ fn control(
     let kind = scanner.kind()?;
     match (name, kind) {
         ("reasoning_effort", Kind::String) => {
-            draft.needs.reasoning |= scanner.string()? != "none";
+            let at = scanner.position();
+            draft.labels(scanner, Mark::DOCUMENT, is_name)?;
+            let effort = draft.source.get(at..).unwrap_or_default();
+            draft.needs.reasoning |= !effort.starts_with("\"none\"");
         }
         ("reasoning", Kind::Object) => {
             draft.needs.reasoning = true;
@@ -205,14 +209,20 @@ fn control(
         ("modalities", Kind::Array) => {
             scanner.open_array()?;
             while scanner.next_item()? {
-                let item = scanner.skip()?;
-                draft.needs.audio_output |= scanner.raw(item) == "\"audio\"";
+                let at = scanner.position();
+                draft.labels(scanner, Mark::DOCUMENT, is_name)?;
+                let item = draft.source.get(at..).unwrap_or_default();
+                draft.needs.audio_output |= item.starts_with("\"audio\"");
             }
         }
-        // Names of functions and voices are not text.
-        ("tool_choice" | "function_call" | "audio", _) => {
-            scanner.skip().map(|_| ())?;
+        // The function's name stays what it is under `tools`, which `tools.rs` gives a reason for.
+        ("tool_choice" | "function_call", Kind::Object) => {
+            draft.structure(scanner, Mark::DOCUMENT, &["name"])?;
         }
+        ("tool_choice" | "function_call", Kind::String) => {
+            draft.labels(scanner, Mark::DOCUMENT, is_name)?;
+        }
+        ("audio", Kind::Object) => draft.structure(scanner, Mark::DOCUMENT, &[])?,
         _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
     }
     Ok(())
@@ -287,7 +297,7 @@ fn stream_options(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<UsageW
     let mut wish = None;
     let mut names = Names::new(STREAM_OPTIONS);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         empty = false;
         if name == "include_usage" {
             let span = scanner.skip()?;

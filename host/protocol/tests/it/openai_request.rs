@@ -224,7 +224,7 @@ fn dense_text_and_noise_are_estimated_by_what_they_are_made_of() {
     assert!(estimate(&"Zm9vYmFy".repeat(1_000)) >= 5_000);
     assert!(estimate(&"\\u4e2d".repeat(1_000)) <= 2_000 + none, "escapes are not counted as text");
     let numbers = "1,".repeat(1_000);
-    let schema = format!(r#""x":[{}1],"#, numbers);
+    let schema = format!(r#""x":[{numbers}1],"#);
     assert!(try_parse(body(&schema)).unwrap().input_tokens_upper() >= 1_500);
 }
 
