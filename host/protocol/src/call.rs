@@ -25,8 +25,9 @@ pub const CHOICES_MAX: u32 = 128;
 
 /// What providers add around each message, rounded up.
 const TOKENS_PER_MESSAGE: usize = 8;
-/// An image at full detail: the small OpenAI models, which count each of 1536 patches two and a half
-/// times, stay below this, and so do tiles and pixels of others. (`gpt-4o-mini` counts far more.)
+/// An image at full detail: the small OpenAI models, which count each of 1536 patches two and a
+/// half times, stay below this, and so do tiles and pixels of others. (`gpt-4o-mini` counts far
+/// more.)
 const TOKENS_PER_IMAGE: usize = 4_096;
 /// A file known only by its id, or a short one.
 const TOKENS_PER_FILE_MIN: usize = 2_048;

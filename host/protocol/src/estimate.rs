@@ -4,9 +4,9 @@
 //!
 //! The weights are those of random text of each class under the vocabularies in use (100 and 200
 //! thousand entries), which is the densest that a class gets: prose has half as many tokens.
-//! Random consonants, or random letters of an alphabet that is common elsewhere, such as Greek, can
-//! have a quarter more than is estimated here, and ideographs that are in no dictionary half as many
-//! again; nothing else that was measured has more than is estimated.
+//! Random consonants, or random letters of an alphabet that is common elsewhere, such as Greek,
+//! can have a quarter more than is estimated here, and ideographs that are in no dictionary half as
+//! many again; nothing else that was measured has more than is estimated.
 
 /// Weights are quarters of a token.
 const QUARTERS: usize = 4;

@@ -169,8 +169,9 @@ impl StreamRedactor {
         Ok(write(&end))
     }
 
-    /// Probabilities of tokens repeat the text in pieces, as it was before it was masked or restored.
-    /// They do not go on with text that is held, and from the first change of a choice not at all.
+    /// Probabilities of tokens repeat the text in pieces, as it was before it was masked or
+    /// restored. They do not go on with text that is held, and from the first change of a choice
+    /// not at all.
     fn drop_logprobs(&mut self, items: &mut [Item]) {
         for item in items {
             let Some(chunk) = item.chunk.as_mut() else { continue };

@@ -1,3 +1,5 @@
+//! A connection over real sockets, whose client reads as it likes.
+
 use bytes::Bytes;
 use http_body::Frame;
 use std::pin::Pin;

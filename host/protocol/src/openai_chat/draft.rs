@@ -87,8 +87,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Files the key of a member, unless it is plainly a name. Two keys that are masked alike become
-    /// one name twice, which is what masking is.
+    /// Files the key of a member, unless it is plainly a name. Two keys that are masked alike
+    /// become one name twice, which is what masking is.
     pub(super) fn key(
         &mut self,
         scanner: &Scanner<'_>,
@@ -114,7 +114,7 @@ impl Draft {
         self.file(content, span, mark.on(Channel::Document))
     }
 
-    /// Takes a value that is structure: files what in it is not plainly a name, by `plain`.
+    /// Takes a value that is structure: files what in it is not plain.
     pub(super) fn labels(
         &mut self,
         scanner: &mut Scanner<'_>,

@@ -134,8 +134,8 @@ async fn an_empty_account_at_the_provider_is_not_the_callers_402() {
     assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
 }
 
-/// A caller that leaves while its capture is on its way to the disk has been charged, and the record
-/// says so.
+/// A caller that leaves while its capture is on its way to the disk has been charged, and the
+/// record says so.
 #[tokio::test]
 async fn a_caller_that_leaves_during_the_wait_for_the_disk_is_recorded_as_charged() {
     let data = tempfile::tempdir().unwrap();
