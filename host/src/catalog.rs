@@ -21,7 +21,7 @@ pub use declared::DeclaredOffer;
 pub use offer::{Kind, Modalities, Offer};
 pub use price::{PriceError, per_million, to_per_million};
 pub use quality::{Prior, PriorSource, Quality};
-pub use rates::{Mode, Quantity, RateCard, Rates, Tier, UnpricedBucket};
+pub use rates::{Bounds, Mode, Quantity, RateCard, Rates, Tier, UnpricedBucket};
 pub use snapshot::{Header, sha256_hex};
 
 /// The snapshot that this version ships.

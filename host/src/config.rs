@@ -74,7 +74,7 @@ pub struct Limits {
     pub event_bytes: usize,
 }
 
-/// `[timeouts]`, in milliseconds, for one attempt at one provider.
+/// `[timeouts]`, in milliseconds; for one attempt at one provider, but for the last two.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
@@ -89,6 +89,9 @@ pub struct Timeouts {
     pub first_content_ms: u64,
     /// Between two reads of a stream. Default 300000.
     pub idle_ms: u64,
+    /// While a client reads nothing of what there is for it; then its connection is closed.
+    /// Default 60000.
+    pub write_idle_ms: u64,
     /// On shutdown, for requests in flight. Default 30000.
     pub drain_ms: u64,
 }
@@ -272,6 +275,7 @@ impl Default for Timeouts {
             answer_ms: 600_000,
             first_content_ms: 120_000,
             idle_ms: 300_000,
+            write_idle_ms: 60_000,
             drain_ms: 30_000,
         }
     }

@@ -90,10 +90,10 @@ impl Settings {
 }
 
 impl Gateway {
-    /// Under `durability = "strict"`, waits until the journal has entry `seq` on disk. A stream's
-    /// last bytes do not wait: its content has long been delivered.
-    pub async fn wait_if_strict(&self, seq: u64, stream: bool) {
-        if !self.settings.strict || stream {
+    /// Under `durability = "strict"`, waits until the journal has entry `seq` on disk. Not for a
+    /// stream's last bytes: its content has long been delivered.
+    pub async fn wait_if_strict(&self, seq: u64) {
+        if !self.settings.strict {
             return;
         }
         let (sender, receiver) = tokio::sync::oneshot::channel();

@@ -1,6 +1,8 @@
 //! The data plane's listener: accepts connections, bounds them, and hands each to one of a few
 //! single-threaded workers, where it stays. Knows HTTP, but nothing of models or money.
 
+mod write_idle;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::egress::GatewayBody;
 use crate::tasks::Tasks;
+use write_idle::WriteIdle;
 
 /// Header fields of a request; the SDKs send about twenty.
 const HEADERS_MAX: usize = 128;
@@ -55,6 +58,8 @@ pub struct Options {
     pub connections: usize,
     /// For requests in flight, on shutdown.
     pub drain: Duration,
+    /// How long a client may read nothing of what there is for it.
+    pub write_idle: Duration,
     /// Settlements that outlive their connection.
     pub tasks: Tasks,
 }
@@ -167,7 +172,7 @@ async fn work<S: Service>(
         let Ok(stream) = TcpStream::from_std(stream) else { continue };
         let service = Arc::clone(&service);
         let connection = builder.serve_connection(
-            TokioIo::new(stream),
+            TokioIo::new(WriteIdle::new(stream, options.write_idle)),
             service_fn(move |request| {
                 let service = Arc::clone(&service);
                 async move { Ok::<_, Infallible>(service.call(request).await) }
@@ -194,13 +199,17 @@ async fn work<S: Service>(
 fn builder() -> auto::Builder<TokioExecutor> {
     // HTTP/1.1 only: waiting for a client's first bytes to tell the versions apart has no time-out,
     // so silent connections would hold their places for ever.
+    // Not `pipeline_flush`: with it hyper takes a whole stream into memory for a client that does
+    // not read.
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(READ_BUFFER_BYTES)
-        .max_headers(HEADERS_MAX)
-        .pipeline_flush(true);
+        .max_headers(HEADERS_MAX);
     builder
 }
+
+#[cfg(test)]
+mod tests;

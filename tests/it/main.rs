@@ -22,4 +22,6 @@ mod redaction;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]
+mod settlement;
+#[cfg(test)]
 mod tidy;

@@ -330,24 +330,24 @@ impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "journal   {} entries, {} files, {} bytes",
+            "journal    {} entries, {} files, {} bytes",
             self.entries, self.segments, self.bytes
         )?;
         if let Some(torn) = &self.torn_tail {
-            writeln!(f, "tail      {torn}; not part of the ledger, cut off at the next start")?;
+            writeln!(f, "tail       {torn}; not part of the ledger, cut off at the next start")?;
         }
-        writeln!(f, "accounts  {}", self.accounts.len())?;
-        writeln!(f, "budgets   {} in {} windows", self.budgets, self.budget_windows)?;
-        writeln!(f, "holds     {} open, {} expired", self.open_holds.len(), self.expired_holds)?;
+        writeln!(f, "accounts   {}", self.accounts.len())?;
+        writeln!(f, "budgets    {} in {} windows", self.budgets, self.budget_windows)?;
+        writeln!(f, "holds      {} open, {} expired", self.open_holds.len(), self.expired_holds)?;
         for account in [Account::Revenue, Account::Absorbed, Account::Adjustment] {
             let pico = self.accounts.get(&account).copied().unwrap_or_default();
             let sign = if pico < 0 { "-" } else { "" };
             let name = account.to_string();
-            writeln!(f, "{name:<10}{sign}{} USD", PicoUsd(pico.unsigned_abs()))?;
+            writeln!(f, "{name:<11}{sign}{} USD", PicoUsd(pico.unsigned_abs()))?;
         }
         for problem in &self.problems {
-            writeln!(f, "PROBLEM   {problem}")?;
+            writeln!(f, "PROBLEM    {problem}")?;
         }
-        write!(f, "verdict   {}", if self.is_sound() { "sound" } else { "NOT sound" })
+        write!(f, "verdict    {}", if self.is_sound() { "sound" } else { "NOT sound" })
     }
 }

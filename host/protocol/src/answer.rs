@@ -1,12 +1,15 @@
 //! A whole answer, not streamed: a neutral view over the provider's bytes, which pass on untouched
 //! unless a text is replaced. Never holds a JSON tree.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use crate::call::{Text, text_edits};
 use crate::chunk::StreamError;
 use crate::content::Wire;
 use crate::scan::Fault;
+use crate::splice::Edit;
 use crate::{Dialect, Usage, anthropic, gemini, openai_chat, openai_responses, splice};
 
 /// Why a provider's body could not be read. Quotes nothing of it.
@@ -39,6 +42,8 @@ pub struct Answer {
     /// An error that came with a status of success.
     pub error: Option<StreamError>,
     pub(crate) media: bool,
+    /// Where the probabilities of tokens stand, with the index of their choice.
+    pub(crate) logprobs: Vec<(u32, Range<usize>)>,
     pub(crate) body: Wire,
 }
 
@@ -74,12 +79,17 @@ impl Answer {
         }
     }
 
-    /// The body to send on: the provider's own bytes when nothing was replaced.
+    /// The body to send on: the provider's own bytes when nothing was replaced. Where a text of a
+    /// choice was, its `logprobs` become `null`: they repeat the text as it was.
     pub fn encode(&self) -> Bytes {
-        let edits = text_edits(&self.texts);
+        let mut edits = text_edits(&self.texts);
         if edits.is_empty() {
             return self.body.0.clone();
         }
+        let edited =
+            |choice: u32| self.texts.iter().any(|text| text.edited && text.message == Some(choice));
+        let stale = self.logprobs.iter().filter(|(choice, _)| edited(*choice));
+        edits.extend(stale.map(|(_, span)| Edit::raw(span.clone(), "null".to_owned())));
         splice::apply(&self.body.0, edits, b"", b"")
     }
 

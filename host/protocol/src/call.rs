@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::Dialect;
 use crate::content::{Content, Source};
+use crate::estimate::{frame_tokens_upper, text_tokens_upper};
 use crate::quirks::Quirks;
 use crate::{anthropic, gemini, openai_chat, openai_responses};
 use crate::request_error::RequestError;
@@ -23,13 +24,12 @@ pub const MODEL_BYTES_MAX: usize = 256;
 /// Answers to one call (`n`), as OpenAI bounds it.
 pub const CHOICES_MAX: u32 = 128;
 
-/// Bytes of body for one token of the estimate. Prose needs about four and code three; two
-/// overstates all but dense digits and rare scripts, which is what a hold should do.
-const BYTES_PER_TOKEN: usize = 2;
 /// What providers add around each message, rounded up.
 const TOKENS_PER_MESSAGE: usize = 8;
-/// An image at full detail: tile-based providers stay below this for usual sizes.
-const TOKENS_PER_IMAGE: usize = 2_048;
+/// An image at full detail: the small OpenAI models, which count each of 1536 patches two and a
+/// half times, stay below this, and so do tiles and pixels of others. (`gpt-4o-mini` counts far
+/// more.)
+const TOKENS_PER_IMAGE: usize = 4_096;
 /// A file known only by its id, or a short one.
 const TOKENS_PER_FILE_MIN: usize = 2_048;
 /// Bytes of base64 for one token of audio: 32 tokens a second at 32 kbit/s, rounded up.
@@ -136,11 +136,22 @@ pub struct Needs {
 }
 
 /// Bytes of base64 in a body, which are not text.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Media {
     pub(crate) image_bytes: usize,
     pub(crate) audio_bytes: usize,
     pub(crate) file_bytes: usize,
+    /// Where they stand, in the order of the body.
+    pub(crate) spans: Vec<Range<usize>>,
+}
+
+/// Prompt tokens that are not text, estimated upwards.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MediaTokens {
+    /// Of audio clips.
+    pub audio: u32,
+    /// Of images.
+    pub image: u32,
 }
 
 /// Where a dialect's encoder splices.
@@ -175,6 +186,8 @@ pub struct Call {
     pub include_usage: bool,
     /// The bound on answer tokens that the caller set; the larger one if there are two.
     pub output_limit: Option<u32>,
+    /// The service tier asked for, in lower case; it may change the price.
+    pub service_tier: Option<String>,
     /// Answers asked for, 1 to 128.
     pub choices: u32,
     /// The conversation.
@@ -310,29 +323,62 @@ impl Call {
         custom.map(|tool| tool.name.clone()).collect()
     }
 
-    /// Prompt tokens, estimated upwards: body bytes without media at two a token, plus constants
-    /// for each message, image, audio clip and file. A hold, not a measurement.
+    /// Prompt tokens, estimated upwards: the texts by what they are made of, what stands between
+    /// them, and constants for each message, image, audio clip and file. A hold, not a measurement.
     pub fn input_tokens_upper(&self) -> u32 {
-        let media = &self.media;
-        let growth: usize = (self.texts.iter().filter(|text| text.edited))
-            .map(|text| text.content.len().saturating_sub(text.span.len()))
-            .sum();
-        let media_bytes = media.image_bytes + media.audio_bytes + media.file_bytes;
-        let text_bytes = self.body_len.saturating_add(growth).saturating_sub(media_bytes);
-        let count = |pick: fn(&Message) -> u32| -> usize {
-            let total: u64 = self.messages.iter().map(|message| u64::from(pick(message))).sum();
-            usize::try_from(total).unwrap_or(usize::MAX)
-        };
-        let files = count(|message| message.files).saturating_mul(TOKENS_PER_FILE_MIN);
+        let texts = self.texts.iter().map(|text| text_tokens_upper(text.content.expose()));
+        let texts = texts.fold(0, usize::saturating_add);
+        let files = self.count(|message| message.files).saturating_mul(TOKENS_PER_FILE_MIN);
+        let [audio, image] = self.media_tokens();
         let parts = [
-            text_bytes.div_ceil(BYTES_PER_TOKEN),
+            texts,
+            self.frame_tokens(),
             self.messages.len().saturating_mul(TOKENS_PER_MESSAGE),
-            count(|message| message.images).saturating_mul(TOKENS_PER_IMAGE),
-            media.audio_bytes.div_ceil(AUDIO_BYTES_PER_TOKEN),
-            files.max(media.file_bytes.div_ceil(FILE_BYTES_PER_TOKEN)),
+            audio,
+            image,
+            files.max(self.media.file_bytes.div_ceil(FILE_BYTES_PER_TOKEN)),
         ];
-        let total = parts.into_iter().fold(0, usize::saturating_add);
-        u32::try_from(total).unwrap_or(u32::MAX)
+        bounded(parts.into_iter().fold(0, usize::saturating_add))
+    }
+
+    /// The part of [`Self::input_tokens_upper`] that is audio and images.
+    pub fn media_tokens_upper(&self) -> MediaTokens {
+        let [audio, image] = self.media_tokens().map(bounded);
+        MediaTokens { audio, image }
+    }
+
+    fn media_tokens(&self) -> [usize; 2] {
+        let image = self.count(|message| message.images).saturating_mul(TOKENS_PER_IMAGE);
+        [self.media.audio_bytes.div_ceil(AUDIO_BYTES_PER_TOKEN), image]
+    }
+
+    /// Tokens of what is neither text nor base64.
+    fn frame_tokens(&self) -> usize {
+        let body = self.source.0.as_bytes();
+        let mut media = self.media.spans.iter().peekable();
+        let mut tokens = 0_usize;
+        let mut at = 0;
+        let mut frame = |at: usize, span: &Range<usize>| {
+            let part = body.get(at..span.start).unwrap_or_default();
+            tokens = tokens.saturating_add(frame_tokens_upper(part));
+            span.end.max(at)
+        };
+        for text in &self.texts {
+            while let Some(span) = media.next_if(|span| span.start < text.span.start) {
+                at = frame(at, span);
+            }
+            at = frame(at, &text.span);
+        }
+        for span in media {
+            at = frame(at, span);
+        }
+        frame(at, &(body.len()..body.len()));
+        tokens
+    }
+
+    fn count(&self, pick: fn(&Message) -> u32) -> usize {
+        let total: u64 = self.messages.iter().map(|message| u64::from(pick(message))).sum();
+        usize::try_from(total).unwrap_or(usize::MAX)
     }
 
     /// The request to send upstream: the original bytes with the model, the replaced texts, the
@@ -369,4 +415,8 @@ impl Call {
     pub(crate) fn redacted_body(&self) -> Bytes {
         splice::apply(self.source.0.as_bytes(), text_edits(&self.texts), b"", b"")
     }
+}
+
+fn bounded(tokens: usize) -> u32 {
+    u32::try_from(tokens).unwrap_or(u32::MAX)
 }

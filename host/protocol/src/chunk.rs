@@ -92,6 +92,10 @@ pub struct Chunk {
     /// A tool call begins here.
     pub tool_started: bool,
     pub(crate) media: bool,
+    /// Where the probabilities of tokens stand, with the index of their choice.
+    pub(crate) logprobs: Vec<(u32, Range<usize>)>,
+    /// Choices whose probabilities are not to go on.
+    pub(crate) stale: Vec<u32>,
     pub(crate) data: Wire,
     /// The name in the event's `event` line; the same word that the payload has as its `type`.
     pub(crate) event: Option<Box<str>>,
@@ -158,6 +162,8 @@ impl Chunk {
             usage_only: false,
             tool_started: false,
             media: false,
+            logprobs: Vec::new(),
+            stale: Vec::new(),
             data: Wire(data.clone()),
             event: None,
             head: Head::Said { model: None, service_tier: None, members: Bytes::new() },
@@ -207,13 +213,32 @@ impl Chunk {
         by > 0 && self.sequence.is_some()
     }
 
+    /// The choices of which a text was replaced.
+    pub fn edited_choices(&self) -> impl Iterator<Item = u32> {
+        self.deltas.iter().filter(|delta| delta.edited).map(|delta| delta.choice)
+    }
+
+    /// Writes `null` in place of a choice's `logprobs`, which repeat its text as it was. Returns
+    /// whether it has any.
+    pub fn drop_logprobs(&mut self, choice: u32) -> bool {
+        let has = self.logprobs.iter().any(|(of, _)| *of == choice);
+        if has && !self.stale.contains(&choice) {
+            self.stale.push(choice);
+        }
+        has
+    }
+
     /// The chunk as an event: the payload as it came but for replaced texts.
     pub fn encode(&self) -> Bytes {
         let edited = self.deltas.iter().filter(|delta| delta.edited);
         let mut edits: Vec<Edit> =
             edited.map(|delta| Edit::literal(delta.span.clone(), delta.content.expose())).collect();
+        let stale = self.logprobs.iter().filter(|(choice, _)| self.stale.contains(choice));
+        let dropped: Vec<&Range<usize>> = stale.map(|(_, span)| span).collect();
+        edits.extend(dropped.iter().map(|span| Edit::raw((*span).clone(), "null".to_owned())));
         // A line break in JSON is white space, but in an event it would end the data line.
-        let breaks = memchr::memchr2_iter(b'\n', b'\r', &self.data.0);
+        let breaks = memchr::memchr2_iter(b'\n', b'\r', &self.data.0)
+            .filter(|at| !dropped.iter().any(|span| span.contains(at)));
         edits.extend(breaks.map(|at| Edit::raw(at..at + 1, " ".to_owned())));
         edits.extend(self.sequence_edit());
         match &self.event {

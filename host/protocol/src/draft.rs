@@ -1,12 +1,15 @@
 //! What a request adds up to while it is read: texts, messages, tools, media. Never looks at keys
 //! of its own; the readers beside it say what a value means.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::call::{Channel, MESSAGES_MAX, Media, Message, Needs, Role, TEXTS_MAX, Text, Tool};
 use crate::content::Content;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Literal, Scanner};
+
+use crate::labels::{is_long_number, is_name};
 
 /// How a text is to be filed.
 #[derive(Debug, Clone, Copy)]
@@ -63,26 +66,101 @@ impl Draft {
         if literal.is_empty() {
             return Ok(());
         }
-        if self.texts.len() >= TEXTS_MAX {
-            return Err(RequestError::too_many("the request", TEXTS_MAX));
-        }
         let content = match decoded {
             Some(text) => Content::from_string(text),
             None => Content::part(&self.source, literal.inner()),
         };
+        self.file(content, literal.span, mark)
+    }
+
+    fn file(
+        &mut self,
+        content: Content,
+        span: Range<usize>,
+        mark: Mark,
+    ) -> Result<(), RequestError> {
+        if self.texts.len() >= TEXTS_MAX {
+            return Err(RequestError::too_many("the request", TEXTS_MAX));
+        }
         let Mark { channel, role, message } = mark;
-        self.texts.push(Text {
-            channel,
-            role,
-            message,
-            content,
-            span: literal.span,
-            edited: false,
-        });
+        self.texts.push(Text { channel, role, message, content, span, edited: false });
         Ok(())
     }
 
-    /// Files every string below the next value, except under the keys in `skip`. An object under
+    /// Files the key of a member, unless it is plainly a name. Two keys that are masked alike
+    /// become one name twice, which is what masking is.
+    pub(crate) fn key(
+        &mut self,
+        scanner: &Scanner<'_>,
+        literal: Literal,
+        mark: Mark,
+    ) -> Result<(), RequestError> {
+        let key = scanner.decode(&literal);
+        if is_name(&key) {
+            return Ok(());
+        }
+        let decoded = literal.escaped.then(|| key.into_owned());
+        self.push((literal, decoded), mark.on(Channel::Document))
+    }
+
+    /// Takes a number and files it if it may mean somebody. What replaces it is a string: JSON has
+    /// no other way to say that something was taken out.
+    fn number(&mut self, scanner: &mut Scanner<'_>, mark: Mark) -> Result<(), RequestError> {
+        let span = scanner.skip()?;
+        if !is_long_number(scanner.raw(span.clone())) {
+            return Ok(());
+        }
+        let content = Content::part(&self.source, span.clone());
+        self.file(content, span, mark.on(Channel::Document))
+    }
+
+    /// Takes a value that is structure: files what in it is not plain.
+    pub(crate) fn labels(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        mark: Mark,
+        plain: fn(&str) -> bool,
+    ) -> Result<(), RequestError> {
+        if scanner.kind()? == Kind::Array {
+            scanner.open_array()?;
+            while scanner.next_item()? {
+                self.labels(scanner, mark, plain)?;
+            }
+            return Ok(());
+        }
+        if scanner.kind()? != Kind::String {
+            return self.walk(scanner, mark, &[]);
+        }
+        let (literal, decoded) = scanner.text()?;
+        let text = decoded.as_deref().unwrap_or_else(|| scanner.raw(literal.inner()));
+        if plain(text) {
+            return Ok(());
+        }
+        self.push((literal, decoded), mark.on(Channel::Document))
+    }
+
+    /// The same for an object and what is below it, except under the keys in `skip`.
+    pub(crate) fn structure(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        mark: Mark,
+        skip: &[&str],
+    ) -> Result<(), RequestError> {
+        scanner.open_object()?;
+        while let Some(literal) = scanner.next_literal_key()? {
+            let skipped = skip.contains(&scanner.decode(&literal).as_ref());
+            self.key(scanner, literal, mark)?;
+            match scanner.kind()? {
+                Kind::Object => self.structure(scanner, mark, skip)?,
+                Kind::String if skipped => scanner.skip().map(|_| ())?,
+                _ => self.labels(scanner, mark, is_name)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Files every string below the next value, every key that is not plainly a name and every long
+    /// number, except under the keys in `skip`. An object under
     /// such a key is walked all the same: then the key is a name, not a member that we know.
     pub(crate) fn walk(
         &mut self,
@@ -104,8 +182,9 @@ impl Draft {
             }
             Kind::Object => {
                 scanner.open_object()?;
-                while let Some(key) = scanner.next_key()? {
-                    let skipped = skip.contains(&key.as_ref());
+                while let Some(literal) = scanner.next_literal_key()? {
+                    let skipped = skip.contains(&scanner.decode(&literal).as_ref());
+                    self.key(scanner, literal, mark)?;
                     if skipped && scanner.kind()? != Kind::Object {
                         scanner.skip()?;
                     } else {
@@ -114,7 +193,8 @@ impl Draft {
                 }
                 Ok(())
             }
-            Kind::Null | Kind::Bool | Kind::Number => Ok(scanner.skip().map(|_| ())?),
+            Kind::Number => self.number(scanner, mark),
+            Kind::Null | Kind::Bool => Ok(scanner.skip().map(|_| ())?),
         }
     }
 

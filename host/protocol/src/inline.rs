@@ -17,7 +17,9 @@ pub(crate) fn address(
     }
     let literal = scanner.literal()?;
     if is_data_url(scanner, &literal) {
-        return Ok(literal.span.len());
+        let bytes = literal.span.len();
+        draft.media.spans.push(literal.span);
+        return Ok(bytes);
     }
     let decoded = literal.escaped.then(|| scanner.decode(&literal).into_owned());
     draft.push((literal, decoded), mark)?;

@@ -21,8 +21,10 @@ pub mod usage;
 mod anthropic;
 mod base64;
 mod draft;
+mod estimate;
 mod gemini;
 mod inline;
+mod labels;
 mod names;
 mod neutral;
 mod openai_chat;
@@ -31,7 +33,9 @@ mod scan;
 mod splice;
 
 pub use answer::{Answer, AnswerError};
-pub use call::{Addressed, Call, Channel, LimitField, Message, Needs, Outgoing, Role, Text, Tool};
+pub use call::{
+    Addressed, Call, Channel, LimitField, MediaTokens, Message, Needs, Outgoing, Role, Text, Tool,
+};
 pub use chunk::{Chunk, ChunkHead, Delta, Slot, StreamError};
 pub use content::Content;
 pub use gemini::array::JsonArray;

@@ -3,7 +3,9 @@
 //! and billed must be what the provider reads. Never applied to provider answers.
 
 use crate::request_error::RequestError;
-use crate::scan::Scanner;
+use crate::scan::{Literal, Scanner};
+
+use crate::draft::{Draft, Mark};
 
 /// The keys of one open object that are acted on, and which of them have been seen.
 #[derive(Debug)]
@@ -25,7 +27,29 @@ impl Names {
         &mut self,
         scanner: &mut Scanner<'_>,
     ) -> Result<Option<&'static str>, RequestError> {
-        let Some(key) = scanner.next_key()? else { return Ok(None) };
+        Ok(self.next_key(scanner)?.map(|(name, _)| name))
+    }
+
+    /// A key that is not known is filed in `draft` if it is more than a name.
+    pub(crate) fn next_in(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        draft: &mut Draft,
+        mark: Mark,
+    ) -> Result<Option<&'static str>, RequestError> {
+        let Some((name, literal)) = self.next_key(scanner)? else { return Ok(None) };
+        if name.is_empty() {
+            draft.key(scanner, literal, mark)?;
+        }
+        Ok(Some(name))
+    }
+
+    fn next_key(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+    ) -> Result<Option<(&'static str, Literal)>, RequestError> {
+        let Some(literal) = scanner.next_literal_key()? else { return Ok(None) };
+        let key = scanner.decode(&literal);
         let at = scanner.position();
         for (index, name) in self.known.iter().enumerate() {
             if key != *name {
@@ -36,12 +60,12 @@ impl Names {
                 return Err(RequestError::duplicate(name, at));
             }
             self.seen |= bit;
-            return Ok(Some(name));
+            return Ok(Some((name, literal)));
         }
         if let Some(name) = self.known.iter().find(|name| differs_only_in_case(&key, name)) {
             return Err(RequestError::misspelt(name, at));
         }
-        Ok(Some(""))
+        Ok(Some(("", literal)))
     }
 }
 

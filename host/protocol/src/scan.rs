@@ -247,8 +247,9 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// The next key of the open object as it stands there, its colon taken.
     #[inline]
-    fn next_literal_key(&mut self) -> Result<Option<Literal>, Fault> {
+    pub(crate) fn next_literal_key(&mut self) -> Result<Option<Literal>, Fault> {
         match self.peek() {
             Some(b'}') => {
                 self.close();

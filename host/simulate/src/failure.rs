@@ -58,6 +58,8 @@ pub enum Failure {
     },
     /// Everything but the usage.
     MissingUsage,
+    /// A usage whose every count is zero, as of servers that do not count.
+    ZeroUsage,
     /// A stream that ends properly but without `data: [DONE]`.
     MissingDone,
     /// A whole answer, `bytes` at a time with a pause in between: tests every reader's framing.
@@ -88,6 +90,7 @@ impl Failure {
             Self::Malformed { .. } => "malformed",
             Self::ErrorEvent { .. } => "error-event",
             Self::MissingUsage => "missing-usage",
+            Self::ZeroUsage => "zero-usage",
             Self::MissingDone => "missing-done",
             Self::SlowDrip { .. } => "slow-drip",
         }
@@ -95,7 +98,10 @@ impl Failure {
 
     /// Whether the caller still gets a whole answer.
     pub fn still_answers(&self) -> bool {
-        matches!(self, Self::MissingUsage | Self::MissingDone | Self::SlowDrip { .. })
+        matches!(
+            self,
+            Self::MissingUsage | Self::ZeroUsage | Self::MissingDone | Self::SlowDrip { .. }
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::answer::{Ask, compose};
+use crate::answer::{Ask, Used, compose};
 use crate::delivery::{Delivery, Spares, in_one_piece, plan_body, plan_stream};
 use crate::failure::{Facts, Failure};
 use crate::http::{After, Content, Gone, Request, Wire, head};
@@ -187,7 +187,10 @@ impl Chat<'_> {
             Some(Failure::CloseBeforeHeaders) => return Ok(After::Close),
             _ => {}
         }
-        let reply = compose(ask, &live.script, self.serial);
+        let mut reply = compose(ask, &live.script, self.serial);
+        if failure == Some(&Failure::ZeroUsage) {
+            reply.usage = Used::default();
+        }
         let stamp = self.stamp(live);
         let request_id = format!("req_{}", dice::letters(self.world.seed, self.serial, 32));
         let delivery = Delivery {

@@ -7,6 +7,8 @@ use turnpike_protocol::Usage;
 /// Service tiers that are known to cost more than the standard one. Served without a price of
 /// their own in the list they are unpriced; any other unlisted tier costs the standard rate.
 const DEARER_TIERS: [&str; 2] = ["priority", "fast"];
+/// Asks the provider to choose the tier.
+const TIER_AUTO: &str = "auto";
 
 /// Prices of one unit (a token, or a request), in pico-dollars. `None` is unknown, never zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,6 +51,22 @@ pub struct RateCard {
     pub modes: Vec<Mode>,
     /// The source declares this offer free: its zeros are meant.
     pub free: bool,
+}
+
+/// How large a call can become, and what it may be charged as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bounds<'a> {
+    /// All tokens of the prompt; the two below are parts of it.
+    pub input_tokens: u64,
+    pub input_audio: u64,
+    pub input_image: u64,
+    /// All tokens of all answers.
+    pub output_tokens: u64,
+    /// Whether the answers may be spoken, or hold images.
+    pub output_audio: bool,
+    pub output_image: bool,
+    /// The service tier asked for; `auto` may be served at any.
+    pub service_tier: Option<&'a str>,
 }
 
 /// So many units at this price each. `item` is a `bill.quantity` item of the policy contract.
@@ -166,8 +184,27 @@ impl Rates {
         self.input.map(|input| Some(input).max(self.cache_read).max(writes).unwrap_or(input))
     }
 
-    fn dearest_output(&self) -> Option<PicoUsd> {
-        self.output.map(|output| Some(output).max(self.reasoning).unwrap_or(output))
+    /// The most that one answer token can cost, of what the call may be answered with.
+    fn dearest_output(&self, bounds: &Bounds<'_>) -> Option<PicoUsd> {
+        let output = self.output?;
+        let audio = self.output_audio.filter(|_| bounds.output_audio);
+        let image = self.output_image.filter(|_| bounds.output_image);
+        Some(Some(output).max(self.reasoning).max(audio).max(image).unwrap_or(output))
+    }
+}
+
+// === impl Bounds ===
+
+impl Bounds<'_> {
+    /// A call of text alone, at the standard tier.
+    pub fn text(input_tokens: u64, output_tokens: u64) -> Self {
+        Self { input_tokens, output_tokens, ..Self::default() }
+    }
+
+    /// Prompt tokens of text, audio and images. A part that is larger than the whole counts whole.
+    fn parts(&self) -> [u64; 3] {
+        let media = self.input_audio.saturating_add(self.input_image);
+        [self.input_tokens.saturating_sub(media), self.input_audio, self.input_image]
     }
 }
 
@@ -245,71 +282,79 @@ impl RateCard {
         input_tokens: u64,
         output_tokens: u64,
     ) -> Result<PicoUsd, UnpricedBucket> {
-        let mut reached = self.tiers.iter().filter(|tier| input_tokens > tier.above_input_tokens);
-        // The usual prompt reaches no tier, and this is asked of every candidate: no copy.
-        let Some(first) = reached.next() else {
-            return self.bound(&self.base, input_tokens, output_tokens);
-        };
-        let rates =
-            reached.fold(self.base.upper(&first.rates), |rates, tier| rates.upper(&tier.rates));
-        self.bound(&rates, input_tokens, output_tokens)
+        self.worst_case_at(&Bounds::text(input_tokens, output_tokens))
     }
 
-    /// [`Self::worst_case`] for a call that asks for a service tier by name.
+    /// The most that a call within these bounds can cost: every token in the dearest bucket that it
+    /// may end in, at the dearest of the price bands up to that length, the standard service tier
+    /// and those that the call may be served at.
     ///
     /// # Errors
     /// When prompts, answers or the tier asked for have no known price.
-    pub fn worst_case_at(
-        &self,
-        input_tokens: u64,
-        output_tokens: u64,
-        asked: Option<&str>,
-    ) -> Result<PicoUsd, UnpricedBucket> {
-        let standard = self.worst_case(input_tokens, output_tokens)?;
-        let rates = self.rates(input_tokens, asked)?;
-        Ok(standard.max(self.bound(&rates, input_tokens, output_tokens)?))
+    pub fn worst_case_at(&self, bounds: &Bounds<'_>) -> Result<PicoUsd, UnpricedBucket> {
+        // The usual prompt reaches no tier, and this is asked of every candidate: no copy.
+        if self.is_plain(bounds) {
+            return total(&self.base, bounds);
+        }
+        total(&self.dearest(bounds)?, bounds)
     }
 
-    /// [`Self::worst_case`] as line items, for a bill policy to price before the call.
+    /// [`Self::worst_case_at`] as line items, for a bill policy to price before the call.
     ///
     /// # Errors
-    /// When prompts or answers have no known price.
+    /// When prompts, answers or the tier asked for have no known price.
     pub fn worst_case_quantities(
         &self,
-        input_tokens: u64,
-        output_tokens: u64,
+        bounds: &Bounds<'_>,
     ) -> Result<Vec<Quantity>, UnpricedBucket> {
-        let reached = self.tiers.iter().filter(|tier| input_tokens > tier.above_input_tokens);
-        let rates = reached.fold(self.base, |rates, tier| rates.upper(&tier.rates));
-        let input = rates.dearest_input().ok_or(UnpricedBucket { item: "input" })?;
-        let output = rates.dearest_output().ok_or(UnpricedBucket { item: "output" })?;
-        let mut quantities = vec![
-            Quantity { item: "input", count: input_tokens, unit_price: input },
-            Quantity { item: "output", count: output_tokens, unit_price: output },
-        ];
-        quantities.extend(rates.request.map(|fee| Quantity {
-            item: "request",
-            count: 1,
-            unit_price: fee,
-        }));
-        Ok(quantities)
+        lines(&self.dearest(bounds)?, bounds).collect()
     }
 
-    fn bound(
-        &self,
-        rates: &Rates,
-        input_tokens: u64,
-        output_tokens: u64,
-    ) -> Result<PicoUsd, UnpricedBucket> {
-        let input = rates.dearest_input().ok_or(UnpricedBucket { item: "input" })?;
-        let fee = rates.request.unwrap_or(PicoUsd(0));
-        let prompt = add(fee, input_tokens, input);
-        if output_tokens == 0 {
-            return Ok(prompt);
-        }
-        let output = rates.dearest_output().ok_or(UnpricedBucket { item: "output" })?;
-        Ok(add(prompt, output_tokens, output))
+    /// Whether only the base rates can come into question.
+    fn is_plain(&self, bounds: &Bounds<'_>) -> bool {
+        let short = |tier: &Tier| bounds.input_tokens <= tier.above_input_tokens;
+        bounds.service_tier.is_none() && self.tiers.first().is_none_or(short)
     }
+
+    /// Per bucket the dearest of all rates that a call within these bounds can be charged at.
+    fn dearest(&self, bounds: &Bounds<'_>) -> Result<Rates, UnpricedBucket> {
+        let reached = self.tiers.iter().filter(|t| bounds.input_tokens > t.above_input_tokens);
+        let standard = reached.fold(self.base, |rates, tier| rates.upper(&tier.rates));
+        let Some(asked) = bounds.service_tier else { return Ok(standard) };
+        // Refuses a tier that is known to be dearer but has no price.
+        self.rates(bounds.input_tokens, Some(asked))?;
+        let possible = self.modes.iter().filter(|m| asked == TIER_AUTO || m.served == asked);
+        Ok(possible.fold(standard, |rates, mode| rates.upper(&mode.rates)))
+    }
+}
+
+/// The items of a call at the end of its bounds.
+fn lines<'a>(
+    rates: &'a Rates,
+    bounds: &'a Bounds<'_>,
+) -> impl Iterator<Item = Result<Quantity, UnpricedBucket>> + 'a {
+    let [text, audio, image] = bounds.parts();
+    let input = rates.dearest_input();
+    let output = rates.dearest_output(bounds);
+    [
+        ("input", text, input),
+        // What is not told apart by the provider is charged as text, which may be dearer.
+        ("input-audio", audio, input.max(rates.input_audio)),
+        ("input-image", image, input.max(rates.input_image)),
+        ("output", bounds.output_tokens, output),
+        ("request", u64::from(rates.request.is_some()), rates.request),
+    ]
+    .into_iter()
+    .filter(|(item, count, _)| *item == "input" || *count > 0)
+    .map(|(item, count, price)| {
+        let unit_price = price.ok_or(UnpricedBucket { item })?;
+        Ok(Quantity { item, count, unit_price })
+    })
+}
+
+fn total(rates: &Rates, bounds: &Bounds<'_>) -> Result<PicoUsd, UnpricedBucket> {
+    lines(rates, bounds)
+        .try_fold(PicoUsd(0), |sum, line| line.map(|line| add(sum, line.count, line.unit_price)))
 }
 
 /// `sum + count × price`. A u64 count times a bounded list price is far below the u128 limit;

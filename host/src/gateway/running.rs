@@ -51,6 +51,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         workers: workers(config.limits.workers),
         connections: config.limits.connections,
         drain: Duration::from_millis(config.timeouts.drain_ms),
+        write_idle: Duration::from_millis(config.timeouts.write_idle_ms),
         tasks: gateway.tasks.clone(),
     };
     let plane = server::serve(&gateway, data, &options, &stopped)?;

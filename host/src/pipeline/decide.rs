@@ -35,6 +35,8 @@ pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>
         Ok(summary) => {
             if !Arc::ptr_eq(&call, &flight.call) {
                 flight.call = call;
+                // A replacement may be longer than what it replaces.
+                flight.input_tokens = flight.call.input_tokens_upper();
                 flight.session.set_call(Arc::new(CallView(Arc::clone(&flight.call))));
             }
             if let Some(class) = summary.data_classes.last() {
@@ -96,7 +98,11 @@ pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
         let mut figures = None;
         if rejection.is_none() {
             figures = route::figure_row(offer, &work, health.snapshot(row));
-            rejection = figures.is_none().then_some(Rejection::Unpriced);
+            // A service tier that costs more and has no price here is as good as no price at all.
+            let tier_priced = flight.call.service_tier.is_none()
+                || settle::worst_case(flight, offer, 0).is_some();
+            let priced = figures.is_some() && tier_priced;
+            rejection = (!priced).then_some(Rejection::Unpriced);
         }
         let offer = Arc::clone(offer);
         candidates.push(Candidate { index: row, offer, rejection, figures, score: None });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Response};
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::translate::Naming;
-use turnpike_protocol::{Call, Dialect, Losses, Usage};
+use turnpike_protocol::{Call, Dialect, Losses, MediaTokens, Usage};
 use uuid::Uuid;
 
 use crate::auth::Caller;
@@ -22,8 +22,8 @@ use crate::route::{Candidate, Selector};
 use crate::telemetry::Outcome;
 use crate::usage::{AttemptFact, Timing};
 
-use super::explain;
 use super::facts::CallView;
+use super::{explain, settle};
 
 /// Bytes of a session id or a tag that a caller may attach.
 const LABEL_BYTES_MAX: usize = 128;
@@ -40,6 +40,8 @@ pub(super) struct Bill {
     pub lines: Vec<crate::policy::Line>,
     pub cost: PicoUsd,
     pub absorbed: PicoUsd,
+    /// The journal's number of the capture, for an answer that waits for the disk.
+    pub seq: Option<u64>,
 }
 
 /// How a request ended: the row of the settlement rulebook.
@@ -129,6 +131,8 @@ pub(super) struct Flight {
     pub caller: Arc<Caller>,
     pub call: Arc<Call>,
     pub input_tokens: u32,
+    /// The part of them that is audio and images.
+    pub media_tokens: MediaTokens,
     pub tags: Vec<(String, String)>,
     pub session: Session,
     pub pseudonyms: Pseudonyms,
@@ -147,6 +151,9 @@ pub(super) struct Flight {
     /// Who answered.
     pub served: Option<Arc<Offer>>,
     pub timing: Timing,
+    /// What the provider gave, from its complete answer to the end: the platform has to pay it also
+    /// when the caller leaves in between.
+    pub received: Option<settle::Reported>,
     ended: bool,
 }
 
@@ -167,6 +174,7 @@ impl Flight {
     ) -> Self {
         let call = Arc::new(call);
         let input_tokens = call.input_tokens_upper();
+        let media_tokens = call.media_tokens_upper();
         let tags = tags(headers);
         let id_text = started.id.to_string();
         let facts = RequestFacts {
@@ -190,6 +198,7 @@ impl Flight {
             caller,
             call,
             input_tokens,
+            media_tokens,
             tags,
             session,
             pseudonyms: Pseudonyms::default(),
@@ -205,6 +214,7 @@ impl Flight {
             first_content_us: None,
             served: None,
             timing: Timing::default(),
+            received: None,
             ended: false,
         }
     }
@@ -274,8 +284,13 @@ impl Drop for Flight {
     /// Only a request whose caller left before the answer is dropped without an end.
     fn drop(&mut self) {
         if !self.ended {
-            self.release(PicoUsd(0));
-            self.end(Ending::Abandoned, 499, &Bill::default());
+            let received = self.received.take();
+            let absorbed = match (&received, &self.served) {
+                (Some(reported), Some(offer)) => settle::absorbed(self, offer, reported),
+                _ => PicoUsd(0),
+            };
+            self.release(absorbed);
+            self.end(Ending::Abandoned, 499, &Bill { absorbed, ..Bill::default() });
         }
     }
 }

@@ -68,6 +68,8 @@ struct Upstream {
     translator: Option<StreamTranslator>,
     redactor: StreamRedactor,
     read_bytes: usize,
+    /// Bytes of text in what was handed on.
+    sent_bytes: u64,
     /// The policy's refusal came with the first content; the caller hears of it in the stream.
     withheld: Option<Option<String>>,
 }
@@ -123,6 +125,7 @@ pub(super) async fn open(
         translator,
         redactor,
         read_bytes: 0,
+        sent_bytes: 0,
         withheld: None,
     };
     let limit = flight.gateway.settings.timeouts.first_content_ms;
@@ -264,6 +267,8 @@ impl Upstream {
         // Between two pieces of a stream lies a wait; when instances are scarce none is kept.
         flight.session.rest();
         let out = out?;
+        // Not before: what a refused batch holds is not handed on.
+        self.sent_bytes = self.redactor.facts().delivered_bytes;
         match &self.redactor.facts().error {
             Some(error) => {
                 let kind = error.kind.clone().unwrap_or_else(|| "error".to_owned());
@@ -276,7 +281,9 @@ impl Upstream {
     /// What was held back, at the end of a body that had no end mark.
     async fn flush(&mut self, flight: &mut Flight) -> Result<Bytes, Broken> {
         let mut scan = PolicyScan(&mut flight.session);
-        self.redactor.finish(&mut scan).await.map_err(withheld)
+        let out = self.redactor.finish(&mut scan).await.map_err(withheld)?;
+        self.sent_bytes = self.redactor.facts().delivered_bytes;
+        Ok(out)
     }
 
     /// Reads what follows the end mark, normally nothing but the end of the body, so that the
@@ -293,7 +300,7 @@ impl Upstream {
         settle::Reported {
             usage: own.map_or(facts.usage, |own| own.usage),
             service_tier: own.map_or(&facts.service_tier, |own| &own.service_tier).clone(),
-            text_bytes: facts.delivered_bytes,
+            text_bytes: self.sent_bytes,
         }
     }
 }
@@ -370,10 +377,7 @@ impl Relay {
     async fn complete(&mut self, left: Option<Ending>) {
         self.over = true;
         let reported = self.stream.reported();
-        let ending = left.unwrap_or(match reported.usage {
-            Some(_) => Ending::Complete,
-            None => Ending::CompleteEstimated,
-        });
+        let ending = left.unwrap_or_else(|| reported.ending());
         let sample = self.sample(&reported);
         self.flight.gateway.health.record(self.asking.index, sample, clock::now_ms());
         note(&mut self.flight, &self.asking, "answered", "");
@@ -383,9 +387,12 @@ impl Relay {
         self.flight.end(ending, 200, &bill);
     }
 
-    /// The stream broke after content: a legal error event, and the rulebook's row for it.
+    /// The stream broke after content: a legal error event, and the rulebook's row for it. What the
+    /// policy blocks has been delivered up to there, or else a caller could have any answer for
+    /// nothing by asking for something blocked at its end.
     async fn fail(&mut self, broken: Broken) -> Bytes {
         self.over = true;
+        let blocked = matches!(broken, Broken::Withheld { blocked: Some(_) });
         let (event, outcome, provider_failed) = event(broken, self.flight.manner.dialect);
         let now_ms = clock::now_ms();
         let sample = if provider_failed { self.asking.failed() } else { Sample::Neutral };
@@ -394,7 +401,9 @@ impl Relay {
         self.summarise();
         let reported = self.stream.reported();
         let offer = Arc::clone(&self.asking.offer);
-        let bill = if provider_failed && self.flight.gateway.settings.bill_partial {
+        let payable = (provider_failed && self.flight.gateway.settings.bill_partial)
+            || (blocked && reported.text_bytes > 0);
+        let bill = if payable {
             settle::charge(&mut self.flight, &offer, &reported, Ending::FailedPartial).await
         } else {
             let absorbed = settle::absorbed(&self.flight, &offer, &reported);
@@ -408,19 +417,46 @@ impl Relay {
     /// The caller has gone after content: what was generated is charged. The provider is read to
     /// its usage within bounds; `may_drain` is false when too many streams are being drained.
     async fn abandoned(mut self, may_drain: bool) {
+        let delivered = self.stream.sent_bytes;
         let drained = async {
-            while may_drain && !self.over && self.stream.read_bytes < DRAIN_BYTES_MAX {
+            while may_drain && self.stream.read_bytes < DRAIN_BYTES_MAX {
                 match self.stream.step(&mut self.flight).await {
                     Ok(Step::More(_) | Step::Silent) => {}
-                    Ok(Step::Complete(_)) | Err(_) => return,
+                    Ok(Step::Complete(_)) => return Some(Ok(())),
+                    Err(broken) => return Some(Err(broken)),
                 }
             }
+            None
         };
-        // Past the bound the gateway's own count of what was received is charged.
-        drop(tokio::time::timeout(DRAIN_TIME_MAX, drained).await);
-        if !self.over {
-            self.complete(Some(Ending::Partial)).await;
+        match tokio::time::timeout(DRAIN_TIME_MAX, drained).await.ok().flatten() {
+            Some(Ok(())) => self.complete(Some(Ending::Partial)).await,
+            // The provider's failure, or the policy's refusal; but the caller owes what it had been
+            // given by then.
+            Some(Err(broken)) => {
+                let (_, outcome, provider_failed) = event(broken, self.flight.manner.dialect);
+                let sample = if provider_failed { self.asking.failed() } else { Sample::Neutral };
+                self.stream.sent_bytes = delivered;
+                let detail = "after the first content; the caller had left";
+                self.settle_partial(outcome, detail, sample).await;
+            }
+            // Past the bound the gateway's own count of what was received is charged.
+            None => {
+                let detail = "the caller had left, and its end was not in reach";
+                self.settle_partial("cancelled", detail, Sample::Neutral).await;
+            }
         }
+    }
+
+    /// Charges a caller that left and whose answer did not come to its end.
+    async fn settle_partial(&mut self, outcome: &'static str, detail: &str, sample: Sample) {
+        self.over = true;
+        self.flight.gateway.health.record(self.asking.index, sample, clock::now_ms());
+        note(&mut self.flight, &self.asking, outcome, detail);
+        self.summarise();
+        let reported = self.stream.reported();
+        let offer = Arc::clone(&self.asking.offer);
+        let bill = settle::charge(&mut self.flight, &offer, &reported, Ending::Partial).await;
+        self.flight.end(Ending::Partial, 200, &bill);
     }
 
     /// The caller has gone and never saw any content: nothing is charged, the provider is

@@ -4,7 +4,7 @@
 use turnpike_ledger::{CaptureNote, PicoUsd};
 use turnpike_protocol::Usage;
 
-use crate::catalog::{Offer, Quantity};
+use crate::catalog::{Bounds, Offer, Quantity};
 use crate::clock;
 use crate::policy::{self, BillCall, Line};
 
@@ -22,7 +22,28 @@ pub(super) struct Reported {
     pub text_bytes: u64,
 }
 
-/// Charges a complete answer (or, with `note`, one whose caller left) and closes the hold.
+// === impl Reported ===
+
+impl Reported {
+    /// How an answer that is complete ended.
+    pub(super) fn ending(&self) -> Ending {
+        match self.usage {
+            Some(_) if !self.is_silent() => Ending::Complete,
+            _ => Ending::CompleteEstimated,
+        }
+    }
+
+    /// Whether a report is there and leaves out what there must have been: no prompt is empty, and
+    /// no text is no tokens. Some servers report zeros where they don't count.
+    fn is_silent(&self) -> bool {
+        self.usage.is_some_and(|usage| {
+            usage.input_tokens() == 0 || (usage.output_tokens() == 0 && self.text_bytes > 0)
+        })
+    }
+}
+
+/// Charges a complete answer (or one that `ending` says was cut short) and closes the hold. Waits
+/// for no disk: that is for whoever answers, after the end is recorded.
 pub(super) async fn charge(
     flight: &mut Flight,
     offer: &Offer,
@@ -30,15 +51,7 @@ pub(super) async fn charge(
     ending: Ending,
 ) -> Bill {
     let watch = clock::Stopwatch::start();
-    let estimated = reported.usage.is_none();
-    let usage = match reported.usage {
-        // Reports grow while a stream runs. Who left early pays at least for what was received.
-        Some(usage) if ending == Ending::Partial => {
-            at_least(usage, &count(flight, reported.text_bytes))
-        }
-        Some(usage) => usage,
-        None => count(flight, reported.text_bytes),
-    };
+    let (usage, estimated) = used(flight, reported, ending);
     let official = official(offer, &usage, reported.service_tier.as_deref());
     let lines = lines(flight, offer, &official, true).await;
     let cost = total(&lines);
@@ -53,25 +66,50 @@ pub(super) async fn charge(
         return Bill { usage, estimated, ..Bill::default() };
     };
     let settlement = hold.capture(cost, note, clock::now_ms());
-    if let Some(seq) = settlement.seq {
-        flight.gateway.wait_if_strict(seq, flight.call.stream).await;
-    }
-    let (cost, absorbed) = (settlement.charged, settlement.absorbed);
+    let (cost, absorbed, seq) = (settlement.charged, settlement.absorbed, settlement.seq);
     flight.timing.settle_us = watch.micros().into();
-    Bill { charged: true, usage, estimated, lines, cost, absorbed }
+    Bill { charged: true, usage, estimated, lines, cost, absorbed, seq }
 }
 
 /// What the platform paid for an answer that nobody is charged for, at official prices.
 pub(super) fn absorbed(flight: &Flight, offer: &Offer, reported: &Reported) -> PicoUsd {
-    let usage = reported.usage.unwrap_or_else(|| count(flight, reported.text_bytes));
+    let (usage, _) = used(flight, reported, Ending::Failed);
     let official = official(offer, &usage, reported.service_tier.as_deref());
     sum(official.iter().map(|q| (q.count, q.unit_price)))
+}
+
+/// What was used, and whether it is the gateway's own count: where the provider says nothing, or
+/// says nothing of a prompt or of text that it did send.
+fn used(flight: &Flight, reported: &Reported, ending: Ending) -> (Usage, bool) {
+    let counted = || count(flight, reported.text_bytes);
+    match reported.usage {
+        None => (counted(), true),
+        Some(usage) if reported.is_silent() => (filled(usage, &counted()), true),
+        // Reports grow while a stream runs. Who left early, or was cut off, pays at least for what
+        // was received.
+        Some(usage) if matches!(ending, Ending::Partial | Ending::FailedPartial) => {
+            (at_least(usage, &counted()), false)
+        }
+        Some(usage) => (usage, false),
+    }
 }
 
 /// The report, with an answer that is not shorter than what was counted.
 fn at_least(reported: Usage, counted: &Usage) -> Usage {
     let missing = counted.output_text.saturating_sub(reported.output_tokens());
     Usage { output_text: reported.output_text.saturating_add(missing), ..reported }
+}
+
+/// The report, with the count for each side of it that says nothing.
+fn filled(reported: Usage, counted: &Usage) -> Usage {
+    let mut usage = reported;
+    if usage.input_tokens() == 0 {
+        usage.input_uncached = counted.input_uncached;
+    }
+    if usage.output_tokens() == 0 {
+        usage.output_text = counted.output_text;
+    }
+    usage
 }
 
 /// The gateway's own count, where the provider sent none.
@@ -105,10 +143,25 @@ fn folded(usage: &Usage) -> Usage {
     }
 }
 
-/// The worst case of one offer: all input at its dearest, `output` tokens for each choice.
+/// What a call can come to at one offer, with `output` tokens for each choice.
+fn bounds<'a>(flight: &'a Flight, offer: &Offer, output: u32) -> Bounds<'a> {
+    let call = &flight.call;
+    Bounds {
+        input_tokens: u64::from(flight.input_tokens),
+        input_audio: u64::from(flight.media_tokens.audio),
+        input_image: u64::from(flight.media_tokens.image),
+        output_tokens: u64::from(output).saturating_mul(u64::from(call.choices)),
+        output_audio: call.needs.audio_output,
+        // Some models draw without being asked to.
+        output_image: offer.output.image,
+        service_tier: call.service_tier.as_deref(),
+    }
+}
+
+/// The worst case of one offer: all input at its dearest, `output` tokens for each choice, at the
+/// dearest of the standard service tier and the one asked for.
 pub(super) fn worst_case(flight: &Flight, offer: &Offer, output: u32) -> Option<PicoUsd> {
-    let output = u64::from(output).saturating_mul(u64::from(flight.call.choices));
-    offer.rates.worst_case(u64::from(flight.input_tokens), output).ok()
+    offer.rates.worst_case_at(&bounds(flight, offer, output)).ok()
 }
 
 /// What the bill policy would charge for the worst case of one offer; the official worst case where
@@ -119,9 +172,7 @@ pub(super) async fn quote(flight: &mut Flight, offer: &Offer, output: u32) -> Op
         // The built-in charges official rates, which is what was just added up.
         return Some(official);
     }
-    let output = u64::from(output).saturating_mul(u64::from(flight.call.choices));
-    let input = u64::from(flight.input_tokens);
-    let quantities = offer.rates.worst_case_quantities(input, output).ok()?;
+    let quantities = offer.rates.worst_case_quantities(&bounds(flight, offer, output)).ok()?;
     let lines = lines(flight, offer, &quantities, false).await;
     Some(total(&lines).max(official))
 }

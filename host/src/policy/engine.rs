@@ -29,9 +29,10 @@ const POOL_HEADROOM: u32 = 8;
 const KEEP_RESIDENT_BYTES: usize = 4 << 20;
 /// The same for a table: 8192 elements.
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
-/// How long a built-in waits for a free instance: nothing stands behind it, and a slot is held for
-/// microseconds.
-const BUILTIN_WAIT: Duration = Duration::from_millis(50);
+/// How long a scan, or a built-in, waits for a free instance: nothing stands behind it, so without
+/// one a request is refused and a stream cut off. A slot is held for microseconds to milliseconds,
+/// and who waits for a provider has given its own back.
+const SLOT_WAIT: Duration = Duration::from_millis(250);
 
 /// What policies may use.
 #[derive(Debug, Clone)]
@@ -132,20 +133,28 @@ impl PolicyEngine {
         self.live_instances() > most / 2
     }
 
-    /// The right to one more instance. An organization's policy gets it at once or not at all; a
-    /// built-in waits a moment.
-    pub(super) async fn slot(&self, builtin: bool) -> Option<Slot> {
-        if builtin {
-            if let Ok(any) = Arc::clone(&self.instances).try_acquire_owned() {
-                return Some(Slot { _any: any, _tenant: None });
-            }
-            let wait = Arc::clone(&self.instances).acquire_owned();
-            let any = tokio::time::timeout(BUILTIN_WAIT, wait).await.ok()?.ok()?;
-            return Some(Slot { _any: any, _tenant: None });
-        }
-        let tenant = Arc::clone(&self.tenant_instances).try_acquire_owned().ok()?;
+    /// The right to one more instance, if one is free.
+    pub(super) fn free_slot(&self, builtin: bool) -> Option<Slot> {
+        let tenant = match builtin {
+            true => None,
+            false => Some(Arc::clone(&self.tenant_instances).try_acquire_owned().ok()?),
+        };
         let any = Arc::clone(&self.instances).try_acquire_owned().ok()?;
-        Some(Slot { _any: any, _tenant: Some(tenant) })
+        Some(Slot { _any: any, _tenant: tenant })
+    }
+
+    /// The right to one more instance, once one is free; `None` after a moment without. In turn:
+    /// who waits first is served first.
+    pub(super) async fn slot(&self, builtin: bool) -> Option<Slot> {
+        let slot = async {
+            let tenant = match builtin {
+                true => None,
+                false => Some(Arc::clone(&self.tenant_instances).acquire_owned().await.ok()?),
+            };
+            let any = Arc::clone(&self.instances).acquire_owned().await.ok()?;
+            Some(Slot { _any: any, _tenant: tenant })
+        };
+        tokio::time::timeout(SLOT_WAIT, slot).await.ok()?
     }
 
     /// Whether a component was compiled here; an engine can't run another's.

@@ -284,13 +284,23 @@ impl Session {
         Some(self.instances.swap_remove(at).1)
     }
 
-    async fn fresh(&self, binding: &Arc<Binding>, hook: Hook) -> Result<Instance, Fault> {
+    async fn fresh(&mut self, binding: &Arc<Binding>, hook: Hook) -> Result<Instance, Fault> {
         let artifact = &binding.policy.artifact;
         if !self.engine.owns(artifact) {
             let detail = "the policy was admitted by another engine; admit it to this one";
             return Err(Fault::new(FailureKind::Internal, detail));
         }
-        let Some(slot) = self.engine.slot(binding.builtin).await else {
+        let slot = match self.engine.free_slot(binding.builtin) {
+            Some(slot) => Some(slot),
+            // Who waits keeps no instance that another one waits for.
+            None if binding.builtin || hook == Hook::Redact => {
+                self.instances.clear();
+                self.engine.slot(binding.builtin).await
+            }
+            // The built-in stands behind the others and need not wait.
+            None => None,
+        };
+        let Some(slot) = slot else {
             return Err(Fault::new(FailureKind::Saturated, "no instance is free"));
         };
         let start = Instance::start(&self.engine, artifact, Some(slot), binding.deadline);

@@ -60,6 +60,8 @@ pub struct StreamRedactor {
     windows: Vec<Window>,
     facts: StreamFacts,
     summary: Summary,
+    /// Choices of which some text was masked or restored.
+    changed: Vec<u32>,
     /// Events that were added to the stream.
     inserted: u64,
 }
@@ -128,7 +130,8 @@ impl StreamRedactor {
     /// For the answer to a call whose pseudonyms these are.
     pub fn new(options: StreamOptions, pseudonyms: Pseudonyms) -> Self {
         let (facts, summary) = (StreamFacts::default(), Summary::default());
-        Self { options, pseudonyms, windows: Vec::new(), facts, summary, inserted: 0 }
+        let (windows, changed) = (Vec::new(), Vec::new());
+        Self { options, pseudonyms, windows, facts, summary, changed, inserted: 0 }
     }
 
     /// What the stream showed so far.
@@ -152,6 +155,7 @@ impl StreamRedactor {
         }
         let mut items = self.sort(frames)?;
         self.work(scan, &mut items).await?;
+        self.drop_logprobs(&mut items);
         Ok(write(&items))
     }
 
@@ -165,6 +169,19 @@ impl StreamRedactor {
         self.windows.iter_mut().for_each(|window| window.close(0));
         self.work(scan, &mut end).await?;
         Ok(write(&end))
+    }
+
+    /// Probabilities of tokens repeat the text in pieces, as it was before it was masked or
+    /// restored. They do not go on with text that is held, and from the first change of a choice
+    /// not at all.
+    fn drop_logprobs(&mut self, items: &mut [Item]) {
+        for item in items {
+            let Some(chunk) = item.chunk.as_mut() else { continue };
+            let edited: Vec<u32> = chunk.edited_choices().collect();
+            for choice in self.changed.iter().chain(&edited) {
+                item.edited |= chunk.drop_logprobs(*choice);
+            }
+        }
     }
 
     /// Nothing is scanned and nothing restored: the frames pass, and the facts are noted.
@@ -294,6 +311,9 @@ impl StreamRedactor {
             };
             let plan = planner.plan(window.text(), &reading, &findings, &mut lexer)?;
             drop(reading);
+            if !plan.edits.is_empty() {
+                remember(&mut self.changed, window.slot.choice);
+            }
             window.lexer = lexer;
             let closing = window.closing().unwrap_or_default();
             let outcome = window.settle(&plan);

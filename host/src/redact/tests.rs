@@ -376,3 +376,21 @@ fn a_structured_answer_stays_json_when_it_is_restored() {
     let read: Value = serde_json::from_str(message["content"].as_str().unwrap()).unwrap();
     assert_eq!(read, json!({"k": AWKWARD}));
 }
+
+/// A name that stands in several places has the same pseudonym in all of them.
+#[test]
+fn what_must_match_elsewhere_is_replaced_alike() {
+    let body = json!({"model": "m", "metadata": {"a@b.org": 1}, "messages": [
+        {"role": "assistant", "tool_calls": [{"id": "a@b.org", "type": "function",
+            "function": {"name": "find", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "a@b.org", "content": "found"}],
+        "tools": [{"type": "function", "function": {"name": "find", "parameters": {
+            "properties": {"a@b.org": {"type": "string"}}, "required": ["a@b.org"]}}}]});
+    let mut call = Call::parse(Dialect::OpenAiChat, body.to_string().into()).unwrap();
+    let mut scan = Words::with("email", Action::Pseudonymize);
+    now(redact_call(&mut scan, &mut call, &mut Pseudonyms::new())).unwrap();
+    let out = Outgoing { model: "m", output_limit: None, limit_field: LimitField::MaxTokens };
+    let sent = String::from_utf8(call.encode(&out).to_vec()).unwrap();
+    let wanted = body.to_string().replace("a@b.org", "<EMAIL_1>");
+    assert_eq!(sent, wanted);
+}

@@ -287,3 +287,15 @@ fn those_who_wait_for_the_disk_are_told() {
     let closed = ledger.reserve(&request(3, "1", &[]));
     assert!(matches!(closed, Err(ReserveError::NotDurable(_))), "a closed ledger takes nothing");
 }
+
+#[test]
+fn the_report_has_a_space_between_every_name_and_its_figure() {
+    let dir = tempfile::tempdir().unwrap();
+    funded(&dir, "10").close().unwrap();
+    let report = check(dir.path(), None).unwrap().to_string();
+    for name in ["journal", "accounts", "revenue", "absorbed", "adjustment", "verdict"] {
+        let line = report.lines().find(|line| line.starts_with(name));
+        let rest = line.and_then(|line| line.strip_prefix(name));
+        assert!(rest.is_some_and(|rest| rest.starts_with(' ')), "{name} in {report}");
+    }
+}

@@ -46,6 +46,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
         choices: 0,
         tool_called: false,
         error: None,
+        logprobs: Vec::new(),
         media: false,
         body: Wire(Bytes::new()),
     };

@@ -112,6 +112,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         stream: head.stream,
         include_usage: true,
         output_limit: head.limit,
+        service_tier: None,
         choices: 1,
         messages: draft.messages,
         texts: draft.texts,

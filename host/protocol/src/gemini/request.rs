@@ -101,6 +101,7 @@ pub(crate) fn parse(body: Bytes, addressed: &Addressed<'_>) -> Result<Call, Requ
         stream: addressed.stream.unwrap_or(false),
         include_usage: true,
         output_limit: head.limit,
+        service_tier: None,
         choices: head.choices.unwrap_or(1),
         messages: draft.messages,
         texts: draft.texts,

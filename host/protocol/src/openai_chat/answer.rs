@@ -1,5 +1,5 @@
 //! A whole chat completion. Token texts inside `logprobs` are not listed: they repeat the content
-//! in pieces too small to judge.
+//! in pieces too small to judge, so they are dropped where the content is changed.
 
 use bytes::Bytes;
 
@@ -27,6 +27,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
         tool_called: false,
         error: None,
         media: false,
+        logprobs: Vec::new(),
         body: Wire(Bytes::new()),
     };
     scanner.open_object()?;
@@ -55,10 +56,12 @@ fn choices(answer: &mut Answer, scanner: &mut Scanner<'_>, body: &Bytes) -> Resu
     while scanner.next_item()? {
         let mut heard = Heard::default();
         let mut index = answer.choices;
+        let mut logprobs = None;
         scanner.open_object()?;
         while let Some(key) = scanner.next_key()? {
             match key.as_ref() {
                 "message" => heard.read(scanner)?,
+                "logprobs" => logprobs = Some(scanner.skip()?),
                 "index" if scanner.kind()? == Kind::Number => {
                     let number = scanner.whole_number()?.and_then(|n| u32::try_from(n).ok());
                     index = number.unwrap_or(index);
@@ -69,6 +72,7 @@ fn choices(answer: &mut Answer, scanner: &mut Scanner<'_>, body: &Bytes) -> Resu
             }
         }
         answer.choices = answer.choices.saturating_add(1);
+        answer.logprobs.extend(logprobs.map(|span| (index, span)));
         answer.tool_called |= heard.tool_started;
         answer.media |= heard.media;
         answer.texts.extend(heard.texts.into_iter().map(|spoken| Text {

@@ -67,10 +67,14 @@ fn choices(chunk: &mut Chunk, scanner: &mut Scanner<'_>, data: &Bytes) -> Result
         let mut heard = Heard::default();
         let mut choice = count;
         let mut finished = false;
+        let mut logprobs = None;
         scanner.open_object()?;
         while let Some(key) = scanner.next_key()? {
             match key.as_ref() {
                 "delta" => heard.read(scanner)?,
+                "logprobs" if scanner.kind()? == Kind::Object => {
+                    logprobs = Some(scanner.skip()?);
+                }
                 "index" if scanner.kind()? == Kind::Number => {
                     let number = scanner.whole_number()?.and_then(|n| u32::try_from(n).ok());
                     choice = number.unwrap_or(choice);
@@ -90,6 +94,7 @@ fn choices(chunk: &mut Chunk, scanner: &mut Scanner<'_>, data: &Bytes) -> Result
         if finished {
             chunk.finished.push(choice);
         }
+        chunk.logprobs.extend(logprobs.map(|span| (choice, span)));
         chunk.tool_started |= heard.tool_started;
         chunk.media |= heard.media;
         chunk.deltas.extend(heard.texts.into_iter().map(|spoken| Delta {

@@ -6,6 +6,7 @@ use crate::draft::{Draft, Mark};
 use crate::inline;
 use crate::names::Names;
 use crate::request_error::RequestError;
+use crate::labels::{is_call_id, is_name};
 use crate::scan::{Kind, Scanner};
 
 const MESSAGE: &[&str] = &[
@@ -60,7 +61,7 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), 
     let mut role = None;
     let mut names = Names::new(MESSAGE);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, mark)? {
         match name {
             "role" => role = Some(read_role(scanner, index)?),
             "content" => content(draft, scanner, mark, &mut message)?,
@@ -71,7 +72,8 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), 
                 draft.walk(scanner, mark.on(Channel::Reasoning), THINKING_SKIP)?;
             }
             "audio" => draft.walk(scanner, mark.on(Channel::Document), &["id"])?,
-            "tool_call_id" => scanner.skip().map(|_| ())?,
+            // Must be what `tool_calls` says: the same text gets the same pseudonym.
+            "tool_call_id" => draft.labels(scanner, mark, is_call_id)?,
             _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
         }
     }
@@ -148,9 +150,9 @@ fn part(
 ) -> Result<(), RequestError> {
     let mut names = Names::new(PART);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, mark)? {
         match name {
-            "type" => scanner.skip().map(|_| ())?,
+            "type" => draft.labels(scanner, mark, is_name)?,
             "thinking" => draft.walk(scanner, mark.on(Channel::Reasoning), THINKING_SKIP)?,
             "image_url" => {
                 message.images = message.images.saturating_add(1);
@@ -185,11 +187,16 @@ fn media(
     }
     let mut names = Names::new(known);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, mark)? {
         match name {
             "url" | "file_data" => opaque += inline::address(draft, scanner, mark)?,
-            "data" => opaque += scanner.skip()?.len(),
-            "detail" | "format" | "file_id" => scanner.skip().map(|_| ())?,
+            "data" => {
+                let span = scanner.skip()?;
+                opaque += span.len();
+                draft.media.spans.push(span);
+            }
+            "detail" | "format" => draft.labels(scanner, mark, is_name)?,
+            "file_id" => scanner.skip().map(|_| ())?,
             _ => draft.walk(scanner, mark, &[])?,
         }
     }
@@ -212,9 +219,10 @@ fn tool_calls(
         }
         let mut names = Names::new(TOOL_CALL);
         scanner.open_object()?;
-        while let Some(name) = names.next(scanner)? {
+        while let Some(name) = names.next_in(scanner, draft, mark)? {
             match name {
-                "id" | "type" | "index" => scanner.skip().map(|_| ())?,
+                "id" => draft.labels(scanner, mark, is_call_id)?,
+                "type" | "index" => draft.labels(scanner, mark, is_name)?,
                 "function" | "custom" => function(draft, scanner, mark)?,
                 "extra_content" => {
                     let mark = mark.on(Channel::Document);
@@ -234,7 +242,7 @@ fn function(draft: &mut Draft, scanner: &mut Scanner<'_>, mark: Mark) -> Result<
     }
     let mut names = Names::new(FUNCTION);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, mark)? {
         match name {
             "name" => scanner.skip().map(|_| ())?,
             _ => draft.walk(scanner, mark, &[])?,

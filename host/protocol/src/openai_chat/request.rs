@@ -10,6 +10,7 @@ use crate::Dialect;
 use crate::call::{CHOICES_MAX, Call, LimitField, MODEL_BYTES_MAX, Outgoing, Points as AnyPoints};
 use crate::content::Source;
 use crate::draft::{Draft, Mark};
+use crate::labels::is_name;
 use crate::names::Names;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, LoneSurrogate, Scanner};
@@ -46,6 +47,9 @@ const REQUEST: &[&str] = &[
     "prediction",
 ];
 const STREAM_OPTIONS: &[&str] = &["include_usage"];
+
+/// Bytes of what may be the name of a service tier: `priority` has eight.
+const TIER_BYTES_MAX: usize = 16;
 
 /// A bound on answer tokens, as the caller wrote it.
 #[derive(Debug, Clone)]
@@ -90,6 +94,7 @@ struct Head {
     stream: bool,
     limits: [Option<u32>; 2],
     choices: Option<u32>,
+    service_tier: Option<String>,
     messages: bool,
     input: bool,
 }
@@ -105,7 +110,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
     let (mut points, mut head) = (Points::default(), Head::default());
     let mut names = Names::new(REQUEST);
     scanner.open_object()?;
-    while let Some(name) = names.next(&mut scanner)? {
+    while let Some(name) = names.next_in(&mut scanner, &mut draft, Mark::DOCUMENT)? {
         member(name, &mut draft, &mut scanner, &mut points, &mut head)?;
     }
     scanner.end()?;
@@ -126,6 +131,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         stream: head.stream,
         include_usage: matches!(points.usage, UsageWish::Asked),
         output_limit: points.limit,
+        service_tier: head.service_tier,
         choices: head.choices.unwrap_or(1),
         messages: draft.messages,
         texts: draft.texts,
@@ -174,6 +180,7 @@ fn member(
             head.limits[1] = limit;
             points.max_completion_tokens = Some(Limit { place, null: limit.is_none() });
         }
+        "service_tier" => head.service_tier = service_tier(draft, scanner)?,
         "n" => head.choices = limit(scanner, name, CHOICES_MAX)?,
         "tools" | "functions" => tools::read_all(draft, scanner, name)?,
         "response_format" => tools::response_format(draft, scanner)?,
@@ -199,7 +206,10 @@ fn control(
     let kind = scanner.kind()?;
     match (name, kind) {
         ("reasoning_effort", Kind::String) => {
-            draft.needs.reasoning |= scanner.string()? != "none";
+            let at = scanner.position();
+            draft.labels(scanner, Mark::DOCUMENT, is_name)?;
+            let effort = draft.source.get(at..).unwrap_or_default();
+            draft.needs.reasoning |= !effort.starts_with("\"none\"");
         }
         ("reasoning", Kind::Object) => {
             draft.needs.reasoning = true;
@@ -208,14 +218,20 @@ fn control(
         ("modalities", Kind::Array) => {
             scanner.open_array()?;
             while scanner.next_item()? {
-                let item = scanner.skip()?;
-                draft.needs.audio_output |= scanner.raw(item) == "\"audio\"";
+                let at = scanner.position();
+                draft.labels(scanner, Mark::DOCUMENT, is_name)?;
+                let item = draft.source.get(at..).unwrap_or_default();
+                draft.needs.audio_output |= item.starts_with("\"audio\"");
             }
         }
-        // Names of functions, voices and tiers are not text.
-        ("tool_choice" | "function_call" | "service_tier" | "audio", _) => {
-            scanner.skip().map(|_| ())?;
+        // The function's name stays what it is under `tools`, which `tools.rs` gives a reason for.
+        ("tool_choice" | "function_call", Kind::Object) => {
+            draft.structure(scanner, Mark::DOCUMENT, &["name"])?;
         }
+        ("tool_choice" | "function_call", Kind::String) => {
+            draft.labels(scanner, Mark::DOCUMENT, is_name)?;
+        }
+        ("audio", Kind::Object) => draft.structure(scanner, Mark::DOCUMENT, &[])?,
         _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
     }
     Ok(())
@@ -242,6 +258,25 @@ fn flag(scanner: &mut Scanner<'_>, name: &str) -> Result<bool, RequestError> {
     }
 }
 
+/// The tier asked for. The names that tiers have are not text; anything else is scanned as one.
+pub(crate) fn service_tier(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+) -> Result<Option<String>, RequestError> {
+    if scanner.null()? {
+        return Ok(None);
+    }
+    if scanner.kind()? != Kind::String {
+        return Err(RequestError::invalid("service_tier", "a string or null"));
+    }
+    let string = scanner.text()?;
+    let tier = scanner.decode(&string.0).to_ascii_lowercase();
+    if tier.len() > TIER_BYTES_MAX || !tier.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        draft.push(string, Mark::DOCUMENT)?;
+    }
+    Ok(Some(tier))
+}
+
 fn limit(scanner: &mut Scanner<'_>, name: &str, max: u32) -> Result<Option<u32>, RequestError> {
     let refused = || RequestError::invalid(name, &format!("a whole number from 1 to {max}"));
     match scanner.kind()? {
@@ -266,7 +301,7 @@ fn stream_options(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<UsageW
     let mut wish = None;
     let mut names = Names::new(STREAM_OPTIONS);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         empty = false;
         if name == "include_usage" {
             let span = scanner.skip()?;

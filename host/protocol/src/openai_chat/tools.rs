@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::call::{TOOLS_MAX, Tool};
 use crate::draft::{Draft, Mark};
+use crate::labels::is_name;
 use crate::names::Names;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
@@ -60,7 +61,7 @@ fn read<'a>(
 ) -> Result<(), RequestError> {
     let mut names = Names::new(TOOL);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         let value = scanner.kind()?;
         match (name, value) {
             ("type", Kind::String) => *kind = scanner.string()?,
@@ -82,8 +83,12 @@ fn read<'a>(
     Ok(())
 }
 
-/// Files the readable strings of a schema, or of any value around one. The keys of an object, and
-/// so the names of properties, are never texts.
+/// Files the readable strings of a schema, or of any value around one, and the names of properties
+/// where they are more than names. A property that is replaced is replaced alike in `required`, in
+/// `$ref` and wherever else it is named; a pseudonym is restored in the arguments of a call.
+///
+/// The names of functions are left alone: providers accept only letters, digits, `_` and `-` in
+/// them, so nothing that could stand in their place would reach a model.
 pub(crate) fn schema(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
     match scanner.kind()? {
         Kind::Object => scanner.open_object()?,
@@ -96,17 +101,19 @@ pub(crate) fn schema(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(),
         }
         _ => return draft.walk(scanner, Mark::DOCUMENT, &[]),
     }
-    while let Some(key) = scanner.next_key()? {
+    while let Some(literal) = scanner.next_literal_key()? {
+        let key = scanner.decode(&literal);
+        draft.key(scanner, literal, Mark::DOCUMENT)?;
         match key.as_ref() {
             // Values rather than schemas: every string in them is a text.
             "default" | "const" | "enum" | "example" | "examples" => {
                 draft.walk(scanner, Mark::DOCUMENT, &[])?;
             }
-            // Structure, which replacing would break; an object under such a key is a property.
-            "type" | "format" | "pattern" | "required" | "$ref" | "$schema" | "$id" | "syntax"
+            // Structure, mostly names; an object under such a key is a property.
+            "type" | "format" | "required" | "$ref" | "$schema" | "$id" | "syntax"
                 if scanner.kind()? != Kind::Object =>
             {
-                scanner.skip()?;
+                draft.labels(scanner, Mark::DOCUMENT, is_name)?;
             }
             _ => schema(draft, scanner)?,
         }
@@ -127,7 +134,7 @@ pub(super) fn response_format(
     }
     let mut names = Names::new(RESPONSE_FORMAT);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         let value = scanner.kind()?;
         if (name, value) == ("type", Kind::String) {
             let kind = scanner.string()?;

@@ -45,6 +45,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
         choices: u32::from(!response.items.is_empty()),
         tool_called: false,
         error,
+        logprobs: Vec::new(),
         media: false,
         body: Wire(Bytes::new()),
     };

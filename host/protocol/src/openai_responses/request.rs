@@ -103,6 +103,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         // Every stream of this dialect ends with usage.
         include_usage: true,
         output_limit: head.limit,
+        service_tier: None,
         choices: 1,
         messages: draft.messages,
         texts: draft.texts,

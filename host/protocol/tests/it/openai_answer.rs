@@ -88,3 +88,18 @@ fn what_cannot_be_read_says_where_and_quotes_nothing() {
     assert!(cut.is_err());
     assert!(!format!("{:?}", parse(WHOLE)).contains("spoken"));
 }
+
+#[test]
+fn the_probabilities_of_a_changed_choice_are_dropped_and_no_others() {
+    let body = r#"{"choices":[
+        {"index":0,"message":{"content":"to jane"},"logprobs":{"content":[{"token":" jane"}]}},
+        {"index":1,"logprobs":{"content":[{"token":"kept"}]},"message":{"content":"kept"}}]}"#;
+    let bytes = Bytes::from_static(body.as_bytes());
+    let mut answer = Answer::parse(Dialect::OpenAiChat, bytes.clone()).unwrap();
+    assert_eq!(answer.encode(), bytes);
+    answer.replace_text(0, "to [NAME]".to_owned());
+    let sent: serde_json::Value = serde_json::from_slice(&answer.encode()).unwrap();
+    assert_eq!(sent["choices"][0]["logprobs"], serde_json::Value::Null);
+    assert_eq!(sent["choices"][0]["message"]["content"], "to [NAME]");
+    assert_eq!(sent["choices"][1]["logprobs"]["content"][0]["token"], "kept");
+}

@@ -258,11 +258,55 @@ fn the_estimate_is_above_what_tokenizers_count() {
             "image_url":{{"url":"data:image/png;base64,{image}"}}}}]}}]}}"#
     );
     let estimate = try_parse(&part).unwrap().input_tokens_upper();
-    assert!((2_000..4_000).contains(&estimate), "{estimate}");
+    assert!((4_000..5_000).contains(&estimate), "{estimate}");
     let mut grown = try_parse(body("")).unwrap();
     let before = grown.input_tokens_upper();
     grown.replace_text(0, "x".repeat(1_000));
     assert!(grown.input_tokens_upper() >= before + 490);
+}
+
+#[test]
+fn dense_text_and_noise_are_estimated_by_what_they_are_made_of() {
+    let estimate = |text: &str| {
+        let call = try_parse(body(&format!("\"x\":\"{text}\","))).unwrap();
+        call.input_tokens_upper()
+    };
+    let none = estimate("");
+    // Models differ: some read every digit for itself.
+    assert!(estimate(&"4111".repeat(1_000)) >= 4_000);
+    assert!(estimate(&"\u{12000}".repeat(1_000)) >= 4_000);
+    assert!(estimate(&"Zm9vYmFy".repeat(1_000)) >= 5_000);
+    assert!(estimate(&"\\u4e2d".repeat(1_000)) <= 2_000 + none, "escapes are not counted as text");
+    let numbers = "1,".repeat(1_000);
+    let schema = format!(r#""x":[{numbers}1],"#);
+    assert!(try_parse(body(&schema)).unwrap().input_tokens_upper() >= 1_500);
+}
+
+#[test]
+fn sound_is_told_apart_from_text() {
+    let clip = "A".repeat(128_000);
+    let part = format!(
+        r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"input_audio",
+            "input_audio":{{"data":"{clip}","format":"mp3"}}}}]}}]}}"#
+    );
+    let call = try_parse(&part).unwrap();
+    let media = call.media_tokens_upper();
+    assert!((1_000..1_010).contains(&media.audio) && media.image == 0, "{media:?}");
+    assert!((media.audio..media.audio + 200).contains(&call.input_tokens_upper()));
+}
+
+#[test]
+fn the_service_tier_is_kept_and_what_is_none_is_a_text() {
+    let tier = |members: &str| {
+        let call = try_parse(body(members)).unwrap();
+        (call.service_tier, call.texts.len())
+    };
+    assert_eq!(tier(""), (None, 1));
+    assert_eq!(tier(r#""service_tier":null,"#), (None, 1));
+    assert_eq!(tier(r#""service_tier":"priority","#), (Some("priority".to_owned()), 1));
+    assert_eq!(tier(r#""service_tier":"jane@example.com","#).1, 2);
+    let odd = refused(&body(r#""service_tier":["priority"],"#));
+    assert_eq!(odd.param.as_deref(), Some("service_tier"));
 }
 
 /// A request tree with odd texts and unknown members.

@@ -158,3 +158,54 @@ fn debug_shows_no_text_of_a_call() {
         assert!(!shown.contains(canary), "{canary} in {shown}");
     }
 }
+
+/// Nothing of a request that may mean somebody is out of view because of where it stands.
+#[test]
+fn keys_long_numbers_ids_and_structure_are_in_view() {
+    let card = "4111111111111111";
+    let message = |members: &str| {
+        format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"{members}}}]}}"#)
+    };
+    let request = |members: &str| message("").replacen('{', &format!("{{{members},"), 1);
+    let bodies = [
+        request(&format!(r#""metadata":{{"{card}":"a"}}"#)),
+        request(&format!(r#""metadata":{{"card":{card}}}"#)),
+        request(&format!(r#""{card}":true"#)),
+        request(&format!(r#""x":{{"list":[[{card}]]}}"#)),
+        request(&format!(r#""tool_choice":{{"type":"allowed_tools","{card}":1}}"#)),
+        request(&format!(r#""tool_choice":{{"type":"{card}"}}"#)),
+        request(&format!(r#""audio":{{"voice":"{card}"}}"#)),
+        request(&format!(r#""modalities":["{card}"]"#)),
+        request(&format!(r#""reasoning_effort":"{card}""#)),
+        request(&format!(
+            r#""tools":[{{"type":"function","function":{{"name":"f","parameters":
+            {{"properties":{{"{card}":{{}}}}}}}}}}]"#
+        )),
+        request(&format!(
+            r#""tools":[{{"type":"function","function":{{"name":"f","parameters":
+            {{"required":["{card}"]}}}}}}]"#
+        )),
+        request(&format!(
+            r#""tools":[{{"type":"function","function":{{"name":"f","parameters":
+            {{"pattern":"^{card}$"}}}}}}]"#
+        )),
+        request(&format!(
+            r#""tools":[{{"type":"function","function":{{"name":"f","parameters":
+            {{"enum":[{card}]}}}}}}]"#
+        )),
+        message(&format!(r#","tool_call_id":"{card}""#)),
+        message(&format!(r#","tool_calls":[{{"id":"call_{card}"}}]"#)),
+        message(&format!(r#","{card}":null"#)),
+    ];
+    for body in bodies {
+        let mut call = parse(&body);
+        let seen = call.texts.iter().position(|text| text.content.expose().contains(card));
+        let index = seen.unwrap_or_else(|| panic!("not seen: {body}"));
+        call.replace_text(index, "<CARD_1>".to_owned());
+        let sent = String::from_utf8(call.encode(&plain("m")).to_vec()).unwrap();
+        assert!(!sent.contains(card) && sent.contains("\"<CARD_1>\""), "{sent}");
+        serde_json::from_str::<Value>(&sent).unwrap();
+    }
+    let names = request(r#""metadata":{"ticket_no":1234},"logit_bias":{"50256":-100}"#);
+    assert_eq!(parse(&names).texts.len(), 1, "plain names cost no scan");
+}

@@ -110,8 +110,58 @@ fn the_worst_case_bounds_every_split_of_the_same_tokens() {
             assert!(card.cost(&used, None).unwrap() <= bound);
         }
     }
-    let priority = card.worst_case_at(1_000, 100, Some("priority")).unwrap();
-    assert!(priority >= card.cost(&usage(1_000, 0, 100), Some("priority")).unwrap());
-    assert!(priority >= bound, "the provider may serve the standard tier after all");
     assert_eq!(card.worst_case(1_000, 0).unwrap(), PicoUsd(9 + 1_000 * 3_125_000));
+}
+
+#[test]
+fn the_worst_case_bounds_whatever_tier_is_served_in_answer_to_the_one_asked_for() {
+    let card = card();
+    let worst = |asked, input| {
+        let bounds = Bounds { service_tier: asked, ..Bounds::text(input, 100) };
+        card.worst_case_at(&bounds).unwrap()
+    };
+    let cost = |served, input| card.cost(&usage(input, 0, 100), served).unwrap();
+    assert_eq!(worst(Some("priority"), 1_000), cost(Some("priority"), 1_000));
+    assert_eq!(worst(Some("auto"), 1_000), worst(Some("priority"), 1_000));
+    assert_eq!(worst(None, 1_000), cost(None, 1_000));
+    assert_eq!(worst(Some("default"), 1_000), worst(None, 1_000));
+    assert_eq!(worst(Some("flex"), 1_000), worst(None, 1_000), "a discount is not relied on");
+    // A prompt that is shorter than its estimate may stay below the band of long prompts.
+    for counted in [1_000, 272_000, 272_001, 300_000] {
+        for served in [None, Some("default"), Some("priority")] {
+            assert!(worst(Some("priority"), 300_000) >= cost(served, counted), "{counted}");
+        }
+    }
+}
+
+#[test]
+fn the_worst_case_refuses_a_dearer_tier_that_has_no_price() {
+    let bounds = Bounds { service_tier: Some("fast"), ..Bounds::text(1, 1) };
+    let unpriced = Err(UnpricedBucket { item: "service-tier" });
+    assert_eq!(card().worst_case_at(&bounds), unpriced);
+    assert!(card().worst_case_quantities(&bounds).is_err());
+}
+
+#[test]
+fn the_worst_case_bounds_sound_and_pictures_where_they_may_come() {
+    let mut card = card();
+    card.base.input_audio = Some(PicoUsd(40_000_000));
+    card.base.input_image = Some(PicoUsd(3_000_000));
+    card.base.output_audio = Some(PicoUsd(80_000_000));
+    card.base.output_image = Some(PicoUsd(60_000_000));
+    let text = card.worst_case(1_000, 100).unwrap();
+    let bounds = Bounds { input_audio: 300, input_image: 200, ..Bounds::text(1_000, 100) };
+    let heard = card.worst_case_at(&bounds).unwrap();
+    assert_eq!(
+        heard,
+        PicoUsd(500 * 2_500_000 + 300 * 40_000_000 + 200 * 3_000_000 + 100 * 15_000_000)
+    );
+    assert!(heard > text);
+    let spoken = Bounds { output_audio: true, ..bounds };
+    assert_eq!(card.worst_case_at(&spoken).unwrap().0 - heard.0, 100 * 65_000_000);
+    let drawn = Bounds { output_image: true, ..bounds };
+    assert_eq!(card.worst_case_at(&drawn).unwrap().0 - heard.0, 100 * 45_000_000);
+    let lines = card.worst_case_quantities(&spoken).unwrap();
+    let sum = lines.iter().fold(PicoUsd(0), |sum, line| add(sum, line.count, line.unit_price));
+    assert_eq!(sum, card.worst_case_at(&spoken).unwrap(), "the lines are the same bound");
 }

@@ -41,11 +41,16 @@ async fn provider(answer: Option<&'static str>) -> u16 {
 
 /// A gateway whose one offer is at that port.
 async fn gateway(data: &std::path::Path, port: u16) -> Arc<Gateway> {
+    gateway_with(data, port, "free = true").await
+}
+
+/// The same, with this price and whatever follows it.
+async fn gateway_with(data: &std::path::Path, port: u16, more: &str) -> Arc<Gateway> {
     let text = format!(
         "[data]\ndir = {data:?}\n[admin]\ntoken = \"a-token\"\n\
          [routing]\nbreaker_failures = {BREAKER_FAILURES}\n\
          [providers.local]\nbase_url = \"http://127.0.0.1:{port}/v1\"\n\
-         [[providers.local.offers]]\nid = \"acme/one\"\nfree = true\n"
+         [[providers.local.offers]]\nid = \"acme/one\"\n{more}\n"
     );
     let config = Config::parse("turnpike.toml", &text, std::iter::empty()).unwrap();
     tokio::task::spawn_blocking(move || gateway::opened(&config)).await.unwrap()
@@ -127,4 +132,44 @@ async fn an_empty_account_at_the_provider_is_not_the_callers_402() {
     assert!(gateway.health.snapshot(0).availability < 1.0);
     let response = run(Box::new(flight(&gateway)), vec![0]).await;
     assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
+}
+
+/// A caller that leaves while its capture is on its way to the disk has been charged, and the
+/// record says so.
+#[tokio::test]
+async fn a_caller_that_leaves_during_the_wait_for_the_disk_is_recorded_as_charged() {
+    let data = tempfile::tempdir().unwrap();
+    let body = r#"{"id":"x","object":"chat.completion","model":"one","choices":[{"index":0,
+        "message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],
+        "usage":{"prompt_tokens":10,"completion_tokens":2,"total_tokens":12}}"#;
+    let price = "usd_per_million = { input = \"1\", output = \"2\" }\n\
+                 [money]\ndurability = \"strict\"";
+    let gateway = gateway_with(data.path(), 9, price).await;
+    let payment = turnpike_ledger::TopUp {
+        id: turnpike_ledger::TransferId([7; 16]),
+        org: "acme",
+        amount: turnpike_ledger::PicoUsd::parse("1").unwrap(),
+        channel: "manual",
+        reference: "first",
+        at_ms: clock::now_ms(),
+    };
+    gateway.ledger.top_up(&payment).unwrap();
+    let mut flight = flight(&gateway);
+    decide::reserve(&mut flight, &[0]).await.unwrap();
+    let id = flight.started.id;
+    let asking = begin(&mut flight, 0, false).unwrap();
+    let answer = Answer::parse(Dialect::OpenAiChat, body.into()).unwrap();
+    let mut finished =
+        Box::pin(whole::finish(Box::new(flight), whole::Answered { asking, answer }));
+    let spent = || gateway.ledger.balance("acme").spent;
+    std::future::poll_fn(|cx| {
+        let polled = finished.as_mut().poll(cx);
+        assert!(polled.is_pending(), "it waits for the disk");
+        if spent().is_zero() { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+    })
+    .await;
+    drop(finished);
+    let record = gateway.recorder.log().find(None, id).unwrap().unwrap();
+    assert_eq!(&*record.explanation.settlement, "complete");
+    assert_eq!(record.explanation.cost_usd, spent());
 }

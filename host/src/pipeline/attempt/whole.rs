@@ -13,7 +13,7 @@ use crate::route::Sample;
 use crate::upstream::{BodyReader, ErrorKind, Phase, TransportError};
 
 use super::super::facts::PolicyScan;
-use super::super::flight::{Bill, Ending, Flight};
+use super::super::flight::{Bill, Flight};
 use super::super::{explain, settle};
 use super::Asking;
 use super::outcome::{Trouble, note};
@@ -83,17 +83,22 @@ pub(super) async fn finish(mut flight: Box<Flight>, answered: Answered) -> Respo
     health.record(asking.index, speed, clock::now_ms());
     note(&mut flight, &asking, "answered", "");
     flight.served = Some(std::sync::Arc::clone(&asking.offer));
+    flight.received = Some(reported.clone());
 
     let mut scan = PolicyScan(&mut flight.session);
     match redact::redact_answer(&mut scan, &mut answer, &mut flight.pseudonyms, true).await {
         Ok(summary) => flight.redacted.push(("output", summary)),
         Err(refused) => return withhold(flight, &asking, &reported, &refused),
     }
-    let ending =
-        if reported.usage.is_some() { Ending::Complete } else { Ending::CompleteEstimated };
+    let ending = reported.ending();
     let bill = settle::charge(&mut flight, &asking.offer, &reported, ending).await;
     let response = response(&flight, &asking, &answer, &bill);
+    // Recorded as soon as it is charged, with nothing to wait for in between: a caller that leaves
+    // during the wait for the disk, which drops this future, has been charged all the same.
     flight.end(ending, 200, &bill);
+    if let Some(seq) = bill.seq {
+        flight.gateway.wait_if_strict(seq).await;
+    }
     response
 }
 

@@ -181,6 +181,32 @@ async fn a_full_pool_refuses_tenants_and_keeps_room_for_built_ins() {
 }
 
 #[tokio::test]
+async fn a_scan_waits_a_moment_for_an_instance_and_no_longer() {
+    const PLACE: Place<'static> = Place { direction: "output", channel: "text", role: "assistant" };
+    let engine = engine();
+    let bindings = bound(&engine, Hook::Redact, &redactor(&[(12, 2)]), OnFailure::Closed);
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        let mut session = session(&engine, &bindings);
+        session.scan(PLACE, "über", false).await.unwrap();
+        held.push(session);
+    }
+    // A piece of a stream whose instance was given back finds the pool full.
+    let mut late = session(&engine, &bindings);
+    let scanned = late.scan(PLACE, "über", false);
+    let freed = async {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        drop(held.pop());
+    };
+    let (scanned, ()) = tokio::join!(scanned, freed);
+    assert!(scanned.is_ok(), "{scanned:?}");
+    held.push(late);
+    let mut never = session(&engine, &bindings);
+    let failure = never.scan(PLACE, "über", false).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Saturated);
+}
+
+#[tokio::test]
 async fn a_policy_that_keeps_failing_is_skipped_for_a_while() {
     let engine = engine();
     let bytes = classifier_that("(unreachable)");

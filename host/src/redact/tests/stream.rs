@@ -410,3 +410,29 @@ fn the_room_runs_on_any_thread() {
     is_send(&redactor.push(&mut scan, &[]));
     is_send(&redactor.finish(&mut scan));
 }
+
+/// A delta with the probabilities of its tokens.
+fn likely(text: &str) -> Vec<u8> {
+    let logprobs = json!({"content": [{"token": text, "bytes": text.as_bytes()}]});
+    chunk(&json!([{"index": 0, "delta": {"content": text}, "logprobs": logprobs,
+        "finish_reason": null}]))
+}
+
+#[test]
+fn probabilities_of_tokens_do_not_go_on_with_what_was_held_masked_or_restored() {
+    let (mut scan, pseudonyms) = known();
+    let mut redactor = StreamRedactor::new(SCANNED, pseudonyms);
+    let pieces = ["clean ", "mail <EMA", "IL_1> now ", "then ", "q@r.st "];
+    let mut batches: Vec<Vec<u8>> = pieces.iter().map(|piece| likely(piece)).collect();
+    batches.extend([finish(0), DONE.to_vec()]);
+    let out = relay(&mut scan, &mut redactor, &batches).unwrap();
+    let text = String::from_utf8(out.clone()).unwrap();
+    assert!(text.contains(r#""token":"clean ""#), "nothing was changed yet: {text}");
+    for told in ["\"token\":\"mail", "IL_1", "\"token\":\"then", "q@r.st"] {
+        assert!(!text.contains(told), "{told} in {text}");
+    }
+    assert!(text.contains(r#""logprobs":null"#), "{text}");
+    let events = frames(&out);
+    let events = events.iter().filter(|frame| !Chunk::done_marker(&frame.data));
+    events.for_each(|frame| drop(serde_json::from_slice::<Value>(&frame.data).unwrap()));
+}
