@@ -145,7 +145,7 @@ fn odd_answers_of_compatible_servers_are_read() {
     let written = |at: usize| out["message"]["tool_calls"][at].clone();
     assert_eq!(
         (&written(0)["id"], &written(1)["id"]),
-        (&json!("call_req-1-0"), &json!("call_req-1-1"))
+        (&json!("call_req1-0"), &json!("call_req1-1"))
     );
     assert_eq!(written(0)["function"]["arguments"], "{\"a\":1}");
     assert_eq!(written(1)["function"]["arguments"], "{}");
@@ -300,7 +300,7 @@ fn tool_calls_of_every_server_are_put_together() {
     assert_eq!(called(&mixed), [call("a", "f", "{}"), call("b", "f", "{}")]);
     // The name after the arguments, and a placeholder before them.
     let late = [f(json!({"arguments": "{\"x\":1}"})), f(json!({"name": "f"}))];
-    assert_eq!(called(&late), [call("call_req-1-0", "f", "{\"x\":1}")]);
+    assert_eq!(called(&late), [call("call_req1-0", "f", "{\"x\":1}")]);
     let placeholder = [zero("a", "{}"), f(json!({"arguments": "{\"x\":1}"}))];
     assert_eq!(called(&placeholder), [call("a", "f", "{\"x\":1}")]);
     // The older form.
@@ -308,7 +308,7 @@ fn tool_calls_of_every_server_are_put_together() {
         json!({"function_call": {"name": "f", "arguments": ""}}),
         json!({"function_call": {"arguments": "{\"x\":1}"}}),
     ];
-    assert_eq!(called(&old), [call("call_req-1-0", "f", "{\"x\":1}")]);
+    assert_eq!(called(&old), [call("call_req1-0", "f", "{\"x\":1}")]);
 }
 
 #[test]

@@ -9,10 +9,12 @@ use crate::quirks::{Quirks, Structured};
 
 use super::super::tree::Object;
 use super::history::History;
-use super::{setting, tool};
+use super::{chosen, setting, tool};
 
 /// Stop sequences that this dialect takes.
 const STOPS_MAX: usize = 4;
+/// OpenAI refuses longer names of users and caches. Agents put whole objects there.
+const HINT_MAX: usize = 64;
 /// Members of this dialect alone that mean the same to a provider who speaks it.
 const OWN: &[&str] = &["modalities", "audio", "prediction", "web_search_options"];
 /// Members of other dialects without which the question itself is another one.
@@ -132,7 +134,8 @@ fn hints(request: &Request, body: &mut Object, losses: &mut Losses) {
     ];
     for (name, value) in hints {
         if let Some(value) = value {
-            body.insert(name.to_owned(), value.as_str().into());
+            let value = chosen::fitted(value, HINT_MAX, "id_");
+            body.insert(name.to_owned(), value.into());
         }
     }
     let Some(tier) = request.service_tier.as_deref() else { return };

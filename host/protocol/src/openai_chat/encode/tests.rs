@@ -260,3 +260,25 @@ fn a_refusal_without_words_is_a_filter() {
     let tree: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(tree["choices"][0]["finish_reason"], "content_filter");
 }
+
+#[test]
+fn names_that_openai_bounds_are_shortened_and_stay_equal() {
+    let long = "toolu_".repeat(10);
+    let request = Request {
+        turns: vec![
+            turn(Speaker::Assistant, vec![call(&long)]),
+            turn(Speaker::User, vec![result(&long, "r", false)]),
+        ],
+        user: Some("u".repeat(65)),
+        cache_key: Some("k".repeat(64)),
+        ..Request::default()
+    };
+    let (tree, losses) = sent(&request);
+    let id = tree["messages"][0]["tool_calls"][0]["id"].as_str().unwrap();
+    assert!(id.len() <= 40 && tree["messages"][1]["tool_call_id"] == id);
+    assert!(tree["user"].as_str().unwrap().len() <= 64);
+    assert_eq!(tree["prompt_cache_key"].as_str().unwrap().len(), 64);
+    assert!(losses.is_empty());
+    let naming = Naming { id: "0190e3c2-6b3c-7d1e-9a55-0123456789ab".to_owned(), ..naming() };
+    assert_eq!(super::chosen::call_id(None, &naming, 3), "call_6b3c7d1e9a550123456789ab-3");
+}
