@@ -12,6 +12,10 @@ mod gemini_request;
 #[cfg(test)]
 mod openai_answer;
 #[cfg(test)]
+mod openai_chat_answer;
+#[cfg(test)]
+mod openai_chat_request;
+#[cfg(test)]
 mod openai_request;
 #[cfg(test)]
 mod openai_stream;

@@ -106,9 +106,18 @@ fn pitfall_20_a_renamed_bound_changes_nothing_else() {
     let cases = [
         (r#"{"max_tokens" : 5 , REST}"#, r#"{"max_completion_tokens" : 5 , REST}"#),
         (r#"{REST, "max_t\u006fkens": 5}"#, r#"{REST, "max_completion_tokens": 5}"#),
-        (r#"{"max_tokens":5,"max_completion_tokens":7,REST}"#, r#"{"max_completion_tokens":7,REST}"#),
-        (r#"{REST , "max_tokens":5 , "max_completion_tokens":7}"#, r#"{REST  , "max_completion_tokens":7}"#),
-        (r#"{REST,"max_completion_tokens":7,"max_tokens":5 }"#, r#"{REST,"max_completion_tokens":7 }"#),
+        (
+            r#"{"max_tokens":5,"max_completion_tokens":7,REST}"#,
+            r#"{"max_completion_tokens":7,REST}"#,
+        ),
+        (
+            r#"{REST , "max_tokens":5 , "max_completion_tokens":7}"#,
+            r#"{REST  , "max_completion_tokens":7}"#,
+        ),
+        (
+            r#"{REST,"max_completion_tokens":7,"max_tokens":5 }"#,
+            r#"{REST,"max_completion_tokens":7 }"#,
+        ),
         (r#"{REST,"max_completion_tokens":7}"#, r#"{REST,"max_completion_tokens":7}"#),
     ];
     for (before, after) in cases {

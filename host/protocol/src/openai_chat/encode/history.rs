@@ -8,7 +8,10 @@ use crate::neutral::{Issuer, Losses, Part, Signature, Speaker, ToolKind, Turn};
 use crate::quirks::{Quirks, SignatureField};
 
 use super::super::tree::Object;
-use super::{media, thinking, tool};
+use super::{chosen, media, thinking, tool};
+
+/// OpenAI refuses longer ids of tool calls; other houses make them.
+const CALL_ID_MAX: usize = 40;
 
 /// Messages while they are written.
 #[derive(Debug)]
@@ -142,7 +145,7 @@ impl<'a> History<'a> {
                 content = format!("Error: {content}");
             }
         }
-        let id = outcome.call_id;
+        let id = chosen::fitted(outcome.call_id, CALL_ID_MAX, "call_");
         self.messages.push(json!({"role": "tool", "tool_call_id": id, "content": content}));
     }
 
@@ -208,6 +211,7 @@ impl<'a> History<'a> {
 
     fn call(&mut self, part: &Part, losses: &mut Losses) {
         let Part::ToolCall { id, name, input, kind, signature, .. } = part else { return };
+        let id = &chosen::fitted(id, CALL_ID_MAX, "call_");
         let mut call = match kind {
             ToolKind::Custom if !self.quirks.functions_only => {
                 json!({"id": id, "type": "custom", "custom": {"name": name, "input": input.0}})
@@ -239,8 +243,7 @@ impl<'a> History<'a> {
         }
         let mut message = Object::new();
         message.insert("role".to_owned(), "assistant".into());
-        let content =
-            if spoken.text.is_empty() { Value::Null } else { Value::String(spoken.text) };
+        let content = if spoken.text.is_empty() { Value::Null } else { Value::String(spoken.text) };
         message.insert("content".to_owned(), content);
         if !spoken.refusal.is_empty() {
             message.insert("refusal".to_owned(), spoken.refusal.into());

@@ -4,15 +4,17 @@
 use serde_json::{Value, json};
 
 use crate::call::{LimitField, Outgoing};
-use crate::neutral::{Format, Losses, Own, Part, Request, Turn};
+use crate::neutral::{Format, Losses, Own, Part, Request, Speaker, Turn};
 use crate::quirks::{Quirks, Structured};
 
 use super::super::tree::Object;
 use super::history::History;
-use super::{setting, tool};
+use super::{chosen, setting, tool};
 
 /// Stop sequences that this dialect takes.
 const STOPS_MAX: usize = 4;
+/// OpenAI refuses longer names of users and caches. Agents put whole objects there.
+const HINT_MAX: usize = 64;
 /// Members of this dialect alone that mean the same to a provider who speaks it.
 const OWN: &[&str] = &["modalities", "audio", "prediction", "web_search_options"];
 /// Members of other dialects without which the question itself is another one.
@@ -58,10 +60,9 @@ fn messages(request: &Request, quirks: &Quirks, losses: &mut Losses) -> Value {
     for (index, turn) in request.turns.iter().enumerate() {
         history.turn(index, turn, losses);
     }
-    if let Some(last) = request.turns.last().filter(|turn| begun(turn)) {
+    if request.turns.last().is_some_and(begun) {
         let index = request.turns.len().saturating_sub(1);
         let what = "providers of this dialect answer anew rather than go on from it";
-        debug_assert!(!last.parts.is_empty());
         losses.approximated(format!("messages[{index}]"), what);
     }
     history.finish()
@@ -71,7 +72,7 @@ fn messages(request: &Request, quirks: &Quirks, losses: &mut Losses) -> Value {
 fn begun(turn: &Turn) -> bool {
     let spoken = turn.parts.iter().any(|part| matches!(part, Part::Text { .. }));
     let called = turn.parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
-    turn.speaker == crate::neutral::Speaker::Assistant && spoken && !called
+    turn.speaker == Speaker::Assistant && spoken && !called
 }
 
 fn stream(request: &Request, quirks: &Quirks, body: &mut Object) {
@@ -133,7 +134,8 @@ fn hints(request: &Request, body: &mut Object, losses: &mut Losses) {
     ];
     for (name, value) in hints {
         if let Some(value) = value {
-            body.insert(name.to_owned(), value.as_str().into());
+            let value = chosen::fitted(value, HINT_MAX, "id_");
+            body.insert(name.to_owned(), value.into());
         }
     }
     let Some(tier) = request.service_tier.as_deref() else { return };
