@@ -11,3 +11,9 @@ mod openai_stream;
 mod openai_texts;
 #[cfg(test)]
 mod random_bytes;
+#[cfg(test)]
+mod responses_codec;
+#[cfg(test)]
+mod responses_request;
+#[cfg(test)]
+mod responses_stream;

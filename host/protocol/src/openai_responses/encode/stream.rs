@@ -94,7 +94,9 @@ impl Stream {
     /// Whether an event belongs to an answer that cannot be told.
     fn is_foreign(&mut self, event: &Event, losses: &mut Losses) -> bool {
         match event {
-            Event::Open { choice, .. } | Event::Logprobs { choice, .. } | Event::Finish { choice, .. }
+            Event::Open { choice, .. }
+            | Event::Logprobs { choice, .. }
+            | Event::Finish { choice, .. }
                 if *choice > 0 =>
             {
                 if let Event::Open { block, .. } = event {
