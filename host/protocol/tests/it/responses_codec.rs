@@ -342,7 +342,10 @@ fn pitfall_28_side_by_side_calls_are_written_one_after_the_other() {
         json!({"tool_calls": [{"index": index, "id": id, "type": "function",
                "function": {"name": name, "arguments": ""}}]})
     };
-    let more = |index: u64, text: &str| json!({"tool_calls": [{"index": index, "function": {"arguments": text}}]});
+    let more = |index: u64, text: &str| {
+        let function = json!({"arguments": text});
+        json!({"tool_calls": [{"index": index, "function": function}]})
+    };
     let deltas = [
         json!({"role": "assistant", "content": "Two."}),
         call(0, "c0", "f"),
@@ -424,4 +427,69 @@ fn pitfall_16_a_foreign_proof_travels_in_front_of_its_call() {
     let (sent, losses) = send(&body.to_string(), RESPONSES, "m");
     assert_eq!(sent["input"].as_array().unwrap().len(), 1);
     assert_eq!(losses.worst(), Some(Severity::Dropped));
+}
+
+/// A tree with each of its values in turn replaced by each of `others`.
+fn damaged(tree: &Value, others: &[Value]) -> Vec<Value> {
+    let mut out = others.to_vec();
+    match tree {
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                for new in damaged(item, others) {
+                    let mut copy = tree.clone();
+                    copy[index] = new;
+                    out.push(copy);
+                }
+            }
+        }
+        Value::Object(members) => {
+            for (key, item) in members {
+                for new in damaged(item, others) {
+                    let mut copy = tree.clone();
+                    copy[key] = new;
+                    out.push(copy);
+                }
+            }
+        }
+        _ => {}
+    }
+    out
+}
+
+#[test]
+fn no_shape_of_a_body_or_an_event_makes_a_reader_panic() {
+    let others = [json!(null), json!(7), json!("x"), json!([]), json!({}), json!(["x"])];
+    let to = Dialect::OpenAiChat;
+    for body in damaged(&serde_json::from_str(PLAIN).unwrap(), &others) {
+        let call = Call::parse(RESPONSES, Bytes::from(body.to_string()));
+        if call.is_ok() {
+            let quirks = Quirks::default();
+            let limit_field = LimitField::MaxTokens;
+            let out = Outgoing {
+                model: "m",
+                output_limit: Some(1),
+                model_limit: None,
+                limit_field,
+                quirks: &quirks,
+            };
+            let again = Call::parse(RESPONSES, call.clone().unwrap().encode(&out));
+            assert!(again.is_ok());
+            let sent = translate::request(&call.unwrap(), to, &out);
+            assert!(sent.is_ok() || sent.unwrap_err().status == 400);
+        }
+    }
+    for body in damaged(&serde_json::from_str(REPLY).unwrap(), &others) {
+        let body = Bytes::from(body.to_string());
+        let read = translate::answer(RESPONSES, to, &body, &naming(&[]));
+        assert!(read.is_ok() || !body.starts_with(b"{"));
+    }
+    for frame in frames(STREAM, usize::MAX).iter().take(30) {
+        for event in damaged(&serde_json::from_slice(&frame.data).unwrap(), &others) {
+            let mut translator = StreamTranslator::new(RESPONSES, RESPONSES, naming(&[]));
+            let mut out = Vec::new();
+            let read = translator.push(&frames(&format!("data: {event}\n\n"), 1 << 20), &mut out);
+            assert!(read.is_ok() || !event.is_object());
+            translator.finish(&mut out);
+        }
+    }
 }

@@ -25,7 +25,7 @@ fn chunks(stream: &str) -> Vec<Chunk> {
     frames(stream.as_bytes(), usize::MAX).iter().map(read).collect()
 }
 
-fn event(payload: Value) -> Chunk {
+fn event(payload: &Value) -> Chunk {
     let data = Bytes::from(payload.to_string());
     Chunk::parse(Dialect::OpenAiResponses, &data).unwrap()
 }
@@ -130,12 +130,12 @@ fn pitfall_11_what_only_opens_the_stream_is_no_content() {
     assert!(chunks[4].has_content());
     let item = json!({"type": "message", "id": "m", "role": "assistant", "content": []});
     let added = json!({"type": "response.output_item.added", "output_index": 0, "item": item});
-    assert!(event(added).is_lifecycle());
+    assert!(event(&added).is_lifecycle());
     let item = json!({"type": "function_call", "id": "f", "call_id": "c", "name": "find"});
     let added = json!({"type": "response.output_item.added", "output_index": 0, "item": item});
-    let begun = event(added);
+    let begun = event(&added);
     assert!(begun.tool_started && begun.has_content());
-    assert!(event(json!({"type": "keepalive", "sequence_number": 3})).is_lifecycle());
+    assert!(event(&json!({"type": "keepalive", "sequence_number": 3})).is_lifecycle());
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn failures_are_errors_in_every_shape() {
                "message": "no"}}),
         json!({"error": {"code": "server_error", "message": "no"}}),
     ] {
-        let error = event(payload).error.unwrap();
+        let error = event(&payload).error.unwrap();
         assert_eq!(error.code.as_deref(), Some("server_error"));
         assert_eq!(error.message.expose(), "no");
     }
@@ -172,7 +172,7 @@ fn a_held_back_tail_goes_out_in_front_of_the_closing_event() {
         assert_eq!(made["sequence_number"], before["sequence_number"]);
         let number = |value: &Value| value["sequence_number"].as_u64().unwrap();
         assert_eq!(number(&after), number(&before) + 1);
-        let read = event(made);
+        let read = event(&made);
         assert_eq!(read.deltas[0].slot(), slot);
         assert!(!read.deltas[0].whole);
     }
@@ -196,7 +196,8 @@ fn every_text_of_an_event_can_be_replaced() {
 fn what_built_in_tools_do_is_in_view() {
     let item = json!({"type": "mcp_call", "id": "m", "name": "f", "server_label": "s",
                       "arguments": "{\"q\":1}", "output": "jane"});
-    let done = event(json!({"type": "response.output_item.done", "output_index": 2, "item": item}));
+    let done =
+        event(&json!({"type": "response.output_item.done", "output_index": 2, "item": item}));
     let texts: Vec<_> = done.deltas.iter().map(|delta| delta.content.expose()).collect();
     assert_eq!(texts, ["{\"q\":1}", "jane"].into_iter().rev().collect::<Vec<_>>());
     assert!(done.deltas.iter().all(|delta| delta.whole && delta.tool == 2));
@@ -204,7 +205,7 @@ fn what_built_in_tools_do_is_in_view() {
 
 #[test]
 fn no_type_can_break_out_of_the_event_line() {
-    let chunk = event(json!({"type": "a\n\ndata: x", "delta": "y"}));
+    let chunk = event(&json!({"type": "a\n\ndata: x", "delta": "y"}));
     assert_eq!(frames(&chunk.encode(), usize::MAX).len(), 1);
 }
 

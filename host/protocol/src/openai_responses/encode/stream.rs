@@ -32,7 +32,7 @@ pub(crate) struct Stream {
     /// Blocks of other answers than the first, which this dialect cannot hold.
     foreign: BTreeSet<u32>,
     facts: Facts,
-    writer: Writer,
+    writer: Box<Writer>,
     /// The message whose parts are being written.
     message: Option<Message>,
     current: Option<Current>,
@@ -64,7 +64,7 @@ impl Stream {
             sequence: Sequence::default(),
             foreign: BTreeSet::new(),
             facts: Facts::default(),
-            writer: Writer { naming, number: 0, started: false, output, frames },
+            writer: Box::new(Writer { naming, number: 0, started: false, output, frames }),
             message: None,
             current: None,
             over: false,
