@@ -17,3 +17,5 @@ mod responses_codec;
 mod responses_request;
 #[cfg(test)]
 mod responses_stream;
+#[cfg(test)]
+mod support;

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use turnpike_protocol::{
-    Answer, Call, Channel, Chunk, Dialect, LimitField, Outgoing, Usage, error_body, sse,
+    Answer, Call, Chunk, Dialect, Outgoing, Usage, error_body, sse,
 };
+
+use crate::support;
 
 const SEEDS: [&str; 3] = [
     include_str!("../golden/openai-chat/agent.json"),
@@ -20,7 +22,7 @@ const SEEDS: [&str; 3] = [
 /// Everything that reads bytes, and everything that writes after it has read.
 fn read_all(bytes: &[u8]) {
     let body = Bytes::copy_from_slice(bytes);
-    let out = Outgoing { model: "m", output_limit: Some(1), limit_field: LimitField::MaxTokens };
+    let out = Outgoing { output_limit: Some(1), ..support::outgoing("m") };
     if let Ok(mut call) = Call::parse(Dialect::OpenAiChat, body.clone()) {
         call.replace_text(0, "\"\n".to_owned());
         assert!(Call::parse(Dialect::OpenAiChat, call.encode(&out)).is_ok());
@@ -33,7 +35,9 @@ fn read_all(bytes: &[u8]) {
     }
     if let Ok(mut chunk) = Chunk::parse(Dialect::OpenAiChat, &body) {
         chunk.replace_delta(0, "\"\n".to_owned());
-        for event in [chunk.encode(), chunk.extra_delta(0, Channel::Text, 0, "x")] {
+        let slot = chunk.deltas.first().map(turnpike_protocol::Delta::slot);
+        let tail = slot.map(|slot| chunk.head().delta_frame(slot, "x"));
+        for event in std::iter::once(chunk.encode()).chain(tail) {
             let mut frames = Vec::new();
             sse::Framer::new(1 << 20).push(event, &mut frames).unwrap();
             assert_eq!(frames.len(), 1);
