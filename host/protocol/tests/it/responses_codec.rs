@@ -462,7 +462,7 @@ fn no_shape_of_a_body_or_an_event_makes_a_reader_panic() {
     let to = Dialect::OpenAiChat;
     for body in damaged(&serde_json::from_str(PLAIN).unwrap(), &others) {
         let call = Call::parse(RESPONSES, Bytes::from(body.to_string()));
-        if call.is_ok() {
+        if let Ok(call) = call {
             let quirks = Quirks::default();
             let limit_field = LimitField::MaxTokens;
             let out = Outgoing {
@@ -472,9 +472,9 @@ fn no_shape_of_a_body_or_an_event_makes_a_reader_panic() {
                 limit_field,
                 quirks: &quirks,
             };
-            let again = Call::parse(RESPONSES, call.clone().unwrap().encode(&out));
+            let again = Call::parse(RESPONSES, call.encode(&out));
             assert!(again.is_ok());
-            let sent = translate::request(&call.unwrap(), to, &out);
+            let sent = translate::request(&call, to, &out);
             assert!(sent.is_ok() || sent.unwrap_err().status == 400);
         }
     }
