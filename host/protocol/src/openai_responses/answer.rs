@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use crate::Dialect;
+use crate::Usage;
 use crate::answer::{Answer, AnswerError};
 use crate::call::{Role, Text};
 use crate::chunk::StreamError;
@@ -11,7 +12,6 @@ use crate::content::{Content, Wire};
 use crate::openai_chat::answer::{content_of, optional_string};
 use crate::openai_chat::error;
 use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
-use crate::Usage;
 
 use super::output::Heard;
 use super::usage;

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use crate::Dialect;
 use crate::answer::AnswerError;
 use crate::chunk::{Chunk, ChunkHead, Delta, Head, Member, Slot, StreamError};
 use crate::content::Content;
@@ -10,7 +11,6 @@ use crate::openai_chat::answer::{content_of, optional_string};
 use crate::openai_chat::error;
 use crate::scan::{Fault, Kind, Literal, LoneSurrogate, Scanner};
 use crate::splice::write_literal;
-use crate::Dialect;
 
 use super::answer::Response;
 use super::output::Heard;
@@ -154,7 +154,8 @@ impl Event {
             (None, None) => None,
         };
         if kind == "response.audio.delta" {
-            chunk.media |= self.loose.iter().any(|(name, text)| *name == "delta" && !text.is_empty());
+            chunk.media |=
+                self.loose.iter().any(|(name, text)| *name == "delta" && !text.is_empty());
         }
         let Some((wanted, field, whole)) = wanted else { return };
         for (name, literal) in &self.loose {

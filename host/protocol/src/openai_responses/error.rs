@@ -71,7 +71,8 @@ pub(super) fn code(code: Option<&str>, kind: &str, status: Option<u16>) -> &'sta
         ("insufficient_quota" | "billing_hard_limit_reached", ..)
         | (_, "insufficient_quota" | "billing_error", _)
         | (_, _, Some(402)) => "insufficient_quota",
-        ("rate_limit_exceeded", ..) | (_, "rate_limit_error" | "rate_limit_exceeded", _)
+        ("rate_limit_exceeded", ..)
+        | (_, "rate_limit_error" | "rate_limit_exceeded", _)
         | (_, _, Some(429)) => "rate_limit_exceeded",
         _ => "server_error",
     }

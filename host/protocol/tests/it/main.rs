@@ -24,4 +24,10 @@ mod openai_texts;
 #[cfg(test)]
 mod random_bytes;
 #[cfg(test)]
+mod responses_codec;
+#[cfg(test)]
+mod responses_request;
+#[cfg(test)]
+mod responses_stream;
+#[cfg(test)]
 mod support;

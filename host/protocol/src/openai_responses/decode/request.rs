@@ -58,8 +58,14 @@ fn member(name: &str, value: &Value, request: &mut Request) -> Result<(), Reques
         "prompt_cache_key" => request.cache_key = value.as_str().map(str::to_owned),
         "include" => include(value, request),
         // Read elsewhere, or the default, or without effect on the answer.
-        "model" | "stream" | "instructions" | "top_logprobs" | "safety_identifier"
-        | "stream_options" | "prompt_cache_retention" | "background" => {}
+        "model"
+        | "stream"
+        | "instructions"
+        | "top_logprobs"
+        | "safety_identifier"
+        | "stream_options"
+        | "prompt_cache_retention"
+        | "background" => {}
         "store" if value == false => {}
         "truncation" if value == "disabled" => {}
         _ => own(name, value, request),

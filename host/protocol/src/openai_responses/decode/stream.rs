@@ -125,10 +125,12 @@ impl Stream {
             }
             "response.refusal.delta" => self.said(item, part, Opening::Refusal, delta, out),
             "response.output_text.done" => {
-                self.whole(item, part, Opening::Text, str_of(event, "text"), out);
+                let text = str_of(event, "text");
+                self.whole((item, part), Opening::Text, text, event, out);
             }
             "response.refusal.done" => {
-                self.whole(item, part, Opening::Refusal, str_of(event, "refusal"), out);
+                let text = str_of(event, "refusal");
+                self.whole((item, part), Opening::Refusal, text, event, out);
             }
             "response.content_part.done" => {
                 if let Some(content) = event.get("part") {
@@ -206,14 +208,7 @@ impl Stream {
     }
 
     /// A piece of a message.
-    fn said(
-        &mut self,
-        item: u64,
-        part: u64,
-        opening: Opening,
-        text: &str,
-        out: &mut Vec<Event>,
-    ) {
+    fn said(&mut self, item: u64, part: u64, opening: Opening, text: &str, out: &mut Vec<Event>) {
         if text.is_empty() {
             return;
         }
@@ -222,17 +217,19 @@ impl Stream {
         }
     }
 
-    /// All of a part of a message, which ends with it.
+    /// All of a part of a message, where nothing of it was streamed. `said` is what the text is a
+    /// member of.
     fn whole(
         &mut self,
-        item: u64,
-        part: u64,
+        (item, part): (u64, u64),
         opening: Opening,
         text: &str,
+        said: &Value,
         out: &mut Vec<Event>,
     ) {
         if self.open(item, Place::Part(part)).is_none_or(|open| !open.seen) {
             self.said(item, part, opening, text, out);
+            self.logprobs(said, out);
         }
     }
 
@@ -240,7 +237,7 @@ impl Stream {
     fn part_done(&mut self, item: u64, part: u64, content: &Value, out: &mut Vec<Event>) {
         match blocks::of_part(content) {
             Some(Block::Text { text, citations }) => {
-                self.whole(item, part, Opening::Text, &text.0, out);
+                self.whole((item, part), Opening::Text, &text.0, content, out);
                 if let Some(open) = self.open(item, Place::Part(part)).filter(|open| !open.cited) {
                     open.cited = true;
                     let block = open.block;
@@ -248,7 +245,9 @@ impl Stream {
                     out.extend(cited.map(|citation| Event::Cited { block, citation }));
                 }
             }
-            Some(Block::Refusal(text)) => self.whole(item, part, Opening::Refusal, &text.0, out),
+            Some(Block::Refusal(text)) => {
+                self.whole((item, part), Opening::Refusal, &text.0, content, out);
+            }
             _ => {}
         }
         if let Some(open) = self.open(item, Place::Part(part)) {
@@ -411,7 +410,8 @@ impl Stream {
                 open.close(out);
             }
         }
-        if let Some(usage) = response.get("usage").and_then(|usage| usage::parse(&usage.to_string()))
+        if let Some(usage) =
+            response.get("usage").and_then(|usage| usage::parse(&usage.to_string()))
         {
             let service_tier = text(response, "service_tier");
             out.push(Event::Usage { usage, service_tier });

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 use crate::neutral::{Json, Losses};
 
 /// Annotations of this dialect, which are written as they came.
-const OURS: [&str; 4] =
-    ["url_citation", "file_citation", "container_file_citation", "file_path"];
+const OURS: [&str; 4] = ["url_citation", "file_citation", "container_file_citation", "file_path"];
 
 /// All that can be written of the citations of a text.
 pub(super) fn all(citations: &[Json], text: &str, losses: &mut Losses) -> Vec<Value> {

@@ -125,4 +125,3 @@ pub(super) fn call(
         custom,
     }
 }
-

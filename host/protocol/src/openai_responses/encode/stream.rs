@@ -32,7 +32,7 @@ pub(crate) struct Stream {
     /// Blocks of other answers than the first, which this dialect cannot hold.
     foreign: BTreeSet<u32>,
     facts: Facts,
-    writer: Writer,
+    writer: Box<Writer>,
     /// The message whose parts are being written.
     message: Option<Message>,
     current: Option<Current>,
@@ -64,7 +64,7 @@ impl Stream {
             sequence: Sequence::default(),
             foreign: BTreeSet::new(),
             facts: Facts::default(),
-            writer: Writer { naming, number: 0, started: false, output, frames },
+            writer: Box::new(Writer { naming, number: 0, started: false, output, frames }),
             message: None,
             current: None,
             over: false,
@@ -94,7 +94,9 @@ impl Stream {
     /// Whether an event belongs to an answer that cannot be told.
     fn is_foreign(&mut self, event: &Event, losses: &mut Losses) -> bool {
         match event {
-            Event::Open { choice, .. } | Event::Logprobs { choice, .. } | Event::Finish { choice, .. }
+            Event::Open { choice, .. }
+            | Event::Logprobs { choice, .. }
+            | Event::Finish { choice, .. }
                 if *choice > 0 =>
             {
                 if let Event::Open { block, .. } = event {

@@ -75,9 +75,10 @@ fn tool(tool: &Tool) -> Option<Value> {
 /// Whether a built-in tool is one of this dialect. Anthropic's have a date behind the name.
 fn is_ours(value: &Value) -> bool {
     let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
-    let dated = kind.rsplit('_').next().is_some_and(|date| {
-        date.len() == 8 && date.bytes().all(|digit| digit.is_ascii_digit())
-    });
+    let dated = kind
+        .rsplit('_')
+        .next()
+        .is_some_and(|date| date.len() == 8 && date.bytes().all(|digit| digit.is_ascii_digit()));
     !dated && BUILT_IN.iter().any(|known| kind.starts_with(known))
 }
 

@@ -59,12 +59,7 @@ impl Said {
         self.tokens.extend(tokens);
     }
 
-    pub(super) fn write(
-        &mut self,
-        text: &str,
-        message: &mut Option<Message>,
-        writer: &mut Writer,
-    ) {
+    pub(super) fn write(&mut self, text: &str, message: &mut Option<Message>, writer: &mut Writer) {
         let message = message.get_or_insert_with(|| Message::begin(writer));
         let index = message.parts.len();
         if !self.open {
