@@ -148,7 +148,10 @@ fn member(
         "tool_choice" | "service_tier" | "anthropic_version" | "anthropic_beta" | "betas" => {
             scanner.skip().map(|_| ())?;
         }
-        "container" => draft.walk(scanner, Mark::DOCUMENT, &["id", "type", "skill_id", "version"])?,
+        "container" if scanner.kind()? == Kind::String => scanner.skip().map(|_| ())?,
+        "container" => {
+            draft.walk(scanner, Mark::DOCUMENT, &["id", "type", "skill_id", "version"])?
+        }
         _ => draft.walk(scanner, Mark::DOCUMENT, &["type", "ttl"])?,
     }
     Ok(())

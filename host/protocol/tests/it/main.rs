@@ -2,6 +2,18 @@
 //! that no bytes whatever make a parser panic.
 
 #[cfg(test)]
+mod anthropic_damage;
+#[cfg(test)]
+mod anthropic_events;
+#[cfg(test)]
+mod anthropic_kit;
+#[cfg(test)]
+mod anthropic_request;
+#[cfg(test)]
+mod anthropic_stream;
+#[cfg(test)]
+mod anthropic_translate;
+#[cfg(test)]
 mod openai_answer;
 #[cfg(test)]
 mod openai_request;

@@ -55,7 +55,10 @@ struct Open {
 enum Kind {
     Text,
     Thinking,
-    Tool { id: Option<String>, name: String },
+    Tool {
+        id: Option<String>,
+        name: String,
+    },
     /// Complete when it opens.
     Whole(Option<Value>),
 }
@@ -152,7 +155,15 @@ impl Stream {
                 Kind::Whole(None)
             }
         };
-        Open { block, kind, index: None, held: None, fed: false, signature: None, cited: Vec::new() }
+        Open {
+            block,
+            kind,
+            index: None,
+            held: None,
+            fed: false,
+            signature: None,
+            cited: Vec::new(),
+        }
     }
 
     fn delta(&mut self, block: u32, text: &Words, losses: &mut Losses, out: &mut Vec<Frame>) {
