@@ -1,4 +1,5 @@
-//! No bytes whatever make this dialect's readers panic, and what they accept they write well-formed.
+//! No bytes whatever make this dialect's readers panic, and what they accept they write
+//! well-formed.
 
 use bytes::Bytes;
 use proptest::prelude::*;

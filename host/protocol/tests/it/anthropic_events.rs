@@ -281,7 +281,8 @@ fn a_failure_in_the_middle_is_an_error_event_and_the_last() {
     let cut = TOOLS.find("event: message_delta").unwrap();
     let stream = format!(
         "{}event: error\ndata: {{\"type\":\"error\",\"error\":{{\"type\":\"overloaded_error\",\
-         \"message\":\"Overloaded\"}}}}\n\nevent: message_stop\ndata: {{\"type\":\"message_stop\"}}\n\n",
+         \"message\":\"Overloaded\"}}}}\n\nevent: message_stop\n\
+         data: {{\"type\":\"message_stop\"}}\n\n",
         TOOLS.get(..cut).unwrap()
     );
     let out = streamed(HERE, &frames(stream.as_bytes(), stream.len()));

@@ -129,8 +129,6 @@ fn pitfall_19_context_management_and_unknown_members_stay_in_the_body() {
 fn the_bound_on_answer_tokens_is_written_over_or_added() {
     let quirks = Quirks::default();
     let bounded = Outgoing { output_limit: Some(99), ..out("m", &quirks) };
-    let sent = tree(&call(AGENT).encode(&bounded));
-    assert_eq!(sent["max_tokens"], 99);
     for head in ["{", "{ ", "{\"max_tokens\" : null ,"] {
         let body = format!(
             "{head}\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}],\"model\":\"x\"}}"
@@ -142,6 +140,19 @@ fn the_bound_on_answer_tokens_is_written_over_or_added() {
         assert_eq!(sent["max_tokens"], 99, "{body}");
         assert_eq!(sent["model"], "m");
     }
+}
+
+#[test]
+fn pitfall_21_a_budget_gives_way_to_the_bound_on_the_answer() {
+    let quirks = Quirks::default();
+    let bounded = |limit| {
+        tree(&call(AGENT).encode(&Outgoing { output_limit: Some(limit), ..out("m", &quirks) }))
+    };
+    let thinking = |budget| json!({ "type": "enabled", "budget_tokens": budget });
+    assert_eq!(bounded(40_000)["thinking"], thinking(31_999));
+    assert_eq!(bounded(5_000)["thinking"], thinking(4_999));
+    assert_eq!(bounded(1_000)["thinking"], json!({ "type": "disabled" }));
+    assert_eq!(bounded(1_000)["max_tokens"], 1_000);
 }
 
 #[test]

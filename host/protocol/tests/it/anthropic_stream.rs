@@ -216,7 +216,8 @@ fn errors_have_the_type_that_clients_choose_the_exception_by() {
     for (status, code, kind) in cases {
         let body = error_body::encode(HERE, &facts(status, code));
         let expected = format!(
-            r#"{{"type":"error","error":{{"type":"{kind}","message":"no \"luck\""}},"request_id":"req_1"}}"#
+            "{{\"type\":\"error\",\"error\":{{\"type\":\"{kind}\",\
+             \"message\":\"no \\\"luck\\\"\"}},\"request_id\":\"req_1\"}}"
         );
         assert_eq!(body, expected.as_bytes());
         let error = error_body::parse(HERE, &body).unwrap();

@@ -8,10 +8,14 @@ use crate::anthropic_kit::{FEATURES, HERE, from_chat, out, translated};
 
 fn chat(extra: Value) -> Value {
     let mut body = json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }] });
-    for (key, value) in extra.as_object().unwrap() {
-        body[key] = value.clone();
-    }
+    let Value::Object(extra) = extra else { panic!("members of a request") };
+    body.as_object_mut().unwrap().extend(extra);
     body
+}
+
+fn call(id: &str) -> Value {
+    let function = json!({ "name": "f", "arguments": "{}" });
+    json!({ "id": id, "type": "function", "function": function })
 }
 
 fn severity(losses: &Losses, at: &str) -> Option<Severity> {
@@ -19,7 +23,8 @@ fn severity(losses: &Losses, at: &str) -> Option<Severity> {
 }
 
 fn messages(messages: Value) -> Value {
-    from_chat(&chat(json!({ "messages": messages }))).0["messages"].clone()
+    let body = Value::Object([("messages".to_owned(), messages)].into_iter().collect());
+    from_chat(&chat(body)).0["messages"].clone()
 }
 
 #[test]
@@ -45,7 +50,6 @@ fn adaptive_thinking_comes_back_as_it_was() {
 
 #[test]
 fn pitfall_06_parallel_results_become_one_turn_in_front_of_the_text() {
-    let call = |id: &str| json!({ "id": id, "type": "function", "function": { "name": "f", "arguments": "{}" } });
     let sent = messages(json!([
         { "role": "user", "content": "go" },
         { "role": "assistant", "content": null, "tool_calls": [call("a"), call("b")] },
@@ -79,7 +83,6 @@ fn pitfall_10_empty_texts_are_not_sent() {
 
 #[test]
 fn pitfall_14_ids_of_other_providers_are_spelt_alike_on_both_sides() {
-    let call = |id: &str| json!({ "id": id, "type": "function", "function": { "name": "f", "arguments": "{}" } });
     let sent = messages(json!([
         { "role": "user", "content": "go" },
         { "role": "assistant", "tool_calls": [call("f:1"), call("f.1")] },

@@ -1,5 +1,5 @@
-//! A neutral request as a body for a provider of this dialect, or for a cloud that takes such bodies
-//! under another address.
+//! A neutral request as a body for a provider of this dialect, or for a cloud that takes such
+//! bodies under another address. Never sends an empty text, and always a bound on the answer.
 
 use serde_json::{Map, Number, Value, json};
 

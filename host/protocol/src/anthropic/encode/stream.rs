@@ -1,6 +1,6 @@
 //! A stream of messages for a caller of this dialect, as its clients check it: `message_start` once
-//! and not before there is content; blocks one at a time, numbered from 0 without a gap, each of the
-//! type of its first delta; the authoritative usage at the end. Never sends an empty block.
+//! and not before there is content; blocks one at a time, numbered from 0 without a gap, each of
+//! the type of its first delta; the authoritative usage at the end. Never sends an empty block.
 
 use serde_json::{Value, json};
 
