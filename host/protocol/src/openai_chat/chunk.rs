@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::Dialect;
 use crate::answer::AnswerError;
 use crate::chunk::{Chunk, ChunkHead, Delta, Head as AnyHead, Member, Slot};
 use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
 use crate::splice::write_literal;
-use crate::Dialect;
 
 use super::answer::{content_of, optional_string};
 use super::spoken::{Field, Heard};

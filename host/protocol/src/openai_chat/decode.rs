@@ -16,3 +16,6 @@ mod toolcall;
 pub(crate) use reply::reply;
 pub(crate) use request::request;
 pub(crate) use stream::Stream;
+
+#[cfg(test)]
+mod tests;

@@ -15,3 +15,6 @@ mod tool;
 pub(crate) use reply::reply;
 pub(crate) use request::request;
 pub(crate) use stream::Stream;
+
+#[cfg(test)]
+mod tests;

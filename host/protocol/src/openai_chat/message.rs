@@ -24,8 +24,7 @@ const MESSAGE: &[&str] = &[
 ];
 const PART: &[&str] =
     &["type", "text", "refusal", "thinking", "image_url", "input_audio", "file", "cache_control"];
-const TOOL_CALL: &[&str] = 
-    &["id", "type", "index", "function", "custom", "extra_content"];
+const TOOL_CALL: &[&str] = &["id", "type", "index", "function", "custom", "extra_content"];
 const FUNCTION: &[&str] = &["name", "arguments", "input"];
 const IMAGE: &[&str] = &["url", "detail"];
 const AUDIO: &[&str] = &["data", "format"];

@@ -76,9 +76,9 @@ enum UsageWish {
 pub(crate) struct Points {
     model: Range<usize>,
     usage: UsageWish,
-    stream_options: Option<Place>,
+    stream_options: Option<Box<Place>>,
     max_tokens: Option<Limit>,
-    max_completion_tokens: Option<Limit>,
+    max_completion_tokens: Option<Box<Limit>>,
     /// The bound to write where the member with the right name is null: the other one's.
     limit: Option<u32>,
 }
@@ -162,7 +162,7 @@ fn member(
         "stream_options" => {
             let read = |scanner: &mut Scanner<'_>| stream_options(draft, scanner);
             let (usage, place) = Place::read(scanner, read)?;
-            (points.usage, points.stream_options) = (usage, Some(place));
+            (points.usage, points.stream_options) = (usage, Some(Box::new(place)));
         }
         "max_tokens" => {
             let (limit, place) = Place::read(scanner, |scanner| limit(scanner, name, u32::MAX))?;
@@ -172,7 +172,8 @@ fn member(
         "max_completion_tokens" => {
             let (limit, place) = Place::read(scanner, |scanner| limit(scanner, name, u32::MAX))?;
             head.limits[1] = limit;
-            points.max_completion_tokens = Some(Limit { place, null: limit.is_none() });
+            let null = limit.is_none();
+            points.max_completion_tokens = Some(Box::new(Limit { place, null }));
         }
         "n" => head.choices = limit(scanner, name, CHOICES_MAX)?,
         "tools" | "functions" => tools::read_all(draft, scanner, name)?,
@@ -287,7 +288,7 @@ impl Points {
         edits.push(Edit { span: self.model.clone(), with: splice::literal(out.model) });
         let mut unknown = None;
         if out.quirks.no_stream_options {
-            unknown = self.stream_options.as_ref();
+            unknown = self.stream_options.as_deref();
         } else if stream {
             edits.extend(self.usage_edit());
         }
@@ -312,7 +313,7 @@ impl Points {
     /// Writes the bound under the one name that the provider knows, and renames a member that has
     /// the other. Returns the member that is then one too many.
     fn limit_edits(&self, out: &Outgoing<'_>, edits: &mut Vec<Edit>) -> Option<&Place> {
-        let (old, new) = (self.max_tokens.as_ref(), self.max_completion_tokens.as_ref());
+        let (old, new) = (self.max_tokens.as_ref(), self.max_completion_tokens.as_deref());
         let (name, known, other) = match out.limit_field {
             LimitField::MaxTokens => ("max_tokens", old, new),
             LimitField::MaxCompletionTokens => ("max_completion_tokens", new, old),

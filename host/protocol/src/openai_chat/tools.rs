@@ -9,7 +9,6 @@ use crate::names::Names;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
 
-
 const TOOL: &[&str] =
     &["type", "function", "custom", "name", "description", "parameters", "strict"];
 const RESPONSE_FORMAT: &[&str] = &["type", "json_schema"];

@@ -46,8 +46,9 @@ pub(super) fn or_braces(input: String) -> String {
 pub(super) fn read(data: &[u8]) -> Result<Object, AnswerError> {
     match serde_json::from_slice(data) {
         Ok(tree) => Ok(tree),
-        Err(error) => serde_json::from_slice(&mended(data)).map_err(|_| {
-            AnswerError { at: error.column().saturating_sub(1), what: "expected a JSON object" }
+        Err(error) => serde_json::from_slice(&mended(data)).map_err(|_| AnswerError {
+            at: error.column().saturating_sub(1),
+            what: "expected a JSON object",
         }),
     }
 }

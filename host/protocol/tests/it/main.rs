@@ -16,6 +16,10 @@ mod anthropic_translate;
 #[cfg(test)]
 mod openai_answer;
 #[cfg(test)]
+mod openai_chat_answer;
+#[cfg(test)]
+mod openai_chat_request;
+#[cfg(test)]
 mod openai_request;
 #[cfg(test)]
 mod openai_stream;
@@ -23,3 +27,5 @@ mod openai_stream;
 mod openai_texts;
 #[cfg(test)]
 mod random_bytes;
+#[cfg(test)]
+mod support;

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use turnpike_protocol::{Call, Dialect, LimitField, Outgoing, RequestError};
+
+use turnpike_protocol::{Call, Dialect, LimitField, Outgoing, Quirks, RequestError};
+
+use crate::support;
 
 fn try_parse(body: impl AsRef<[u8]>) -> Result<Call, RequestError> {
     Call::parse(Dialect::OpenAiChat, Bytes::copy_from_slice(body.as_ref()))
@@ -15,7 +18,7 @@ fn body(members: &str) -> String {
 }
 
 fn sent(body: &str, limit: Option<u32>, field: LimitField) -> String {
-    let out = Outgoing { model: "served", output_limit: limit, limit_field: field };
+    let out = Outgoing { output_limit: limit, limit_field: field, ..support::outgoing("served") };
     let bytes = try_parse(body).unwrap().encode(&out);
     String::from_utf8(bytes.to_vec()).unwrap()
 }
@@ -65,25 +68,85 @@ fn nothing_is_asked_about_usage_without_a_stream() {
 }
 
 #[test]
-fn pitfall_20_the_output_bound_is_written_where_the_caller_or_else_the_model_wants_it() {
+fn pitfall_20_the_output_bound_has_the_name_that_the_provider_knows() {
     let member = |members: &str, limit, field| {
         let sent: Value = serde_json::from_str(&sent(&body(members), limit, field)).unwrap();
         (sent["max_tokens"].clone(), sent["max_completion_tokens"].clone())
     };
     let (old, new) = (LimitField::MaxTokens, LimitField::MaxCompletionTokens);
-    assert_eq!(member("", Some(50), old), (json!(50), Value::Null));
-    assert_eq!(member("", Some(50), new), (Value::Null, json!(50)));
-    assert_eq!(member("\"max_tokens\":900,", Some(50), new), (json!(50), Value::Null));
-    assert_eq!(member("\"max_completion_tokens\":9,", Some(5), old), (Value::Null, json!(5)));
-    assert_eq!(
-        member("\"max_tokens\":9,\"max_completion_tokens\":8,", Some(5), old),
-        (json!(5), json!(5))
-    );
-    assert_eq!(member("\"max_tokens\":null,", Some(5), new), (Value::Null, json!(5)));
-    assert_eq!(member("\"max_tokens\":null,", Some(5), old), (json!(5), Value::Null));
-    assert_eq!(member("\"max_tokens\":900,", None, new), (json!(900), Value::Null));
-    let both = try_parse(body("\"max_tokens\":9,\"max_completion_tokens\":80,")).unwrap();
-    assert_eq!(both.output_limit, Some(80));
+    let (is_old, is_new) =
+        (|limit: u32| (json!(limit), Value::Null), |limit: u32| (Value::Null, json!(limit)));
+    let (first, second) = ("\"max_tokens\":9,", "\"max_completion_tokens\":8,");
+    let both = format!("{first}{second}");
+    assert_eq!(member("", None, new), (Value::Null, Value::Null));
+    assert_eq!(member("", Some(50), old), is_old(50));
+    assert_eq!(member("", Some(50), new), is_new(50));
+    assert_eq!(member(first, Some(50), old), is_old(50));
+    assert_eq!(member(first, Some(50), new), is_new(50));
+    assert_eq!(member(first, None, new), is_new(9));
+    assert_eq!(member(second, None, old), is_old(8));
+    assert_eq!(member(second, Some(5), old), is_old(5));
+    assert_eq!(member(&both, Some(5), old), is_old(5));
+    assert_eq!(member(&both, Some(5), new), is_new(5));
+    assert_eq!(member(&both, None, old), is_old(9));
+    assert_eq!(member(&both, None, new), is_new(8));
+    let null = "\"max_tokens\":null,";
+    assert_eq!(member(null, Some(5), new), is_new(5));
+    assert_eq!(member(null, Some(5), old), is_old(5));
+    assert_eq!(member(&format!("{null}{second}"), None, old), is_old(8));
+    let larger = try_parse(body("\"max_tokens\":9,\"max_completion_tokens\":80,")).unwrap();
+    assert_eq!(larger.output_limit, Some(80));
+}
+
+#[test]
+fn pitfall_20_a_renamed_bound_changes_nothing_else() {
+    let field = LimitField::MaxCompletionTokens;
+    let renamed = |body: &str| sent(body, None, field).replace("\"served\"", "\"m\"");
+    let rest = r#""model":"m","messages":[{"role":"user","content":"max_tokens"}]"#;
+    let cases = [
+        (r#"{"max_tokens" : 5 , REST}"#, r#"{"max_completion_tokens" : 5 , REST}"#),
+        (r#"{REST, "max_t\u006fkens": 5}"#, r#"{REST, "max_completion_tokens": 5}"#),
+        (
+            r#"{"max_tokens":5,"max_completion_tokens":7,REST}"#,
+            r#"{"max_completion_tokens":7,REST}"#,
+        ),
+        (
+            r#"{REST , "max_tokens":5 , "max_completion_tokens":7}"#,
+            r#"{REST  , "max_completion_tokens":7}"#,
+        ),
+        (
+            r#"{REST,"max_completion_tokens":7,"max_tokens":5 }"#,
+            r#"{REST,"max_completion_tokens":7 }"#,
+        ),
+        (r#"{REST,"max_completion_tokens":7}"#, r#"{REST,"max_completion_tokens":7}"#),
+    ];
+    for (before, after) in cases {
+        assert_eq!(renamed(&before.replace("REST", rest)), after.replace("REST", rest));
+    }
+}
+
+#[test]
+fn stream_options_are_neither_sent_nor_passed_to_a_provider_that_refuses_them() {
+    let quirks = Quirks { no_stream_options: true, ..Quirks::default() };
+    let rest = r#""model":"m","messages":[{"role":"user","content":"x"}],"stream":true"#;
+    let options = r#""stream_options":{"include_usage":true}"#;
+    let limits = r#""max_tokens":1"#;
+    for body in [
+        format!("{{{rest}}}"),
+        format!("{{{rest},{options}}}"),
+        format!("{{{options},{rest}}}"),
+        format!("{{{options},{limits},\"max_completion_tokens\":2,{rest}}}"),
+        format!("{{{limits},{options},\"max_completion_tokens\":2,{rest}}}"),
+        format!("{{{rest},\"max_completion_tokens\":2,{options},{limits}}}"),
+    ] {
+        let limit_field = LimitField::MaxCompletionTokens;
+        let out = Outgoing { quirks: &quirks, limit_field, ..support::outgoing("m") };
+        let sent = try_parse(&body).unwrap().encode(&out);
+        let tree: Value = serde_json::from_slice(&sent).unwrap();
+        assert!(tree.get("stream_options").is_none(), "{body}");
+        assert!(tree.get("max_tokens").is_none(), "{body}");
+        assert_eq!(tree["messages"][0]["content"], "x");
+    }
 }
 
 #[test]
@@ -251,7 +314,7 @@ proptest! {
         for index in 0..call.texts.len() {
             call.replace_text(index, new.clone());
         }
-        let out = Outgoing { model: "m", output_limit: None, limit_field: LimitField::MaxTokens };
+        let out = support::outgoing("m");
         let again = try_parse(call.encode(&out)).unwrap();
         let count = if new.is_empty() { 0 } else { call.texts.len() };
         prop_assert_eq!(again.texts.len(), count);

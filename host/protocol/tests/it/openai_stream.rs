@@ -3,9 +3,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use turnpike_protocol::{
-    Channel, Chunk, ChunkHead, Dialect, Usage, length_stop_frame, sse, usage_frame,
-};
+use turnpike_protocol::{Chunk, Dialect, Slot, sse};
 
 fn parse(data: impl AsRef<[u8]>) -> Chunk {
     Chunk::parse(Dialect::OpenAiChat, &Bytes::copy_from_slice(data.as_ref())).unwrap()
@@ -29,6 +27,11 @@ fn payload(event: &Bytes) -> Bytes {
 
 fn tree(event: &Bytes) -> Value {
     serde_json::from_slice(&payload(event)).unwrap()
+}
+
+/// The slot of the one text in a choice.
+fn slot_of(choice: &str) -> Slot {
+    parse(format!(r#"{{"choices":[{choice}]}}"#)).deltas[0].slot()
 }
 
 fn list(chunk: &Chunk) -> Vec<String> {
@@ -71,9 +74,6 @@ fn texts_are_found_in_every_member_that_carries_them() {
         let extra = parse(payload(&chunk.head().delta_frame(slot, "tail \"é\"\n")));
         assert_eq!(extra.deltas[0].slot(), slot, "{member}");
         assert_eq!(extra.deltas[0].content.expose(), "tail \"é\"\n");
-        let (choice, channel, tool) = (slot.choice, slot.channel, slot.tool);
-        let extra = parse(payload(&chunk.extra_delta(choice, channel, tool, "x")));
-        assert_eq!(extra.deltas[0].slot(), slot, "{member}");
     }
 }
 
@@ -121,17 +121,6 @@ fn pitfall_32_the_usage_chunk_is_the_one_without_choices() {
 }
 
 #[test]
-fn pitfall_32_the_usage_chunk_made_here_has_no_choices() {
-    let usage = Usage { input_uncached: 5, output_text: 2, requests: 1, ..Usage::default() };
-    let made = usage_frame(&delta("{}").head(), &usage);
-    assert_eq!(tree(&made)["choices"], json!([]));
-    assert_eq!(tree(&made)["id"], json!("c1"));
-    let read = parse(payload(&made));
-    assert!(read.usage_only);
-    assert_eq!(read.usage, Some(usage));
-}
-
-#[test]
 fn pitfall_44_an_error_in_the_stream_is_an_error_and_not_output() {
     let chunk = parse(
         r#"{"error":{"message":"the model overloaded","type":"server_error","param":null,
@@ -173,7 +162,7 @@ fn extra_frames_share_what_all_chunks_of_the_stream_share() {
         r#"{"id":"c\u0031","created":7,"model":"m","system_fingerprint":"fp",
             "service_tier":"default","choices":[]}"#,
     );
-    let made = chunk.extra_delta(2, Channel::Text, 0, "tail");
+    let made = chunk.head().delta_frame(slot_of(r#"{"index":2,"delta":{"content":"x"}}"#), "tail");
     let expected = json!({
         "object": "chat.completion.chunk", "id": "c1", "created": 7, "model": "m",
         "service_tier": "default", "system_fingerprint": "fp",
@@ -182,19 +171,9 @@ fn extra_frames_share_what_all_chunks_of_the_stream_share() {
     assert_eq!(tree(&made), expected);
     assert_eq!(chunk.model().as_deref(), Some("m"));
     assert_eq!(chunk.service_tier().as_deref(), Some("default"));
-    let bare = parse("{}").extra_delta(0, Channel::Reasoning, 0, "hm");
+    let slot = slot_of(r#"{"delta":{"reasoning_content":"x"}}"#);
+    let bare = parse(r#"{"id":"c"}"#).head().delta_frame(slot, "hm");
     assert_eq!(tree(&bare)["choices"][0]["delta"], json!({"reasoning_content": "hm"}));
-}
-
-#[test]
-fn a_stop_for_length_is_a_legal_last_chunk() {
-    let head = ChunkHead::new("c\"9", 7, "m");
-    let expected = json!({
-        "object": "chat.completion.chunk", "id": "c\"9", "created": 7, "model": "m",
-        "choices": [{"index": 0, "delta": {}, "finish_reason": "length"},
-                    {"index": 3, "delta": {}, "finish_reason": "length"}],
-    });
-    assert_eq!(tree(&length_stop_frame(&head, &[0, 3])), expected);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use serde_json::Value;
-use turnpike_protocol::{Call, Channel, Dialect, LimitField, Outgoing, Role};
+use turnpike_protocol::{Call, Channel, Dialect, Outgoing, Role};
+
+use crate::support;
 
 const AGENT: &str = include_str!("../golden/openai-chat/agent.json");
 
@@ -11,7 +13,7 @@ fn parse(body: &str) -> Call {
 }
 
 fn plain(model: &str) -> Outgoing<'_> {
-    Outgoing { model, output_limit: None, limit_field: LimitField::MaxTokens }
+    support::outgoing(model)
 }
 
 fn list(call: &Call) -> String {

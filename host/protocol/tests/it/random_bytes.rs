@@ -2,9 +2,12 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use turnpike_protocol::translate::{Naming, StreamTranslator};
 use turnpike_protocol::{
-    Answer, Call, Channel, Chunk, Dialect, LimitField, Outgoing, Usage, error_body, sse,
+    Answer, Call, Chunk, Dialect, Outgoing, Usage, error_body, sse, translate,
 };
+
+use crate::support;
 
 const SEEDS: [&str; 3] = [
     include_str!("../golden/openai-chat/agent.json"),
@@ -20,12 +23,16 @@ const SEEDS: [&str; 3] = [
 /// Everything that reads bytes, and everything that writes after it has read.
 fn read_all(bytes: &[u8]) {
     let body = Bytes::copy_from_slice(bytes);
-    let out = Outgoing { model: "m", output_limit: Some(1), limit_field: LimitField::MaxTokens };
+    let out = Outgoing { output_limit: Some(1), ..support::outgoing("m") };
     if let Ok(mut call) = Call::parse(Dialect::OpenAiChat, body.clone()) {
         call.replace_text(0, "\"\n".to_owned());
         assert!(Call::parse(Dialect::OpenAiChat, call.encode(&out)).is_ok());
         assert!(call.input_tokens_upper() > 0);
+        if let Ok(done) = translate::request(&call, Dialect::OpenAiChat, &out) {
+            serde_json::from_slice::<serde_json::Value>(&done.body).unwrap();
+        }
     }
+    translate_answers(&body);
     if let Ok(mut answer) = Answer::parse(Dialect::OpenAiChat, body.clone()) {
         assert_eq!(answer.encode(), body);
         answer.replace_text(0, "\"\n".to_owned());
@@ -33,7 +40,9 @@ fn read_all(bytes: &[u8]) {
     }
     if let Ok(mut chunk) = Chunk::parse(Dialect::OpenAiChat, &body) {
         chunk.replace_delta(0, "\"\n".to_owned());
-        for event in [chunk.encode(), chunk.extra_delta(0, Channel::Text, 0, "x")] {
+        let slot = chunk.deltas.first().map(turnpike_protocol::Delta::slot);
+        let tail = slot.map(|slot| chunk.head().delta_frame(slot, "x"));
+        for event in std::iter::once(chunk.encode()).chain(tail) {
             let mut frames = Vec::new();
             sse::Framer::new(1 << 20).push(event, &mut frames).unwrap();
             assert_eq!(frames.len(), 1);
@@ -48,6 +57,34 @@ fn read_all(bytes: &[u8]) {
     error_body::parse(Dialect::OpenAiChat, &body);
     if let Ok(text) = std::str::from_utf8(bytes) {
         Usage::from_openai_chat(text);
+    }
+}
+
+/// The codec of answers, whole and streamed.
+fn translate_answers(body: &Bytes) {
+    let naming = Naming {
+        id: "r".to_owned(),
+        created_s: 1,
+        model: "m".to_owned(),
+        include_usage: true,
+        input_tokens: 1,
+        custom_tools: vec!["f".to_owned()],
+    };
+    let chat = Dialect::OpenAiChat;
+    if let Ok(done) = translate::answer(chat, chat, body, &naming) {
+        serde_json::from_slice::<serde_json::Value>(&done.body).unwrap();
+    }
+    let mut translator = StreamTranslator::new(chat, chat, naming);
+    let (mut frames, mut out) = (Vec::new(), Vec::new());
+    let line: Vec<u8> = body.iter().filter(|byte| !b"\r\n".contains(byte)).copied().collect();
+    let event = Bytes::from([b"data: ", line.as_slice(), b"\n\n"].concat());
+    for bytes in [event.clone(), event, body.clone(), Bytes::from_static(sse::DONE)] {
+        let mut framer = sse::Framer::new(1 << 20);
+        framer.push(bytes, &mut frames).unwrap();
+        framer.finish(&mut frames);
+    }
+    if translator.push(&frames, &mut out).is_ok() {
+        translator.finish(&mut out);
     }
 }
 

@@ -70,11 +70,7 @@ impl Thread {
             }
             Some("tool" | "function") => {
                 let result = self.result(at, index, &message, content)?;
-                self.turns.push(Turn {
-                    speaker: Speaker::User,
-                    parts: vec![result],
-                    name: None,
-                });
+                self.turns.push(Turn { speaker: Speaker::User, parts: vec![result], name: None });
                 return Ok(());
             }
             _ => {

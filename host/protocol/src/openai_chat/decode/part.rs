@@ -113,8 +113,8 @@ fn audio(at: &str, part: &Object, cache: Option<CacheMark>) -> Result<Media, Req
         format => format!("audio/{format}"),
     };
     // Some callers put a whole `data:` URL there.
-    let source = inline(base64)
-        .unwrap_or_else(|| MediaSource::Inline { media_type, base64: base64.into() });
+    let source =
+        inline(base64).unwrap_or_else(|| MediaSource::Inline { media_type, base64: base64.into() });
     Ok(media(MediaKind::Audio, source, cache))
 }
 
@@ -123,10 +123,9 @@ fn file(at: &str, part: &Object, cache: Option<CacheMark>) -> Result<Media, Requ
     let file = tree::object(part, "file").ok_or_else(missing)?;
     let source = match (tree::string(file, "file_data"), tree::string(file, "file_id")) {
         (Some(data), _) if data.starts_with("data:") || data.contains("://") => source(data),
-        (Some(data), _) => MediaSource::Inline {
-            media_type: "application/pdf".to_owned(),
-            base64: data.into(),
-        },
+        (Some(data), _) => {
+            MediaSource::Inline { media_type: "application/pdf".to_owned(), base64: data.into() }
+        }
         (None, Some(id)) => MediaSource::FileId(id.to_owned()),
         (None, None) => return Err(missing()),
     };

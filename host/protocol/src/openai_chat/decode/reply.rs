@@ -57,7 +57,8 @@ fn choice(item: &Object) -> Choice {
     let said = Said { called: choice.calls_tools(), refused };
     let word = tree::string(item, "finish_reason").unwrap_or("stop");
     choice.finish = Some(ending::finish(word, said));
-    choice.logprobs = item.get("logprobs").filter(|value| !value.is_null()).cloned().map(Into::into);
+    choice.logprobs =
+        item.get("logprobs").filter(|value| !value.is_null()).cloned().map(Into::into);
     choice
 }
 
@@ -148,4 +149,3 @@ fn tool_call(call: &Object, signatures: &mut Vec<(String, Signature)>) -> Block 
     let name = tree::string(inner, "name").unwrap_or_default().to_owned();
     Block::ToolCall { id, name, input: Words::from(input), kind, signature }
 }
-

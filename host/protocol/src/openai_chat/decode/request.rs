@@ -64,11 +64,7 @@ fn control(request: &mut Request, key: &str, value: Value) -> Result<(), Request
 }
 
 /// Takes a number that steers the choice of tokens; gives back a value of any other key.
-fn sampling(
-    request: &mut Request,
-    key: &str,
-    value: Value,
-) -> Result<Option<Value>, RequestError> {
+fn sampling(request: &mut Request, key: &str, value: Value) -> Result<Option<Value>, RequestError> {
     let sampling = &mut request.sampling;
     let slot = match key {
         "temperature" => &mut sampling.temperature,

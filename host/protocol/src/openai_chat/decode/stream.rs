@@ -11,11 +11,11 @@ use crate::sse::Frame;
 use crate::{Chunk, Usage};
 
 use super::super::tree::{self, Object};
+use super::citation;
 use super::ending::{self, Said};
 use super::reply::{images, usage_of};
 use super::thinking::{self, Detail};
 use super::toolcall::Calls;
-use super::citation;
 
 /// The state of one stream.
 #[derive(Debug, Default)]
@@ -56,11 +56,7 @@ struct Opener<'a> {
 
 impl Stream {
     /// Takes one frame.
-    pub(crate) fn push(
-        &mut self,
-        frame: &Frame,
-        out: &mut Vec<Event>,
-    ) -> Result<(), AnswerError> {
+    pub(crate) fn push(&mut self, frame: &Frame, out: &mut Vec<Event>) -> Result<(), AnswerError> {
         if self.ended {
             return Ok(());
         }
@@ -76,13 +72,12 @@ impl Stream {
         }
         let tree = tree::read(&frame.data)?;
         let named = frame.event.as_deref() == Some(b"error");
-        if named || tree.get("error").is_some_and(|error| !error.is_null()) {
-            if let Some(error) = ending::error(&frame.data, named) {
-                self.start(&tree, out);
-                self.ended = true;
-                out.push(Event::Error(error));
-                return Ok(());
-            }
+        let failed = named || tree.get("error").is_some_and(|error| !error.is_null());
+        if let Some(error) = failed.then(|| ending::error(&frame.data, named)).flatten() {
+            self.start(&tree, out);
+            self.ended = true;
+            out.push(Event::Error(error));
+            return Ok(());
         }
         self.chunk(&tree, out);
         Ok(())
@@ -281,10 +276,8 @@ impl Choice {
 
     /// The block for this kind of words, opened if another is being written.
     fn voice(&mut self, voice: Voice, opener: &mut Opener<'_>, out: &mut Vec<Event>) -> u32 {
-        if let Some((open, block)) = self.open {
-            if open == voice {
-                return block;
-            }
+        if let Some((_, block)) = self.open.filter(|(open, _)| *open == voice) {
+            return block;
         }
         self.hush(out);
         let block = *opener.blocks;

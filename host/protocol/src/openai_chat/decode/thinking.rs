@@ -11,9 +11,15 @@ use super::super::tree::{self, Object};
 /// One entry of `reasoning_details`.
 #[derive(Debug)]
 pub(super) enum Detail {
-    Plain { text: String, signature: Option<Signature> },
+    Plain {
+        text: String,
+        signature: Option<Signature>,
+    },
     /// The id is that of the tool call it belongs to, if any.
-    Sealed { id: Option<String>, signature: Signature },
+    Sealed {
+        id: Option<String>,
+        signature: Signature,
+    },
 }
 
 /// Who made a signature, by the format that stands beside it.
@@ -36,7 +42,10 @@ fn detail(entry: &Object) -> Option<Detail> {
     let native = issuer(tree::string(entry, "format"));
     if let Some(data) = tree::string(entry, "data") {
         let signature = Signature::read(native, data);
-        return Some(Detail::Sealed { id: tree::string(entry, "id").map(str::to_owned), signature });
+        return Some(Detail::Sealed {
+            id: tree::string(entry, "id").map(str::to_owned),
+            signature,
+        });
     }
     let text = tree::string(entry, "text").or_else(|| tree::string(entry, "summary"));
     let signature = tree::string(entry, "signature").map(|data| Signature::read(native, data));

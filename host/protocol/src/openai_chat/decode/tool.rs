@@ -9,11 +9,7 @@ use crate::request_error::RequestError;
 use super::super::tree::{self, Object};
 
 /// Reads `tools`, or the older `functions`.
-pub(super) fn read_all(
-    key: &str,
-    value: Value,
-    tools: &mut Vec<Tool>,
-) -> Result<(), RequestError> {
+pub(super) fn read_all(key: &str, value: Value, tools: &mut Vec<Tool>) -> Result<(), RequestError> {
     let Value::Array(items) = value else {
         return Err(RequestError::invalid(key, "an array of tools"));
     };
@@ -22,7 +18,11 @@ pub(super) fn read_all(
         let Value::Object(item) = item else {
             return Err(RequestError::invalid(at, "an object"));
         };
-        tools.push(if key == "functions" { function(&at, &item, &item)? } else { tool(&at, item)? });
+        tools.push(if key == "functions" {
+            function(&at, &item, &item)?
+        } else {
+            tool(&at, item)?
+        });
     }
     Ok(())
 }

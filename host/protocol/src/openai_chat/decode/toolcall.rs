@@ -35,6 +35,8 @@ struct Extent {
     begun: bool,
     /// The outermost object has ended.
     ended: bool,
+    /// A lone `{}` was sent: no arguments, or a placeholder for those that follow.
+    placeholder: bool,
 }
 
 /// All calls of one choice.
@@ -124,15 +126,13 @@ impl Calls {
 
     /// Ends the calls whose arguments are whole, so that what follows need not wait for them.
     fn close_complete(&mut self, out: &mut Vec<Event>) {
-        self.calls.iter_mut().filter(|call| call.extent.ended).for_each(|call| call.close(out));
+        let whole =
+            |call: &&mut Call| call.extent.ended || (call.extent.placeholder && !call.extent.begun);
+        self.calls.iter_mut().filter(whole).for_each(|call| call.close(out));
     }
 
     /// Ends every call. One without arguments gets `{}`.
-    pub(super) fn close(
-        &mut self,
-        next: &mut dyn FnMut(Opening) -> Event,
-        out: &mut Vec<Event>,
-    ) {
+    pub(super) fn close(&mut self, next: &mut dyn FnMut(Opening) -> Event, out: &mut Vec<Event>) {
         for call in &mut self.calls {
             if call.block.is_none() && (call.id.is_some() || !call.early.is_empty()) {
                 call.open(next, out);
@@ -220,6 +220,7 @@ impl Call {
         }
         if self.kind == ToolKind::Function {
             let blank = !self.extent.begun && matches!(input.trim(), "" | "{}");
+            self.extent.placeholder |= blank && !input.trim().is_empty();
             if blank || self.extent.ended {
                 return;
             }

@@ -239,8 +239,7 @@ impl<'a> History<'a> {
         }
         let mut message = Object::new();
         message.insert("role".to_owned(), "assistant".into());
-        let content =
-            if spoken.text.is_empty() { Value::Null } else { Value::String(spoken.text) };
+        let content = if spoken.text.is_empty() { Value::Null } else { Value::String(spoken.text) };
         message.insert("content".to_owned(), content);
         if !spoken.refusal.is_empty() {
             message.insert("refusal".to_owned(), spoken.refusal.into());

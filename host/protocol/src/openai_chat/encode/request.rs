@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::call::{LimitField, Outgoing};
-use crate::neutral::{Format, Losses, Own, Part, Request, Turn};
+use crate::neutral::{Format, Losses, Own, Part, Request, Speaker, Turn};
 use crate::quirks::{Quirks, Structured};
 
 use super::super::tree::Object;
@@ -58,10 +58,9 @@ fn messages(request: &Request, quirks: &Quirks, losses: &mut Losses) -> Value {
     for (index, turn) in request.turns.iter().enumerate() {
         history.turn(index, turn, losses);
     }
-    if let Some(last) = request.turns.last().filter(|turn| begun(turn)) {
+    if request.turns.last().is_some_and(begun) {
         let index = request.turns.len().saturating_sub(1);
         let what = "providers of this dialect answer anew rather than go on from it";
-        debug_assert!(!last.parts.is_empty());
         losses.approximated(format!("messages[{index}]"), what);
     }
     history.finish()
@@ -71,7 +70,7 @@ fn messages(request: &Request, quirks: &Quirks, losses: &mut Losses) -> Value {
 fn begun(turn: &Turn) -> bool {
     let spoken = turn.parts.iter().any(|part| matches!(part, Part::Text { .. }));
     let called = turn.parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
-    turn.speaker == crate::neutral::Speaker::Assistant && spoken && !called
+    turn.speaker == Speaker::Assistant && spoken && !called
 }
 
 fn stream(request: &Request, quirks: &Quirks, body: &mut Object) {

@@ -2,6 +2,7 @@
 //! tools once, usage in a chunk without choices and only if wanted. Keeps the thinking of the block
 //! that is open, because its signature comes last and is worth nothing without it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
@@ -55,11 +56,26 @@ enum Part {
     /// Where its text begins in the content.
     Text(usize),
     Refusal,
-    Thinking { text: Words, signature: Option<Signature>, begun: bool },
-    Function { index: u32, id: String, written: bool },
-    Custom { index: u32, id: String },
+    Thinking {
+        text: Words,
+        signature: Option<Signature>,
+        begun: bool,
+    },
+    Function {
+        index: u32,
+        id: String,
+        written: bool,
+    },
+    Custom {
+        index: u32,
+        id: String,
+    },
     /// A custom call that comes as a function's: its arguments, until they are whole.
-    Wrapped { index: u32, id: String, arguments: Words },
+    Wrapped {
+        index: u32,
+        id: String,
+        arguments: Words,
+    },
     /// Written whole when it opened.
     Done,
 }
@@ -93,18 +109,16 @@ impl Stream {
             Event::Close { block } => self.close(block, out),
             Event::Logprobs { choice, value } => {
                 self.begin(choice, out);
-                out.push(self.chunk(choice, json!({}), Some(value.0), None));
+                out.push(self.chunk(choice, &json!({}), Some(&value.0), None));
             }
             Event::Finish { choice, reason, .. } => {
                 self.begin(choice, out);
                 self.finish(choice, Some(reason), losses, out);
             }
             Event::Usage { usage, service_tier } => self.usage = Some((usage, service_tier)),
-            Event::Ping => out.push(Frame {
-                raw: Bytes::from_static(PING),
-                event: None,
-                data: Bytes::new(),
-            }),
+            Event::Ping => {
+                out.push(Frame { raw: Bytes::from_static(PING), event: None, data: Bytes::new() })
+            }
             // No end mark follows: the clients take the error for the end.
             Event::Error(error) => out.push(Frame::made(None, &chosen::error_body(&error))),
             Event::End => self.end(losses, out),
@@ -113,10 +127,10 @@ impl Stream {
 
     /// The first delta of a choice, which has the role.
     fn begin(&mut self, choice: u32, out: &mut Vec<Frame>) {
-        if !self.choices.contains_key(&choice) {
-            self.choices.insert(choice, Choice::default());
+        if let Entry::Vacant(new) = self.choices.entry(choice) {
+            new.insert(Choice::default());
             let delta = json!({"role": "assistant", "content": ""});
-            out.push(self.chunk(choice, delta, None, None));
+            out.push(self.chunk(choice, &delta, None, None));
         }
     }
 
@@ -149,7 +163,7 @@ impl Stream {
             }
             Opening::Media { media_type, base64 } => {
                 let (member, value) = chosen::medium(&media_type, &base64.0, &self.naming.id);
-                out.push(self.chunk(choice, json!({ member: value }), None, None));
+                out.push(self.chunk(choice, &json!({ member: value }), None, None));
                 Part::Done
             }
             Opening::Own(_) => {
@@ -168,7 +182,8 @@ impl Stream {
         kind: ToolKind,
         out: &mut Vec<Frame>,
     ) -> Part {
-        let wrapped = kind != ToolKind::Custom && self.naming.custom_tools.iter().any(|it| it == name);
+        let wrapped =
+            kind != ToolKind::Custom && self.naming.custom_tools.iter().any(|it| it == name);
         let (word, member, role) = match kind {
             _ if wrapped => {
                 let arguments = Words::default();
@@ -180,8 +195,9 @@ impl Stream {
                 ("function", "arguments", Part::Function { index, id, written: false })
             }
         };
-        let call = json!({"index": index, "id": id, "type": word, word: {"name": name, member: ""}});
-        out.push(self.chunk(choice, json!({"tool_calls": [call]}), None, None));
+        let call =
+            json!({"index": index, "id": id, "type": word, word: {"name": name, member: ""}});
+        out.push(self.chunk(choice, &json!({"tool_calls": [call]}), None, None));
         role
     }
 
@@ -221,7 +237,7 @@ impl Stream {
             }
             Part::Done => return,
         };
-        out.push(self.chunk(choice, delta, None, None));
+        out.push(self.chunk(choice, &delta, None, None));
     }
 
     fn sign(&mut self, block: u32, signature: Signature, out: &mut Vec<Frame>) {
@@ -246,22 +262,16 @@ impl Stream {
         if signature.issuer == Issuer::Gemini {
             let extra = thinking::extra_content(&signature);
             let delta = json!({"tool_calls": [{"index": index, "extra_content": extra}]});
-            out.push(self.chunk(choice, delta, None, None));
+            out.push(self.chunk(choice, &delta, None, None));
         } else {
             self.seal(choice, Some(&id), &signature, out);
         }
     }
 
-    fn seal(
-        &mut self,
-        choice: u32,
-        id: Option<&str>,
-        signature: &Signature,
-        out: &mut Vec<Frame>,
-    ) {
+    fn seal(&mut self, choice: u32, id: Option<&str>, signature: &Signature, out: &mut Vec<Frame>) {
         let index = self.next_detail(choice);
         let entry = thinking::sealed(id, &thinking::kept(signature), signature.issuer, index);
-        out.push(self.chunk(choice, json!({"reasoning_details": [entry]}), None, None));
+        out.push(self.chunk(choice, &json!({"reasoning_details": [entry]}), None, None));
     }
 
     fn next_detail(&mut self, choice: u32) -> usize {
@@ -272,11 +282,13 @@ impl Stream {
     }
 
     fn cite(&mut self, block: u32, citation: &Value, losses: &mut Losses, out: &mut Vec<Frame>) {
-        let Some(Block { choice, role: Part::Text(from) }) = self.blocks.get(&block) else { return };
+        let Some(Block { choice, role: Part::Text(from) }) = self.blocks.get(&block) else {
+            return;
+        };
         let choice = *choice;
         let to = self.choices.get(&choice).map_or(0, |said| said.characters);
         if let Some(written) = annotation::write(citation, (*from, to), losses) {
-            out.push(self.chunk(choice, json!({"annotations": [written]}), None, None));
+            out.push(self.chunk(choice, &json!({"annotations": [written]}), None, None));
         }
     }
 
@@ -298,7 +310,7 @@ impl Stream {
             }
             _ => return,
         };
-        out.push(self.chunk(choice, delta, None, None));
+        out.push(self.chunk(choice, &delta, None, None));
     }
 
     fn finish(
@@ -308,10 +320,12 @@ impl Stream {
         losses: &mut Losses,
         out: &mut Vec<Frame>,
     ) {
-        let Some(said) = self.choices.get_mut(&choice).filter(|said| !said.finished) else { return };
+        let Some(said) = self.choices.get_mut(&choice).filter(|said| !said.finished) else {
+            return;
+        };
         said.finished = true;
         let word = chosen::finish(reason, said.calls > 0, said.refused, losses);
-        out.push(self.chunk(choice, json!({}), None, Some(word)));
+        out.push(self.chunk(choice, &json!({}), None, Some(word)));
     }
 
     fn end(&mut self, losses: &mut Losses, out: &mut Vec<Frame>) {
@@ -320,7 +334,7 @@ impl Stream {
             self.finish(choice, None, losses, out);
         }
         if let Some((usage, tier)) = self.usage.take().filter(|_| self.naming.include_usage) {
-            let mut chunk = self.head(json!([]));
+            let mut chunk = self.head(&json!([]));
             if let Some(members) = chunk.as_object_mut() {
                 members.insert("usage".to_owned(), usage_value(&usage));
                 if let Some(tier) = tier {
@@ -333,7 +347,7 @@ impl Stream {
         out.push(Frame { raw: Bytes::from_static(DONE), event: None, data });
     }
 
-    fn head(&self, choices: Value) -> Value {
+    fn head(&self, choices: &Value) -> Value {
         json!({
             "id": self.id,
             "object": "chat.completion.chunk",
@@ -346,8 +360,8 @@ impl Stream {
     fn chunk(
         &self,
         choice: u32,
-        delta: Value,
-        logprobs: Option<Value>,
+        delta: &Value,
+        logprobs: Option<&Value>,
         finish: Option<&str>,
     ) -> Frame {
         let choice = json!({
@@ -356,6 +370,6 @@ impl Stream {
             "logprobs": logprobs,
             "finish_reason": finish,
         });
-        Frame::made(None, self.head(json!([choice])).to_string().as_bytes())
+        Frame::made(None, self.head(&json!([choice])).to_string().as_bytes())
     }
 }

@@ -90,10 +90,13 @@ fn nested(format: &Value) -> Value {
 fn wrapped(tool: &Tool) -> Value {
     let mut inner = named(tool);
     let format = tool.schema.as_ref().and_then(|format| format.0.as_object());
-    let format = format.map(|format| format.get("grammar").and_then(Value::as_object).unwrap_or(format));
+    let format =
+        format.map(|format| format.get("grammar").and_then(Value::as_object).unwrap_or(format));
     let definition = format.and_then(|format| format.get("definition")).and_then(Value::as_str);
     let about = match definition {
-        Some(definition) => format!("The whole input as text. It must follow this grammar:\n{definition}"),
+        Some(definition) => {
+            format!("The whole input as text. It must follow this grammar:\n{definition}")
+        }
         None => "The whole input as text.".to_owned(),
     };
     let properties = json!({INPUT: {"type": "string", "description": about}});
@@ -112,7 +115,11 @@ fn chosen(choice: &ToolChoice, request: &Request, quirks: &Quirks) -> Value {
         ToolChoice::Required => required.into(),
         ToolChoice::Named(name) => one(name, request, quirks),
         ToolChoice::Among { required: must, .. } if quirks.functions_only => {
-            if *must { required.into() } else { "auto".into() }
+            if *must {
+                required.into()
+            } else {
+                "auto".into()
+            }
         }
         ToolChoice::Among { names, required: must } => {
             let mode = if *must { "required" } else { "auto" };
