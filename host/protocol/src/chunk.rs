@@ -326,7 +326,9 @@ impl ChunkHead {
     pub fn delta_frame(&self, slot: Slot, text: &str) -> Bytes {
         match slot.member {
             Member::Chat(field) => openai_chat::chunk::delta_frame(self, slot, field, text),
-            Member::Responses(field) => openai_responses::chunk::delta_frame(self, slot, field, text),
+            Member::Responses(field) => {
+                openai_responses::chunk::delta_frame(self, slot, field, text)
+            }
             Member::Anthropic(field) => anthropic::chunk::delta_frame(slot, field, text),
             Member::Gemini(field) => gemini::chunk::delta_frame(self, slot, field, text),
         }

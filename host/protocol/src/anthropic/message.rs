@@ -26,6 +26,11 @@ const BLOCK: &[&str] = &[
     "content",
     "source",
     "cache_control",
+    "encrypted_content",
+    "encrypted_index",
+    "encrypted_stdout",
+    "file_id",
+    "page_age",
 ];
 const SOURCE: &[&str] = &["type", "media_type", "data", "url", "file_id", "content"];
 /// Members that are not text, in blocks that are walked as they are.
@@ -85,8 +90,7 @@ fn read(
 ) -> Result<(), RequestError> {
     let first = draft.texts.len();
     let mark = Mark { channel: Channel::Text, role: Role::Other, message: Some(index) };
-    let message =
-        Message { role: Role::Other, texts: first..first, images: 0, audio: 0, files: 0 };
+    let message = Message { role: Role::Other, texts: first..first, images: 0, audio: 0, files: 0 };
     let mut reading = Reading { draft, message, spoke: false, answers: false };
     let mut role = None;
     let mut names = Names::new(MESSAGE);
@@ -206,8 +210,11 @@ impl Reading<'_> {
                 ("signature" | "data", Kind::String) => {
                     block.proof = Some(self.opaque(scanner, mark)?);
                 }
+                ("encrypted_content" | "encrypted_index" | "encrypted_stdout", Kind::String) => {
+                    self.opaque(scanner, mark)?;
+                }
                 ("name", Kind::String) => self.name(scanner, mark)?,
-                ("type" | "id" | "tool_use_id" | "cache_control", _) => {
+                ("type" | "id" | "tool_use_id" | "file_id" | "page_age" | "cache_control", _) => {
                     scanner.skip().map(|_| ())?;
                 }
                 ("input", _) => {

@@ -1,5 +1,5 @@
-//! A Messages request: read in one pass, written by splicing. Control members are checked where they
-//! are acted on and otherwise left to the provider. Never merges `system` blocks, never reorders.
+//! A Messages request: read in one pass, written by splicing. Control members are checked where
+//! they are acted on and otherwise left to the provider. Never merges `system` blocks, never reorders.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -38,6 +38,8 @@ const REQUEST: &[&str] = &[
 ];
 const THINKING: &[&str] = &["type", "budget_tokens", "display"];
 const OUTPUT: &[&str] = &["format", "effort"];
+/// The least budget for thinking that the provider takes.
+pub(super) const BUDGET_MIN: u32 = 1_024;
 /// In the bodies that clouds take in place of a header.
 pub(super) const VERTEX_VERSION: &str = "vertex-2023-10-16";
 pub(super) const BEDROCK_VERSION: &str = "bedrock-2023-05-31";
@@ -53,8 +55,10 @@ pub(crate) struct Points {
     stream: Option<Member>,
     max_tokens: Option<Member>,
     version: Option<Member>,
-    /// `thinking`, where it demands that a turn which calls tools begins with thinking.
-    demanding: Option<Member>,
+    /// `thinking`, where it has a budget: such a request demands that a turn which calls tools
+    /// begins with thinking.
+    thinking: Option<Member>,
+    budget: Option<Budget>,
     thoughts: Thoughts,
 }
 
@@ -63,6 +67,13 @@ pub(crate) struct Points {
 struct Member {
     index: usize,
     value: Range<usize>,
+}
+
+/// Tokens to think with, which must stay below the bound on the answer.
+#[derive(Debug, Clone)]
+struct Budget {
+    tokens: u64,
+    span: Range<usize>,
 }
 
 /// Control members while they are read.
@@ -142,14 +153,17 @@ fn member(
         "stream" => head.stream = flag(scanner, name)?,
         "max_tokens" => head.limit = limit(scanner, name)?,
         "tools" => tools::read_all(draft, scanner)?,
-        "thinking" => head.thinking_enabled = thinking(draft, scanner)?,
+        "thinking" => (head.thinking_enabled, points.budget) = thinking(draft, scanner)?,
         "output_config" => output_config(draft, scanner)?,
         "output_format" => tools::format(draft, scanner)?,
         // Names of tools, tiers, containers and versions are not text.
         "tool_choice" | "service_tier" | "anthropic_version" | "anthropic_beta" | "betas" => {
             scanner.skip().map(|_| ())?;
         }
-        "container" => draft.walk(scanner, Mark::DOCUMENT, &["id", "type", "skill_id", "version"])?,
+        "container" if scanner.kind()? == Kind::String => scanner.skip().map(|_| ())?,
+        "container" => {
+            draft.walk(scanner, Mark::DOCUMENT, &["id", "type", "skill_id", "version"])?
+        }
         _ => draft.walk(scanner, Mark::DOCUMENT, &["type", "ttl"])?,
     }
     Ok(())
@@ -190,25 +204,33 @@ fn limit(scanner: &mut Scanner<'_>, name: &str) -> Result<Option<u32>, RequestEr
 
 /// Whether thinking is on with a budget. What the model may decide itself (`adaptive`) is no need:
 /// callers send it to any model.
-fn thinking(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<bool, RequestError> {
+fn thinking(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+) -> Result<(bool, Option<Budget>), RequestError> {
     if scanner.null()? {
-        return Ok(false);
+        return Ok((false, None));
     }
     if scanner.kind()? != Kind::Object {
         return Err(RequestError::invalid("thinking", "an object with a type"));
     }
-    let mut enabled = false;
+    let (mut enabled, mut budget) = (false, None);
     let mut names = Names::new(THINKING);
     scanner.open_object()?;
     while let Some(name) = names.next(scanner)? {
         match (name, scanner.kind()?) {
             ("type", Kind::String) => enabled = scanner.string()? == "enabled",
+            ("budget_tokens", Kind::Number) => {
+                let span = scanner.skip()?;
+                let tokens = scanner.raw(span.clone()).parse().ok();
+                budget = tokens.map(|tokens| Budget { tokens, span });
+            }
             ("type" | "budget_tokens" | "display", _) => scanner.skip().map(|_| ())?,
             _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
         }
     }
     draft.needs.reasoning |= enabled;
-    Ok(enabled)
+    Ok((enabled, budget.filter(|_| enabled)))
 }
 
 fn output_config(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
@@ -236,7 +258,7 @@ impl Points {
             "stream" => self.stream = Some(member),
             "max_tokens" => self.max_tokens = Some(member),
             "anthropic_version" => self.version = Some(member),
-            "thinking" if head.thinking_enabled => self.demanding = Some(member),
+            "thinking" if head.thinking_enabled => self.thinking = Some(member),
             _ => {}
         }
     }
@@ -260,11 +282,25 @@ impl Points {
         self.host_edits(out, edits);
         edits.extend(self.thoughts.removal(|_| true));
         // With a budget, the turn whose tools have just answered would have to begin with thinking.
-        if let Some(member) = self.demanding.as_ref().filter(|_| self.thoughts.answers_tools) {
-            let value = "{\"type\":\"disabled\"}".to_owned();
-            edits.push(Edit::raw(member.value.clone(), value));
+        if self.thoughts.answers_tools {
+            edits.extend(self.disable_thinking());
         }
         Some(())
+    }
+
+    fn disable_thinking(&self) -> Option<Edit> {
+        let span = self.thinking.as_ref()?.value.clone();
+        Some(Edit::raw(span, "{\"type\":\"disabled\"}".to_owned()))
+    }
+
+    /// A bound on the answer that is below the thinking budget would be refused: the budget gives
+    /// way, or the thinking where too little is left for it.
+    fn fit_budget(&self, limit: u32) -> Option<Edit> {
+        let budget = self.budget.as_ref().filter(|budget| budget.tokens >= u64::from(limit))?;
+        if limit > BUDGET_MIN {
+            return Some(Edit::raw(budget.span.clone(), (limit - 1).to_string()));
+        }
+        self.disable_thinking()
     }
 
     fn host_edits(&self, out: &Outgoing<'_>, edits: &mut Vec<Edit>) {
@@ -274,6 +310,7 @@ impl Points {
                 // There is always a member behind it: `messages`.
                 None => self.insert(format!("\"max_tokens\":{limit},")),
             });
+            edits.extend(self.fit_budget(limit));
         }
         let (version, streams) = match out.quirks.envelope {
             Envelope::Plain => {

@@ -1,6 +1,6 @@
-//! The `usage` object of a message: cached tokens stand beside those read afresh, not among them, so
-//! that its counts are disjoint as they are. Reports of a stream are cumulative and partial: a count
-//! that is there replaces the one before. Never adds two reports.
+//! The `usage` object of a message: cached tokens stand beside those read afresh, not among them,
+//! so that its counts are disjoint as they are. Reports of a stream are cumulative and partial: a
+//! count that is there replaces the one before. Never adds two reports.
 
 use serde_json::{Value, json};
 
@@ -96,10 +96,8 @@ impl Report {
 pub(super) fn write(usage: &Usage, service_tier: Option<&str>) -> Value {
     let written = usage.cache_write_5m.saturating_add(usage.cache_write_1h);
     let cached = usage.cache_read.saturating_add(written);
-    let tier = match service_tier {
-        Some(tier @ ("priority" | "batch")) => tier,
-        _ => "standard",
-    };
+    let known = service_tier.filter(|tier| matches!(*tier, "priority" | "batch"));
+    let tier = known.unwrap_or("standard");
     json!({
         "input_tokens": usage.input_tokens().saturating_sub(cached),
         "cache_creation_input_tokens": written,

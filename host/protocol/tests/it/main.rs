@@ -2,32 +2,24 @@
 //! that no bytes whatever make a parser panic.
 
 #[cfg(test)]
+mod anthropic_damage;
+mod anthropic_events;
+mod anthropic_kit;
+mod anthropic_request;
+mod anthropic_stream;
+mod anthropic_translate;
 mod gemini_answer;
-#[cfg(test)]
 mod gemini_codec;
-#[cfg(test)]
 mod gemini_random;
-#[cfg(test)]
 mod gemini_request;
-#[cfg(test)]
 mod openai_answer;
-#[cfg(test)]
 mod openai_chat_answer;
-#[cfg(test)]
 mod openai_chat_request;
-#[cfg(test)]
 mod openai_request;
-#[cfg(test)]
 mod openai_stream;
-#[cfg(test)]
 mod openai_texts;
-#[cfg(test)]
 mod random_bytes;
-#[cfg(test)]
 mod responses_codec;
-#[cfg(test)]
 mod responses_request;
-#[cfg(test)]
 mod responses_stream;
-#[cfg(test)]
 mod support;

@@ -153,11 +153,7 @@ fn own(value: &Value, at: &str) -> Part {
     Part::Own(Own { at: at.to_owned(), value: value.clone().into() })
 }
 
-fn required(
-    block: &Map<String, Value>,
-    key: &str,
-    at: &str,
-) -> Result<String, RequestError> {
+fn required(block: &Map<String, Value>, key: &str, at: &str) -> Result<String, RequestError> {
     string(block, key).ok_or_else(|| RequestError::missing(format!("{at}.{key}"), "a string"))
 }
 

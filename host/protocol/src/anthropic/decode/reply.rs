@@ -16,11 +16,8 @@ pub(crate) fn reply(body: &[u8]) -> Result<Reply, AnswerError> {
     let unreadable = |at| AnswerError { at, what: "not one JSON object" };
     let value: Value = serde_json::from_slice(body).map_err(|error| unreadable(error.column()))?;
     let object = value.as_object().ok_or_else(|| unreadable(0))?;
-    let mut reply = Reply {
-        id: string(object, "id"),
-        model: string(object, "model"),
-        ..Reply::default()
-    };
+    let mut reply =
+        Reply { id: string(object, "id"), model: string(object, "model"), ..Reply::default() };
     if let Some(error) = object.get("error").filter(|error| !error.is_null()) {
         reply.error = Some(stream_error(error));
         return Ok(reply);

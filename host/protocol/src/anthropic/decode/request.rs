@@ -168,8 +168,7 @@ fn read_thinking(request: &mut Request, thinking: &Map<String, Value>) {
         }
         Some("enabled") => {
             let budget = thinking.get("budget_tokens").and_then(Value::as_u64);
-            reasoning.budget =
-                Some(u32::try_from(budget.unwrap_or(1_024)).unwrap_or(u32::MAX));
+            reasoning.budget = Some(u32::try_from(budget.unwrap_or(1_024)).unwrap_or(u32::MAX));
         }
         _ => reasoning.adaptive = true,
     }

@@ -41,21 +41,23 @@ enum Kind {
     Text,
     Thinking,
     /// Its deltas follow, or its whole input came when it started.
-    Tool { whole: Option<String>, fed: bool },
+    Tool {
+        whole: Option<String>,
+        fed: bool,
+    },
     Sealed,
     /// What only this dialect has, and the JSON of its input so far.
-    Own { value: Map<String, Value>, input: String },
+    Own {
+        value: Map<String, Value>,
+        input: String,
+    },
 }
 
 // === impl Stream ===
 
 impl Stream {
     /// Takes one frame.
-    pub(crate) fn push(
-        &mut self,
-        frame: &Frame,
-        out: &mut Vec<Event>,
-    ) -> Result<(), AnswerError> {
+    pub(crate) fn push(&mut self, frame: &Frame, out: &mut Vec<Event>) -> Result<(), AnswerError> {
         if self.over || !frame.carries_data() {
             return Ok(());
         }

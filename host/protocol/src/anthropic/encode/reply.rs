@@ -51,7 +51,8 @@ pub(crate) fn reply(reply: &Reply, naming: &Naming, losses: &mut Losses) -> Vec<
         "end_turn" if refused => "refusal",
         reason => reason,
     };
-    let used = reply.usage.unwrap_or(Usage { input_uncached: naming.input_tokens, ..Usage::default() });
+    let used =
+        reply.usage.unwrap_or(Usage { input_uncached: naming.input_tokens, ..Usage::default() });
     let body = json!({
         "id": message_id(reply.id.as_deref(), naming),
         "type": "message",

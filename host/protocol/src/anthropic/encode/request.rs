@@ -1,5 +1,5 @@
-//! A neutral request as a body for a provider of this dialect, or for a cloud that takes such bodies
-//! under another address.
+//! A neutral request as a body for a provider of this dialect, or for a cloud that takes such
+//! bodies under another address. Never sends an empty text, and always a bound on the answer.
 
 use serde_json::{Map, Number, Value, json};
 
@@ -128,12 +128,7 @@ fn output_config(body: &mut Map<String, Value>, request: &Request, plan: &Plan) 
 }
 
 /// Numbers that steer the choice of tokens. A model that thinks takes hardly any of them.
-fn sampling(
-    body: &mut Map<String, Value>,
-    request: &Request,
-    thinks: bool,
-    losses: &mut Losses,
-) {
+fn sampling(body: &mut Map<String, Value>, request: &Request, thinks: bool, losses: &mut Losses) {
     let sampling = &request.sampling;
     let with_thinking = "the provider does not take it while the model thinks";
     let one = |number: &Number| number.as_f64().is_some_and(|number| (number - 1.0).abs() < 1e-9);

@@ -1,6 +1,6 @@
 //! A stream of messages for a caller of this dialect, as its clients check it: `message_start` once
-//! and not before there is content; blocks one at a time, numbered from 0 without a gap, each of the
-//! type of its first delta; the authoritative usage at the end. Never sends an empty block.
+//! and not before there is content; blocks one at a time, numbered from 0 without a gap, each of
+//! the type of its first delta; the authoritative usage at the end. Never sends an empty block.
 
 use serde_json::{Value, json};
 
@@ -55,7 +55,10 @@ struct Open {
 enum Kind {
     Text,
     Thinking,
-    Tool { id: Option<String>, name: String },
+    Tool {
+        id: Option<String>,
+        name: String,
+    },
     /// Complete when it opens.
     Whole(Option<Value>),
 }
@@ -152,7 +155,15 @@ impl Stream {
                 Kind::Whole(None)
             }
         };
-        Open { block, kind, index: None, held: None, fed: false, signature: None, cited: Vec::new() }
+        Open {
+            block,
+            kind,
+            index: None,
+            held: None,
+            fed: false,
+            signature: None,
+            cited: Vec::new(),
+        }
     }
 
     fn delta(&mut self, block: u32, text: &Words, losses: &mut Losses, out: &mut Vec<Frame>) {

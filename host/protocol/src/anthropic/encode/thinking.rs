@@ -3,10 +3,9 @@
 
 use serde_json::{Value, json};
 
+use crate::anthropic::request::BUDGET_MIN;
 use crate::neutral::{Effort, Losses, Reasoning, Request, ToolChoice};
 
-/// The least budget that the provider takes.
-const BUDGET_MIN: u32 = 1_024;
 /// Answer tokens for a request that sets no bound, to a model whose own is not known.
 const OUTPUT_DEFAULT: u32 = 4_096;
 
