@@ -11,6 +11,7 @@ pub mod call;
 pub mod chunk;
 pub mod content;
 pub mod error_body;
+pub mod eventstream;
 pub mod models;
 pub mod quirks;
 pub mod request_error;
