@@ -49,6 +49,12 @@ pub struct Answer {
 
 // === impl AnswerError ===
 
+impl AnswerError {
+    /// There is no view of a dialect that callers do not speak: its answers are translated.
+    pub(crate) const TRANSLATED_ONLY: Self =
+        Self { at: 0, what: "answers in this dialect are only translated" };
+}
+
 impl From<Fault> for AnswerError {
     fn from(fault: Fault) -> Self {
         Self { at: fault.at, what: fault.what }
@@ -69,6 +75,7 @@ impl Answer {
             Dialect::OpenAiResponses => openai_responses::answer::parse(body),
             Dialect::AnthropicMessages => anthropic::answer::parse(body),
             Dialect::Gemini => gemini::answer::parse(body),
+            Dialect::BedrockConverse => Err(AnswerError::TRANSLATED_ONLY),
         }
     }
 

@@ -302,6 +302,7 @@ impl Call {
             Dialect::OpenAiResponses => openai_responses::request::parse(body),
             Dialect::AnthropicMessages => anthropic::request::parse(body),
             Dialect::Gemini => gemini::request::parse(body, addressed),
+            Dialect::BedrockConverse => Err(RequestError::not_spoken()),
         }
     }
 

@@ -145,6 +145,7 @@ impl Chunk {
             Dialect::OpenAiResponses => openai_responses::chunk::parse(data),
             Dialect::AnthropicMessages => anthropic::chunk::parse(data),
             Dialect::Gemini => gemini::chunk::parse(data),
+            Dialect::BedrockConverse => Err(AnswerError::TRANSLATED_ONLY),
         }
     }
 

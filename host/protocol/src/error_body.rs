@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use crate::chunk::StreamError;
-use crate::{Dialect, RequestError, anthropic, gemini, openai_chat, openai_responses};
+use crate::{Dialect, RequestError, anthropic, bedrock, gemini, openai_chat, openai_responses};
 
 /// What an error says. All strings are shown to the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,7 @@ pub fn encode(dialect: Dialect, facts: &ErrorFacts<'_>) -> Bytes {
         }
         Dialect::AnthropicMessages => Bytes::from(anthropic::error::body(facts)),
         Dialect::Gemini => Bytes::from(gemini::error::body(facts)),
+        Dialect::BedrockConverse => Bytes::from(bedrock::error::body(facts)),
     }
 }
 
@@ -61,6 +62,9 @@ pub fn stream_event(dialect: Dialect, facts: &ErrorFacts<'_>) -> Bytes {
         Dialect::OpenAiResponses => openai_responses::error::event(facts),
         Dialect::AnthropicMessages => anthropic::error::event(facts),
         Dialect::Gemini => gemini::error::event(facts),
+        Dialect::BedrockConverse => {
+            crate::eventstream::exception("internalServerException", &bedrock::error::body(facts))
+        }
     }
 }
 
@@ -70,6 +74,7 @@ pub fn parse(dialect: Dialect, body: &Bytes) -> Option<StreamError> {
         Dialect::OpenAiChat | Dialect::OpenAiResponses => openai_chat::error::parse(body),
         Dialect::AnthropicMessages => anthropic::error::parse(body),
         Dialect::Gemini => gemini::error::parse(body),
+        Dialect::BedrockConverse => bedrock::error::parse(body),
     }
 }
 

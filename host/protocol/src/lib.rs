@@ -11,6 +11,7 @@ pub mod call;
 pub mod chunk;
 pub mod content;
 pub mod error_body;
+pub mod eventstream;
 pub mod models;
 pub mod quirks;
 pub mod request_error;
@@ -20,6 +21,7 @@ pub mod usage;
 
 mod anthropic;
 mod base64;
+pub mod bedrock;
 mod draft;
 mod estimate;
 mod gemini;
@@ -56,6 +58,9 @@ pub enum Dialect {
     AnthropicMessages,
     /// `POST …:generateContent` and `…:streamGenerateContent` of Google.
     Gemini,
+    /// `POST /model/{model}/converse` and `…/converse-stream` of Amazon Bedrock. Providers speak it,
+    /// callers do not.
+    BedrockConverse,
 }
 
 // === impl Dialect ===
@@ -68,6 +73,7 @@ impl Dialect {
             Self::OpenAiResponses => "openai-responses",
             Self::AnthropicMessages => "anthropic-messages",
             Self::Gemini => "gemini",
+            Self::BedrockConverse => "bedrock-converse",
         }
     }
 
@@ -77,6 +83,16 @@ impl Dialect {
     }
 
     /// Every dialect.
-    pub const ALL: [Self; 4] =
-        [Self::OpenAiChat, Self::OpenAiResponses, Self::AnthropicMessages, Self::Gemini];
+    pub const ALL: [Self; 5] = [
+        Self::OpenAiChat,
+        Self::OpenAiResponses,
+        Self::AnthropicMessages,
+        Self::Gemini,
+        Self::BedrockConverse,
+    ];
+
+    /// Whether callers may speak it too.
+    pub fn callers_speak(self) -> bool {
+        self != Self::BedrockConverse
+    }
 }

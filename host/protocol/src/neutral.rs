@@ -6,6 +6,7 @@
 //! Never touches bytes on the wire, and never shows content in `Debug`.
 
 pub(crate) mod event;
+pub(crate) mod fold;
 pub(crate) mod loss;
 pub(crate) mod reply;
 pub(crate) mod request;

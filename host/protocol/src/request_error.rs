@@ -37,6 +37,14 @@ impl RequestError {
         Self { message, param: Some(param.to_owned()), code: "too_many_items", status: 413 }
     }
 
+    /// A request in a dialect that only providers speak.
+    pub(crate) fn not_spoken() -> Self {
+        let message = "requests in this dialect are not served: send the request in the dialect of \
+                       OpenAI, Anthropic or Gemini"
+            .to_owned();
+        Self { message, param: None, code: "invalid_value", status: 400 }
+    }
+
     pub(crate) fn duplicate(name: &str, at: usize) -> Self {
         let message = format!(
             "the key \"{name}\" appears twice in one object, again at byte {at}: send it once, \

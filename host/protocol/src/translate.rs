@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::neutral::Request;
 use crate::{
-    Addressed, Call, Dialect, Losses, Outgoing, RequestError, anthropic, gemini, openai_chat,
+    Addressed, Call, Dialect, Losses, Outgoing, RequestError, anthropic, bedrock, gemini, openai_chat,
     openai_responses,
 };
 
@@ -70,6 +70,7 @@ fn decode(call: &Call) -> Result<Request, RequestError> {
         Dialect::OpenAiResponses => openai_responses::decode::request(&body),
         Dialect::AnthropicMessages => anthropic::decode::request(&body),
         Dialect::Gemini => gemini::decode::request(&body, &addressed),
+        Dialect::BedrockConverse => Err(RequestError::not_spoken()),
     }
 }
 
@@ -79,5 +80,6 @@ fn encode(request: &Request, to: Dialect, out: &Outgoing<'_>, losses: &mut Losse
         Dialect::OpenAiResponses => openai_responses::encode::request(request, out, losses),
         Dialect::AnthropicMessages => anthropic::encode::request(request, out, losses),
         Dialect::Gemini => gemini::encode::request(request, out, losses),
+        Dialect::BedrockConverse => bedrock::encode::request(request, out, losses),
     }
 }

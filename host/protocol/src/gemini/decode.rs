@@ -10,8 +10,6 @@ mod stream;
 mod tools;
 
 pub(super) use piece::only_google_reads;
-#[cfg(test)]
-pub(super) use reply::fold;
 pub(crate) use reply::reply;
 pub(crate) use request::request;
 pub(crate) use stream::Stream;

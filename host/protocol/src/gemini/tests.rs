@@ -7,6 +7,7 @@ use crate::neutral::{
     Block, Effort, Event, Finish, Format, Issuer, Media, MediaKind, MediaSource, Opening, Part,
     Reasoning, Reply, Request, Signature, Speaker, Tool, ToolChoice, ToolKind, Turn,
 };
+use crate::neutral::fold::fold;
 use crate::sse::Frame;
 use crate::translate::Naming;
 use crate::{Addressed, Losses, Quirks};
@@ -343,7 +344,7 @@ fn pitfall_06_the_blocks_of_a_stream_are_those_of_the_whole_answer() {
     }
     stream.finish(&mut events);
     assert!(matches!(events.last(), Some(Event::End)));
-    let folded = decode::fold(events);
+    let folded = fold(events);
     let expected = [
         "think **Looking**\n\nI need two numbers. false",
         "text I will look both up. 0",

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::answer::AnswerError;
 use crate::chunk::StreamError;
-use crate::{Dialect, Losses, Usage, anthropic, gemini, openai_chat, openai_responses};
+use crate::{Dialect, Losses, Usage, anthropic, bedrock, gemini, openai_chat, openai_responses};
 
 use super::Naming;
 
@@ -40,6 +40,7 @@ pub fn answer(
         Dialect::OpenAiResponses => openai_responses::decode::reply(body),
         Dialect::AnthropicMessages => anthropic::decode::reply(body),
         Dialect::Gemini => gemini::decode::reply(body),
+        Dialect::BedrockConverse => bedrock::decode::reply(body),
     }?;
     let mut losses = Losses::default();
     let body = match to {
@@ -47,6 +48,7 @@ pub fn answer(
         Dialect::OpenAiResponses => openai_responses::encode::reply(&reply, naming, &mut losses),
         Dialect::AnthropicMessages => anthropic::encode::reply(&reply, naming, &mut losses),
         Dialect::Gemini => gemini::encode::reply(&reply, naming, &mut losses),
+        Dialect::BedrockConverse => return Err(AnswerError::TRANSLATED_ONLY),
     };
     Ok(TranslatedAnswer {
         body: Bytes::from(body),

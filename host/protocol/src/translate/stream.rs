@@ -6,7 +6,7 @@ use std::fmt;
 use crate::answer::AnswerError;
 use crate::neutral::Event;
 use crate::sse::Frame;
-use crate::{Dialect, Losses, Usage, anthropic, gemini, openai_chat, openai_responses};
+use crate::{Dialect, Losses, Usage, anthropic, bedrock, gemini, openai_chat, openai_responses};
 
 use super::Naming;
 
@@ -36,6 +36,7 @@ enum Decoder {
     Responses(openai_responses::decode::Stream),
     Anthropic(anthropic::decode::Stream),
     Gemini(gemini::decode::Stream),
+    Bedrock(bedrock::decode::Stream),
 }
 
 enum Encoder {
@@ -57,9 +58,11 @@ impl StreamTranslator {
             }
             Dialect::AnthropicMessages => Decoder::Anthropic(anthropic::decode::Stream::default()),
             Dialect::Gemini => Decoder::Gemini(gemini::decode::Stream::default()),
+            Dialect::BedrockConverse => Decoder::Bedrock(bedrock::decode::Stream::default()),
         };
         let encoder = match to {
-            Dialect::OpenAiChat => Encoder::Chat(openai_chat::encode::Stream::new(naming)),
+            // No caller speaks Converse; whoever asks for it reads the plainest dialect.
+            Dialect::OpenAiChat | Dialect::BedrockConverse => Encoder::Chat(openai_chat::encode::Stream::new(naming)),
             Dialect::OpenAiResponses => {
                 Encoder::Responses(openai_responses::encode::Stream::new(naming))
             }
@@ -91,6 +94,7 @@ impl StreamTranslator {
                 Decoder::Responses(decoder) => decoder.push(frame, &mut self.events),
                 Decoder::Anthropic(decoder) => decoder.push(frame, &mut self.events),
                 Decoder::Gemini(decoder) => decoder.push(frame, &mut self.events),
+                Decoder::Bedrock(decoder) => decoder.push(frame, &mut self.events),
             };
             self.write(out);
             read?;
@@ -106,6 +110,7 @@ impl StreamTranslator {
             Decoder::Responses(decoder) => decoder.finish(&mut self.events),
             Decoder::Anthropic(decoder) => decoder.finish(&mut self.events),
             Decoder::Gemini(decoder) => decoder.finish(&mut self.events),
+            Decoder::Bedrock(decoder) => decoder.finish(&mut self.events),
         }
         self.write(out);
     }

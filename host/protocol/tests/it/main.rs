@@ -8,6 +8,7 @@ mod anthropic_kit;
 mod anthropic_request;
 mod anthropic_stream;
 mod anthropic_translate;
+mod eventstream;
 mod gemini_answer;
 mod gemini_codec;
 mod gemini_random;
