@@ -20,7 +20,7 @@ pub(crate) use loss::Losses;
 pub(crate) use reply::{Block, Choice, Finish, Reply};
 pub(crate) use request::{
     CacheMark, Effort, Format, Media, MediaKind, MediaSource, Own, Part, Reasoning, Request,
-    Sampling, Speaker, Tool, ToolChoice, ToolKind, Turn,
+    Speaker, Tool, ToolChoice, ToolKind, Turn,
 };
 pub(crate) use signature::{Issuer, Signature};
 

@@ -95,14 +95,10 @@ pub enum Failure {
     },
     /// Everything but the usage.
     MissingUsage,
-<<<<<<< HEAD
     /// A usage whose every count is zero, as of servers that do not count.
     ZeroUsage,
-    /// A stream that ends properly but without `data: [DONE]`.
-=======
     /// A stream without its last event: `[DONE]`, `message_stop`, `response.completed`, or
     /// Gemini's chunk with the `finishReason`.
->>>>>>> sim
     MissingDone,
     /// A stream without deltas: the content comes whole, where the protocol repeats it at the end
     /// or allows it at once.
@@ -172,17 +168,14 @@ impl Failure {
     pub fn still_answers(&self) -> bool {
         matches!(
             self,
-<<<<<<< HEAD
-            Self::MissingUsage | Self::ZeroUsage | Self::MissingDone | Self::SlowDrip { .. }
-=======
             Self::MissingUsage
+                | Self::ZeroUsage
                 | Self::MissingDone
                 | Self::SlowDrip { .. }
                 | Self::WholeItems
                 | Self::InterleavedTools
                 | Self::UnknownEvent { .. }
                 | Self::Framing { .. }
->>>>>>> sim
         )
     }
 }

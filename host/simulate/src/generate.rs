@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::answer::{Ask, CacheUse, Reply, compose};
+use crate::answer::{Ask, CacheUse, Reply, Used, compose};
 use crate::clock;
 use crate::delivery::{Broken, Delivery, Spares, in_one_piece, plan_body, plan_stream};
 use crate::dice;
@@ -112,7 +112,10 @@ impl Generate<'_> {
             Some(Failure::CloseBeforeHeaders) => return Ok(After::Close),
             _ => {}
         }
-        let reply = compose(ask, script, visit.serial);
+        let mut reply = compose(ask, script, visit.serial);
+        if failure == Some(&Failure::ZeroUsage) {
+            reply.usage = Used::default();
+        }
         let stamp = self.stamp(live, name);
         let style = Style::under(failure);
         let answered = Answered { stamp: &stamp, ask, reply: &reply, style };

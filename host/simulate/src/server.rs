@@ -7,13 +7,7 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-<<<<<<< HEAD
-use crate::answer::{Ask, Used, compose};
-use crate::delivery::{Delivery, Spares, in_one_piece, plan_body, plan_stream};
-use crate::failure::{Facts, Failure};
-=======
 use crate::generate::Generate;
->>>>>>> sim
 use crate::http::{After, Content, Gone, Request, Wire, head};
 use crate::route::{self, Family, Operation};
 use crate::seen::{Outcome, Seen};
@@ -212,50 +206,6 @@ impl Visit<'_> {
             Family::Anthropic => {
                 anthropic::one_model(script, id).ok_or_else(|| anthropic::unknown_model(id))
             }
-<<<<<<< HEAD
-            Some(Failure::HangBeforeHeaders) => return Err(wire.hang().await),
-            Some(Failure::CloseBeforeHeaders) => return Ok(After::Close),
-            _ => {}
-        }
-        let mut reply = compose(ask, &live.script, self.serial);
-        if failure == Some(&Failure::ZeroUsage) {
-            reply.usage = Used::default();
-        }
-        let stamp = self.stamp(live);
-        let request_id = format!("req_{}", dice::letters(self.world.seed, self.serial, 32));
-        let delivery = Delivery {
-            model: &live.script,
-            failure,
-            after: self.request.after,
-            headers: &[("x-request-id", &request_id), ("openai-version", "2020-10-01")],
-        };
-        if ask.stream {
-            let frames = openai_chat::frames(&stamp, ask, &reply, live.script.chunk_tokens);
-            let spares = Spares {
-                error: openai_chat::error_frame(&live.script.id),
-                malformed: openai_chat::malformed_frame(&stamp),
-            };
-            let (frames, ending) = plan_stream(frames, failure, spares);
-            return delivery.stream(wire, &frames, ending).await;
-        }
-        let with_usage = failure != Some(&Failure::MissingUsage);
-        let body = openai_chat::whole(&stamp, &reply, ask.logprobs, with_usage).to_string();
-        let error = openai_chat::for_status(500, &live.script.id, None).body.to_string();
-        let plan = plan_body(Bytes::from(body), failure, &Bytes::from(error));
-        delivery.body(wire, plan, reply.usage.completion).await
-    }
-
-    fn stamp<'s>(&self, live: &'s Live) -> Stamp<'s> {
-        let seed = self.world.seed;
-        let model = &live.script;
-        Stamp {
-            id: format!("chatcmpl-{}", dice::letters(seed, self.serial, 29)),
-            created: clock::now_s(),
-            model: model.served_as.as_deref().unwrap_or(&model.id),
-            service_tier: &model.service_tier,
-            fingerprint: format!("fp_{:010x}", dice::roll(seed, 0) >> 24),
-=======
->>>>>>> sim
         }
     }
 

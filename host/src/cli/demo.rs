@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use turnpike_protocol::Dialect;
 use turnpike_simulate::{Script, Simulator};
 
 use crate::config::{Config, Provider, SecretRef};
@@ -84,7 +85,7 @@ fn config(
             Provider {
                 base_url: Some(simulator.url(&provider.name)?),
                 api_key: Some(SecretRef::Literal(Secret::new(key))),
-                dialect: Some("openai-chat".to_owned()),
+                dialect: dialect(provider.dialect),
                 catalog: None,
                 models: provider.models.iter().map(|model| model.id.clone()).collect(),
                 offers: Vec::new(),
@@ -92,6 +93,19 @@ fn config(
         );
     }
     Ok(config)
+}
+
+/// The protocol that a simulated provider speaks; several leave it to what its name speaks.
+fn dialect(spoken: turnpike_simulate::Dialect) -> Option<String> {
+    use turnpike_simulate::Dialect as Spoken;
+    let spoken = match spoken {
+        Spoken::OpenAiChat => Dialect::OpenAiChat,
+        Spoken::OpenAiResponses => Dialect::OpenAiResponses,
+        Spoken::AnthropicMessages => Dialect::AnthropicMessages,
+        Spoken::Gemini => Dialect::Gemini,
+        Spoken::Any => return None,
+    };
+    Some(spoken.label().to_owned())
 }
 
 /// The file holds a key and the operator's token, so only its owner may read it.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use serde::Deserialize;
-use turnpike_protocol::quirks::{ReasoningField, Structured};
+use turnpike_protocol::quirks::{ReasoningField, SignatureField, Structured};
 use turnpike_protocol::{LimitField, Quirks};
 
 const TABLE: &str = include_str!("../../catalog/providers.toml");
@@ -82,6 +82,16 @@ struct Overlay {
     refused: Option<Vec<String>>,
     adaptive_thinking: Option<bool>,
     thinking_level: Option<bool>,
+    functions_only: Option<bool>,
+    signatures: Option<Signatures>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Signatures {
+    Nowhere,
+    Details,
+    Google,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -132,7 +142,8 @@ impl Family {
 
     /// How the provider, or this model of it, differs from its dialect.
     pub(crate) fn quirks(&self, model: &str) -> Quirks {
-        let mut quirks = Quirks::default();
+        // Custom tools are OpenAI's own; whoever copied its API knows functions.
+        let mut quirks = Quirks { functions_only: true, ..Quirks::default() };
         self.quirks.lay_over(&mut quirks);
         let rule = self.models.iter().find(|rule| rule.names.iter().any(|n| is_called(n, model)));
         if let Some(rule) = rule {
@@ -160,6 +171,14 @@ impl Overlay {
         set(self.replays_reasoning, &mut quirks.replays_reasoning);
         set(self.adaptive_thinking, &mut quirks.adaptive_thinking);
         set(self.thinking_level, &mut quirks.thinking_level);
+        set(self.functions_only, &mut quirks.functions_only);
+        if let Some(signatures) = self.signatures {
+            quirks.signatures = match signatures {
+                Signatures::Nowhere => SignatureField::Nowhere,
+                Signatures::Details => SignatureField::Details,
+                Signatures::Google => SignatureField::Google,
+            };
+        }
         if let Some(refused) = &self.refused {
             quirks.refused.clone_from(refused);
         }

@@ -3,24 +3,45 @@
 
 #[cfg(test)]
 mod anthropic_damage;
+#[cfg(test)]
 mod anthropic_events;
+#[cfg(test)]
 mod anthropic_kit;
+#[cfg(test)]
 mod anthropic_request;
+#[cfg(test)]
 mod anthropic_stream;
+#[cfg(test)]
 mod anthropic_translate;
+#[cfg(test)]
 mod eventstream;
+#[cfg(test)]
 mod gemini_answer;
+#[cfg(test)]
 mod gemini_codec;
+#[cfg(test)]
 mod gemini_random;
+#[cfg(test)]
 mod gemini_request;
+#[cfg(test)]
 mod openai_answer;
+#[cfg(test)]
 mod openai_chat_answer;
+#[cfg(test)]
 mod openai_chat_request;
+#[cfg(test)]
 mod openai_request;
+#[cfg(test)]
 mod openai_stream;
+#[cfg(test)]
 mod openai_texts;
+#[cfg(test)]
 mod random_bytes;
+#[cfg(test)]
 mod responses_codec;
+#[cfg(test)]
 mod responses_request;
+#[cfg(test)]
 mod responses_stream;
+#[cfg(test)]
 mod support;
