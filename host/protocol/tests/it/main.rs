@@ -14,6 +14,8 @@ mod anthropic_stream;
 #[cfg(test)]
 mod anthropic_translate;
 #[cfg(test)]
+mod canary;
+#[cfg(test)]
 mod eventstream;
 #[cfg(test)]
 mod gemini_answer;
