@@ -87,14 +87,7 @@ fn paths(value: &Value, path: &str, wanted: fn(&Value) -> bool, out: &mut Vec<St
 
 /// Nothing of `hidden` leaves once each text that holds it is masked, and all of it is in view.
 fn assert_seen(dialect: Dialect, body: &Value, hidden: &str, place: &str) {
-    let mut call = match parse(dialect, body) {
-        Ok(call) => call,
-        // What is acted on may refuse what is not of its type; then nothing leaves at all.
-        Err(error) => {
-            assert!(!error.message.contains("jane"), "{place}: {error}");
-            return;
-        }
-    };
+    let mut call = parse(dialect, body).unwrap_or_else(|error| panic!("{place}: {error}"));
     let seen: Vec<usize> = (call.texts.iter().enumerate())
         .filter(|(_, text)| text.content.expose().contains(hidden))
         .map(|(index, _)| index)
@@ -171,7 +164,11 @@ fn pitfall_69_no_member_of_another_type_is_out_of_view() {
             for value in [json!([CANARY]), json!({"a": CANARY}), json!({CANARY: 1})] {
                 let mut body = body.clone();
                 *body.pointer_mut(&place).unwrap() = value;
-                assert_seen(case.dialect, &body, CANARY, &format!("another type at {place:?}"));
+                // What is acted on is refused if it is not of its type; then nothing leaves at all.
+                match parse(case.dialect, &body) {
+                    Err(error) => assert!(!error.message.contains("jane"), "{place}: {error}"),
+                    Ok(_) => assert_seen(case.dialect, &body, CANARY, &place),
+                }
             }
         }
     });

@@ -2,8 +2,6 @@
 //! that no bytes whatever make a parser panic.
 
 #[cfg(test)]
-mod anthropic_damage;
-#[cfg(test)]
 mod anthropic_events;
 #[cfg(test)]
 mod anthropic_kit;
@@ -22,9 +20,9 @@ mod gemini_answer;
 #[cfg(test)]
 mod gemini_codec;
 #[cfg(test)]
-mod gemini_random;
-#[cfg(test)]
 mod gemini_request;
+#[cfg(test)]
+mod logprobs;
 #[cfg(test)]
 mod openai_answer;
 #[cfg(test)]
@@ -37,6 +35,10 @@ mod openai_request;
 mod openai_stream;
 #[cfg(test)]
 mod openai_texts;
+#[cfg(test)]
+#[path = "../../fuzz/src/lib.rs"]
+#[allow(unreachable_pub, dead_code, reason = "public for the fuzz targets, which use all of it")]
+mod properties;
 #[cfg(test)]
 mod random_bytes;
 #[cfg(test)]
