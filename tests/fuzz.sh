@@ -64,5 +64,6 @@ done
 for target in $TARGETS; do
   printf '\n== %s, %s seconds\n' "$target" "$SECONDS_EACH"
   cargo fuzz run "${BUILD[@]}" "$target" -- \
-    -max_total_time="$SECONDS_EACH" -max_len=8192 -timeout=10 -print_final_stats=1 -verbosity=0
+    -max_total_time="$SECONDS_EACH" -max_len=8192 -timeout=10 -print_final_stats=1 -verbosity=0 \
+    2>&1 | sed '/^###### Rec/,/^###### End/d'
 done

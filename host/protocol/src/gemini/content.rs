@@ -27,7 +27,8 @@ const PART: &[&str] = &[
 const DATA: &[&str] = &["mimeType", "data", "fileUri", "displayName"];
 const FUNCTION: &[&str] = &["id", "name", "args", "response", "parts", "scheduling"];
 /// Names in what Google's own code tool was given and has answered.
-const CODE: Known = Known { labels: &["id", "language", "outcome"], plain: is_call_id, sealed: &[] };
+const CODE: Known =
+    Known { labels: &["id", "language", "outcome"], plain: is_call_id, sealed: &[] };
 
 /// What a content turned out to hold beside texts.
 #[derive(Debug, Default)]

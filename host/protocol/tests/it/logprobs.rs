@@ -83,8 +83,7 @@ fn a_changed_stream_loses_them() {
         assert_eq!(without, expected);
     }
 
-    let mut chunk =
-        Chunk::parse(Dialect::Gemini, &Bytes::from_static(GEMINI.as_bytes())).unwrap();
+    let mut chunk = Chunk::parse(Dialect::Gemini, &Bytes::from_static(GEMINI.as_bytes())).unwrap();
     assert!(chunk.drop_logprobs(0) && !chunk.drop_logprobs(7));
     let changed = sent(&chunk);
     assert_eq!(changed["candidates"][0]["logprobsResult"], Value::Null);
