@@ -27,12 +27,15 @@ pub fn call(dialect: Dialect, body: &[u8]) {
     let quirks = Quirks::default();
     let out = outgoing(&quirks);
     assert!(call.input_tokens_upper() > 0);
-    assert!(parse(dialect, call.encode(&out)).is_ok(), "not changed");
+    let sent = parse(dialect, call.encode(&out)).expect("not changed");
+    assert_eq!((sent.model.as_str(), sent.output_limit), ("m", Some(5_000)));
     for index in 0..call.texts.len() {
         call.replace_text(index, MASKED.to_owned());
     }
     // A key that is masked may stand where another one of that name does; neither is acted on.
-    assert!(parse(dialect, call.encode(&out)).is_ok(), "masked");
+    let sent = parse(dialect, call.encode(&out)).expect("masked");
+    assert!(sent.texts.iter().all(|text| text.content.expose() == MASKED), "all is masked");
+    assert_eq!((sent.model.as_str(), sent.output_limit), ("m", Some(5_000)));
     if let Some(body) = call.encode_without_thinking(&out) {
         assert!(parse(dialect, body).is_ok(), "without thinking");
     }
