@@ -1,5 +1,5 @@
-//! Gemini by way of the neutral model and back: nothing that matters is lost, and what is written is
-//! what Google's clients read.
+//! Gemini by way of the neutral model and back: nothing that matters is lost, and what is written
+//! is what Google's clients read.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
