@@ -2,6 +2,8 @@
 //! that no bytes whatever make a parser panic.
 
 #[cfg(test)]
+mod across;
+#[cfg(test)]
 mod anthropic_damage;
 #[cfg(test)]
 mod anthropic_events;
