@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::failure::Rule;
 use crate::http::Request;
 use crate::script::{AnswerScript, ToolCalls};
-use crate::world::{Provider, Seen, World};
+use crate::seen::Seen;
+use crate::world::{Provider, World};
 
 /// A switch; what is absent stays as it is.
 #[derive(Debug, Deserialize)]

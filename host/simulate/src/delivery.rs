@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::failure::Failure;
+use crate::frame::{Frame, Framing, Kind, Piece};
 use crate::http::{After, Content, Gone, LAST_CHUNK, Wire, chunk, head};
-use crate::openai_chat::{Frame, Kind};
 use crate::script::{ModelScript, Pace};
 
 /// What comes after the last whole piece.
@@ -30,7 +30,7 @@ pub(crate) struct Delivery<'a> {
     pub(crate) model: &'a ModelScript,
     pub(crate) failure: Option<&'a Failure>,
     pub(crate) after: After,
-    pub(crate) headers: &'a [(&'a str, &'a str)],
+    pub(crate) headers: &'a [(String, String)],
 }
 
 /// Frames of the script's own making.
@@ -40,53 +40,86 @@ pub(crate) struct Spares {
     pub(crate) malformed: Frame,
 }
 
-/// Cuts or changes a stream as `failure` says.
+/// What is done to a stream.
+#[derive(Debug)]
+pub(crate) struct Broken<'a> {
+    pub(crate) failure: Option<&'a Failure>,
+    pub(crate) framing: Framing,
+}
+
+/// Cuts or changes a stream as its failure says.
 pub(crate) fn plan_stream(
     mut frames: Vec<Frame>,
-    failure: Option<&Failure>,
+    broken: &Broken<'_>,
     spares: Spares,
-) -> (Vec<Frame>, Ending) {
-    match failure {
+) -> (Vec<Piece>, Ending) {
+    let mut ending = Ending::Proper;
+    match broken.failure {
         Some(Failure::DieBeforeContent) => {
             frames.truncate(after_contents(&frames, 0));
-            (frames, Ending::Close)
+            ending = Ending::Close;
         }
-        Some(Failure::HeadersThenHang) => (Vec::new(), Ending::Hang),
-        Some(Failure::DieAfter { chunks }) => {
-            let rest = frames.split_off(after_contents(&frames, *chunks));
-            let ending = rest.into_iter().next().map(|frame| Ending::CloseInside(frame.bytes));
-            (frames, ending.unwrap_or(Ending::Close))
+        Some(Failure::HeadersThenHang) => {
+            frames.clear();
+            ending = Ending::Hang;
+        }
+        Some(Failure::DieAfter { chunks } | Failure::CutCharacter { chunks }) => {
+            return cut(&frames, *chunks, broken);
         }
         Some(Failure::HangAfter { chunks }) => {
             frames.truncate(after_contents(&frames, *chunks));
-            (frames, Ending::Hang)
+            ending = Ending::Hang;
         }
         Some(Failure::Malformed { chunks }) => {
             frames.insert(after_contents(&frames, *chunks), spares.malformed);
-            (frames, Ending::Proper)
         }
-        Some(Failure::ErrorEvent { chunks }) => {
+        Some(Failure::UnknownEvent { chunks }) => {
+            let event = frames.iter().find_map(|frame| frame.event);
+            let data = r#"{"type":"simulated.unknown","note":"nobody knows this event"}"#;
+            let unknown = Frame {
+                kind: Kind::Lifecycle,
+                event: event.map(|_| "simulated.unknown"),
+                data: data.to_owned(),
+                tokens: 0,
+            };
+            frames.insert(after_contents(&frames, *chunks), unknown);
+        }
+        Some(Failure::ErrorEvent { chunks } | Failure::StreamError { chunks, .. }) => {
             frames.truncate(after_contents(&frames, *chunks));
             frames.push(spares.error);
-            (frames, Ending::Proper)
         }
-        Some(Failure::MissingUsage) => {
-            frames.retain(|frame| frame.kind != Kind::Usage);
-            (frames, Ending::Proper)
-        }
-        Some(Failure::MissingDone) => {
-            frames.retain(|frame| frame.kind != Kind::Done);
-            (frames, Ending::Proper)
-        }
-        _ => (frames, Ending::Proper),
+        Some(Failure::MissingUsage) => frames.retain(|frame| frame.kind != Kind::Usage),
+        Some(Failure::MissingDone) => frames.retain(|frame| frame.kind != Kind::Done),
+        _ => {}
     }
+    (broken.framing.pieces(&frames), ending)
+}
+
+/// Ends inside the frame that follows `chunks` content frames.
+fn cut(frames: &[Frame], chunks: u32, broken: &Broken<'_>) -> (Vec<Piece>, Ending) {
+    let at = after_contents(frames, chunks);
+    let mut pieces = broken.framing.pieces(frames);
+    let Some(next) = pieces.get(at).map(|piece| piece.bytes.clone()) else {
+        return (pieces, Ending::Close);
+    };
+    pieces.truncate(at);
+    let half = next.len() / 2;
+    let inside = match (broken.failure, next.iter().position(|byte| *byte >= 0xc0)) {
+        (Some(Failure::CutCharacter { .. }), Some(first)) => next.slice(..=first),
+        (Some(Failure::CutCharacter { .. }), None) => {
+            // The first byte of a two-byte character, whose second never comes.
+            Bytes::from([&next.slice(..half), [0xc3].as_slice()].concat())
+        }
+        _ => next.slice(..half),
+    };
+    (pieces, Ending::CloseInside(inside))
 }
 
 /// Index of the frame that follows the first `count` content frames.
 fn after_contents(frames: &[Frame], count: u32) -> usize {
     let mut left = count;
     for (index, frame) in frames.iter().enumerate() {
-        if frame.kind != Kind::Role {
+        if frame.kind != Kind::Lifecycle {
             if left == 0 || frame.kind != Kind::Content {
                 return index;
             }
@@ -109,16 +142,22 @@ pub(crate) fn plan_body(
         Some(Failure::DieAfter { .. }) => (body.slice(..half), size, Ending::Close),
         Some(Failure::HangAfter { .. }) => (body.slice(..half), size, Ending::Hang),
         Some(Failure::Malformed { .. }) => (body.slice(..half), half, Ending::Proper),
-        Some(Failure::ErrorEvent { .. }) => (error.clone(), error.len(), Ending::Proper),
+        Some(Failure::ErrorEvent { .. } | Failure::StreamError { .. }) => {
+            (error.clone(), error.len(), Ending::Proper)
+        }
+        Some(Failure::CutCharacter { .. }) => {
+            let inside = body.iter().position(|byte| *byte >= 0xc0).map_or(half, |at| at + 1);
+            (body.slice(..inside), size, Ending::Close)
+        }
         _ => (body, size, Ending::Proper),
     }
 }
 
-/// A whole response with `frames` as its body, for one write.
-pub(crate) fn in_one_piece(frames: &[Frame], head: &str) -> Bytes {
+/// A whole response with `pieces` as its body, for one write.
+pub(crate) fn in_one_piece(pieces: &[Piece], head: &str) -> Bytes {
     let mut out = head.as_bytes().to_vec();
-    for frame in frames {
-        out.extend_from_slice(&chunk(&frame.bytes));
+    for piece in pieces {
+        out.extend_from_slice(&chunk(&piece.bytes));
     }
     out.extend_from_slice(LAST_CHUNK);
     Bytes::from(out)
@@ -127,41 +166,74 @@ pub(crate) fn in_one_piece(frames: &[Frame], head: &str) -> Bytes {
 // === impl Delivery ===
 
 impl Delivery<'_> {
-    /// Sends a stream.
+    /// Sends a stream; `ping` is its sign of life.
     pub(crate) async fn stream(
         &self,
         wire: &mut Wire,
-        frames: &[Frame],
-        ending: Ending,
+        (pieces, ending): (&[Piece], Ending),
+        content: Content,
+        ping: &Bytes,
     ) -> Result<After, Gone> {
-        let head = head(200, Content::Events, self.after, self.headers);
-        if !matches!(self.failure, Some(Failure::HeadersThenHang)) {
-            wire.pause(Duration::from_millis(self.model.first_token_ms)).await?;
+        let head = head(200, content, self.after, self.headers);
+        let first = Duration::from_millis(self.model.first_token_ms);
+        let pings = self.model.ping_every_ms > 0;
+        if !matches!(self.failure, Some(Failure::HeadersThenHang)) && !pings {
+            wire.pause(first).await?;
         }
-        if self.model.pace == Pace::Burst && ending == Ending::Proper {
-            self.write(wire, &in_one_piece(frames, &head)).await?;
+        if self.model.pace == Pace::Burst && ending == Ending::Proper && !pings {
+            self.write(wire, &in_one_piece(pieces, &head)).await?;
             return Ok(self.after);
         }
         let mut due = Instant::now();
         let mut pending = head.into_bytes();
-        for frame in frames {
-            pending.extend_from_slice(&chunk(&frame.bytes));
+        let mut thought = !pings;
+        for piece in pieces {
+            if !thought && piece.kind != Kind::Lifecycle {
+                // With signs of life the beginning is sent at once; what comes first is awaited.
+                self.write(wire, &pending).await?;
+                pending.clear();
+                due += first;
+                self.wait(wire, due, ping).await?;
+                thought = true;
+            }
+            pending.extend_from_slice(&chunk(&piece.bytes));
             self.write(wire, &pending).await?;
             pending.clear();
-            due += self.takes(frame.tokens);
-            wire.pause(due.saturating_duration_since(Instant::now())).await?;
+            due += self.takes(piece.tokens);
+            self.wait(wire, due, ping).await?;
         }
         match &ending {
             Ending::Proper => pending.extend_from_slice(LAST_CHUNK),
+            // The chunk announces more than comes.
             Ending::CloseInside(bytes) => {
-                let mut cut = chunk(bytes);
-                cut.truncate(cut.len() / 2);
-                pending.extend_from_slice(&cut);
+                pending.extend_from_slice(format!("{:x}\r\n", bytes.len() + 1).as_bytes());
+                pending.extend_from_slice(bytes);
             }
             Ending::Close | Ending::Hang => {}
         }
         self.write(wire, &pending).await?;
+        if ending == Ending::Hang && pings {
+            while wire.pause(self.interval()).await.is_ok() {
+                self.write(wire, &chunk(ping)).await?;
+            }
+            return Err(Gone);
+        }
         self.end(wire, &ending).await
+    }
+
+    /// Waits until `due`, with a sign of life whenever one is.
+    async fn wait(&self, wire: &mut Wire, due: Instant, ping: &Bytes) -> Result<(), Gone> {
+        while self.model.ping_every_ms > 0
+            && due.saturating_duration_since(Instant::now()) > self.interval()
+        {
+            wire.pause(self.interval()).await?;
+            self.write(wire, &chunk(ping)).await?;
+        }
+        wire.pause(due.saturating_duration_since(Instant::now())).await
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_millis(self.model.ping_every_ms)
     }
 
     /// Sends a whole body after the time that its tokens take.

@@ -56,10 +56,71 @@ pub enum Failure {
         #[serde(default)]
         chunks: u32,
     },
+    /// Stream: an error event of a chosen type after `chunks` content chunks, then the end.
+    /// Otherwise: status 200 with that error as its body.
+    StreamError {
+        /// Content chunks before it.
+        #[serde(default)]
+        chunks: u32,
+        /// The provider's word: `overloaded_error`, `rate_limit_exceeded`, `UNAVAILABLE` …
+        error: String,
+        /// Its text; absent: a plain one.
+        #[serde(default)]
+        message: Option<String>,
+    },
+    /// An answer of any other program: a proxy's page, an odd status, a body cut short.
+    Raw {
+        /// Any.
+        status: u16,
+        /// Besides the length.
+        #[serde(default)]
+        headers: std::collections::BTreeMap<String, String>,
+        /// As it is.
+        #[serde(default)]
+        body: String,
+    },
+    /// Stream: an event of a name and type that nobody knows, after `chunks` content chunks; then
+    /// it goes on.
+    UnknownEvent {
+        /// Content chunks before it.
+        #[serde(default)]
+        chunks: u32,
+    },
+    /// Stream: closes inside a character of several bytes, after `chunks` content chunks.
+    /// Otherwise: inside such a character, or after half of the body.
+    CutCharacter {
+        /// Content chunks before it.
+        #[serde(default)]
+        chunks: u32,
+    },
     /// Everything but the usage.
     MissingUsage,
-    /// A stream that ends properly but without `data: [DONE]`.
+    /// A stream without its last event: `[DONE]`, `message_stop`, `response.completed`, or
+    /// Gemini's chunk with the `finishReason`.
     MissingDone,
+    /// A stream without deltas: the content comes whole, where the protocol repeats it at the end
+    /// or allows it at once.
+    WholeItems,
+    /// A stream whose parallel tool calls come in turns, where the protocol can say so.
+    InterleavedTools,
+    /// A whole answer in an unusual, but legal framing.
+    Framing {
+        /// `\r\n` ends the lines.
+        #[serde(default)]
+        crlf: bool,
+        /// Data over several `data:` lines.
+        #[serde(default)]
+        multi_line: bool,
+        /// No blank after the colon.
+        #[serde(default)]
+        tight: bool,
+        /// A comment before each event.
+        #[serde(default)]
+        comments: bool,
+        /// The last event has no blank line after it.
+        #[serde(default)]
+        no_last_blank: bool,
+    },
     /// A whole answer, `bytes` at a time with a pause in between: tests every reader's framing.
     SlowDrip {
         /// Bytes in one write.
@@ -87,6 +148,13 @@ impl Failure {
             Self::HangAfter { .. } => "hang-after",
             Self::Malformed { .. } => "malformed",
             Self::ErrorEvent { .. } => "error-event",
+            Self::StreamError { .. } => "stream-error",
+            Self::Raw { .. } => "raw",
+            Self::UnknownEvent { .. } => "unknown-event",
+            Self::CutCharacter { .. } => "cut-character",
+            Self::WholeItems => "whole-items",
+            Self::InterleavedTools => "interleaved-tools",
+            Self::Framing { .. } => "framing",
             Self::MissingUsage => "missing-usage",
             Self::MissingDone => "missing-done",
             Self::SlowDrip { .. } => "slow-drip",
@@ -95,7 +163,16 @@ impl Failure {
 
     /// Whether the caller still gets a whole answer.
     pub fn still_answers(&self) -> bool {
-        matches!(self, Self::MissingUsage | Self::MissingDone | Self::SlowDrip { .. })
+        matches!(
+            self,
+            Self::MissingUsage
+                | Self::MissingDone
+                | Self::SlowDrip { .. }
+                | Self::WholeItems
+                | Self::InterleavedTools
+                | Self::UnknownEvent { .. }
+                | Self::Framing { .. }
+        )
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Request {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
     pub(crate) after: After,
+    /// Request line and header lines as they came.
+    pub(crate) head: Bytes,
 }
 
 impl Request {
@@ -57,10 +59,9 @@ impl Request {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
-    /// The key given in either of the two usual headers.
-    pub(crate) fn key(&self) -> Option<&str> {
-        let bearer = self.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-        bearer.or_else(|| self.header("x-api-key"))
+    /// The key in `authorization`.
+    pub(crate) fn bearer(&self) -> Option<&str> {
+        self.header("authorization").and_then(|value| value.strip_prefix("Bearer "))
     }
 }
 
@@ -145,12 +146,13 @@ impl Wire {
             headers: head.headers.iter().map(header).collect(),
             body: Bytes::new(),
             after: After::KeepOpen,
+            head: Bytes::new(),
         };
         let closes = request.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
         let after = if closes || head.version == Some(0) { After::Close } else { After::KeepOpen };
         let length = body_length(&request)?;
-        self.inbox.advance(size);
-        Ok(Some((Request { after, ..request }, length)))
+        let head = self.inbox.split_to(size).freeze();
+        Ok(Some((Request { after, head, ..request }, length)))
     }
 
     async fn fill(&mut self) -> Result<(), Gone> {
@@ -218,17 +220,30 @@ fn body_length(request: &Request) -> Result<Length, Gone> {
 pub(crate) enum Content {
     /// JSON of so many bytes.
     Json(usize),
+    /// So many bytes of a kind that the headers tell.
+    Raw(usize),
+    /// JSON in chunked coding.
+    JsonParts,
     /// Server-sent events in chunked coding.
     Events,
 }
 
 /// A response's head, blank line included.
-pub(crate) fn head(status: u16, content: Content, after: After, extra: &[(&str, &str)]) -> String {
+pub(crate) fn head(
+    status: u16,
+    content: Content,
+    after: After,
+    extra: &[(String, String)],
+) -> String {
     let mut out = format!("HTTP/1.1 {status} {}\r\n", reason(status));
     let wrote = match content {
         Content::Json(size) => {
             write!(out, "content-type: application/json\r\ncontent-length: {size}\r\n")
         }
+        Content::Raw(size) => write!(out, "content-length: {size}\r\n"),
+        Content::JsonParts => out.write_str(
+            "content-type: application/json; charset=UTF-8\r\ntransfer-encoding: chunked\r\n",
+        ),
         Content::Events => out.write_str(
             "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n\
              transfer-encoding: chunked\r\n",
@@ -236,7 +251,7 @@ pub(crate) fn head(status: u16, content: Content, after: After, extra: &[(&str, 
     };
     debug_assert!(wrote.is_ok(), "writing to a string can't fail");
     for (name, value) in extra {
-        for part in [name, ": ", value, "\r\n"] {
+        for part in [name.as_str(), ": ", value, "\r\n"] {
             out.push_str(part);
         }
     }

@@ -9,24 +9,37 @@
 //! [`answer::Reply`] as a whole body or as stream frames. Everything else (pace, failures, keys,
 //! the log) knows no dialect.
 
+mod agent;
 mod answer;
+mod anthropic;
 mod clock;
 mod control;
 mod delivery;
 mod dice;
+mod encode;
 mod failure;
+mod frame;
+mod generate;
 mod http;
+mod memory;
 mod openai_chat;
+mod route;
 mod schema;
 mod script;
+mod seal;
+mod seen;
 mod server;
 mod simulator;
+mod speech;
+mod tally;
 mod tokens;
 mod world;
 
 pub use failure::{Failure, Rule, When};
 pub use script::{
-    AnswerScript, Case, Dialect, ModelScript, Pace, ProviderScript, Script, ScriptError, ToolCalls,
+    AnswerScript, Case, Dialect, ModelScript, Pace, ProviderScript, RateLimit, Script, ScriptError,
+    ScriptedCall, Step, ThinkingScript, ToolCalls, UsageScript, WriteFile,
 };
+pub use seen::{Outcome, Seen};
 pub use simulator::{SimulateError, Simulator, run, serve};
-pub use world::{Counts, Outcome, Seen};
+pub use world::Counts;

@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Rule;
 
+mod answers;
+mod model;
+
+pub use answers::{AnswerScript, Case, ScriptedCall, Step, ToolCalls, WriteFile};
+pub use model::{ModelScript, Pace, RateLimit, ThinkingScript, UsageScript};
+
 /// Providers and models of one script: more is a mistake in a generator.
 const ENTRIES_MAX: usize = 4096;
 
@@ -27,7 +33,8 @@ pub struct Script {
 pub struct ProviderScript {
     /// Names it in the log and in control calls.
     pub name: String,
-    /// Path before `/chat/completions`: `/openai/v1`.
+    /// Path before `/chat/completions`: `/openai/v1`. The version may be left to the caller:
+    /// `/claude` has both `/claude/v1/messages` and `/claude/messages`.
     pub prefix: String,
     /// The key it accepts; absent: any.
     #[serde(default)]
@@ -51,121 +58,16 @@ pub enum Dialect {
     #[default]
     #[serde(rename = "openai-chat")]
     OpenAiChat,
-}
-
-/// One model.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelScript {
-    /// Name on the wire.
-    pub id: String,
-    /// Name in the answer, when it is another (a dated snapshot).
-    #[serde(default)]
-    pub served_as: Option<String>,
-    /// Milliseconds to the first token.
-    #[serde(default)]
-    pub first_token_ms: u64,
-    /// Speed after the first token; 0: all at once.
-    #[serde(default)]
-    pub tokens_per_second: u64,
-    /// Tokens in one stream chunk.
-    #[serde(default = "one")]
-    pub chunk_tokens: u32,
-    /// How chunks are written.
-    #[serde(default)]
-    pub pace: Pace,
-    /// What it says.
-    #[serde(default)]
-    pub answer: AnswerScript,
-    /// What it does when the request has tools.
-    #[serde(default)]
-    pub tool_calls: ToolCalls,
-    /// Share of the prompt's tokens that were cached, in percent.
-    #[serde(default)]
-    pub cached_percent: u8,
-    /// Reasoning tokens, counted inside the completion's.
-    #[serde(default)]
-    pub reasoning_tokens: u64,
-    /// Reasoning shown as `reasoning_content`, as DeepSeek does.
-    #[serde(default)]
-    pub reasoning_text: Option<String>,
-    /// Tier named in the answer.
-    #[serde(default = "default_tier")]
-    pub service_tier: String,
-    /// Refuses `max_tokens`, as OpenAI's reasoning models do; `max_completion_tokens` is accepted.
-    #[serde(default)]
-    pub refuses_max_tokens: bool,
-    /// Builds its answer once, from the first request, and repeats it: for load.
-    #[serde(default)]
-    pub prebuilt: bool,
-    /// Its failures.
-    #[serde(default)]
-    pub failures: Vec<Rule>,
-}
-
-/// How stream chunks go to the socket.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pace {
-    /// One write per chunk, at the model's speed.
-    #[default]
-    Steady,
-    /// The whole response, head included, in one write, after the first token's latency.
-    Burst,
-}
-
-/// What a model says. `{prompt}` is the last user text, `{model}` its own name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum AnswerScript {
-    /// The last user text, unchanged.
-    Echo {},
-    /// So many tokens of filler.
-    Lorem {
-        /// Exact number of tokens.
-        tokens: u64,
-    },
-    /// This text.
-    Text {
-        /// May have the names in braces above.
-        text: String,
-    },
-    /// The first case whose text is in the prompt.
-    Cases {
-        /// Tried in order.
-        cases: Vec<Case>,
-        /// When none fits.
-        otherwise: String,
-    },
-}
-
-impl Default for AnswerScript {
-    fn default() -> Self {
-        Self::Text { text: "You said: {prompt}".to_owned() }
-    }
-}
-
-/// See [`AnswerScript::Cases`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Case {
-    /// Looked for in the last user text.
-    pub contains: String,
-    /// May have names in braces.
-    pub text: String,
-}
-
-/// What a model does with tools that it may choose itself. Forced ones are always called.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ToolCalls {
-    /// Calls the first.
-    #[default]
-    First,
-    /// Calls each once, in parallel.
-    All,
-    /// Answers in text.
-    Never,
+    /// OpenAI Responses.
+    #[serde(rename = "openai-responses")]
+    OpenAiResponses,
+    /// Anthropic Messages.
+    #[serde(alias = "anthropic")]
+    AnthropicMessages,
+    /// Google Gemini.
+    Gemini,
+    /// All of them on one prefix, told apart by path.
+    Any,
 }
 
 /// Why a script was refused.
@@ -247,49 +149,6 @@ impl ProviderScript {
         }
         Ok(())
     }
-}
-
-// === impl ModelScript ===
-
-impl ModelScript {
-    /// A model that answers at once with `answer`, for scripts made in code.
-    pub fn instant(id: &str, answer: AnswerScript) -> Self {
-        Self {
-            id: id.to_owned(),
-            served_as: None,
-            first_token_ms: 0,
-            tokens_per_second: 0,
-            chunk_tokens: one(),
-            pace: Pace::Steady,
-            answer,
-            tool_calls: ToolCalls::First,
-            cached_percent: 0,
-            reasoning_tokens: 0,
-            reasoning_text: None,
-            service_tier: default_tier(),
-            refuses_max_tokens: false,
-            prebuilt: false,
-            failures: Vec::new(),
-        }
-    }
-
-    pub(crate) fn check(&self, provider: &str) -> Result<(), ScriptError> {
-        if self.cached_percent > 100 || self.chunk_tokens == 0 {
-            let id = &self.id;
-            return Err(ScriptError::Content(format!(
-                "provider {provider}: model {id}: cached_percent is 0 to 100, chunk_tokens from 1"
-            )));
-        }
-        Ok(())
-    }
-}
-
-fn one() -> u32 {
-    1
-}
-
-fn default_tier() -> String {
-    "default".to_owned()
 }
 
 #[cfg(test)]

@@ -1,19 +1,19 @@
-//! Accepts connections and answers requests: finds the provider by path, checks its key, asks its
-//! dialect, applies its failures. The order of a simulated request is here and nowhere else.
+//! Accepts connections and finds out what each request wants: the provider by its path, its key,
+//! the operation. The order of a simulated request is here; answers are made in `generate.rs`.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::answer::{Ask, compose};
-use crate::delivery::{Delivery, Spares, in_one_piece, plan_body, plan_stream};
-use crate::failure::{Facts, Failure};
+use crate::generate::Generate;
 use crate::http::{After, Content, Gone, Request, Wire, head};
-use crate::openai_chat::{self, ErrorBody, Stamp};
-use crate::world::{Live, Outcome, Provider, Seen, World};
-use crate::{clock, control, dice};
+use crate::route::{self, Family, Operation};
+use crate::seen::{Outcome, Seen};
+use crate::speech::ErrorBody;
+use crate::world::{Provider, World};
+use crate::{anthropic, control, dice, openai_chat};
 
 /// Connections at once: a gateway's pool and a load test fit; a leak is noticed.
 const CONNECTIONS_MAX: usize = 8192;
@@ -57,47 +57,48 @@ async fn exchange(world: &World, wire: &mut Wire, request: &Request) -> Result<A
         let (status, body) = control::answer(world, request, rest);
         return send_json(wire, request, status, &body, &[]).await;
     }
+    if request.method == "HEAD" {
+        // Clients probe a base URL so; an answer to HEAD has no body.
+        let head = head(200, Content::Json(0), request.after, &[]);
+        return wire.write(head.as_bytes()).await.map(|()| request.after);
+    }
     let found = world.providers.iter().find_map(|provider| {
         let rest = path.strip_prefix(provider.script.prefix.as_str())?;
         rest.starts_with('/').then_some((provider, rest))
     });
     let Some((provider, rest)) = found else {
-        return send_error(wire, request, &openai_chat::unknown_path(&request.method, path)).await;
+        let error = openai_chat::unknown_path(&request.method, path);
+        return send_json(wire, request, error.status, &error.body, &[]).await;
     };
-    if let Some(key) = &provider.script.api_key
-        && request.key() != Some(key)
-    {
-        provider.count(&Outcome::Refused(401));
-        return send_error(wire, request, &openai_chat::wrong_key(request.key())).await;
+    let route = route::find(provider.script.dialect, request, rest);
+    let visit =
+        Visit { world, provider, request, family: route.family, serial: world.next_serial() };
+    if let Err(error) = visit.admit() {
+        provider.count(&Outcome::Refused(error.status));
+        return visit.refuse(wire, error).await;
     }
-    match (request.method.as_str(), rest) {
-        ("POST", "/chat/completions") => {
-            Chat { world, provider, request, serial: world.next_serial() }.run(wire).await
+    match route.operation {
+        Operation::Answer(speech) => Generate { visit, speech }.run(wire).await,
+        Operation::Count => visit.count_tokens(wire).await,
+        Operation::Models => visit.send(wire, 200, &visit.models(), &[]).await,
+        Operation::Model(id) => match visit.one_model(id) {
+            Ok(model) => visit.send(wire, 200, &model, &[]).await,
+            Err(error) => visit.refuse(wire, error).await,
+        },
+        Operation::Unknown => {
+            let error = visit.unknown_path(path, rest);
+            visit.refuse(wire, error).await
         }
-        ("GET", "/models") => {
-            send_json(wire, request, 200, &openai_chat::models(&provider.script), &[]).await
-        }
-        ("GET", rest) => {
-            let id = rest.strip_prefix("/models/").unwrap_or("");
-            match openai_chat::one_model(&provider.script, id) {
-                Some(model) => send_json(wire, request, 200, &model, &[]).await,
-                None => send_error(wire, request, &openai_chat::unknown_model(id)).await,
-            }
-        }
-        (method, _) => send_error(wire, request, &openai_chat::unknown_path(method, path)).await,
     }
 }
 
-async fn send_error(wire: &mut Wire, request: &Request, error: &ErrorBody) -> Result<After, Gone> {
-    send_json(wire, request, error.status, &error.body, &[]).await
-}
-
-async fn send_json(
+/// Sends a JSON body.
+pub(crate) async fn send_json(
     wire: &mut Wire,
     request: &Request,
     status: u16,
-    body: &serde_json::Value,
-    headers: &[(&str, &str)],
+    body: &Value,
+    headers: &[(String, String)],
 ) -> Result<After, Gone> {
     let body = body.to_string();
     let mut out = head(status, Content::Json(body.len()), request.after, headers);
@@ -106,164 +107,124 @@ async fn send_json(
     Ok(request.after)
 }
 
-/// One chat completion request.
-struct Chat<'a> {
-    world: &'a World,
-    provider: &'a Provider,
-    request: &'a Request,
-    serial: u64,
+/// One request at one provider.
+#[derive(Clone, Copy)]
+pub(crate) struct Visit<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) provider: &'a Provider,
+    pub(crate) request: &'a Request,
+    pub(crate) family: Family,
+    pub(crate) serial: u64,
 }
 
-// === impl Chat ===
+// === impl Visit ===
 
-impl Chat<'_> {
-    async fn run(&self, wire: &mut Wire) -> Result<After, Gone> {
-        let peek = match openai_chat::peek(&self.request.body) {
-            Ok(peek) => peek,
-            Err(error) => {
-                self.record("");
-                return self.refuse(wire, &error).await;
-            }
-        };
-        let Some(model) = self.provider.model(&peek.model) else {
-            self.record(&peek.model);
-            return self.refuse(wire, &openai_chat::unknown_model(&peek.model)).await;
-        };
-        let live = model.live();
-        if live.script.prebuilt && !self.provider.may_fail(&live) {
-            return self.repeat(wire, &live, &peek).await;
+impl Visit<'_> {
+    /// Whether the key is the provider's, given where its API wants it.
+    fn admit(&self) -> Result<(), ErrorBody> {
+        let wanted = self.provider.script.api_key.as_deref();
+        match self.family {
+            Family::OpenAi => openai_chat::admit(self.request, wanted),
+            Family::Anthropic => anthropic::admit(self.request, wanted),
         }
-        self.record(&peek.model);
-        let ask = match openai_chat::read(&self.request.body, &live.script) {
-            Ok(ask) => ask,
-            Err(error) => return self.refuse(wire, &error).await,
-        };
-        let facts = Facts { prompt: &ask.last_user_text, streaming: ask.stream };
-        let failure = self.provider.failure(&live, facts);
-        let ended = self.deliver(wire, &live, &ask, failure.as_ref()).await;
-        let outcome = match failure.as_ref().filter(|failure| !failure.still_answers()) {
-            Some(failure) => Outcome::Failed(failure.label()),
-            None if ended.is_err() => Outcome::Cancelled,
-            None => Outcome::Answered,
-        };
-        self.world.ended(self.provider, self.serial, outcome);
-        ended
     }
 
-    fn record(&self, model: &str) {
+    /// The id that the provider gives this request.
+    pub(crate) fn request_id(&self) -> String {
+        let seed = self.world.seed;
+        match self.family {
+            Family::Anthropic => format!("req_011C{}", dice::letters(seed, self.serial, 20)),
+            Family::OpenAi => format!("req_{}", dice::letters(seed, self.serial, 32)),
+        }
+    }
+
+    /// The provider's own headers of every answer.
+    pub(crate) fn headers(&self) -> Vec<(String, String)> {
+        let own = |name: &str, value: String| (name.to_owned(), value);
+        match self.family {
+            Family::OpenAi => vec![
+                own("x-request-id", self.request_id()),
+                own("openai-version", "2020-10-01".to_owned()),
+            ],
+            Family::Anthropic => vec![
+                own("request-id", self.request_id()),
+                own("anthropic-organization-id", anthropic::ORGANIZATION.to_owned()),
+            ],
+        }
+    }
+
+    /// Puts the request into the log.
+    pub(crate) fn record(&self, model: &str) {
+        let key = self.provider.script.api_key.as_deref();
         self.world.record(Seen {
             serial: self.serial,
             provider: self.provider.script.name.clone(),
             model: model.to_owned(),
-            path: self.request.target.clone(),
-            headers: self.request.headers.clone(),
-            body: self.request.body.clone(),
-            outcome: Outcome::Pending,
+            ..Seen::of(self.request, key)
         });
     }
 
-    async fn refuse(&self, wire: &mut Wire, error: &ErrorBody) -> Result<After, Gone> {
-        self.world.ended(self.provider, self.serial, Outcome::Refused(error.status));
-        send_error(wire, self.request, error).await
-    }
-
-    async fn deliver(
+    /// Sends a body with the provider's headers and `more`.
+    pub(crate) async fn send(
         &self,
         wire: &mut Wire,
-        live: &Live,
-        ask: &Ask,
-        failure: Option<&Failure>,
+        status: u16,
+        body: &Value,
+        more: &[(String, String)],
     ) -> Result<After, Gone> {
-        match failure {
-            Some(Failure::Status { status, retry_after_s, echo }) => {
-                let echoed = echo.then_some(ask.last_user_text.as_str());
-                let error = openai_chat::for_status(*status, &live.script.id, echoed);
-                let wait = retry_after_s.map(|seconds| seconds.to_string());
-                let headers: Vec<_> =
-                    wait.iter().map(|wait| ("retry-after", wait.as_str())).collect();
-                return send_json(wire, self.request, error.status, &error.body, &headers).await;
+        let headers = [self.headers().as_slice(), more].concat();
+        send_json(wire, self.request, status, body, &headers).await
+    }
+
+    /// Sends an error with the request's id where the provider's errors have one.
+    pub(crate) async fn refuse(&self, wire: &mut Wire, error: ErrorBody) -> Result<After, Gone> {
+        let status = error.status;
+        self.send(wire, status, &self.sealed(error.body), &[]).await
+    }
+
+    /// An error's body with the request's id.
+    pub(crate) fn sealed(&self, mut body: Value) -> Value {
+        if let (Family::Anthropic, Some(members)) = (self.family, body.as_object_mut()) {
+            members.insert("request_id".to_owned(), Value::String(self.request_id()));
+        }
+        body
+    }
+
+    fn models(&self) -> Value {
+        match self.family {
+            Family::OpenAi => openai_chat::models(&self.provider.script),
+            Family::Anthropic => anthropic::models(&self.provider.script, self.request),
+        }
+    }
+
+    fn one_model(&self, id: &str) -> Result<Value, ErrorBody> {
+        let script = &self.provider.script;
+        match self.family {
+            Family::OpenAi => {
+                openai_chat::one_model(script, id).ok_or_else(|| openai_chat::unknown_model(id))
             }
-            Some(Failure::HangBeforeHeaders) => return Err(wire.hang().await),
-            Some(Failure::CloseBeforeHeaders) => return Ok(After::Close),
-            _ => {}
-        }
-        let reply = compose(ask, &live.script, self.serial);
-        let stamp = self.stamp(live);
-        let request_id = format!("req_{}", dice::letters(self.world.seed, self.serial, 32));
-        let delivery = Delivery {
-            model: &live.script,
-            failure,
-            after: self.request.after,
-            headers: &[("x-request-id", &request_id), ("openai-version", "2020-10-01")],
-        };
-        if ask.stream {
-            let frames = openai_chat::frames(&stamp, ask, &reply, live.script.chunk_tokens);
-            let spares = Spares {
-                error: openai_chat::error_frame(&live.script.id),
-                malformed: openai_chat::malformed_frame(&stamp),
-            };
-            let (frames, ending) = plan_stream(frames, failure, spares);
-            return delivery.stream(wire, &frames, ending).await;
-        }
-        let with_usage = failure != Some(&Failure::MissingUsage);
-        let body = openai_chat::whole(&stamp, &reply, ask.logprobs, with_usage).to_string();
-        let error = openai_chat::for_status(500, &live.script.id, None).body.to_string();
-        let plan = plan_body(Bytes::from(body), failure, &Bytes::from(error));
-        delivery.body(wire, plan, reply.usage.completion).await
-    }
-
-    fn stamp<'s>(&self, live: &'s Live) -> Stamp<'s> {
-        let seed = self.world.seed;
-        let model = &live.script;
-        Stamp {
-            id: format!("chatcmpl-{}", dice::letters(seed, self.serial, 29)),
-            created: clock::now_s(),
-            model: model.served_as.as_deref().unwrap_or(&model.id),
-            service_tier: &model.service_tier,
-            fingerprint: format!("fp_{:010x}", dice::roll(seed, 0) >> 24),
+            Family::Anthropic => {
+                anthropic::one_model(script, id).ok_or_else(|| anthropic::unknown_model(id))
+            }
         }
     }
 
-    /// Answers with the bytes made for the first such request, in one write.
-    async fn repeat(
-        &self,
-        wire: &mut Wire,
-        live: &Live,
-        peek: &openai_chat::Peek<'_>,
-    ) -> Result<After, Gone> {
-        let Some(kept) = live.prebuilt(peek.streams(), peek.wants_usage()) else {
-            return Err(Gone);
-        };
-        let bytes = match kept.get() {
-            Some(bytes) => bytes,
-            None => match openai_chat::read(&self.request.body, &live.script) {
-                Ok(ask) => kept.get_or_init(|| self.prebuild(live, &ask)),
-                Err(error) => {
-                    self.record(&live.script.id);
-                    return self.refuse(wire, &error).await;
-                }
-            },
-        };
-        let first = std::time::Duration::from_millis(live.script.first_token_ms);
-        let sent = match wire.pause(first).await {
-            Ok(()) => wire.write(bytes).await,
-            Err(gone) => Err(gone),
-        };
-        let outcome = if sent.is_ok() { Outcome::Answered } else { Outcome::Cancelled };
-        self.provider.count(&outcome);
-        sent.map(|()| self.request.after)
+    fn unknown_path(&self, path: &str, rest: &str) -> ErrorBody {
+        let method = &self.request.method;
+        match self.family {
+            Family::OpenAi if method == "GET" => openai_chat::unknown_model(""),
+            Family::OpenAi => openai_chat::unknown_path(method, rest),
+            Family::Anthropic => anthropic::unknown_path(path),
+        }
     }
 
-    fn prebuild(&self, live: &Live, ask: &Ask) -> Bytes {
-        let reply = compose(ask, &live.script, self.serial);
-        let stamp = self.stamp(live);
-        if ask.stream {
-            let head = head(200, Content::Events, After::KeepOpen, &[]);
-            let frames = openai_chat::frames(&stamp, ask, &reply, live.script.chunk_tokens);
-            return in_one_piece(&frames, &head);
+    async fn count_tokens(&self, wire: &mut Wire) -> Result<After, Gone> {
+        let counted = match self.family {
+            Family::Anthropic | Family::OpenAi => anthropic::count(self),
+        };
+        match counted {
+            Ok(body) => self.send(wire, 200, &body, &[]).await,
+            Err(error) => self.refuse(wire, error).await,
         }
-        let body = openai_chat::whole(&stamp, &reply, ask.logprobs, true).to_string();
-        let head = head(200, Content::Json(body.len()), After::KeepOpen, &[]);
-        Bytes::from(head + &body)
     }
 }

@@ -8,8 +8,9 @@ use tokio::task::JoinSet;
 
 use crate::failure::Rule;
 use crate::script::{ModelScript, Script, ScriptError};
+use crate::seen::Seen;
 use crate::server::accept;
-use crate::world::{Counts, Seen, World};
+use crate::world::{Counts, World};
 
 /// Why a simulator could not do what was asked.
 #[derive(Debug, thiserror::Error)]

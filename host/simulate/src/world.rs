@@ -10,59 +10,14 @@ use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 
 use crate::failure::{Facts, Failure, Rule, Rules};
+use crate::memory::Memory;
 use crate::script::{ModelScript, ProviderScript, Script, ScriptError};
+use crate::seen::{Outcome, Seen};
 
 /// Requests kept for inspection: more than any test sends, and a bound for a long demo.
 const SEEN_MAX: usize = 8192;
 /// Bytes of bodies kept; the oldest go first.
 const SEEN_BYTES_MAX: usize = 64 << 20;
-
-/// How a request ended, as the provider saw it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// Still under way.
-    Pending,
-    /// Answered in full.
-    Answered,
-    /// Refused with this status: a bad key, a bad body, an unknown model.
-    Refused(u16),
-    /// Failed as the script said; the failure's label.
-    Failed(&'static str),
-    /// The caller went away before the end.
-    Cancelled,
-}
-
-/// A request that reached a provider.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    /// Rises by one per request of the simulator.
-    pub serial: u64,
-    /// The provider's name.
-    pub provider: String,
-    /// The model asked for; empty when the body could not be read.
-    pub model: String,
-    /// Path with its query.
-    pub path: String,
-    /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    /// As received.
-    pub body: Bytes,
-    /// How it ended, at the time of asking.
-    pub outcome: Outcome,
-}
-
-impl Seen {
-    /// The body as text; bytes that are not UTF-8 are replaced.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// A header's value.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
-    }
-}
 
 /// Totals of one provider since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -98,6 +53,7 @@ struct Log {
 pub(crate) struct Provider {
     pub(crate) script: ProviderScript,
     pub(crate) models: Vec<Model>,
+    pub(crate) memory: Memory,
     failures: RwLock<Arc<Rules>>,
     counts: Mutex<Counts>,
 }
@@ -105,6 +61,8 @@ pub(crate) struct Provider {
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) id: String,
+    /// Requests and tokens so far, for rate limits.
+    spent: Mutex<(u64, u64)>,
     live: RwLock<Arc<Live>>,
 }
 
@@ -137,11 +95,11 @@ impl World {
     /// Puts a request into the log.
     pub(crate) fn record(&self, seen: Seen) {
         let mut log = self.log.lock();
-        log.bytes += seen.body.len();
+        log.bytes += seen.body.len() + seen.head.len();
         log.entries.push_back(seen);
         while log.entries.len() > SEEN_MAX || log.bytes > SEEN_BYTES_MAX {
             let Some(oldest) = log.entries.pop_front() else { break };
-            log.bytes -= oldest.body.len();
+            log.bytes -= oldest.body.len() + oldest.head.len();
         }
     }
 
@@ -172,18 +130,24 @@ impl Provider {
     fn new(script: &ProviderScript, seed: u64) -> Self {
         let model = |model: &ModelScript| Model {
             id: model.id.clone(),
+            spent: Mutex::default(),
             live: RwLock::new(Arc::new(Live::new(model.clone(), seed))),
         };
         Self {
             models: script.models.iter().map(model).collect(),
             failures: RwLock::new(Arc::new(Rules::new(&script.failures, seed))),
             counts: Mutex::default(),
+            memory: Memory::default(),
             script: script.clone(),
         }
     }
 
+    /// The model of this name, else the first whose name ends in `*` and fits.
     pub(crate) fn model(&self, id: &str) -> Option<&Model> {
-        self.models.iter().find(|model| model.id == id)
+        let fits =
+            |model: &&Model| model.id.strip_suffix('*').is_some_and(|id_| id.starts_with(id_));
+        let exact = self.models.iter().find(|model| model.id == id);
+        exact.or_else(|| self.models.iter().find(fits))
     }
 
     pub(crate) fn set_failures(&self, rules: &[Rule], seed: u64) {
@@ -227,6 +191,14 @@ impl Provider {
 impl Model {
     pub(crate) fn live(&self) -> Arc<Live> {
         Arc::clone(&self.live.read())
+    }
+
+    /// Counts a request of so many tokens; what was spent before it, in requests and tokens.
+    pub(crate) fn spend(&self, tokens: u64) -> (u64, u64) {
+        let mut spent = self.spent.lock();
+        let before = *spent;
+        *spent = (before.0.saturating_add(1), before.1.saturating_add(tokens));
+        before
     }
 
     /// Changes the behaviour for the requests to come; counters of its rules start anew.

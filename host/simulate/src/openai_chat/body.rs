@@ -2,36 +2,42 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Stamp;
-use crate::answer::{Finish, Reply, Said, ToolCall, Used};
+use crate::answer::{Finish, Said, ToolCall, Used};
 use crate::script::ProviderScript;
-use crate::tokens;
+use crate::speech::{Answered, Stamp};
+use crate::{dice, tokens};
 
 /// `created` of every model in the list: real ones are dated, tests want the same bytes.
 const MODEL_CREATED_S: u64 = 1_735_689_600;
 
 /// A chat completion, all fields of the real one; `usage` may be left out by a script.
-pub(crate) fn whole(stamp: &Stamp<'_>, reply: &Reply, logprobs: bool, with_usage: bool) -> Value {
+pub(crate) fn whole(answered: &Answered<'_>) -> Value {
+    let Answered { stamp, ask, reply, style } = *answered;
     let choices: Vec<Value> = reply
         .choices
         .iter()
         .enumerate()
-        .map(|(index, said)| choice(index, said, logprobs))
+        .map(|(index, said)| choice(index, said, ask.logprobs))
         .collect();
     let mut body = json!({
-        "id": stamp.id,
+        "id": id(stamp),
         "object": "chat.completion",
         "created": stamp.created,
         "model": stamp.model,
         "choices": choices,
         "usage": usage(&reply.usage),
-        "service_tier": stamp.service_tier,
+        "service_tier": stamp.script.service_tier,
         "system_fingerprint": stamp.fingerprint,
     });
-    if let (false, Some(fields)) = (with_usage, body.as_object_mut()) {
+    if let (false, Some(fields)) = (style.with_usage, body.as_object_mut()) {
         fields.shift_remove("usage");
     }
     body
+}
+
+/// `chatcmpl-…`.
+pub(super) fn id(stamp: &Stamp<'_>) -> String {
+    format!("chatcmpl-{}", dice::letters(stamp.seed, stamp.serial, 29))
 }
 
 fn choice(index: usize, said: &Said, logprobs: bool) -> Value {
@@ -65,7 +71,7 @@ fn tool_call(call: &ToolCall) -> Value {
 /// `stop`, `length` or `tool_calls`.
 pub(super) fn finish_reason(finish: Finish) -> &'static str {
     match finish {
-        Finish::Stop => "stop",
+        Finish::Stop | Finish::Refusal => "stop",
         Finish::Length => "length",
         Finish::ToolCalls => "tool_calls",
     }

@@ -1,55 +1,56 @@
 //! Error bodies in OpenAI's words and shape: all four keys, always.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-/// An error response: its status and body.
-#[derive(Debug)]
-pub(crate) struct ErrorBody {
-    pub(crate) status: u16,
-    pub(crate) body: Value,
+use crate::http::Request;
+use crate::speech::ErrorBody;
+
+pub(crate) fn error(
+    status: u16,
+    message: &str,
+    kind: &str,
+    param: Option<&str>,
+    code: Option<&str>,
+) -> ErrorBody {
+    let error = json!({ "message": message, "type": kind, "param": param, "code": code });
+    ErrorBody { status, body: json!({ "error": error }) }
 }
 
-impl ErrorBody {
-    fn new(
-        status: u16,
-        message: &str,
-        kind: &str,
-        param: Option<&str>,
-        code: Option<&str>,
-    ) -> Self {
-        let error = json!({ "message": message, "type": kind, "param": param, "code": code });
-        Self { status, body: json!({ "error": error }) }
-    }
+/// 400 for a request at fault.
+pub(crate) fn invalid(message: &str, param: Option<&str>, code: Option<&str>) -> ErrorBody {
+    error(400, message, "invalid_request_error", param, code)
+}
 
-    /// 400 for a request at fault.
-    pub(crate) fn invalid(message: &str, param: Option<&str>, code: Option<&str>) -> Self {
-        Self::new(400, message, "invalid_request_error", param, code)
-    }
+/// Refuses a key that is not `wanted`.
+pub(crate) fn admit(request: &Request, wanted: Option<&str>) -> Result<(), ErrorBody> {
+    // Azure's models want theirs in a header of its own.
+    let given = request.bearer().or_else(|| request.header("api-key"));
+    if wanted.is_some() && wanted != given { Err(wrong_key(given)) } else { Ok(()) }
 }
 
 /// 401; repeats the key's end only, as OpenAI does.
-pub(crate) fn wrong_key(given: Option<&str>) -> ErrorBody {
+fn wrong_key(given: Option<&str>) -> ErrorBody {
     let Some(given) = given else {
         let text = "You didn't provide an API key. You need to provide your API key in an \
             Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).";
-        return ErrorBody::new(401, text, "invalid_request_error", None, None);
+        return error(401, text, "invalid_request_error", None, None);
     };
     let shown: Vec<char> = given.chars().rev().take(4).collect();
     let shown: String = shown.into_iter().rev().collect();
     let text = format!("Incorrect API key provided: ****{shown}.");
-    ErrorBody::new(401, &text, "invalid_request_error", None, Some("invalid_api_key"))
+    error(401, &text, "invalid_request_error", None, Some("invalid_api_key"))
 }
 
 /// 404 for a model that the provider does not have.
 pub(crate) fn unknown_model(model: &str) -> ErrorBody {
     let text = format!("The model `{model}` does not exist or you do not have access to it.");
-    ErrorBody::new(404, &text, "invalid_request_error", None, Some("model_not_found"))
+    error(404, &text, "invalid_request_error", None, Some("model_not_found"))
 }
 
 /// 404 or 405 for a path that the provider does not have.
 pub(crate) fn unknown_path(method: &str, path: &str) -> ErrorBody {
     let text = format!("Invalid URL ({method} {path})");
-    ErrorBody::new(404, &text, "invalid_request_error", None, None)
+    error(404, &text, "invalid_request_error", None, None)
 }
 
 /// The error that a script asked for; `echo` is text of the caller that the message repeats.
@@ -69,5 +70,5 @@ pub(crate) fn for_status(status: u16, model: &str, echo: Option<&str>) -> ErrorB
         || format!("{message} (model {model})"),
         |text| format!("{message} (model {model}, input: {text})"),
     );
-    ErrorBody::new(status, &text, kind, None, code)
+    error(status, &text, kind, None, code)
 }

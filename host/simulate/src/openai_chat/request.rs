@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::error::ErrorBody;
+use super::error::invalid;
 use crate::answer::{Ask, Choice, Format, Tool};
 use crate::script::ModelScript;
+use crate::speech::{ErrorBody, Peek};
 use crate::tokens;
 
 /// Tokens that each message costs beside its text, and the answer's opening.
@@ -18,50 +18,22 @@ const TOKENS_PER_IMAGE: u64 = 85;
 /// Choices that OpenAI allows.
 const CHOICES_MAX: u64 = 128;
 
-/// The few fields that decide who answers and how, without reading the rest.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Peek<'a> {
-    #[serde(borrow)]
-    pub(crate) model: Cow<'a, str>,
-    #[serde(default)]
-    pub(crate) stream: Option<bool>,
-    #[serde(default)]
-    pub(crate) stream_options: Option<StreamOptions>,
-}
-
-/// See OpenAI's `stream_options`.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct StreamOptions {
-    #[serde(default)]
-    pub(crate) include_usage: Option<bool>,
-}
-
-impl Peek<'_> {
-    pub(crate) fn streams(&self) -> bool {
-        self.stream == Some(true)
-    }
-
-    pub(crate) fn wants_usage(&self) -> bool {
-        self.stream_options.as_ref().is_some_and(|options| options.include_usage == Some(true))
-    }
-}
-
-/// Reads the model and whether to stream.
-pub(crate) fn peek(body: &[u8]) -> Result<Peek<'_>, ErrorBody> {
-    serde_json::from_slice(body).map_err(|error| {
+/// The model asked for.
+pub(crate) fn model(body: &[u8]) -> Result<Cow<'_, str>, ErrorBody> {
+    Peek::at(body).map(|peek| peek.model).map_err(|error| {
         if error.is_data() {
             let text = format!("you must provide a model parameter ({error})");
-            return ErrorBody::invalid(&text, Some("model"), None);
+            return invalid(&text, Some("model"), None);
         }
         let text = format!("We could not parse the JSON body of your request. ({error})");
-        ErrorBody::invalid(&text, None, None)
+        invalid(&text, None, None)
     })
 }
 
 /// Reads the whole request.
 pub(crate) fn read(body: &[u8], model: &ModelScript) -> Result<Ask, ErrorBody> {
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| ErrorBody::invalid(&error.to_string(), None, None))?;
+    let body: Value =
+        serde_json::from_slice(body).map_err(|error| invalid(&error.to_string(), None, None))?;
     let messages = messages(&body)?;
     let mut ask = Ask {
         stream: body.get("stream") == Some(&Value::Bool(true)),
@@ -79,8 +51,7 @@ pub(crate) fn read(body: &[u8], model: &ModelScript) -> Result<Ask, ErrorBody> {
 }
 
 fn messages(body: &Value) -> Result<&[Value], ErrorBody> {
-    let missing =
-        |text: &str, code: &str| Err(ErrorBody::invalid(text, Some("messages"), Some(code)));
+    let missing = |text: &str, code: &str| Err(invalid(text, Some("messages"), Some(code)));
     match body.get("messages") {
         None => missing("Missing required parameter: 'messages'.", "missing_required_parameter"),
         Some(Value::Array(messages)) if messages.is_empty() => {
@@ -96,23 +67,19 @@ fn output_limit(body: &Value, model: &ModelScript) -> Result<Option<u64>, ErrorB
         None | Some(Value::Null) => Ok(None),
         Some(value) => value.as_u64().filter(|limit| *limit > 0).map(Some).ok_or_else(|| {
             let text = format!("Invalid '{name}': expected an integer above 0.");
-            ErrorBody::invalid(&text, Some(name), Some("integer_below_min_value"))
+            invalid(&text, Some(name), Some("integer_below_min_value"))
         }),
     };
     let (old, new) = (of("max_tokens")?, of("max_completion_tokens")?);
     if old.is_some() && new.is_some() {
         let text =
             "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.";
-        return Err(ErrorBody::invalid(
-            text,
-            Some("max_tokens"),
-            Some("invalid_parameter_combination"),
-        ));
+        return Err(invalid(text, Some("max_tokens"), Some("invalid_parameter_combination")));
     }
     if old.is_some() && model.refuses_max_tokens {
         let text = "Unsupported parameter: 'max_tokens' is not supported with this model. Use \
             'max_completion_tokens' instead.";
-        return Err(ErrorBody::invalid(text, Some("max_tokens"), Some("unsupported_parameter")));
+        return Err(invalid(text, Some("max_tokens"), Some("unsupported_parameter")));
     }
     Ok(old.or(new))
 }
@@ -122,9 +89,7 @@ fn choices(body: &Value) -> Result<u32, ErrorBody> {
     n.as_u64()
         .filter(|n| (1..=CHOICES_MAX).contains(n))
         .and_then(|n| u32::try_from(n).ok())
-        .ok_or_else(|| {
-            ErrorBody::invalid("Invalid 'n': expected an integer from 1 to 128.", Some("n"), None)
-        })
+        .ok_or_else(|| invalid("Invalid 'n': expected an integer from 1 to 128.", Some("n"), None))
 }
 
 fn include_usage(body: &Value, stream: bool) -> Result<bool, ErrorBody> {
@@ -133,7 +98,7 @@ fn include_usage(body: &Value, stream: bool) -> Result<bool, ErrorBody> {
     };
     if !stream {
         let text = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
-        return Err(ErrorBody::invalid(text, Some("stream_options"), None));
+        return Err(invalid(text, Some("stream_options"), None));
     }
     Ok(options.get("include_usage") == Some(&Value::Bool(true)))
 }
@@ -159,11 +124,7 @@ fn format(body: &Value) -> Result<Format, ErrorBody> {
             let schema = format.pointer("/json_schema/schema").cloned().unwrap_or(Value::Null);
             Ok(Format::JsonSchema(schema))
         }
-        _ => Err(ErrorBody::invalid(
-            "Invalid 'response_format.type'.",
-            Some("response_format"),
-            None,
-        )),
+        _ => Err(invalid("Invalid 'response_format.type'.", Some("response_format"), None)),
     }
 }
 
@@ -196,7 +157,7 @@ fn read_messages(messages: &[Value], ask: &mut Ask) -> Result<(), ErrorBody> {
             Some("system" | "developer" | "function") => {}
             _ => {
                 let text = format!("Invalid value for 'messages[{index}].role'.");
-                return Err(ErrorBody::invalid(&text, Some("messages"), Some("invalid_value")));
+                return Err(invalid(&text, Some("messages"), Some("invalid_value")));
             }
         }
     }
@@ -206,7 +167,7 @@ fn read_messages(messages: &[Value], ask: &mut Ask) -> Result<(), ErrorBody> {
 fn orphan_result(index: usize) -> ErrorBody {
     let text = "Invalid parameter: messages with role 'tool' must be a response to a preceeding \
         message with 'tool_calls'.";
-    ErrorBody::invalid(text, Some(&format!("messages.[{index}].role")), None)
+    invalid(text, Some(&format!("messages.[{index}].role")), None)
 }
 
 /// The text of a content field: a string, or the text parts of an array.
@@ -232,15 +193,11 @@ fn read_tools(body: &Value, ask: &mut Ask) -> Result<(), ErrorBody> {
         let name = function.and_then(|function| function.get("name")).and_then(Value::as_str);
         let Some(name) = name else {
             let text = format!("Missing required parameter: 'tools[{index}].function.name'.");
-            return Err(ErrorBody::invalid(
-                &text,
-                Some("tools"),
-                Some("missing_required_parameter"),
-            ));
+            return Err(invalid(&text, Some("tools"), Some("missing_required_parameter")));
         };
         let parameters = function.and_then(|f| f.get("parameters")).cloned().unwrap_or(Value::Null);
         ask.prompt_tokens += tokens::count(name) + tokens::count(&parameters.to_string());
-        ask.tools.push(Tool { name: name.to_owned(), parameters });
+        ask.tools.push(Tool { name: name.to_owned(), parameters, custom: false });
     }
     ask.choice = match body.get("tool_choice") {
         Some(Value::String(choice)) if choice == "none" => Choice::None,
@@ -255,7 +212,7 @@ fn read_tools(body: &Value, ask: &mut Ask) -> Result<(), ErrorBody> {
         && !ask.tools.iter().any(|tool| tool.name == *name)
     {
         let text = format!("Tool choice '{name}' not found in 'tools' parameter.");
-        return Err(ErrorBody::invalid(&text, Some("tool_choice"), None));
+        return Err(invalid(&text, Some("tool_choice"), None));
     }
     Ok(())
 }

@@ -1,42 +1,24 @@
 //! Stream frames: the role first, then deltas, the finish, the usage if asked for, the end mark.
 //! Every frame is a whole server-sent event; how and when it is written is delivery's business.
 
-use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::Stamp;
-use super::body::{finish_reason, token_logprobs, usage};
-use super::error::for_status;
-use crate::answer::{Ask, Reply, Said};
+use super::body::{finish_reason, id, token_logprobs, usage};
+use super::error::error;
+use crate::answer::Said;
+use crate::frame::{Frame, Kind};
+use crate::speech::{Answered, Stamp};
 use crate::tokens;
 
-/// One event of a stream.
-#[derive(Debug, Clone)]
-pub(crate) struct Frame {
-    pub(crate) kind: Kind,
-    /// `data: …` and the blank line.
-    pub(crate) bytes: Bytes,
-    /// Tokens that it carries, for the pace.
-    pub(crate) tokens: u64,
-}
-
-/// What a frame is, as far as failures ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Role,
-    Content,
-    Finish,
-    Usage,
-    Done,
-}
-
 /// All frames of an answer, in order.
-pub(crate) fn frames(stamp: &Stamp<'_>, ask: &Ask, reply: &Reply, chunk_tokens: u32) -> Vec<Frame> {
+pub(crate) fn frames(answered: &Answered<'_>) -> Vec<Frame> {
+    let Answered { stamp, ask, reply, .. } = *answered;
+    let chunk_tokens = stamp.script.chunk_tokens;
     let writer = Writer { stamp, with_usage_field: ask.include_usage, logprobs: ask.logprobs };
     let mut out = Vec::new();
     for index in 0..reply.choices.len() {
         let delta = json!({ "role": "assistant", "content": "", "refusal": null });
-        out.push(writer.delta(Kind::Role, index, &delta, None, 0));
+        out.push(writer.delta(Kind::Lifecycle, index, &delta, None, 0));
     }
     let per_choice: Vec<Vec<Frame>> = reply
         .choices
@@ -62,20 +44,21 @@ pub(crate) fn frames(stamp: &Stamp<'_>, ask: &Ask, reply: &Reply, chunk_tokens: 
         chunk.insert("usage".to_owned(), usage(&reply.usage));
         out.push(frame(Kind::Usage, &Value::Object(chunk), 0));
     }
-    let done = Bytes::from_static(b"data: [DONE]\n\n");
-    out.push(Frame { kind: Kind::Done, bytes: done, tokens: 0 });
+    let done = "[DONE]".to_owned();
+    out.push(Frame { kind: Kind::Done, event: None, data: done, tokens: 0 });
     out
 }
 
 /// An error inside a stream that began with status 200.
-pub(crate) fn error_frame(model: &str) -> Frame {
-    frame(Kind::Finish, &for_status(500, model, None).body, 0)
+pub(crate) fn error_frame(kind: &str, message: &str) -> Frame {
+    let body = error(500, message, kind, None, None).body;
+    frame(Kind::Finish, &body, 0)
 }
 
 /// A frame whose JSON is cut.
 pub(crate) fn malformed_frame(stamp: &Stamp<'_>) -> Frame {
-    let text = format!("data: {{\"id\":\"{}\",\"choices\":[{{\"index\":0,\"del\n\n", stamp.id);
-    Frame { kind: Kind::Content, bytes: Bytes::from(text), tokens: 0 }
+    let data = format!("{{\"id\":\"{}\",\"choices\":[{{\"index\":0,\"del", id(stamp));
+    Frame { kind: Kind::Content, event: None, data, tokens: 0 }
 }
 
 struct Writer<'a> {
@@ -127,11 +110,11 @@ impl Writer<'_> {
 
     fn chunk(&self, choices: Value) -> Map<String, Value> {
         let mut chunk = Map::new();
-        chunk.insert("id".to_owned(), json!(self.stamp.id));
+        chunk.insert("id".to_owned(), json!(id(self.stamp)));
         chunk.insert("object".to_owned(), json!("chat.completion.chunk"));
         chunk.insert("created".to_owned(), json!(self.stamp.created));
         chunk.insert("model".to_owned(), json!(self.stamp.model));
-        chunk.insert("service_tier".to_owned(), json!(self.stamp.service_tier));
+        chunk.insert("service_tier".to_owned(), json!(self.stamp.script.service_tier));
         chunk.insert("system_fingerprint".to_owned(), json!(self.stamp.fingerprint));
         chunk.insert("choices".to_owned(), choices);
         if self.with_usage_field {
@@ -142,5 +125,5 @@ impl Writer<'_> {
 }
 
 fn frame(kind: Kind, data: &Value, tokens: u64) -> Frame {
-    Frame { kind, bytes: Bytes::from(format!("data: {data}\n\n")), tokens }
+    Frame { kind, event: None, data: data.to_string(), tokens }
 }

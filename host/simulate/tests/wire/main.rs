@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod anthropic;
+#[cfg(test)]
+mod anthropic_rules;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod play;

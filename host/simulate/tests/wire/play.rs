@@ -2,16 +2,21 @@
 
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
-use turnpike_simulate::{AnswerScript, ModelScript, ProviderScript, Script, Simulator};
+use turnpike_simulate::{AnswerScript, Dialect, ModelScript, ProviderScript, Script, Simulator};
 
-/// One provider "p" with the given model.
+/// One provider "p" with the given model, in OpenAI Chat.
 pub(crate) async fn play(model: ModelScript) -> Simulator {
+    play_as(Dialect::OpenAiChat, vec![model]).await
+}
+
+/// One provider "p" with the given models, in any dialect.
+pub(crate) async fn play_as(dialect: Dialect, models: Vec<ModelScript>) -> Simulator {
     let provider = ProviderScript {
         name: "p".to_owned(),
         prefix: "/p/v1".to_owned(),
         api_key: Some("sim-key".to_owned()),
-        dialect: turnpike_simulate::Dialect::OpenAiChat,
-        models: vec![model],
+        dialect,
+        models,
         failures: Vec::new(),
     };
     let script = Script { seed: 1, providers: vec![provider] };
@@ -61,4 +66,19 @@ pub(crate) fn said(chunks: &[Value]) -> String {
     let content = |chunk: &Value| chunk.pointer("/choices/0/delta/content").cloned();
     let texts = chunks.iter().filter_map(content);
     texts.map(|text| text.as_str().expect("text").to_owned()).collect()
+}
+
+/// The events of a stream with their names; data that is no JSON is a string.
+pub(crate) fn named_events(text: &str) -> Vec<(String, Value)> {
+    let text = text.replace("\r\n", "\n");
+    let event = |event: &str| {
+        let field = |name: &str| {
+            let lines = event.lines().filter_map(|line| line.strip_prefix(name));
+            lines.map(str::trim_start).collect::<Vec<_>>().join("\n")
+        };
+        let data = field("data:");
+        let value = serde_json::from_str(&data).unwrap_or(Value::String(data));
+        (field("event:"), value)
+    };
+    text.split("\n\n").filter(|event| event.contains("data:")).map(event).collect()
 }
