@@ -91,3 +91,5 @@ for name in requirements requirements-llama-index; do
 done
 hash=$({ node -p process.arch+process.platform; cat "$here"/node/package*.json; } | hash_of)
 once "$folder/node-$hash" node_packages
+# Node looks for packages beside the script, and nowhere else where modules are imported.
+ln -sfn "$folder/node-$hash/node_modules" "$here/node/node_modules"
