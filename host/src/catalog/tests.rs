@@ -199,7 +199,13 @@ fn declared_offers_are_priced_or_openly_free() {
     let offer = declared.offer("vllm").unwrap();
     assert_eq!(&*offer.id, "alibaba/qwen3-32b@vllm");
     assert_eq!(offer.rates.base.output, Some(PicoUsd(1_250_000)));
-    assert!(offer.speaks("openai-chat") && offer.is_priced() && offer.input.text);
+    assert!(offer.is_priced() && offer.input.text);
+    // Without any of its own it has its provider's.
+    assert!(offer.dialects.is_empty());
+    let dialects = vec!["anthropic-messages"];
+    let served = ProviderSelection { declared: vec![declared.clone()], dialects, ..select("vllm") };
+    let view = embedded().configured(&[served]).unwrap();
+    assert!(view.offers().iter().all(|offer| offer.speaks("anthropic-messages")));
     let zero = DeclaredOffer {
         usd_per_million: [("input".to_owned(), "0".to_owned())].into(),
         ..declared.clone()
