@@ -16,7 +16,7 @@ use crate::memory::Memory;
 use crate::script::ModelScript;
 use crate::seen::Outcome;
 use crate::server::Visit;
-use crate::speech::{Answered, ErrorBody, Incoming, Peek, Speech, Stamp, Style};
+use crate::speech::{Answered, ErrorBody, Peek, Speech, Stamp, Style};
 use crate::world::Live;
 
 /// A request for an answer.
@@ -47,7 +47,7 @@ impl Generate<'_> {
             return self.repeat(wire, &live, &name).await;
         }
         visit.record(&name);
-        let mut ask = match self.speech.read(self.incoming(&live)) {
+        let mut ask = match self.speech.read(visit.incoming(&live)) {
             Ok(ask) => ask,
             Err(error) => return self.refuse(wire, error).await,
         };
@@ -62,19 +62,6 @@ impl Generate<'_> {
         };
         visit.world.ended(visit.provider, visit.serial, outcome);
         ended
-    }
-
-    fn incoming<'s>(&'s self, live: &'s Live) -> Incoming<'s> {
-        Incoming {
-            request: self.visit.request,
-            model: &live.script,
-            issuer: self.issuer(live),
-            memory: &self.visit.provider.memory,
-        }
-    }
-
-    fn issuer<'s>(&'s self, live: &'s Live) -> &'s str {
-        live.script.signer.as_deref().unwrap_or(&self.visit.provider.script.name)
     }
 
     async fn refuse(&self, wire: &mut Wire, error: ErrorBody) -> Result<After, Gone> {
@@ -192,7 +179,7 @@ impl Generate<'_> {
                 tight,
                 comments,
                 no_last_blank,
-                array: usual.array,
+                ..usual
             },
             _ => usual,
         }
@@ -208,7 +195,7 @@ impl Generate<'_> {
             model: script.served_as.as_deref().unwrap_or(name),
             script,
             fingerprint: format!("fp_{:010x}", dice::roll(visit.world.seed, 0) >> 24),
-            issuer: self.issuer(live),
+            issuer: visit.issuer(live),
         }
     }
 
@@ -221,7 +208,7 @@ impl Generate<'_> {
         let Some(kept) = live.prebuilt(streams, wants_usage) else { return Err(Gone) };
         let bytes = match kept.get() {
             Some(bytes) => bytes,
-            None => match self.speech.read(self.incoming(live)) {
+            None => match self.speech.read(visit.incoming(live)) {
                 Ok(ask) => kept.get_or_init(|| self.prebuild(live, name, &ask)),
                 Err(error) => {
                     visit.record(&live.script.id);

@@ -23,6 +23,7 @@ mod generate;
 mod http;
 mod memory;
 mod openai_chat;
+mod openai_responses;
 mod route;
 mod schema;
 mod script;

@@ -3,7 +3,7 @@
 use crate::http::Request;
 use crate::script::Dialect;
 use crate::speech::Speech;
-use crate::{anthropic, openai_chat};
+use crate::{anthropic, openai_chat, openai_responses};
 
 /// Whose words errors, lists and headers are in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(crate) enum Operation<'a> {
     Answer(&'static dyn Speech),
     /// How many tokens a request has.
     Count,
+    /// A response that was stored.
+    Stored(&'a str),
     /// The list of models.
     Models,
     /// One of them.
@@ -41,11 +43,20 @@ pub(crate) fn find<'a>(dialect: Dialect, request: &Request, rest: &'a str) -> Ro
         (true, "/chat/completions") if speaks(dialect, Dialect::OpenAiChat) => {
             route(Family::OpenAi, Operation::Answer(&openai_chat::Chat))
         }
+        (true, "/responses") if speaks(dialect, Dialect::OpenAiResponses) => {
+            route(Family::OpenAi, Operation::Answer(&openai_responses::Responses))
+        }
+        (true, "/responses/input_tokens") if speaks(dialect, Dialect::OpenAiResponses) => {
+            route(Family::OpenAi, Operation::Count)
+        }
         (true, "/messages") if speaks(dialect, Dialect::AnthropicMessages) => {
             route(Family::Anthropic, Operation::Answer(&anthropic::Messages))
         }
         (true, "/messages/count_tokens") if speaks(dialect, Dialect::AnthropicMessages) => {
             route(Family::Anthropic, Operation::Count)
+        }
+        (false, _) if speaks(dialect, Dialect::OpenAiResponses) && stored(tail).is_some() => {
+            route(Family::OpenAi, stored(tail).map_or(Operation::Unknown, Operation::Stored))
         }
         _ => {
             let family = family(dialect, request, tail);
@@ -59,6 +70,11 @@ pub(crate) fn find<'a>(dialect: Dialect, request: &Request, rest: &'a str) -> Ro
             route(family, operation)
         }
     }
+}
+
+/// The id of a stored response.
+fn stored(tail: &str) -> Option<&str> {
+    tail.strip_prefix("/responses/").filter(|id| !id.contains('/'))
 }
 
 /// The path without its version.

@@ -11,9 +11,9 @@ use crate::generate::Generate;
 use crate::http::{After, Content, Gone, Request, Wire, head};
 use crate::route::{self, Family, Operation};
 use crate::seen::{Outcome, Seen};
-use crate::speech::ErrorBody;
-use crate::world::{Provider, World};
-use crate::{anthropic, control, dice, openai_chat};
+use crate::speech::{ErrorBody, Incoming};
+use crate::world::{Live, Provider, World};
+use crate::{anthropic, control, dice, openai_chat, openai_responses};
 
 /// Connections at once: a gateway's pool and a load test fit; a leak is noticed.
 const CONNECTIONS_MAX: usize = 8192;
@@ -80,6 +80,10 @@ async fn exchange(world: &World, wire: &mut Wire, request: &Request) -> Result<A
     match route.operation {
         Operation::Answer(speech) => Generate { visit, speech }.run(wire).await,
         Operation::Count => visit.count_tokens(wire).await,
+        Operation::Stored(id) => match openai_responses::stored(&visit, id) {
+            Ok(body) => visit.send(wire, 200, &body, &[]).await,
+            Err(error) => visit.refuse(wire, error).await,
+        },
         Operation::Models => visit.send(wire, 200, &visit.models(), &[]).await,
         Operation::Model(id) => match visit.one_model(id) {
             Ok(model) => visit.send(wire, 200, &model, &[]).await,
@@ -153,6 +157,21 @@ impl Visit<'_> {
         }
     }
 
+    /// The request with what reading it for a model depends on.
+    pub(crate) fn incoming<'s>(&'s self, live: &'s Live) -> Incoming<'s> {
+        Incoming {
+            request: self.request,
+            model: &live.script,
+            issuer: self.issuer(live),
+            memory: &self.provider.memory,
+        }
+    }
+
+    /// Who signs a model's reasoning.
+    pub(crate) fn issuer<'s>(&'s self, live: &'s Live) -> &'s str {
+        live.script.signer.as_deref().unwrap_or(&self.provider.script.name)
+    }
+
     /// Puts the request into the log.
     pub(crate) fn record(&self, model: &str) {
         let key = self.provider.script.api_key.as_deref();
@@ -220,7 +239,8 @@ impl Visit<'_> {
 
     async fn count_tokens(&self, wire: &mut Wire) -> Result<After, Gone> {
         let counted = match self.family {
-            Family::Anthropic | Family::OpenAi => anthropic::count(self),
+            Family::Anthropic => anthropic::count(self),
+            Family::OpenAi => openai_responses::count(self),
         };
         match counted {
             Ok(body) => self.send(wire, 200, &body, &[]).await,

@@ -10,3 +10,5 @@ mod anthropic_rules;
 mod failures;
 #[cfg(test)]
 mod play;
+#[cfg(test)]
+mod responses;
