@@ -1,8 +1,10 @@
 //! Installs the clients, runs one of them, and reads what it reports.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -121,14 +123,16 @@ pub(super) async fn run(
     command.env("TURNPIKE_BASE_URL", &endpoint.base_url).env("TURNPIKE_KEY", &endpoint.key);
     command.env("TURNPIKE_MODELS", endpoint.models.to_string()).args(only);
     command.current_dir(folder.path()).stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(CLIENT_MAX, command.output());
-    let output = output.await.with_context(|| format!("{} does not end", client.id))??;
-    let (text, errors) = (
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    );
-    if !output.status.success() {
-        bail!("{}: {}\n{text}\n{errors}", client.id, output.status);
+    let (said, printed) = (folder.path().join("said"), folder.path().join("printed"));
+    command.stdout(File::create(&said)?).stderr(File::create(&printed)?);
+    let mut child = command.spawn().with_context(|| format!("{} can't be run", client.id))?;
+    let ended = tokio::time::timeout(CLIENT_MAX, child.wait()).await;
+    let read = |path| std::fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned());
+    let (text, mut errors) = (read(said)?, read(printed)?);
+    match ended {
+        Ok(status) if status.as_ref().is_ok_and(ExitStatus::success) => {}
+        Ok(status) => writeln!(errors, "ended with {status:?}")?,
+        Err(_) => writeln!(errors, "did not end in {CLIENT_MAX:?}")?,
     }
     let mut lines = text.lines();
     let first = lines.next().with_context(|| format!("{} says nothing\n{errors}", client.id))?;
