@@ -8,6 +8,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -122,11 +123,14 @@ pub(super) async fn run(
     command.env("TURNPIKE_CLIENT", client.id).env("TURNPIKE_FOLDER", folder.path());
     command.env("TURNPIKE_BASE_URL", &endpoint.base_url).env("TURNPIKE_KEY", &endpoint.key);
     command.env("TURNPIKE_MODELS", endpoint.models.to_string()).args(only);
-    command.current_dir(folder.path()).stdin(Stdio::null()).kill_on_drop(true);
+    command.current_dir(folder.path()).stdin(Stdio::null()).kill_on_drop(true).process_group(0);
     let (said, printed) = (folder.path().join("said"), folder.path().join("printed"));
     command.stdout(File::create(&said)?).stderr(File::create(&printed)?);
     let mut child = command.spawn().with_context(|| format!("{} can't be run", client.id))?;
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let ended = tokio::time::timeout(CLIENT_MAX, child.wait()).await;
+    // What it started goes with it; that nothing is left is the usual case, and no error.
+    drop(group.map(|group| kill_process_group(group, Signal::KILL)));
     let read = |path| std::fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned());
     let (text, mut errors) = (read(said)?, read(printed)?);
     match ended {
