@@ -1,5 +1,7 @@
 """The `google-genai` package."""
 
+import functools
+
 import pydantic
 from google import genai
 from google.genai import errors, types
@@ -23,8 +25,9 @@ class Weather(pydantic.BaseModel):
     windy: bool
 
 
+@functools.cache
 def client(target: Target, key=None):
-    """As applications make it."""
+    """As applications make it; kept, since it closes its connections when it is dropped."""
     options = types.HttpOptions(base_url=target.root, timeout=cases.CALL_MAX_S * 1000)
     return genai.Client(api_key=key or target.key, http_options=options)
 
