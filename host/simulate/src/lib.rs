@@ -22,6 +22,7 @@ mod frame;
 mod gemini;
 mod generate;
 mod http;
+mod limits;
 mod memory;
 mod openai_chat;
 mod openai_embeddings;
