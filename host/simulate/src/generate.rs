@@ -12,6 +12,7 @@ use crate::dice;
 use crate::failure::{Facts, Failure};
 use crate::frame::Framing;
 use crate::http::{After, Content, Gone, Wire, head};
+use crate::limits;
 use crate::memory::Memory;
 use crate::script::ModelScript;
 use crate::seen::Outcome;
@@ -47,6 +48,14 @@ impl Generate<'_> {
             return self.repeat(wire, &live, &name).await;
         }
         visit.record(&name);
+        if let Some(limit) = live.script.rate_limit {
+            let spent = model.spend(0, 0);
+            if !limits::allows(limit, spent) {
+                return self
+                    .hold_back(wire, &name, limits::headers(visit.family, limit, spent, true))
+                    .await;
+            }
+        }
         let mut ask = match self.speech.read(visit.incoming(&live)) {
             Ok(ask) => ask,
             Err(error) => return self.refuse(wire, error).await,
@@ -62,6 +71,19 @@ impl Generate<'_> {
         };
         visit.world.ended(visit.provider, visit.serial, outcome);
         ended
+    }
+
+    /// Refuses what is above the rate limit.
+    async fn hold_back(
+        &self,
+        wire: &mut Wire,
+        name: &str,
+        headers: Vec<(String, String)>,
+    ) -> Result<After, Gone> {
+        let visit = &self.visit;
+        let error = self.speech.failed(429, name, None);
+        visit.world.ended(visit.provider, visit.serial, Outcome::Refused(429));
+        visit.send(wire, 429, &visit.sealed(error.body), &headers).await
     }
 
     async fn refuse(&self, wire: &mut Wire, error: ErrorBody) -> Result<After, Gone> {
@@ -109,6 +131,11 @@ impl Generate<'_> {
         self.speech.remember(&answered, &visit.provider.memory);
         let mut headers = visit.headers();
         headers.extend(scripted_headers(script));
+        if let (Some(limit), Some(model)) = (script.rate_limit, visit.provider.model(name)) {
+            let tokens = reply.usage.prompt.saturating_add(reply.usage.completion);
+            let spent = model.spend(1, tokens);
+            headers.extend(limits::headers(visit.family, limit, spent, false));
+        }
         let after = visit.request.after;
         let delivery = Delivery { model: script, failure, after, headers: &headers };
         if ask.stream {

@@ -71,7 +71,8 @@ export async function run(packages, make) {
     ];
     const more = { messages: [{ role: "user", content }] };
     const answer = await generateText(options(target, "echo", more));
-    check(answer.text === "What is this?", "the text beside it", answer.text);
+    check(answer.text.startsWith("What is this?"), "the text beside it", answer.text);
+    return png().toString("base64");
   }
 
   async function structured(target) {
@@ -84,12 +85,13 @@ export async function run(packages, make) {
     const asked = () => options(target, "unknown", { prompt: "x" });
     const whole = await failure(() => generateText(asked()));
     check(APICallError.isInstance(whole), "the package's own exception", `${whole}`);
-    check(whole.statusCode === 404, "status", whole.statusCode);
+    // OpenAI says 400 in Responses and 404 in Chat.
+    check([400, 404].includes(whole.statusCode), "status", whole.statusCode);
     let streamed;
     const answer = streamText({ ...asked(), onError: ({ error: seen }) => { streamed = seen; } });
     await answer.consumeStream();
     check(APICallError.isInstance(streamed), "the package's own exception", `${streamed}`);
-    check(streamed.statusCode === 404, "status", streamed.statusCode);
+    check([400, 404].includes(streamed.statusCode), "status", streamed.statusCode);
   }
 
   async function cancelledStream(target) {

@@ -189,7 +189,7 @@ async function runCase(base, body, target) {
   const began = Date.now();
   let [result, detail] = ["ok", ""];
   try {
-    await body(target);
+    detail = (await body(target)) ?? "";
   } catch (error) {
     result = "FAIL";
     detail = `${error.name}: ${error.message}`.slice(0, 2000);

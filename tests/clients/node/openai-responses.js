@@ -1,10 +1,10 @@
 // The `openai` package, Responses, as a stateless caller uses them.
 
-import OpenAI, { NotFoundError } from "openai";
+import OpenAI, { BadRequestError, NotFoundError } from "openai";
 import { zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
 
-import { CALL_MAX_MS, TOOLS, cancelled, check, failure, main, png, runLoop, runPair, same }
+import { CALL_MAX_MS, TOOLS, cancelled, check, failure, main, png, runLoop, runPair }
   from "./cases.js";
 
 const Weather = z.object({ city: z.string(), degrees: z.number().int(), windy: z.boolean() });
@@ -83,7 +83,8 @@ async function image(target) {
   ];
   const request = asked(target, "echo", [{ role: "user", content }]);
   const answer = await responses(target).create(request);
-  check(answer.output_text === "What is this?", "the text beside it", answer.output_text);
+  check(answer.output_text.startsWith("What is this?"), "the text beside it", answer.output_text);
+  return png().toString("base64");
 }
 
 async function structured(target) {
@@ -97,8 +98,10 @@ async function error(target) {
   for (const stream of [false, true]) {
     const request = { ...asked(target, "unknown", "x"), stream };
     const missing = await failure(() => responses(target).create(request));
-    check(missing instanceof NotFoundError, "the package's own exception", `${missing}`);
-    check(same([missing.status, missing.code], [404, "model_not_found"]), "code", missing.error);
+    // OpenAI says 400 here and 404 in Chat, with the same code.
+    const known = [BadRequestError, NotFoundError].some((kind) => missing instanceof kind);
+    check(known, "the package's own exception", `${missing}`);
+    check(missing.code === "model_not_found", "code", missing.error);
   }
 }
 

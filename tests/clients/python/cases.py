@@ -169,6 +169,13 @@ def run_case(case, target, body):
     report(**base, result=result, detail=str(detail or "")[:2000], took_ms=took)
 
 
+def versions_of(packages):
+    """How each package's version is found: of a program by asking it."""
+    if isinstance(packages, dict):
+        return packages
+    return dict.fromkeys(packages, importlib.metadata.version)
+
+
 def main(packages, script):
     """Runs a script's cases, named as they are with underscores, against all providers.
 
@@ -176,8 +183,7 @@ def main(packages, script):
     """
     cases = {case: script.get(case.replace(" ", "_")) for case in CASES}
     only = set(sys.argv[1:])
-    versions = {name: importlib.metadata.version(name) for name in packages}
-    report(versions=versions)
+    report(versions={name: version(name) for name, version in versions_of(packages).items()})
     missing = [case for case, body in cases.items() if body is None]
     check(not missing, "every case is there, or says why not", missing)
     for provider, models in json.loads(os.environ["TURNPIKE_MODELS"]).items():

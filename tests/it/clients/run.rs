@@ -1,11 +1,14 @@
 //! Installs the clients, runs one of them, and reads what it reports.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -120,15 +123,20 @@ pub(super) async fn run(
     command.env("TURNPIKE_CLIENT", client.id).env("TURNPIKE_FOLDER", folder.path());
     command.env("TURNPIKE_BASE_URL", &endpoint.base_url).env("TURNPIKE_KEY", &endpoint.key);
     command.env("TURNPIKE_MODELS", endpoint.models.to_string()).args(only);
-    command.current_dir(folder.path()).stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(CLIENT_MAX, command.output());
-    let output = output.await.with_context(|| format!("{} does not end", client.id))??;
-    let (text, errors) = (
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    );
-    if !output.status.success() {
-        bail!("{}: {}\n{text}\n{errors}", client.id, output.status);
+    command.current_dir(folder.path()).stdin(Stdio::null()).kill_on_drop(true).process_group(0);
+    let (said, printed) = (folder.path().join("said"), folder.path().join("printed"));
+    command.stdout(File::create(&said)?).stderr(File::create(&printed)?);
+    let mut child = command.spawn().with_context(|| format!("{} can't be run", client.id))?;
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let ended = tokio::time::timeout(CLIENT_MAX, child.wait()).await;
+    // What it started goes with it; that nothing is left is the usual case, and no error.
+    drop(group.map(|group| kill_process_group(group, Signal::KILL)));
+    let read = |path| std::fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned());
+    let (text, mut errors) = (read(said)?, read(printed)?);
+    match ended {
+        Ok(status) if status.as_ref().is_ok_and(ExitStatus::success) => {}
+        Ok(status) => writeln!(errors, "ended with {status:?}")?,
+        Err(_) => writeln!(errors, "did not end in {CLIENT_MAX:?}")?,
     }
     let mut lines = text.lines();
     let first = lines.next().with_context(|| format!("{} says nothing\n{errors}", client.id))?;

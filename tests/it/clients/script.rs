@@ -21,11 +21,13 @@ const MODELS: [&str; 6] = ["echo", "agent", "pair", "edit", "form", "slow"];
 /// The simulators' key.
 pub(super) const PROVIDER_KEY: &str = "sim-key";
 
+/// What Codex runs at once.
+pub(super) const PAIR_OF_CODEX: (&str, &str) = ("cat one.txt", "cat two.txt");
 /// Minutes of speech: nobody hears it to the end.
 const SLOW_TOKENS: u64 = 20_000;
 const SLOW_TOKENS_PER_SECOND: u64 = 50;
 
-/// What the providers play; `dialect` instead of their own for all of them.
+/// What the providers play.
 pub(super) fn script() -> Script {
     let provider = |(name, dialect): (&str, Dialect)| ProviderScript {
         name: name.to_owned(),
@@ -130,7 +132,7 @@ fn pair() -> Vec<Step> {
         step("get_weather", json!({ "city": "{prompt}" })),
     );
     let claude = both(read("one.txt"), read("two.txt"));
-    let codex = both(run("cat one.txt"), run("cat two.txt"));
+    let codex = both(run(PAIR_OF_CODEX.0), run(PAIR_OF_CODEX.1));
     [sdk, claude, codex].into_iter().flatten().collect()
 }
 
