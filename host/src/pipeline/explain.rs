@@ -167,7 +167,7 @@ pub(super) fn policies_header(flight: &Flight) -> String {
 pub(super) fn count_policies(flight: &Flight) {
     for record in flight.session.trace() {
         let hook = record.hook.label();
-        flight.gateway.metrics.policy_call(hook);
+        flight.gateway.metrics.policy_call(record.hook);
         if let Some(failure) = &record.failure
             && !failure.is_normal()
         {
