@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::pool::Pool;
 use super::wire::{Framing, Malformed};
 use super::{Endpoint, ErrorKind, Phase, TransportError};
+use crate::tasks::within;
 
 /// The body of one answer. Read to its end it gives the connection back to the pool; dropped
 /// before, it closes the connection, which tells the provider to stop.
@@ -118,7 +119,7 @@ impl BodyReader {
 
     async fn fill(&mut self) -> Result<(), TransportError> {
         let Some(connection) = self.connection.as_mut() else { return Ok(()) };
-        let Ok(filled) = tokio::time::timeout(self.idle, connection.fill()).await else {
+        let Some(filled) = within(self.idle, connection.fill()).await else {
             self.connection = None;
             let (to, millis) = (&self.endpoint, self.idle.as_millis());
             let detail = format!("{to} fell silent for {millis} ms in the middle of an answer");
