@@ -71,8 +71,7 @@ fn flight(gateway: &Arc<Gateway>) -> Flight {
         Started { id: clock::new_id(), at_ms: clock::now_ms(), watch: Stopwatch::start() };
     let mut flight =
         Flight::new(Arc::clone(gateway), Arc::new(caller), call, started, &HeaderMap::new());
-    let offer = Arc::clone(gateway.offers.offer(0).unwrap());
-    let candidate = Candidate { index: 0, offer, rejection: None, figures: None, score: None };
+    let candidate = Candidate { index: 0, rejection: None, figures: None, score: None };
     flight.candidates.push(candidate);
     flight
 }
