@@ -1,5 +1,7 @@
 //! The heads of requests and answers, to and from bytes. Pure: never reads or writes a socket.
 
+use std::fmt::Write as _;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -92,7 +94,7 @@ pub(super) fn encode_head(
     }
     let may_omit = matches!(head.method, "GET" | "HEAD");
     if body_len > 0 || !may_omit {
-        put_header(&mut out, "content-length", &body_len.to_string());
+        put_number(&mut out, "\r\ncontent-length: ", u64::try_from(body_len).unwrap_or(u64::MAX));
     }
     out.put_slice(b"\r\n\r\n");
     Ok(out.freeze())
@@ -112,8 +114,14 @@ fn put_host(out: &mut BytesMut, to: &Endpoint) {
         Scheme::Https => 443,
     };
     if to.port != usual {
-        out.put_slice(format!(":{}", to.port).as_bytes());
+        put_number(out, ":", to.port.into());
     }
+}
+
+/// Writes a number without a text of its own.
+fn put_number(out: &mut BytesMut, before: &str, number: u64) {
+    // Memory grows as needed, so writing cannot fail.
+    write!(out, "{before}{number}").unwrap_or_default();
 }
 
 /// Each header begins with the end of the line before it.
