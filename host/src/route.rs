@@ -60,7 +60,7 @@ pub fn plan(candidates: &[Candidate], offers: &[Arc<Offer>], attempts_max: usize
                 Ordering::Greater => 1,
             };
             // Of n equals each stays with the chance of one in n.
-            if equals == 1 || rand::random::<u32>() % equals == 0 {
+            if equals == 1 || rand::random::<u32>().is_multiple_of(equals) {
                 best = Some((row, fresh, score));
             }
         }
