@@ -30,9 +30,9 @@ impl Drop for Guard {
     }
 }
 
-/// Waits for `work`, at most for `limit` from the moment when it first has to wait; `None` when that
-/// is over. Unlike Tokio's own time-out it makes no timer for work that is done at the first look,
-/// as most of a request's is.
+/// Waits for `work`, at most for `limit` from the moment when it first has to wait; `None` when
+/// that is over. Unlike Tokio's own time-out it makes no timer for work that is done at the first
+/// look, as most of a request's is.
 pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     let mut timer = pin!(None);

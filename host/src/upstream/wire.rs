@@ -163,8 +163,8 @@ fn check(head: &RequestHead<'_>) -> Result<(), TransportError> {
     Ok(())
 }
 
-/// Whether a text can be a header's name. Only looked at: making an `http` name or value of it would
-/// copy each header of each request once more.
+/// Whether a text can be a header's name. Only looked at: making an `http` name or value of it
+/// would copy each header of each request once more.
 fn is_token(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(fits)
