@@ -96,7 +96,8 @@ fn only_chat_models_claim_the_chat_dialect() {
 #[test]
 fn quality_orders_frontier_before_middle_before_small() {
     let catalog = embedded();
-    let quality = |id: &str, task: &str| offer(&catalog, id).quality.prior(task).value;
+    let quality =
+        |id: &str, task: &str| offer(&catalog, id).quality.prior(&TaskDemands::of(task)).value;
     let ladders = [
         ["openai/gpt-5.5@openai", "openai/gpt-5.4-mini@openai", "openai/gpt-5.4-nano@openai"],
         [
@@ -117,7 +118,8 @@ fn quality_orders_frontier_before_middle_before_small() {
         }
     }
     assert!(quality("openai/gpt-5.5@openai", "code") > quality("openai/gpt-4o@openai", "code"));
-    let source = offer(&catalog, "openai/gpt-5.5@openai").quality.prior("code").source;
+    let source =
+        offer(&catalog, "openai/gpt-5.5@openai").quality.prior(&TaskDemands::of("code")).source;
     assert_eq!(source, PriorSource::Benchmarks);
     assert_eq!(
         offer(&catalog, "openai/gpt-5.4@openai").quality,

@@ -375,6 +375,7 @@ fn write(items: &[Item]) -> Bytes {
         item.before.iter().for_each(|frame| out.add(frame));
         match item.chunk.as_ref().filter(|_| item.edited) {
             _ if item.dropped => {}
+            Some(chunk) if chunk.is_hollow() => {}
             Some(chunk) => out.add(&chunk.encode()),
             None => out.add(&item.raw),
         }

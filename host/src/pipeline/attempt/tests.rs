@@ -78,8 +78,7 @@ fn flight(gateway: &Arc<Gateway>) -> Flight {
     let manner = Manner::of(Dialect::OpenAiChat, false, &headers);
     let mut flight =
         Flight::new(Arc::clone(gateway), Arc::new(caller), call, started, &headers, manner);
-    let offer = Arc::clone(gateway.offers.offer(0).unwrap());
-    let candidate = Candidate { index: 0, offer, rejection: None, figures: None, score: None };
+    let candidate = Candidate { index: 0, rejection: None, figures: None, score: None };
     flight.candidates.push(candidate);
     flight
 }
