@@ -22,4 +22,6 @@ mod redaction;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]
+mod slow_reader;
+#[cfg(test)]
 mod tidy;
