@@ -3,12 +3,14 @@
 //! script for anything that an application would not do.
 
 mod matrix;
+mod passthrough;
 mod roster;
 mod run;
 mod script;
 
 use anyhow::{Context, Result, bail};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::json;
 use turnpike_simulate::Simulator;
 use turnpike_tests::{Setup, Stage, repository};
 
@@ -129,10 +131,25 @@ async fn every_client_works_with_a_provider_of_its_own_dialect() -> Result<()> {
     let endpoint = Endpoint {
         base_url: simulator.url("openai")?,
         key: script::PROVIDER_KEY.to_owned(),
-        models: serde_json::json!({ "openai": models.get("openai") }),
+        models: json!({ "openai": models.get("openai") }),
     };
     let reports = run_all(&endpoint).await?;
     println!("{}", matrix::page(&reports));
     judge(&reports, &["openai"])?;
     check_pairs_of_codex(&simulator)
+}
+
+#[tokio::test]
+async fn the_openai_package_completes_streams_and_calls_tools_with_auto() -> Result<()> {
+    let stage = Stage::open().await?;
+    let endpoint = Endpoint {
+        base_url: stage.gateway()?.data_url.clone(),
+        key: stage.caller.key().to_owned(),
+        models: json!({ "any": { "echo": "auto", "unknown": "nobody/has-this" } }),
+    };
+    let report = run(roster::AUTO, &Installed::ready().await?, &endpoint, &[]).await?;
+    let failed: Vec<_> = report.lines.iter().filter(|line| line.result != "ok").collect();
+    assert!(failed.is_empty(), "{failed:#?}\n{}", report.errors);
+    assert_eq!(report.lines.len(), 5, "every part ran:\n{}", report.errors);
+    Ok(())
 }

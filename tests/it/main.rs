@@ -23,5 +23,6 @@ mod redaction;
 mod retention;
 #[cfg(test)]
 mod settlement;
+mod slow_reader;
 #[cfg(test)]
 mod tidy;

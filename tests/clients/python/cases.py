@@ -177,21 +177,26 @@ def versions_of(packages):
 
 
 def main(packages, script):
-    """Runs a script's cases, named as they are with underscores, against all providers.
+    """Runs a script's cases, named as they are with underscores."""
+    cases = {case: script.get(case.replace(" ", "_")) for case in CASES}
+    missing = [case for case, body in cases.items() if body is None]
+    check(not missing, "every case is there, or says why not", missing)
+    run(packages, cases)
+
+
+def run(packages, cases):
+    """Runs cases against all providers.
 
     Arguments pick providers and cases, for a person who looks into one of them.
     """
-    cases = {case: script.get(case.replace(" ", "_")) for case in CASES}
     only = set(sys.argv[1:])
     report(versions={name: version(name) for name, version in versions_of(packages).items()})
-    missing = [case for case, body in cases.items() if body is None]
-    check(not missing, "every case is there, or says why not", missing)
     for provider, models in json.loads(os.environ["TURNPIKE_MODELS"]).items():
         target = Target(provider, models)
-        for case in CASES:
+        for case, body in cases.items():
             if only and not {provider, case} & only:
                 continue
-            run_case(case, target, cases[case])
+            run_case(case, target, body)
     # SDKs that were cancelled in the middle keep threads; nothing is left to wait for.
     sys.stdout.flush()
     os._exit(0)

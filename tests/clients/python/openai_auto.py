@@ -1,15 +1,15 @@
-"""Drives a gateway with the official openai package, as an application would.
+"""The `openai` package with the model `auto`: what the gateway adds to the protocol itself.
 
-usage: openai_chat.py BASE_URL KEY
-
-Prints one JSON object per check: {"check": name, "passed": bool, "detail": text}. Ends with 1 if
-any check failed.
+The driver's "echo" is `auto` here, at providers that echo and call the first tool.
 """
 
 import json
-import sys
 
 import openai
+
+import cases
+from cases import check
+from openai_chat import ask, client
 
 TOOLS = [
     {
@@ -17,120 +17,100 @@ TOOLS = [
         "function": {
             "name": "get_weather",
             "description": "Weather of a city",
-            "parameters": {
-                "type": "object",
-                "properties": {"city": {"type": "string"}},
-                "required": ["city"],
-            },
+            "parameters": cases.schema_of("city"),
         },
     }
 ]
 
-failed = 0
+
+def listed(target):
+    """The models that a key may use."""
+    major = int(openai.__version__.split(".")[0])
+    check(major >= 2, "the package is of today", openai.__version__)
+    models = [model.id for model in client(target).models.list()]
+    check("openai/gpt-5.4-mini" in models, "models are listed", models[:5])
 
 
-def check(name, passed, detail=""):
-    """Reports one check."""
-    global failed
-    failed += 0 if passed else 1
-    print(json.dumps({"check": name, "passed": bool(passed), "detail": str(detail)}), flush=True)
-
-
-def whole(client):
-    """A non-streaming completion."""
+def whole(target):
+    """A whole answer, and who gave it."""
     text = "Say hello to Ada."
-    raw = client.chat.completions.with_raw_response.create(
-        model="auto", messages=[{"role": "user", "content": text}]
+    raw = client(target).chat.completions.with_raw_response.create(
+        model=target.models["echo"], messages=ask(text)
     )
     answer = raw.parse()
     choice = answer.choices[0]
-    check("whole: text", choice.message.content == text, choice.message.content)
-    check("whole: finish reason", choice.finish_reason == "stop", choice.finish_reason)
+    check(choice.message.content == text, "the text", choice.message.content)
+    check(choice.finish_reason == "stop", "the finish reason", choice.finish_reason)
     usage = answer.usage
     total = usage.prompt_tokens + usage.completion_tokens
-    check("whole: usage adds up", usage.total_tokens == total > 0, usage)
-    check("whole: request id", bool(answer._request_id), answer._request_id)
+    check(usage.total_tokens == total > 0, "usage adds up", usage)
+    check(answer._request_id, "a request id", answer._request_id)
     served = raw.headers.get("x-turnpike-model", "")
-    check("whole: model header", "/" in served, served)
+    check("/" in served, "the header that names the model", served)
 
 
-def streamed(client):
-    """A streaming completion, with and without usage."""
+def streamed(target):
+    """A stream, with usage and without."""
     text = "Stream this, größer and 😀, please."
-    asked = {"model": "auto", "messages": [{"role": "user", "content": text}], "stream": True}
-    chunks = list(client.chat.completions.create(**asked, stream_options={"include_usage": True}))
+    asked = {"model": target.models["echo"], "messages": ask(text), "stream": True}
+    api = client(target).chat.completions
+    chunks = list(api.create(**asked, stream_options={"include_usage": True}))
     said = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
-    check("stream: text", said == text, said)
-    check("stream: more than one chunk", len(chunks) > 3, len(chunks))
-    check("stream: first delta has the role", chunks[0].choices[0].delta.role == "assistant")
-    check("stream: one id", len({c.id for c in chunks}) == 1)
+    check(said == text, "the text", said)
+    check(len(chunks) > 3, "more than one chunk", len(chunks))
+    check(chunks[0].choices[0].delta.role == "assistant", "the first delta has the role")
+    check(len({c.id for c in chunks}) == 1, "one id")
     finishes = [c.choices[0].finish_reason for c in chunks if c.choices]
-    check("stream: finish reason", [f for f in finishes if f] == ["stop"], finishes)
+    check([f for f in finishes if f] == ["stop"], "the finish reason", finishes)
     last = chunks[-1]
-    check("stream: usage chunk has no choices", last.choices == [] and last.usage, last)
-    plain = list(client.chat.completions.create(**asked))
-    check("stream: every chunk has choices when usage was not asked for",
-          all(c.choices for c in plain))
-    check("stream: no usage when not asked for", all(c.usage is None for c in plain))
+    check(last.choices == [] and last.usage, "the usage chunk has no choices", last)
+    plain = list(api.create(**asked))
+    check(all(c.choices for c in plain), "every chunk has choices when usage was not asked for")
+    check(all(c.usage is None for c in plain), "no usage when not asked for")
 
 
-def tools(client):
+def tools(target):
     """A tool call and its result, not streamed and streamed."""
-    messages = [{"role": "user", "content": "Paris"}]
-    answer = client.chat.completions.create(model="auto", messages=messages, tools=TOOLS)
+    api = client(target).chat.completions
+    messages = ask("Paris")
+    asked = {"model": target.models["echo"], "tools": TOOLS}
+    answer = api.create(**asked, messages=messages)
     message = answer.choices[0].message
     calls = message.tool_calls or []
-    check("tools: one call", len(calls) == 1 and calls[0].function.name == "get_weather", calls)
-    check("tools: finish reason", answer.choices[0].finish_reason == "tool_calls")
+    check(len(calls) == 1 and calls[0].function.name == "get_weather", "one call", calls)
+    finish = answer.choices[0].finish_reason
+    check(finish == "tool_calls", "the finish reason", finish)
     arguments = json.loads(calls[0].function.arguments)
-    check("tools: arguments", arguments == {"city": "Paris"}, arguments)
-    messages.append(message.model_dump(exclude_none=True))
-    messages.append({"role": "tool", "tool_call_id": calls[0].id, "content": "18 degrees"})
-    last = client.chat.completions.create(model="auto", messages=messages, tools=TOOLS)
+    check(arguments == {"city": "Paris"}, "the arguments", arguments)
+    result = {"role": "tool", "tool_call_id": calls[0].id, "content": "18 degrees"}
+    last = api.create(
+        **asked, messages=[*messages, message.model_dump(exclude_none=True), result]
+    )
     said = last.choices[0].message.content
-    check("tools: the result is used", "18 degrees" in (said or ""), said)
-
+    check("18 degrees" in (said or ""), "the result is used", said)
     parts, names = [], []
-    asked = {"model": "auto", "messages": messages[:1], "tools": TOOLS, "stream": True}
-    for chunk in client.chat.completions.create(**asked):
+    for chunk in api.create(**asked, messages=messages, stream=True):
         for call in (chunk.choices[0].delta.tool_calls or []) if chunk.choices else []:
             parts.append(call.function.arguments or "")
             names += [call.function.name] if call.function.name else []
-    check("tools: streamed name comes once", names == ["get_weather"], names)
-    check("tools: streamed arguments", json.loads("".join(parts)) == {"city": "Paris"}, parts)
+    check(names == ["get_weather"], "the streamed name comes once", names)
+    check(json.loads("".join(parts)) == {"city": "Paris"}, "the streamed arguments", parts)
 
 
-def errors(base_url, client):
+def errors(target):
     """Errors arrive as the package's own exceptions."""
-    stranger = openai.OpenAI(base_url=base_url, api_key="tp-wrong", max_retries=0)
-    ask = {"model": "auto", "messages": [{"role": "user", "content": "x"}]}
+    stranger = openai.OpenAI(base_url=target.v1, api_key="tp-wrong", max_retries=0)
     try:
-        stranger.chat.completions.create(**ask)
-        check("errors: wrong key", False, "no exception")
+        stranger.chat.completions.create(model=target.models["echo"], messages=ask("x"))
+        check(False, "no exception for a wrong key")
     except openai.AuthenticationError as error:
-        check("errors: wrong key", error.status_code == 401 and error.body, error.body)
+        check(error.status_code == 401 and error.body, "a wrong key", error.body)
     try:
-        client.chat.completions.create(**{**ask, "model": "nobody/has-this"})
-        check("errors: unknown model", False, "no exception")
+        client(target).chat.completions.create(model=target.models["unknown"], messages=ask("x"))
+        check(False, "no exception for an unknown model")
     except openai.NotFoundError as error:
-        check("errors: unknown model", error.code == "model_not_found", error.code)
-
-
-def main():
-    """Runs all checks."""
-    base_url, key = sys.argv[1], sys.argv[2]
-    client = openai.OpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=60)
-    check("package is 2 or newer", int(openai.__version__.split(".")[0]) >= 2, openai.__version__)
-    listed = [model.id for model in client.models.list()]
-    check("models: listed", "openai/gpt-5.4-mini" in listed, listed[:5])
-    for part in (whole, streamed, tools):
-        try:
-            part(client)
-        except Exception as error:  # noqa: BLE001 - one part's crash must not hide the others
-            check(f"{part.__name__}: no exception", False, repr(error))
-    errors(base_url, client)
-    sys.exit(1 if failed else 0)
+        check(error.code == "model_not_found", "an unknown model", error.code)
 
 
 if __name__ == "__main__":
-    main()
+    cases.run(["openai"], {f.__name__: f for f in (listed, whole, streamed, tools, errors)})

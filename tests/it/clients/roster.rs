@@ -101,3 +101,7 @@ pub(super) const CLIENTS: [Client; 17] = [
     ),
     client("ai-anthropic", "AI SDK, Anthropic", Node, "node/ai-anthropic.js", Messages),
 ];
+
+/// The model that the gateway chooses; no row of the matrix, since it is no protocol's.
+pub(super) const AUTO: Client =
+    client("openai-auto", "OpenAI Python, auto", Python, "python/openai_auto.py", Chat);
