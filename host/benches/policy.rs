@@ -8,10 +8,27 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use turnpike::policy::{
-    Action, BillCall, BindingSet, Builtins, CandidateFacts, Figures, Objective, Place,
+    Action, AttrValue, BillCall, BindingSet, Builtins, Figures, Objective, Offers, Place,
     PolicyEngine, PolicyLimits, Quantity, RequestFacts, Session,
 };
 use turnpike_protocol::{Call, Dialect};
+
+/// Offers with a name and nothing else.
+struct Named(Vec<String>);
+
+impl Offers for Named {
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn id(&self, row: usize) -> Option<&str> {
+        self.0.get(row).map(String::as_str)
+    }
+
+    fn attr(&self, _row: usize, _name: &str) -> Option<AttrValue> {
+        None
+    }
+}
 
 /// Requests before anything is measured.
 const WARM_UP: usize = 500;
@@ -96,8 +113,8 @@ async fn measure(
     })?);
     let text = call.texts.first().context("the bench's request has a text")?.content.clone();
     let (figures, objective, bill) = (figures(), Objective::default(), bill());
-    let offers = (0..OFFERS).map(|row| format!("lab/model-{row}@provider").into()).collect();
-    let candidates = Arc::new(CandidateFacts { offers, attr: Box::new(|_, _| None) });
+    let candidates: Arc<dyn Offers> =
+        Arc::new(Named((0..OFFERS).map(|row| format!("lab/model-{row}@provider")).collect()));
     let place = Place { direction: "input", channel: "text", role: "user" };
     let mut steps = Steps::default();
     for _ in 0..rounds {

@@ -20,7 +20,7 @@ pub use configured::{ConfiguredCatalog, ProviderSelection, UnknownModel};
 pub use declared::DeclaredOffer;
 pub use offer::{Kind, Modalities, Offer};
 pub use price::{PriceError, per_million, to_per_million};
-pub use quality::{Prior, PriorSource, Quality};
+pub use quality::{Prior, PriorSource, Quality, TaskDemands};
 pub use rates::{Bounds, Mode, Quantity, RateCard, Rates, Tier, UnpricedBucket};
 pub use snapshot::{Header, sha256_hex};
 

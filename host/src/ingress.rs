@@ -7,6 +7,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
 use crate::error::Refusal;
+use crate::tasks::within;
 
 /// Between two reads of a body: bounds what a slow sender can hold.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,15 +45,14 @@ fn append(whole: &mut BytesMut, more: &[u8], limit: usize) -> Result<(), Refusal
 /// The next piece of data; trailers are passed over.
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
     loop {
-        let frame = tokio::time::timeout(READ_TIMEOUT, body.frame()).await;
-        match frame {
-            Ok(None) => return Ok(None),
-            Ok(Some(Ok(frame))) => {
+        match within(READ_TIMEOUT, body.frame()).await {
+            Some(None) => return Ok(None),
+            Some(Some(Ok(frame))) => {
                 if let Ok(data) = frame.into_data() {
                     return Ok(Some(data));
                 }
             }
-            Ok(Some(Err(_))) | Err(_) => return Err(Refusal::body_cut_off()),
+            Some(Some(Err(_))) | None => return Err(Refusal::body_cut_off()),
         }
     }
 }

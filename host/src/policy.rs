@@ -30,7 +30,7 @@ mod tests;
 pub use admission::{AdmissionError, Check, Hooks, Policy};
 pub use binding::{Binding, BindingSet, Builtins, Hook, OnFailure};
 pub use engine::{PolicyEngine, PolicyLimits};
-pub use facts::{AttrLookup, AttrValue, CandidateFacts, Conversation, RequestFacts};
+pub use facts::{AttrValue, Conversation, Offers, RequestFacts};
 pub use failure::{FailureKind, PolicyFailure};
 pub use guest_log::{Level, LogLine, LogRing};
 pub use session::Session;

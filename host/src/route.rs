@@ -7,6 +7,7 @@ mod health;
 mod matching;
 mod selector;
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::catalog::Offer;
@@ -16,12 +17,12 @@ pub use health::{BreakerRule, Gate, Health, InFlight, Sample, Snapshot};
 pub use matching::{Asked, Rejection, check};
 pub use selector::{Profile, Selector};
 
-/// An offer that was looked at.
+/// An offer that was looked at. Names it by its index and holds no reference: counting references
+/// up and down for every candidate of every request makes the workers wait for each other.
 #[derive(Debug, Clone)]
 pub struct Candidate {
     /// Index in the configured catalogue, also of its health.
     pub index: usize,
-    pub offer: Arc<Offer>,
     /// Why it can't or may not; `None` when it is in the running.
     pub rejection: Option<Rejection>,
     /// Set for those in the running.
@@ -33,21 +34,38 @@ pub struct Candidate {
 /// Puts the candidates that a policy gave a score into the order in which they are tried: the best
 /// first, ties broken by lot, so that equal offers share the load. Each further attempt goes to a
 /// provider that is not in the plan yet, as long as there is one: when one model of a provider
-/// fails, its others usually fail with it.
-pub fn plan(candidates: &[Candidate], attempts_max: usize) -> Vec<usize> {
-    let mut order: Vec<(usize, f64, u32)> = candidates
-        .iter()
-        .enumerate()
-        .filter_map(|(row, c)| c.score.filter(|s| *s >= 0.0).map(|s| (row, s, rand::random())))
-        .collect();
-    order.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.2.cmp(&b.2)));
-    let provider = |row: usize| candidates.get(row).map(|c| &c.offer.provider);
-    let mut left: Vec<usize> = order.into_iter().map(|(row, _, _)| row).collect();
-    let mut plan: Vec<usize> = Vec::with_capacity(attempts_max.min(left.len()));
-    while plan.len() < attempts_max && !left.is_empty() {
-        let fresh = |row: &usize| !plan.iter().any(|planned| provider(*planned) == provider(*row));
-        let next = left.iter().position(fresh).unwrap_or(0);
-        plan.push(left.remove(next));
+/// fails, its others usually fail with it. `offers` are what the candidates' indices stand for.
+pub fn plan(candidates: &[Candidate], offers: &[Arc<Offer>], attempts_max: usize) -> Vec<usize> {
+    let provider = |row: usize| {
+        let index = candidates.get(row)?.index;
+        offers.get(index).map(|offer| &*offer.provider)
+    };
+    let mut plan: Vec<usize> = Vec::with_capacity(attempts_max.min(candidates.len()));
+    // A few attempts of dozens of candidates: looking through them each time beats sorting them.
+    while plan.len() < attempts_max {
+        let mut best: Option<(usize, bool, f64)> = None;
+        let mut equals = 1_u32;
+        for (row, candidate) in candidates.iter().enumerate() {
+            let Some(score) = candidate.score.filter(|score| *score >= 0.0) else { continue };
+            if plan.contains(&row) {
+                continue;
+            }
+            let fresh = !plan.iter().any(|planned| provider(*planned) == provider(row));
+            let order = best.map_or(Ordering::Greater, |(_, best_fresh, best_score)| {
+                fresh.cmp(&best_fresh).then(score.total_cmp(&best_score))
+            });
+            equals = match order {
+                Ordering::Less => continue,
+                Ordering::Equal => equals.saturating_add(1),
+                Ordering::Greater => 1,
+            };
+            // Of n equals each stays with the chance of one in n.
+            if equals == 1 || rand::random::<u32>().is_multiple_of(equals) {
+                best = Some((row, fresh, score));
+            }
+        }
+        let Some((row, _, _)) = best else { break };
+        plan.push(row);
     }
     plan
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -178,7 +178,7 @@ async fn work<S: Service>(
                 async move { Ok::<_, Infallible>(service.call(request).await) }
             }),
         );
-        let connection = graceful.watch(connection.into_owned());
+        let connection = graceful.watch(connection);
         connections.spawn("connection", async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended early");
@@ -196,14 +196,13 @@ async fn work<S: Service>(
     }
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
+fn builder() -> http1::Builder {
     // HTTP/1.1 only: waiting for a client's first bytes to tell the versions apart has no time-out,
     // so silent connections would hold their places for ever.
     // Not `pipeline_flush`: with it hyper takes a whole stream into memory for a client that does
     // not read.
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    let mut builder = http1::Builder::new();
     builder
-        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(READ_BUFFER_BYTES)

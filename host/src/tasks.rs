@@ -1,9 +1,12 @@
 //! The one place that spawns tasks, so that each has a name and is counted, and shutdown can wait
-//! for those that finish a settlement.
+//! for those that finish a settlement; and the time limit for what is usually done at once.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -25,6 +28,27 @@ impl Drop for Guard {
             self.0.idle.notify_waiters();
         }
     }
+}
+
+/// Waits for `work`, at most for `limit` from the moment when it first has to wait; `None` when
+/// that is over. Unlike Tokio's own time-out it makes no timer for work that is done at the first
+/// look, as most of a request's is.
+pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let mut timer = pin!(None);
+    poll_fn(|context| {
+        if let Poll::Ready(done) = work.as_mut().poll(context) {
+            return Poll::Ready(Some(done));
+        }
+        if timer.is_none() {
+            timer.set(Some(tokio::time::sleep(limit)));
+        }
+        match timer.as_mut().as_pin_mut() {
+            Some(timer) => timer.poll(context).map(|()| None),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }
 
 impl Tasks {
@@ -61,5 +85,19 @@ impl Tasks {
             }
             notified.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_is_given_up_after_its_limit_and_not_before() {
+        let (soon, late) = (Duration::from_millis(1), Duration::from_secs(60));
+        let slow = |time| async move { tokio::time::sleep(time).await };
+        assert_eq!(within(soon, async { 1 }).await, Some(1));
+        assert_eq!(within(late, slow(soon)).await, Some(()));
+        assert_eq!(within(soon, slow(late)).await, None);
     }
 }

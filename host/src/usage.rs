@@ -7,6 +7,7 @@ mod codec;
 mod event;
 mod explanation;
 mod load;
+mod looked_at;
 mod query;
 mod queue;
 mod recent;
@@ -24,6 +25,7 @@ pub use self::explanation::{
     AttemptFact, CandidateFact, Explanation, Failure, Label, LineItem, PolicyFact, RedactionFact,
     TaskFact, Timing,
 };
+pub use self::looked_at::{Fresh, LookedAt, LookedAtFigures, LookedAtRow, OfferNames};
 pub use self::query::{RequestsPage, UsageLog};
 pub use self::recorder::{Options, Recorder};
 pub use self::rollup::{Dimension, Group, Totals, UsageReport};

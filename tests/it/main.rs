@@ -24,4 +24,6 @@ mod retention;
 #[cfg(test)]
 mod settlement;
 #[cfg(test)]
+mod slow_reader;
+#[cfg(test)]
 mod tidy;

@@ -39,6 +39,8 @@ pub struct Setup {
     pub credit_usd: String,
     /// More of the configuration file.
     pub more_config: String,
+    /// Writes the providers' part of the configuration.
+    pub providers: fn(&Script, &Simulator) -> Result<String>,
     /// More environment of the gateway.
     pub environment: Vec<(&'static str, &'static str)>,
 }
@@ -49,6 +51,7 @@ impl Default for Setup {
             script: instant_script(),
             credit_usd: "100.000000".to_owned(),
             more_config: String::new(),
+            providers: catalogued,
             environment: Vec::new(),
         }
     }
@@ -239,13 +242,19 @@ async fn start(setup: &Setup, folder: &Path) -> Result<Gateway> {
 
 fn configuration(setup: &Setup, simulator: &Simulator, folder: &Path) -> Result<String> {
     let data = Gateway::data_folder(folder);
-    let mut out = format!(
+    let providers = (setup.providers)(&setup.script, simulator)?;
+    Ok(format!(
         "[listen]\ndata = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\n[data]\ndir = {:?}\n\n\
-         [admin]\ntoken = \"env:TURNPIKE_ADMIN_TOKEN\"\n\n{SHORT}\n{}\n",
+         [admin]\ntoken = \"env:TURNPIKE_ADMIN_TOKEN\"\n\n{SHORT}\n{}\n{providers}",
         data.display().to_string(),
         setup.more_config,
-    );
-    for provider in &setup.script.providers {
+    ))
+}
+
+/// Providers of the catalogue, each with its script's models.
+fn catalogued(script: &Script, simulator: &Simulator) -> Result<String> {
+    let mut out = String::new();
+    for provider in &script.providers {
         let (name, url) = (&provider.name, simulator.url(&provider.name)?);
         let key = provider.api_key.as_deref().unwrap_or("sim-key");
         let models: Vec<&str> = provider.models.iter().map(|model| model.id.as_str()).collect();

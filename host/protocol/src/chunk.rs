@@ -282,6 +282,20 @@ impl Chunk {
         !self.has_content() && self.usage.is_none() && self.error.is_none()
     }
 
+    /// Whether nothing is left of it: its text is held back or was taken out, and it says nothing
+    /// else. Only in dialects whose events neither open a choice nor are counted.
+    pub fn is_hollow(&self) -> bool {
+        let silent = self.usage.is_none()
+            && self.usage_update.is_none()
+            && self.error.is_none()
+            && self.finished.is_empty()
+            && self.closed.is_empty();
+        matches!(self.dialect, Dialect::AnthropicMessages | Dialect::Gemini)
+            && silent
+            && !(self.done || self.tool_started || self.media || self.deltas.is_empty())
+            && self.deltas.iter().all(|delta| delta.content.is_empty())
+    }
+
     /// What the stream has used after this chunk, when it had used `before`.
     pub fn usage_after(&self, before: Option<Usage>) -> Option<Usage> {
         let usage = self.usage.or(before);

@@ -58,8 +58,8 @@ pub enum Dialect {
     AnthropicMessages,
     /// `POST …:generateContent` and `…:streamGenerateContent` of Google.
     Gemini,
-    /// `POST /model/{model}/converse` and `…/converse-stream` of Amazon Bedrock. Providers speak it,
-    /// callers do not.
+    /// `POST /model/{model}/converse` and `…/converse-stream` of Amazon Bedrock. Providers speak
+    /// it, callers do not.
     BedrockConverse,
 }
 

@@ -11,8 +11,8 @@ use bytes::Bytes;
 
 use crate::neutral::Request;
 use crate::{
-    Addressed, Call, Dialect, Losses, Outgoing, RequestError, anthropic, bedrock, gemini, openai_chat,
-    openai_responses,
+    Addressed, Call, Dialect, Losses, Outgoing, RequestError, anthropic, bedrock, gemini,
+    openai_chat, openai_responses,
 };
 
 pub use answer::{TranslatedAnswer, answer};

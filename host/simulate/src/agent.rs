@@ -48,7 +48,7 @@ pub(crate) fn next(steps: &[Step], ask: &Ask, fill: &dyn Fn(&str) -> String) -> 
 pub(crate) fn scripted(call: &ScriptedCall, ask: &Ask) -> Planned {
     let custom = ask.tools.iter().any(|tool| tool.name == call.name && tool.custom);
     let arguments = match &call.arguments {
-        None => String::new(),
+        None => "{}".to_owned(),
         Some(Value::String(text)) => text.clone(),
         Some(value) => value.to_string(),
     };

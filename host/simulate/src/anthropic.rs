@@ -77,12 +77,6 @@ pub(crate) fn count(visit: &Visit<'_>) -> Result<Value, ErrorBody> {
     let name = request::model(&visit.request.body)?;
     let model = visit.provider.model(&name).ok_or_else(|| unknown_model(&name))?;
     let live = model.live();
-    let incoming = Incoming {
-        request: visit.request,
-        model: &live.script,
-        issuer: live.script.signer.as_deref().unwrap_or(&visit.provider.script.name),
-        memory: &visit.provider.memory,
-    };
-    let ask = request::read(incoming, request::Purpose::Count)?;
+    let ask = request::read(visit.incoming(&live), request::Purpose::Count)?;
     Ok(json!({ "input_tokens": ask.prompt_tokens }))
 }

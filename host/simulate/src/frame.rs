@@ -3,6 +3,9 @@
 
 use bytes::Bytes;
 
+/// Stands in the data of an event until its place in the stream is known.
+pub(crate) const NUMBER: &str = "\"sequence_number\":0";
+
 /// One event of a stream, before it is framed.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
@@ -38,6 +41,8 @@ pub(crate) struct Piece {
 pub(crate) struct Framing {
     /// Elements of a JSON array instead of events.
     pub(crate) array: bool,
+    /// Events have numbers, where [`NUMBER`] stands in them.
+    pub(crate) numbered: bool,
     /// `\r\n` instead of `\n`.
     pub(crate) crlf: bool,
     /// Data over several `data:` lines, broken where JSON allows a line end.
@@ -54,6 +59,7 @@ impl Framing {
     /// Line feeds, one `data:` line.
     pub(crate) const EVENTS: Self = Self {
         array: false,
+        numbered: false,
         crlf: false,
         multi_line: false,
         tight: false,
@@ -69,7 +75,7 @@ impl Framing {
             .enumerate()
             .map(|(index, frame)| Piece {
                 kind: frame.kind,
-                bytes: Bytes::from(self.text(frame, index == last)),
+                bytes: self.framed(frame, index, last),
                 tokens: frame.tokens,
             })
             .collect();
@@ -82,6 +88,15 @@ impl Framing {
     /// One event that stands alone, such as a ping.
     pub(crate) fn lone(&self, frame: &Frame) -> Bytes {
         Bytes::from(self.text(frame, false))
+    }
+
+    fn framed(&self, frame: &Frame, index: usize, last: usize) -> Bytes {
+        if !self.numbered {
+            return Bytes::from(self.text(frame, index == last));
+        }
+        let number = format!("\"sequence_number\":{index}");
+        let data = frame.data.replacen(NUMBER, &number, 1);
+        Bytes::from(self.text(&Frame { data, ..frame.clone() }, index == last))
     }
 
     fn text(&self, frame: &Frame, last: bool) -> String {

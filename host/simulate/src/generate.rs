@@ -12,11 +12,12 @@ use crate::dice;
 use crate::failure::{Facts, Failure};
 use crate::frame::Framing;
 use crate::http::{After, Content, Gone, Wire, head};
+use crate::limits;
 use crate::memory::Memory;
 use crate::script::ModelScript;
 use crate::seen::Outcome;
 use crate::server::Visit;
-use crate::speech::{Answered, ErrorBody, Incoming, Peek, Speech, Stamp, Style};
+use crate::speech::{Answered, ErrorBody, Peek, Speech, Stamp, Style};
 use crate::world::Live;
 
 /// A request for an answer.
@@ -47,7 +48,15 @@ impl Generate<'_> {
             return self.repeat(wire, &live, &name).await;
         }
         visit.record(&name);
-        let mut ask = match self.speech.read(self.incoming(&live)) {
+        if let Some(limit) = live.script.rate_limit {
+            let spent = model.spend(0, 0);
+            if !limits::allows(limit, spent) {
+                return self
+                    .hold_back(wire, &name, limits::headers(visit.family, limit, spent, true))
+                    .await;
+            }
+        }
+        let mut ask = match self.speech.read(visit.incoming(&live)) {
             Ok(ask) => ask,
             Err(error) => return self.refuse(wire, error).await,
         };
@@ -64,17 +73,17 @@ impl Generate<'_> {
         ended
     }
 
-    fn incoming<'s>(&'s self, live: &'s Live) -> Incoming<'s> {
-        Incoming {
-            request: self.visit.request,
-            model: &live.script,
-            issuer: self.issuer(live),
-            memory: &self.visit.provider.memory,
-        }
-    }
-
-    fn issuer<'s>(&'s self, live: &'s Live) -> &'s str {
-        live.script.signer.as_deref().unwrap_or(&self.visit.provider.script.name)
+    /// Refuses what is above the rate limit.
+    async fn hold_back(
+        &self,
+        wire: &mut Wire,
+        name: &str,
+        headers: Vec<(String, String)>,
+    ) -> Result<After, Gone> {
+        let visit = &self.visit;
+        let error = self.speech.failed(429, name, None);
+        visit.world.ended(visit.provider, visit.serial, Outcome::Refused(429));
+        visit.send(wire, 429, &visit.sealed(error.body), &headers).await
     }
 
     async fn refuse(&self, wire: &mut Wire, error: ErrorBody) -> Result<After, Gone> {
@@ -122,6 +131,11 @@ impl Generate<'_> {
         self.speech.remember(&answered, &visit.provider.memory);
         let mut headers = visit.headers();
         headers.extend(scripted_headers(script));
+        if let (Some(limit), Some(model)) = (script.rate_limit, visit.provider.model(name)) {
+            let tokens = reply.usage.prompt.saturating_add(reply.usage.completion);
+            let spent = model.spend(1, tokens);
+            headers.extend(limits::headers(visit.family, limit, spent, false));
+        }
         let after = visit.request.after;
         let delivery = Delivery { model: script, failure, after, headers: &headers };
         if ask.stream {
@@ -195,7 +209,7 @@ impl Generate<'_> {
                 tight,
                 comments,
                 no_last_blank,
-                array: usual.array,
+                ..usual
             },
             _ => usual,
         }
@@ -211,7 +225,7 @@ impl Generate<'_> {
             model: script.served_as.as_deref().unwrap_or(name),
             script,
             fingerprint: format!("fp_{:010x}", dice::roll(visit.world.seed, 0) >> 24),
-            issuer: self.issuer(live),
+            issuer: visit.issuer(live),
         }
     }
 
@@ -224,7 +238,7 @@ impl Generate<'_> {
         let Some(kept) = live.prebuilt(streams, wants_usage) else { return Err(Gone) };
         let bytes = match kept.get() {
             Some(bytes) => bytes,
-            None => match self.speech.read(self.incoming(live)) {
+            None => match self.speech.read(visit.incoming(live)) {
                 Ok(ask) => kept.get_or_init(|| self.prebuild(live, name, &ask)),
                 Err(error) => {
                     visit.record(&live.script.id);

@@ -12,11 +12,15 @@ use crate::speech::{Answered, ErrorBody, Incoming, Speech, Stamp};
 
 mod body;
 mod error;
+mod messages;
 mod request;
+mod rules;
 mod stream;
+mod tools;
 
 pub(crate) use body::{models, one_model};
-pub(crate) use error::{admit, error, invalid, unknown_model, unknown_path};
+pub(crate) use error::{admit, error, for_status, invalid, unknown_model, unknown_path};
+pub(crate) use rules::{check_schema, is_reasoning_model, media_type};
 
 /// `POST /chat/completions`.
 #[derive(Debug)]
@@ -44,7 +48,7 @@ impl Speech for Chat {
     }
 
     fn failed(&self, status: u16, model: &str, echo: Option<&str>) -> ErrorBody {
-        error::for_status(status, model, echo)
+        for_status(status, model, echo)
     }
 
     fn error_frame(&self, _stamp: &Stamp<'_>, kind: &str, message: &str) -> Frame {

@@ -3,13 +3,14 @@
 use crate::http::Request;
 use crate::script::Dialect;
 use crate::speech::Speech;
-use crate::{anthropic, openai_chat};
+use crate::{anthropic, gemini, openai_chat, openai_responses};
 
 /// Whose words errors, lists and headers are in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
     OpenAi,
     Anthropic,
+    Gemini,
 }
 
 /// What is asked for.
@@ -18,6 +19,10 @@ pub(crate) enum Operation<'a> {
     Answer(&'static dyn Speech),
     /// How many tokens a request has.
     Count,
+    /// Vectors for texts.
+    Embed,
+    /// A response that was stored.
+    Stored(&'a str),
     /// The list of models.
     Models,
     /// One of them.
@@ -34,52 +39,77 @@ pub(crate) struct Route<'a> {
 
 /// Finds the way of a request; `rest` is its path after the provider's prefix.
 pub(crate) fn find<'a>(dialect: Dialect, request: &Request, rest: &'a str) -> Route<'a> {
-    let tail = tail(rest);
-    let post = request.method == "POST";
-    let route = |family, operation| Route { family, operation };
-    match (post, tail) {
-        (true, "/chat/completions") if speaks(dialect, Dialect::OpenAiChat) => {
-            route(Family::OpenAi, Operation::Answer(&openai_chat::Chat))
+    let (version, tail) = tail(rest);
+    let family = family(dialect, request, version, tail);
+    let operation =
+        if request.method == "POST" { post(dialect, request, tail) } else { get(dialect, tail) };
+    Route { family, operation }
+}
+
+fn post<'a>(dialect: Dialect, request: &Request, tail: &'a str) -> Operation<'a> {
+    let speaks = |wanted| dialect == wanted || dialect == Dialect::Any;
+    let openai = speaks(Dialect::OpenAiChat) || speaks(Dialect::OpenAiResponses);
+    match tail {
+        "/chat/completions" if speaks(Dialect::OpenAiChat) => Operation::Answer(&openai_chat::Chat),
+        "/embeddings" if openai => Operation::Embed,
+        "/responses" if speaks(Dialect::OpenAiResponses) => {
+            Operation::Answer(&openai_responses::Responses)
         }
-        (true, "/messages") if speaks(dialect, Dialect::AnthropicMessages) => {
-            route(Family::Anthropic, Operation::Answer(&anthropic::Messages))
+        "/responses/input_tokens" if speaks(Dialect::OpenAiResponses) => Operation::Count,
+        "/messages" if speaks(Dialect::AnthropicMessages) => {
+            Operation::Answer(&anthropic::Messages)
         }
-        (true, "/messages/count_tokens") if speaks(dialect, Dialect::AnthropicMessages) => {
-            route(Family::Anthropic, Operation::Count)
-        }
-        _ => {
-            let family = family(dialect, request, tail);
-            let operation = match tail.strip_prefix("/models") {
-                Some("" | "/") if !post => Operation::Models,
-                Some(id) if !post => {
-                    id.strip_prefix('/').map_or(Operation::Unknown, Operation::Model)
-                }
-                _ => Operation::Unknown,
-            };
-            route(family, operation)
-        }
+        "/messages/count_tokens" if speaks(Dialect::AnthropicMessages) => Operation::Count,
+        _ if speaks(Dialect::Gemini) => match tail.split_once(':') {
+            Some((_, "generateContent")) => Operation::Answer(&gemini::WHOLE),
+            Some((_, "streamGenerateContent")) if request.query("alt") == Some("sse") => {
+                Operation::Answer(&gemini::EVENTS)
+            }
+            Some((_, "streamGenerateContent")) => Operation::Answer(&gemini::ARRAY),
+            Some((_, "countTokens")) => Operation::Count,
+            _ => Operation::Unknown,
+        },
+        _ => Operation::Unknown,
     }
 }
 
-/// The path without its version.
-fn tail(rest: &str) -> &str {
-    let unversioned = rest.strip_prefix("/v1");
-    unversioned.filter(|tail| tail.starts_with('/')).unwrap_or(rest)
+fn get(dialect: Dialect, tail: &str) -> Operation<'_> {
+    let stores = matches!(dialect, Dialect::OpenAiResponses | Dialect::Any);
+    if let Some(id) = tail.strip_prefix("/responses/").filter(|_| stores) {
+        return Operation::Stored(id);
+    }
+    match tail.strip_prefix("/models") {
+        Some("" | "/") => Operation::Models,
+        Some(id) => id.strip_prefix('/').map_or(Operation::Unknown, Operation::Model),
+        None => Operation::Unknown,
+    }
 }
 
-fn speaks(provider: Dialect, wanted: Dialect) -> bool {
-    provider == wanted || provider == Dialect::Any
+/// The version that a path has, and the path without it.
+fn tail(rest: &str) -> (&str, &str) {
+    let versioned = |version: &'static str| {
+        let tail = rest.strip_prefix(version)?;
+        tail.starts_with('/').then_some((version, tail))
+    };
+    ["/v1beta", "/v1alpha", "/v1"].into_iter().find_map(versioned).unwrap_or(("", rest))
 }
 
-/// Whose words the answer is in, where the path does not say.
-fn family(dialect: Dialect, request: &Request, tail: &str) -> Family {
+/// Whose words the answer is in; where the provider speaks all, the path or the headers say.
+fn family(dialect: Dialect, request: &Request, version: &str, tail: &str) -> Family {
     match dialect {
         Dialect::AnthropicMessages => Family::Anthropic,
         Dialect::OpenAiChat | Dialect::OpenAiResponses => Family::OpenAi,
-        Dialect::Any | Dialect::Gemini => {
-            let anthropic = request.header("anthropic-version").is_some();
-            if anthropic || tail.starts_with("/messages") {
+        Dialect::Gemini => Family::Gemini,
+        Dialect::Any => {
+            let header = |name| request.header(name).is_some();
+            if tail.starts_with("/messages") || header("anthropic-version") {
                 Family::Anthropic
+            } else if version.len() > "/v1".len()
+                || tail.contains(':')
+                || header("x-goog-api-key")
+                || request.query("key").is_some()
+            {
+                Family::Gemini
             } else {
                 Family::OpenAi
             }

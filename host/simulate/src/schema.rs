@@ -42,7 +42,7 @@ impl Fitter<'_> {
                 return self.value(first, depth + 1);
             }
         }
-        self.of_kind(kind(schema), schema, depth)
+        self.of_kind(&kind(schema).to_ascii_lowercase(), schema, depth)
     }
 
     fn of_kind(&self, kind: &str, schema: &Value, depth: usize) -> Value {

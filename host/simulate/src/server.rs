@@ -11,9 +11,9 @@ use crate::generate::Generate;
 use crate::http::{After, Content, Gone, Request, Wire, head};
 use crate::route::{self, Family, Operation};
 use crate::seen::{Outcome, Seen};
-use crate::speech::ErrorBody;
-use crate::world::{Provider, World};
-use crate::{anthropic, control, dice, openai_chat};
+use crate::speech::{ErrorBody, Incoming};
+use crate::world::{Live, Provider, World};
+use crate::{anthropic, control, dice, gemini, openai_chat, openai_embeddings, openai_responses};
 
 /// Connections at once: a gateway's pool and a load test fit; a leak is noticed.
 const CONNECTIONS_MAX: usize = 8192;
@@ -80,6 +80,11 @@ async fn exchange(world: &World, wire: &mut Wire, request: &Request) -> Result<A
     match route.operation {
         Operation::Answer(speech) => Generate { visit, speech }.run(wire).await,
         Operation::Count => visit.count_tokens(wire).await,
+        Operation::Embed => visit.embed(wire).await,
+        Operation::Stored(id) => match openai_responses::stored(&visit, id) {
+            Ok(body) => visit.send(wire, 200, &body, &[]).await,
+            Err(error) => visit.refuse(wire, error).await,
+        },
         Operation::Models => visit.send(wire, 200, &visit.models(), &[]).await,
         Operation::Model(id) => match visit.one_model(id) {
             Ok(model) => visit.send(wire, 200, &model, &[]).await,
@@ -126,6 +131,7 @@ impl Visit<'_> {
         match self.family {
             Family::OpenAi => openai_chat::admit(self.request, wanted),
             Family::Anthropic => anthropic::admit(self.request, wanted),
+            Family::Gemini => gemini::admit(self.request, wanted),
         }
     }
 
@@ -134,7 +140,9 @@ impl Visit<'_> {
         let seed = self.world.seed;
         match self.family {
             Family::Anthropic => format!("req_011C{}", dice::letters(seed, self.serial, 20)),
-            Family::OpenAi => format!("req_{}", dice::letters(seed, self.serial, 32)),
+            Family::OpenAi | Family::Gemini => {
+                format!("req_{}", dice::letters(seed, self.serial, 32))
+            }
         }
     }
 
@@ -146,11 +154,27 @@ impl Visit<'_> {
                 own("x-request-id", self.request_id()),
                 own("openai-version", "2020-10-01".to_owned()),
             ],
+            Family::Gemini => vec![own("x-gemini-service-tier", "standard".to_owned())],
             Family::Anthropic => vec![
                 own("request-id", self.request_id()),
                 own("anthropic-organization-id", anthropic::ORGANIZATION.to_owned()),
             ],
         }
+    }
+
+    /// The request with what reading it for a model depends on.
+    pub(crate) fn incoming<'s>(&'s self, live: &'s Live) -> Incoming<'s> {
+        Incoming {
+            request: self.request,
+            model: &live.script,
+            issuer: self.issuer(live),
+            memory: &self.provider.memory,
+        }
+    }
+
+    /// Who signs a model's reasoning.
+    pub(crate) fn issuer<'s>(&'s self, live: &'s Live) -> &'s str {
+        live.script.signer.as_deref().unwrap_or(&self.provider.script.name)
     }
 
     /// Puts the request into the log.
@@ -194,6 +218,7 @@ impl Visit<'_> {
         match self.family {
             Family::OpenAi => openai_chat::models(&self.provider.script),
             Family::Anthropic => anthropic::models(&self.provider.script, self.request),
+            Family::Gemini => gemini::models(&self.provider.script),
         }
     }
 
@@ -206,6 +231,9 @@ impl Visit<'_> {
             Family::Anthropic => {
                 anthropic::one_model(script, id).ok_or_else(|| anthropic::unknown_model(id))
             }
+            Family::Gemini => {
+                gemini::one_model(script, id).ok_or_else(|| gemini::unknown_model(id))
+            }
         }
     }
 
@@ -215,16 +243,38 @@ impl Visit<'_> {
             Family::OpenAi if method == "GET" => openai_chat::unknown_model(""),
             Family::OpenAi => openai_chat::unknown_path(method, rest),
             Family::Anthropic => anthropic::unknown_path(path),
+            Family::Gemini => gemini::unknown_path(path),
         }
     }
 
     async fn count_tokens(&self, wire: &mut Wire) -> Result<After, Gone> {
         let counted = match self.family {
-            Family::Anthropic | Family::OpenAi => anthropic::count(self),
+            Family::Anthropic => anthropic::count(self),
+            Family::OpenAi => openai_responses::count(self),
+            Family::Gemini => gemini::count(self),
         };
         match counted {
             Ok(body) => self.send(wire, 200, &body, &[]).await,
             Err(error) => self.refuse(wire, error).await,
+        }
+    }
+
+    async fn embed(&self, wire: &mut Wire) -> Result<After, Gone> {
+        let answered = openai_embeddings::answer(self);
+        let model = answered.as_ref().map_or("", |(model, _)| model.as_str());
+        self.record(model);
+        match answered {
+            Ok((_, body)) => {
+                let sent = self.send(wire, 200, &body, &[]).await;
+                let outcome = if sent.is_ok() { Outcome::Answered } else { Outcome::Cancelled };
+                self.world.ended(self.provider, self.serial, outcome);
+                sent
+            }
+            Err(error) => {
+                let outcome = Outcome::Refused(error.status);
+                self.world.ended(self.provider, self.serial, outcome);
+                self.refuse(wire, error).await
+            }
         }
     }
 }

@@ -13,6 +13,8 @@ const PREFIXES_MAX: usize = 4096;
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
+    /// Beginnings are wanted: hashing a long prompt takes time.
+    hashes: bool,
     hash: [u8; 32],
     pub(crate) tokens: u64,
     prefixes: Vec<Prefix>,
@@ -20,10 +22,15 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Counts only, or hashes the beginnings too.
+    pub(crate) fn new(hashes: bool) -> Self {
+        Self { hashes, ..Self::default() }
+    }
+
     /// A part of the prompt, in order; `cache_control` on it marks a beginning to be cached.
     pub(crate) fn part(&mut self, part: &Value, tokens: u64) {
         self.tokens = self.tokens.saturating_add(tokens);
-        if self.prefixes.len() >= PREFIXES_MAX {
+        if !self.hashes || self.prefixes.len() >= PREFIXES_MAX {
             return;
         }
         let mark = part.get("cache_control").filter(|mark| !mark.is_null());

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 
 use crate::failure::{Facts, Failure, Rule, Rules};
+use crate::limits::Spent;
 use crate::memory::Memory;
 use crate::script::{ModelScript, ProviderScript, Script, ScriptError};
 use crate::seen::{Outcome, Seen};
@@ -62,7 +63,7 @@ pub(crate) struct Provider {
 pub(crate) struct Model {
     pub(crate) id: String,
     /// Requests and tokens so far, for rate limits.
-    spent: Mutex<(u64, u64)>,
+    spent: Mutex<Spent>,
     live: RwLock<Arc<Live>>,
 }
 
@@ -193,12 +194,12 @@ impl Model {
         Arc::clone(&self.live.read())
     }
 
-    /// Counts a request of so many tokens; what was spent before it, in requests and tokens.
-    pub(crate) fn spend(&self, tokens: u64) -> (u64, u64) {
+    /// Counts what a request spent; all that was spent with it.
+    pub(crate) fn spend(&self, requests: u64, tokens: u64) -> Spent {
         let mut spent = self.spent.lock();
-        let before = *spent;
-        *spent = (before.0.saturating_add(1), before.1.saturating_add(tokens));
-        before
+        spent.requests = spent.requests.saturating_add(requests);
+        spent.tokens = spent.tokens.saturating_add(tokens);
+        *spent
     }
 
     /// Changes the behaviour for the requests to come; counters of its rules start anew.

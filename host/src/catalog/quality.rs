@@ -34,6 +34,32 @@ pub struct Prior {
 /// Taken off a model that doesn't think first, in thousandths, where thinking is the task.
 const UNREASONED_PERMILLE: u16 = 60;
 
+/// What a task asks of a model; found once for all candidates of a request.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TaskDemands {
+    /// Benchmarks of coding and agents speak for it.
+    measured: bool,
+    /// Thinking first is the task.
+    thinks: bool,
+    sees: bool,
+    /// How much of a model's weakness shows.
+    weight: f64,
+}
+
+// === impl TaskDemands ===
+
+impl TaskDemands {
+    /// Of a task label; an organization's own labels count as general work.
+    pub fn of(task: &str) -> Self {
+        Self {
+            measured: matches!(task, "code" | "agent" | "data-analysis"),
+            thinks: matches!(task, "reasoning" | "agent" | "data-analysis"),
+            sees: task == "vision",
+            weight: weight(task),
+        }
+    }
+}
+
 // === impl PriorSource ===
 
 impl PriorSource {
@@ -50,21 +76,19 @@ impl PriorSource {
 // === impl Quality ===
 
 impl Quality {
-    /// The prior for a task label; an organization's own labels count as general work.
-    pub fn prior(&self, task: &str) -> Prior {
-        let measured = matches!(task, "code" | "agent" | "data-analysis");
+    /// The prior for a task.
+    pub fn prior(&self, task: &TaskDemands) -> Prior {
         let (permille, source) = match self.code_permille {
             _ if self.declared => (self.general_permille, PriorSource::Operator),
-            Some(code) if measured => (code, PriorSource::Benchmarks),
+            Some(code) if task.measured => (code, PriorSource::Benchmarks),
             _ => (self.general_permille, PriorSource::Estimated),
         };
-        let thinks = matches!(task, "reasoning" | "agent" | "data-analysis");
-        let permille = match (thinks && !self.reasoning, task == "vision" && !self.vision) {
+        let permille = match (task.thinks && !self.reasoning, task.sees && !self.vision) {
             (_, true) => 0,
             (true, false) => permille.saturating_sub(UNREASONED_PERMILLE),
             (false, false) => permille,
         };
-        let shortfall = (1.0 - f64::from(permille) / 1000.0) * demand(task);
+        let shortfall = (1.0 - f64::from(permille) / 1000.0) * task.weight;
         let value = if permille == 0 { 0.0 } else { (1.0 - shortfall).clamp(0.0, 1.0) };
         Prior { value, source }
     }
@@ -72,7 +96,7 @@ impl Quality {
 
 /// How much of a model's weakness shows at a task: extraction forgives a small model, an agent's
 /// many steps multiply its mistakes. Weighted by judgement; outcomes correct it later.
-fn demand(task: &str) -> f64 {
+fn weight(task: &str) -> f64 {
     match task {
         "extraction" => 0.6,
         "summarization" | "translation" => 0.65,
@@ -96,24 +120,28 @@ mod tests {
         declared: false,
     };
 
+    fn prior(quality: Quality, task: &str) -> Prior {
+        quality.prior(&TaskDemands::of(task))
+    }
+
     #[test]
     fn benchmarks_speak_for_the_tasks_they_measured() {
-        assert_eq!(MID.prior("code").source, PriorSource::Benchmarks);
-        assert!((MID.prior("code").value - 0.5).abs() < 1e-9);
-        assert_eq!(MID.prior("translation").source, PriorSource::Estimated);
+        assert_eq!(prior(MID, "code").source, PriorSource::Benchmarks);
+        assert!((prior(MID, "code").value - 0.5).abs() < 1e-9);
+        assert_eq!(prior(MID, "translation").source, PriorSource::Estimated);
         let declared = Quality { declared: true, ..MID };
-        assert_eq!(declared.prior("code").source, PriorSource::Operator);
-        assert_eq!(declared.prior("code").source.label(), "operator");
+        assert_eq!(prior(declared, "code").source, PriorSource::Operator);
+        assert_eq!(prior(declared, "code").source.label(), "operator");
     }
 
     #[test]
     fn easy_tasks_forgive_and_hard_ones_do_not() {
-        let value = |task: &str| MID.prior(task).value;
+        let value = |task: &str| prior(MID, task).value;
         assert!(value("extraction") > value("chat"));
         assert!(value("chat") > value("reasoning"));
         assert!((value("our-own-label") - 0.7).abs() < 1e-9);
         assert!(value("vision") == 0.0, "a model without eyes is no candidate for pictures");
         let thinker = Quality { reasoning: true, ..MID };
-        assert!(thinker.prior("reasoning").value > value("reasoning"));
+        assert!(prior(thinker, "reasoning").value > value("reasoning"));
     }
 }

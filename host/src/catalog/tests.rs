@@ -96,7 +96,8 @@ fn only_chat_models_claim_the_chat_dialect() {
 #[test]
 fn quality_orders_frontier_before_middle_before_small() {
     let catalog = embedded();
-    let quality = |id: &str, task: &str| offer(&catalog, id).quality.prior(task).value;
+    let quality =
+        |id: &str, task: &str| offer(&catalog, id).quality.prior(&TaskDemands::of(task)).value;
     let ladders = [
         ["openai/gpt-5.5@openai", "openai/gpt-5.4-mini@openai", "openai/gpt-5.4-nano@openai"],
         [
@@ -117,7 +118,8 @@ fn quality_orders_frontier_before_middle_before_small() {
         }
     }
     assert!(quality("openai/gpt-5.5@openai", "code") > quality("openai/gpt-4o@openai", "code"));
-    let source = offer(&catalog, "openai/gpt-5.5@openai").quality.prior("code").source;
+    let source =
+        offer(&catalog, "openai/gpt-5.5@openai").quality.prior(&TaskDemands::of("code")).source;
     assert_eq!(source, PriorSource::Benchmarks);
     assert_eq!(
         offer(&catalog, "openai/gpt-5.4@openai").quality,
@@ -199,7 +201,13 @@ fn declared_offers_are_priced_or_openly_free() {
     let offer = declared.offer("vllm").unwrap();
     assert_eq!(&*offer.id, "alibaba/qwen3-32b@vllm");
     assert_eq!(offer.rates.base.output, Some(PicoUsd(1_250_000)));
-    assert!(offer.speaks("openai-chat") && offer.is_priced() && offer.input.text);
+    assert!(offer.is_priced() && offer.input.text);
+    // Without any of its own it has its provider's.
+    assert!(offer.dialects.is_empty());
+    let dialects = vec!["anthropic-messages"];
+    let served = ProviderSelection { declared: vec![declared.clone()], dialects, ..select("vllm") };
+    let view = embedded().configured(&[served]).unwrap();
+    assert!(view.offers().iter().all(|offer| offer.speaks("anthropic-messages")));
     let zero = DeclaredOffer {
         usd_per_million: [("input".to_owned(), "0".to_owned())].into(),
         ..declared.clone()

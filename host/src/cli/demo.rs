@@ -103,7 +103,7 @@ fn dialect(spoken: turnpike_simulate::Dialect) -> Option<String> {
         Spoken::OpenAiResponses => Dialect::OpenAiResponses,
         Spoken::AnthropicMessages => Dialect::AnthropicMessages,
         Spoken::Gemini => Dialect::Gemini,
-        Spoken::Any => return None,
+        _ => return None,
     };
     Some(spoken.label().to_owned())
 }

@@ -26,7 +26,7 @@ fn the_environment_wins_over_the_file() {
     .unwrap();
     assert_eq!(config.listen.data.port(), 2);
     assert_eq!(config.routing.attempts, 5);
-    assert_eq!(config.providers["openai"].base_url, "https://b/v1");
+    assert_eq!(config.providers["openai"].base_url.as_deref(), Some("https://b/v1"));
 }
 
 #[test]

@@ -100,8 +100,8 @@ enum Ended {
 }
 
 fn begin(flight: &mut Flight, row: usize, again: bool) -> Option<Asking> {
-    let candidate = flight.candidates.get(row)?;
-    let (offer, index) = (Arc::clone(&candidate.offer), candidate.index);
+    let index = flight.candidates.get(row)?.index;
+    let offer = Arc::clone(flight.offer_of(row)?);
     let floor = decide::open(flight, row)
         .then(|| flight.gateway.health.begin(index, clock::now_ms()))
         .flatten();

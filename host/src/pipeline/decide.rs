@@ -79,12 +79,9 @@ pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
         input_tokens: flight.input_tokens.saturating_add(flight.task.context_tokens),
         output_limit: flight.call.output_limit,
     };
-    let work = Workload {
-        task: &flight.task.task,
-        difficulty: flight.task.difficulty,
-        input_tokens: flight.input_tokens,
-        output_limit: flight.call.output_limit,
-    };
+    let task = &flight.task;
+    let (input, limit) = (flight.input_tokens, flight.call.output_limit);
+    let work = Workload::new(&task.task, task.difficulty, input, limit);
     let now_ms = clock::now_ms();
     let health = &flight.gateway.health;
     let mut fidelity = Fidelity::new(flight);
@@ -104,8 +101,7 @@ pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
             let priced = figures.is_some() && tier_priced;
             rejection = (!priced).then_some(Rejection::Unpriced);
         }
-        let offer = Arc::clone(offer);
-        candidates.push(Candidate { index: row, offer, rejection, figures, score: None });
+        candidates.push(Candidate { index: row, rejection, figures, score: None });
     }
     flight.candidates = candidates;
     if flight.candidates.iter().all(|c| c.rejection.is_some()) {
@@ -153,8 +149,11 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
         let Some(reason) = &candidate.rejection else { continue };
         let telling =
             !matches!(reason, Rejection::NotChat | Rejection::Dialect | Rejection::Deprecated);
-        if telling && shown.len() < REASONS_SHOWN {
-            shown.push(format!("{}: {reason}", candidate.offer.id));
+        if let Some(offer) = flight.offer(candidate)
+            && telling
+            && shown.len() < REASONS_SHOWN
+        {
+            shown.push(format!("{}: {reason}", offer.id));
         }
     }
     if shown.is_empty() {
@@ -165,14 +164,12 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
 
 /// Step 7. The rows of the plan, best first.
 pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
-    let rows: Vec<usize> = (0..flight.candidates.len())
-        .filter(|row| flight.candidates.get(*row).is_some_and(|c| c.rejection.is_none()))
-        .collect();
-    let mut figures = Figures::default();
-    let mut offers: Vec<Arc<Offer>> = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let Some(candidate) = flight.candidates.get(*row) else { continue };
-        let Some(f) = candidate.figures else { continue };
+    let running = flight.candidates.iter().filter(|c| c.rejection.is_none()).count();
+    let mut figures = Figures::with_capacity(running);
+    let mut rows: Vec<usize> = Vec::with_capacity(running);
+    let mut indices: Vec<usize> = Vec::with_capacity(running);
+    for (row, candidate) in flight.candidates.iter().enumerate() {
+        let (None, Some(f)) = (&candidate.rejection, &candidate.figures) else { continue };
         figures.quality.push(f.quality);
         figures.cost_usd.push(f.cost_usd);
         figures.cost_worst_usd.push(f.cost_worst_usd);
@@ -182,7 +179,8 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
         figures.availability.push(f.availability);
         figures.in_flight.push(f.in_flight);
         figures.marks.push(f.marks);
-        offers.push(Arc::clone(&candidate.offer));
+        rows.push(row);
+        indices.push(candidate.index);
     }
     let objective = Objective {
         profile: flight.selector().profile().label().to_owned(),
@@ -190,8 +188,9 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
         cost_ceiling_usd: 0.0,
         first_token_ceiling_ms: 0.0,
     };
-    let facts = Arc::new(facts::candidates(offers));
-    let verdict = flight.session.score(&flight.task, &figures, &objective, facts).await;
+    let catalog = Arc::clone(&flight.gateway.offers);
+    let ranked = Arc::new(facts::Ranked { catalog, indices });
+    let verdict = flight.session.score(&flight.task, &figures, &objective, ranked).await;
     let scores = verdict.value.unwrap_or_else(|| cheapest_first(&figures));
     for (row, score) in rows.iter().zip(scores) {
         if let Some(candidate) = flight.candidates.get_mut(*row) {
@@ -199,7 +198,8 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
             candidate.rejection = score.is_none().then_some(Rejection::Policy);
         }
     }
-    let plan = route::plan(&flight.candidates, flight.gateway.settings.attempts);
+    let offers = flight.gateway.offers.offers();
+    let plan = route::plan(&flight.candidates, offers, flight.gateway.settings.attempts);
     if plan.is_empty() {
         return Err(Box::new(nobody(flight, clock::now_ms())));
     }
@@ -215,10 +215,8 @@ fn cheapest_first(figures: &Figures) -> Vec<Option<f64>> {
 /// Step 8. The worst case over the plan, on the credit and every budget; the output limit is
 /// clamped where the whole of it can't be had.
 pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), Box<Refusal>> {
-    let offers: Vec<Arc<Offer>> = plan
-        .iter()
-        .filter_map(|row| flight.candidates.get(*row).map(|c| Arc::clone(&c.offer)))
-        .collect();
+    let offers: Vec<Arc<Offer>> =
+        plan.iter().filter_map(|row| flight.offer_of(*row).map(Arc::clone)).collect();
     let asked = longest_answer(flight.call.output_limit, &offers);
     let worst = worst_quote(flight, &offers, asked).await?;
     let ledger = Arc::clone(&flight.gateway.ledger);

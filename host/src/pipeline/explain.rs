@@ -3,19 +3,26 @@
 
 use std::sync::Arc;
 
-use crate::route::{Candidate, Selector};
+use crate::catalog::ConfiguredCatalog;
+use crate::route::{Rejection, Selector};
 use crate::usage::{
-    CandidateFact, Explanation, Failure, LineItem, PolicyFact, Record, RedactionFact, TaskFact,
-    Timing, UsageEvent,
+    Explanation, Failure, Fresh, LineItem, LookedAt, LookedAtFigures, LookedAtRow, OfferNames,
+    PolicyFact, Record, RedactionFact, TaskFact, Timing, UsageEvent,
 };
 
 use super::flight::{Bill, Ending, Flight};
 
 /// What is kept of a request that has ended.
-pub(super) fn record(flight: &mut Flight, ending: Ending, status: u16, bill: &Bill) -> Record {
-    Record {
-        event: event(flight, ending, status, bill),
-        explanation: explanation(flight, ending, bill),
+pub(super) fn record(flight: &mut Flight, ending: Ending, status: u16, bill: &Bill) -> Fresh {
+    let looked_at = Some(looked_at(flight));
+    let event = event(flight, ending, status, bill);
+    let explanation = explanation(flight, ending, bill, Arc::clone(&event.model_asked));
+    Fresh { record: Record { event, explanation }, looked_at }
+}
+
+impl OfferNames for ConfiguredCatalog {
+    fn name(&self, index: usize) -> Option<&str> {
+        self.offers().get(index).map(|offer| &*offer.id)
     }
 }
 
@@ -53,27 +60,21 @@ fn asked(flight: &Flight) -> Arc<str> {
     if known { flight.call.model.as_str().into() } else { "(unknown)".into() }
 }
 
-fn explanation(flight: &mut Flight, ending: Ending, bill: &Bill) -> Explanation {
-    let caller = &flight.caller;
-    let mut e = Explanation::begin(
-        flight.started.id,
-        Arc::clone(&caller.org),
-        Arc::clone(&caller.key_id),
-        asked(flight),
-    );
+fn explanation(flight: &mut Flight, ending: Ending, bill: &Bill, asked: Arc<str>) -> Explanation {
+    let (org, key) = (Arc::clone(&flight.caller.org), Arc::clone(&flight.caller.key_id));
+    let mut e = Explanation::begin(flight.started.id, org, key, asked);
     e.profile = Some(flight.selector().profile().label().into());
     e.task = flight.classified_by.as_ref().map(|by| TaskFact {
         task: flight.task.task.as_str().into(),
         difficulty: flight.task.difficulty,
         confidence: flight.task.confidence,
         needs: flight.task.needs.iter().map(|need| need.clone().into()).collect(),
-        decided_by: format!("{}@{}", by.name, by.version).into(),
+        decided_by: Arc::clone(&by.label),
     });
-    e.candidates = flight.candidates.iter().map(candidate).collect();
     e.plan = flight
         .plan
         .iter()
-        .filter_map(|row| flight.candidates.get(*row).map(|c| Arc::clone(&c.offer.id)))
+        .filter_map(|row| flight.offer_of(*row).map(|offer| Arc::clone(&offer.id)))
         .collect();
     e.attempts = std::mem::take(&mut flight.attempts);
     e.usage = bill.usage;
@@ -95,16 +96,30 @@ fn explanation(flight: &mut Flight, ending: Ending, bill: &Bill) -> Explanation 
     e
 }
 
-fn candidate(c: &Candidate) -> CandidateFact {
-    CandidateFact {
-        offer: Arc::clone(&c.offer.id),
-        score: c.score,
-        quality: c.figures.map(|f| f.quality),
-        expected_cost_usd: c.figures.map(|f| f.expected_cost),
-        first_token_ms: c.figures.map(|f| f.first_token_ms),
-        rejected: c.rejection.as_ref().map(|reason| reason.text()),
-        reason_code: c.rejection.as_ref().map(|reason| reason.code().into()),
+fn looked_at(flight: &Flight) -> LookedAt {
+    let mut different: Vec<&Rejection> = Vec::new();
+    let mut place = |reason| {
+        different.iter().position(|known| *known == reason).unwrap_or_else(|| {
+            different.push(reason);
+            different.len().saturating_sub(1)
+        })
+    };
+    let mut rows = Vec::with_capacity(flight.candidates.len());
+    for c in &flight.candidates {
+        rows.push(LookedAtRow {
+            index: c.index,
+            score: c.score,
+            figures: c.figures.as_ref().map(|f| LookedAtFigures {
+                quality: f.quality,
+                expected_cost_usd: f.expected_cost,
+                first_token_ms: f.first_token_ms,
+            }),
+            reason: c.rejection.as_ref().map(&mut place),
+        });
     }
+    let reasons = different.iter().map(|reason| (reason.text(), reason.code())).collect();
+    let names: Arc<ConfiguredCatalog> = Arc::clone(&flight.gateway.offers);
+    LookedAt { names, rows, reasons }
 }
 
 fn line(line: &crate::policy::Line) -> LineItem {
@@ -152,12 +167,12 @@ pub(super) fn policies_header(flight: &Flight) -> String {
     let mut text = String::with_capacity(64);
     let decided = flight.session.trace().iter().filter(|record| record.failure.is_none());
     for record in decided {
-        let name = format!("{}@{}", record.policy.name, record.policy.version);
-        if !text.contains(&name) {
+        let label = &*record.policy.label;
+        if !text.contains(label) {
             if !text.is_empty() {
                 text.push_str(", ");
             }
-            text.push_str(&name);
+            text.push_str(label);
         }
     }
     text
@@ -167,7 +182,7 @@ pub(super) fn policies_header(flight: &Flight) -> String {
 pub(super) fn count_policies(flight: &Flight) {
     for record in flight.session.trace() {
         let hook = record.hook.label();
-        flight.gateway.metrics.policy_call(hook);
+        flight.gateway.metrics.policy_call(record.hook);
         if let Some(failure) = &record.failure
             && !failure.is_normal()
         {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use turnpike_protocol::Call;
 
-use crate::catalog::Offer;
-use crate::policy::{self, AttrValue, CandidateFacts, Conversation, Session};
+use crate::catalog::{ConfiguredCatalog, Offer};
+use crate::policy::{self, AttrValue, Conversation, Offers, Session};
 use crate::redact::{self, Direction, Findings, ScanFailure};
 
 /// A call as policies read it.
@@ -39,11 +39,30 @@ impl Conversation for CallView {
     }
 }
 
-/// The offers as a route policy asks about them.
-pub(super) fn candidates(offers: Vec<Arc<Offer>>) -> CandidateFacts {
-    let ids = offers.iter().map(|offer| Arc::clone(&offer.id)).collect();
-    let attr = move |row: usize, name: &str| offers.get(row).and_then(|offer| fact(offer, name));
-    CandidateFacts { offers: ids, attr: Box::new(attr) }
+/// The offers as a route policy asks about them: their indices in the catalogue, row by row.
+pub(super) struct Ranked {
+    pub(super) catalog: Arc<ConfiguredCatalog>,
+    pub(super) indices: Vec<usize>,
+}
+
+impl Ranked {
+    fn offer(&self, row: usize) -> Option<&Offer> {
+        self.catalog.offers().get(*self.indices.get(row)?).map(|offer| &**offer)
+    }
+}
+
+impl Offers for Ranked {
+    fn count(&self) -> usize {
+        self.indices.len()
+    }
+
+    fn id(&self, row: usize) -> Option<&str> {
+        self.offer(row).map(|offer| &*offer.id)
+    }
+
+    fn attr(&self, row: usize, name: &str) -> Option<AttrValue> {
+        fact(self.offer(row)?, name)
+    }
 }
 
 /// The names are listed in `docs/policies`.

@@ -139,7 +139,7 @@ pub(super) struct Flight {
     pub redacted: Vec<(&'static str, Summary)>,
     pub task: Classification,
     /// `None` until it is classified.
-    pub classified_by: Option<PolicyRef>,
+    pub classified_by: Option<Arc<PolicyRef>>,
     pub candidates: Vec<Candidate>,
     pub plan: Vec<usize>,
     pub attempts: Vec<AttemptFact>,
@@ -217,6 +217,16 @@ impl Flight {
             received: None,
             ended: false,
         }
+    }
+
+    /// What a candidate's index stands for.
+    pub(super) fn offer(&self, candidate: &Candidate) -> Option<&Arc<Offer>> {
+        self.gateway.offers.offers().get(candidate.index)
+    }
+
+    /// The offer in that row of the candidates.
+    pub(super) fn offer_of(&self, row: usize) -> Option<&Arc<Offer>> {
+        self.offer(self.candidates.get(row)?)
     }
 
     pub(super) fn selector(&self) -> Selector<'_> {

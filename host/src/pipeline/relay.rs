@@ -2,6 +2,7 @@
 //! the end. Nothing is sent before the first content, so that a failure before it is still a
 //! fallback; nothing is replayed after it.
 
+mod array;
 mod body;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use super::attempt::{Asking, Trouble, note};
 use super::facts::PolicyScan;
 use super::flight::{Bill, Ending, Flight};
 use super::{explain, settle};
+use array::Listing;
 
 /// A caller hears something this often while the model thinks: well below the idle time-outs of
 /// proxies (60 seconds) and of agents (5 minutes).
@@ -189,7 +191,11 @@ pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<Gateway
     let attempts = flight.attempts.len().saturating_add(1);
     let mut head = Response::new(());
     let headers = head.headers_mut();
-    content_type(headers, "text/event-stream; charset=utf-8");
+    let kind = match flight.manner.array {
+        true => "application/json; charset=utf-8",
+        false => "text/event-stream; charset=utf-8",
+    };
+    content_type(headers, kind);
     headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-cache"));
     request_id(headers, &flight.id_text);
     if flight.manner.dialect == Dialect::AnthropicMessages {
@@ -207,8 +213,15 @@ pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<Gateway
     }
     .write(headers);
     let tasks = flight.gateway.tasks.clone();
-    let relay = Relay { flight, asking: opened.asking, stream: opened.stream, over: false };
-    head.map(|()| GatewayBody::Stream(Box::pin(body::RelayBody::new(relay, opened.first, tasks))))
+    let mut listing =
+        flight.manner.array.then(|| Listing::new(flight.gateway.settings.event_bytes));
+    let first = match &mut listing {
+        Some(listing) => listing.push(opened.first),
+        None => opened.first,
+    };
+    let (asking, stream) = (opened.asking, opened.stream);
+    let relay = Relay { flight, asking, stream, listing, over: false };
+    head.map(|()| GatewayBody::Stream(Box::pin(body::RelayBody::new(relay, first, tasks))))
 }
 
 impl Upstream {
@@ -343,6 +356,8 @@ struct Relay {
     flight: Box<Flight>,
     asking: Asking,
     stream: Upstream,
+    /// For callers that want a list in place of events.
+    listing: Option<Listing>,
     over: bool,
 }
 
@@ -366,11 +381,19 @@ impl Relay {
                     Err(broken) => self.fail(broken).await,
                 },
             };
+            let bytes = self.shaped(bytes);
             if !bytes.is_empty() {
                 return Some(bytes);
             }
         }
         None
+    }
+
+    /// The bytes in the form that the caller wants.
+    fn shaped(&mut self, bytes: Bytes) -> Bytes {
+        let Some(listing) = &mut self.listing else { return bytes };
+        let items = listing.push(bytes);
+        if self.over { join(items, listing.finish()) } else { items }
     }
 
     /// A complete answer is charged; with `left`, the caller is no longer there to see it.

@@ -29,7 +29,7 @@ pub struct Binding {
     /// What the guest wrote to its log, in memory only.
     pub log: Arc<LogRing>,
     pub(super) breaker: Breaker,
-    pub(super) identity: PolicyRef,
+    pub(super) identity: Arc<PolicyRef>,
 }
 
 impl Binding {
@@ -41,12 +41,13 @@ impl Binding {
         deadline: Duration,
         revision: u64,
     ) -> Self {
-        let identity = PolicyRef {
+        let identity = Arc::new(PolicyRef {
             name: Arc::clone(&policy.name),
             version: Arc::clone(&policy.version),
+            label: format!("{}@{}", policy.name, policy.version).into(),
             digest: Arc::clone(&policy.digest),
             revision,
-        };
+        });
         Self {
             policy,
             config: config.map(Arc::from),
@@ -70,8 +71,8 @@ impl Binding {
     }
 
     /// Who this is, for a verdict.
-    pub fn identity(&self) -> PolicyRef {
-        self.identity.clone()
+    pub fn identity(&self) -> Arc<PolicyRef> {
+        Arc::clone(&self.identity)
     }
 
     /// Whether an instance made for `other` serves this binding too.

@@ -109,19 +109,19 @@ impl fmt::Debug for RequestFacts {
     }
 }
 
-/// Looks an offer's named fact up by the offer's index.
-pub type AttrLookup = Box<dyn Fn(usize, &str) -> Option<AttrValue> + Send + Sync>;
-
-/// The offers that a route policy scores, in the order of the figures' rows.
-pub struct CandidateFacts {
-    /// `vendor/model@provider`, one per row.
-    pub offers: Vec<Arc<str>>,
-    /// Named facts of an offer: `vendor`, `context-tokens`, `needs.tools` …
-    pub attr: AttrLookup,
+/// The offers that a route policy scores, in the order of the figures' rows; read one by one, since
+/// few policies ask for more than their number. A row out of range is `None`.
+pub trait Offers: Send + Sync {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// `vendor/model@provider`.
+    fn id(&self, row: usize) -> Option<&str>;
+    /// A named fact: `vendor`, `context-tokens`, `needs.tools` …
+    fn attr(&self, row: usize, name: &str) -> Option<AttrValue>;
 }
 
-impl fmt::Debug for CandidateFacts {
+impl fmt::Debug for dyn Offers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CandidateFacts").field("offers", &self.offers).finish_non_exhaustive()
+        f.debug_struct("Offers").field("count", &self.count()).finish_non_exhaustive()
     }
 }

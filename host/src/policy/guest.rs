@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::binding::Hook;
-use super::facts::{AttrValue, CandidateFacts, RequestFacts};
+use super::facts::{AttrValue, Offers, RequestFacts};
 use super::guest_log::{INSTANCE_LINES_MAX, LEVEL_MIN, Level, LogLine, LogRing};
 use super::limiter::Account;
 use super::v0_1::turnpike::policy::types::ValueResult;
@@ -21,7 +21,7 @@ const PART_JOINT: &str = "\n";
 pub(super) struct View {
     pub(super) hook: Hook,
     pub(super) facts: Arc<RequestFacts>,
-    pub(super) candidates: Option<Arc<CandidateFacts>>,
+    pub(super) candidates: Option<Arc<dyn Offers>>,
     pub(super) log: Arc<LogRing>,
 }
 
@@ -51,7 +51,7 @@ impl Guest {
     }
 
     /// The offers, if the route hook runs.
-    fn offers(&self) -> Option<&CandidateFacts> {
+    fn offers(&self) -> Option<&dyn Offers> {
         self.view.as_ref()?.candidates.as_deref()
     }
 }
@@ -188,19 +188,16 @@ impl request::Host for Guest {
 
 impl candidates::Host for Guest {
     fn count(&mut self) -> u32 {
-        self.offers().map(|offers| count(offers.offers.len())).unwrap_or_default()
+        self.offers().map(|offers| count(offers.count())).unwrap_or_default()
     }
 
     fn offer(&mut self, offer: u32) -> String {
-        let found = self.offers().and_then(|offers| offers.offers.get(index(offer)));
-        found.map(|offer| offer.to_string()).unwrap_or_default()
+        let found = self.offers().and_then(|offers| offers.id(index(offer)));
+        found.map(str::to_owned).unwrap_or_default()
     }
 
     fn attr(&mut self, offer: u32, name: String) -> Option<ValueResult> {
-        let offers = self.offers()?;
-        let at = index(offer);
-        offers.offers.get(at)?;
-        (offers.attr)(at, &name).map(lower)
+        self.offers()?.attr(index(offer), &name).map(lower)
     }
 }
 

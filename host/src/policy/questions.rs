@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::binding::Hook;
-use super::facts::{AttrValue, CandidateFacts};
+use super::facts::{AttrValue, Offers};
 use super::instance::{Artifact, Instance};
 use super::usd;
 use super::v0_1::exports::turnpike::policy as exports;
@@ -45,7 +45,7 @@ pub(super) trait Question: Sync {
     }
 
     /// The offers in hand.
-    fn candidates(&self) -> Option<Arc<CandidateFacts>> {
+    fn candidates(&self) -> Option<Arc<dyn Offers>> {
         None
     }
 
@@ -87,7 +87,7 @@ pub(super) struct Score<'a> {
     pub(super) task: &'a Classification,
     pub(super) figures: &'a Figures,
     pub(super) objective: &'a Objective,
-    pub(super) candidates: Arc<CandidateFacts>,
+    pub(super) candidates: Arc<dyn Offers>,
 }
 
 impl Question for Score<'_> {
@@ -129,10 +129,10 @@ impl Question for Score<'_> {
     }
 
     fn check(&self, raw: Self::Raw) -> Result<Self::Answer, String> {
-        validate::scores(raw, self.candidates.offers.len())
+        validate::scores(raw, self.candidates.count())
     }
 
-    fn candidates(&self) -> Option<Arc<CandidateFacts>> {
+    fn candidates(&self) -> Option<Arc<dyn Offers>> {
         Some(Arc::clone(&self.candidates))
     }
 }
@@ -140,7 +140,7 @@ impl Question for Score<'_> {
 /// Why these scores? Asked in the instance that scored; answers one text per row asked for.
 pub(super) struct Reasons<'a> {
     pub(super) rows: &'a [u32],
-    pub(super) candidates: Arc<CandidateFacts>,
+    pub(super) candidates: Arc<dyn Offers>,
 }
 
 impl Question for Reasons<'_> {
@@ -161,7 +161,7 @@ impl Question for Reasons<'_> {
         Ok(validate::reasons(raw))
     }
 
-    fn candidates(&self) -> Option<Arc<CandidateFacts>> {
+    fn candidates(&self) -> Option<Arc<dyn Offers>> {
         Some(Arc::clone(&self.candidates))
     }
 }

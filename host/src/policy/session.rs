@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::binding::{Binding, BindingSet, Hook, OnFailure};
 use super::engine::PolicyEngine;
-use super::facts::{AttrValue, CandidateFacts, Conversation, RequestFacts};
+use super::facts::{AttrValue, Conversation, Offers, RequestFacts};
 use super::failure::{FailureKind, Fault, Overdue, PolicyFailure};
 use super::guest::View;
 use super::guest_log::{Level, LogLine};
@@ -19,6 +19,7 @@ use super::verdict::{
     BillCall, Classification, Figures, Findings, Line, Objective, Place, PolicyCallRecord, Verdict,
 };
 use crate::clock::{self, Stopwatch};
+use crate::tasks;
 
 /// A deadline counts the guest's own processor time; on a busy machine the wall clock may take
 /// this much longer before the call is given up.
@@ -36,7 +37,7 @@ pub struct Session {
     facts: Arc<RequestFacts>,
     instances: Vec<(Arc<Binding>, Instance)>,
     /// Who scored last, and on which offers, for the reasons.
-    scored: Option<(Arc<Binding>, Arc<CandidateFacts>)>,
+    scored: Option<(Arc<Binding>, Arc<dyn Offers>)>,
     trace: Vec<PolicyCallRecord>,
 }
 
@@ -89,7 +90,7 @@ impl Session {
         task: &Classification,
         figures: &Figures,
         objective: &Objective,
-        candidates: Arc<CandidateFacts>,
+        candidates: Arc<dyn Offers>,
     ) -> Verdict<Vec<Option<f64>>> {
         let question = Score { task, figures, objective, candidates: Arc::clone(&candidates) };
         self.scored = None;
@@ -124,7 +125,7 @@ impl Session {
             // Not reached: without a value there is a failure.
             (None, None) => Err(PolicyFailure {
                 hook: Hook::Redact,
-                policy: verdict.decided_by.name,
+                policy: Arc::clone(&verdict.decided_by.name),
                 kind: FailureKind::Internal,
                 detail: "no answer and no failure".to_owned(),
             }),
@@ -159,13 +160,11 @@ impl Session {
     where
         Q: Question,
     {
-        let watch = Stopwatch::start();
         let bound = Arc::clone(self.bindings.of(Q::HOOK));
         let failure = match self.attempt(&bound, question).await {
             Ok(value) => {
                 let decided_by = bound.identity();
-                let micros = watch.micros();
-                let verdict = Verdict { value: Some(value), decided_by, micros, failure: None };
+                let verdict = Verdict { value: Some(value), decided_by, failure: None };
                 return (verdict, Some(bound));
             }
             Err(failure) => failure,
@@ -175,8 +174,7 @@ impl Session {
             None => (None, None),
         };
         let decided_by = by.as_ref().unwrap_or(&bound).identity();
-        let micros = watch.micros();
-        (Verdict { value, decided_by, micros, failure: Some(failure) }, by)
+        (Verdict { value, decided_by, failure: Some(failure) }, by)
     }
 
     /// What stands in for a bound policy that did not decide. Behind a built-in stands nothing.
@@ -245,11 +243,11 @@ impl Session {
             let detail = format!("it failed too often and is asked again in {ms} ms");
             return Err(Fault::new(FailureKind::Suspended, detail));
         }
-        let mut instance = match self.take(binding) {
-            Some(instance) => instance,
+        let (of, mut instance) = match self.take(binding) {
+            Some(alive) => alive,
             None => {
                 *fresh = 1;
-                self.fresh(binding, Q::HOOK).await?
+                (Arc::clone(binding), self.fresh(binding, Q::HOOK).await?)
             }
         };
         let deadline = binding.deadline.saturating_add(question.extra_time());
@@ -272,16 +270,16 @@ impl Session {
         };
         // An instance that failed is never entered again; one that declined is as good as before.
         if !outcome.as_ref().is_err_and(|fault| fault.kind.blames_policy()) {
-            self.instances.push((Arc::clone(binding), instance));
+            self.instances.push((of, instance));
         }
         outcome
     }
 
     /// The live instance that serves this binding. It is out of the session while it is asked, so
     /// that a request that is given up in the middle never enters it again.
-    fn take(&mut self, binding: &Binding) -> Option<Instance> {
+    fn take(&mut self, binding: &Binding) -> Option<(Arc<Binding>, Instance)> {
         let at = self.instances.iter().position(|(of, _)| of.shares_instance_with(binding))?;
-        Some(self.instances.swap_remove(at).1)
+        Some(self.instances.swap_remove(at))
     }
 
     async fn fresh(&mut self, binding: &Arc<Binding>, hook: Hook) -> Result<Instance, Fault> {
@@ -387,8 +385,5 @@ async fn within<T>(
     call: impl Future<Output = wasmtime::Result<T>>,
 ) -> wasmtime::Result<T> {
     let wall = deadline.saturating_mul(WALL_FACTOR).saturating_add(WALL_GRACE);
-    match tokio::time::timeout(wall, call).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(Overdue::Wall.into()),
-    }
+    tasks::within(wall, call).await.unwrap_or_else(|| Err(Overdue::Wall.into()))
 }

@@ -6,6 +6,7 @@ const DECIMALS_MAX: usize = 12;
 const WHOLE_DIGITS_MAX: usize = 15;
 /// Pico-dollars of one dollar.
 const PICO: u128 = 1_000_000_000_000;
+const PICO_SHORT: u64 = 1_000_000_000_000;
 
 /// Reads `12`, `0.0000375` or `12.50`: digits, at most one point, at least one digit before it. No
 /// sign, no exponent, no blank.
@@ -27,12 +28,13 @@ pub(super) fn parse(text: &str) -> Option<u128> {
 
 /// Writes the shortest exact form.
 pub(super) fn format(pico: u128) -> String {
-    let (whole, fraction) = (pico / PICO, pico % PICO);
-    if fraction == 0 {
-        return whole.to_string();
-    }
-    let text = format!("{whole}.{fraction:012}");
-    text.trim_end_matches('0').to_owned()
+    // Every price and nearly every amount fits: wide integers are ten times as slow to write.
+    let mut text = match u64::try_from(pico) {
+        Ok(pico) => format!("{}.{:012}", pico / PICO_SHORT, pico % PICO_SHORT),
+        Err(_) => format!("{}.{:012}", pico / PICO, pico % PICO),
+    };
+    text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
+    text
 }
 
 #[cfg(test)]

@@ -48,6 +48,25 @@ pub struct Figures {
     pub marks: Vec<u8>,
 }
 
+impl Figures {
+    /// Empty columns with room for so many rows.
+    #[must_use]
+    pub fn with_capacity(rows: usize) -> Self {
+        let column = || Vec::with_capacity(rows);
+        Self {
+            quality: column(),
+            cost_usd: column(),
+            cost_worst_usd: column(),
+            first_token_ms: column(),
+            first_token_p95_ms: column(),
+            tokens_per_second: column(),
+            availability: column(),
+            in_flight: column(),
+            marks: Vec::with_capacity(rows),
+        }
+    }
+}
+
 /// What the caller wants of the route.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Objective {
@@ -171,6 +190,8 @@ pub struct PolicyRef {
     pub name: Arc<str>,
     /// The policy's own version.
     pub version: Arc<str>,
+    /// Both, as `name@version`.
+    pub label: Arc<str>,
     /// SHA-256 of the component, lowercase hex.
     pub digest: Arc<str>,
     /// The binding's revision.
@@ -184,9 +205,7 @@ pub struct Verdict<T> {
     /// built-in failed too.
     pub value: Option<T>,
     /// Whose value it is; the bound policy when there is none.
-    pub decided_by: PolicyRef,
-    /// Microseconds for everything, a fall-back included.
-    pub micros: u32,
+    pub decided_by: Arc<PolicyRef>,
     /// Why the bound policy did not decide. [`PolicyFailure::is_normal`] for an abstention.
     pub failure: Option<PolicyFailure>,
 }
@@ -198,7 +217,7 @@ pub struct PolicyCallRecord {
     /// The decision.
     pub hook: Hook,
     /// Who was asked.
-    pub policy: PolicyRef,
+    pub policy: Arc<PolicyRef>,
     /// How many calls this record adds up.
     pub calls: u32,
     /// Microseconds of all of them, fresh instances included.

@@ -72,7 +72,9 @@ struct Item {
     chunk: Option<Chunk>,
     edited: bool,
     dropped: bool,
-    /// Frames that go out in front of this one.
+    /// Held texts that go out in front of this one.
+    tails: Vec<(Slot, String)>,
+    /// The same as events.
     before: Vec<Bytes>,
 }
 
@@ -321,22 +323,29 @@ impl StreamRedactor {
             if !window.once {
                 self.facts.deliver(outcome.sent);
             }
-            let frame = |text: &str| {
-                let head = self.facts.head.as_ref()?;
-                Some(head.delta_frame(window.slot, text))
-            };
-            let extra = outcome.extra.as_deref().and_then(frame);
-            carry_out(items, outcome, closing, extra);
+            carry_out(items, outcome, closing, window.slot);
         }
         self.windows.retain(|window| !window.once);
         self.renumber(items);
         Ok(())
     }
 
-    /// Events that were put in between shift the numbers of those behind them.
+    /// Makes the events that carry held text, each in the likeness of the event that it goes in front
+    /// of; in dialects that count their events, it and what follows move up by one.
     fn renumber(&mut self, items: &mut [Item]) {
         for item in items {
-            self.inserted = self.inserted.saturating_add(item.before.len() as u64);
+            for (slot, text) in std::mem::take(&mut item.tails) {
+                let head = match item.chunk.as_mut() {
+                    Some(chunk) => {
+                        chunk.shift_sequence(self.inserted);
+                        Some(chunk.head())
+                    }
+                    None => self.facts.head.clone(),
+                };
+                let Some(head) = head else { continue };
+                item.before.push(head.delta_frame(slot, &text));
+                self.inserted = self.inserted.saturating_add(1);
+            }
             if let Some(chunk) = item.chunk.as_mut().filter(|_| self.inserted > 0) {
                 item.edited |= chunk.shift_sequence(self.inserted);
             }
@@ -345,7 +354,7 @@ impl StreamRedactor {
 }
 
 /// Puts what a window changes into the frames.
-fn carry_out(items: &mut [Item], outcome: Outcome, closing: usize, extra: Option<Bytes>) {
+fn carry_out(items: &mut [Item], outcome: Outcome, closing: usize, slot: Slot) {
     for (frame, delta, new) in outcome.changes {
         if let Some(item) = items.get_mut(frame)
             && let Some(chunk) = item.chunk.as_mut()
@@ -354,8 +363,8 @@ fn carry_out(items: &mut [Item], outcome: Outcome, closing: usize, extra: Option
             item.edited = true;
         }
     }
-    if let (Some(extra), Some(item)) = (extra, items.get_mut(closing)) {
-        item.before.push(extra);
+    if let (Some(tail), Some(item)) = (outcome.extra, items.get_mut(closing)) {
+        item.tails.push((slot, tail));
     }
 }
 
@@ -366,6 +375,7 @@ fn write(items: &[Item]) -> Bytes {
         item.before.iter().for_each(|frame| out.add(frame));
         match item.chunk.as_ref().filter(|_| item.edited) {
             _ if item.dropped => {}
+            Some(chunk) if chunk.is_hollow() => {}
             Some(chunk) => out.add(&chunk.encode()),
             None => out.add(&item.raw),
         }
@@ -377,7 +387,8 @@ fn write(items: &[Item]) -> Bytes {
 
 impl Item {
     fn new(raw: Bytes) -> Self {
-        Self { raw, chunk: None, edited: false, dropped: false, before: Vec::new() }
+        let (tails, before) = (Vec::new(), Vec::new());
+        Self { raw, chunk: None, edited: false, dropped: false, tails, before }
     }
 }
 

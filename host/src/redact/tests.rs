@@ -31,7 +31,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use turnpike_protocol::{Dialect, LimitField, Outgoing};
+use turnpike_protocol::{Dialect, LimitField, Outgoing, Quirks};
 
 use super::*;
 
@@ -126,7 +126,13 @@ pub(super) fn call(body: &Value) -> Call {
 }
 
 fn sent(call: &Call) -> Value {
-    let outgoing = Outgoing { model: "m", output_limit: None, limit_field: LimitField::MaxTokens };
+    let outgoing = Outgoing {
+        model: "m",
+        output_limit: None,
+        model_limit: None,
+        limit_field: LimitField::MaxTokens,
+        quirks: &Quirks::default(),
+    };
     serde_json::from_slice(&call.encode(&outgoing)).unwrap()
 }
 
@@ -389,7 +395,13 @@ fn what_must_match_elsewhere_is_replaced_alike() {
     let mut call = Call::parse(Dialect::OpenAiChat, body.to_string().into()).unwrap();
     let mut scan = Words::with("email", Action::Pseudonymize);
     now(redact_call(&mut scan, &mut call, &mut Pseudonyms::new())).unwrap();
-    let out = Outgoing { model: "m", output_limit: None, limit_field: LimitField::MaxTokens };
+    let out = Outgoing {
+        model: "m",
+        output_limit: None,
+        model_limit: None,
+        limit_field: LimitField::MaxTokens,
+        quirks: &Quirks::default(),
+    };
     let sent = String::from_utf8(call.encode(&out).to_vec()).unwrap();
     let wanted = body.to_string().replace("a@b.org", "<EMAIL_1>");
     assert_eq!(sent, wanted);

@@ -4,7 +4,7 @@
 use turnpike_ledger::PicoUsd;
 
 use super::health::Snapshot;
-use crate::catalog::{Offer, PriorSource};
+use crate::catalog::{Offer, PriorSource, TaskDemands};
 
 /// One row of the policy's table.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,14 +23,14 @@ pub struct FigureRow {
     pub expected_cost: PicoUsd,
 }
 
-/// How large the request is.
+/// What the request asks for and how large it is; made once for all its candidates.
 #[derive(Debug, Clone, Copy)]
-pub struct Workload<'a> {
-    pub task: &'a str,
-    pub difficulty: f64,
+pub struct Workload {
+    demands: TaskDemands,
     /// Estimated upwards.
-    pub input_tokens: u32,
-    pub output_limit: Option<u32>,
+    input_tokens: u32,
+    output_limit: Option<u32>,
+    output_expected: u32,
 }
 
 const QUALITY_ESTIMATED: u8 = 4;
@@ -41,21 +41,29 @@ const ANSWER_TOKENS_MAX: u32 = 4_000;
 /// The upward estimate of the input is about this much too high on usual text.
 const INPUT_OVERESTIMATE: u32 = 2;
 
+impl Workload {
+    pub fn new(task: &str, difficulty: f64, input_tokens: u32, output_limit: Option<u32>) -> Self {
+        let demands = TaskDemands::of(task);
+        let output_expected = expected_output(difficulty, output_limit);
+        Self { demands, input_tokens, output_limit, output_expected }
+    }
+}
+
 /// Tokens of answer to expect. Harder work writes more.
-fn expected_output(work: &Workload<'_>) -> u32 {
+fn expected_output(difficulty: f64, limit: Option<u32>) -> u32 {
     // In tenths, so that no float becomes a count.
-    let tenths = (0..10_u32).take_while(|t| f64::from(*t) < work.difficulty * 10.0).count();
+    let tenths = (0..10_u32).take_while(|t| f64::from(*t) < difficulty * 10.0).count();
     let tenths = u32::try_from(tenths).unwrap_or(10);
     let expected = ANSWER_TOKENS.saturating_mul(tenths.saturating_add(2)) / 4;
-    expected.min(work.output_limit.unwrap_or(ANSWER_TOKENS_MAX)).min(ANSWER_TOKENS_MAX)
+    expected.min(limit.unwrap_or(ANSWER_TOKENS_MAX)).min(ANSWER_TOKENS_MAX)
 }
 
 /// The figures of one offer, or `None` when a rate that is needed is unknown.
-pub fn figure_row(offer: &Offer, work: &Workload<'_>, seen: Snapshot) -> Option<FigureRow> {
-    let prior = offer.quality.prior(work.task);
+pub fn figure_row(offer: &Offer, work: &Workload, seen: Snapshot) -> Option<FigureRow> {
+    let prior = offer.quality.prior(&work.demands);
     let input = u64::from(work.input_tokens);
     let expected_input = u64::from(work.input_tokens.div_ceil(INPUT_OVERESTIMATE));
-    let expected = offer.rates.worst_case(expected_input, u64::from(expected_output(work))).ok()?;
+    let expected = offer.rates.worst_case(expected_input, u64::from(work.output_expected)).ok()?;
     let longest = work.output_limit.unwrap_or(ANSWER_TOKENS_MAX);
     let worst = offer.rates.worst_case(input, u64::from(longest)).ok()?;
     let estimated = prior.source == PriorSource::Estimated;
@@ -96,13 +104,7 @@ mod tests {
 
     #[test]
     fn harder_work_is_expected_to_write_more_but_never_over_the_limit() {
-        let work = |difficulty, output_limit| Workload {
-            task: "chat",
-            difficulty,
-            input_tokens: 10,
-            output_limit,
-        };
-        assert!(expected_output(&work(0.9, None)) > expected_output(&work(0.1, None)));
-        assert_eq!(expected_output(&work(0.9, Some(16))), 16);
+        assert!(expected_output(0.9, None) > expected_output(0.1, None));
+        assert_eq!(expected_output(0.9, Some(16)), 16);
     }
 }

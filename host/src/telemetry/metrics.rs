@@ -2,6 +2,7 @@
 //! listener shows the result in the Prometheus text format. Labels come from the configuration and
 //! fixed sets, never from a request, so their number is bounded.
 
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use turnpike_protocol::Usage;
+
+use crate::hook::Hook;
 
 /// Every metric name as Prometheus shows it; the documentation lists the same.
 pub const NAMES: [&str; 8] = [
@@ -99,6 +102,16 @@ pub struct Metrics {
     policy_calls: Family<HookLabels, Counter>,
     policy_failures: Family<FailureLabels, Counter>,
     usage_dropped: Gauge<u64, AtomicU64>,
+    usual: Usual,
+}
+
+/// Counters that every request needs, looked up once: a look-up hashes its labels and takes a lock
+/// that all workers share. Empty until first needed, so that nothing is shown that never happened.
+#[derive(Debug, Default)]
+struct Usual {
+    answered: OnceLock<Counter>,
+    tokens: [OnceLock<Counter>; 11],
+    policy_calls: [OnceLock<Counter>; Hook::ALL.len()],
 }
 
 /// Upper bounds in seconds: from what the gateway adds to what a long answer takes.
@@ -117,6 +130,7 @@ impl Default for Metrics {
             policy_calls: Family::default(),
             policy_failures: Family::default(),
             usage_dropped: Gauge::default(),
+            usual: Usual::default(),
             registry: Registry::default(),
         };
         let r = &mut registry;
@@ -153,7 +167,11 @@ impl Default for Metrics {
 impl Metrics {
     /// A request has ended with this status.
     pub fn request(&self, outcome: Outcome, status: u16, took: Duration) {
-        self.requests.get_or_create(&RequestLabels { outcome, status }).inc();
+        let count = || self.requests.get_or_create_owned(&RequestLabels { outcome, status });
+        match (outcome, status) {
+            (Outcome::Answered, 200) => self.usual.answered.get_or_init(count).inc(),
+            _ => count().inc(),
+        };
         self.duration.observe(took.as_secs_f64());
     }
 
@@ -198,19 +216,23 @@ impl Metrics {
             ("output_image", output_image),
             ("requests", requests),
         ];
-        for (bucket, count) in buckets.into_iter().filter(|(_, count)| *count > 0) {
-            self.tokens(bucket, count);
+        for ((bucket, count), usual) in buckets.into_iter().zip(&self.usual.tokens) {
+            if count > 0 {
+                let look_up = || self.tokens.get_or_create_owned(&TokenLabels { bucket });
+                usual.get_or_init(look_up).inc_by(count);
+            }
         }
     }
 
-    /// Tokens of one usage bucket were served.
-    pub fn tokens(&self, bucket: &'static str, count: u64) {
-        self.tokens.get_or_create(&TokenLabels { bucket }).inc_by(count);
-    }
-
     /// A policy was called for `hook`.
-    pub fn policy_call(&self, hook: &'static str) {
-        self.policy_calls.get_or_create(&HookLabels { hook }).inc();
+    pub fn policy_call(&self, hook: Hook) {
+        let labels = HookLabels { hook: hook.label() };
+        let look_up = || self.policy_calls.get_or_create_owned(&labels);
+        for (_, usual) in
+            Hook::ALL.iter().zip(&self.usual.policy_calls).filter(|(h, _)| **h == hook)
+        {
+            usual.get_or_init(look_up).inc();
+        }
     }
 
     /// A policy failed in the way that `kind` names.
@@ -244,7 +266,7 @@ mod tests {
         metrics.first_content(Duration::from_millis(1));
         metrics.attempt("openai", "answered");
         metrics.usage(&Usage { input_uncached: 7, requests: 1, ..Usage::default() });
-        metrics.policy_call("classify");
+        metrics.policy_call(Hook::Classify);
         metrics.policy_failure("classify", "trap");
         metrics.usage_dropped(0);
         let text = metrics.render();

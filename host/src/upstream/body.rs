@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::pool::Pool;
 use super::wire::{Framing, Malformed};
 use super::{Endpoint, ErrorKind, Phase, TransportError};
+use crate::tasks::within;
 
 /// The body of one answer. Read to its end it gives the connection back to the pool; dropped
 /// before, it closes the connection, which tells the provider to stop.
@@ -152,7 +153,7 @@ impl BodyReader {
     async fn fill(&mut self, patience: Duration) -> Result<bool, TransportError> {
         let Some(connection) = self.connection.as_mut() else { return Ok(true) };
         let patience = patience.min(self.idle.saturating_sub(self.silent));
-        let Ok(filled) = tokio::time::timeout(patience, connection.fill()).await else {
+        let Some(filled) = within(patience, connection.fill()).await else {
             self.silent = self.silent.saturating_add(patience);
             if self.silent < self.idle {
                 return Ok(false);

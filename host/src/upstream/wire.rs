@@ -1,5 +1,7 @@
 //! The heads of requests and answers, to and from bytes. Pure: never reads or writes a socket.
 
+use std::fmt::Write as _;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -92,7 +94,7 @@ pub(super) fn encode_head(
     }
     let may_omit = matches!(head.method, "GET" | "HEAD");
     if body_len > 0 || !may_omit {
-        put_header(&mut out, "content-length", &body_len.to_string());
+        put_number(&mut out, "\r\ncontent-length: ", u64::try_from(body_len).unwrap_or(u64::MAX));
     }
     out.put_slice(b"\r\n\r\n");
     Ok(out.freeze())
@@ -112,8 +114,14 @@ fn put_host(out: &mut BytesMut, to: &Endpoint) {
         Scheme::Https => 443,
     };
     if to.port != usual {
-        out.put_slice(format!(":{}", to.port).as_bytes());
+        put_number(out, ":", to.port.into());
     }
+}
+
+/// Writes a number without a text of its own.
+fn put_number(out: &mut BytesMut, before: &str, number: u64) {
+    // Memory grows as needed, so writing cannot fail.
+    write!(out, "{before}{number}").unwrap_or_default();
 }
 
 /// Each header begins with the end of the line before it.
@@ -137,10 +145,10 @@ fn check(head: &RequestHead<'_>) -> Result<(), TransportError> {
         return refuse(format!("{many} request headers, at most {REQUEST_HEADERS_MAX} are sent"));
     }
     for (at, (name, value)) in head.headers.iter().enumerate() {
-        if HeaderName::from_bytes(name.as_bytes()).is_err() {
+        if !is_token(name) {
             return refuse(format!("request header {at} has a name that is not an HTTP token"));
         }
-        if HeaderValue::from_str(value).is_err() {
+        if !value.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) {
             return refuse(format!("the value of {name} holds a character HTTP does not allow"));
         }
         if OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) {
@@ -153,6 +161,13 @@ fn check(head: &RequestHead<'_>) -> Result<(), TransportError> {
         }
     }
     Ok(())
+}
+
+/// Whether a text can be a header's name. Only looked at: making an `http` name or value of it
+/// would copy each header of each request once more.
+fn is_token(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(fits)
 }
 
 /// Where the head ends in `buffer`, past its empty line, if that has come. `from` says up to

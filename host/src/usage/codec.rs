@@ -7,6 +7,7 @@ use std::sync::Arc;
 use turnpike_ledger::PicoUsd;
 
 use super::explanation::{CandidateFact, Label};
+use super::looked_at::{LookedAt, Seen};
 use super::segment::widen;
 use super::template;
 use super::wire::{Broken, Reader, put, put_exact, put_money};
@@ -129,6 +130,8 @@ pub(super) trait Codec: Sized {
 pub(super) struct Encoder<'a> {
     out: &'a mut Vec<u8>,
     lexicon: &'a mut Lexicon,
+    /// Written as the candidates, in place of those that the explanation has.
+    looked_at: Option<&'a LookedAt>,
     template: String,
     numbers: Vec<u64>,
 }
@@ -143,8 +146,12 @@ pub(super) struct Decoder<'a> {
 // === impl Encoder ===
 
 impl<'a> Encoder<'a> {
-    pub(super) fn new(out: &'a mut Vec<u8>, lexicon: &'a mut Lexicon) -> Self {
-        Self { out, lexicon, template: String::new(), numbers: Vec::new() }
+    pub(super) fn new(
+        out: &'a mut Vec<u8>,
+        lexicon: &'a mut Lexicon,
+        looked_at: Option<&'a LookedAt>,
+    ) -> Self {
+        Self { out, lexicon, looked_at, template: String::new(), numbers: Vec::new() }
     }
 
     fn put_word(&mut self, text: &str) {
@@ -218,7 +225,10 @@ impl Codec for Encoder<'_> {
     }
 
     fn candidates(&mut self, value: &mut Vec<CandidateFact>) -> Step {
-        self.put_candidates(value);
+        match self.looked_at {
+            Some(looked_at) => self.put_candidates(looked_at.seen()),
+            None => self.put_candidates(value.iter().map(Seen::from)),
+        }
         Ok(())
     }
 }

@@ -11,8 +11,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::UsageError;
-use super::event::{Record, UsageEvent};
+use super::event::UsageEvent;
 use super::load::OpenSegment;
+use super::looked_at::Fresh;
 use super::query::{Shared, UsageLog};
 use super::queue::{Batch, CloseAtEnd};
 use super::recent::{Entry, Place};
@@ -74,8 +75,8 @@ impl Recorder {
     }
 
     /// Hands a record over without waiting. False if it had to be dropped, which is counted.
-    pub fn record(&self, record: Record) -> bool {
-        let taken = self.log.shared.queue.push(record);
+    pub fn record(&self, record: impl Into<Fresh>) -> bool {
+        let taken = self.log.shared.queue.push(record.into());
         if !taken {
             self.log.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -160,8 +161,8 @@ impl Writer {
                 shared.queue.close();
             }
             shared.queue.swap(&mut batch);
-            for mut record in batch.drain(..) {
-                self.take(&mut record);
+            for mut fresh in batch.drain(..) {
+                self.take(&mut fresh);
                 if self.buffer.len() > BUFFER_BYTES_MAX {
                     self.flush();
                 }
@@ -185,14 +186,14 @@ impl Writer {
     }
 
     /// Adds a record to the sums, the index and the buffer.
-    fn take(&mut self, record: &mut Record) {
-        self.shared.rollup.lock().count(&record.event);
-        self.rollup.count(&record.event);
+    fn take(&mut self, fresh: &mut Fresh) {
+        self.shared.rollup.lock().count(&fresh.record.event);
+        self.rollup.count(&fresh.record.event);
         let mut payload = std::mem::take(&mut self.payload);
         payload.clear();
-        encode(&mut payload, record, &mut self.lexicon);
+        encode(&mut payload, fresh, &mut self.lexicon);
         self.frame_words();
-        self.keep(&record.event, &payload);
+        self.keep(&fresh.record.event, &payload);
         self.payload = payload;
     }
 

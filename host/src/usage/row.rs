@@ -11,6 +11,7 @@ use super::event::{Record, UsageEvent};
 use super::explanation::{
     AttemptFact, Explanation, Failure, LineItem, PolicyFact, RedactionFact, TaskFact, Timing,
 };
+use super::looked_at::Fresh;
 use super::segments::time_of;
 use super::wire::Broken;
 use super::words::{Book, Lexicon};
@@ -20,9 +21,10 @@ const RECORD: u8 = 1;
 
 /// Appends a record's payload. Takes it mutably because reading is the same walk; it comes back as
 /// it was.
-pub(super) fn encode(out: &mut Vec<u8>, record: &mut Record, lexicon: &mut Lexicon) {
+pub(super) fn encode(out: &mut Vec<u8>, fresh: &mut Fresh, lexicon: &mut Lexicon) {
     out.push(RECORD);
-    let mut encoder = Encoder::new(out, lexicon);
+    let Fresh { record, looked_at } = fresh;
+    let mut encoder = Encoder::new(out, lexicon, looked_at.as_ref());
     let walked = event(&mut encoder, &mut record.event)
         .and_then(|()| explanation(&mut encoder, &mut record.explanation, &record.event));
     debug_assert_eq!(walked, Ok(()), "writing does not fail");

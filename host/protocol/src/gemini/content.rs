@@ -1,6 +1,6 @@
-//! The `contents` and the `systemInstruction` of a request: every string in them becomes a text, but
-//! for what is a type, an id, a function's name, a signature or base64. Never drops a member it does
-//! not know: unknown text is scanned too.
+//! The `contents` and the `systemInstruction` of a request: every string in them becomes a text,
+//! but for what is a type, an id, a function's name, a signature or base64. Never drops a member it
+//! does not know: unknown text is scanned too.
 
 use crate::call::{Channel, Message, Role};
 use crate::draft::{Draft, Known, Mark};

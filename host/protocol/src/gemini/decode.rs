@@ -1,5 +1,5 @@
-//! From the wire to the neutral model. A whole answer is read as a stream of one event, so that both
-//! mean the same. Never writes.
+//! From the wire to the neutral model. A whole answer is read as a stream of one event, so that
+//! both mean the same. Never writes.
 
 mod config;
 mod history;

@@ -1,6 +1,6 @@
 //! Keys that are acted on, in either spelling: camel case or snake case. A request may hold each
-//! only once and in no third spelling, because what is redacted and billed must be what the provider
-//! reads. Never applied to provider answers.
+//! only once and in no third spelling, because what is redacted and billed must be what the
+//! provider reads. Never applied to provider answers.
 
 use crate::draft::{Draft, Mark};
 use crate::request_error::RequestError;

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::call::{LimitField, Outgoing};
+use crate::neutral::fold::fold;
 use crate::neutral::{
     Block, Effort, Event, Finish, Format, Issuer, Media, MediaKind, MediaSource, Opening, Part,
     Reasoning, Reply, Request, Signature, Speaker, Tool, ToolChoice, ToolKind, Turn,
 };
-use crate::neutral::fold::fold;
 use crate::sse::Frame;
 use crate::translate::Naming;
 use crate::{Addressed, Losses, Quirks};
@@ -156,8 +156,8 @@ fn pitfall_15_only_googles_own_thinking_is_sent_to_google() {
     assert_eq!(losses.worst(), Some(crate::Severity::Dropped));
 }
 
-#[test]
-fn what_google_has_not_is_said() {
+/// A request full of what Google has not.
+fn unlike_google() -> Request {
     let custom = Tool {
         kind: ToolKind::Custom,
         name: "patch".to_owned(),
@@ -178,7 +178,7 @@ fn what_google_has_not_is_said() {
         ..custom.clone()
     };
     let png = MediaSource::Url { url: "https://x.example/a.PNG?b".into(), media_type: None };
-    let request = Request {
+    Request {
         system: vec![Part::text("be brief")],
         turns: vec![
             turn(
@@ -220,7 +220,12 @@ fn what_google_has_not_is_said() {
         reasoning: Some(Reasoning { effort: Some(Effort::Medium), ..Reasoning::default() }),
         choices: Some(9),
         ..Request::default()
-    };
+    }
+}
+
+#[test]
+fn what_google_has_not_is_said() {
+    let request = unlike_google();
     let (body, losses) = write(&request, false);
     let expected = json!([
         {"role": "user", "parts": [

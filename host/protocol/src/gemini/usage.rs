@@ -1,5 +1,5 @@
-//! `usageMetadata`, to and from disjoint buckets. Cached tokens are a part of the prompt's; those of
-//! thinking and of tools' results stand beside the others. Never adds two reports.
+//! `usageMetadata`, to and from disjoint buckets. Cached tokens are a part of the prompt's; those
+//! of thinking and of tools' results stand beside the others. Never adds two reports.
 
 use serde_json::{Value, json};
 

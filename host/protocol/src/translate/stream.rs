@@ -62,7 +62,9 @@ impl StreamTranslator {
         };
         let encoder = match to {
             // No caller speaks Converse; whoever asks for it reads the plainest dialect.
-            Dialect::OpenAiChat | Dialect::BedrockConverse => Encoder::Chat(openai_chat::encode::Stream::new(naming)),
+            Dialect::OpenAiChat | Dialect::BedrockConverse => {
+                Encoder::Chat(openai_chat::encode::Stream::new(naming))
+            }
             Dialect::OpenAiResponses => {
                 Encoder::Responses(openai_responses::encode::Stream::new(naming))
             }

@@ -108,7 +108,10 @@ proptest! {
     }
 
     #[test]
-    fn what_is_encoded_is_read(name in ".{0,300}", payload in prop::collection::vec(any::<u8>(), 0..99)) {
+    fn what_is_encoded_is_read(
+        name in ".{0,300}",
+        payload in prop::collection::vec(any::<u8>(), 0..99),
+    ) {
         let frames = parse(&[&eventstream::event(&name, &payload)]).unwrap();
         prop_assert_eq!(&frames[0].data[..], &payload[..]);
     }

@@ -1,5 +1,5 @@
-//! Gemini by way of the neutral model and back: nothing that matters is lost, and what is written is
-//! what Google's clients read.
+//! Gemini by way of the neutral model and back: nothing that matters is lost, and what is written
+//! is what Google's clients read.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -90,197 +90,9 @@ fn parts(chunks: &[Value]) -> Vec<Value> {
 #[test]
 fn a_request_comes_back_with_everything_that_is_asked_for() {
     let (written, losses) = again(AGENT, true);
-    insta::assert_snapshot!(serde_json::to_string_pretty(&written).unwrap(), @r##"
-    {
-      "contents": [
-        {
-          "role": "user",
-          "parts": [
-            {
-              "text": "What is on “page 2”? 😀"
-            },
-            {
-              "inlineData": {
-                "mimeType": "image/png",
-                "data": "iVBORw0KGgo="
-              }
-            },
-            {
-              "inlineData": {
-                "mimeType": "audio/wav",
-                "data": "UklGRg=="
-              }
-            },
-            {
-              "fileData": {
-                "mimeType": "application/pdf",
-                "fileUri": "https://files.example.com/jane.doe.pdf"
-              }
-            }
-          ]
-        },
-        {
-          "role": "model",
-          "parts": [
-            {
-              "text": "look it up",
-              "thought": true,
-              "thoughtSignature": "CuQBAdHtim8="
-            },
-            {
-              "functionCall": {
-                "id": "fc_1",
-                "name": "find",
-                "args": {
-                  "q": "jane",
-                  "deep": {
-                    "list": [
-                      "a b",
-                      3
-                    ]
-                  }
-                }
-              },
-              "thoughtSignature": "CpEBAdHtim9="
-            },
-            {
-              "executableCode": {
-                "language": "PYTHON",
-                "code": "print('jane')"
-              }
-            },
-            {
-              "codeExecutionResult": {
-                "outcome": "OUTCOME_OK",
-                "output": "jane 555"
-              }
-            }
-          ]
-        },
-        {
-          "role": "user",
-          "parts": [
-            {
-              "functionResponse": {
-                "id": "fc_1",
-                "name": "find",
-                "response": {
-                  "result": "found: 555-0100"
-                },
-                "parts": [
-                  {
-                    "inlineData": {
-                      "mimeType": "image/jpeg",
-                      "data": "/9j/4A=="
-                    }
-                  }
-                ]
-              }
-            },
-            {
-              "text": "and now?"
-            }
-          ]
-        }
-      ],
-      "systemInstruction": {
-        "parts": [
-          {
-            "text": "You are careful.\nMail ops@example.com."
-          }
-        ]
-      },
-      "tools": [
-        {
-          "functionDeclarations": [
-            {
-              "name": "find",
-              "description": "Finds people",
-              "parametersJsonSchema": {
-                "type": "object",
-                "properties": {
-                  "q": {
-                    "type": "string",
-                    "description": "who",
-                    "enum": [
-                      "jane",
-                      "joe"
-                    ]
-                  },
-                  "type": {
-                    "type": [
-                      "string",
-                      "null"
-                    ],
-                    "description": "of what kind"
-                  }
-                },
-                "required": [
-                  "q"
-                ]
-              }
-            },
-            {
-              "name": "noop",
-              "parametersJsonSchema": {
-                "type": "object",
-                "description": "nothing"
-              }
-            }
-          ]
-        },
-        {
-          "googleSearch": {}
-        }
-      ],
-      "toolConfig": {
-        "functionCallingConfig": {
-          "mode": "ANY",
-          "allowedFunctionNames": [
-            "find",
-            "noop"
-          ]
-        }
-      },
-      "generationConfig": {
-        "temperature": 0.7,
-        "topP": 0.95,
-        "topK": 40,
-        "seed": 7,
-        "maxOutputTokens": 4096,
-        "stopSequences": [
-          "END"
-        ],
-        "candidateCount": 2,
-        "responseLogprobs": true,
-        "logprobs": 3,
-        "thinkingConfig": {
-          "thinkingLevel": "LOW",
-          "includeThoughts": true
-        },
-        "responseMimeType": "application/json",
-        "responseJsonSchema": {
-          "title": "Person",
-          "type": "object",
-          "properties": {
-            "name": {
-              "type": "string",
-              "description": "the name"
-            }
-          }
-        },
-        "speechConfig": {
-          "languageCode": "en-US"
-        }
-      },
-      "safetySettings": [
-        {
-          "category": "HARM_CATEGORY_HARASSMENT",
-          "threshold": "BLOCK_ONLY_HIGH"
-        }
-      ]
-    }
-    "##);
+    let expected: Value =
+        serde_json::from_str(include_str!("../golden/gemini/agent.written.json")).unwrap();
+    assert_eq!(written, expected);
     insta::assert_debug_snapshot!(listed(&losses), @r##"
     [
         "reasoning.budget=approximated (a level in place of a budget)",
@@ -433,10 +245,11 @@ fn a_blocked_prompt_is_a_refusal_with_an_end() {
 #[test]
 fn pitfall_29_a_stream_that_breaks_off_has_no_end() {
     let cut = STREAM.find("\"finishReason\"").unwrap();
-    let cut = STREAM[..cut].rfind("data: ").unwrap();
+    let bytes = STREAM.as_bytes();
+    let cut = bytes[..cut].windows(6).rposition(|window| window == b"data: ").unwrap();
     let mut translator = StreamTranslator::new(Dialect::Gemini, Dialect::Gemini, naming());
     let (mut framer, mut read, mut out) = (sse::Framer::new(1 << 20), Vec::new(), Vec::new());
-    framer.push(Bytes::from_static(STREAM[..cut].as_bytes()), &mut read).unwrap();
+    framer.push(Bytes::from_static(&bytes[..cut]), &mut read).unwrap();
     translator.push(&read, &mut out).unwrap();
     translator.finish(&mut out);
     let shown: String =

@@ -2,6 +2,10 @@
 //! that no bytes whatever make a parser panic.
 
 #[cfg(test)]
+mod across;
+#[cfg(test)]
+mod anthropic_damage;
+#[cfg(test)]
 mod anthropic_events;
 #[cfg(test)]
 mod anthropic_kit;
@@ -36,8 +40,6 @@ mod openai_stream;
 #[cfg(test)]
 mod openai_texts;
 #[cfg(test)]
-#[path = "../../fuzz/src/lib.rs"]
-#[allow(unreachable_pub, dead_code, reason = "public for the fuzz targets, which use all of it")]
 mod properties;
 #[cfg(test)]
 mod random_bytes;

@@ -93,7 +93,9 @@ pub(super) fn read(incoming: Incoming<'_>, purpose: Purpose) -> Result<Ask, Erro
     tools::read(&body, &mut ask)?;
     read_thinking(&body, &mut ask)?;
     sampling(&body, &ask)?;
-    let mut tally = Tally::default();
+    const MARK: &[u8] = b"cache_control";
+    let marked = incoming.request.body.windows(MARK.len()).any(|window| window == MARK);
+    let mut tally = Tally::new(marked || incoming.model.prompt_cache);
     tools::tally(&body, &mut tally);
     blocks::read_system(body.get("system"), &mut tally)?;
     history::check(messages, &body, incoming.issuer)?;

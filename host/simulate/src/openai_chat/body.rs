@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::answer::{Finish, Said, ToolCall, Used};
+use crate::answer::{Citation, Finish, Said, ToolCall, Used};
 use crate::script::ProviderScript;
 use crate::speech::{Answered, Stamp};
 use crate::{dice, tokens};
@@ -17,7 +17,7 @@ pub(crate) fn whole(answered: &Answered<'_>) -> Value {
         .choices
         .iter()
         .enumerate()
-        .map(|(index, said)| choice(index, said, ask.logprobs))
+        .map(|(index, said)| choice(index, said, stamp, ask.logprobs))
         .collect();
     let mut body = json!({
         "id": id(stamp),
@@ -40,10 +40,12 @@ pub(super) fn id(stamp: &Stamp<'_>) -> String {
     format!("chatcmpl-{}", dice::letters(stamp.seed, stamp.serial, 29))
 }
 
-fn choice(index: usize, said: &Said, logprobs: bool) -> Value {
+fn choice(index: usize, said: &Said, stamp: &Stamp<'_>, logprobs: bool) -> Value {
     let mut message = Map::new();
     message.insert("role".to_owned(), json!("assistant"));
-    let content = if said.calls.is_empty() { json!(said.text) } else { Value::Null };
+    let refuses = said.finish == Finish::Refusal;
+    let silent = refuses || (said.text.is_empty() && !said.calls.is_empty());
+    let content = if silent { Value::Null } else { json!(said.text) };
     message.insert("content".to_owned(), content);
     if let Some(reasoning) = &said.reasoning {
         message.insert("reasoning_content".to_owned(), json!(reasoning));
@@ -52,25 +54,43 @@ fn choice(index: usize, said: &Said, logprobs: bool) -> Value {
         let calls: Vec<Value> = said.calls.iter().map(tool_call).collect();
         message.insert("tool_calls".to_owned(), json!(calls));
     }
-    message.insert("refusal".to_owned(), Value::Null);
-    message.insert("annotations".to_owned(), json!([]));
+    let refusal = if refuses { json!(said.text) } else { Value::Null };
+    message.insert("refusal".to_owned(), refusal);
+    message.insert("annotations".to_owned(), annotations(said));
     let logprobs = if logprobs { token_logprobs(&said.text) } else { Value::Null };
     json!({
         "index": index,
         "message": message,
         "logprobs": logprobs,
-        "finish_reason": finish_reason(said.finish),
+        "finish_reason": finish_reason(said, stamp),
     })
 }
 
+/// The sources of the text.
+pub(super) fn annotations(said: &Said) -> Value {
+    let source = |citation: &Citation| {
+        let title = citation.title.as_deref().unwrap_or("A source");
+        json!({ "type": "url_citation", "url_citation": { "end_index": said.text.chars().count(),
+            "start_index": 0, "title": title, "url": "https://example.com/source" } })
+    };
+    said.citations.iter().map(source).collect()
+}
+
 fn tool_call(call: &ToolCall) -> Value {
+    if call.custom {
+        let custom = json!({ "name": call.name, "input": call.arguments });
+        return json!({ "id": call.id, "type": "custom", "custom": custom });
+    }
     let function = json!({ "name": call.name, "arguments": call.arguments });
     json!({ "id": call.id, "type": "function", "function": function })
 }
 
-/// `stop`, `length` or `tool_calls`.
-pub(super) fn finish_reason(finish: Finish) -> &'static str {
-    match finish {
+/// `stop`, `length` or `tool_calls`, or the script's own word.
+pub(super) fn finish_reason<'s>(said: &Said, stamp: &Stamp<'s>) -> &'s str {
+    if let Some(reason) = &stamp.script.stop_reason {
+        return reason;
+    }
+    match said.finish {
         Finish::Stop | Finish::Refusal => "stop",
         Finish::Length => "length",
         Finish::ToolCalls => "tool_calls",

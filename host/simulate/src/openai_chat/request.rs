@@ -6,15 +6,13 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::error::invalid;
-use crate::answer::{Ask, Choice, Format, Tool};
+use super::messages::read_messages;
+use super::{rules, tools};
+use crate::answer::{Ask, Format};
 use crate::script::ModelScript;
 use crate::speech::{ErrorBody, Peek};
-use crate::tokens;
+use crate::tally::Tally;
 
-/// Tokens that each message costs beside its text, and the answer's opening.
-const TOKENS_PER_MESSAGE: u64 = 3;
-/// Tokens that an image costs, as OpenAI's low detail.
-const TOKENS_PER_IMAGE: u64 = 85;
 /// Choices that OpenAI allows.
 const CHOICES_MAX: u64 = 128;
 
@@ -34,6 +32,7 @@ pub(crate) fn model(body: &[u8]) -> Result<Cow<'_, str>, ErrorBody> {
 pub(crate) fn read(body: &[u8], model: &ModelScript) -> Result<Ask, ErrorBody> {
     let body: Value =
         serde_json::from_slice(body).map_err(|error| invalid(&error.to_string(), None, None))?;
+    rules::check_members(&body, &model.id)?;
     let messages = messages(&body)?;
     let mut ask = Ask {
         stream: body.get("stream") == Some(&Value::Bool(true)),
@@ -45,8 +44,18 @@ pub(crate) fn read(body: &[u8], model: &ModelScript) -> Result<Ask, ErrorBody> {
         ..Ask::default()
     };
     ask.include_usage = include_usage(&body, ask.stream)?;
-    read_messages(messages, &mut ask)?;
-    read_tools(&body, &mut ask)?;
+    let mut tally = Tally::new(model.prompt_cache);
+    tools::read(&body, &mut ask, &mut tally)?;
+    read_messages(messages, &mut ask, &mut tally)?;
+    tally.into_ask(&mut ask);
+    if let Some(most) = model.context_tokens.filter(|most| ask.prompt_tokens > *most) {
+        let tokens = ask.prompt_tokens;
+        let text = format!(
+            "This model's maximum context length is {most} tokens. However, your messages \
+             resulted in {tokens} tokens. Please reduce the length of the messages."
+        );
+        return Err(invalid(&text, Some("messages"), Some("context_length_exceeded")));
+    }
     Ok(ask)
 }
 
@@ -76,7 +85,7 @@ fn output_limit(body: &Value, model: &ModelScript) -> Result<Option<u64>, ErrorB
             "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.";
         return Err(invalid(text, Some("max_tokens"), Some("invalid_parameter_combination")));
     }
-    if old.is_some() && model.refuses_max_tokens {
+    if old.is_some() && (model.refuses_max_tokens || rules::refuses_max_tokens(&model.id)) {
         let text = "Unsupported parameter: 'max_tokens' is not supported with this model. Use \
             'max_completion_tokens' instead.";
         return Err(invalid(text, Some("max_tokens"), Some("unsupported_parameter")));
@@ -122,104 +131,22 @@ fn format(body: &Value) -> Result<Format, ErrorBody> {
         Some("json_object") => Ok(Format::JsonObject),
         Some("json_schema") => {
             let schema = format.pointer("/json_schema/schema").cloned().unwrap_or(Value::Null);
+            if format.pointer("/json_schema/strict") == Some(&Value::Bool(true)) {
+                let name = format.pointer("/json_schema/name").and_then(Value::as_str);
+                let what = format!("response_format '{}'", name.unwrap_or(""));
+                rules::check_schema(&schema, &what, "response_format")?;
+            }
             Ok(Format::JsonSchema(schema))
         }
         _ => Err(invalid("Invalid 'response_format.type'.", Some("response_format"), None)),
     }
 }
 
-fn read_messages(messages: &[Value], ask: &mut Ask) -> Result<(), ErrorBody> {
-    let mut open_calls: Vec<&str> = Vec::new();
-    ask.prompt_tokens = TOKENS_PER_MESSAGE;
-    for (index, message) in messages.iter().enumerate() {
-        let text = text_of(message.get("content"));
-        ask.prompt_tokens +=
-            TOKENS_PER_MESSAGE + tokens::count(&text) + images(message) * TOKENS_PER_IMAGE;
-        let role = message.get("role").and_then(Value::as_str);
-        match role {
-            Some("user") => (ask.last_user_text, ask.tool_result) = (text, None),
-            Some("assistant") => {
-                ask.tool_result = None;
-                let calls = message.get("tool_calls").and_then(Value::as_array);
-                for call in calls.into_iter().flatten() {
-                    open_calls.extend(call.get("id").and_then(Value::as_str));
-                    let arguments = call.pointer("/function/arguments").and_then(Value::as_str);
-                    ask.prompt_tokens += arguments.map_or(0, tokens::count);
-                }
-            }
-            Some("tool") => {
-                let id = message.get("tool_call_id").and_then(Value::as_str);
-                if !id.is_some_and(|id| open_calls.contains(&id)) {
-                    return Err(orphan_result(index));
-                }
-                ask.tool_result = Some(text);
-            }
-            Some("system" | "developer" | "function") => {}
-            _ => {
-                let text = format!("Invalid value for 'messages[{index}].role'.");
-                return Err(invalid(&text, Some("messages"), Some("invalid_value")));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn orphan_result(index: usize) -> ErrorBody {
-    let text = "Invalid parameter: messages with role 'tool' must be a response to a preceeding \
-        message with 'tool_calls'.";
-    invalid(text, Some(&format!("messages.[{index}].role")), None)
-}
-
-/// The text of a content field: a string, or the text parts of an array.
-fn text_of(content: Option<&Value>) -> String {
-    match content {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(parts)) => {
-            parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect()
-        }
-        _ => String::new(),
-    }
-}
-
-fn images(message: &Value) -> u64 {
-    let parts = message.get("content").and_then(Value::as_array).into_iter().flatten();
-    parts.filter(|part| part.get("image_url").is_some()).fold(0, |sum, _| sum + 1)
-}
-
-fn read_tools(body: &Value, ask: &mut Ask) -> Result<(), ErrorBody> {
-    let tools = body.get("tools").and_then(Value::as_array).map_or(&[] as &[Value], Vec::as_slice);
-    for (index, tool) in tools.iter().enumerate() {
-        let function = tool.get("function");
-        let name = function.and_then(|function| function.get("name")).and_then(Value::as_str);
-        let Some(name) = name else {
-            let text = format!("Missing required parameter: 'tools[{index}].function.name'.");
-            return Err(invalid(&text, Some("tools"), Some("missing_required_parameter")));
-        };
-        let parameters = function.and_then(|f| f.get("parameters")).cloned().unwrap_or(Value::Null);
-        ask.prompt_tokens += tokens::count(name) + tokens::count(&parameters.to_string());
-        ask.tools.push(Tool { name: name.to_owned(), parameters, custom: false });
-    }
-    ask.choice = match body.get("tool_choice") {
-        Some(Value::String(choice)) if choice == "none" => Choice::None,
-        Some(Value::String(choice)) if choice == "required" => Choice::Required,
-        Some(Value::Object(choice)) => {
-            let name = choice.get("function").and_then(|function| function.get("name"));
-            name.and_then(Value::as_str).map_or(Choice::Auto, |name| Choice::Named(name.to_owned()))
-        }
-        _ => Choice::Auto,
-    };
-    if let Choice::Named(name) = &ask.choice
-        && !ask.tools.iter().any(|tool| tool.name == *name)
-    {
-        let text = format!("Tool choice '{name}' not found in 'tools' parameter.");
-        return Err(invalid(&text, Some("tool_choice"), None));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::openai_chat::messages::{TOKENS_PER_IMAGE, TOKENS_PER_MESSAGE};
+    use crate::tokens;
     use serde_json::json;
 
     fn read_json(body: &Value) -> Result<Ask, ErrorBody> {
@@ -260,6 +187,16 @@ mod tests {
         let body = json!({ "model": "m", "messages": [
             { "role": "tool", "tool_call_id": "call_1", "content": "x" }] });
         assert!(message_of(&body).contains("preceeding"));
+    }
+
+    #[test]
+    fn a_call_without_its_result_is_refused() {
+        let call = json!({ "id": "call_1", "type": "function",
+            "function": { "name": "a", "arguments": "{}" } });
+        let body = json!({ "model": "m", "messages": [{ "role": "user", "content": "x" },
+            { "role": "assistant", "tool_calls": [call] }, { "role": "user", "content": "so?" }] });
+        let text = message_of(&body);
+        assert!(text.ends_with("did not have response messages: call_1"), "{text}");
     }
 
     #[test]

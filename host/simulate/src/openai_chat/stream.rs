@@ -3,18 +3,24 @@
 
 use serde_json::{Map, Value, json};
 
-use super::body::{finish_reason, id, token_logprobs, usage};
+use super::body::{annotations, finish_reason, id, token_logprobs, usage};
 use super::error::error;
-use crate::answer::Said;
+use crate::answer::{Finish, Said, ToolCall};
 use crate::frame::{Frame, Kind};
 use crate::speech::{Answered, Stamp};
 use crate::tokens;
 
 /// All frames of an answer, in order.
 pub(crate) fn frames(answered: &Answered<'_>) -> Vec<Frame> {
-    let Answered { stamp, ask, reply, .. } = *answered;
-    let chunk_tokens = stamp.script.chunk_tokens;
-    let writer = Writer { stamp, with_usage_field: ask.include_usage, logprobs: ask.logprobs };
+    let Answered { stamp, ask, reply, style } = *answered;
+    let chunk_tokens = if style.whole_items { u32::MAX } else { stamp.script.chunk_tokens };
+    let writer = Writer {
+        stamp,
+        with_usage_field: ask.include_usage,
+        logprobs: ask.logprobs,
+        whole: style.whole_items,
+        interleaved: style.interleaved,
+    };
     let mut out = Vec::new();
     for index in 0..reply.choices.len() {
         let delta = json!({ "role": "assistant", "content": "", "refusal": null });
@@ -35,7 +41,7 @@ pub(crate) fn frames(answered: &Answered<'_>) -> Vec<Frame> {
             Kind::Finish,
             index,
             &json!({}),
-            Some(finish_reason(said.finish)),
+            Some(finish_reason(said, stamp)),
             0,
         ));
     }
@@ -66,6 +72,10 @@ struct Writer<'a> {
     /// With `include_usage`, every chunk has the field, and it is null in all but the last.
     with_usage_field: bool,
     logprobs: bool,
+    /// A tool call comes in one delta.
+    whole: bool,
+    /// Parallel tool calls come in turns.
+    interleaved: bool,
 }
 
 impl Writer<'_> {
@@ -75,20 +85,43 @@ impl Writer<'_> {
             let delta = json!({ "reasoning_content": text });
             out.push(self.delta(Kind::Content, index, &delta, None, count));
         }
+        let member = if said.finish == Finish::Refusal { "refusal" } else { "content" };
         for (text, count) in tokens::groups(&said.text, chunk_tokens) {
-            out.push(self.delta(Kind::Content, index, &json!({ "content": text }), None, count));
+            out.push(self.delta(Kind::Content, index, &json!({ member: text }), None, count));
         }
-        for (nth, call) in said.calls.iter().enumerate() {
-            let function = json!({ "name": call.name, "arguments": "" });
-            let opening =
-                json!({ "index": nth, "id": call.id, "type": "function", "function": function });
-            let delta = json!({ "tool_calls": [opening] });
-            out.push(self.delta(Kind::Content, index, &delta, None, 1));
-            for (text, count) in tokens::groups(&call.arguments, chunk_tokens) {
-                let part = json!({ "index": nth, "function": { "arguments": text } });
-                let delta = json!({ "tool_calls": [part] });
-                out.push(self.delta(Kind::Content, index, &delta, None, count));
+        if !said.citations.is_empty() {
+            let delta = json!({ "annotations": annotations(said) });
+            out.push(self.delta(Kind::Lifecycle, index, &delta, None, 0));
+        }
+        let calls = (0..).zip(&said.calls);
+        let calls: Vec<Vec<Frame>> =
+            calls.map(|(nth, call)| self.call((index, nth), call, chunk_tokens)).collect();
+        if self.interleaved {
+            let longest = calls.iter().map(Vec::len).max().unwrap_or(0);
+            for turn in 0..longest {
+                out.extend(calls.iter().filter_map(|frames| frames.get(turn)).cloned());
             }
+        } else {
+            out.extend(calls.into_iter().flatten());
+        }
+        out
+    }
+
+    fn call(&self, (index, nth): (usize, usize), call: &ToolCall, chunk: u32) -> Vec<Frame> {
+        let (kind, member) =
+            if call.custom { ("custom", "input") } else { ("function", "arguments") };
+        let first = if self.whole { call.arguments.as_str() } else { "" };
+        let opening = json!({ "index": nth, "id": call.id, "type": kind,
+            kind: { "name": call.name, member: first } });
+        let delta = json!({ "tool_calls": [opening] });
+        let mut out = vec![self.delta(Kind::Content, index, &delta, None, 1)];
+        if self.whole {
+            return out;
+        }
+        for (text, count) in tokens::groups(&call.arguments, chunk) {
+            let part = json!({ "index": nth, kind: { member: text } });
+            let delta = json!({ "tool_calls": [part] });
+            out.push(self.delta(Kind::Content, index, &delta, None, count));
         }
         out
     }

@@ -7,6 +7,16 @@ mod anthropic;
 #[cfg(test)]
 mod anthropic_rules;
 #[cfg(test)]
+mod chat_rules;
+#[cfg(test)]
+mod embeddings;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod framing;
+#[cfg(test)]
+mod gemini;
+#[cfg(test)]
 mod play;
+#[cfg(test)]
+mod responses;

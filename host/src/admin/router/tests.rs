@@ -111,6 +111,8 @@ async fn usage_and_requests_tell_what_was_recorded() {
     world.org("acme").await;
     world.org("beta").await;
     let id = world.record("acme", "openai/gpt", 1_500_000);
+    // The list is in the order of ids, which within one millisecond is any.
+    std::thread::sleep(std::time::Duration::from_millis(2));
     world.record("acme", "openai/other", 500_000);
     let report = world.get("/admin/v1/orgs/acme/usage?group_by=model,key").await;
     assert_eq!(report["items"][0]["model"], "openai/gpt");

@@ -61,6 +61,7 @@ fn differing_keys_are_refused_even_if_one_of_them_is_valid() {
     let bearer = format!("Bearer {}", key.reveal());
     let refused = authenticate(
         &headers(&[("authorization", &bearer), ("x-api-key", "sk-other")]),
+        None,
         &directory,
         0,
     );

@@ -24,10 +24,11 @@ pub(in crate::pipeline) async fn count(flight: &Flight) -> Option<Bytes> {
     if !matches!(caller, Dialect::AnthropicMessages | Dialect::Gemini) {
         return None;
     }
-    let mut open = flight.candidates.iter().filter(|candidate| candidate.rejection.is_none());
-    let offer = Arc::clone(&open.next()?.offer);
+    let open = flight.candidates.iter().filter(|candidate| candidate.rejection.is_none());
+    let mut offers = open.filter_map(|candidate| flight.offer(candidate));
+    let offer = Arc::clone(offers.next()?);
     // Where the gateway chooses, another model than the one asked for the count may answer.
-    if open.any(|other| other.offer.model != offer.model) {
+    if offers.any(|other| other.model != offer.model) {
         return None;
     }
     let provider = flight.gateway.providers.get(&*offer.provider)?;

@@ -33,6 +33,36 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
         return Err(Refused::Fault(Box::new(Fault::Unsendable)));
     };
     let body = written(flight, asking, provider)?;
+    match exchange(flight, asking, provider, body).await {
+        Err(Refused::Fault(fault)) if refuses_signature(&fault) => {
+            // Thinking of an earlier turn was issued elsewhere. The conversation goes on without it;
+            // sent again as it is, it would be refused for ever (pitfall 15).
+            let out = outgoing(flight, &asking.offer, provider);
+            match flight.call.encode_without_thinking(&out) {
+                Some(body) => exchange(flight, asking, provider, body).await,
+                None => Err(Refused::Fault(fault)),
+            }
+        }
+        other => other,
+    }
+}
+
+/// Whether a provider of Anthropic's dialect does not know the signature of some thinking.
+fn refuses_signature(fault: &Fault) -> bool {
+    let Fault::Request { status, body, dialect, .. } = fault else { return false };
+    let Ok(words) = std::str::from_utf8(body) else { return false };
+    *status == StatusCode::BAD_REQUEST
+        && *dialect == Dialect::AnthropicMessages
+        && words.contains("signature")
+        && words.contains("thinking")
+}
+
+async fn exchange(
+    flight: &Flight,
+    asking: &mut Asking,
+    provider: &Provider,
+    body: bytes::Bytes,
+) -> Result<BodyReader, Refused> {
     let offer = &asking.offer;
     let stream = flight.call.stream;
     let accept = if stream { "text/event-stream" } else { "application/json" };
@@ -61,14 +91,7 @@ fn written(
     asking: &Asking,
     provider: &Provider,
 ) -> Result<bytes::Bytes, Refused> {
-    let offer = &asking.offer;
-    let out = Outgoing {
-        model: &offer.upstream_model,
-        output_limit: output_limit(flight, offer),
-        model_limit: (offer.output_tokens > 0).then_some(offer.output_tokens),
-        limit_field: provider.limit_field,
-        quirks: provider.quirks(&offer.upstream_model),
-    };
+    let out = outgoing(flight, &asking.offer, provider);
     if asking.dialect == flight.call.dialect {
         return Ok(flight.call.encode(&out));
     }
@@ -82,6 +105,16 @@ fn written(
                 Refusal::invalid(error.status, error.code, error.message.clone(), error.param);
             Err(Refused::Fault(Box::new(Fault::Untranslatable(Box::new(refusal)))))
         }
+    }
+}
+
+fn outgoing<'a>(flight: &Flight, offer: &'a Offer, provider: &'a Provider) -> Outgoing<'a> {
+    Outgoing {
+        model: &offer.upstream_model,
+        output_limit: output_limit(flight, offer),
+        model_limit: (offer.output_tokens > 0).then_some(offer.output_tokens),
+        limit_field: provider.limit_field,
+        quirks: provider.quirks(&offer.upstream_model),
     }
 }
 

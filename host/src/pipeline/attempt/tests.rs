@@ -13,7 +13,7 @@ use super::*;
 use crate::auth::{Caller, Clearance, ModelRules};
 use crate::config::Config;
 use crate::gateway::{self, Gateway};
-use crate::pipeline::flight::Started;
+use crate::pipeline::flight::{Manner, Started};
 use crate::route::{Candidate, Gate};
 
 /// Failures in a row that open the breaker.
@@ -74,10 +74,11 @@ fn flight(gateway: &Arc<Gateway>) -> Flight {
     let call = Call::parse(Dialect::OpenAiChat, body.into()).unwrap();
     let started =
         Started { id: clock::new_id(), at_ms: clock::now_ms(), watch: Stopwatch::start() };
+    let headers = HeaderMap::new();
+    let manner = Manner::of(Dialect::OpenAiChat, false, &headers);
     let mut flight =
-        Flight::new(Arc::clone(gateway), Arc::new(caller), call, started, &HeaderMap::new());
-    let offer = Arc::clone(gateway.offers.offer(0).unwrap());
-    let candidate = Candidate { index: 0, offer, rejection: None, figures: None, score: None };
+        Flight::new(Arc::clone(gateway), Arc::new(caller), call, started, &headers, manner);
+    let candidate = Candidate { index: 0, rejection: None, figures: None, score: None };
     flight.candidates.push(candidate);
     flight
 }

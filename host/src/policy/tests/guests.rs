@@ -166,7 +166,7 @@ pub(super) fn session(engine: &Arc<PolicyEngine>, bindings: &Arc<BindingSet>) ->
 }
 
 /// A row of figures for each offer.
-pub(super) fn offers(count: usize) -> (Figures, Arc<CandidateFacts>) {
+pub(super) fn offers(count: usize) -> (Figures, Arc<dyn Offers>) {
     let column = vec![0.5; count];
     let figures = Figures {
         quality: column.clone(),
@@ -179,8 +179,25 @@ pub(super) fn offers(count: usize) -> (Figures, Arc<CandidateFacts>) {
         in_flight: column,
         marks: vec![0; count],
     };
-    let offers = (0..count).map(|at| format!("lab/model-{at}@provider").into()).collect();
-    (figures, Arc::new(CandidateFacts { offers, attr: Box::new(|_, _| None) }))
+    let offers = (0..count).map(|at| format!("lab/model-{at}@provider")).collect();
+    (figures, Arc::new(Named(offers)))
+}
+
+/// Offers with a name and nothing else.
+struct Named(Vec<String>);
+
+impl Offers for Named {
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn id(&self, row: usize) -> Option<&str> {
+        self.0.get(row).map(String::as_str)
+    }
+
+    fn attr(&self, _row: usize, _name: &str) -> Option<AttrValue> {
+        None
+    }
 }
 
 pub(super) fn task() -> Classification {

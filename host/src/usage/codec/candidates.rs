@@ -5,9 +5,11 @@
 //! The score has seven significant digits, the quality four digits after the point and the time
 //! to the first token one: a person compares them, nothing is computed from them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::super::explanation::CandidateFact;
+use super::super::looked_at::Seen;
 use super::super::segment::widen;
 use super::super::wire::{Broken, put, put_money, put_rounded, put_short};
 use super::{Codec, Decoder, Encoder, FIRST_WORD, Step};
@@ -22,31 +24,39 @@ const SAME_FIRST_TOKEN: u8 = 1 << 5;
 const REJECTED: u8 = 1 << 6;
 const REASON_CODE: u8 = 1 << 7;
 
+/// Reasons that are remembered within one record: looking through more would cost what it saves.
+const REASONS_KEPT: usize = 8;
+
 const QUALITY_STEPS: f64 = 1e4;
 const FIRST_TOKEN_STEPS: f64 = 10.0;
 
 impl Encoder<'_> {
-    pub(super) fn put_candidates(&mut self, candidates: &[CandidateFact]) {
+    pub(super) fn put_candidates<'s>(
+        &mut self,
+        candidates: impl ExactSizeIterator<Item = Seen<'s>>,
+    ) {
         put(self.out, widen(candidates.len()));
-        let mut before: Option<&CandidateFact> = None;
+        let mut before: Option<Seen<'_>> = None;
         let mut expected = None;
+        let mut reasons = Reasons::default();
         for candidate in candidates {
-            let number = self.lexicon.number_near(expected, &candidate.offer);
-            let flags = flags(candidate, before, number.is_some() && number == expected);
+            let number = self.lexicon.number_near(expected, candidate.offer);
+            let flags = flags(&candidate, before.as_ref(), number.is_some() && number == expected);
             self.out.push(flags);
             if flags & NEXT_OFFER == 0 {
                 match number {
                     Some(number) => put(self.out, u64::from(number).saturating_add(FIRST_WORD)),
-                    None => self.put_inline(&candidate.offer),
+                    None => self.put_inline(candidate.offer),
                 }
             }
-            self.put_figures(candidate, flags);
+            self.put_figures(&candidate, flags);
+            self.put_reasons(&candidate, &mut reasons);
             expected = number.and_then(|number| number.checked_add(1));
             before = Some(candidate);
         }
     }
 
-    fn put_figures(&mut self, candidate: &CandidateFact, flags: u8) {
+    fn put_figures(&mut self, candidate: &Seen<'_>, flags: u8) {
         if let Some(score) = candidate.score {
             put_short(self.out, score);
         }
@@ -59,16 +69,39 @@ impl Encoder<'_> {
         if flags & FIRST_TOKEN != 0 {
             put_rounded(self.out, candidate.first_token_ms.unwrap_or(0.0), FIRST_TOKEN_STEPS);
         }
-        if let Some(rejected) = &candidate.rejected {
+    }
+
+    /// Dozens of candidates share a few reasons, so what the same two texts came to for an earlier
+    /// candidate is copied.
+    fn put_reasons<'s>(&mut self, candidate: &Seen<'s>, written: &mut Reasons<'s>) {
+        let reason = (candidate.rejected, candidate.reason_code);
+        if reason == (None, None) {
+            return;
+        }
+        if let Some((_, range)) = written.0.iter().find(|(earlier, _)| *earlier == reason) {
+            self.out.extend_from_within(range.clone());
+            return;
+        }
+        let start = self.out.len();
+        if let Some(rejected) = candidate.rejected {
             self.put_phrase(rejected);
         }
-        if let Some(code) = &candidate.reason_code {
+        if let Some(code) = candidate.reason_code {
             self.put_word(code);
+        }
+        if written.0.len() < REASONS_KEPT {
+            written.0.push((reason, start..self.out.len()));
         }
     }
 }
 
-fn flags(candidate: &CandidateFact, before: Option<&CandidateFact>, next_offer: bool) -> u8 {
+/// The reasons of the candidates so far, and where they were written.
+#[derive(Default)]
+struct Reasons<'s>(Vec<(Reason<'s>, Range<usize>)>);
+
+type Reason<'s> = (Option<&'s str>, Option<&'s str>);
+
+fn flags(candidate: &Seen<'_>, before: Option<&Seen<'_>>, next_offer: bool) -> u8 {
     let bits = |time: f64| time.to_bits();
     let first_token = candidate.first_token_ms.map(bits);
     let same = first_token.is_some()

@@ -308,13 +308,13 @@ fn words_lost_with_a_failed_write_are_written_again_before_they_are_used() {
     let mut writer = Writer::new(Arc::clone(&shared), options, open);
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let good = std::mem::replace(&mut writer.tail, Tail::of(full));
-    let (mut lost, mut kept) = (record("acme", 1, 1), record("acme", 1, 2));
-    writer.take(&mut lost);
+    let (lost, kept) = (record("acme", 1, 1), record("acme", 1, 2));
+    writer.take(&mut lost.clone().into());
     writer.flush();
     assert_eq!(shared.dropped.load(Ordering::Relaxed), 1);
     writer.flush();
     writer.tail = good;
-    writer.take(&mut kept);
+    writer.take(&mut kept.clone().into());
     writer.flush();
     drop(writer);
     let recorder = start(dir.path(), 1 << 20, 4);

@@ -9,6 +9,7 @@ use super::super::explanation::{
     AttemptFact, CandidateFact, Explanation, Failure, Label, LineItem, PolicyFact, RedactionFact,
     TaskFact, Timing,
 };
+use super::super::looked_at::{Fresh, LookedAt, LookedAtFigures, LookedAtRow, OfferNames};
 use super::super::words::{Book, Books, Lexicon};
 use super::super::{Record, UsageEvent};
 use super::{decode, decode_event, decode_head, encode, is_of};
@@ -20,9 +21,9 @@ fn v7(at_ms: u64, random: [u8; 10]) -> Uuid {
 /// Encodes and reads back, checking that the record itself stays as it was.
 fn there_and_back(record: &Record, lexicon: &mut Lexicon) -> (Vec<u8>, Record) {
     let mut payload = Vec::new();
-    let mut shown = record.clone();
+    let mut shown = Fresh::from(record.clone());
     encode(&mut payload, &mut shown, lexicon);
-    assert_eq!(&shown, record);
+    assert_eq!(&shown.record, record);
     let book = book(lexicon);
     let read = decode(&payload, &book).unwrap();
     assert_eq!(decode_event(&payload, &book).unwrap(), record.event);
@@ -367,9 +368,44 @@ fn a_record_with_40_candidates_is_below_a_kilobyte_and_its_statistics_below_250_
     }
 }
 
+impl OfferNames for Vec<Arc<str>> {
+    fn name(&self, index: usize) -> Option<&str> {
+        self.get(index).map(|name| &**name)
+    }
+}
+
+#[test]
+fn candidates_in_rows_are_written_as_those_of_the_explanation_are() {
+    let whole = usual();
+    let mut bare = whole.clone();
+    let candidates = std::mem::take(&mut bare.explanation.candidates);
+    let names: Vec<Arc<str>> = candidates.iter().map(|c| c.offer.clone()).collect();
+    let mut reasons = Vec::new();
+    let row = |(index, c): (usize, &CandidateFact)| LookedAtRow {
+        index,
+        score: c.score,
+        figures: c.quality.map(|quality| LookedAtFigures {
+            quality,
+            expected_cost_usd: c.expected_cost_usd.unwrap(),
+            first_token_ms: c.first_token_ms.unwrap(),
+        }),
+        reason: c.rejected.clone().map(|words| {
+            reasons.push((words, "context"));
+            reasons.len() - 1
+        }),
+    };
+    let rows = candidates.iter().enumerate().map(row).collect();
+    let looked_at = Some(LookedAt { names: Arc::new(names), rows, reasons });
+    let mut fresh = Fresh { record: bare, looked_at };
+    let mut payload = Vec::new();
+    encode(&mut payload, &mut fresh, &mut Lexicon::default());
+    assert_eq!(payload, there_and_back(&whole, &mut Lexicon::default()).0);
+}
+
 #[test]
 fn encoding_a_usual_record_takes_microseconds() {
-    let (mut lexicon, mut record, mut payload) = (Lexicon::default(), usual(), Vec::new());
+    let (mut lexicon, mut payload) = (Lexicon::default(), Vec::new());
+    let mut record = Fresh::from(usual());
     let watch = crate::clock::Stopwatch::start();
     let rounds = 2_000;
     for _ in 0..rounds {

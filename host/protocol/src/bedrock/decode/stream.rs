@@ -48,11 +48,7 @@ enum Kind {
 
 impl Stream {
     /// Takes one message of the event stream.
-    pub(crate) fn push(
-        &mut self,
-        frame: &Frame,
-        out: &mut Vec<Event>,
-    ) -> Result<(), AnswerError> {
+    pub(crate) fn push(&mut self, frame: &Frame, out: &mut Vec<Event>) -> Result<(), AnswerError> {
         let Some(name) = frame.event.as_deref() else { return Ok(()) };
         let unreadable = AnswerError { at: 0, what: "expected an event with a JSON object" };
         let Ok(name) = std::str::from_utf8(name) else { return Err(unreadable) };

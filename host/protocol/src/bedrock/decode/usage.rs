@@ -13,9 +13,10 @@ pub(super) fn read(usage: &Value) -> Option<Usage> {
     }
     let written = count("cacheWriteInputTokens").unwrap_or(0);
     let details = usage.get("cacheDetails").and_then(Value::as_array);
-    let long = details.into_iter().flatten().filter(|detail| {
-        detail.get("ttl").and_then(Value::as_str) == Some("1h")
-    });
+    let long = details
+        .into_iter()
+        .flatten()
+        .filter(|detail| detail.get("ttl").and_then(Value::as_str) == Some("1h"));
     let long = long.filter_map(|detail| detail.get("inputTokens").and_then(Value::as_u64));
     let long = long.fold(0, u64::saturating_add).min(written);
     Some(Usage {

@@ -121,9 +121,8 @@ fn unproved(request: &Request) -> bool {
     }
     let turns = request.turns.iter().rev();
     let said = turns.skip_while(|turn| turn.speaker != Speaker::Assistant);
-    let mut parts = said
-        .take_while(|turn| turn.speaker == Speaker::Assistant)
-        .flat_map(|turn| &turn.parts);
+    let mut parts =
+        said.take_while(|turn| turn.speaker == Speaker::Assistant).flat_map(|turn| &turn.parts);
     !parts.any(|part| match part {
         Part::Thinking { signature: Some(proof), .. } | Part::SealedThinking(proof) => {
             proof.for_issuer(Issuer::Anthropic).is_some()

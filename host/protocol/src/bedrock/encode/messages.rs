@@ -178,12 +178,12 @@ impl<'a> Messages<'a> {
             MediaKind::Image => "image",
             MediaKind::Video => "video",
             MediaKind::Audio => "audio",
-            MediaKind::Document => return Some(self.document(media, media_type, source)),
+            MediaKind::Document => return Some(self.document(media, media_type, &source)),
         };
         Some(json!({name: {"format": format_of(media_type), "source": source}}))
     }
 
-    fn document(&mut self, media: &Media, media_type: &str, source: Value) -> Value {
+    fn document(&mut self, media: &Media, media_type: &str, source: &Value) -> Value {
         self.documents = self.documents.saturating_add(1);
         let mut document = json!({"format": document_format(media_type),
             "name": document_name(media, self.documents), "source": source});
@@ -250,5 +250,9 @@ fn document_name(media: &Media, number: u32) -> String {
     };
     let letters: String = given.chars().map(allowed).take(100).collect();
     let words: Vec<&str> = letters.split_whitespace().collect();
-    if words.is_empty() { format!("document {number}") } else { format!("{} {number}", words.join(" ")) }
+    if words.is_empty() {
+        format!("document {number}")
+    } else {
+        format!("{} {number}", words.join(" "))
+    }
 }

@@ -1,5 +1,5 @@
-//! The conversation. Neighbours of one role become one content, because the API wants the results of
-//! all calls of a step together. Never sends a signature to another than its issuer.
+//! The conversation. Neighbours of one role become one content, because the API wants the results
+//! of all calls of a step together. Never sends a signature to another than its issuer.
 
 use serde_json::{Map, Value, json};
 

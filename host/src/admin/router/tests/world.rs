@@ -205,7 +205,7 @@ impl World {
         let mut headers = HeaderMap::new();
         let name = HeaderName::from_static("x-api-key");
         headers.insert(name, HeaderValue::from_str(key).unwrap());
-        authenticate(&headers, &self.directory.load(), clock::now_ms())
+        authenticate(&headers, None, &self.directory.load(), clock::now_ms())
     }
 
     /// Records a request that cost so many pico-dollars.

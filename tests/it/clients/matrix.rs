@@ -1,0 +1,147 @@
+//! The matrix client × provider × case as a page: `docs/compatibility.md`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::roster::CLIENTS;
+use super::run::{Line, Report};
+use super::script::PROVIDERS;
+
+/// The cases, in the order of the columns.
+pub(super) const CASES: [&str; 8] = [
+    "text",
+    "streaming",
+    "tool loop",
+    "parallel tools",
+    "image",
+    "structured output",
+    "error",
+    "cancelled stream",
+];
+
+const OPENING: &str = "\
+# Compatibility
+
+Which clients work with which provider families through Turnpike. The clients are the real packages and programs, installed
+by name, given a base URL, a key and the name of a model, and nothing else; the providers are simulated, one of each family.
+`make test` runs all of it and fails when this page is not what came out; `TURNPIKE_UPDATE=1 make test` writes it.
+
+- **text**: a whole answer, its finish, its usage; token counting where the client has it
+- **streaming**: pieces, the order of events, usage at the end, text beyond ASCII
+- **tool loop**: two tool calls in two steps, the second made of the first one's result; programs write a file and then edit it
+- **parallel tools**: two calls in one turn and both results
+- **image**: a picture as base64, found unchanged in what the provider received
+- **structured output**: a schema in, an object of it out
+- **error**: a model that does not exist, and a wrong key, as the client's own exceptions
+- **cancelled stream**: the caller stops reading; the same client then goes on to work
+";
+
+/// The whole page.
+pub(super) fn page(reports: &[Report]) -> String {
+    let mut out = OPENING.to_owned();
+    let mut notes: Vec<String> = Vec::new();
+    for (provider, dialect) in PROVIDERS {
+        let spoken = serde_json::to_value(dialect).unwrap_or_default();
+        let spoken = spoken.as_str().unwrap_or(provider);
+        let title = format!("A provider that speaks {spoken}: models `{provider}/…`");
+        write_table(&mut out, &title, provider, reports, &mut notes);
+    }
+    if !notes.is_empty() {
+        out.push_str("\n## Not applicable\n\n");
+        for (number, note) in (1..).zip(&notes) {
+            // A list that Markdown numbers itself.
+            out.push_str(&format!("{number}. {note}\n"));
+        }
+    }
+    out
+}
+
+fn write_table(
+    out: &mut String,
+    title: &str,
+    provider: &str,
+    reports: &[Report],
+    notes: &mut Vec<String>,
+) {
+    out.push_str(&format!("\n## {title}\n\n| client | {} |\n", CASES.join(" | ")));
+    out.push_str(&format!("|---|{}\n", "---|".repeat(CASES.len())));
+    for client in CLIENTS {
+        let Some(report) = reports.iter().find(|report| report.client.id == client.id) else {
+            continue;
+        };
+        let cells: Vec<String> = CASES
+            .iter()
+            .map(|case| match report.line(provider, case) {
+                None => "?".to_owned(),
+                Some(line) if line.result == "n/a" => {
+                    format!("n/a ({})", number(notes, &line.detail))
+                }
+                Some(line) => line.result.clone(),
+            })
+            .collect();
+        out.push_str(&format!("| {} | {} |\n", report.name(), cells.join(" | ")));
+    }
+}
+
+/// The number of a note; the same text has one number.
+fn number(notes: &mut Vec<String>, text: &str) -> usize {
+    if let Some(at) = notes.iter().position(|note| note == text) {
+        return at + 1;
+    }
+    notes.push(text.to_owned());
+    notes.len()
+}
+
+// === impl Report ===
+
+impl Report {
+    /// The line of a case.
+    pub(super) fn line(&self, provider: &str, case: &str) -> Option<&Line> {
+        self.lines.iter().find(|line| line.provider == provider && line.case == case)
+    }
+
+    /// The client with its packages.
+    fn name(&self) -> String {
+        let packages = self.versions.iter().map(|(name, version)| format!("`{name}` {version}"));
+        format!("{}<br>{}", self.client.label, packages.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Cases that failed, with what was seen; and those of which nothing is known.
+pub(super) fn failures(reports: &[Report], providers: &[&str]) -> Vec<String> {
+    let mut out = Vec::new();
+    for report in reports {
+        for provider in providers {
+            for case in CASES {
+                let at = format!("{} × {provider} × {case}", report.client.id);
+                match report.line(provider, case) {
+                    None => out.push(format!("{at}: not reported")),
+                    Some(line) if line.result == "FAIL" => {
+                        out.push(format!("{at}: {}", line.detail));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+    out
+}
+
+/// How long each client took, and its slowest case.
+pub(super) fn times(reports: &[Report]) -> String {
+    let mut out = String::new();
+    let mut all: BTreeMap<u64, String> = BTreeMap::new();
+    for report in reports {
+        let total: u64 = report.lines.iter().map(|line| line.took_ms).sum();
+        let slowest = report.lines.iter().max_by_key(|line| line.took_ms);
+        let slowest = slowest.map_or_else(String::new, |line| {
+            format!("{} × {}: {} ms", line.provider, line.case, line.took_ms)
+        });
+        all.insert(total, format!("{:28} {total:>7} ms, slowest {slowest}", report.client.id));
+    }
+    for line in all.values().rev() {
+        // Writing to a text can't fail.
+        let _written = writeln!(out, "{line}");
+    }
+    out
+}
