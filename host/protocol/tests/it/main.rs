@@ -4,8 +4,6 @@
 #[cfg(test)]
 mod across;
 #[cfg(test)]
-mod anthropic_damage;
-#[cfg(test)]
 mod anthropic_events;
 #[cfg(test)]
 mod anthropic_kit;
@@ -40,6 +38,8 @@ mod openai_stream;
 #[cfg(test)]
 mod openai_texts;
 #[cfg(test)]
+#[path = "../../fuzz/src/lib.rs"]
+#[allow(unreachable_pub, dead_code, reason = "public for the fuzz targets, which use all of it")]
 mod properties;
 #[cfg(test)]
 mod random_bytes;
