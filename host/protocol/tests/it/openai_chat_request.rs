@@ -344,7 +344,9 @@ fn what_has_no_place_is_told() {
     assert_eq!(worst(&losses, "top_k"), Some(Severity::Dropped));
     assert_eq!(worst(&losses, "stop"), Some(Severity::Dropped));
     assert_eq!(worst(&losses, "min_p"), Some(Severity::Dropped));
-    assert_eq!(worst(&losses, "tools[0]"), Some(Severity::Unsupported));
+    assert_eq!(worst(&losses, "tools[0]"), Some(Severity::Dropped));
+    let forced = json!({"tools": [{"type": "web_search"}], "tool_choice": "required"});
+    assert_eq!(worst(&plain(&forced).1, "tools[0]"), Some(Severity::Unsupported));
     assert!(tree.get("tools").is_none() && tree.get("tool_choice").is_none());
     assert_eq!(tree["stop"].as_array().unwrap().len(), 4);
 }
