@@ -34,7 +34,8 @@ pub(super) fn read_all(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(
 }
 
 fn read(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<Tool, RequestError> {
-    let mut tool = Tool { name: String::new(), description: None, custom: false, description_text: None };
+    let mut tool =
+        Tool { name: String::new(), description: None, custom: false, description_text: None };
     let mut kind = String::new();
     let mut names = Names::new(TOOL);
     scanner.open_object()?;

@@ -24,7 +24,10 @@ pub(super) fn read_all(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(
             let name = camel(&key);
             if name != "functionDeclarations" {
                 if scanner.kind()? != Kind::Null {
-                    add(draft, Tool { name, description: None, custom: false, description_text: None })?;
+                    add(
+                        draft,
+                        Tool { name, description: None, custom: false, description_text: None },
+                    )?;
                 }
                 schema(draft, scanner)?;
                 continue;
@@ -52,7 +55,8 @@ fn function(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestE
         let expected = "a list of objects";
         return Err(RequestError::invalid("tools.functionDeclarations", expected));
     }
-    let mut tool = Tool { name: String::new(), description: None, custom: false, description_text: None };
+    let mut tool =
+        Tool { name: String::new(), description: None, custom: false, description_text: None };
     let mut keys = Keys::new(FUNCTION);
     scanner.open_object()?;
     while let Some(name) = keys.next(scanner)? {

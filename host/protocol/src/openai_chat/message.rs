@@ -4,9 +4,9 @@
 use crate::call::{Channel, Message, Role};
 use crate::draft::{Draft, Mark};
 use crate::inline;
+use crate::labels::{is_call_id, is_name};
 use crate::names::Names;
 use crate::request_error::RequestError;
-use crate::labels::{is_call_id, is_name};
 use crate::scan::{Kind, Scanner};
 
 const MESSAGE: &[&str] = &[

@@ -34,12 +34,8 @@ pub(crate) fn read_all(
         if scanner.kind()? != Kind::Object {
             return Err(RequestError::invalid(param, "an array of objects"));
         }
-        let mut tool = Tool {
-            name: String::new(),
-            description: None,
-            custom: false,
-            description_text: None,
-        };
+        let mut tool =
+            Tool { name: String::new(), description: None, custom: false, description_text: None };
         let mut kind = Cow::Borrowed("");
         read(draft, scanner, &mut tool, &mut kind)?;
         tool.custom = kind == "custom";
