@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEMO_PORT ?= 8080
 DEMO_ADMIN_PORT ?= 8081
 
-.PHONY: help demo test bench build plugins check fmt clean
+.PHONY: help demo test fuzz bench build plugins check fmt clean
 
 help: ## What there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -14,6 +14,9 @@ demo: build ## Gateway, simulated providers, credit and a key: ready to try (Ctr
 
 test: plugins ## Every test, installing what they need
 	@tests/run.sh
+
+fuzz: ## The protocol crate's fuzz targets, a minute each (FUZZ_SECONDS, FUZZ_TARGETS)
+	@tests/fuzz.sh
 
 bench: build ## CPU per request beside nginx; writes the table of docs/performance.md
 	@tests/bench/run.sh

@@ -23,6 +23,7 @@ mod redaction;
 mod retention;
 #[cfg(test)]
 mod settlement;
+#[cfg(test)]
 mod slow_reader;
 #[cfg(test)]
 mod tidy;

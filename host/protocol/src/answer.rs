@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::call::{Text, text_edits};
-use crate::chunk::StreamError;
+use crate::chunk::{StreamError, no_logprobs};
 use crate::content::Wire;
 use crate::scan::Fault;
 use crate::splice::Edit;
@@ -87,7 +87,7 @@ impl Answer {
     }
 
     /// The body to send on: the provider's own bytes when nothing was replaced. Where a text of a
-    /// choice was, its `logprobs` become `null`: they repeat the text as it was.
+    /// choice was, its probabilities are left out: they repeat the text as it was.
     pub fn encode(&self) -> Bytes {
         let mut edits = text_edits(&self.texts);
         if edits.is_empty() {
@@ -96,7 +96,8 @@ impl Answer {
         let edited =
             |choice: u32| self.texts.iter().any(|text| text.edited && text.message == Some(choice));
         let stale = self.logprobs.iter().filter(|(choice, _)| edited(*choice));
-        edits.extend(stale.map(|(_, span)| Edit::raw(span.clone(), "null".to_owned())));
+        let none = |span: &Range<usize>| Edit::raw(span.clone(), no_logprobs(self.dialect));
+        edits.extend(stale.map(|(_, span)| none(span)));
         splice::apply(&self.body.0, edits, b"", b"")
     }
 

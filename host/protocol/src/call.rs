@@ -36,6 +36,8 @@ const TOKENS_PER_FILE_MIN: usize = 2_048;
 const AUDIO_BYTES_PER_TOKEN: usize = 128;
 /// Bytes of base64 for one token of a document.
 const FILE_BYTES_PER_TOKEN: usize = 4;
+/// The same for thinking that its provider has sealed: three bytes of text.
+const SEALED_BYTES_PER_TOKEN: usize = 4;
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,6 +143,8 @@ pub(crate) struct Media {
     pub(crate) image_bytes: usize,
     pub(crate) audio_bytes: usize,
     pub(crate) file_bytes: usize,
+    /// Signatures and sealed thinking.
+    pub(crate) sealed_bytes: usize,
     /// Where they stand, in the order of the body.
     pub(crate) spans: Vec<Range<usize>>,
 }
@@ -338,6 +342,7 @@ impl Call {
             audio,
             image,
             files.max(self.media.file_bytes.div_ceil(FILE_BYTES_PER_TOKEN)),
+            self.media.sealed_bytes.div_ceil(SEALED_BYTES_PER_TOKEN),
         ];
         bounded(parts.into_iter().fold(0, usize::saturating_add))
     }

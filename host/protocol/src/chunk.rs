@@ -223,8 +223,8 @@ impl Chunk {
         self.deltas.iter().filter(|delta| delta.edited).map(|delta| delta.choice)
     }
 
-    /// Writes `null` in place of a choice's `logprobs`, which repeat its text as it was. Returns
-    /// whether it has any.
+    /// Leaves out a choice's probabilities, which repeat its text as it was. Returns whether it has
+    /// any.
     pub fn drop_logprobs(&mut self, choice: u32) -> bool {
         let has = self.logprobs.iter().any(|(of, _)| *of == choice);
         if has && !self.stale.contains(&choice) {
@@ -240,7 +240,8 @@ impl Chunk {
             edited.map(|delta| Edit::literal(delta.span.clone(), delta.content.expose())).collect();
         let stale = self.logprobs.iter().filter(|(choice, _)| self.stale.contains(choice));
         let dropped: Vec<&Range<usize>> = stale.map(|(_, span)| span).collect();
-        edits.extend(dropped.iter().map(|span| Edit::raw((*span).clone(), "null".to_owned())));
+        let none = |span: &&Range<usize>| Edit::raw((*span).clone(), no_logprobs(self.dialect));
+        edits.extend(dropped.iter().map(none));
         // A line break in JSON is white space, but in an event it would end the data line.
         let breaks = memchr::memchr2_iter(b'\n', b'\r', &self.data.0)
             .filter(|at| !dropped.iter().any(|span| span.contains(at)));
@@ -322,6 +323,12 @@ impl Chunk {
             }
         }
     }
+}
+
+/// What stands for probabilities that are not told. Where they are a list, clients of Responses look
+/// into it without asking.
+pub(crate) fn no_logprobs(dialect: Dialect) -> String {
+    if dialect == Dialect::OpenAiResponses { "[]".to_owned() } else { "null".to_owned() }
 }
 
 impl fmt::Debug for Chunk {

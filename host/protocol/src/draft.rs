@@ -1,6 +1,7 @@
 //! What a request adds up to while it is read: texts, messages, tools, media. Never looks at keys
 //! of its own; the readers beside it say what a value means.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use crate::content::Content;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Literal, Scanner};
 
-use crate::labels::{is_long_number, is_name};
+use crate::inline;
+use crate::labels::{is_function, is_long_number, is_name};
 
 /// How a text is to be filed.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +19,16 @@ pub(crate) struct Mark {
     pub(crate) channel: Channel,
     pub(crate) role: Role,
     pub(crate) message: Option<u32>,
+}
+
+/// Which members of a value that is walked are not text as they stand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    /// Names, types and ids: a text only where they are more than that.
+    pub(crate) labels: &'static [&'static str],
+    pub(crate) plain: fn(&str) -> bool,
+    /// What only its provider can read: passed over where it is base64.
+    pub(crate) sealed: &'static [&'static str],
 }
 
 /// The neutral parts of a call, so far.
@@ -139,7 +151,25 @@ impl Draft {
         self.push((literal, decoded), mark.on(Channel::Document))
     }
 
-    /// The same for an object and what is below it, except under the keys in `skip`.
+    /// Takes a string that is structure and acted on: files it unless it is plain, and returns it.
+    pub(crate) fn label<'a>(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        mark: Mark,
+        plain: fn(&str) -> bool,
+    ) -> Result<Cow<'a, str>, RequestError> {
+        let (literal, decoded) = scanner.text()?;
+        let text = match &decoded {
+            Some(text) => Cow::Owned(text.clone()),
+            None => Cow::Borrowed(scanner.raw(literal.inner())),
+        };
+        if !plain(&text) {
+            self.push((literal, decoded), mark.on(Channel::Document))?;
+        }
+        Ok(text)
+    }
+
+    /// The same for an object and what is below it; under the keys in `skip` are functions' names.
     pub(crate) fn structure(
         &mut self,
         scanner: &mut Scanner<'_>,
@@ -152,9 +182,63 @@ impl Draft {
             self.key(scanner, literal, mark)?;
             match scanner.kind()? {
                 Kind::Object => self.structure(scanner, mark, skip)?,
-                Kind::String if skipped => scanner.skip().map(|_| ())?,
+                Kind::String if skipped => self.labels(scanner, mark, is_function)?,
+                Kind::Array => self.structures(scanner, mark, skip)?,
                 _ => self.labels(scanner, mark, is_name)?,
             }
+        }
+        Ok(())
+    }
+
+    /// The same for the items of an array.
+    fn structures(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        mark: Mark,
+        skip: &[&str],
+    ) -> Result<(), RequestError> {
+        scanner.open_array()?;
+        while scanner.next_item()? {
+            match scanner.kind()? {
+                Kind::Object => self.structure(scanner, mark, skip)?,
+                _ => self.labels(scanner, mark, is_name)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Files every string below the next value as [`Draft::walk`] does, but under the keys in
+    /// `known` only what is not what such a member holds. Nothing readable is passed over.
+    pub(crate) fn sift(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        mark: Mark,
+        known: &Known,
+    ) -> Result<(), RequestError> {
+        match scanner.kind()? {
+            Kind::Array => {
+                scanner.open_array()?;
+                while scanner.next_item()? {
+                    self.sift(scanner, mark, known)?;
+                }
+            }
+            Kind::Object => {
+                scanner.open_object()?;
+                while let Some(literal) = scanner.next_literal_key()? {
+                    let key = scanner.decode(&literal);
+                    let [label, sealed] =
+                        [known.labels, known.sealed].map(|keys| keys.contains(&key.as_ref()));
+                    self.key(scanner, literal, mark)?;
+                    match scanner.kind()? {
+                        Kind::String if sealed => {
+                            inline::sealed(self, scanner, mark).map(|_| ())?
+                        }
+                        Kind::String if label => self.labels(scanner, mark, known.plain)?,
+                        _ => self.sift(scanner, mark, known)?,
+                    }
+                }
+            }
+            _ => self.walk(scanner, mark, &[])?,
         }
         Ok(())
     }

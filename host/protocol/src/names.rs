@@ -23,13 +23,6 @@ impl Names {
     }
 
     /// The next key of the open object: a known name, `""` for any other key, or `None` at the end.
-    pub(crate) fn next(
-        &mut self,
-        scanner: &mut Scanner<'_>,
-    ) -> Result<Option<&'static str>, RequestError> {
-        Ok(self.next_key(scanner)?.map(|(name, _)| name))
-    }
-
     /// A key that is not known is filed in `draft` if it is more than a name.
     pub(crate) fn next_in(
         &mut self,

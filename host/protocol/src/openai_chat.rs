@@ -9,7 +9,7 @@ pub(crate) mod error;
 pub(crate) mod request;
 pub(crate) mod usage;
 
-mod message;
+pub(crate) mod message;
 mod place;
 pub(crate) mod spoken;
 pub(crate) mod tools;

@@ -25,9 +25,10 @@ impl Edit {
 }
 
 /// The source with all edits applied between `before` and `after`. Spans must not overlap; an edit
-/// outside the source is dropped. Edits at the same place are written in the order given.
+/// outside the source is dropped. What is inserted comes in front of what is replaced at the same
+/// place; otherwise edits at the same place are written in the order given.
 pub(crate) fn apply(source: &[u8], mut edits: Vec<Edit>, before: &[u8], after: &[u8]) -> Bytes {
-    edits.sort_by_key(|edit| edit.span.start);
+    edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
     let grown: usize = edits.iter().map(|edit| edit.with.len()).sum();
     let room = source.len() + grown + before.len() + after.len();
     let mut out = Vec::with_capacity(room);
@@ -94,6 +95,12 @@ mod tests {
             Edit::raw(4..4, "y".into()),
         ];
         assert_eq!(&apply(b"012345", edits, b"<", b">")[..], b"<0\"a\\\"b\"3xy45>");
+    }
+
+    #[test]
+    fn an_insertion_survives_a_replacement_at_the_same_place() {
+        let edits = vec![Edit::literal(1..4, "b"), Edit::raw(1..1, "\"x\":1,".into())];
+        assert_eq!(&apply(b"{\"a\":2}", edits, b"", b"")[..], b"{\"x\":1,\"b\":2}");
     }
 
     #[test]

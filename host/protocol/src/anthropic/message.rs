@@ -3,8 +3,9 @@
 //! scanned too.
 
 use crate::call::{Channel, Message, Role};
-use crate::draft::{Draft, Mark};
-use crate::inline::is_base64;
+use crate::draft::{Draft, Known, Mark};
+use crate::inline::{self, is_base64};
+use crate::labels::{is_call_id, is_function, is_media_type, is_version};
 use crate::names::Names;
 use crate::neutral::{Issuer, Signature};
 use crate::request_error::RequestError;
@@ -30,13 +31,14 @@ const BLOCK: &[&str] = &[
     "encrypted_index",
     "encrypted_stdout",
     "file_id",
-    "page_age",
 ];
 const SOURCE: &[&str] = &["type", "media_type", "data", "url", "file_id", "content"];
 /// Members that are not text, in blocks that are walked as they are.
-const SKIP: &[&str] = &["type", "file_id", "encrypted_index", "encrypted_content", "is_error"];
-/// Names of tools, as providers bound them.
-const NAME_BYTES_MAX: usize = 128;
+const KNOWN: Known = Known {
+    labels: &["type", "ttl", "id", "file_id"],
+    plain: |text| is_version(text) || is_call_id(text),
+    sealed: &["encrypted_index", "encrypted_content", "encrypted_stdout"],
+};
 
 /// A message while it is read.
 struct Reading<'a> {
@@ -95,7 +97,7 @@ fn read(
     let mut role = None;
     let mut names = Names::new(MESSAGE);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, reading.draft, mark)? {
         match name {
             "role" => role = Some(read_role(scanner, index)?),
             "content" => reading.content(scanner, mark, Some(&mut *thoughts))?,
@@ -165,7 +167,7 @@ impl Reading<'_> {
                 return Err(RequestError::invalid(format!("messages[{index}].content"), expected));
             }
             Kind::Bool | Kind::Number | Kind::Object => {
-                return self.draft.walk(scanner, mark, SKIP);
+                return self.draft.sift(scanner, mark, &KNOWN);
             }
         }
         let (mut spans, mut found) = (Vec::new(), Vec::new());
@@ -197,32 +199,32 @@ impl Reading<'_> {
         let mut block = Block::default();
         let mut names = Names::new(BLOCK);
         scanner.open_object()?;
-        while let Some(name) = names.next(scanner)? {
+        while let Some(name) = names.next_in(scanner, self.draft, mark)? {
             match (name, scanner.kind()?) {
                 ("type", Kind::String) => {
-                    block.kind = scanner.string()?.into_owned();
+                    block.kind = self.draft.label(scanner, mark, is_version)?.into_owned();
                     self.count(&block.kind);
                 }
                 ("text", _) => self.draft.walk(scanner, mark, &[])?,
-                ("thinking", _) => {
-                    self.draft.walk(scanner, mark.on(Channel::Reasoning), &["signature"])?;
-                }
+                ("thinking", _) => self.draft.walk(scanner, mark.on(Channel::Reasoning), &[])?,
                 ("signature" | "data", Kind::String) => {
-                    block.proof = Some(self.opaque(scanner, mark)?);
+                    block.proof = Some(inline::sealed(self.draft, scanner, mark)?);
                 }
                 ("encrypted_content" | "encrypted_index" | "encrypted_stdout", Kind::String) => {
-                    self.opaque(scanner, mark)?;
+                    inline::sealed(self.draft, scanner, mark)?;
                 }
-                ("name", Kind::String) => self.name(scanner, mark)?,
-                ("type" | "id" | "tool_use_id" | "file_id" | "page_age" | "cache_control", _) => {
-                    scanner.skip().map(|_| ())?;
+                ("name", Kind::String) => self.draft.labels(scanner, mark, is_function)?,
+                // Must be alike in a call and its result: the same text gets the same pseudonym.
+                ("id" | "tool_use_id" | "file_id", Kind::String) => {
+                    self.draft.labels(scanner, mark, is_call_id)?;
                 }
+                ("cache_control", Kind::Object) => self.draft.structure(scanner, mark, &[])?,
                 ("input", _) => {
                     self.draft.walk(scanner, mark.on(Channel::ToolArguments), &[])?;
                 }
                 ("content", _) => self.result(scanner, mark)?,
                 ("source", Kind::Object) => self.source(scanner, mark)?,
-                _ => self.draft.walk(scanner, mark.on(Channel::Document), SKIP)?,
+                _ => self.draft.sift(scanner, mark.on(Channel::Document), &KNOWN)?,
             }
         }
         Ok(block)
@@ -256,13 +258,17 @@ impl Reading<'_> {
         let mut data = None;
         let mut names = Names::new(SOURCE);
         scanner.open_object()?;
-        while let Some(name) = names.next(scanner)? {
+        while let Some(name) = names.next_in(scanner, self.draft, mark)? {
             match (name, scanner.kind()?) {
-                ("type", Kind::String) => kind = scanner.string()?.into_owned(),
-                ("media_type", Kind::String) => media_type = scanner.string()?.into_owned(),
+                ("type", Kind::String) => {
+                    kind = self.draft.label(scanner, mark, is_version)?.into_owned();
+                }
+                ("media_type", Kind::String) => {
+                    media_type = self.draft.label(scanner, mark, is_media_type)?.into_owned();
+                }
+                ("file_id", Kind::String) => self.draft.labels(scanner, mark, is_call_id)?,
                 // Whether it is text is known only when the type is.
                 ("data", Kind::String) => data = Some(scanner.literal()?),
-                ("type" | "media_type" | "file_id", _) => scanner.skip().map(|_| ())?,
                 ("content", _) => self.content(scanner, mark, None)?,
                 _ => self.draft.walk(scanner, mark, &[])?,
             }
@@ -272,33 +278,13 @@ impl Reading<'_> {
             return self.file(scanner, literal, mark);
         }
         let bytes = literal.span.len();
+        self.draft.media.spans.push(literal.span);
         if media_type.starts_with("image/") {
             self.draft.media.image_bytes += bytes;
         } else {
             self.draft.media.file_bytes += bytes;
         }
         Ok(())
-    }
-
-    /// A string that only its provider can read is not text; one that people can read is.
-    fn opaque(&mut self, scanner: &mut Scanner<'_>, mark: Mark) -> Result<Literal, RequestError> {
-        let literal = scanner.literal()?;
-        // The dots are those of the tag in front of a foreign signature.
-        let sealed = scanner.raw(literal.inner()).split('.').all(is_base64);
-        if !sealed {
-            self.file(scanner, literal.clone(), mark.on(Channel::Document))?;
-        }
-        Ok(literal)
-    }
-
-    fn name(&mut self, scanner: &mut Scanner<'_>, mark: Mark) -> Result<(), RequestError> {
-        let literal = scanner.literal()?;
-        let raw = scanner.raw(literal.inner());
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        if raw.len() <= NAME_BYTES_MAX && raw.bytes().all(plain) {
-            return Ok(());
-        }
-        self.file(scanner, literal, mark.on(Channel::Document))
     }
 
     fn file(

@@ -9,8 +9,10 @@ use bytes::Bytes;
 use crate::Dialect;
 use crate::call::{Call, Channel, MODEL_BYTES_MAX, Outgoing, Points as AnyPoints, Role};
 use crate::content::Source;
-use crate::draft::{Draft, Mark};
+use crate::draft::{Draft, Known, Mark};
+use crate::labels::{is_call_id, is_name, is_version};
 use crate::names::Names;
+use crate::openai_chat::request::service_tier;
 use crate::quirks::Envelope;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, LoneSurrogate, Scanner};
@@ -31,6 +33,7 @@ const REQUEST: &[&str] = &[
     "output_config",
     "output_format",
     "service_tier",
+    "speed",
     "container",
     "anthropic_version",
     "anthropic_beta",
@@ -38,6 +41,14 @@ const REQUEST: &[&str] = &[
 ];
 const THINKING: &[&str] = &["type", "budget_tokens", "display"];
 const OUTPUT: &[&str] = &["format", "effort"];
+/// Members that are names, in values that are walked as they are.
+const KNOWN: Known = Known { labels: &["type", "ttl"], plain: is_version, sealed: &[] };
+/// The same of a container and what it is given.
+const CONTAINER: Known = Known {
+    labels: &["id", "type", "skill_id", "version"],
+    plain: |text| is_call_id(text) || is_version(text),
+    sealed: &[],
+};
 /// The least budget for thinking that the provider takes.
 pub(super) const BUDGET_MIN: u32 = 1_024;
 /// In the bodies that clouds take in place of a header.
@@ -82,6 +93,9 @@ struct Head {
     model: Option<String>,
     stream: bool,
     limit: Option<u32>,
+    service_tier: Option<String>,
+    /// The fast mode, which has a price of its own, as a tier has.
+    fast: bool,
     thinking_enabled: bool,
 }
 
@@ -99,7 +113,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
     points.first = scanner.position();
     loop {
         let item = Item::begin(&mut scanner);
-        let Some(name) = names.next(&mut scanner)? else { break };
+        let Some(name) = names.next_in(&mut scanner, &mut draft, Mark::DOCUMENT)? else { break };
         let from = scanner.position();
         member(name, &mut draft, &mut scanner, &mut points, &mut head)?;
         // Without the white space behind the value, so that what stays is byte for byte the same.
@@ -117,13 +131,15 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
     if draft.messages.is_empty() {
         return Err(RequestError::missing("messages", "an array of at least one message"));
     }
+    // The data of a document is judged when its type is known.
+    draft.media.spans.sort_by_key(|span| span.start);
     Ok(Call {
         dialect: Dialect::AnthropicMessages,
         model,
         stream: head.stream,
         include_usage: true,
         output_limit: head.limit,
-        service_tier: None,
+        service_tier: if head.fast { Some("fast".to_owned()) } else { head.service_tier },
         choices: 1,
         messages: draft.messages,
         texts: draft.texts,
@@ -148,7 +164,7 @@ fn member(
         "messages" => message::read_all(draft, scanner, &mut points.thoughts)?,
         "system" => {
             let mark = Mark { channel: Channel::System, role: Role::System, message: None };
-            draft.walk(scanner, mark, &["type", "ttl"])?;
+            draft.sift(scanner, mark, &KNOWN)?;
         }
         "stream" => head.stream = flag(scanner, name)?,
         "max_tokens" => head.limit = limit(scanner, name)?,
@@ -156,15 +172,21 @@ fn member(
         "thinking" => (head.thinking_enabled, points.budget) = thinking(draft, scanner)?,
         "output_config" => output_config(draft, scanner)?,
         "output_format" => tools::format(draft, scanner)?,
-        // Names of tools, tiers, containers and versions are not text.
-        "tool_choice" | "service_tier" | "anthropic_version" | "anthropic_beta" | "betas" => {
-            scanner.skip().map(|_| ())?;
+        "service_tier" => head.service_tier = service_tier(draft, scanner, name)?,
+        "speed" if scanner.kind()? == Kind::String => {
+            head.fast = draft.label(scanner, Mark::DOCUMENT, is_name)? == "fast";
         }
-        "container" if scanner.kind()? == Kind::String => scanner.skip().map(|_| ())?,
-        "container" => {
-            draft.walk(scanner, Mark::DOCUMENT, &["id", "type", "skill_id", "version"])?
+        "tool_choice" if scanner.kind()? == Kind::Object => {
+            draft.structure(scanner, Mark::DOCUMENT, &["name"])?;
         }
-        _ => draft.walk(scanner, Mark::DOCUMENT, &["type", "ttl"])?,
+        "tool_choice" | "anthropic_version" | "anthropic_beta" | "betas" => {
+            draft.labels(scanner, Mark::DOCUMENT, is_version)?;
+        }
+        "container" if scanner.kind()? == Kind::String => {
+            draft.labels(scanner, Mark::DOCUMENT, is_call_id)?;
+        }
+        "container" => draft.sift(scanner, Mark::DOCUMENT, &CONTAINER)?,
+        _ => draft.sift(scanner, Mark::DOCUMENT, &KNOWN)?,
     }
     Ok(())
 }
@@ -217,15 +239,20 @@ fn thinking(
     let (mut enabled, mut budget) = (false, None);
     let mut names = Names::new(THINKING);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         match (name, scanner.kind()?) {
-            ("type", Kind::String) => enabled = scanner.string()? == "enabled",
-            ("budget_tokens", Kind::Number) => {
-                let span = scanner.skip()?;
-                let tokens = scanner.raw(span.clone()).parse().ok();
-                budget = tokens.map(|tokens| Budget { tokens, span });
+            ("type", Kind::String) => {
+                enabled = draft.label(scanner, Mark::DOCUMENT, is_name)? == "enabled";
             }
-            ("type" | "budget_tokens" | "display", _) => scanner.skip().map(|_| ())?,
+            ("budget_tokens", Kind::Number) => {
+                let at = scanner.position();
+                draft.walk(scanner, Mark::DOCUMENT, &[])?;
+                let behind = scanner.position();
+                let raw = scanner.raw(at..behind).trim_end();
+                let span = at..at.saturating_add(raw.len());
+                budget = raw.parse().ok().map(|tokens| Budget { tokens, span });
+            }
+            ("display", Kind::String) => draft.labels(scanner, Mark::DOCUMENT, is_name)?,
             _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
         }
     }
@@ -239,11 +266,11 @@ fn output_config(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), Req
     }
     let mut names = Names::new(OUTPUT);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         match name {
             "format" => tools::format(draft, scanner)?,
-            "effort" => scanner.skip().map(|_| ())?,
-            _ => draft.walk(scanner, Mark::DOCUMENT, &["type"])?,
+            "effort" => draft.labels(scanner, Mark::DOCUMENT, is_name)?,
+            _ => draft.sift(scanner, Mark::DOCUMENT, &KNOWN)?,
         }
     }
     Ok(())

@@ -3,11 +3,14 @@
 
 use crate::call::{TOOLS_MAX, Tool};
 use crate::draft::{Draft, Mark};
+use crate::labels::{is_function, is_name, is_version};
 use crate::names::Names;
+use crate::openai_chat::tools::schema;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
 
-const TOOL: &[&str] = &["type", "name", "description", "input_schema"];
+const TOOL: &[&str] =
+    &["type", "name", "description", "input_schema", "input_examples", "cache_control"];
 const FORMAT: &[&str] = &["type", "schema"];
 
 /// Reads an array of tools, the caller's own and those built into a provider.
@@ -39,10 +42,17 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<Tool, RequestErr
     let mut kind = String::new();
     let mut names = Names::new(TOOL);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         match (name, scanner.kind()?) {
-            ("type", Kind::String) => kind = scanner.string()?.into_owned(),
-            ("name", Kind::String) => tool.name = scanner.string()?.into_owned(),
+            ("type", Kind::String) => {
+                kind = draft.label(scanner, Mark::DOCUMENT, is_version)?.into_owned();
+            }
+            ("name", Kind::String) => {
+                tool.name = draft.label(scanner, Mark::DOCUMENT, is_function)?.into_owned();
+            }
+            // Values rather than schemas: every string in them is a text.
+            ("input_examples", _) => draft.walk(scanner, Mark::DOCUMENT, &[])?,
+            ("cache_control", Kind::Object) => draft.structure(scanner, Mark::DOCUMENT, &[])?,
             ("description", Kind::String) => {
                 let index = draft.texts.len();
                 draft.walk(scanner, Mark::DOCUMENT, &[])?;
@@ -67,42 +77,11 @@ pub(super) fn format(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(),
     }
     let mut names = Names::new(FORMAT);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         match (name, scanner.kind()?) {
             ("type", Kind::String) => {
-                draft.needs.structured_output |= scanner.string()? == "json_schema";
-            }
-            _ => schema(draft, scanner)?,
-        }
-    }
-    Ok(())
-}
-
-/// Files the readable strings of a schema, or of any value around one. The keys of an object, and
-/// so the names of properties, are never texts.
-fn schema(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
-    match scanner.kind()? {
-        Kind::Object => scanner.open_object()?,
-        Kind::Array => {
-            scanner.open_array()?;
-            while scanner.next_item()? {
-                schema(draft, scanner)?;
-            }
-            return Ok(());
-        }
-        _ => return draft.walk(scanner, Mark::DOCUMENT, &[]),
-    }
-    while let Some(key) = scanner.next_key()? {
-        match key.as_ref() {
-            // Values rather than schemas: every string in them is a text.
-            "default" | "const" | "enum" | "example" | "examples" | "input_examples" => {
-                draft.walk(scanner, Mark::DOCUMENT, &[])?;
-            }
-            // Structure, which replacing would break; an object under such a key is a property.
-            "type" | "format" | "pattern" | "required" | "$ref" | "$schema" | "$id" | "ttl"
-                if scanner.kind()? != Kind::Object =>
-            {
-                scanner.skip()?;
+                let kind = draft.label(scanner, Mark::DOCUMENT, is_name)?;
+                draft.needs.structured_output |= kind == "json_schema";
             }
             _ => schema(draft, scanner)?,
         }

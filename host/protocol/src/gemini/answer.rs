@@ -1,5 +1,5 @@
-//! A whole `generateContent` answer. Token texts of `logprobsResult` are not listed: they repeat
-//! the content in pieces too small to judge.
+//! A whole `generateContent` answer. Token texts of `logprobsResult` are not listed: they repeat the
+//! content in pieces too small to judge, so they are dropped where the content is changed.
 
 use bytes::Bytes;
 
@@ -47,6 +47,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
                 answer.choices = answer.choices.saturating_add(1);
                 answer.tool_called |= candidate.tool_started;
                 answer.media |= candidate.media;
+                answer.logprobs.extend(candidate.logprobs.map(|span| (index, span)));
                 answer.texts.extend(candidate.texts.into_iter().map(|spoken| Text {
                     channel: spoken.field.channel(),
                     role: Role::Assistant,

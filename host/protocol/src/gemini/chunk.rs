@@ -34,6 +34,7 @@ pub(crate) fn parse(data: &Bytes) -> Result<Chunk, AnswerError> {
                 }
                 chunk.tool_started |= candidate.tool_started;
                 chunk.media |= candidate.media;
+                chunk.logprobs.extend(candidate.logprobs.clone().map(|span| (choice, span)));
                 chunk.deltas.extend(candidate.texts.into_iter().map(|spoken| Delta {
                     choice,
                     channel: spoken.field.channel(),

@@ -3,10 +3,11 @@
 //! does not know: unknown text is scanned too.
 
 use crate::call::{Channel, Message, Role};
-use crate::draft::{Draft, Mark};
-use crate::inline::is_base64;
+use crate::draft::{Draft, Known, Mark};
+use crate::inline;
+use crate::labels::{is_call_id, is_function, is_media_type, is_name};
 use crate::request_error::RequestError;
-use crate::scan::{Kind, Literal, Scanner};
+use crate::scan::{Kind, Scanner};
 
 use super::keys::{Keys, each};
 use super::request::role_of;
@@ -25,6 +26,9 @@ const PART: &[&str] = &[
 ];
 const DATA: &[&str] = &["mimeType", "data", "fileUri", "displayName"];
 const FUNCTION: &[&str] = &["id", "name", "args", "response", "parts", "scheduling"];
+/// Names in what Google's own code tool was given and has answered.
+const CODE: Known =
+    Known { labels: &["id", "language", "outcome"], plain: is_call_id, sealed: &[] };
 
 /// What a content turned out to hold beside texts.
 #[derive(Debug, Default)]
@@ -62,9 +66,9 @@ pub(super) fn system(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(),
     let mut keys = Keys::new(CONTENT);
     let mut found = Found::default();
     scanner.open_object()?;
-    while let Some(name) = keys.next(scanner)? {
+    while let Some(name) = keys.next_in(scanner, draft, mark)? {
         match name {
-            "role" if scanner.kind()? == Kind::String => scanner.skip().map(|_| ())?,
+            "role" => draft.labels(scanner, mark, is_name)?,
             "parts" => each(scanner, |scanner| part(draft, scanner, mark, &mut found))?,
             _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
         }
@@ -78,7 +82,7 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), 
     let (mut role, mut found) = (Role::User, Found::default());
     let mut keys = Keys::new(CONTENT);
     scanner.open_object()?;
-    while let Some(name) = keys.next(scanner)? {
+    while let Some(name) = keys.next_in(scanner, draft, mark)? {
         match name {
             "role" => role = read_role(scanner, index)?,
             "parts" => each(scanner, |scanner| part(draft, scanner, mark, &mut found))?,
@@ -125,7 +129,7 @@ fn part(
     let mut keys = Keys::new(PART);
     let (mut text, mut thought) = (None, false);
     scanner.open_object()?;
-    while let Some(name) = keys.next(scanner)? {
+    while let Some(name) = keys.next_in(scanner, draft, mark)? {
         found.others |= !matches!(name, "functionResponse" | "thoughtSignature" | "thought");
         match (name, scanner.kind()?) {
             ("text", Kind::String) => {
@@ -134,7 +138,7 @@ fn part(
             }
             ("thought", Kind::Bool) => thought = scanner.boolean()?,
             ("thoughtSignature", Kind::String) => {
-                opaque(draft, scanner, mark)?;
+                inline::sealed(draft, scanner, mark)?;
             }
             ("inlineData" | "fileData", Kind::Object) => data(draft, scanner, mark, found)?,
             ("functionCall" | "functionResponse", Kind::Object) => {
@@ -142,10 +146,10 @@ fn part(
                 function(draft, scanner, mark, found)?;
             }
             ("executableCode", _) => {
-                draft.walk(scanner, mark.on(Channel::ToolArguments), &["id", "language"])?;
+                draft.sift(scanner, mark.on(Channel::ToolArguments), &CODE)?;
             }
             ("codeExecutionResult", _) => {
-                draft.walk(scanner, mark.on(Channel::ToolResult), &["id", "outcome"])?;
+                draft.sift(scanner, mark.on(Channel::ToolResult), &CODE)?;
             }
             _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
         }
@@ -154,18 +158,6 @@ fn part(
         text.channel = Channel::Reasoning;
     }
     Ok(())
-}
-
-/// Base64 is passed over; any other string is a text, so that none can travel as something else.
-/// Returns how many bytes are base64.
-fn opaque(draft: &mut Draft, scanner: &mut Scanner<'_>, mark: Mark) -> Result<usize, RequestError> {
-    let literal: Literal = scanner.literal()?;
-    if is_base64(scanner.raw(literal.inner())) {
-        return Ok(literal.span.len());
-    }
-    let decoded = literal.escaped.then(|| scanner.decode(&literal).into_owned());
-    draft.push((literal, decoded), mark.on(Channel::Document))?;
-    Ok(0)
 }
 
 /// Reads inline data or the address of a file.
@@ -178,10 +170,14 @@ fn data(
     let mut keys = Keys::new(DATA);
     let (mut bytes, mut mime) = (0_usize, String::new());
     scanner.open_object()?;
-    while let Some(name) = keys.next(scanner)? {
+    while let Some(name) = keys.next_in(scanner, draft, mark)? {
         match (name, scanner.kind()?) {
-            ("mimeType", Kind::String) => mime = scanner.string()?.into_owned(),
-            ("data", Kind::String) => bytes += opaque(draft, scanner, mark)?,
+            ("mimeType", Kind::String) => {
+                mime = draft.label(scanner, mark, is_media_type)?.into_owned();
+            }
+            ("data", Kind::String) => {
+                bytes += inline::bare(draft, scanner, mark.on(Channel::Document))?;
+            }
             _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
         }
     }
@@ -204,9 +200,12 @@ fn function(
 ) -> Result<(), RequestError> {
     let mut keys = Keys::new(FUNCTION);
     scanner.open_object()?;
-    while let Some(name) = keys.next(scanner)? {
+    while let Some(name) = keys.next_in(scanner, draft, mark)? {
         match (name, scanner.kind()?) {
-            ("id" | "name" | "scheduling", Kind::String) => scanner.skip().map(|_| ())?,
+            // Must be alike in a call and its result: the same text gets the same pseudonym.
+            ("id", Kind::String) => draft.labels(scanner, mark, is_call_id)?,
+            ("name", Kind::String) => draft.labels(scanner, mark, is_function)?,
+            ("scheduling", Kind::String) => draft.labels(scanner, mark, is_name)?,
             ("args", _) => draft.walk(scanner, mark.on(Channel::ToolArguments), &[])?,
             ("response", _) => draft.walk(scanner, mark.on(Channel::ToolResult), &[])?,
             ("parts", Kind::Array) => each(scanner, |scanner| {

@@ -2,6 +2,7 @@
 //! only once and in no third spelling, because what is redacted and billed must be what the
 //! provider reads. Never applied to provider answers.
 
+use crate::draft::{Draft, Mark};
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
 
@@ -23,11 +24,15 @@ impl Keys {
     }
 
     /// The next key of the open object: a known name, `""` for any other key, or `None` at the end.
-    pub(super) fn next(
+    /// A key that is not known is filed in `draft` if it is more than a name.
+    pub(super) fn next_in(
         &mut self,
         scanner: &mut Scanner<'_>,
+        draft: &mut Draft,
+        mark: Mark,
     ) -> Result<Option<&'static str>, RequestError> {
-        let Some(key) = scanner.next_key()? else { return Ok(None) };
+        let Some(literal) = scanner.next_literal_key()? else { return Ok(None) };
+        let key = scanner.decode(&literal);
         let at = scanner.position();
         let spelt = camel(&key);
         for (index, name) in self.known.iter().enumerate() {
@@ -45,6 +50,7 @@ impl Keys {
         if let Some(name) = self.known.iter().find(|name| fold(name) == folded) {
             return Err(RequestError::misspelt(name, at));
         }
+        draft.key(scanner, literal, mark)?;
         Ok(Some(""))
     }
 }

@@ -8,7 +8,10 @@ use bytes::Bytes;
 
 use crate::call::{CHOICES_MAX, Call, MODEL_BYTES_MAX, Outgoing, Points as AnyPoints, Role};
 use crate::content::Source;
-use crate::draft::{Draft, Mark};
+use crate::draft::{Draft, Known, Mark};
+use crate::labels::{is_function, is_media_type, is_name, is_path};
+use crate::openai_chat::request::service_tier;
+use crate::openai_chat::tools::schema;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, LoneSurrogate, Scanner};
 use crate::splice::Edit;
@@ -39,6 +42,15 @@ const CONFIG: &[&str] = &[
     "speechConfig",
     "mediaResolution",
 ];
+const TOOL_CONFIG: &[&str] = &["functionCallingConfig"];
+const CALLING: &[&str] = &["mode", "allowedFunctionNames"];
+const SAFETY: Known =
+    Known { labels: &["category", "threshold", "method"], plain: is_name, sealed: &[] };
+const SPEECH: Known = Known {
+    labels: &["languageCode", "language_code", "voiceName", "voice_name"],
+    plain: is_name,
+    sealed: &[],
+};
 const THINKING: &[&str] = &["thinkingBudget", "thinkingLevel", "includeThoughts"];
 
 /// Where a request is spliced: only the bound on answer tokens is.
@@ -68,6 +80,7 @@ enum Config {
 struct Head {
     limit: Option<u32>,
     choices: Option<u32>,
+    service_tier: Option<String>,
     config: Config,
 }
 
@@ -88,7 +101,7 @@ pub(crate) fn parse(body: Bytes, addressed: &Addressed<'_>) -> Result<Call, Requ
     let mut keys = Keys::new(REQUEST);
     let start = scanner.position() + 1;
     scanner.open_object()?;
-    while let Some(name) = keys.next(&mut scanner)? {
+    while let Some(name) = keys.next_in(&mut scanner, &mut draft, Mark::DOCUMENT)? {
         member(name, &mut draft, &mut scanner, &mut head)?;
     }
     scanner.end()?;
@@ -101,7 +114,7 @@ pub(crate) fn parse(body: Bytes, addressed: &Addressed<'_>) -> Result<Call, Requ
         stream: addressed.stream.unwrap_or(false),
         include_usage: true,
         output_limit: head.limit,
-        service_tier: None,
+        service_tier: head.service_tier,
         choices: head.choices.unwrap_or(1),
         messages: draft.messages,
         texts: draft.texts,
@@ -125,18 +138,40 @@ fn member(
         "systemInstruction" => content::system(draft, scanner),
         "tools" => tools::read_all(draft, scanner),
         "generationConfig" => config(draft, scanner, head),
-        // Names of functions, categories, resources and tiers are not text.
-        "toolConfig" => draft.walk(
-            scanner,
-            Mark::DOCUMENT,
-            &["mode", "allowedFunctionNames", "allowed_function_names"],
-        ),
-        "safetySettings" => {
-            draft.walk(scanner, Mark::DOCUMENT, &["category", "threshold", "method"])
+        "toolConfig" if scanner.kind()? == Kind::Object => tool_config(draft, scanner),
+        "safetySettings" => draft.sift(scanner, Mark::DOCUMENT, &SAFETY),
+        "cachedContent" => draft.labels(scanner, Mark::DOCUMENT, is_path),
+        "serviceTier" => {
+            let tier = service_tier(draft, scanner, name)?;
+            // Vertex spells its words with what they are of.
+            head.service_tier =
+                tier.map(|tier| tier.strip_prefix("service_tier_").unwrap_or(&tier).to_owned());
+            Ok(())
         }
-        "cachedContent" | "serviceTier" => Ok(scanner.skip().map(|_| ())?),
         _ => draft.walk(scanner, Mark::DOCUMENT, &[]),
     }
+}
+
+fn tool_config(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    let mark = Mark::DOCUMENT;
+    let mut keys = Keys::new(TOOL_CONFIG);
+    scanner.open_object()?;
+    while let Some(name) = keys.next_in(scanner, draft, mark)? {
+        if name.is_empty() || scanner.kind()? != Kind::Object {
+            draft.walk(scanner, mark, &[])?;
+            continue;
+        }
+        let mut keys = Keys::new(CALLING);
+        scanner.open_object()?;
+        while let Some(name) = keys.next_in(scanner, draft, mark)? {
+            match name {
+                "mode" => draft.labels(scanner, mark, is_name)?,
+                "allowedFunctionNames" => draft.labels(scanner, mark, is_function)?,
+                _ => draft.walk(scanner, mark, &[])?,
+            }
+        }
+    }
+    Ok(())
 }
 
 fn config(
@@ -156,7 +191,7 @@ fn config(
     let mut keys = Keys::new(CONFIG);
     let (mut empty, mut place) = (true, None);
     scanner.open_object()?;
-    while let Some(name) = keys.next(scanner)? {
+    while let Some(name) = keys.next_in(scanner, draft, Mark::DOCUMENT)? {
         empty = false;
         match name {
             "maxOutputTokens" => {
@@ -181,21 +216,25 @@ fn control(
 ) -> Result<(), RequestError> {
     match (name, scanner.kind()?) {
         ("responseMimeType", Kind::String) => {
-            let mime = scanner.string()?;
+            let mime = draft.label(scanner, Mark::DOCUMENT, is_media_type)?;
             draft.needs.structured_output |= !matches!(mime.as_ref(), "" | "text/plain");
         }
         ("responseSchema" | "responseJsonSchema", Kind::Object) => {
             draft.needs.structured_output = true;
-            tools::schema(draft, scanner)?;
+            schema(draft, scanner)?;
         }
         ("responseLogprobs", Kind::Bool) => draft.needs.logprobs = scanner.boolean()?,
         ("responseModalities", _) => each(scanner, |scanner| {
-            let item = scanner.skip()?;
-            draft.needs.audio_output |= scanner.raw(item).eq_ignore_ascii_case("\"audio\"");
+            if scanner.kind()? != Kind::String {
+                return draft.walk(scanner, Mark::DOCUMENT, &[]);
+            }
+            let item = draft.label(scanner, Mark::DOCUMENT, is_name)?;
+            draft.needs.audio_output |= item.eq_ignore_ascii_case("audio");
             Ok(())
         })?,
         ("thinkingConfig", Kind::Object) => thinking(draft, scanner)?,
-        ("speechConfig" | "mediaResolution", _) => scanner.skip().map(|_| ())?,
+        ("speechConfig", _) => draft.sift(scanner, Mark::DOCUMENT, &SPEECH)?,
+        ("mediaResolution", _) => draft.labels(scanner, Mark::DOCUMENT, is_name)?,
         _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
     }
     Ok(())
@@ -205,15 +244,17 @@ fn control(
 fn thinking(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
     let mut keys = Keys::new(THINKING);
     scanner.open_object()?;
-    while let Some(name) = keys.next(scanner)? {
+    while let Some(name) = keys.next_in(scanner, draft, Mark::DOCUMENT)? {
         let value = scanner.kind()?;
         match (name, value) {
             ("thinkingBudget", Kind::Number) => {
-                let span = scanner.skip()?;
-                draft.needs.reasoning |= scanner.raw(span) != "0";
+                let at = scanner.position();
+                draft.walk(scanner, Mark::DOCUMENT, &[])?;
+                let behind = scanner.position();
+                draft.needs.reasoning |= scanner.raw(at..behind).trim_end() != "0";
             }
             ("thinkingLevel", Kind::String) => {
-                scanner.skip()?;
+                draft.labels(scanner, Mark::DOCUMENT, is_name)?;
                 draft.needs.reasoning = true;
             }
             ("includeThoughts", Kind::Bool) => draft.needs.reasoning |= scanner.boolean()?,

@@ -1,6 +1,8 @@
 //! What a model says: a candidate of a whole answer and one of a chunk have the same members, read
 //! here once for both. Never sees what is around them.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use crate::call::Channel;
@@ -42,6 +44,8 @@ pub(crate) struct Candidate {
     pub(crate) tool_started: bool,
     pub(crate) media: bool,
     pub(crate) finished: bool,
+    /// Where the probabilities of tokens stand.
+    pub(crate) logprobs: Option<Range<usize>>,
     /// The slot that the last part belongs to: the others have ended, for now.
     last: Option<u32>,
     next: u32,
@@ -73,6 +77,7 @@ impl Candidate {
                     candidate.index = number.and_then(|number| u32::try_from(number).ok());
                 }
                 ("content", Kind::Object) => candidate.content(scanner)?,
+                ("logprobsResult", Kind::Object) => candidate.logprobs = Some(scanner.skip()?),
                 ("finishReason", Kind::String) => {
                     let word = scanner.string()?;
                     candidate.finished = super::finish::read(&word).is_some();

@@ -3,6 +3,8 @@
 
 use crate::call::{TOOLS_MAX, Tool};
 use crate::draft::{Draft, Mark};
+use crate::labels::{is_function, is_name};
+use crate::openai_chat::tools::schema;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
 
@@ -20,14 +22,12 @@ pub(super) fn read_all(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(
         }
         scanner.open_object()?;
         let mut seen = false;
-        while let Some(key) = scanner.next_key()? {
-            let name = camel(&key);
+        while let Some(literal) = scanner.next_literal_key()? {
+            let name = camel(&scanner.decode(&literal));
+            draft.key(scanner, literal, Mark::DOCUMENT)?;
             if name != "functionDeclarations" {
                 if scanner.kind()? != Kind::Null {
-                    add(
-                        draft,
-                        Tool { name, description: None, custom: false, description_text: None },
-                    )?;
+                    add(draft, named(name))?;
                 }
                 schema(draft, scanner)?;
                 continue;
@@ -39,6 +39,10 @@ pub(super) fn read_all(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(
         }
         Ok(())
     })
+}
+
+fn named(name: String) -> Tool {
+    Tool { name, description: None, custom: false, description_text: None }
 }
 
 fn add(draft: &mut Draft, tool: Tool) -> Result<(), RequestError> {
@@ -55,14 +59,15 @@ fn function(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestE
         let expected = "a list of objects";
         return Err(RequestError::invalid("tools.functionDeclarations", expected));
     }
-    let mut tool =
-        Tool { name: String::new(), description: None, custom: false, description_text: None };
+    let mut tool = named(String::new());
     let mut keys = Keys::new(FUNCTION);
     scanner.open_object()?;
-    while let Some(name) = keys.next(scanner)? {
+    while let Some(name) = keys.next_in(scanner, draft, Mark::DOCUMENT)? {
         match (name, scanner.kind()?) {
-            ("name", Kind::String) => tool.name = scanner.string()?.into_owned(),
-            ("behavior", Kind::String) => scanner.skip().map(|_| ())?,
+            ("name", Kind::String) => {
+                tool.name = draft.label(scanner, Mark::DOCUMENT, is_function)?.into_owned();
+            }
+            ("behavior", Kind::String) => draft.labels(scanner, Mark::DOCUMENT, is_name)?,
             ("description", Kind::String) => {
                 let index = draft.texts.len();
                 draft.walk(scanner, Mark::DOCUMENT, &[])?;
@@ -75,37 +80,4 @@ fn function(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestE
         }
     }
     add(draft, tool)
-}
-
-/// Files the readable strings of a schema, or of any value around one. The keys of an object, and
-/// so the names of properties, are never texts.
-pub(super) fn schema(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
-    match scanner.kind()? {
-        Kind::Object => scanner.open_object()?,
-        Kind::Array => {
-            scanner.open_array()?;
-            while scanner.next_item()? {
-                schema(draft, scanner)?;
-            }
-            return Ok(());
-        }
-        _ => return draft.walk(scanner, Mark::DOCUMENT, &[]),
-    }
-    while let Some(key) = scanner.next_key()? {
-        match key.as_ref() {
-            // Values rather than schemas: every string in them is a text.
-            "default" | "const" | "enum" | "example" | "examples" => {
-                draft.walk(scanner, Mark::DOCUMENT, &[])?;
-            }
-            // Structure, which replacing would break; an object under such a key is a property.
-            "type" | "format" | "pattern" | "required" | "$ref" | "$schema" | "$id"
-            | "propertyOrdering" | "property_ordering"
-                if scanner.kind()? != Kind::Object =>
-            {
-                scanner.skip()?;
-            }
-            _ => schema(draft, scanner)?,
-        }
-    }
-    Ok(())
 }

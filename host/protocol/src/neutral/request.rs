@@ -1,6 +1,7 @@
 //! A request as every dialect means it. Never validates: decoders refuse what they cannot read, and
 //! encoders say what they cannot write.
 
+use super::loss::Severity;
 use super::{Json, Signature, Words};
 
 /// One request for an answer.
@@ -303,6 +304,18 @@ impl Part {
 // === impl Request ===
 
 impl Request {
+    /// How bad it is that this tool can't be offered: who insists on it does not get what was asked
+    /// for; an agent that merely brings it along, as Codex does web search, works without.
+    pub(crate) fn without(&self, tool: &Tool) -> Severity {
+        let insisted = match &self.tool_choice {
+            Some(ToolChoice::Named(name)) => *name == tool.name,
+            Some(ToolChoice::Among { names, required: true }) => names.contains(&tool.name),
+            Some(ToolChoice::Required) => self.tools.len() == 1,
+            _ => false,
+        };
+        if insisted { Severity::Unsupported } else { Severity::Dropped }
+    }
+
     /// The name of the tool that a call of the conversation named, by the call's id. Dialects
     /// whose tool results carry no name need it where a result must.
     pub(crate) fn tool_name(&self, call_id: &str) -> Option<&str> {

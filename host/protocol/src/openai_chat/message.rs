@@ -2,9 +2,9 @@
 //! a function's name or base64. Never drops a member it does not know: unknown text is scanned too.
 
 use crate::call::{Channel, Message, Role};
-use crate::draft::{Draft, Mark};
+use crate::draft::{Draft, Known, Mark};
 use crate::inline;
-use crate::labels::{is_call_id, is_name};
+use crate::labels::{is_call_id, is_function, is_name, is_path};
 use crate::names::Names;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
@@ -31,7 +31,11 @@ const IMAGE: &[&str] = &["url", "detail"];
 const AUDIO: &[&str] = &["data", "format"];
 const FILE: &[&str] = &["file_data", "file_id", "filename"];
 /// Members of thinking that are not text: signatures must come back byte for byte.
-const THINKING_SKIP: &[&str] = &["type", "id", "format", "index", "signature", "data"];
+pub(crate) const THINKING: Known = Known {
+    labels: &["type", "id", "format"],
+    plain: |text| is_call_id(text) || is_path(text),
+    sealed: &["signature", "data", "thought_signature"],
+};
 
 /// Reads the array of messages.
 pub(super) fn read_all(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
@@ -68,9 +72,9 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), 
             "tool_calls" => tool_calls(draft, scanner, mark)?,
             "function_call" => function(draft, scanner, mark)?,
             "reasoning_content" | "reasoning" | "reasoning_details" | "thinking_blocks" => {
-                draft.walk(scanner, mark.on(Channel::Reasoning), THINKING_SKIP)?;
+                draft.sift(scanner, mark.on(Channel::Reasoning), &THINKING)?;
             }
-            "audio" => draft.walk(scanner, mark.on(Channel::Document), &["id"])?,
+            "audio" => draft.sift(scanner, mark.on(Channel::Document), &THINKING)?,
             // Must be what `tool_calls` says: the same text gets the same pseudonym.
             "tool_call_id" => draft.labels(scanner, mark, is_call_id)?,
             _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
@@ -152,7 +156,7 @@ fn part(
     while let Some(name) = names.next_in(scanner, draft, mark)? {
         match name {
             "type" => draft.labels(scanner, mark, is_name)?,
-            "thinking" => draft.walk(scanner, mark.on(Channel::Reasoning), THINKING_SKIP)?,
+            "thinking" => draft.sift(scanner, mark.on(Channel::Reasoning), &THINKING)?,
             "image_url" => {
                 message.images = message.images.saturating_add(1);
                 draft.media.image_bytes += media(draft, scanner, mark, IMAGE)?;
@@ -189,20 +193,16 @@ fn media(
     while let Some(name) = names.next_in(scanner, draft, mark)? {
         match name {
             "url" | "file_data" => opaque += inline::address(draft, scanner, mark)?,
-            "data" => {
-                let span = scanner.skip()?;
-                opaque += span.len();
-                draft.media.spans.push(span);
-            }
+            "data" => opaque += inline::bare(draft, scanner, mark)?,
             "detail" | "format" => draft.labels(scanner, mark, is_name)?,
-            "file_id" => scanner.skip().map(|_| ())?,
+            "file_id" => draft.labels(scanner, mark, is_call_id)?,
             _ => draft.walk(scanner, mark, &[])?,
         }
     }
     Ok(opaque)
 }
 
-fn tool_calls(
+pub(crate) fn tool_calls(
     draft: &mut Draft,
     scanner: &mut Scanner<'_>,
     mark: Mark,
@@ -224,8 +224,7 @@ fn tool_calls(
                 "type" | "index" => draft.labels(scanner, mark, is_name)?,
                 "function" | "custom" => function(draft, scanner, mark)?,
                 "extra_content" => {
-                    let mark = mark.on(Channel::Document);
-                    draft.walk(scanner, mark, &["thought_signature"])?;
+                    draft.sift(scanner, mark.on(Channel::Document), &THINKING)?;
                 }
                 _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
             }
@@ -243,7 +242,7 @@ fn function(draft: &mut Draft, scanner: &mut Scanner<'_>, mark: Mark) -> Result<
     scanner.open_object()?;
     while let Some(name) = names.next_in(scanner, draft, mark)? {
         match name {
-            "name" => scanner.skip().map(|_| ())?,
+            "name" => draft.labels(scanner, mark, is_function)?,
             _ => draft.walk(scanner, mark, &[])?,
         }
     }

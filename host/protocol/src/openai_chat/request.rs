@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::Dialect;
 use crate::call::{CHOICES_MAX, Call, LimitField, MODEL_BYTES_MAX, Outgoing, Points as AnyPoints};
 use crate::content::Source;
-use crate::draft::{Draft, Mark};
+use crate::draft::{Draft, Known, Mark};
 use crate::labels::is_name;
 use crate::names::Names;
 use crate::request_error::RequestError;
@@ -181,7 +181,7 @@ fn member(
             let null = limit.is_none();
             points.max_completion_tokens = Some(Box::new(Limit { place, null }));
         }
-        "service_tier" => head.service_tier = service_tier(draft, scanner)?,
+        "service_tier" => head.service_tier = service_tier(draft, scanner, name)?,
         "n" => head.choices = limit(scanner, name, CHOICES_MAX)?,
         "tools" | "functions" => tools::read_all(draft, scanner, name)?,
         "response_format" => tools::response_format(draft, scanner)?,
@@ -192,7 +192,10 @@ fn member(
             let expected = "the request without it: the gateway chooses and prices the model";
             return Err(RequestError::invalid(name, expected));
         }
-        "prediction" => draft.walk(scanner, Mark::DOCUMENT, &["type"])?,
+        "prediction" => {
+            let known = Known { labels: &["type"], plain: is_name, sealed: &[] };
+            draft.sift(scanner, Mark::DOCUMENT, &known)?;
+        }
         _ => control(name, draft, scanner)?,
     }
     Ok(())
@@ -214,7 +217,8 @@ fn control(
         }
         ("reasoning", Kind::Object) => {
             draft.needs.reasoning = true;
-            draft.walk(scanner, Mark::DOCUMENT, &["effort", "summary"])?;
+            let known = Known { labels: &["effort", "summary"], plain: is_name, sealed: &[] };
+            draft.sift(scanner, Mark::DOCUMENT, &known)?;
         }
         ("modalities", Kind::Array) => {
             scanner.open_array()?;
@@ -263,16 +267,18 @@ fn flag(scanner: &mut Scanner<'_>, name: &str) -> Result<bool, RequestError> {
 pub(crate) fn service_tier(
     draft: &mut Draft,
     scanner: &mut Scanner<'_>,
+    name: &str,
 ) -> Result<Option<String>, RequestError> {
     if scanner.null()? {
         return Ok(None);
     }
     if scanner.kind()? != Kind::String {
-        return Err(RequestError::invalid("service_tier", "a string or null"));
+        return Err(RequestError::invalid(name, "a string or null"));
     }
     let string = scanner.text()?;
     let tier = scanner.decode(&string.0).to_ascii_lowercase();
-    if tier.len() > TIER_BYTES_MAX || !tier.bytes().all(|byte| byte.is_ascii_lowercase()) {
+    let belongs = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    if tier.len() > TIER_BYTES_MAX || !tier.bytes().all(belongs) {
         draft.push(string, Mark::DOCUMENT)?;
     }
     Ok(Some(tier))
@@ -305,6 +311,10 @@ fn stream_options(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<UsageW
     while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         empty = false;
         if name == "include_usage" {
+            if !matches!(scanner.kind()?, Kind::Bool | Kind::Null) {
+                let at = "stream_options.include_usage";
+                return Err(RequestError::invalid(at, "true or false"));
+            }
             let span = scanner.skip()?;
             let asked = scanner.raw(span.clone()) == "true";
             wish = Some(if asked { UsageWish::Asked } else { UsageWish::Declined(span) });

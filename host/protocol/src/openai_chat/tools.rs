@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::call::{TOOLS_MAX, Tool};
 use crate::draft::{Draft, Mark};
-use crate::labels::is_name;
+use crate::labels::{is_function, is_name, is_reference, is_version};
 use crate::names::Names;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
@@ -59,8 +59,10 @@ fn read<'a>(
     while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         let value = scanner.kind()?;
         match (name, value) {
-            ("type", Kind::String) => *kind = scanner.string()?,
-            ("name", Kind::String) => tool.name = scanner.string()?.into_owned(),
+            ("type", Kind::String) => *kind = draft.label(scanner, Mark::DOCUMENT, is_version)?,
+            ("name", Kind::String) => {
+                tool.name = draft.label(scanner, Mark::DOCUMENT, is_function)?.into_owned();
+            }
             ("function" | "custom", Kind::Object) => {
                 read(draft, scanner, tool, &mut Cow::default())?
             }
@@ -106,9 +108,10 @@ pub(crate) fn schema(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(),
             }
             // Structure, mostly names; an object under such a key is a property.
             "type" | "format" | "required" | "$ref" | "$schema" | "$id" | "syntax"
+            | "propertyOrdering" | "property_ordering"
                 if scanner.kind()? != Kind::Object =>
             {
-                draft.labels(scanner, Mark::DOCUMENT, is_name)?;
+                draft.labels(scanner, Mark::DOCUMENT, is_reference)?;
             }
             _ => schema(draft, scanner)?,
         }
@@ -132,7 +135,7 @@ pub(super) fn response_format(
     while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         let value = scanner.kind()?;
         if (name, value) == ("type", Kind::String) {
-            let kind = scanner.string()?;
+            let kind = draft.label(scanner, Mark::DOCUMENT, is_name)?;
             draft.needs.structured_output = matches!(kind.as_ref(), "json_schema" | "json_object");
         } else {
             schema(draft, scanner)?;

@@ -1,5 +1,6 @@
 //! A whole response. Token texts inside `logprobs` and what the response repeats of the request are
-//! not listed: the model did not say them here.
+//! not listed: the first repeat what is said in pieces too small to judge, and are dropped where it
+//! is changed; the model did not say the second.
 
 use bytes::Bytes;
 
@@ -52,6 +53,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
     for heard in response.items {
         answer.tool_called |= heard.called;
         answer.media |= heard.media;
+        answer.logprobs.extend(heard.logprobs.into_iter().map(|span| (0, span)));
         answer.texts.extend(heard.texts.into_iter().map(|spoken| Text {
             channel: spoken.field.channel(),
             role: Role::Assistant,

@@ -72,6 +72,7 @@ impl Event {
                 let literal = scanner.literal()?;
                 self.item_id = Some(scanner.raw(literal.span).to_owned());
             }
+            ("logprobs", Kind::Array) => chunk.logprobs.push((0, scanner.skip()?)),
             ("sequence_number", Kind::Number) => chunk.sequence = Some(scanner.skip()?),
             ("item", Kind::Object) => {
                 self.heard.get_or_insert_default().item(scanner)?;
@@ -189,6 +190,7 @@ struct Filed {
 }
 
 fn file(chunk: &mut Chunk, scanner: &Scanner<'_>, data: &Bytes, filed: Filed) {
+    chunk.logprobs.extend(filed.heard.logprobs.into_iter().map(|span| (0, span)));
     for spoken in filed.heard.texts {
         let field = match (spoken.field, filed.renumber) {
             (Field::Text(_), Some(part)) => Field::Text(part),

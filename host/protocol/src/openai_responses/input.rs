@@ -3,9 +3,11 @@
 //! too, because some clients mix both. Never drops a member it does not know.
 
 use crate::call::{Channel, Message, Role};
-use crate::draft::{Draft, Mark};
+use crate::draft::{Draft, Known, Mark};
 use crate::inline;
+use crate::labels::{is_call_id, is_function, is_name};
 use crate::names::Names;
+use crate::openai_chat::message as chat;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
 
@@ -25,6 +27,7 @@ const ITEM: &[&str] = &[
     "phase",
     "action",
     "result",
+    "outputs",
     "tool_calls",
     "tool_call_id",
     "refusal",
@@ -39,6 +42,7 @@ const PART: &[&str] = &[
     "file",
     "file_data",
     "file_url",
+    "url",
     "file_id",
     "filename",
     "detail",
@@ -49,11 +53,13 @@ const PART: &[&str] = &[
 const AUDIO: &[&str] = &["data", "format"];
 const FILE: &[&str] = &["file_data", "file_id", "filename"];
 const IMAGE: &[&str] = &["url", "detail"];
+const PROMPT: &[&str] = &["id", "version", "variables"];
 /// Members inside calls, results and annotations that are names and ids.
-const STRUCTURE: &[&str] =
-    &["type", "id", "call_id", "file_id", "container_id", "status", "encrypted_content", "index"];
-/// The same in a chat message's calls, where a name is a function's.
-const CALLED: &[&str] = &["type", "id", "index", "name"];
+const STRUCTURE: Known = Known {
+    labels: &["type", "id", "call_id", "file_id", "container_id", "status"],
+    plain: is_call_id,
+    sealed: &["encrypted_content"],
+};
 
 /// What an item turns out to be while it is read.
 #[derive(Debug, Default)]
@@ -114,11 +120,11 @@ fn item(
     let mut item = Item::default();
     let mut names = Names::new(ITEM);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, mark)? {
         item.filled |= !matches!(name, "type" | "id");
         match name {
             "type" if scanner.kind()? == Kind::String => {
-                item.kind = scanner.string()?.into_owned();
+                item.kind = draft.label(scanner, mark, is_name)?.into_owned();
             }
             "role" => item.role = Some(role(scanner, position)?),
             _ => member(name, draft, scanner, mark, &mut message)?,
@@ -153,22 +159,23 @@ fn member(
         "content" => parts(draft, scanner, mark, message),
         "output" => parts(draft, scanner, mark.on(Channel::ToolResult), message),
         "refusal" => draft.walk(scanner, mark, &[]),
-        "summary" => draft.walk(scanner, mark.on(Channel::Reasoning), STRUCTURE),
+        "summary" => draft.sift(scanner, mark.on(Channel::Reasoning), &STRUCTURE),
         "arguments" | "input" => draft.walk(scanner, mark.on(Channel::ToolArguments), &[]),
-        "action" => draft.walk(scanner, mark.on(Channel::ToolArguments), STRUCTURE),
-        "tool_calls" => draft.walk(scanner, mark.on(Channel::ToolArguments), CALLED),
+        "action" => draft.sift(scanner, mark.on(Channel::ToolArguments), &STRUCTURE),
+        "tool_calls" => chat::tool_calls(draft, scanner, mark),
+        "outputs" => parts(draft, scanner, mark.on(Channel::ToolResult), message),
         "result" => {
-            draft.media.image_bytes += bare_base64(draft, scanner, mark)?;
+            draft.media.image_bytes += inline::bare(draft, scanner, mark.on(Channel::Document))?;
             Ok(())
         }
-        // Ids, names of functions and proofs of thinking, where they are strings.
-        "type" | "id" | "call_id" | "name" | "encrypted_content" | "status" | "phase"
-        | "tool_call_id" | "namespace"
-            if scanner.kind()? != Kind::Object =>
-        {
-            Ok(scanner.skip().map(|_| ())?)
+        // Must be alike in a call and its result: the same text gets the same pseudonym.
+        "id" | "call_id" | "tool_call_id" => draft.labels(scanner, mark, is_call_id),
+        "name" | "namespace" => draft.labels(scanner, mark, is_function),
+        "status" | "phase" => draft.labels(scanner, mark, is_name),
+        "encrypted_content" if scanner.kind()? == Kind::String => {
+            inline::sealed(draft, scanner, mark).map(|_| ())
         }
-        _ => draft.walk(scanner, mark.on(Channel::Document), STRUCTURE),
+        _ => draft.sift(scanner, mark.on(Channel::Document), &STRUCTURE),
     }
 }
 
@@ -217,14 +224,16 @@ fn part(
     let (mut image, mut audio, mut file) = (false, false, false);
     let mut names = Names::new(PART);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, mark)? {
         let document = mark.on(Channel::Document);
         match name {
             "type" if scanner.kind()? == Kind::String => {
-                let kind = scanner.string()?;
+                let kind = draft.label(scanner, mark, is_name)?;
                 image |= matches!(kind.as_ref(), "input_image" | "computer_screenshot");
                 file |= kind == "input_file";
             }
+            // The picture that a provider's own code has drawn.
+            "url" => draft.media.image_bytes += inline::address(draft, scanner, document)?,
             "image_url" => {
                 image |= scanner.kind()? != Kind::Null;
                 draft.media.image_bytes += media(draft, scanner, mark, IMAGE)?;
@@ -242,9 +251,13 @@ fn part(
                 draft.media.file_bytes += inline::address(draft, scanner, document)?;
             }
             "filename" => draft.walk(scanner, document, &[])?,
-            "file_id" | "detail" | "encrypted_content" => scanner.skip().map(|_| ())?,
-            "annotations" => draft.walk(scanner, document, STRUCTURE)?,
-            _ => draft.walk(scanner, mark, &["type"])?,
+            "file_id" => draft.labels(scanner, mark, is_call_id)?,
+            "detail" => draft.labels(scanner, mark, is_name)?,
+            "encrypted_content" if scanner.kind()? == Kind::String => {
+                inline::sealed(draft, scanner, mark).map(|_| ())?;
+            }
+            "annotations" => draft.sift(scanner, document, &STRUCTURE)?,
+            _ => draft.sift(scanner, mark, &STRUCTURE)?,
         }
     }
     message.images = message.images.saturating_add(u32::from(image));
@@ -268,35 +281,54 @@ fn media(
     let mut opaque = 0;
     let mut names = Names::new(known);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, mark)? {
         match name {
             "url" | "file_data" => opaque += inline::address(draft, scanner, mark)?,
-            "data" => opaque += bare_base64(draft, scanner, mark)?,
-            "detail" | "format" | "file_id" => scanner.skip().map(|_| ())?,
+            "data" => opaque += inline::bare(draft, scanner, mark)?,
+            "detail" | "format" => draft.labels(scanner, mark, is_name)?,
+            "file_id" => draft.labels(scanner, mark, is_call_id)?,
             _ => draft.walk(scanner, mark, &[])?,
         }
     }
     Ok(opaque)
 }
 
-/// Base64 without a head is counted; anything else is a text.
-fn bare_base64(
-    draft: &mut Draft,
-    scanner: &mut Scanner<'_>,
-    mark: Mark,
-) -> Result<usize, RequestError> {
-    let mark = mark.on(Channel::Document);
-    if scanner.kind()? != Kind::String {
-        draft.walk(scanner, mark, STRUCTURE)?;
-        return Ok(0);
+/// Reads what names an earlier response or a conversation: an id, alone or in an object.
+pub(super) fn named(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    match scanner.kind()? {
+        Kind::String => draft.labels(scanner, Mark::DOCUMENT, is_call_id),
+        _ => draft.sift(scanner, Mark::DOCUMENT, &STRUCTURE),
     }
-    let literal = scanner.literal()?;
-    if inline::is_base64(scanner.raw(literal.inner())) {
-        return Ok(literal.span.len());
+}
+
+/// Reads a prompt that is kept at the provider: its id, and the values put into it, which are texts
+/// or parts.
+pub(super) fn prompt(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+    let mark = Mark::DOCUMENT;
+    if scanner.kind()? != Kind::Object {
+        return draft.walk(scanner, mark, &[]);
     }
-    let decoded = literal.escaped.then(|| scanner.decode(&literal).into_owned());
-    draft.push((literal, decoded), mark)?;
-    Ok(0)
+    let mut values = Message { role: Role::Other, texts: 0..0, images: 0, audio: 0, files: 0 };
+    let mut names = Names::new(PROMPT);
+    scanner.open_object()?;
+    while let Some(name) = names.next_in(scanner, draft, mark)? {
+        match (name, scanner.kind()?) {
+            ("id", Kind::String) => draft.labels(scanner, mark, is_call_id)?,
+            ("version", Kind::String) => draft.labels(scanner, mark, is_name)?,
+            ("variables", Kind::Object) => {
+                scanner.open_object()?;
+                while let Some(literal) = scanner.next_literal_key()? {
+                    draft.key(scanner, literal, mark)?;
+                    parts(draft, scanner, mark, &mut values)?;
+                }
+            }
+            _ => draft.walk(scanner, mark, &[])?,
+        }
+    }
+    draft.needs.image_input |= values.images > 0;
+    draft.needs.audio_input |= values.audio > 0;
+    draft.needs.file_input |= values.files > 0;
+    Ok(())
 }
 
 // === impl Item ===

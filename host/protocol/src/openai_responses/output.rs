@@ -1,6 +1,8 @@
 //! What a model says: the items of a whole answer and of a stream's events have the same members,
 //! read here once for both. Never sees what is around them.
 
+use std::ops::Range;
+
 use crate::call::Channel;
 use crate::scan::{Fault, Kind, Literal, Scanner};
 
@@ -36,6 +38,8 @@ pub(super) struct Heard {
     pub(super) called: bool,
     /// There is an image.
     pub(super) media: bool,
+    /// Where the probabilities of tokens stand.
+    pub(super) logprobs: Vec<Range<usize>>,
     /// Texts of a member that means different things in different items, until the type is known.
     loose: Vec<(&'static str, Literal)>,
     others: u32,
@@ -202,7 +206,8 @@ impl Heard {
                 ("type", Kind::String) => kind = scanner.string()?.into_owned(),
                 ("text", Kind::String) => text = Some(scanner.literal()?),
                 ("refusal", Kind::String) => refusal = Some(scanner.literal()?),
-                // Citations and probabilities repeat what is said or name what was read.
+                ("logprobs", Kind::Array) => self.logprobs.push(scanner.skip()?),
+                // Citations repeat what is said or name what was read.
                 _ => scanner.skip().map(|_| ())?,
             }
         }

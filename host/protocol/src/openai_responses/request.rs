@@ -10,7 +10,9 @@ use crate::Dialect;
 use crate::call::{Call, Channel, MODEL_BYTES_MAX, Outgoing, Points as AnyPoints, Role};
 use crate::content::Source;
 use crate::draft::{Draft, Mark};
+use crate::labels::{is_name, is_path};
 use crate::names::Names;
+use crate::openai_chat::request::service_tier;
 use crate::openai_chat::tools;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, LoneSurrogate, Scanner};
@@ -66,6 +68,7 @@ struct Head {
     model: Option<String>,
     stream: bool,
     limit: Option<u32>,
+    service_tier: Option<String>,
     messages: bool,
     input: bool,
 }
@@ -81,7 +84,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
     let (mut points, mut head) = (Points::default(), Head::default());
     let mut names = Names::new(REQUEST);
     scanner.open_object()?;
-    while let Some(name) = names.next(&mut scanner)? {
+    while let Some(name) = names.next_in(&mut scanner, &mut draft, Mark::DOCUMENT)? {
         member(name, &mut draft, &mut scanner, &mut points, &mut head)?;
     }
     scanner.end()?;
@@ -103,7 +106,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         // Every stream of this dialect ends with usage.
         include_usage: true,
         output_limit: head.limit,
-        service_tier: None,
+        service_tier: head.service_tier,
         choices: 1,
         messages: draft.messages,
         texts: draft.texts,
@@ -145,12 +148,13 @@ fn member(
         "tools" => tools::read_all(draft, scanner, name)?,
         "previous_response_id" | "conversation" => {
             points.elsewhere |= scanner.kind()? != Kind::Null;
-            scanner.skip()?;
+            input::named(draft, scanner)?;
         }
         "prompt" => {
             points.elsewhere |= scanner.kind()? != Kind::Null;
-            draft.walk(scanner, Mark::DOCUMENT, &["id", "version", "type"])?;
+            input::prompt(draft, scanner)?;
         }
+        "service_tier" => head.service_tier = service_tier(draft, scanner, name)?,
         "background" => {
             if flag(scanner, name)? {
                 let expected = "false: an answer is relayed while it is made and not kept";
@@ -181,16 +185,23 @@ fn control(
         ("include", Kind::Array) => {
             scanner.open_array()?;
             while scanner.next_item()? {
-                let item = scanner.skip()?;
-                draft.needs.logprobs |= scanner.raw(item).trim_matches('"') == LOGPROBS;
+                if scanner.kind()? == Kind::String {
+                    let item = draft.label(scanner, Mark::DOCUMENT, is_path)?;
+                    draft.needs.logprobs |= item == LOGPROBS;
+                } else {
+                    draft.walk(scanner, Mark::DOCUMENT, &[])?;
+                }
             }
         }
         ("top_logprobs", Kind::Number) => {
-            draft.needs.logprobs |= scanner.whole_number()?.is_some_and(|count| count > 0);
+            let at = scanner.position();
+            draft.walk(scanner, Mark::DOCUMENT, &[])?;
+            let count = draft.source.get(at..).unwrap_or_default();
+            draft.needs.logprobs |= !count.starts_with(['0', '-']);
         }
-        // Names of functions, tiers and durations are not text.
-        ("tool_choice" | "service_tier" | "truncation" | "prompt_cache_retention", _) => {
-            scanner.skip().map(|_| ())?;
+        ("tool_choice", Kind::Object) => draft.structure(scanner, Mark::DOCUMENT, &["name"])?,
+        ("tool_choice" | "truncation" | "prompt_cache_retention", Kind::String) => {
+            draft.labels(scanner, Mark::DOCUMENT, is_name)?;
         }
         _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
     }
@@ -210,10 +221,15 @@ fn reasoning(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), Request
     let mut names = Names::new(REASONING);
     draft.needs.reasoning = true;
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         match (name, scanner.kind()?) {
-            ("effort", Kind::String) => draft.needs.reasoning = scanner.string()? != "none",
-            ("effort" | "summary" | "generate_summary", _) => scanner.skip().map(|_| ())?,
+            ("effort", Kind::String) => {
+                let effort = draft.label(scanner, Mark::DOCUMENT, is_name)?;
+                draft.needs.reasoning = effort != "none";
+            }
+            ("summary" | "generate_summary", Kind::String) => {
+                draft.labels(scanner, Mark::DOCUMENT, is_name)?;
+            }
             _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
         }
     }
@@ -223,10 +239,10 @@ fn reasoning(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), Request
 fn text(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
     let mut names = Names::new(TEXT);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         match (name, scanner.kind()?) {
             ("format", Kind::Object) => format(draft, scanner)?,
-            ("verbosity", _) => scanner.skip().map(|_| ())?,
+            ("verbosity", Kind::String) => draft.labels(scanner, Mark::DOCUMENT, is_name)?,
             _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
         }
     }
@@ -236,9 +252,9 @@ fn text(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError
 fn format(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
     let mut names = Names::new(FORMAT);
     scanner.open_object()?;
-    while let Some(name) = names.next(scanner)? {
+    while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         if (name, scanner.kind()?) == ("type", Kind::String) {
-            let kind = scanner.string()?;
+            let kind = draft.label(scanner, Mark::DOCUMENT, is_name)?;
             draft.needs.structured_output = matches!(kind.as_ref(), "json_schema" | "json_object");
         } else {
             tools::schema(draft, scanner)?;

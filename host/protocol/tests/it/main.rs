@@ -16,15 +16,17 @@ mod anthropic_stream;
 #[cfg(test)]
 mod anthropic_translate;
 #[cfg(test)]
+mod canary;
+#[cfg(test)]
 mod eventstream;
 #[cfg(test)]
 mod gemini_answer;
 #[cfg(test)]
 mod gemini_codec;
 #[cfg(test)]
-mod gemini_random;
-#[cfg(test)]
 mod gemini_request;
+#[cfg(test)]
+mod logprobs;
 #[cfg(test)]
 mod openai_answer;
 #[cfg(test)]
@@ -37,6 +39,8 @@ mod openai_request;
 mod openai_stream;
 #[cfg(test)]
 mod openai_texts;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod random_bytes;
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub(super) fn tools(request: &Request, losses: &mut Losses) -> Vec<Value> {
                 Some(written) => written,
                 None => {
                     let what = "the provider has no such built-in tool";
-                    losses.unsupported(format!("tools[{index}]"), what);
+                    losses.note(request.without(tool), format!("tools[{index}]"), what);
                     continue;
                 }
             },

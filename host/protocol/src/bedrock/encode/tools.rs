@@ -30,7 +30,9 @@ pub(super) fn write(request: &Request, marks: bool, losses: &mut Losses) -> Opti
             continue;
         }
         match tool.kind {
-            ToolKind::BuiltIn => losses.unsupported(at, "a tool that another provider runs"),
+            ToolKind::BuiltIn => {
+                losses.note(request.without(tool), at, "a tool that another provider runs");
+            }
             ToolKind::Function | ToolKind::Custom => {
                 if tool.kind == ToolKind::Custom {
                     losses.approximated(at, "offered as a function of one string");

@@ -195,7 +195,9 @@ impl Stream {
         out.extend(open.map(|(block, _)| Event::Close { block }));
     }
 
-    /// A signature ends the thinking that it proves. That of a text is a block behind the text.
+    /// A signature ends the thinking that it proves. That of a text, which Google wants back only
+    /// if it is at hand, goes nowhere: behind the text it would be the last block of an answer, and
+    /// clients take that for the answer. That of thinking that is not shown stands before the text.
     fn sign(
         &mut self,
         place: usize,
@@ -210,6 +212,7 @@ impl Stream {
                 out.push(Event::Signed { block, signature });
                 self.close(place, out);
             }
+            Some((_, false)) => {}
             _ => {
                 let block = self.whole(place, Opening::SealedThinking(signature), out);
                 out.push(Event::Close { block });

@@ -18,7 +18,7 @@ pub(super) fn write(request: &Request, losses: &mut Losses) -> (Vec<Value>, Opti
             }
             ToolKind::BuiltIn => match own(tool) {
                 Some(own) => tools.push(own),
-                None => losses.unsupported(at, "a tool that another provider runs"),
+                None => losses.note(request.without(tool), at, "a tool that another provider runs"),
             },
         }
     }

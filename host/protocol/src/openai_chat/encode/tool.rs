@@ -31,7 +31,7 @@ pub(super) fn write(request: &Request, quirks: &Quirks, body: &mut Object, losse
             ToolKind::Custom => tools.push(custom(tool)),
             ToolKind::BuiltIn => {
                 let what = "a tool that only another provider runs itself";
-                losses.unsupported(format!("tools[{index}]"), what);
+                losses.note(request.without(tool), format!("tools[{index}]"), what);
             }
         }
     }

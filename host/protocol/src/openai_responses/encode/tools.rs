@@ -29,7 +29,7 @@ pub(super) fn write(request: &Request, body: &mut Map<String, Value>, losses: &m
         let value = self::tool(tool);
         if value.is_none() {
             let at = format!("tools[{index}]");
-            losses.unsupported(at, "a tool that only another provider runs");
+            losses.note(request.without(tool), at, "a tool that only another provider runs");
         }
         value
     });
