@@ -111,11 +111,7 @@ pub struct Chunk {
 pub(crate) enum Head {
     /// Read only when asked for: every chunk of this dialect repeats it.
     Chat(openai_chat::chunk::Head),
-    Said {
-        model: Option<String>,
-        service_tier: Option<String>,
-        members: Bytes,
-    },
+    Said { model: Option<String>, service_tier: Option<String>, members: Bytes },
 }
 
 /// What all chunks of one stream share: id, time, model. Makes frames that belong to the stream.

@@ -110,7 +110,8 @@ pub(super) async fn open(
     body: BodyReader,
 ) -> Result<Begun, Trouble> {
     let caller = flight.manner.dialect;
-    let translator = (from != caller).then(|| StreamTranslator::new(from, caller, flight.naming()));
+    let translator =
+        (from != caller).then(|| StreamTranslator::new(from, caller, flight.naming()));
     let options = StreamOptions {
         dialect: caller,
         scan_output: true,

@@ -256,9 +256,7 @@ impl StreamRedactor {
                 self.place_whole(at, index, slot, text)?;
                 continue;
             }
-            if let Some(known) =
-                self.windows.iter_mut().find(|window| window.slot == slot && !window.once)
-            {
+            if let Some(known) = self.windows.iter_mut().find(|window| window.slot == slot && !window.once) {
                 known.add(at, index, text);
                 continue;
             }

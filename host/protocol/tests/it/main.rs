@@ -4,8 +4,6 @@
 #[cfg(test)]
 mod across;
 #[cfg(test)]
-mod anthropic_damage;
-#[cfg(test)]
 mod anthropic_events;
 #[cfg(test)]
 mod anthropic_kit;
@@ -40,8 +38,6 @@ mod openai_stream;
 #[cfg(test)]
 mod openai_texts;
 #[cfg(test)]
-mod properties;
-#[cfg(test)]
 mod random_bytes;
 #[cfg(test)]
 mod responses_codec;
@@ -51,3 +47,8 @@ mod responses_request;
 mod responses_stream;
 #[cfg(test)]
 mod support;
+
+#[cfg(test)]
+#[path = "../../fuzz/src/lib.rs"]
+#[allow(unreachable_pub, dead_code, reason = "public for the fuzz targets, which use all of it")]
+mod properties;
