@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::answer::{Citation, Finish, Said, Used};
+use crate::answer::{Citation, Finish, Said, Used, Wish};
 use crate::seal::seal;
 use crate::speech::{Answered, Stamp};
 
@@ -11,7 +11,7 @@ pub(super) fn whole(answered: &Answered<'_>) -> Value {
     let Answered { stamp, reply, style, .. } = *answered;
     let said = reply.choices.first();
     let mut message = opening(stamp);
-    let blocks: Vec<Value> = said.map(|said| blocks(stamp, said)).unwrap_or_default();
+    let blocks: Vec<Value> = said.map(|said| blocks(answered, said)).unwrap_or_default();
     message.insert("content".to_owned(), json!(blocks));
     let (reason, sequence) = said.map_or((json!("end_turn"), Value::Null), |s| stop(stamp, s));
     message.insert("stop_reason".to_owned(), reason);
@@ -33,9 +33,12 @@ pub(super) fn opening(stamp: &Stamp<'_>) -> Map<String, Value> {
 }
 
 /// The content: thinking, text, tool calls. Never an empty text block.
-pub(super) fn blocks(stamp: &Stamp<'_>, said: &Said) -> Vec<Value> {
+pub(super) fn blocks(answered: &Answered<'_>, said: &Said) -> Vec<Value> {
+    let Answered { stamp, ask, .. } = *answered;
     let mut out = Vec::new();
-    if let Some(thinking) = &said.reasoning {
+    // Thinking that is not shown is there, empty, with its signature.
+    let hidden = (ask.thinking == Wish::Hidden).then_some("");
+    if let Some(thinking) = said.reasoning.as_deref().or(hidden) {
         let signature = seal(stamp.issuer, thinking);
         out.push(if stamp.script.redacted_thinking {
             json!({ "type": "redacted_thinking", "data": seal(stamp.issuer, "") })

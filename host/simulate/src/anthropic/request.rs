@@ -252,12 +252,13 @@ fn read_thinking(body: &Value, ask: &mut Ask) -> Result<(), ErrorBody> {
     if matches!(ask.choice, Choice::Required | Choice::Named(_)) {
         return Err(invalid("Thinking may not be enabled when tool_choice forces tool use."));
     }
-    ask.thinking = Wish::Shown;
+    let omitted = thinking.get("display").and_then(Value::as_str) == Some("omitted");
+    ask.thinking = if omitted { Wish::Hidden } else { Wish::Shown };
     Ok(())
 }
 
 fn sampling(body: &Value, ask: &Ask) -> Result<(), ErrorBody> {
-    let thinks = ask.thinking == Wish::Shown;
+    let thinks = ask.thinking != Wish::No;
     let number = |name: &str| body.get(name).and_then(Value::as_f64);
     if let Some(temperature) = number("temperature") {
         if !(0.0..=1.0).contains(&temperature) {

@@ -14,7 +14,7 @@ pub(super) fn frames(answered: &Answered<'_>) -> Vec<Frame> {
     let Answered { stamp, reply, style, .. } = *answered;
     let mut out = vec![start(answered)];
     let said = reply.choices.first();
-    let blocks = said.map(|said| blocks(stamp, said)).unwrap_or_default();
+    let blocks = said.map(|said| blocks(answered, said)).unwrap_or_default();
     let writer = Writer { chunk: stamp.script.chunk_tokens, whole: style.whole_items };
     for (index, block) in blocks.iter().enumerate() {
         writer.block(index, block, &mut out);
