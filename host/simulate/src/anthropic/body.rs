@@ -16,6 +16,7 @@ pub(super) fn whole(answered: &Answered<'_>) -> Value {
     let (reason, sequence) = said.map_or((json!("end_turn"), Value::Null), |s| stop(stamp, s));
     message.insert("stop_reason".to_owned(), reason);
     message.insert("stop_sequence".to_owned(), sequence);
+    message.insert("stop_details".to_owned(), said.map_or(Value::Null, stop_details));
     if style.with_usage {
         message.insert("usage".to_owned(), usage(stamp, &reply.usage));
     }
@@ -72,7 +73,8 @@ fn citation(citation: &Citation) -> Value {
             "document_index": index, "document_title": title, "start_char_index": 0,
             "end_char_index": cited.chars().count(), "file_id": null }),
         None => json!({ "type": "web_search_result_location", "cited_text": cited,
-            "url": "https://example.com/source", "title": title, "encrypted_index": "c2ltdWxhdGVk" }),
+            "url": "https://example.com/source", "title": title,
+            "encrypted_index": "c2ltdWxhdGVk" }),
     }
 }
 
@@ -91,6 +93,14 @@ pub(super) fn stop(stamp: &Stamp<'_>, said: &Said) -> (Value, Value) {
         Finish::Refusal => "refusal",
     };
     (json!(reason), Value::Null)
+}
+
+/// More on a refusal.
+pub(super) fn stop_details(said: &Said) -> Value {
+    if said.finish != Finish::Refusal {
+        return Value::Null;
+    }
+    json!({ "type": "refusal", "category": null, "explanation": null })
 }
 
 /// The usage with all its buckets, which are disjoint on Anthropic's wire.
@@ -118,5 +128,6 @@ pub(super) fn counts(used: &Used) -> Value {
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": used.cached,
         "output_tokens": used.completion,
+        "output_tokens_details": { "thinking_tokens": used.reasoning.min(used.completion) },
     })
 }
