@@ -16,6 +16,9 @@ plugins/test.sh
 step "the gateway (development build)"
 cargo build --locked -p turnpike
 
+step "the clients that applications use"
+tests/clients/setup.sh >/dev/null
+
 step "all tests"
 if cargo nextest --version >/dev/null 2>&1; then
   cargo nextest run --workspace --locked --no-fail-fast

@@ -96,8 +96,19 @@ fn arguments(step: &Step, tool: &Tool, fill: &dyn Fn(&str) -> String) -> Option<
         None if tool.custom => String::new(),
         None => "{}".to_owned(),
         Some(Value::String(text)) => fill(text),
-        Some(value) => filled(value, fill).to_string(),
+        Some(value) => known(filled(value, fill), tool).to_string(),
     })
+}
+
+/// Only the members that the tool has: one step serves tools of several programs.
+fn known(mut value: Value, tool: &Tool) -> Value {
+    let properties = tool.parameters.get("properties").and_then(Value::as_object);
+    if let (Some(properties), Some(members)) = (properties, value.as_object_mut())
+        && !properties.is_empty()
+    {
+        members.retain(|name, _| properties.contains_key(name));
+    }
+    value
 }
 
 fn filled(value: &Value, fill: &dyn Fn(&str) -> String) -> Value {
@@ -172,7 +183,7 @@ fn command(file: &WriteFile) -> String {
 mod tests {
     use super::*;
 
-    fn tool(name: &str, properties: Value, custom: bool) -> Tool {
+    fn tool(name: &str, properties: &Value, custom: bool) -> Tool {
         let required: Vec<&String> =
             properties.as_object().map(|all| all.keys().collect()).unwrap_or_default();
         let parameters = json!({ "type": "object", "properties": properties,
@@ -198,18 +209,18 @@ mod tests {
     #[test]
     fn a_file_is_written_with_whatever_tool_there_is() {
         let text = || json!({ "type": "string" });
-        let claude = tool("Write", json!({ "file_path": text(), "content": text() }), false);
-        let todo = tool("TodoWrite", json!({ "todos": { "type": "array" } }), false);
+        let claude = tool("Write", &json!({ "file_path": text(), "content": text() }), false);
+        let todo = tool("TodoWrite", &json!({ "todos": { "type": "array" } }), false);
         let (name, arguments) = write(vec![todo, claude]).expect("a call");
         assert_eq!(name, "Write");
         assert_eq!(arguments, r#"{"file_path":"a.txt","content":"one\ntwo\n"}"#);
-        let shell = tool("shell", json!({ "command": { "type": "array" } }), false);
+        let shell = tool("shell", &json!({ "command": { "type": "array" } }), false);
         let (_, arguments) = write(vec![shell]).expect("a call");
         assert!(arguments.contains("cat > 'a.txt' <<"), "{arguments}");
-        let patch = tool("apply_patch", json!({}), true);
+        let patch = tool("apply_patch", &json!({}), true);
         let (_, arguments) = write(vec![patch]).expect("a call");
         assert!(arguments.contains("*** Add File: a.txt\n+one\n+two\n"), "{arguments}");
-        assert!(write(vec![tool("weather", json!({ "city": text() }), false)]).is_none());
+        assert!(write(vec![tool("weather", &json!({ "city": text() }), false)]).is_none());
     }
 
     #[test]
@@ -221,7 +232,7 @@ mod tests {
             ..Step::default()
         };
         let steps = [step("a", false), step("gone", false), step("a", true), step("b", false)];
-        let tools = || vec![tool("a", json!({}), false), tool("b", json!({}), false)];
+        let tools = || vec![tool("a", &json!({}), false), tool("b", &json!({}), false)];
         let names = |calls_made| {
             let ask = Ask { tools: tools(), calls_made, ..Ask::default() };
             let planned = next(&steps, &ask, &|text| text.replace("{prompt}", "p"));

@@ -54,8 +54,11 @@ fn overview(world: &World) -> Value {
 
 fn requests(world: &World, provider: Option<&str>) -> Value {
     let item = |seen: &Seen| {
+        let headers: Vec<Value> =
+            seen.headers.iter().map(|(name, value)| json!([name, value])).collect();
         json!({ "serial": seen.serial, "provider": seen.provider, "model": seen.model,
-            "path": seen.path, "outcome": seen.outcome, "body": seen.text() })
+            "method": seen.method, "path": seen.path, "outcome": seen.outcome,
+            "headers": headers, "credentials": seen.credentials, "body": seen.text() })
     };
     json!({ "items": world.seen(provider).iter().map(item).collect::<Vec<_>>() })
 }

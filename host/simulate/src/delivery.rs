@@ -84,6 +84,12 @@ pub(crate) fn plan_stream(
             };
             frames.insert(after_contents(&frames, *chunks), unknown);
         }
+        Some(Failure::WrongEventName { chunks }) => {
+            let at = after_contents(&frames, *chunks);
+            if let Some(frame) = frames.get_mut(at) {
+                frame.event = Some("simulated.wrong");
+            }
+        }
         Some(Failure::ErrorEvent { chunks } | Failure::StreamError { chunks, .. }) => {
             frames.truncate(after_contents(&frames, *chunks));
             frames.push(spares.error);

@@ -86,6 +86,12 @@ pub enum Failure {
         #[serde(default)]
         chunks: u32,
     },
+    /// Stream: the event after `chunks` content chunks has another name than its data says.
+    WrongEventName {
+        /// Content chunks before it.
+        #[serde(default)]
+        chunks: u32,
+    },
     /// Stream: closes inside a character of several bytes, after `chunks` content chunks.
     /// Otherwise: inside such a character, or after half of the body.
     CutCharacter {
@@ -153,6 +159,7 @@ impl Failure {
             Self::StreamError { .. } => "stream-error",
             Self::Raw { .. } => "raw",
             Self::UnknownEvent { .. } => "unknown-event",
+            Self::WrongEventName { .. } => "wrong-event-name",
             Self::CutCharacter { .. } => "cut-character",
             Self::WholeItems => "whole-items",
             Self::InterleavedTools => "interleaved-tools",
@@ -175,6 +182,7 @@ impl Failure {
                 | Self::WholeItems
                 | Self::InterleavedTools
                 | Self::UnknownEvent { .. }
+                | Self::WrongEventName { .. }
                 | Self::Framing { .. }
         )
     }

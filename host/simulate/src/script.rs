@@ -163,6 +163,17 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_of_the_documentation_are_valid() {
+        let text = include_str!("../../../docs/simulate.md");
+        let blocks = text.split("```toml\n").skip(1);
+        let examples: Vec<&str> = blocks.filter_map(|block| block.split("```").next()).collect();
+        assert!(examples.len() >= 5);
+        for example in examples {
+            Script::parse(example).unwrap_or_else(|error| panic!("{error} in\n{example}"));
+        }
+    }
+
+    #[test]
     fn an_unknown_field_and_a_repeated_name_are_refused() {
         let base = "[[providers]]\nname = \"a\"\nprefix = \"/a/v1\"\nmodels = [{ id = \"m\" }]\n";
         assert!(Script::parse(base).is_ok());

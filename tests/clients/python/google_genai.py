@@ -81,7 +81,8 @@ def one_turn(target, contents, model, streamed):
     for chunk in api.generate_content_stream(**asked):
         content = chunk.candidates[0].content if chunk.candidates else None
         parts += (content and content.parts) or []
-    return parts
+    # The last chunk often has a part with nothing in it, which Google does not take back.
+    return [part for part in parts if part.text != "" or part.thought_signature]
 
 
 def loop(target, model, streamed):

@@ -22,13 +22,15 @@ pub(super) const CASES: [&str; 8] = [
 const OPENING: &str = "\
 # Compatibility
 
-Which clients work with which provider families through Turnpike. The clients are the real packages and programs, installed
-by name, given a base URL, a key and the name of a model, and nothing else; the providers are simulated, one of each family.
-`make test` runs all of it and fails when this page is not what came out; `TURNPIKE_UPDATE=1 make test` writes it.
+Which clients work with which provider families through Turnpike. The clients are the real packages
+and programs, installed by name, given a base URL, a key and the name of a model, and nothing else;
+the providers are simulated, one of each family. `make test` runs all of it and fails when this page
+is not what came out; `TURNPIKE_UPDATE=1 make test` writes it.
 
 - **text**: a whole answer, its finish, its usage; token counting where the client has it
 - **streaming**: pieces, the order of events, usage at the end, text beyond ASCII
-- **tool loop**: two tool calls in two steps, the second made of the first one's result; programs write a file and then edit it
+- **tool loop**: two tool calls in two steps, the second made of the first one's result; programs
+  write a file and then edit it
 - **parallel tools**: two calls in one turn and both results
 - **image**: a picture as base64, found unchanged in what the provider received
 - **structured output**: a schema in, an object of it out

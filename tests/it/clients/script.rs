@@ -70,11 +70,10 @@ pub(super) fn configuration(script: &Script, simulator: &Simulator) -> Result<St
     for provider in &script.providers {
         let (name, url) = (&provider.name, simulator.url(&provider.name)?);
         let dialect = serde_json::to_value(provider.dialect)?;
-        // Google's version stands in the path of each call.
-        let url = if provider.dialect == Dialect::Gemini { url } else { format!("{url}/v1") };
+        let version = if provider.dialect == Dialect::Gemini { "v1beta" } else { "v1" };
         write!(
             out,
-            "[providers.{name}]\nbase_url = \"{url}\"\napi_key = \"{PROVIDER_KEY}\"\n\
+            "[providers.{name}]\nbase_url = \"{url}/{version}\"\napi_key = \"{PROVIDER_KEY}\"\n\
              dialect = {dialect}\n\n"
         )?;
         for model in &provider.models {

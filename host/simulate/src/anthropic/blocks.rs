@@ -20,14 +20,16 @@ const BLOCKS: [(&str, &[&str]); 8] = [
     ("text", &["text", "cache_control", "citations"]),
     ("image", &["source", "cache_control"]),
     ("document", &["source", "title", "context", "citations", "cache_control"]),
-    ("tool_use", &["id", "name", "input", "cache_control", "caller"]),
-    ("tool_result", &["tool_use_id", "content", "is_error", "cache_control"]),
+    ("tool_use", &["id", "name", "input", "cache_control", "caller", "toolset_name"]),
+    ("tool_result", &["tool_use_id", "content", "is_error", "cache_control", "toolset_name"]),
     ("thinking", &["thinking", "signature"]),
     ("redacted_thinking", &["data"]),
     ("search_result", &["source", "title", "content", "citations", "cache_control"]),
 ];
 /// Blocks of tools that Anthropic runs itself: taken back as they are.
-const SERVER_BLOCKS: [&str; 10] = [
+const SERVER_BLOCKS: [&str; 12] = [
+    "compaction",
+    "advisor_tool_result",
     "server_tool_use",
     "web_search_tool_result",
     "web_fetch_tool_result",

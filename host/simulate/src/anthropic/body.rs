@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::answer::{Citation, Finish, Said, Used};
+use crate::answer::{Citation, Finish, Said, Used, Wish};
 use crate::seal::seal;
 use crate::speech::{Answered, Stamp};
 
@@ -11,11 +11,12 @@ pub(super) fn whole(answered: &Answered<'_>) -> Value {
     let Answered { stamp, reply, style, .. } = *answered;
     let said = reply.choices.first();
     let mut message = opening(stamp);
-    let blocks: Vec<Value> = said.map(|said| blocks(stamp, said)).unwrap_or_default();
+    let blocks: Vec<Value> = said.map(|said| blocks(answered, said)).unwrap_or_default();
     message.insert("content".to_owned(), json!(blocks));
     let (reason, sequence) = said.map_or((json!("end_turn"), Value::Null), |s| stop(stamp, s));
     message.insert("stop_reason".to_owned(), reason);
     message.insert("stop_sequence".to_owned(), sequence);
+    message.insert("stop_details".to_owned(), said.map_or(Value::Null, stop_details));
     if style.with_usage {
         message.insert("usage".to_owned(), usage(stamp, &reply.usage));
     }
@@ -33,9 +34,12 @@ pub(super) fn opening(stamp: &Stamp<'_>) -> Map<String, Value> {
 }
 
 /// The content: thinking, text, tool calls. Never an empty text block.
-pub(super) fn blocks(stamp: &Stamp<'_>, said: &Said) -> Vec<Value> {
+pub(super) fn blocks(answered: &Answered<'_>, said: &Said) -> Vec<Value> {
+    let Answered { stamp, ask, .. } = *answered;
     let mut out = Vec::new();
-    if let Some(thinking) = &said.reasoning {
+    // Thinking that is not shown is there, empty, with its signature.
+    let hidden = (ask.thinking == Wish::Hidden).then_some("");
+    if let Some(thinking) = said.reasoning.as_deref().or(hidden) {
         let signature = seal(stamp.issuer, thinking);
         out.push(if stamp.script.redacted_thinking {
             json!({ "type": "redacted_thinking", "data": seal(stamp.issuer, "") })
@@ -69,7 +73,8 @@ fn citation(citation: &Citation) -> Value {
             "document_index": index, "document_title": title, "start_char_index": 0,
             "end_char_index": cited.chars().count(), "file_id": null }),
         None => json!({ "type": "web_search_result_location", "cited_text": cited,
-            "url": "https://example.com/source", "title": title, "encrypted_index": "c2ltdWxhdGVk" }),
+            "url": "https://example.com/source", "title": title,
+            "encrypted_index": "c2ltdWxhdGVk" }),
     }
 }
 
@@ -88,6 +93,14 @@ pub(super) fn stop(stamp: &Stamp<'_>, said: &Said) -> (Value, Value) {
         Finish::Refusal => "refusal",
     };
     (json!(reason), Value::Null)
+}
+
+/// More on a refusal.
+pub(super) fn stop_details(said: &Said) -> Value {
+    if said.finish != Finish::Refusal {
+        return Value::Null;
+    }
+    json!({ "type": "refusal", "category": null, "explanation": null })
 }
 
 /// The usage with all its buckets, which are disjoint on Anthropic's wire.
@@ -115,5 +128,6 @@ pub(super) fn counts(used: &Used) -> Value {
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": used.cached,
         "output_tokens": used.completion,
+        "output_tokens_details": { "thinking_tokens": used.reasoning.min(used.completion) },
     })
 }

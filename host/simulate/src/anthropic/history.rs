@@ -3,19 +3,28 @@
 
 use serde_json::Value;
 
-use super::error::invalid;
+use super::error::{NEWEST, invalid};
 use crate::seal::{Verdict, check as check_seal, is_ours};
-use crate::speech::ErrorBody;
+use crate::speech::{ErrorBody, Incoming};
 
 /// Checks the conversation as a whole.
-pub(super) fn check(messages: &[Value], body: &Value, issuer: &str) -> Result<(), ErrorBody> {
+pub(super) fn check(
+    messages: &[Value],
+    body: &Value,
+    incoming: &Incoming<'_>,
+) -> Result<(), ErrorBody> {
+    let newest = incoming.request.header("anthropic-version") == Some(NEWEST);
     for (index, message) in messages.iter().enumerate() {
         check_shape(index, message, index + 1 == messages.len())?;
+        if newest {
+            check_newest(index, message)?;
+        }
     }
     check_tools(messages)?;
     check_thinking(messages, body)?;
-    check_signatures(messages, issuer)?;
-    check_ending(messages)
+    check_signatures(messages, incoming.issuer)?;
+    let model = body.get("model").and_then(Value::as_str).unwrap_or("");
+    check_ending(messages, model)
 }
 
 fn role(message: &Value) -> &str {
@@ -45,6 +54,8 @@ fn check_shape(index: usize, message: &Value, last: bool) -> Result<(), ErrorBod
     }
     match role(message) {
         "user" | "assistant" => {}
+        // Instructions may come later, but not instead of the first ones.
+        "system" if index > 0 => {}
         "" => return Err(invalid(&format!("{at}.role: Field required"))),
         "system" => {
             return Err(invalid(
@@ -54,7 +65,8 @@ fn check_shape(index: usize, message: &Value, last: bool) -> Result<(), ErrorBod
         }
         other => {
             return Err(invalid(&format!(
-                "messages: Unexpected role \"{other}\". Allowed roles are \"user\" or \"assistant\"."
+                "messages: Unexpected role \"{other}\". Allowed roles are \"user\" or \
+                 \"assistant\"."
             )));
         }
     }
@@ -79,6 +91,24 @@ fn check_shape(index: usize, message: &Value, last: bool) -> Result<(), ErrorBod
             )
         };
         return Err(invalid(&text));
+    }
+    Ok(())
+}
+
+/// What the newest version of the API takes no more.
+fn check_newest(index: usize, message: &Value) -> Result<(), ErrorBody> {
+    for (nth, block) in blocks(message).iter().enumerate() {
+        let at = format!("messages.{index}.content.{nth}");
+        if role(message) == "assistant" && kind(block) == "document" {
+            return Err(invalid(&format!(
+                "{at}: `document` blocks are not permitted in assistant messages"
+            )));
+        }
+        let cited = block.get("citations").and_then(Value::as_array);
+        if role(message) == "user" && kind(block) == "text" && cited.is_some_and(|c| !c.is_empty())
+        {
+            return Err(invalid(&format!("{at}.text.citations: Extra inputs are not permitted")));
+        }
     }
     Ok(())
 }
@@ -203,10 +233,16 @@ fn check_signatures(messages: &[Value], issuer: &str) -> Result<(), ErrorBody> {
     Ok(())
 }
 
-fn check_ending(messages: &[Value]) -> Result<(), ErrorBody> {
+fn check_ending(messages: &[Value], model: &str) -> Result<(), ErrorBody> {
     let Some(last) = messages.last().filter(|last| role(last) == "assistant") else {
         return Ok(());
     };
+    if !takes_prefill(model) {
+        return Err(invalid(
+            "This model does not support assistant message prefill. The conversation must end \
+             with a user message.",
+        ));
+    }
     let text = match last.get("content") {
         Some(Value::String(text)) => Some(text.as_str()),
         Some(Value::Array(blocks)) => {
@@ -220,4 +256,28 @@ fn check_ending(messages: &[Value]) -> Result<(), ErrorBody> {
         ));
     }
     Ok(())
+}
+
+/// Whether a model goes on from the beginning of an answer, by its name: not from 4.6 on.
+fn takes_prefill(model: &str) -> bool {
+    if !model.starts_with("claude-") {
+        return true;
+    }
+    // Dates stand in names too; a version is short.
+    let short = |part: &&str| part.len() <= 2 && part.chars().all(|c| c.is_ascii_digit());
+    let mut version = model.split('-').filter(short).filter_map(|part| part.parse::<u8>().ok());
+    let (major, minor) = (version.next().unwrap_or(0), version.next().unwrap_or(0));
+    (major, minor) < (4, 6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefill_by_name() {
+        assert!(takes_prefill("claude-sonnet-4-5-20250929") && takes_prefill("m"));
+        assert!(takes_prefill("claude-3-7-sonnet-20250219") && takes_prefill("claude-opus-4-1"));
+        assert!(!takes_prefill("claude-opus-4-6") && !takes_prefill("claude-sonnet-5"));
+    }
 }

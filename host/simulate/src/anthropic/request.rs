@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::error::invalid;
+use super::error::{NEWEST, invalid};
 use super::{blocks, history, tools};
 use crate::answer::{Ask, Choice, Format, Wish};
 use crate::http::Request;
@@ -47,6 +47,8 @@ const PAIRED: [(&str, &[&str]); 5] = [
     ("output_format", &["structured-outputs"]),
     ("speed", &["fast-mode"]),
 ];
+/// Members that the newest version of the API took away.
+const SAMPLING: [&str; 3] = ["temperature", "top_p", "top_k"];
 /// Smallest thinking budget.
 const BUDGET_MIN: u64 = 1024;
 /// Marks for the cache in one request.
@@ -91,14 +93,17 @@ pub(super) fn read(incoming: Incoming<'_>, purpose: Purpose) -> Result<Ask, Erro
     ask.stop = stop(&body)?;
     ask.format = format(&body)?;
     tools::read(&body, &mut ask)?;
-    read_thinking(&body, &mut ask)?;
+    let betas = incoming.request.header("anthropic-beta").unwrap_or("");
+    // Between tools, thinking may go on beyond one answer's limit.
+    let interleaved = betas.contains("interleaved-thinking") && !ask.tools.is_empty();
+    read_thinking(&body, interleaved, &mut ask)?;
     sampling(&body, &ask)?;
     const MARK: &[u8] = b"cache_control";
     let marked = incoming.request.body.windows(MARK.len()).any(|window| window == MARK);
     let mut tally = Tally::new(marked || incoming.model.prompt_cache);
     tools::tally(&body, &mut tally);
     blocks::read_system(body.get("system"), &mut tally)?;
-    history::check(messages, &body, incoming.issuer)?;
+    history::check(messages, &body, &incoming)?;
     blocks::read_messages(messages, &mut ask, &mut tally)?;
     if let Some(mark) = body.get("cache_control").filter(|mark| !mark.is_null()) {
         tally.mark_all(mark.get("ttl").and_then(Value::as_str) == Some("1h"));
@@ -122,10 +127,12 @@ fn check_members(body: &Value, request: &Request) -> Result<(), ErrorBody> {
         return Err(invalid("Input should be a valid dictionary"));
     };
     let betas = request.header("anthropic-beta").unwrap_or("");
+    let newest = request.header("anthropic-version") == Some(NEWEST);
     for name in members.keys() {
         let pair = PAIRED.iter().find(|(member, _)| member == name);
         let unpaired = pair.is_some_and(|(_, any)| !any.iter().any(|beta| betas.contains(beta)));
-        if unpaired || !MEMBERS.contains(&name.as_str()) {
+        let gone = newest && SAMPLING.contains(&name.as_str());
+        if unpaired || gone || !MEMBERS.contains(&name.as_str()) {
             return Err(invalid(&format!("{name}: Extra inputs are not permitted")));
         }
     }
@@ -149,9 +156,6 @@ fn output_limit(body: &Value, incoming: &Incoming<'_>) -> Result<u64, ErrorBody>
         Some(value) => value.as_u64(),
     };
     let limit = limit.ok_or_else(|| invalid("max_tokens: Input should be a valid integer"))?;
-    if limit == 0 {
-        return Err(invalid("max_tokens: must be greater than or equal to 1"));
-    }
     if let Some(most) = incoming.model.output_tokens.filter(|most| limit > *most) {
         let model = &incoming.model.id;
         return Err(invalid(&format!(
@@ -214,14 +218,14 @@ fn open_object(schema: &Value) -> bool {
     }
 }
 
-fn read_thinking(body: &Value, ask: &mut Ask) -> Result<(), ErrorBody> {
+fn read_thinking(body: &Value, interleaved: bool, ask: &mut Ask) -> Result<(), ErrorBody> {
     ask.thinking = Wish::No;
     let Some(thinking) = body.get("thinking").filter(|thinking| !thinking.is_null()) else {
         return Ok(());
     };
     match thinking.get("type").and_then(Value::as_str) {
         Some("disabled") => return Ok(()),
-        Some("adaptive") => {}
+        Some("adaptive" | "between_tools") => {}
         Some("enabled") => {
             let Some(budget) = thinking.get("budget_tokens") else {
                 return Err(invalid("thinking.enabled.budget_tokens: Field required"));
@@ -233,7 +237,7 @@ fn read_thinking(body: &Value, ask: &mut Ask) -> Result<(), ErrorBody> {
                      {BUDGET_MIN}"
                 )));
             };
-            if ask.output_limit.is_some_and(|limit| budget >= limit) {
+            if !interleaved && ask.output_limit.is_some_and(|limit| budget >= limit) {
                 return Err(invalid(
                     "`max_tokens` must be greater than `thinking.budget_tokens`. Please consult \
                      our documentation at https://docs.claude.com/en/docs/build-with-claude/\
@@ -245,19 +249,20 @@ fn read_thinking(body: &Value, ask: &mut Ask) -> Result<(), ErrorBody> {
         _ => {
             return Err(invalid(
                 "thinking: Input tag found using 'type' does not match any of the expected tags: \
-                 'adaptive', 'disabled', 'enabled'",
+                 'adaptive', 'between_tools', 'disabled', 'enabled'",
             ));
         }
     }
     if matches!(ask.choice, Choice::Required | Choice::Named(_)) {
         return Err(invalid("Thinking may not be enabled when tool_choice forces tool use."));
     }
-    ask.thinking = Wish::Shown;
+    let omitted = thinking.get("display").and_then(Value::as_str) == Some("omitted");
+    ask.thinking = if omitted { Wish::Hidden } else { Wish::Shown };
     Ok(())
 }
 
 fn sampling(body: &Value, ask: &Ask) -> Result<(), ErrorBody> {
-    let thinks = ask.thinking == Wish::Shown;
+    let thinks = ask.thinking != Wish::No;
     let number = |name: &str| body.get(name).and_then(Value::as_f64);
     if let Some(temperature) = number("temperature") {
         if !(0.0..=1.0).contains(&temperature) {

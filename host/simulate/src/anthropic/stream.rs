@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::body::{blocks, counts, opening, stop, usage};
+use super::body::{blocks, counts, opening, stop, stop_details, usage};
 use crate::answer::Used;
 use crate::frame::{Frame, Kind};
 use crate::speech::Answered;
@@ -14,7 +14,7 @@ pub(super) fn frames(answered: &Answered<'_>) -> Vec<Frame> {
     let Answered { stamp, reply, style, .. } = *answered;
     let mut out = vec![start(answered)];
     let said = reply.choices.first();
-    let blocks = said.map(|said| blocks(stamp, said)).unwrap_or_default();
+    let blocks = said.map(|said| blocks(answered, said)).unwrap_or_default();
     let writer = Writer { chunk: stamp.script.chunk_tokens, whole: style.whole_items };
     for (index, block) in blocks.iter().enumerate() {
         writer.block(index, block, &mut out);
@@ -26,7 +26,8 @@ pub(super) fn frames(answered: &Answered<'_>) -> Vec<Frame> {
     let (reason, sequence) =
         said.map_or((json!("end_turn"), Value::Null), |said| stop(stamp, said));
     let mut end = json!({ "type": "message_delta",
-        "delta": { "stop_reason": reason, "stop_sequence": sequence } });
+        "delta": { "stop_reason": reason, "stop_sequence": sequence,
+            "stop_details": said.map_or(Value::Null, stop_details) } });
     if let (true, Some(members)) = (style.with_usage, end.as_object_mut()) {
         members.insert("usage".to_owned(), counts(&reply.usage));
     }
@@ -41,6 +42,7 @@ fn start(answered: &Answered<'_>) -> Frame {
     message.insert("content".to_owned(), json!([]));
     message.insert("stop_reason".to_owned(), Value::Null);
     message.insert("stop_sequence".to_owned(), Value::Null);
+    message.insert("stop_details".to_owned(), Value::Null);
     if answered.style.with_usage {
         let begun = answered.reply.usage.completion.min(1);
         let used = Used { completion: begun, ..answered.reply.usage };

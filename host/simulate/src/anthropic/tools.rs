@@ -108,7 +108,9 @@ fn built_in(index: usize, kind: &str, tool: &Value) -> Result<Tool, ErrorBody> {
         "text_editor" => json!({ "type": "object", "properties": {
             "command": { "type": "string", "enum": ["view", "create", "str_replace", "insert"] },
             "path": text(), "file_text": text() }, "required": ["command", "path"] }),
-        "memory" | "computer" => json!({ "type": "object", "properties": {} }),
+        "memory" | "computer" | "computer_toolset" | "browser_toolset" => {
+            json!({ "type": "object", "properties": {} })
+        }
         "web_search"
         | "web_fetch"
         | "code_execution"

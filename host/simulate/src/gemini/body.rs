@@ -56,11 +56,10 @@ pub(super) fn frames(answered: &Answered<'_>) -> Vec<Frame> {
         let (reason, note) = finish(stamp, said);
         let mut part = json!({ "text": "" });
         // The signature of a text comes after it; calls have theirs already.
-        if let (Some(members), true) = (part.as_object_mut(), said.calls.is_empty()) {
-            if signs(answered) {
-                let sealed = seal(stamp.issuer, &said.text);
-                members.insert("thoughtSignature".to_owned(), json!(sealed));
-            }
+        let signed = said.calls.is_empty() && signs(answered);
+        if let (true, Some(members)) = (signed, part.as_object_mut()) {
+            let sealed = seal(stamp.issuer, &said.text);
+            members.insert("thoughtSignature".to_owned(), json!(sealed));
         }
         let mut candidate = json!({ "content": { "parts": [part], "role": "model" },
             "finishReason": reason, "index": index });

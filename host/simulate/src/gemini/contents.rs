@@ -51,7 +51,8 @@ pub(super) fn read(
         let parts = list(content, "parts");
         if parts.is_empty() {
             return Err(invalid(&format!(
-                "* GenerateContentRequest.contents[{index}].parts: contents.parts must not be empty."
+                "* GenerateContentRequest.contents[{index}].parts: contents.parts must not be \
+                 empty."
             )));
         }
         if !["", "user", "model", "function"].contains(&role(content)) {

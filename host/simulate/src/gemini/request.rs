@@ -106,7 +106,8 @@ fn read_value(body: &Value, incoming: &Incoming<'_>) -> Result<Ask, ErrorBody> {
     if let Some(most) = incoming.model.context_tokens.filter(|most| ask.prompt_tokens > *most) {
         let tokens = ask.prompt_tokens;
         return Err(invalid(&format!(
-            "The input token count ({tokens}) exceeds the maximum number of tokens allowed ({most})."
+            "The input token count ({tokens}) exceeds the maximum number of tokens allowed \
+             ({most})."
         )));
     }
     Ok(ask)
@@ -118,7 +119,10 @@ fn output_limit(config: &Value) -> Result<Option<u64>, ErrorBody> {
         return Err(invalid_value("generation_config.max_output_tokens", "TYPE_INT32", value));
     };
     u64::try_from(limit).ok().filter(|limit| *limit > 0).map(Some).ok_or_else(|| {
-        invalid("* GenerateContentRequest.generation_config.max_output_tokens: max_output_tokens must be positive.")
+        invalid(
+            "* GenerateContentRequest.generation_config.max_output_tokens: max_output_tokens must \
+             be positive.",
+        )
     })
 }
 

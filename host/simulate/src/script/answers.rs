@@ -68,7 +68,8 @@ pub struct Step {
     /// `"Write|create_file|*edit*"`. Absent: any tool that can do what `write` asks.
     #[serde(default)]
     pub tool: Option<String>,
-    /// The arguments: an object, or a text for a tool that takes text.
+    /// The arguments: an object, of which the tool gets the members that it knows, or a text for
+    /// a tool that takes text.
     #[serde(default)]
     pub arguments: Option<Value>,
     /// Instead of arguments: a file to be written. The arguments are made for the tool, be it one

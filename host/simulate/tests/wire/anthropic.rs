@@ -116,7 +116,11 @@ async fn a_whole_message_and_the_same_as_a_stream() {
     assert_eq!((&start["content"], &start["stop_reason"]), (&json!([]), &Value::Null));
     assert_eq!(start["usage"]["input_tokens"], body["usage"]["input_tokens"]);
     let end = &events[events.len() - 2].1;
-    assert_eq!(end["delta"], json!({ "stop_reason": "end_turn", "stop_sequence": null }));
+    assert_eq!(
+        end["delta"],
+        json!({ "stop_reason": "end_turn", "stop_sequence": null,
+        "stop_details": null })
+    );
     assert_eq!(end["usage"]["output_tokens"], 4);
 }
 
@@ -142,7 +146,10 @@ async fn parallel_forced_and_argumentless_tools_and_their_round_trip() {
     }
     assert_eq!(streamed, content);
 
-    let result = |block: &Value| json!({ "type": "tool_result", "tool_use_id": block["id"], "content": "18 degrees" });
+    let result = |block: &Value| {
+        let id = &block["id"];
+        json!({ "type": "tool_result", "tool_use_id": id, "content": "18 degrees" })
+    };
     let results = json!([result(&content[1]), result(&content[2])]);
     let mut next = body.clone();
     next["messages"] = json!([body["messages"][0], { "role": "assistant", "content": content },
@@ -303,7 +310,10 @@ async fn an_agent_writes_a_file_step_by_step() {
     let simulator =
         claude(ModelScript::instant("m", AnswerScript::Agent { steps: vec![look, write], text }))
             .await;
-    let tool = |name: &str, members: Value| json!({ "name": name, "input_schema": { "type": "object", "properties": members } });
+    let tool = |name: &str, members: Value| {
+        let schema = json!({ "type": "object", "properties": members });
+        json!({ "name": name, "input_schema": schema })
+    };
     let mut body = say("go");
     let text = || json!({ "type": "string" });
     body["tools"] = json!([

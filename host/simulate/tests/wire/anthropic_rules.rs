@@ -147,3 +147,27 @@ async fn texts_roles_and_the_ending() {
     let text = refusal(&with("system", json!([{ "type": "text", "text": "" }]))).await;
     assert_eq!(text, "system: text content blocks must be non-empty");
 }
+
+#[tokio::test]
+async fn the_newest_version_takes_less() {
+    let simulator = claude(echo()).await;
+    let url = format!("{}/messages", simulator.url("p").expect("p"));
+    let refused = async |body: &Value| {
+        let post = Client::new().post(&url).bearer_auth("sim-key");
+        let post = post.header("anthropic-version", "2026-10-21").json(body);
+        let body: Value = post.send().await.expect("an answer").json().await.expect("JSON");
+        body["error"]["message"].as_str().unwrap_or("").to_owned()
+    };
+    assert_eq!(refused(&say("x")).await, "");
+    let text = refused(&with("temperature", json!(1.0))).await;
+    assert_eq!(text, "temperature: Extra inputs are not permitted");
+    let cited =
+        json!([{ "type": "text", "text": "x", "citations": [{ "type": "char_location" }] }]);
+    let text = refused(&talk(&[("user", cited)])).await;
+    assert_eq!(text, "messages.0.content.0.text.citations: Extra inputs are not permitted");
+    let document = json!([{ "type": "document", "source": { "type": "text", "data": "x" } }]);
+    let messages = [("user", json!("x")), ("assistant", document), ("user", json!("y"))];
+    assert!(refused(&talk(&messages)).await.contains("not permitted in assistant messages"));
+    let later = [("user", json!("x")), ("system", json!("be kind")), ("user", json!("y"))];
+    assert_eq!(refused(&talk(&later)).await, "");
+}

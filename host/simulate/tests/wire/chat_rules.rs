@@ -37,7 +37,8 @@ async fn models_are_as_strict_as_their_names_say() {
 #[tokio::test]
 async fn a_missing_tool_result_is_refused() {
     let simulator = openai("m-2").await;
-    let call = |id: &str| json!({ "id": id, "type": "function", "function": { "name": "a", "arguments": "{}" } });
+    let function = json!({ "name": "a", "arguments": "{}" });
+    let call = |id: &str| json!({ "id": id, "type": "function", "function": function });
     let mut body = chat("x");
     body["messages"] = json!([{ "role": "user", "content": "x" },
         { "role": "assistant", "content": null, "tool_calls": [call("call_1"), call("call_2")] },

@@ -66,6 +66,10 @@ async fn unknown_events_and_missing_ends() {
     let events = named_events(std::str::from_utf8(&text).expect("UTF-8"));
     assert!(events.iter().any(|(name, _)| name == "simulated.unknown"));
     assert_eq!(events.last().expect("one").0, "message_stop");
+    let (text, _) = bytes(&failing(Failure::WrongEventName { chunks: 0 }).await, "x").await;
+    let events = named_events(std::str::from_utf8(&text).expect("UTF-8"));
+    let wrong = events.iter().find(|(name, _)| name == "simulated.wrong").expect("one");
+    assert_eq!(wrong.1["type"], "content_block_delta");
     let (text, broken) = bytes(&failing(Failure::MissingDone).await, "x").await;
     let events = named_events(std::str::from_utf8(&text).expect("UTF-8"));
     assert_eq!((events.last().expect("one").0.as_str(), broken), ("message_delta", false));

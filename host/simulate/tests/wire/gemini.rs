@@ -12,7 +12,7 @@ async fn google(name: &str) -> Simulator {
 }
 
 async fn post(simulator: &Simulator, rest: &str, body: &Value) -> Response {
-    let url = format!("{}/models/{rest}", simulator.url("p").expect("p").replace("/v1", "/v1"));
+    let url = format!("{}/models/{rest}", simulator.url("p").expect("p"));
     let post = Client::new().post(url).header("x-goog-api-key", "sim-key");
     post.json(body).send().await.expect("an answer")
 }
