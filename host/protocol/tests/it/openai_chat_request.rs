@@ -135,7 +135,8 @@ fn pitfall_10_empty_texts_are_not_sent() {
         &Quirks::default(),
         &json!([
             {"role": "system", "content": ""},
-            {"role": "user", "content": [{"type": "text", "text": ""}, {"type": "text", "text": "x"}]},
+            {"role": "user", "content": [
+                {"type": "text", "text": ""}, {"type": "text", "text": "x"}]},
             {"role": "assistant", "content": ""},
             {"role": "user", "content": ""},
             {"role": "user", "content": "y"},
