@@ -72,8 +72,8 @@ def text(target):
     """An answer, and what it cost."""
     prompt = "Say größer and 😀."
     events, _ = ask(target, "text", "echo", given=prompt)
-    # Before the prompt it tells the model things of its own, in the same message.
-    check(result(events).endswith(prompt), "the text", events[-1]["result"])
+    # It tells the model things of its own in the same message, where roles are fewer.
+    check(prompt in result(events), "the text", events[-1]["result"])
     usage = events[-1]["usage"]
     total = usage["input_tokens"] + usage["cache_creation_input_tokens"]
     total += usage["cache_read_input_tokens"]
@@ -87,7 +87,7 @@ def streaming(target):
     inner = [event["event"] for event in events if event["type"] == "stream_event"]
     deltas = [event["delta"] for event in inner if event["type"] == "content_block_delta"]
     pieces = [delta["text"] for delta in deltas if delta["type"] == "text_delta"]
-    check("".join(pieces).endswith(prompt) and len(pieces) > 1, "the pieces", pieces)
+    check(prompt in "".join(pieces) and len(pieces) > 1, "the pieces", pieces)
     check(inner[0]["type"] == "message_start", "the opening", inner[0])
     check(inner[-1]["type"] == "message_stop", "the end", inner[-1])
 
@@ -153,7 +153,7 @@ def cancelled_stream(target):
 
     programs.interrupt(asked, folder, environment(target), speaks)
     events = run_in(folder, target, "echo", given="Still there?")
-    check(result(events).endswith("Still there?"), "the text", events[-1]["result"])
+    check("Still there?" in result(events), "the text", events[-1]["result"])
 
 
 def version(_name):

@@ -71,7 +71,8 @@ def text(target):
     """An answer, and its usage."""
     prompt = "Say größer and 😀."
     said = answer(*run_in(programs.workspace(target, "text"), target, "echo", prompt=prompt))
-    check(said == prompt, "the text", said)
+    # It tells the model things of its own in the same message, where roles are fewer.
+    check(said.endswith(prompt), "the text", said)
 
 
 streaming = NotApplicable(
@@ -119,7 +120,9 @@ def structured_output(target):
     code, events = run_in(
         folder, target, "echo", "--output-schema", "schema.json", prompt="Paris"
     )
-    form = json.loads(answer(code, events))
+    said = answer(code, events)
+    check(said.startswith("{"), "an object", said)
+    form = json.loads(said)
     check(set(form) == set(programs.FORM["properties"]), "an object of the schema", form)
     check(isinstance(form["degrees"], int), "a number", form)
 
@@ -143,7 +146,7 @@ def cancelled_stream(target):
 
     programs.interrupt(asked, folder, environment(target), speaks)
     said = answer(*run_in(folder, target, "echo", prompt="Still there?"))
-    check(said == "Still there?", "the text", said)
+    check(said.endswith("Still there?"), "the text", said)
 
 
 def version(_name):
