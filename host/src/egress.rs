@@ -10,9 +10,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-pub use headers::{
-    RESPONSE_HEADERS, Served, anthropic_request_id, content_type, request_id, set,
-};
+pub use headers::{RESPONSE_HEADERS, Served, anthropic_request_id, content_type, request_id, set};
 pub use refusal::{body, refuse};
 
 /// A response's body: nothing or bytes in hand, or a stream that the pipeline relays.

@@ -94,6 +94,7 @@ async fn take_in(
         .map_err(|e| Refusal::invalid(e.status, e.code, e.message.clone(), e.param))?;
     let started = flight::Started { id, at_ms, watch };
     let manner = Manner::of(wire.dialect, wire.array, &head.headers);
+    let manner = manner.with_query(head.uri.query());
     let gateway = Arc::clone(gateway);
     let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner);
     flight.timing.parse_us = parsing.micros().into();

@@ -9,9 +9,9 @@ use crate::Dialect;
 use crate::content::{Content, Source};
 use crate::estimate::{frame_tokens_upper, text_tokens_upper};
 use crate::quirks::Quirks;
-use crate::{anthropic, gemini, openai_chat, openai_responses};
 use crate::request_error::RequestError;
 use crate::splice::{self, Edit};
+use crate::{anthropic, gemini, openai_chat, openai_responses};
 
 /// Messages in one call. The longest agent sessions seen have hundreds; each costs a small record.
 pub const MESSAGES_MAX: usize = 16_384;

@@ -111,7 +111,11 @@ pub struct Chunk {
 pub(crate) enum Head {
     /// Read only when asked for: every chunk of this dialect repeats it.
     Chat(openai_chat::chunk::Head),
-    Said { model: Option<String>, service_tier: Option<String>, members: Bytes },
+    Said {
+        model: Option<String>,
+        service_tier: Option<String>,
+        members: Bytes,
+    },
 }
 
 /// What all chunks of one stream share: id, time, model. Makes frames that belong to the stream.
@@ -321,8 +325,8 @@ impl Chunk {
     }
 }
 
-/// What stands for probabilities that are not told. Where they are a list, clients of Responses look
-/// into it without asking.
+/// What stands for probabilities that are not told. Where they are a list, clients of Responses
+/// look into it without asking.
 pub(crate) fn no_logprobs(dialect: Dialect) -> String {
     if dialect == Dialect::OpenAiResponses { "[]".to_owned() } else { "null".to_owned() }
 }

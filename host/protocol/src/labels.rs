@@ -6,8 +6,8 @@
 const NAME_BYTES_MAX: usize = 48;
 /// Digits of a name: `image_url_2`, `sha256`, `2024`; no number of a person or an account.
 const NAME_DIGITS_MAX: usize = 6;
-/// What ids that a provider made begin with: of tool calls, and of the items, files and answers that
-/// a conversation names.
+/// What ids that a provider made begin with: of tool calls, and of the items, files and answers
+/// that a conversation names.
 const ID_PREFIXES: [&str; 33] = [
     "call_",
     "toolu_",
@@ -78,7 +78,8 @@ pub(crate) fn is_call_id(text: &str) -> bool {
         && runs.all(|run| run.len() <= longest)
 }
 
-/// Digits of an id that is hexadecimal throughout are as random as its letters, and longer in a row.
+/// Digits of an id that is hexadecimal throughout are as random as its letters, and longer in a
+/// row.
 fn is_hexadecimal(rest: &str) -> bool {
     let letters = rest.bytes().filter(|byte| matches!(byte, b'a'..=b'f')).count();
     let digits = rest.bytes().filter(u8::is_ascii_digit).count();

@@ -41,8 +41,8 @@ pub use call::{
 pub use chunk::{Chunk, ChunkHead, Delta, Slot, StreamError};
 pub use content::Content;
 pub use gemini::array::JsonArray;
-pub use quirks::Quirks;
 pub use neutral::loss::{Loss, Losses, Severity};
+pub use quirks::Quirks;
 pub use request_error::RequestError;
 pub use usage::{Usage, UsageUpdate};
 

@@ -122,7 +122,8 @@ fn gemini(model: &ModelEntry) -> Value {
 
 /// Codex refuses a list in which a member is missing, so all that it reads is there.
 fn codex(model: &ModelEntry) -> Value {
-    let level = |effort: &str, description: &str| json!({"effort": effort, "description": description});
+    let level =
+        |effort: &str, description: &str| json!({"effort": effort, "description": description});
     let levels = if model.reasoning {
         vec![
             level("low", "Fast answers with little thinking"),

@@ -39,9 +39,10 @@ impl RequestError {
 
     /// A request in a dialect that only providers speak.
     pub(crate) fn not_spoken() -> Self {
-        let message = "requests in this dialect are not served: send the request in the dialect of \
+        let message =
+            "requests in this dialect are not served: send the request in the dialect of \
                        OpenAI, Anthropic or Gemini"
-            .to_owned();
+                .to_owned();
         Self { message, param: None, code: "invalid_value", status: 400 }
     }
 

@@ -209,7 +209,8 @@ mod tests {
     #[test]
     fn the_table_reads_and_knows_the_first_party_providers() {
         let families = Families::embedded().unwrap();
-        for name in ["openai", "anthropic", "google", "llama", "xai", "deepseek", "alibaba", "zai"] {
+        for name in ["openai", "anthropic", "google", "llama", "xai", "deepseek", "alibaba", "zai"]
+        {
             assert!(families.of(name).base_url.is_some(), "{name}");
         }
         assert_eq!(families.of("my-own").auth, AuthStyle::Bearer);

@@ -54,8 +54,7 @@ impl Provider {
         let Some(url) = config.base_url.as_ref().or(family.base_url.as_ref()) else {
             bail!("{field}.base_url is missing, and {name:?} is no provider with a known address");
         };
-        let (endpoint, base_path) =
-            parse_url(url).with_context(|| format!("{field}.base_url"))?;
+        let (endpoint, base_path) = parse_url(url).with_context(|| format!("{field}.base_url"))?;
         let dialects = dialects(&field, config, &family)?;
         let auth = auth_style(config, &family, &dialects);
         let credential = match &config.api_key {

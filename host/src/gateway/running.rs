@@ -13,8 +13,8 @@ use crate::config::Config;
 use crate::server::{self, DataPlane};
 use crate::{admin, clock};
 
-use super::{Gateway, Provider};
 use super::state::{self, State};
+use super::{Gateway, Provider};
 
 /// How often holds whose time is over are looked for. Their credit is out of reach until then.
 const EXPIRE_EVERY: Duration = Duration::from_secs(5);

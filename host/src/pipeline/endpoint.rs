@@ -22,7 +22,9 @@ pub(super) enum Endpoint<'a> {
     Live,
     Ready,
     /// Nothing; `known` when the path exists for another method.
-    Nowhere { known: bool },
+    Nowhere {
+        known: bool,
+    },
 }
 
 /// In what a conversation is spoken.
@@ -47,8 +49,11 @@ pub(super) enum List {
 }
 
 /// Operations of Gemini, by the word behind the colon.
-const GEMINI_OPERATIONS: [(&str, Option<bool>); 3] =
-    [("generateContent", Some(false)), ("streamGenerateContent", Some(true)), ("countTokens", None)];
+const GEMINI_OPERATIONS: [(&str, Option<bool>); 3] = [
+    ("generateContent", Some(false)),
+    ("streamGenerateContent", Some(true)),
+    ("countTokens", None),
+];
 
 /// The prefixes under which Google's clients look for models.
 const GEMINI_MODELS: [&str; 2] = ["/v1beta/models", "/v1/models"];

@@ -108,6 +108,8 @@ pub(super) struct Manner {
     pub strict: bool,
     /// Headers that a provider of the caller's own dialect gets as they came.
     pub forwarded: Vec<(&'static str, String)>,
+    /// The query, for the same: `beta=true`.
+    pub query: Option<String>,
 }
 
 /// Headers of Anthropic's API that belong to its body: the version it is written in, and the
@@ -381,6 +383,13 @@ fn attrs(
 // === impl Manner ===
 
 impl Manner {
+    /// The same with what the URL says behind its path.
+    pub(super) fn with_query(self, query: Option<&str>) -> Self {
+        let anthropic = self.dialect == Dialect::AnthropicMessages;
+        let query = query.filter(|_| anthropic).and_then(passable);
+        Self { query, ..self }
+    }
+
     /// What the headers of a request in `dialect` say of it.
     pub(super) fn of(dialect: Dialect, array: bool, headers: &HeaderMap) -> Self {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -392,8 +401,15 @@ impl Manner {
                 .collect(),
             _ => Vec::new(),
         };
-        Self { dialect, array, strict, forwarded }
+        Self { dialect, array, strict, forwarded, query: None }
     }
+}
+
+/// The pairs of a query that are the provider's business: never the caller's key.
+fn passable(query: &str) -> Option<String> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("key="));
+    let kept = pairs.collect::<Vec<_>>().join("&");
+    (!kept.is_empty() && kept.len() <= LABEL_BYTES_MAX).then_some(kept)
 }
 
 /// All values of a header in one, in order; none that is too long.

@@ -91,7 +91,8 @@ fn listed(gateway: &Gateway, caller: &Caller) -> Vec<ModelEntry> {
 }
 
 fn entry(model: &str, offer: &Offer) -> ModelEntry {
-    let price = |rate: Option<turnpike_ledger::PicoUsd>| rate.map(|rate| Price { pico_usd: rate.0 });
+    let price =
+        |rate: Option<turnpike_ledger::PicoUsd>| rate.map(|rate| Price { pico_usd: rate.0 });
     ModelEntry {
         id: model.to_owned(),
         display_name: offer.display_name.to_string(),

@@ -4,6 +4,7 @@
 
 mod array;
 mod body;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,6 @@ use bytes::{Bytes, BytesMut};
 use http::Response;
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Dialect;
-use turnpike_protocol::error_body::{self, ErrorFacts};
 use turnpike_protocol::sse::{Frame, Framer};
 use turnpike_protocol::translate::StreamTranslator;
 
@@ -27,6 +27,7 @@ use super::facts::PolicyScan;
 use super::flight::{Bill, Ending, Flight};
 use super::{explain, settle};
 use array::Listing;
+use words::{event, ping, withheld};
 
 /// A caller hears something this often while the model thinks: well below the idle time-outs of
 /// proxies (60 seconds) and of agents (5 minutes).
@@ -110,8 +111,7 @@ pub(super) async fn open(
     body: BodyReader,
 ) -> Result<Begun, Trouble> {
     let caller = flight.manner.dialect;
-    let translator =
-        (from != caller).then(|| StreamTranslator::new(from, caller, flight.naming()));
+    let translator = (from != caller).then(|| StreamTranslator::new(from, caller, flight.naming()));
     let options = StreamOptions {
         dialect: caller,
         scan_output: true,
@@ -318,26 +318,6 @@ impl Upstream {
     }
 }
 
-/// What keeps a quiet stream alive: an event where the dialect has one, else a comment, which
-/// parsers of event streams pass over.
-fn ping(dialect: Dialect) -> Bytes {
-    match dialect {
-        Dialect::AnthropicMessages => {
-            Bytes::from_static(b"event: ping\ndata: {\"type\": \"ping\"}\n\n")
-        }
-        Dialect::OpenAiChat | Dialect::OpenAiResponses => Bytes::from_static(b": ping\n\n"),
-        // Google's own client reads every line as data.
-        _ => Bytes::new(),
-    }
-}
-
-fn withheld(refusal: redact::Refusal) -> Broken {
-    match refusal {
-        redact::Refusal::Blocked { reason } => Broken::Withheld { blocked: Some(reason) },
-        redact::Refusal::Failed(_) => Broken::Withheld { blocked: None },
-    }
-}
-
 fn join(first: Bytes, second: Bytes) -> Bytes {
     match (first.is_empty(), second.is_empty()) {
         (_, true) => first,
@@ -502,42 +482,5 @@ impl Relay {
         let first_ms = self.asking.first_byte_ms.unwrap_or_else(|| self.asking.watch.millis());
         let tokens = reported.usage.map_or(0, |usage| usage.output_tokens());
         Sample::answered(first_ms, tokens, self.asking.watch.millis())
-    }
-}
-
-/// What the caller is sent, the outcome's name, and whether the provider is to blame.
-fn event(broken: Broken, dialect: Dialect) -> (Bytes, &'static str, bool) {
-    let said = |message: &str, kind: &str, code: &str, status: u16| {
-        let (param, code, request_id) = (None, Some(code), None);
-        let facts = ErrorFacts { message, kind, param, code, status, request_id };
-        error_body::stream_event(dialect, &facts)
-    };
-    match broken {
-        Broken::Reported { raw, .. } => (raw, "error", true),
-        Broken::Transport(error) => {
-            let timeout = matches!(error.kind, ErrorKind::Timeout(_));
-            let message = "the provider stopped in the middle of its answer; you were not charged \
-                           unless the operator bills partial answers; send the request again";
-            let outcome = if timeout { "timeout" } else { "died" };
-            (said(message, "api_error", "upstream_died", 502), outcome, true)
-        }
-        Broken::CutOff => {
-            let message = "the provider ended its answer without finishing it; send the request \
-                           again";
-            (said(message, "api_error", "upstream_died", 502), "died", true)
-        }
-        Broken::Malformed(what) => {
-            let message = format!("the provider's stream broke: {what}; send the request again");
-            (said(&message, "api_error", "upstream_malformed", 502), "malformed", true)
-        }
-        Broken::Withheld { blocked: Some(reason) } => {
-            let shown: String = reason.chars().take(300).collect();
-            let message = format!("the redaction policy stopped the answer: {shown}");
-            (said(&message, "permission_error", "policy_blocked", 403), "withheld", false)
-        }
-        Broken::Withheld { blocked: None } => {
-            let message = "the redaction policy failed, so the answer was stopped; try again";
-            (said(message, "api_error", "redaction_unavailable", 503), "withheld", false)
-        }
     }
 }

@@ -256,7 +256,9 @@ impl StreamRedactor {
                 self.place_whole(at, index, slot, text)?;
                 continue;
             }
-            if let Some(known) = self.windows.iter_mut().find(|window| window.slot == slot && !window.once) {
+            if let Some(known) =
+                self.windows.iter_mut().find(|window| window.slot == slot && !window.once)
+            {
                 known.add(at, index, text);
                 continue;
             }
@@ -330,8 +332,8 @@ impl StreamRedactor {
         Ok(())
     }
 
-    /// Makes the events that carry held text, each in the likeness of the event that it goes in front
-    /// of; in dialects that count their events, it and what follows move up by one.
+    /// Makes the events that carry held text, each in the likeness of the event that it goes in
+    /// front of; in dialects that count their events, it and what follows move up by one.
     fn renumber(&mut self, items: &mut [Item]) {
         for item in items {
             for (slot, text) in std::mem::take(&mut item.tails) {

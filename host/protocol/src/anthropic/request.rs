@@ -1,5 +1,6 @@
 //! A Messages request: read in one pass, written by splicing. Control members are checked where
-//! they are acted on and otherwise left to the provider. Never merges `system` blocks, never reorders.
+//! they are acted on and otherwise left to the provider. Never merges `system` blocks and never
+//! reorders.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! A whole `generateContent` answer. Token texts of `logprobsResult` are not listed: they repeat the
-//! content in pieces too small to judge, so they are dropped where the content is changed.
+//! A whole `generateContent` answer. Token texts of `logprobsResult` are not listed: they repeat
+//! the content in pieces too small to judge, so they are dropped where the content is changed.
 
 use bytes::Bytes;
 

@@ -46,7 +46,7 @@ pub(crate) struct Candidate {
     pub(crate) finished: bool,
     /// Where the probabilities of tokens stand.
     pub(crate) logprobs: Option<Range<usize>>,
-    /// The slot that the last part belongs to: the others have ended, for now.
+    /// The slot that the last part belongs to: the others have ended until text of theirs comes.
     last: Option<u32>,
     next: u32,
 }

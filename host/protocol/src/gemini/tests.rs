@@ -253,7 +253,7 @@ fn what_google_has_not_is_said() {
     n=unsupported (at most eight answers)
     reasoning.effort=approximated (a budget in place of an effort)
     tools[0]=approximated (offered as a function of one string)
-    tools[1]=unsupported (a tool that another provider runs)
+    tools[1]=dropped (a tool that another provider runs)
     parallel_tool_calls=dropped (several calls may come at once)
     ");
     let (newer, _) = write(&request, true);
@@ -373,9 +373,7 @@ fn parts_that_other_dialects_have_not_are_kept_whole() {
         "finishReason": "MALFORMED_FUNCTION_CALL", "citationMetadata": {"citations": []}}]});
     let reply = decode::reply(body.to_string().as_bytes()).unwrap();
     let expected = [
-        "text a 0",
-        "sealed CgE=",
-        "text b 0",
+        "text ab 0",
         r#"own {"executableCode":{"language":"PYTHON","code":"1"}}"#,
         "media image/png",
         "sealed CgI=",

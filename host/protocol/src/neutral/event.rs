@@ -74,9 +74,16 @@ pub(crate) enum Opening {
     Thinking,
     /// Thinking that only its issuer can read; has no deltas.
     SealedThinking(Signature),
-    ToolCall { id: Option<String>, name: String, kind: ToolKind },
+    ToolCall {
+        id: Option<String>,
+        name: String,
+        kind: ToolKind,
+    },
     /// Base64 of an image or a clip that the model made; has no deltas.
-    Media { media_type: String, base64: Words },
+    Media {
+        media_type: String,
+        base64: Words,
+    },
     /// What only its dialect has; has no deltas.
     Own(Json),
 }

@@ -182,7 +182,10 @@ pub(crate) enum ToolChoice {
     /// This tool must be called.
     Named(String),
     /// One of these may be called; with `required`, one must.
-    Among { names: Vec<String>, required: bool },
+    Among {
+        names: Vec<String>,
+        required: bool,
+    },
 }
 
 /// What the answer's text must be.

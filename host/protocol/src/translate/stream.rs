@@ -68,7 +68,9 @@ impl StreamTranslator {
             Dialect::OpenAiResponses => {
                 Encoder::Responses(openai_responses::encode::Stream::new(naming))
             }
-            Dialect::AnthropicMessages => Encoder::Anthropic(anthropic::encode::Stream::new(naming)),
+            Dialect::AnthropicMessages => {
+                Encoder::Anthropic(anthropic::encode::Stream::new(naming))
+            }
             Dialect::Gemini => Encoder::Gemini(gemini::encode::Stream::new(naming)),
         };
         let (facts, losses) = (StreamFacts::default(), Losses::default());

@@ -38,6 +38,10 @@ mod openai_stream;
 #[cfg(test)]
 mod openai_texts;
 #[cfg(test)]
+#[path = "../../fuzz/src/lib.rs"]
+#[allow(unreachable_pub, dead_code, reason = "public for the fuzz targets, which use all of it")]
+mod properties;
+#[cfg(test)]
 mod random_bytes;
 #[cfg(test)]
 mod responses_codec;
@@ -47,8 +51,3 @@ mod responses_request;
 mod responses_stream;
 #[cfg(test)]
 mod support;
-
-#[cfg(test)]
-#[path = "../../fuzz/src/lib.rs"]
-#[allow(unreachable_pub, dead_code, reason = "public for the fuzz targets, which use all of it")]
-mod properties;

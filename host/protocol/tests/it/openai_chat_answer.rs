@@ -201,7 +201,8 @@ fn pitfall_44_an_error_under_a_status_of_success_is_no_answer() {
 fn streams_come_out_as_recorded() {
     for (at, text) in STREAMS.into_iter().enumerate() {
         let names = ["text", "tools", "thinking", "odd_tools"];
-        insta::with_settings!({snapshot_path => "../golden/openai_chat", prepend_module_to_snapshot => false}, {
+        let folder = "../golden/openai_chat";
+        insta::with_settings!({snapshot_path => folder, prepend_module_to_snapshot => false}, {
             insta::assert_snapshot!(names[at], whole(text));
         });
     }
@@ -241,7 +242,8 @@ fn pitfall_32_usage_comes_in_a_chunk_without_choices_and_only_if_wanted() {
 
 #[test]
 fn pitfall_34_the_first_delta_of_each_choice_has_the_role() {
-    let two = json!({"id": "c", "choices": [{"index": 1, "delta": {"content": "b"}, "finish_reason": "stop"},
+    let two = json!({"id": "c", "choices": [
+        {"index": 1, "delta": {"content": "b"}, "finish_reason": "stop"},
         {"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]});
     let out = payloads(&whole(&format!("data: {two}\n\n")));
     for index in [0, 1] {

@@ -135,7 +135,8 @@ fn pitfall_10_empty_texts_are_not_sent() {
         &Quirks::default(),
         &json!([
             {"role": "system", "content": ""},
-            {"role": "user", "content": [{"type": "text", "text": ""}, {"type": "text", "text": "x"}]},
+            {"role": "user", "content": [
+                {"type": "text", "text": ""}, {"type": "text", "text": "x"}]},
             {"role": "assistant", "content": ""},
             {"role": "user", "content": ""},
             {"role": "user", "content": "y"},
@@ -344,7 +345,9 @@ fn what_has_no_place_is_told() {
     assert_eq!(worst(&losses, "top_k"), Some(Severity::Dropped));
     assert_eq!(worst(&losses, "stop"), Some(Severity::Dropped));
     assert_eq!(worst(&losses, "min_p"), Some(Severity::Dropped));
-    assert_eq!(worst(&losses, "tools[0]"), Some(Severity::Unsupported));
+    assert_eq!(worst(&losses, "tools[0]"), Some(Severity::Dropped));
+    let forced = json!({"tools": [{"type": "web_search"}], "tool_choice": "required"});
+    assert_eq!(worst(&plain(&forced).1, "tools[0]"), Some(Severity::Unsupported));
     assert!(tree.get("tools").is_none() && tree.get("tool_choice").is_none());
     assert_eq!(tree["stop"].as_array().unwrap().len(), 4);
 }

@@ -3,7 +3,9 @@
 use crate::play::{chat, echo, events, parsed, play, post, post_json, said, streamed};
 use reqwest::Client;
 use serde_json::{Value, json};
-use turnpike_simulate::{AnswerScript, ModelScript, Outcome, Pace, Script, Simulator};
+use turnpike_simulate::{
+    AnswerScript, Dialect, ModelScript, Outcome, Pace, ProviderScript, Script, Simulator,
+};
 
 #[tokio::test]
 async fn a_whole_answer_has_every_field_of_the_real_api() {
@@ -156,10 +158,12 @@ async fn a_prebuilt_burst_repeats_a_hundred_events() {
 }
 
 #[tokio::test]
-async fn every_model_of_the_demo_answers_and_is_listed() {
+async fn every_chat_model_of_the_demo_answers_and_is_listed() {
     let script = Script::demo().expect("valid");
     let simulator = Simulator::start(&script).await.expect("a port");
-    for provider in &script.providers {
+    let speaks_chat = |provider: &&ProviderScript| provider.dialect == Dialect::OpenAiChat;
+    assert!(script.providers.iter().filter(speaks_chat).count() > 3);
+    for provider in script.providers.iter().filter(speaks_chat) {
         simulator.fail(&provider.name, &[]).expect("known");
         let base = simulator.url(&provider.name).expect("known");
         let http = Client::new();

@@ -45,6 +45,7 @@ pub(in crate::pipeline) async fn count(flight: &Flight) -> Option<Bytes> {
     let mut headers = request::plain_headers("application/json");
     headers.extend(request::provider_headers(flight, caller, provider));
     let path = provider.path(caller, &offer.upstream_model, Operation::CountTokens);
+    let path = request::with_query(path, flight, caller);
     let head = RequestHead { method: "POST", path: &path, headers: &headers };
     let timeouts =
         Timeouts { connect: COUNT_TIME_MAX, first_byte: COUNT_TIME_MAX, idle: COUNT_TIME_MAX };

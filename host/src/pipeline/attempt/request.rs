@@ -35,8 +35,8 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
     let body = written(flight, asking, provider)?;
     match exchange(flight, asking, provider, body).await {
         Err(Refused::Fault(fault)) if refuses_signature(&fault) => {
-            // Thinking of an earlier turn was issued elsewhere. The conversation goes on without it;
-            // sent again as it is, it would be refused for ever (pitfall 15).
+            // Thinking of an earlier turn was issued elsewhere. The conversation goes on without
+            // it; sent again as it is, it would be refused for ever (pitfall 15).
             let out = outgoing(flight, &asking.offer, provider);
             match flight.call.encode_without_thinking(&out) {
                 Some(body) => exchange(flight, asking, provider, body).await,
@@ -70,6 +70,7 @@ async fn exchange(
     headers.extend(provider_headers(flight, asking.dialect, provider));
     let operation = Operation::Answer { stream };
     let path = provider.path(asking.dialect, &offer.upstream_model, operation);
+    let path = with_query(path, flight, asking.dialect);
     let head = RequestHead { method: "POST", path: &path, headers: &headers };
     let timeouts = timeouts(flight, stream);
     let sent = flight.gateway.upstream.send(&provider.endpoint, &head, body, &timeouts).await;
@@ -115,6 +116,16 @@ fn outgoing<'a>(flight: &Flight, offer: &'a Offer, provider: &'a Provider) -> Ou
         model_limit: (offer.output_tokens > 0).then_some(offer.output_tokens),
         limit_field: provider.limit_field,
         quirks: provider.quirks(&offer.upstream_model),
+    }
+}
+
+/// The path with the caller's query, where the provider is asked as the caller asks.
+pub(super) fn with_query(path: String, flight: &Flight, dialect: Dialect) -> String {
+    match &flight.manner.query {
+        Some(query) if dialect == flight.call.dialect && !path.contains('?') => {
+            format!("{path}?{query}")
+        }
+        _ => path,
     }
 }
 

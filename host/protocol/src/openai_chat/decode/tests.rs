@@ -111,7 +111,8 @@ fn a_stream_folds_into_the_blocks_of_the_whole_answer() {
              "format": "anthropic-claude-v1"}, sealed],
         "images": [{"image_url": {"url": "data:image/png;base64,AA=="}}],
         "tool_calls": [
-            {"id": "a", "function": {"name": "f", "arguments": "{\"x\":1}"}, "extra_content": extra},
+            {"id": "a", "function": {"name": "f", "arguments": "{\"x\":1}"},
+                "extra_content": extra},
             {"id": "b", "type": "custom", "custom": {"name": "g", "input": "ls"}},
             {"id": "d", "function": {"name": "h", "arguments": ""}}]},
         "finish_reason": "tool_calls"}]});
