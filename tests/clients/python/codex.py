@@ -114,11 +114,11 @@ def image(target):
 
 
 def structured_output(target):
-    """A schema from a file."""
+    """A schema from a file; a provider that takes none beside tools is asked in words."""
     folder = programs.workspace(target, "form")
     (folder / "schema.json").write_text(json.dumps(programs.FORM))
     code, events = run_in(
-        folder, target, "echo", "--output-schema", "schema.json", prompt="Paris"
+        folder, target, "form", "--output-schema", "schema.json", prompt="Paris"
     )
     said = answer(code, events)
     check(said.startswith("{"), "an object", said)

@@ -110,7 +110,9 @@ fn answer(id: &str) -> AnswerScript {
         "edit" => agent(edit(), "The file is edited."),
         "form" => {
             let filled = json!({ "city": "Paris", "degrees": 18, "windy": true });
-            agent(vec![step("StructuredOutput", filled)], "The form is filled.")
+            // Its text is the form too, for a provider that is asked for it in words.
+            let text = filled.to_string();
+            agent(vec![step("StructuredOutput", filled)], &text)
         }
         "slow" => AnswerScript::Lorem { tokens: SLOW_TOKENS },
         _ => AnswerScript::Echo {},
