@@ -317,9 +317,7 @@ impl Chunk {
     pub fn head(&self) -> ChunkHead {
         match &self.head {
             Head::Chat(head) => head.shared(&self.data.0),
-            Head::Said { members, .. } => {
-                ChunkHead { members: self.numbered(members) }
-            }
+            Head::Said { members, .. } => ChunkHead { members: self.numbered(members) },
         }
     }
 }
