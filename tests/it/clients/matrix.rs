@@ -27,14 +27,17 @@ and programs, installed by name, given a base URL, a key and the name of a model
 the providers are simulated, one of each family. `make test` runs all of it and fails when this page
 is not what came out; `TURNPIKE_UPDATE=1 make test` writes it.
 
-- **text**: a whole answer, its finish, its usage; token counting where the client has it
-- **streaming**: pieces, the order of events, usage at the end, text beyond ASCII
+- **text**: a whole answer and its usage, text beyond ASCII; token counting in the Python packages of
+  Anthropic and Google
+- **streaming**: the pieces and what the client makes of them; order of events and usage at the end
+  where it shows them
 - **tool loop**: two tool calls in two steps, the second made of the first one's result; programs
   write a file and then edit it
 - **parallel tools**: two calls in one turn and both results
 - **image**: a picture as base64, found unchanged in what the provider received
 - **structured output**: a schema in, an object of it out
-- **error**: a model that does not exist, and a wrong key, as the client's own exceptions
+- **error**: a model that does not exist as the client's own exception, or a failed run; in OpenAI's
+  Chat and Anthropic's and Google's packages a wrong key too
 - **cancelled stream**: the caller stops reading; the same client then goes on to work
 ";
 
