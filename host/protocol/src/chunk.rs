@@ -121,7 +121,6 @@ pub(crate) enum Head {
 /// What all chunks of one stream share: id, time, model. Makes frames that belong to the stream.
 #[derive(Clone)]
 pub struct ChunkHead {
-    pub(crate) dialect: Dialect,
     /// The members as JSON, without the braces.
     pub(crate) members: Bytes,
 }
@@ -319,7 +318,7 @@ impl Chunk {
         match &self.head {
             Head::Chat(head) => head.shared(&self.data.0),
             Head::Said { members, .. } => {
-                ChunkHead { dialect: self.dialect, members: self.numbered(members) }
+                ChunkHead { members: self.numbered(members) }
             }
         }
     }

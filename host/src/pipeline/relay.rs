@@ -18,7 +18,7 @@ use turnpike_protocol::translate::StreamTranslator;
 
 use crate::clock;
 use crate::egress::{GatewayBody, Served, anthropic_request_id, content_type, request_id};
-use crate::redact::{self, StreamOptions, StreamRedactor};
+use crate::redact::{StreamOptions, StreamRedactor};
 use crate::route::Sample;
 use crate::upstream::{BodyReader, ErrorKind, Phase, Read, TransportError};
 

@@ -143,7 +143,7 @@ impl Head {
                 other => *other,
             }));
         }
-        ChunkHead { dialect: Dialect::OpenAiChat, members: Bytes::from(out) }
+        ChunkHead { members: Bytes::from(out) }
     }
 }
 
