@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use turnpike_simulate::Dialect;
+
 use super::roster::CLIENTS;
 use super::run::{Line, Report};
 use super::script::PROVIDERS;
@@ -46,9 +48,7 @@ pub(super) fn page(reports: &[Report]) -> String {
     let mut out = OPENING.to_owned();
     let mut notes: Vec<String> = Vec::new();
     for (provider, dialect) in PROVIDERS {
-        let spoken = serde_json::to_value(dialect).unwrap_or_default();
-        let spoken = spoken.as_str().unwrap_or(provider);
-        let title = format!("A provider that speaks {spoken}: models `{provider}/…`");
+        let title = format!("A provider that speaks {}: models `{provider}/…`", label(dialect));
         write_table(&mut out, &title, provider, reports, &mut notes);
     }
     if !notes.is_empty() {
@@ -68,8 +68,8 @@ fn write_table(
     reports: &[Report],
     notes: &mut Vec<String>,
 ) {
-    out.push_str(&format!("\n## {title}\n\n| client | {} |\n", CASES.join(" | ")));
-    out.push_str(&format!("|---|{}\n", "---|".repeat(CASES.len())));
+    out.push_str(&format!("\n## {title}\n\n| client | speaks | {} |\n", CASES.join(" | ")));
+    out.push_str(&format!("|---|---|{}\n", "---|".repeat(CASES.len())));
     for client in CLIENTS {
         let Some(report) = reports.iter().find(|report| report.client.id == client.id) else {
             continue;
@@ -84,8 +84,15 @@ fn write_table(
                 Some(line) => line.result.clone(),
             })
             .collect();
-        out.push_str(&format!("| {} | {} |\n", report.name(), cells.join(" | ")));
+        let (name, speaks) = (report.name(), label(client.dialect));
+        out.push_str(&format!("| {name} | {speaks} | {} |\n", cells.join(" | ")));
     }
+}
+
+/// A dialect's name in configurations.
+fn label(dialect: Dialect) -> String {
+    let label = serde_json::to_value(dialect).unwrap_or_default();
+    label.as_str().unwrap_or("?").to_owned()
 }
 
 /// The number of a note; the same text has one number.
