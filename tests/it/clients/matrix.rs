@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use turnpike_simulate::Dialect;
+
 use super::roster::CLIENTS;
 use super::run::{Line, Report};
 use super::script::PROVIDERS;
@@ -27,14 +29,17 @@ and programs, installed by name, given a base URL, a key and the name of a model
 the providers are simulated, one of each family. `make test` runs all of it and fails when this page
 is not what came out; `TURNPIKE_UPDATE=1 make test` writes it.
 
-- **text**: a whole answer, its finish, its usage; token counting where the client has it
-- **streaming**: pieces, the order of events, usage at the end, text beyond ASCII
+- **text**: a whole answer and its usage, text beyond ASCII; token counting in the Python packages of
+  Anthropic and Google
+- **streaming**: the pieces and what the client makes of them; order of events and usage at the end
+  where it shows them
 - **tool loop**: two tool calls in two steps, the second made of the first one's result; programs
   write a file and then edit it
 - **parallel tools**: two calls in one turn and both results
 - **image**: a picture as base64, found unchanged in what the provider received
 - **structured output**: a schema in, an object of it out
-- **error**: a model that does not exist, and a wrong key, as the client's own exceptions
+- **error**: a model that does not exist as the client's own exception, or a failed run; in OpenAI's
+  Chat and Anthropic's and Google's packages a wrong key too
 - **cancelled stream**: the caller stops reading; the same client then goes on to work
 ";
 
@@ -43,9 +48,7 @@ pub(super) fn page(reports: &[Report]) -> String {
     let mut out = OPENING.to_owned();
     let mut notes: Vec<String> = Vec::new();
     for (provider, dialect) in PROVIDERS {
-        let spoken = serde_json::to_value(dialect).unwrap_or_default();
-        let spoken = spoken.as_str().unwrap_or(provider);
-        let title = format!("A provider that speaks {spoken}: models `{provider}/…`");
+        let title = format!("A provider that speaks {}: models `{provider}/…`", label(dialect));
         write_table(&mut out, &title, provider, reports, &mut notes);
     }
     if !notes.is_empty() {
@@ -65,8 +68,8 @@ fn write_table(
     reports: &[Report],
     notes: &mut Vec<String>,
 ) {
-    out.push_str(&format!("\n## {title}\n\n| client | {} |\n", CASES.join(" | ")));
-    out.push_str(&format!("|---|{}\n", "---|".repeat(CASES.len())));
+    out.push_str(&format!("\n## {title}\n\n| client | speaks | {} |\n", CASES.join(" | ")));
+    out.push_str(&format!("|---|---|{}\n", "---|".repeat(CASES.len())));
     for client in CLIENTS {
         let Some(report) = reports.iter().find(|report| report.client.id == client.id) else {
             continue;
@@ -81,8 +84,15 @@ fn write_table(
                 Some(line) => line.result.clone(),
             })
             .collect();
-        out.push_str(&format!("| {} | {} |\n", report.name(), cells.join(" | ")));
+        let (name, speaks) = (report.name(), label(client.dialect));
+        out.push_str(&format!("| {name} | {speaks} | {} |\n", cells.join(" | ")));
     }
+}
+
+/// A dialect's name in configurations.
+fn label(dialect: Dialect) -> String {
+    let label = serde_json::to_value(dialect).unwrap_or_default();
+    label.as_str().unwrap_or("?").to_owned()
 }
 
 /// The number of a note; the same text has one number.

@@ -41,7 +41,13 @@ pub(in crate::pipeline) enum Trouble {
 pub(in crate::pipeline) enum Fault {
     /// A 4xx about the request: the caller gets it as the provider wrote it, or in its own dialect
     /// where that is another.
-    Request { status: StatusCode, content_type: Option<HeaderValue>, body: Bytes, dialect: Dialect },
+    Request {
+        status: StatusCode,
+        content_type: Option<HeaderValue>,
+        body: Bytes,
+        /// In which it is written.
+        dialect: Dialect,
+    },
     /// The request can't be said in the provider's dialect.
     Untranslatable(Box<Refusal>),
     /// The provider refused the gateway's own credential.

@@ -1,5 +1,5 @@
-//! What a caller is told in the middle of a stream besides the answer: that somebody is still there,
-//! or why the answer ends here, in the words of its dialect. Never ends a stream itself.
+//! What a caller is told in the middle of a stream besides the answer: that somebody is still
+//! there, or why the answer ends here, in the words of its dialect. Never ends a stream itself.
 
 use bytes::Bytes;
 use turnpike_protocol::Dialect;
