@@ -130,13 +130,9 @@ pub(super) async fn run(
     let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let ended = tokio::time::timeout(CLIENT_MAX, child.wait()).await;
     // What it started goes with it; that nothing is left is the usual case, and no error.
-<<<<<<< HEAD
-    group.map(|group| kill_process_group(group, Signal::KILL).ok());
-=======
     if let Some(group) = group {
         kill_process_group(group, Signal::KILL).ok();
     }
->>>>>>> clients
     let read = |path| std::fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned());
     let (text, mut errors) = (read(said)?, read(printed)?);
     match ended {
