@@ -29,8 +29,8 @@ and programs, installed by name, given a base URL, a key and the name of a model
 the providers are simulated, one of each family. `make test` runs all of it and fails when this page
 is not what came out; `TURNPIKE_UPDATE=1 make test` writes it.
 
-- **text**: a whole answer and its usage, text beyond ASCII; token counting in the Python packages of
-  Anthropic and Google
+- **text**: a whole answer and its usage, text beyond ASCII; token counting in the Python packages
+  of Anthropic and Google
 - **streaming**: the pieces and what the client makes of them; order of events and usage at the end
   where it shows them
 - **tool loop**: two tool calls in two steps, the second made of the first one's result; programs
