@@ -158,8 +158,14 @@ Try it:
 
 OpenAI SDK         base_url="http://{data}/v1"  api_key="{key}"  model="auto"
 Any OpenAI client  OPENAI_BASE_URL=http://{data}/v1  OPENAI_API_KEY={key}
+Anthropic SDK      base_url="http://{data}"  api_key="{key}"  model="auto"
+Google Gen AI SDK  base_url="http://{data}"  api_key="{key}"  model="auto"
+Claude Code        ANTHROPIC_BASE_URL=http://{data} ANTHROPIC_AUTH_TOKEN={key} \
+                     claude --model auto
+Codex              TURNPIKE_KEY={key} codex -m auto -c model_provider=turnpike \
+                     -c 'model_providers.turnpike={{name="Turnpike",wire_api="responses",
+                         base_url="http://{data}/v1",env_key="TURNPIKE_KEY"}}'
 
-The dialects of the Anthropic SDK, Claude Code and Codex come with a later release.
 What a request cost and why: the x-request-id of an answer, then
   curl -H "Authorization: Bearer $TURNPIKE_ADMIN_TOKEN" \
     http://{admin}/admin/v1/orgs/{org}/requests/REQUEST_ID

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use turnpike_protocol::Loss;
+
 use crate::catalog::ConfiguredCatalog;
 use crate::route::{Rejection, Selector};
 use crate::usage::{
-    Explanation, Failure, Fresh, LineItem, LookedAt, LookedAtFigures, LookedAtRow, OfferNames,
-    PolicyFact, Record, RedactionFact, TaskFact, Timing, UsageEvent,
+    Explanation, Failure, Fresh, LineItem, LookedAt, LookedAtFigures, LookedAtRow, LossFact,
+    OfferNames, PolicyFact, Record, RedactionFact, TaskFact, Timing, UsageEvent,
 };
 
 use super::flight::{Bill, Ending, Flight};
@@ -88,6 +90,7 @@ fn explanation(flight: &mut Flight, ending: Ending, bill: &Bill, asked: Arc<str>
     e.settlement = ending.label().into();
     e.policies = policies(flight);
     e.redactions = redactions(flight);
+    e.losses = flight.losses.iter().map(loss).collect();
     e.timing = Timing {
         total_us: flight.started.watch.micros().into(),
         first_content_us: flight.first_content_us.unwrap_or(0),
@@ -160,6 +163,23 @@ fn redactions(flight: &Flight) -> Vec<RedactionFact> {
         }));
     }
     facts
+}
+
+fn loss(loss: &Loss) -> LossFact {
+    LossFact {
+        at: place(&loss.at).into(),
+        what: loss.what.into(),
+        severity: loss.severity.label().into(),
+    }
+}
+
+/// A place as far as it is made of member names as APIs have them: a caller may call a member
+/// anything, and nothing of that is kept.
+fn place(at: &str) -> &str {
+    const PLACE_BYTES_MAX: usize = 96;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.[]-".contains(&b);
+    let kept = at.len() <= PLACE_BYTES_MAX && at.bytes().all(plain);
+    if kept { at } else { "(a member of the caller's own)" }
 }
 
 /// `x-turnpike-policy`: who decided, without repeating a policy that decided several things.

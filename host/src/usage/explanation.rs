@@ -53,6 +53,9 @@ pub struct Explanation {
     pub policies: Vec<PolicyFact>,
     /// What was found and done to it, counted; never what it was.
     pub redactions: Vec<RedactionFact>,
+    /// What translation between two dialects could not carry over.
+    #[serde(default)]
+    pub losses: Vec<LossFact>,
     /// Where the time went.
     pub timing: Timing,
 }
@@ -162,6 +165,17 @@ pub struct RedactionFact {
     pub count: u64,
 }
 
+/// One thing that a translation lost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LossFact {
+    /// Where in the caller's request or in the answer: `tools[2].strict`.
+    pub at: Arc<str>,
+    /// What became of it, in words.
+    pub what: Label,
+    /// `approximated`, `dropped` or `unsupported`.
+    pub severity: Label,
+}
+
 /// Where the time went, in microseconds; zero for a step that wasn't reached.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -210,6 +224,7 @@ impl Explanation {
             settlement: Label::Borrowed("none"),
             policies: Vec::new(),
             redactions: Vec::new(),
+            losses: Vec::new(),
             timing: Timing::default(),
         }
     }

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::codec::{Codec, Decoder, Encoder, Step};
 use super::event::{Record, UsageEvent};
 use super::explanation::{
-    AttemptFact, Explanation, Failure, LineItem, PolicyFact, RedactionFact, TaskFact, Timing,
+    AttemptFact, Explanation, Failure, LineItem, LossFact, PolicyFact, RedactionFact, TaskFact,
+    Timing,
 };
 use super::looked_at::Fresh;
 use super::segments::time_of;
@@ -17,7 +18,9 @@ use super::wire::Broken;
 use super::words::{Book, Lexicon};
 
 /// The first byte of a frame with a record. Another version of the format takes another number.
-const RECORD: u8 = 1;
+const RECORD: u8 = 3;
+/// The same before losses were kept; still read.
+const RECORD_WITHOUT_LOSSES: u8 = 1;
 
 /// Appends a record's payload. Takes it mutably because reading is the same walk; it comes back as
 /// it was.
@@ -26,7 +29,8 @@ pub(super) fn encode(out: &mut Vec<u8>, fresh: &mut Fresh, lexicon: &mut Lexicon
     let Fresh { record, looked_at } = fresh;
     let mut encoder = Encoder::new(out, lexicon, looked_at.as_ref());
     let walked = event(&mut encoder, &mut record.event)
-        .and_then(|()| explanation(&mut encoder, &mut record.explanation, &record.event));
+        .and_then(|()| explanation(&mut encoder, &mut record.explanation, &record.event))
+        .and_then(|()| encoder.list(&mut record.explanation.losses, loss));
     debug_assert_eq!(walked, Ok(()), "writing does not fail");
 }
 
@@ -36,6 +40,9 @@ pub(super) fn decode(payload: &[u8], book: &Book) -> Result<Record, Broken> {
     let mut record = Record { event: UsageEvent::default(), explanation: blank() };
     event(&mut decoder, &mut record.event)?;
     explanation(&mut decoder, &mut record.explanation, &record.event)?;
+    if payload.first() == Some(&RECORD) {
+        decoder.list(&mut record.explanation.losses, loss)?;
+    }
     decoder.end()?;
     Ok(record)
 }
@@ -57,13 +64,14 @@ pub(super) fn decode_head(payload: &[u8], book: &Book) -> Result<(Uuid, Arc<str>
 /// Whether a payload is the record of that request; reads the id alone.
 pub(super) fn is_of(payload: &[u8], id: Uuid) -> bool {
     payload.split_first().is_some_and(|(kind, rest)| {
-        *kind == RECORD && rest.first_chunk::<16>() == Some(id.as_bytes())
+        matches!(*kind, RECORD | RECORD_WITHOUT_LOSSES)
+            && rest.first_chunk::<16>() == Some(id.as_bytes())
     })
 }
 
 fn open<'a>(payload: &'a [u8], book: &'a Book) -> Result<Decoder<'a>, Broken> {
     match payload.split_first() {
-        Some((&RECORD, rest)) => Ok(Decoder::new(rest, book)),
+        Some((&(RECORD | RECORD_WITHOUT_LOSSES), rest)) => Ok(Decoder::new(rest, book)),
         _ => Err(Broken),
     }
 }
@@ -199,6 +207,13 @@ fn redaction<C: Codec>(c: &mut C, r: &mut RedactionFact) -> Step {
     c.word(&mut r.kind)?;
     c.word(&mut r.action)?;
     c.number(&mut r.count)
+}
+
+/// Places are made of callers' own member names: none of it goes into the dictionary.
+fn loss<C: Codec>(c: &mut C, l: &mut LossFact) -> Step {
+    c.inline(&mut l.at)?;
+    c.word(&mut l.what)?;
+    c.word(&mut l.severity)
 }
 
 fn usage<C: Codec>(c: &mut C, u: &mut Usage) -> Step {

@@ -6,8 +6,8 @@ use turnpike_protocol::Usage;
 use uuid::Uuid;
 
 use super::super::explanation::{
-    AttemptFact, CandidateFact, Explanation, Failure, Label, LineItem, PolicyFact, RedactionFact,
-    TaskFact, Timing,
+    AttemptFact, CandidateFact, Explanation, Failure, Label, LineItem, LossFact, PolicyFact,
+    RedactionFact, TaskFact, Timing,
 };
 use super::super::looked_at::{Fresh, LookedAt, LookedAtFigures, LookedAtRow, OfferNames};
 use super::super::words::{Book, Books, Lexicon};
@@ -212,6 +212,11 @@ fn explanation() -> impl Strategy<Value = Explanation> {
         settlement: money.5,
         policies: more.0,
         redactions: more.1,
+        losses: vec![LossFact {
+            at: "tools[0]".into(),
+            what: "x".into(),
+            severity: "dropped".into(),
+        }],
         timing: Timing {
             parse_us: more.2[0],
             redact_us: more.2[1],
