@@ -37,6 +37,10 @@ impl<'a> Fidelity<'a> {
         if offer.speaks(self.native) {
             return None;
         }
+        if self.call.previous_response() {
+            let what = "the conversation that it names, which another provider keeps".to_owned();
+            return Some(Rejection::Lossy { what });
+        }
         let provider = self.gateway.providers.get(&*offer.provider)?;
         let dialect = provider.dialect(offer, self.call.dialect)?;
         if let Some((_, what)) = self.known.iter().find(|(known, _)| *known == dialect) {
