@@ -69,6 +69,7 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
     let attempts_max = flight.gateway.settings.attempts;
     let mut tried = 0_usize;
     let mut last: Option<Trouble> = None;
+    let mut unknown: Option<Box<Fault>> = None;
     let mut queue = plan.clone();
     queue.reverse();
     let mut again = false;
@@ -78,6 +79,7 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
         match one(&mut flight, asking).await {
             Ok(Reply::Whole(answered)) => return whole::finish(flight, *answered).await,
             Ok(Reply::Stream(opened)) => return relay::start(flight, *opened),
+            Err(Ended::Fault(fault)) if fault.keeps_it_not() => unknown = Some(fault),
             Err(Ended::Fault(fault)) => return outcome::pass_on(flight, *fault),
             Err(Ended::Next(trouble)) => last = Some(trouble),
         }
@@ -87,6 +89,10 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
             queue.extend(plan.first());
             again = true;
         }
+    }
+    // Where one of them failed it may be the one that keeps the conversation, and it may come back.
+    if let (None, Some(fault)) = (&last, unknown) {
+        return outcome::pass_on(flight, *fault);
     }
     let refusal = outcome::refusal(last.as_ref(), tried);
     flight.refuse(&refusal)

@@ -121,6 +121,17 @@ fn is_word(kind: &str) -> bool {
 }
 
 impl Fault {
+    /// Whether the provider does not have the earlier response that the request goes on from:
+    /// another one may have given it. Nothing is kept here that would tell which.
+    pub(super) fn keeps_it_not(&self) -> bool {
+        let Self::Request { status, body, dialect: Dialect::OpenAiResponses, .. } = self else {
+            return false;
+        };
+        let error = error_body::parse(Dialect::OpenAiResponses, body);
+        *status == StatusCode::BAD_REQUEST
+            && error.is_some_and(|e| e.code.as_deref() == Some("previous_response_not_found"))
+    }
+
     pub(super) fn label(&self) -> &'static str {
         match self {
             Self::Request { .. } => "refused",
