@@ -302,12 +302,18 @@ fn own_file(uri: &str) -> Opening {
     Opening::Own(json!({"fileData": {"fileUri": uri}}).into())
 }
 
-/// The pages that an answer is grounded on, where it has any: an address and a title each.
+/// The pages that an answer is grounded on, where it has any: an address and a title each, and all
+/// that Google said with the first.
 fn links(grounding: &Value) -> Vec<Value> {
     let chunks = grounding.get("groundingChunks").and_then(Value::as_array);
     let pages = chunks.into_iter().flatten().filter_map(|chunk| chunk.get("web"));
     let pages = pages.filter(|page| page.get("uri").is_some_and(Value::is_string));
-    pages.map(|page| json!({"uri": page.get("uri"), "title": page.get("title")})).collect()
+    let link = |page: &Value| json!({"uri": page.get("uri"), "title": page.get("title"), "grounding": null});
+    let mut links: Vec<Value> = pages.map(link).collect();
+    if let Some(first) = links.first_mut().and_then(Value::as_object_mut) {
+        first.insert("grounding".to_owned(), grounding.clone());
+    }
+    links
 }
 
 /// A model that wrote a call which nobody can read has not answered: another may.
