@@ -24,6 +24,8 @@ mod redaction;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]
+mod search_price;
+#[cfg(test)]
 mod settlement;
 #[cfg(test)]
 mod slow_reader;
