@@ -8,10 +8,11 @@ use bytes::Bytes;
 use crate::Dialect;
 use crate::content::{Content, Source};
 use crate::estimate::{frame_tokens_upper, text_tokens_upper};
+use crate::neutral::Losses;
 use crate::quirks::Quirks;
 use crate::request_error::RequestError;
 use crate::splice::{self, Edit};
-use crate::{anthropic, gemini, openai_chat, openai_responses};
+use crate::{anthropic, embeddings, gemini, openai_chat, openai_responses};
 
 /// Messages in one call. The longest agent sessions seen have hundreds; each costs a small record.
 pub const MESSAGES_MAX: usize = 16_384;
@@ -165,6 +166,7 @@ pub(crate) enum Points {
     OpenAiResponses(openai_responses::request::Points),
     Anthropic(anthropic::request::Points),
     Gemini(gemini::request::Points),
+    Embeddings(embeddings::Points),
 }
 
 /// What the URL of a request says of it, in dialects where the body does not.
@@ -343,6 +345,7 @@ impl Call {
             image,
             files.max(self.media.file_bytes.div_ceil(FILE_BYTES_PER_TOKEN)),
             self.media.sealed_bytes.div_ceil(SEALED_BYTES_PER_TOKEN),
+            self.token_ids(),
         ];
         bounded(parts.into_iter().fold(0, usize::saturating_add))
     }
@@ -396,6 +399,7 @@ impl Call {
             Points::OpenAiResponses(points) => points.edits(out, &mut edits),
             Points::Anthropic(points) => points.edits(out, &mut edits),
             Points::Gemini(points) => points.edits(out, &mut edits),
+            Points::Embeddings(points) => points.edits(out, &mut edits),
         }
         splice::apply(self.source.0.as_bytes(), edits, b"", b"")
     }
@@ -408,6 +412,30 @@ impl Call {
         let mut edits = text_edits(&self.texts);
         points.edits_without_thinking(out, &mut edits)?;
         Some(splice::apply(self.source.0.as_bytes(), edits, b"", b""))
+    }
+
+    /// Whether vectors are asked for, and no answer.
+    pub fn embeds(&self) -> bool {
+        matches!(self.points, Points::Embeddings(_))
+    }
+
+    /// Tokens that the caller sent in place of text. What they say can't be read here.
+    pub fn token_ids(&self) -> usize {
+        match &self.points {
+            Points::Embeddings(points) => points.token_ids,
+            _ => 0,
+        }
+    }
+
+    /// What [`Call::encode`] leaves out because the provider refuses it.
+    pub fn refused(&self, quirks: &Quirks) -> Losses {
+        let mut losses = Losses::default();
+        match &self.points {
+            Points::OpenAiChat(points) => points.note_refused(quirks, &mut losses),
+            Points::Embeddings(points) => points.note_refused(quirks, &mut losses),
+            _ => {}
+        }
+        losses
     }
 
     /// Whether part of the conversation is kept by a provider and named here only by its id: an

@@ -11,8 +11,8 @@ use bytes::Bytes;
 
 use crate::neutral::Request;
 use crate::{
-    Addressed, Call, Dialect, Losses, Outgoing, RequestError, anthropic, bedrock, gemini,
-    openai_chat, openai_responses,
+    Addressed, Call, Dialect, Losses, Outgoing, RequestError, anthropic, bedrock, embeddings,
+    gemini, openai_chat, openai_responses,
 };
 
 pub use answer::{TranslatedAnswer, answer};
@@ -56,6 +56,9 @@ pub fn request(
     to: Dialect,
     out: &Outgoing<'_>,
 ) -> Result<TranslatedRequest, RequestError> {
+    if call.embeds() {
+        return embeddings::translate(call, to, out);
+    }
     let request = decode(call)?;
     let mut losses = Losses::default();
     let body = encode(&request, to, out, &mut losses);

@@ -67,6 +67,7 @@ fn post<'a>(dialect: Dialect, request: &Request, tail: &'a str) -> Operation<'a>
             }
             Some((_, "streamGenerateContent")) => Operation::Answer(&gemini::ARRAY),
             Some((_, "countTokens")) => Operation::Count,
+            Some((_, "batchEmbedContents" | "predict")) => Operation::Embed,
             _ => Operation::Unknown,
         },
         _ => Operation::Unknown,

@@ -7,11 +7,12 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::failure::{Facts, Failure};
 use crate::generate::Generate;
 use crate::http::{After, Content, Gone, Request, Wire, head};
 use crate::route::{self, Family, Operation};
 use crate::seen::{Outcome, Seen};
-use crate::speech::{ErrorBody, Incoming};
+use crate::speech::{ErrorBody, Incoming, Speech};
 use crate::world::{Live, Provider, World};
 use crate::{anthropic, control, dice, gemini, openai_chat, openai_embeddings, openai_responses};
 
@@ -259,8 +260,25 @@ impl Visit<'_> {
         }
     }
 
+    /// The status that the script wants for this request, in the words of `speech`.
+    pub(crate) fn scripted(
+        &self,
+        speech: &dyn Speech,
+        live: &Live,
+        model: &str,
+    ) -> Result<(), ErrorBody> {
+        let facts = Facts { prompt: "", streaming: false };
+        match self.provider.failure(live, facts) {
+            Some(Failure::Status { status, .. }) => Err(speech.failed(status, model, None)),
+            _ => Ok(()),
+        }
+    }
+
     async fn embed(&self, wire: &mut Wire) -> Result<After, Gone> {
-        let answered = openai_embeddings::answer(self);
+        let answered = match self.family {
+            Family::Gemini => gemini::embed(self),
+            _ => openai_embeddings::answer(self),
+        };
         let model = answered.as_ref().map_or("", |(model, _)| model.as_str());
         self.record(model);
         match answered {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context as _, bail};
 use turnpike_protocol::quirks::Envelope;
-use turnpike_protocol::{Dialect, LimitField, Quirks};
+use turnpike_protocol::{Call, Dialect, LimitField, Quirks, embeddings};
 
 use crate::catalog::Offer;
 use crate::config;
@@ -82,12 +82,20 @@ impl Provider {
         }
     }
 
-    /// The dialect in which to ask for an offer on behalf of a caller who speaks `caller`: the
-    /// caller's own where the provider has it, else the provider's best.
-    pub fn dialect(&self, offer: &Offer, caller: Dialect) -> Option<Dialect> {
+    /// The dialect in which to ask an offer: the caller's own where the provider has it, else the
+    /// provider's best. `None` where it has none for what is asked.
+    pub fn dialect(&self, offer: &Offer, call: &Call) -> Option<Dialect> {
         // The catalogue has left of the offer's dialects those that are spoken here.
-        let spoken = || offer.dialects.iter().filter_map(|label| Dialect::parse(label));
-        spoken().find(|dialect| *dialect == caller).or_else(|| spoken().next())
+        let spoken = offer.dialects.iter().filter_map(|label| Dialect::parse(label));
+        let mut best = None;
+        for dialect in spoken {
+            let asked = if call.embeds() { embeddings::dialect(dialect) } else { Some(dialect) };
+            if asked == Some(call.dialect) {
+                return asked;
+            }
+            best = best.or(asked);
+        }
+        best
     }
 
     /// In which it is spoken to, the best first.
@@ -113,7 +121,10 @@ impl Provider {
                 format!("{base}/publishers/anthropic/models/{}:{verb}", segment(model))
             }
             (Layout::Vertex, Dialect::Gemini) => {
-                let verb = gemini_operation(operation);
+                let verb = match operation {
+                    Operation::Embed => "predict",
+                    operation => gemini_operation(operation),
+                };
                 format!("{base}/publishers/google/models/{}:{verb}", segment(model))
             }
             (_, dialect) => format!("{base}{}", standard_path(dialect, operation)),
@@ -155,7 +166,7 @@ fn gemini_operation(operation: Operation) -> &'static str {
         Operation::Answer { stream: true } => "streamGenerateContent?alt=sse",
         Operation::Answer { stream: false } => "generateContent",
         Operation::CountTokens => "countTokens",
-        Operation::Embed => "embedContent",
+        Operation::Embed => "batchEmbedContents",
     }
 }
 

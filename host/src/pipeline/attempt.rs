@@ -112,7 +112,7 @@ fn begin(flight: &mut Flight, row: usize, again: bool) -> Option<Asking> {
     let watch = Stopwatch::start();
     let (first_byte_ms, status) = (None, None);
     let provider = flight.gateway.providers.get(&*offer.provider);
-    let dialect = provider.and_then(|provider| provider.dialect(&offer, flight.call.dialect));
+    let dialect = provider.and_then(|provider| provider.dialect(&offer, &flight.call));
     let dialect = dialect.unwrap_or(flight.call.dialect);
     let _in_flight = in_flight;
     Some(Asking { offer, index, watch, first_byte_ms, status, dialect, again, _in_flight })

@@ -351,6 +351,7 @@ fn attrs(
         ("input.file", call.needs.file_input),
         ("needs.structured-output", call.needs.structured_output),
         ("needs.reasoning", call.needs.reasoning),
+        ("input.token-ids", call.token_ids() > 0),
     ];
     attrs.extend(
         needs

@@ -32,7 +32,7 @@ pub(in crate::pipeline) async fn count(flight: &Flight) -> Option<Bytes> {
         return None;
     }
     let provider = flight.gateway.providers.get(&*offer.provider)?;
-    if provider.dialect(&offer, caller) != Some(caller) {
+    if provider.dialect(&offer, &flight.call) != Some(caller) {
         return None;
     }
     let body = flight.call.encode(&Outgoing {

@@ -68,7 +68,8 @@ async fn exchange(
     let accept = if stream { "text/event-stream" } else { "application/json" };
     let mut headers = plain_headers(accept);
     headers.extend(provider_headers(flight, asking.dialect, provider));
-    let operation = Operation::Answer { stream };
+    let operation =
+        if flight.call.embeds() { Operation::Embed } else { Operation::Answer { stream } };
     let path = provider.path(asking.dialect, &offer.upstream_model, operation);
     let path = with_query(path, flight, asking.dialect);
     let head = RequestHead { method: "POST", path: &path, headers: &headers };
@@ -94,6 +95,7 @@ fn written(
 ) -> Result<bytes::Bytes, Refused> {
     let out = outgoing(flight, &asking.offer, provider);
     if asking.dialect == flight.call.dialect {
+        flight.losses = flight.call.refused(out.quirks);
         return Ok(flight.call.encode(&out));
     }
     match translate::request(&flight.call, asking.dialect, &out) {
