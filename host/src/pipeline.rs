@@ -95,6 +95,7 @@ async fn take_in(
     let started = flight::Started { id, at_ms, watch };
     let manner = Manner::of(wire.dialect, wire.array, &head.headers);
     let manner = manner.with_query(head.uri.query());
+    let call = call.with_betas(manner.betas());
     let gateway = Arc::clone(gateway);
     let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner);
     flight.timing.parse_us = parsing.micros().into();

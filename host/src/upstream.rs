@@ -140,6 +140,11 @@ struct Failure {
 // === impl Endpoint ===
 
 impl Endpoint {
+    /// As the `host` header has it: with the port where it is not the usual one.
+    pub fn authority(&self) -> String {
+        wire::authority(self)
+    }
+
     /// `host` without its IPv6 brackets, for the resolver and for TLS.
     fn bare_host(&self) -> &str {
         let host = self.host.as_ref();

@@ -206,6 +206,8 @@ pub struct Call {
     pub needs: Needs,
     /// Bytes of the body as it came.
     pub body_len: usize,
+    /// Betas of Anthropic's that the caller names beside the body.
+    pub betas: Vec<String>,
     pub(crate) media: Media,
     pub(crate) source: Source,
     pub(crate) points: Points,
@@ -312,6 +314,23 @@ impl Call {
         }
     }
 
+    /// The same call with the betas that a header names, separated by commas.
+    pub fn with_betas(self, header: Option<&str>) -> Self {
+        let named = header.unwrap_or_default().split(',').map(str::trim);
+        let betas = named.filter(|beta| !beta.is_empty()).map(str::to_owned).collect();
+        Self { betas, ..self }
+    }
+
+    /// Those of the betas that a provider gets.
+    pub fn betas_for(&self, quirks: &Quirks) -> Vec<&str> {
+        let asked = self.betas.iter().map(String::as_str);
+        let known = |beta: &&str| match &quirks.betas {
+            Some(known) => known.iter().any(|one| one == beta),
+            None => true,
+        };
+        asked.filter(known).collect()
+    }
+
     /// Replaces a text, by its index in `texts`. From then on `content` reads the new text and
     /// `encode` writes it. An index out of range changes nothing.
     pub fn replace_text(&mut self, text: usize, new: String) {
@@ -397,7 +416,7 @@ impl Call {
         match &self.points {
             Points::OpenAiChat(points) => points.edits(self.stream, out, &mut edits),
             Points::OpenAiResponses(points) => points.edits(out, &mut edits),
-            Points::Anthropic(points) => points.edits(out, &mut edits),
+            Points::Anthropic(points) => points.edits(&self.betas, out, &mut edits),
             Points::Gemini(points) => points.edits(out, &mut edits),
             Points::Embeddings(points) => points.edits(out, &mut edits),
         }
@@ -410,7 +429,7 @@ impl Call {
     pub fn encode_without_thinking(&self, out: &Outgoing<'_>) -> Option<Bytes> {
         let Points::Anthropic(points) = &self.points else { return None };
         let mut edits = text_edits(&self.texts);
-        points.edits_without_thinking(out, &mut edits)?;
+        points.edits_without_thinking(&self.betas, out, &mut edits)?;
         Some(splice::apply(self.source.0.as_bytes(), edits, b"", b""))
     }
 
@@ -433,7 +452,8 @@ impl Call {
         match &self.points {
             Points::OpenAiChat(points) => points.note_refused(quirks, &mut losses),
             Points::Embeddings(points) => points.note_refused(quirks, &mut losses),
-            _ => {}
+            Points::Anthropic(points) => points.note_refused(&self.betas, quirks, &mut losses),
+            Points::OpenAiResponses(_) | Points::Gemini(_) => {}
         }
         losses
     }

@@ -23,6 +23,7 @@ pub mod usage;
 mod anthropic;
 pub mod base64;
 pub mod bedrock;
+mod betas;
 mod draft;
 mod estimate;
 mod gemini;

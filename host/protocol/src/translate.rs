@@ -59,7 +59,8 @@ pub fn request(
     if call.embeds() {
         return embeddings::translate(call, to, out);
     }
-    let request = decode(call)?;
+    let mut request = decode(call)?;
+    request.betas.clone_from(&call.betas);
     let mut losses = Losses::default();
     let body = encode(&request, to, out, &mut losses);
     Ok(TranslatedRequest { body: Bytes::from(body), losses })

@@ -21,7 +21,7 @@ mod models;
 mod request;
 
 pub(crate) use embed::answer as embed;
-pub(crate) use error::{admit, unknown_model, unknown_path};
+pub(crate) use error::{admit, admit_bearer, unknown_model, unknown_path};
 pub(crate) use models::{models, one_model};
 
 /// `:generateContent` and `:streamGenerateContent`.

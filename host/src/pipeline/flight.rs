@@ -391,6 +391,12 @@ impl Manner {
         Self { query, ..self }
     }
 
+    /// The betas of Anthropic's that the caller names.
+    pub(super) fn betas(&self) -> Option<&str> {
+        let named = self.forwarded.iter().find(|(name, _)| *name == "anthropic-beta");
+        named.map(|(_, betas)| betas.as_str())
+    }
+
     /// What the headers of a request in `dialect` say of it.
     pub(super) fn of(dialect: Dialect, array: bool, headers: &HeaderMap) -> Self {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());

@@ -4,9 +4,7 @@
 
 use std::io::Write as _;
 
-use brotli_decompressor::{
-    BrotliDecompressStream, BrotliResult, BrotliState, HeapAlloc, HuffmanCode,
-};
+use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use bytes::{Buf, Bytes};
 use flate2::write::MultiGzDecoder;
 use http::HeaderMap;
@@ -32,10 +30,8 @@ enum Coding {
     Brotli(Box<Brotli>),
 }
 
-type Cells<T> = HeapAlloc<T>;
-
 struct Brotli {
-    state: BrotliState<Cells<u8>, Cells<u32>, Cells<HuffmanCode>>,
+    state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
     /// The compressed text is at its end.
     done: bool,
     /// Output was left behind for want of room.
@@ -52,11 +48,8 @@ impl Decompressor {
         {
             Coding::Gzip(Box::new(MultiGzDecoder::new(Vec::new())))
         } else if coding.eq_ignore_ascii_case("br") {
-            let state = BrotliState::new(
-                Cells::<u8>::new(0),
-                Cells::<u32>::new(0),
-                Cells::<HuffmanCode>::new(HuffmanCode { bits: 2, value: 1 }),
-            );
+            let alloc = StandardAlloc::default;
+            let state = BrotliState::new(alloc(), alloc(), alloc());
             Coding::Brotli(Box::new(Brotli { state, done: false, more: false }))
         } else {
             return None;

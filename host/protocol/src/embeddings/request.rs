@@ -89,6 +89,7 @@ pub(super) fn parse(body: Bytes) -> Result<Call, RequestError> {
         tools: draft.tools,
         needs: draft.needs,
         body_len,
+        betas: Vec::new(),
         media: draft.media,
         source: Source(source),
         points: AnyPoints::Embeddings(points),

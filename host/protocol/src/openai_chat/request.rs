@@ -171,6 +171,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         tools: draft.tools,
         needs: draft.needs,
         body_len,
+        betas: Vec::new(),
         media: draft.media,
         source: Source(source),
         points: AnyPoints::OpenAiChat(points),
