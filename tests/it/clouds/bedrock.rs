@@ -120,7 +120,10 @@ async fn tools_are_called_and_their_results_come_back() -> Result<()> {
         };
         let names: Vec<_> = calls.iter().filter_map(|call| call["name"].as_str()).collect();
         assert_eq!(names, ["weather", "time"], "{}", answer.text);
-        let result = |call: &Value| json!({ "type": "tool_result", "tool_use_id": call["id"], "content": "18 degrees" });
+        let result = |call: &Value| {
+            let id = &call["id"];
+            json!({ "type": "tool_result", "tool_use_id": id, "content": "18 degrees" })
+        };
         let used = |call: &Value| {
             json!({ "type": "tool_use", "id": call["id"], "name": call["name"],
                 "input": { "city": "Paris" } })

@@ -1,5 +1,5 @@
-//! Each family of OpenAI-compatible providers: what one rich request looks like on its wire, written
-//! anew and passed through, and how an answer in its own shape is read.
+//! Each family of OpenAI-compatible providers: what one rich request looks like on its wire,
+//! written anew and passed through, and how an answer in its own shape is read.
 
 use serde_json::{Value, json};
 use turnpike_protocol::translate::{self, Naming};
