@@ -8,7 +8,11 @@ mod basics;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod clouds;
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod embeddings;
 #[cfg(test)]
 mod explanation;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::http::Request;
 use crate::script::Dialect;
 use crate::speech::Speech;
-use crate::{anthropic, gemini, openai_chat, openai_responses};
+use crate::{anthropic, bedrock, gemini, openai_chat, openai_responses};
 
 /// Whose words errors, lists and headers are in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,7 @@ pub(crate) enum Family {
     OpenAi,
     Anthropic,
     Gemini,
+    Bedrock,
 }
 
 /// What is asked for.
@@ -40,6 +41,7 @@ pub(crate) struct Route<'a> {
 /// Finds the way of a request; `rest` is its path after the provider's prefix.
 pub(crate) fn find<'a>(dialect: Dialect, request: &Request, rest: &'a str) -> Route<'a> {
     let (version, tail) = tail(rest);
+    let tail = deployed(request, tail);
     let family = family(dialect, request, version, tail);
     let operation =
         if request.method == "POST" { post(dialect, request, tail) } else { get(dialect, tail) };
@@ -49,6 +51,16 @@ pub(crate) fn find<'a>(dialect: Dialect, request: &Request, rest: &'a str) -> Ro
 fn post<'a>(dialect: Dialect, request: &Request, tail: &'a str) -> Operation<'a> {
     let speaks = |wanted| dialect == wanted || dialect == Dialect::Any;
     let openai = speaks(Dialect::OpenAiChat) || speaks(Dialect::OpenAiResponses);
+    if dialect == Dialect::BedrockConverse {
+        return match tail.rsplit_once('/') {
+            Some((_, "converse")) => Operation::Answer(&bedrock::WHOLE),
+            Some((_, "converse-stream")) => Operation::Answer(&bedrock::STREAM),
+            _ => Operation::Unknown,
+        };
+    }
+    if dialect == Dialect::Vertex {
+        return published(request, tail);
+    }
     match tail {
         "/chat/completions" if speaks(Dialect::OpenAiChat) => Operation::Answer(&openai_chat::Chat),
         "/embeddings" if openai => Operation::Embed,
@@ -60,15 +72,33 @@ fn post<'a>(dialect: Dialect, request: &Request, tail: &'a str) -> Operation<'a>
             Operation::Answer(&anthropic::Messages)
         }
         "/messages/count_tokens" if speaks(Dialect::AnthropicMessages) => Operation::Count,
-        _ if speaks(Dialect::Gemini) => match tail.split_once(':') {
-            Some((_, "generateContent")) => Operation::Answer(&gemini::WHOLE),
-            Some((_, "streamGenerateContent")) if request.query("alt") == Some("sse") => {
-                Operation::Answer(&gemini::EVENTS)
-            }
-            Some((_, "streamGenerateContent")) => Operation::Answer(&gemini::ARRAY),
-            Some((_, "countTokens")) => Operation::Count,
-            _ => Operation::Unknown,
-        },
+        _ if speaks(Dialect::Gemini) => generated(request, tail),
+        _ => Operation::Unknown,
+    }
+}
+
+fn generated<'a>(request: &Request, tail: &'a str) -> Operation<'a> {
+    match tail.split_once(':') {
+        Some((_, "generateContent")) => Operation::Answer(&gemini::WHOLE),
+        Some((_, "streamGenerateContent")) if request.query("alt") == Some("sse") => {
+            Operation::Answer(&gemini::EVENTS)
+        }
+        Some((_, "streamGenerateContent")) => Operation::Answer(&gemini::ARRAY),
+        Some((_, "countTokens")) => Operation::Count,
+        Some((_, "batchEmbedContents" | "predict")) => Operation::Embed,
+        _ => Operation::Unknown,
+    }
+}
+
+/// What the two publishers of Vertex have.
+fn published<'a>(request: &Request, tail: &'a str) -> Operation<'a> {
+    if let Some(rest) = tail.strip_prefix("/publishers/google") {
+        return generated(request, rest);
+    }
+    let Some(rest) = tail.strip_prefix("/publishers/anthropic") else { return Operation::Unknown };
+    match rest.split_once(':') {
+        Some((_, "rawPredict")) => Operation::Answer(&anthropic::WHOLE),
+        Some((_, "streamRawPredict")) => Operation::Answer(&anthropic::STREAM),
         _ => Operation::Unknown,
     }
 }
@@ -82,6 +112,18 @@ fn get(dialect: Dialect, tail: &str) -> Operation<'_> {
         Some("" | "/") => Operation::Models,
         Some(id) => id.strip_prefix('/').map_or(Operation::Unknown, Operation::Model),
         None => Operation::Unknown,
+    }
+}
+
+/// The path without the name of one of Azure's deployments, which only goes with a version.
+fn deployed<'a>(request: &Request, tail: &'a str) -> &'a str {
+    let rest =
+        tail.strip_prefix("/deployments/").and_then(|rest| rest.find('/').map(|at| (rest, at)));
+    match rest {
+        Some((rest, at)) if request.query("api-version").is_some() => {
+            rest.get(at..).unwrap_or_default()
+        }
+        _ => tail,
     }
 }
 
@@ -100,6 +142,9 @@ fn family(dialect: Dialect, request: &Request, version: &str, tail: &str) -> Fam
         Dialect::AnthropicMessages => Family::Anthropic,
         Dialect::OpenAiChat | Dialect::OpenAiResponses => Family::OpenAi,
         Dialect::Gemini => Family::Gemini,
+        Dialect::BedrockConverse => Family::Bedrock,
+        Dialect::Vertex if tail.starts_with("/publishers/anthropic") => Family::Anthropic,
+        Dialect::Vertex => Family::Gemini,
         Dialect::Any => {
             let header = |name| request.header(name).is_some();
             if tail.starts_with("/messages") || header("anthropic-version") {
