@@ -416,6 +416,20 @@ impl Call {
         matches!(&self.points, Points::OpenAiResponses(points) if points.elsewhere)
     }
 
+    /// The text of a member of this name that belongs to no message, such as `prompt_cache_key`.
+    pub fn document(&self, name: &str) -> Option<&str> {
+        let named = |text: &&Text| {
+            let before = self.source.0.as_bytes().get(..text.span.start).unwrap_or_default();
+            // Its own opening quote may be part of the span.
+            let before = before.strip_suffix(b"\"").unwrap_or(before).trim_ascii_end();
+            let before = before.strip_suffix(b":").unwrap_or_default();
+            let key = before.trim_ascii_end().strip_suffix(b"\"").unwrap_or_default();
+            key.strip_suffix(name.as_bytes()).is_some_and(|rest| rest.ends_with(b"\""))
+        };
+        let own = |text: &&Text| text.message.is_none() && text.channel == Channel::Document;
+        self.texts.iter().filter(own).find(named).map(|text| text.content.expose())
+    }
+
     /// The caller's body with nothing but its replaced texts written anew: what a translation
     /// reads.
     pub(crate) fn redacted_body(&self) -> Bytes {
