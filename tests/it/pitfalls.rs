@@ -10,7 +10,6 @@ mod classify;
 mod errors;
 mod fallback;
 mod holds;
-mod idempotency;
 mod speech;
 mod words;
 mod world;

@@ -128,9 +128,8 @@ impl Caller {
         headers: &[(&str, &str)],
     ) -> Result<reqwest::Response> {
         let request = self.request(Method::POST, path).json(body);
-        let request = headers.iter().fold(request, |request, (name, value)| {
-            request.header(*name, *value)
-        });
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         request.send().await.context("the gateway did not answer")
     }
 

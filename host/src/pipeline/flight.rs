@@ -196,7 +196,8 @@ impl Flight {
             protocol: call.dialect.label(),
             model: call.model.clone(),
             streaming: call.stream,
-            input_tokens,
+            // Of what is said alone: the same conversation is as hard in every dialect.
+            input_tokens: call.said_tokens(),
             output_limit: call.output_limit,
             call: Arc::new(CallView(Arc::clone(&call))),
             attrs: attrs(&caller, &call, &tags, headers),

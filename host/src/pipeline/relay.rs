@@ -394,7 +394,7 @@ impl Relay {
     /// These bytes, and the end of the stream if no more of it can be paid.
     async fn within_the_hold(&mut self, bytes: Bytes) -> Bytes {
         let written = self.stream.sent_bytes;
-        if !self.meter.is_over(written) {
+        if !self.meter.is_due(written) {
             return bytes;
         }
         let told = self.stream.reported().usage.map_or(0, |usage| usage.input_tokens());

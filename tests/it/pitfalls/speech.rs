@@ -70,11 +70,7 @@ impl<'a> Ask<'a> {
         self.say_with(caller, &[]).await
     }
 
-    pub(super) async fn say_with(
-        &self,
-        caller: &Caller,
-        headers: &[(&str, &str)],
-    ) -> Result<Said> {
+    pub(super) async fn say_with(&self, caller: &Caller, headers: &[(&str, &str)]) -> Result<Said> {
         let answered = caller.post(&self.path(), &self.body(), headers).await?;
         Ok(Said { dialect: self.dialect, stream: self.stream, answered })
     }

@@ -44,11 +44,21 @@ fn script() -> Script {
     Script { seed: 3, providers: pairs.map(provider).collect() }
 }
 
-fn configuration(script: &Script, simulator: &Simulator) -> Result<String> {
+fn equal(script: &Script, simulator: &Simulator) -> Result<String> {
+    configuration(script, simulator, 1)
+}
+
+fn dearer(script: &Script, simulator: &Simulator) -> Result<String> {
+    configuration(script, simulator, 10)
+}
+
+/// `times`: how much more than the first of a pair its spare costs.
+fn configuration(script: &Script, simulator: &Simulator, times: u32) -> Result<String> {
     let mut out = String::new();
     for provider in &script.providers {
         let (name, url) = (&provider.name, simulator.url(&provider.name)?);
         let (id, dialect) = (name.trim_end_matches(SPARE), serde_json::to_value(provider.dialect)?);
+        let times = if name.ends_with(SPARE) { times } else { 1 };
         let version = if provider.dialect == Dialect::Gemini { "v1beta" } else { "v1" };
         write!(
             out,
@@ -56,7 +66,9 @@ fn configuration(script: &Script, simulator: &Simulator) -> Result<String> {
              dialect = {dialect}\n\n[[providers.{name}.offers]]\nid = \"sim/{id}\"\n\
              upstream_model = \"{MODEL}\"\ncontext_tokens = 200000\n\
              output_tokens = {OUTPUT_TOKENS}\ntools = true\nstructured_output = true\n\
-             usd_per_million = {{ input = \"1\", output = \"2\", cache-read = \"0.1\" }}\n\n"
+             usd_per_million = {{ input = \"{times}\", output = \"{}\", \
+             cache-read = \"0.{times}\" }}\n\n",
+            times * 2
         )?;
     }
     Ok(out)
@@ -64,7 +76,12 @@ fn configuration(script: &Script, simulator: &Simulator) -> Result<String> {
 
 /// The usual installation with these providers.
 pub(super) fn setup() -> Setup {
-    Setup { script: script(), providers: configuration, ..Setup::default() }
+    Setup { script: script(), providers: equal, ..Setup::default() }
+}
+
+/// The same with spares that cost ten times as much, and so are asked last.
+pub(super) fn dear_spares() -> Setup {
+    Setup { script: script(), providers: dearer, ..Setup::default() }
 }
 
 pub(super) async fn open() -> Result<Stage> {
