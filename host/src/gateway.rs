@@ -33,7 +33,7 @@ pub use state::JOURNAL_DIR;
 /// Blocks.
 #[cfg(test)]
 pub(crate) fn opened(config: &Config) -> Arc<Gateway> {
-    state::open(config).unwrap().gateway
+    state::open(config, None).unwrap().gateway
 }
 
 /// Numbers of the configuration that requests read.

@@ -7,8 +7,10 @@
 //! a fresh one), arms its deadline, asks, checks the answer, and records what it cost.
 
 mod admission;
+mod admitted;
 mod binding;
 mod breaker;
+mod compiler;
 mod engine;
 mod facts;
 mod failure;
@@ -17,6 +19,7 @@ mod guest_log;
 mod instance;
 mod limiter;
 mod questions;
+mod quota;
 mod session;
 mod ticker;
 mod usd;
@@ -27,12 +30,14 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use admission::{AdmissionError, Check, Hooks, Policy};
+pub use admitted::{AdmissionError, Check, Hooks, Policy};
 pub use binding::{Binding, BindingSet, Builtins, Hook, OnFailure};
+pub use compiler::{ChildLimits, Compiling, SUBCOMMAND, compile_as_child};
 pub use engine::{PolicyEngine, PolicyLimits};
 pub use facts::{AttrValue, Conversation, Offers, RequestFacts};
 pub use failure::{FailureKind, PolicyFailure};
 pub use guest_log::{Level, LogLine, LogRing};
+pub use quota::Quota;
 pub use session::Session;
 pub use verdict::{
     Action, BillCall, Classification, Figures, Findings, Line, Objective, Place, PolicyCallRecord,

@@ -2,6 +2,7 @@
 //! and lets requests in flight end before the process does.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let admin_listener = bind("listen.admin", config.listen.admin).await?;
     let config_for_state = config.clone();
     // Compiles the built-in policies and replays the journal: seconds of blocking work.
-    let state = tokio::task::spawn_blocking(move || state::open(&config_for_state))
+    let state = tokio::task::spawn_blocking(move || state::open(&config_for_state, Some(itself()?)))
         .await
         .context("opening the data folder was interrupted")??;
     let (data_addr, admin_addr) = (data.local_addr()?, admin_listener.local_addr()?);
@@ -120,6 +121,15 @@ pub fn resolve(config: &Config) -> anyhow::Result<String> {
         false => "the configuration is valid, but see the warnings",
     });
     Ok(text)
+}
+
+/// This very program, also when its file was replaced since it started.
+fn itself() -> anyhow::Result<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    match running.exists() {
+        true => Ok(running.to_path_buf()),
+        false => std::env::current_exe().context("this program's file can't be found"),
+    }
 }
 
 async fn bind(field: &str, addr: SocketAddr) -> anyhow::Result<TcpListener> {

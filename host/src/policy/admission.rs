@@ -2,9 +2,7 @@
 //! who it says it is. Each step is a check with words for the uploader. Never takes compiled code,
 //! never links what it does not know, and never lets bad bytes end the process.
 
-use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -13,7 +11,8 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
-use super::binding::Hook;
+use super::admitted::{AdmissionError, Check, Hooks, Policy};
+use super::compiler::Origin;
 use super::engine::PolicyEngine;
 use super::instance::{Artifact, Instance};
 use super::limiter::{MEMORIES_MAX, TABLE_ELEMENTS_MAX};
@@ -39,104 +38,6 @@ const WITHHELD: [&str; 5] = ["counters", "state", "clock", "random", "fetch"];
 /// The package, and the versions of it that this host speaks.
 const PACKAGE: &str = "turnpike:policy/";
 const VERSIONS: &str = "0.1.";
-
-/// One step of the admission.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// `size`, `component`, `compile`, `exports`, `imports`, `resources`, `link`, `start` or
-    /// `describe`; `turn` if it never came to be compiled.
-    pub name: &'static str,
-    /// Whether it passed; the first that did not is the last in the list.
-    pub passed: bool,
-    /// What was found, and what to do about it.
-    pub detail: String,
-}
-
-/// A component that may not serve, with the steps that it took.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdmissionError {
-    /// In order; the last one failed.
-    pub checks: Vec<Check>,
-}
-
-impl fmt::Display for AdmissionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.checks.iter().find(|check| !check.passed) {
-            Some(check) => write!(f, "the policy is refused at `{}`: {}", check.name, check.detail),
-            None => f.write_str("the policy is refused"),
-        }
-    }
-}
-
-impl std::error::Error for AdmissionError {}
-
-/// Which decisions a component can make, read from its exports.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Hooks {
-    /// Exports `classify`.
-    pub classify: bool,
-    /// Exports `route`.
-    pub route: bool,
-    /// Exports `route-reasons`.
-    pub reasons: bool,
-    /// Exports `redact`.
-    pub redact: bool,
-    /// Exports `bill`.
-    pub bill: bool,
-}
-
-impl Hooks {
-    /// Whether a hook is among them.
-    pub fn serves(self, hook: Hook) -> bool {
-        match hook {
-            Hook::Classify => self.classify,
-            Hook::Route => self.route,
-            Hook::Redact => self.redact,
-            Hook::Bill => self.bill,
-        }
-    }
-
-    /// The hooks' names, in request order.
-    pub fn labels(self) -> Vec<&'static str> {
-        Hook::ALL.into_iter().filter(|hook| self.serves(*hook)).map(Hook::label).collect()
-    }
-}
-
-/// An admitted component, compiled and ready for instances.
-pub struct Policy {
-    /// Its own name, a label.
-    pub name: Arc<str>,
-    /// Its own version.
-    pub version: Arc<str>,
-    /// What it does, in its own words.
-    pub summary: String,
-    /// JSON Schema of its configuration, or empty.
-    pub config_schema: String,
-    /// SHA-256 of the component, lowercase hex: its identity.
-    pub digest: Arc<str>,
-    /// Bytes of the component.
-    pub size: usize,
-    /// Which decisions it can make.
-    pub hooks: Hooks,
-    /// The steps of its admission.
-    pub checks: Vec<Check>,
-    /// Microseconds of a fresh start, the middle of a few.
-    pub fresh_micros: u32,
-    /// Bytes of linear memory after `describe`.
-    pub memory_bytes: usize,
-    pub(super) artifact: Artifact,
-}
-
-impl fmt::Debug for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policy")
-            .field("name", &self.name)
-            .field("version", &self.version)
-            .field("digest", &self.digest)
-            .field("hooks", &self.hooks)
-            .finish_non_exhaustive()
-    }
-}
 
 /// The steps so far.
 #[derive(Default)]
@@ -169,6 +70,15 @@ impl PolicyEngine {
     /// the compiler needs (seconds for an interpreted language): call it on a blocking thread. One
     /// admission runs at a time.
     pub fn admit(&self, bytes: &[u8]) -> Result<Arc<Policy>, AdmissionError> {
+        self.admit_from(bytes, Origin::Uploaded)
+    }
+
+    /// Takes in a component that is part of this program: it is compiled in this process.
+    pub fn admit_shipped(&self, bytes: &[u8]) -> Result<Arc<Policy>, AdmissionError> {
+        self.admit_from(bytes, Origin::Shipped)
+    }
+
+    fn admit_from(&self, bytes: &[u8], origin: Origin) -> Result<Arc<Policy>, AdmissionError> {
         let mut steps = Steps::default();
         let digest = steps.take("size", size(bytes, self.limits.component_bytes_max))?;
         steps.take("component", kind(bytes))?;
@@ -176,7 +86,8 @@ impl PolicyEngine {
             let busy = "other uploads are being compiled, try again later".to_owned();
             return steps.take("turn", Err(busy));
         };
-        let component = steps.take("compile", self.compile(bytes))?;
+        let compiled = self.compiler.compile(&self.engine, bytes, &digest, origin);
+        let component = steps.take("compile", compiled)?;
         let hooks = steps.take("exports", self.exports(&component))?;
         steps.take("imports", self.imports(&component))?;
         steps.take("resources", resources(&component))?;
@@ -215,20 +126,6 @@ impl PolicyEngine {
             instance.configure(artifact, config, deadline).await
         })
         .map_err(|error: wasmtime::Error| error.root_cause().to_string())?
-    }
-
-    fn compile(&self, bytes: &[u8]) -> Result<(Component, String), String> {
-        let watch = Stopwatch::start();
-        // The compiler is not meant to panic; if some bytes make it, they are refused.
-        let compiled =
-            catch_unwind(AssertUnwindSafe(|| Component::from_binary(&self.engine, bytes)));
-        match compiled {
-            Ok(Ok(component)) => Ok((component, format!("{} ms", watch.millis()))),
-            Ok(Err(error)) => Err(format!("it does not compile: {error:#}")),
-            Err(_) => Err("the compiler gave up on it; rebuild it with a released toolchain, and \
-                           tell us about it"
-                .to_owned()),
-        }
     }
 
     fn exports(&self, component: &Component) -> Result<(Hooks, String), String> {

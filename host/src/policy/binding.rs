@@ -6,9 +6,10 @@ use std::time::Duration;
 
 pub use crate::hook::{Hook, OnFailure};
 
-use super::admission::Policy;
+use super::admitted::Policy;
 use super::breaker::Breaker;
 use super::guest_log::LogRing;
+use super::quota::Quota;
 use super::verdict::PolicyRef;
 
 /// One policy bound to one hook (or several) of one organization.
@@ -30,6 +31,8 @@ pub struct Binding {
     pub log: Arc<LogRing>,
     pub(super) breaker: Breaker,
     pub(super) identity: Arc<PolicyRef>,
+    /// Its organization's share; none for a built-in.
+    pub(super) quota: Option<Arc<Quota>>,
 }
 
 impl Binding {
@@ -58,7 +61,15 @@ impl Binding {
             log: Arc::default(),
             breaker: Breaker::default(),
             identity,
+            quota: None,
         }
+    }
+
+    /// The same, with its instances counted to an organization's share.
+    #[must_use]
+    pub fn of_share(mut self, quota: Arc<Quota>) -> Self {
+        self.quota = Some(quota);
+        self
     }
 
     /// Binds one of the policies that ship with the host: it may use the whole pool of instances

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::binding::{Binding, BindingSet, Hook, OnFailure};
-use super::engine::PolicyEngine;
+use super::engine::{PolicyEngine, Share};
 use super::facts::{AttrValue, Conversation, Offers, RequestFacts};
 use super::failure::{FailureKind, Fault, Overdue, PolicyFailure};
 use super::guest::View;
@@ -143,6 +143,8 @@ impl Session {
         if self.engine.is_crowded() {
             self.instances.clear();
         }
+        let keeps = |of: &Binding| !of.quota.as_ref().is_some_and(|quota| quota.is_crowded());
+        self.instances.retain(|(of, _)| keeps(of));
     }
 
     /// What was asked so far, and what it cost.
@@ -288,12 +290,16 @@ impl Session {
             let detail = "the policy was admitted by another engine; admit it to this one";
             return Err(Fault::new(FailureKind::Internal, detail));
         }
-        let slot = match self.engine.free_slot(binding.builtin) {
+        let share = match binding.builtin {
+            true => Share::Any,
+            false => Share::Of(binding.quota.as_ref()),
+        };
+        let slot = match self.engine.free_slot(share) {
             Some(slot) => Some(slot),
             // Who waits keeps no instance that another one waits for.
             None if binding.builtin || hook == Hook::Redact => {
                 self.instances.clear();
-                self.engine.slot(binding.builtin).await
+                self.engine.slot(share).await
             }
             // The built-in stands behind the others and need not wait.
             None => None,
