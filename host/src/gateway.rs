@@ -24,7 +24,7 @@ use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
 use crate::usage::Recorder;
 
-pub use bindings::Bindings;
+pub use bindings::{Bindings, Wanted};
 pub use providers::{Operation, Provider};
 pub use running::{Running, resolve, start};
 pub use state::JOURNAL_DIR;

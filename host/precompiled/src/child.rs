@@ -12,9 +12,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{
-    Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit,
-};
+use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 
 use super::Compiled;
 
@@ -108,7 +106,8 @@ impl Child {
             let reading = scope.spawn(move || {
                 let mut said = Vec::new();
                 // One byte for the kind, and one more than may be said, to see that it was more.
-                let read = stdout.map(|out| out.take(most.saturating_add(2)).read_to_end(&mut said));
+                let read =
+                    stdout.map(|out| out.take(most.saturating_add(2)).read_to_end(&mut said));
                 read.is_some_and(|read| read.is_ok()).then_some(said)
             });
             let status = self.wait(&mut child);

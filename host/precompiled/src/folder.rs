@@ -197,8 +197,7 @@ fn make_key(path: &Path) -> io::Result<Hmac<Sha256>> {
         io::ErrorKind::NotFound => Ok(()),
         _ => Err(cause),
     })?;
-    let mut file =
-        OpenOptions::new().create_new(true).write(true).mode(0o600).open(&unfinished)?;
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&unfinished)?;
     file.write_all(bytes.as_slice()).and_then(|()| file.sync_all())?;
     fs::rename(&unfinished, path)?;
     Ok(key_of(&bytes))

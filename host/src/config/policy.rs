@@ -74,11 +74,7 @@ impl Policy {
                 "must be from 64 KiB to 16 MiB",
             ),
             (self.answer_bytes < 64 << 10, "answer_bytes", "must be at least 64 KiB"),
-            (
-                !(1..=60_000).contains(&self.deadline_ms),
-                "deadline_ms",
-                "must be from 1 to 60000",
-            ),
+            (!(1..=60_000).contains(&self.deadline_ms), "deadline_ms", "must be from 1 to 60000"),
             (
                 !(1..=32 << 20).contains(&self.component_bytes),
                 "component_bytes",

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::policy::Comparer;
 use crate::server::{self, DataPlane};
 use crate::{admin, clock};
 
@@ -41,9 +42,10 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let admin_listener = bind("listen.admin", config.listen.admin).await?;
     let config_for_state = config.clone();
     // Compiles the built-in policies and replays the journal: seconds of blocking work.
-    let state = tokio::task::spawn_blocking(move || state::open(&config_for_state, Some(itself()?)))
-        .await
-        .context("opening the data folder was interrupted")??;
+    let state =
+        tokio::task::spawn_blocking(move || state::open(&config_for_state, Some(itself()?)))
+            .await
+            .context("opening the data folder was interrupted")??;
     let (data_addr, admin_addr) = (data.local_addr()?, admin_listener.local_addr()?);
     let (stop, stopped) = watch::channel(false);
 
@@ -58,6 +60,9 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let plane = server::serve(&gateway, data, &options, &stopped)?;
     gateway.tasks.spawn("expire", expire(Arc::clone(&gateway), stopped.clone()));
     gateway.tasks.spawn("sweep", sweep(Arc::clone(&gateway), stopped.clone()));
+    if let Some(comparer) = gateway.policy_engine.comparer() {
+        gateway.tasks.spawn("compare", compare(comparer, stopped.clone()));
+    }
     let router = admin::router(state.admin.clone()).merge(metrics(&gateway));
     let admin = serve_admin(router, admin_listener, stopped);
 
@@ -191,6 +196,15 @@ async fn expire(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
 async fn sweep(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
     while pause(SWEEP_EVERY, &mut stopped).await {
         gateway.upstream.sweep();
+    }
+}
+
+/// Off the data plane: policies on trial cost requests nothing. What waits when the program stops is
+/// dropped.
+async fn compare(comparer: Comparer, mut stopped: watch::Receiver<bool>) {
+    tokio::select! {
+        () = comparer.run() => {}
+        _ = stopped.wait_for(|stop| *stop) => {}
     }
 }
 

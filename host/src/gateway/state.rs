@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use turnpike_ledger::{Ledger, LedgerError, ViewSnapshot};
 
-use crate::admin::{self, AdminParts, AdminState, SystemNumbers};
+use crate::admin::{self, AdminParts, AdminState, PolicyBounds, SystemNumbers};
 use crate::auth::{OperatorToken, Pepper};
 use crate::catalog::{Catalog, ConfiguredCatalog, Kind, Offer, ProviderSelection};
 use crate::clock;
@@ -96,6 +96,12 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
         bindings,
         numbers: Arc::new(Numbers(Arc::clone(&gateway))),
+        bounds: PolicyBounds {
+            component_bytes: config.policy.component_bytes,
+            components_per_org: config.policy.components_per_org,
+            components: config.policy.components,
+            deadline_ms: config.policy.deadline_ms,
+        },
         started_at_ms,
     });
     Ok(State { gateway, admin, store })

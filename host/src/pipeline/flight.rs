@@ -22,7 +22,7 @@ use crate::route::{Candidate, Selector};
 use crate::telemetry::Outcome;
 use crate::usage::{AttemptFact, Timing};
 
-use super::facts::CallView;
+use super::facts::{self, CallView};
 use super::{explain, settle};
 
 /// Bytes of a session id or a tag that a caller may attach.
@@ -179,7 +179,7 @@ impl Flight {
         let media_tokens = call.media_tokens_upper();
         let tags = tags(headers);
         let id_text = started.id.to_string();
-        let facts = RequestFacts {
+        let known = RequestFacts {
             id: id_text.clone(),
             protocol: call.dialect.label(),
             model: call.model.clone(),
@@ -189,8 +189,8 @@ impl Flight {
             call: Arc::new(CallView(Arc::clone(&call))),
             attrs: attrs(&caller, &call, &tags, headers),
         };
-        let bindings = gateway.bindings.of(&caller.org);
-        let session = Session::new(Arc::clone(&gateway.policy_engine), bindings, facts);
+        let bindings = facts::bindings(&gateway, &caller, &known);
+        let session = Session::new(Arc::clone(&gateway.policy_engine), bindings, known);
         Self {
             gateway,
             started,

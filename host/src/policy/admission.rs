@@ -16,6 +16,8 @@ use super::compiler::Origin;
 use super::engine::PolicyEngine;
 use super::instance::{Artifact, Instance};
 use super::limiter::{MEMORIES_MAX, TABLE_ELEMENTS_MAX};
+use super::measure::measure;
+use super::schema::ConfigSchema;
 use super::v0_1::exports::turnpike::policy::plugin::Manifest;
 use super::validate::is_label;
 use crate::clock::Stopwatch;
@@ -24,8 +26,6 @@ use crate::clock::Stopwatch;
 const TURN_WAIT: Duration = Duration::from_secs(60);
 /// Processor time to start and describe itself: engines of interpreted languages need a while.
 const START_DEADLINE: Duration = Duration::from_millis(500);
-/// Fresh starts that are timed for the record.
-const STARTS_TIMED: usize = 5;
 /// Bytes of the version and of the summary: they are shown in lists.
 const VERSION_BYTES_MAX: usize = 64;
 const SUMMARY_BYTES_MAX: usize = 1024;
@@ -91,9 +91,12 @@ impl PolicyEngine {
         let hooks = steps.take("exports", self.exports(&component))?;
         steps.take("imports", self.imports(&component))?;
         steps.take("resources", resources(&component))?;
-        let artifact = steps.take("link", self.link(&component))?;
-        let (mut instance, fresh_micros) = steps.take("start", self.try_start(&artifact))?;
+        let artifact = steps.take("link", self.link(&component, hooks))?;
+        let mut instance = steps.take("start", self.try_start(&artifact))?;
         let manifest = steps.take("describe", describe(&mut instance, &artifact))?;
+        let schema = steps.take("schema", schema(&manifest.config_schema))?;
+        drop(instance);
+        let figures = run_to_end(measure(self, &artifact, hooks, START_DEADLINE));
         drop(turn);
         Ok(Arc::new(Policy {
             name: manifest.name.into(),
@@ -104,8 +107,8 @@ impl PolicyEngine {
             size: bytes.len(),
             hooks,
             checks: steps.0,
-            fresh_micros,
-            memory_bytes: instance.memory_bytes(),
+            figures,
+            schema,
             artifact,
         }))
     }
@@ -179,33 +182,37 @@ impl PolicyEngine {
         Ok(((), if names.is_empty() { "none".to_owned() } else { names.join(", ") }))
     }
 
-    fn link(&self, component: &Component) -> Result<(Artifact, String), String> {
+    fn link(&self, component: &Component, hooks: Hooks) -> Result<(Artifact, String), String> {
         let linked = Artifact::link(&self.linker, component);
         let artifact = linked.map_err(|error| {
-            format!("it was built against another version of the WIT: {error:#}")
+            format!(
+                "it was built against another version of the WIT, this host speaks \
+                 {PACKAGE}*@{VERSIONS}x: {error:#}"
+            )
         })?;
+        if let Some((interface, function)) = artifact.lacks(hooks) {
+            return Err(format!(
+                "its {PACKAGE}{interface}@{VERSIONS}x has no function `{function}`: rebuild it \
+                 against that WIT"
+            ));
+        }
         Ok((artifact, "its imports are served".to_owned()))
     }
 
-    /// Starts it for real, because a mismatch of types shows nowhere earlier, and a few times more
-    /// for the record.
-    fn try_start(&self, artifact: &Artifact) -> Result<((Instance, u32), String), String> {
-        let start = || run_to_end(Instance::start(self, artifact, None, START_DEADLINE));
-        let failed =
-            |error: wasmtime::Error| format!("it does not start: {:#}", error.root_cause());
-        let mut instance = start().map_err(failed)?;
-        instance.load_all(artifact).map_err(|error| {
-            format!("an export has other types than the WIT of {PACKAGE}*@{VERSIONS}x: {error:#}")
+    /// Starts it for real, because a mismatch of types shows nowhere earlier.
+    fn try_start(&self, artifact: &Artifact) -> Result<(Instance, String), String> {
+        let watch = Stopwatch::start();
+        let mut instance = run_to_end(Instance::start(self, artifact, None, START_DEADLINE))
+            .map_err(|error| format!("it does not start: {:#}", error.root_cause()))?;
+        let micros = watch.micros();
+        instance.load_all(artifact).map_err(|(export, error)| {
+            let (interface, function) = export;
+            format!(
+                "the function `{function}` of its {PACKAGE}{interface}@{VERSIONS}x has other types \
+                 than that WIT: rebuild it against it ({error:#})"
+            )
         })?;
-        let mut micros = Vec::with_capacity(STARTS_TIMED);
-        for _ in 0..STARTS_TIMED {
-            let watch = Stopwatch::start();
-            drop(start().map_err(failed)?);
-            micros.push(watch.micros());
-        }
-        micros.sort_unstable();
-        let middle = micros.get(STARTS_TIMED / 2).copied().unwrap_or_default();
-        Ok(((instance, middle), format!("{middle} µs")))
+        Ok((instance, format!("{micros} µs")))
     }
 }
 
@@ -299,15 +306,16 @@ fn describe(instance: &mut Instance, artifact: &Artifact) -> Result<(Manifest, S
     if manifest.summary.len() > SUMMARY_BYTES_MAX || manifest.summary.contains(char::is_control) {
         return Err(format!("its summary is not one line of at most {SUMMARY_BYTES_MAX} bytes"));
     }
-    let schema = &manifest.config_schema;
-    if schema.len() > SCHEMA_BYTES_MAX {
-        return Err(format!("its schema has more than {SCHEMA_BYTES_MAX} bytes"));
-    }
-    if !schema.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(schema).is_err() {
-        return Err("the schema of its configuration is not JSON".to_owned());
-    }
     let detail = format!("{} {}", manifest.name, manifest.version);
     Ok((manifest, detail))
+}
+
+fn schema(text: &str) -> Result<(ConfigSchema, String), String> {
+    if text.len() > SCHEMA_BYTES_MAX {
+        return Err(format!("its schema has more than {SCHEMA_BYTES_MAX} bytes"));
+    }
+    let words = if text.is_empty() { "none: any configuration" } else { "a JSON schema" };
+    Ok((ConfigSchema::compile(text)?, words.to_owned()))
 }
 
 /// Runs a call to its end on this thread. Guests have nothing to wait for, so a pending call is

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use super::binding::Hook;
 use super::instance::Artifact;
+use super::schema::{ConfigSchema, SchemaFault};
 
 /// One step of the admission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// `size`, `component`, `compile`, `exports`, `imports`, `resources`, `link`, `start` or
-    /// `describe`; `turn` if it never came to be compiled.
+    /// `size`, `component`, `compile`, `exports`, `imports`, `resources`, `link`, `start`,
+    /// `describe` or `schema`; `turn` if it never came to be compiled.
     pub name: &'static str,
     /// Whether it passed; the first that did not is the last in the list.
     pub passed: bool,
@@ -69,6 +70,19 @@ impl Hooks {
     }
 }
 
+/// What a policy cost at its admission; the middle of a few, zero where it could not be measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// Microseconds to start an instance.
+    pub start_us: u32,
+    /// Microseconds to start an instance and make a decision.
+    pub fresh_us: u32,
+    /// Microseconds of a further decision in it.
+    pub warm_us: u32,
+    /// Bytes of linear memory after that.
+    pub memory_bytes: usize,
+}
+
 /// An admitted component, compiled and ready for instances.
 pub struct Policy {
     /// Its own name, a label.
@@ -87,11 +101,17 @@ pub struct Policy {
     pub hooks: Hooks,
     /// The steps of its admission.
     pub checks: Vec<Check>,
-    /// Microseconds of a fresh start, the middle of a few.
-    pub fresh_micros: u32,
-    /// Bytes of linear memory after `describe`.
-    pub memory_bytes: usize,
+    /// What it costs.
+    pub figures: Measured,
+    pub(super) schema: ConfigSchema,
     pub(super) artifact: Artifact,
+}
+
+impl Policy {
+    /// Whether a configuration fits the schema that the policy declares.
+    pub fn check_schema(&self, config: &str) -> Result<(), SchemaFault> {
+        self.schema.check(config)
+    }
 }
 
 impl fmt::Debug for Policy {

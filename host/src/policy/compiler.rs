@@ -80,18 +80,18 @@ pub fn compile_as_child(limits: ChildLimits) -> anyhow::Result<()> {
     confine(&Limits { memory_bytes, processor, compiled_bytes })?;
     // Without the pool: it is no part of compiled code, and needs more than this process may have.
     let engine = engine::plain().map_err(|error| anyhow!("{error:#}"))?;
-    Ok(answer(|component| {
-        unwound(|| engine.precompile_component(component))
-    })?)
+    Ok(answer(|component| unwound(|| engine.precompile_component(component)))?)
 }
 
 /// The compiler is not meant to panic; if some bytes make it, they are refused.
 fn unwound<T>(compile: impl FnOnce() -> wasmtime::Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(compile)) {
         Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
-        Err(_) => Err("the compiler gave up on it; rebuild it with a released toolchain, and tell \
+        Err(_) => {
+            Err("the compiler gave up on it; rebuild it with a released toolchain, and tell \
                        us about it"
-            .to_owned()),
+                .to_owned())
+        }
     }
 }
 
@@ -148,10 +148,7 @@ impl Compiler {
         let limits = Limits {
             memory_bytes: self.options.memory_bytes,
             processor: self.options.processor,
-            compiled_bytes: component
-                .len()
-                .saturating_mul(COMPILED_FACTOR)
-                .max(COMPILED_BYTES_MIN),
+            compiled_bytes: component.len().saturating_mul(COMPILED_FACTOR).max(COMPILED_BYTES_MIN),
         };
         let arguments = [
             OsString::from(SUBCOMMAND),

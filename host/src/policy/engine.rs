@@ -14,6 +14,7 @@ use wasmtime::{
     UpdateDeadline,
 };
 
+use super::comparison::{Comparer, Comparisons};
 use super::compiler::{Compiler, Compiling};
 use super::failure::Overdue;
 use super::guest::Guest;
@@ -81,6 +82,7 @@ pub struct PolicyEngine {
     pub(super) linker: Linker<Guest>,
     pub(super) limits: PolicyLimits,
     pub(super) compiler: Compiler,
+    pub(super) comparisons: Comparisons,
     /// One compilation at a time, so that uploads leave the processors to the requests.
     pub(super) admitting: Mutex<()>,
     /// One check of a configuration at a time, because it takes an instance of the headroom.
@@ -135,7 +137,8 @@ impl PolicyEngine {
                     reason = %error.root_cause(),
                     "no room for the pool of policy instances, each is allocated on demand"
                 );
-                let engine = Engine::new(&sized(config(None))).map_err(|error| anyhow!("{error:#}"));
+                let engine =
+                    Engine::new(&sized(config(None))).map_err(|error| anyhow!("{error:#}"));
                 (engine.context("the WebAssembly engine does not start")?, false)
             }
         };
@@ -148,6 +151,7 @@ impl PolicyEngine {
             linker,
             limits: limits.clone(),
             compiler,
+            comparisons: Comparisons::default(),
             admitting: Mutex::new(()),
             checking: Mutex::new(()),
             pooled,
@@ -172,6 +176,12 @@ impl PolicyEngine {
     /// An organization's share of the instances; the same one as long as anyone holds it.
     pub fn quota_of(&self, org: &str) -> Arc<Quota> {
         self.quotas.of(org)
+    }
+
+    /// Who compares what policies on trial would decide; `None` the second time. Until it runs
+    /// nothing is compared.
+    pub fn comparer(&self) -> Option<Comparer> {
+        self.comparisons.comparer()
     }
 
     /// Whether instances are getting scarce, so that a request that waits should not keep its own.
