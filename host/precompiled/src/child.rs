@@ -139,13 +139,11 @@ impl Child {
     }
 
     fn read(&self, mut said: Vec<u8>) -> Result<Compiled, Refused> {
-        if said.len() > self.limits.compiled_bytes.saturating_add(1) {
-            let most = self.limits.compiled_bytes;
-            return Err(Refused::Died(format!(
-                "it compiles to more than {most} bytes; make it smaller"
-            )));
-        }
+        let most = self.limits.compiled_bytes;
         match said.first() {
+            Some(&COMPILED) if said.len() > most.saturating_add(1) => Err(Refused::Died(format!(
+                "it compiles to more than {most} bytes; make it smaller"
+            ))),
             Some(&COMPILED) => {
                 said.remove(0);
                 Ok(Compiled(said))
@@ -193,7 +191,10 @@ pub fn confine(limits: &Limits) -> io::Result<()> {
     };
     set(Resource::Core, 0)?;
     set(Resource::Fsize, 0)?;
-    set(Resource::Cpu, limits.seconds())?;
+    // At the first limit comes a signal that says why, at the second one that nobody survives.
+    let (current, maximum) = (limits.seconds(), limits.seconds().saturating_add(1));
+    let processor = Rlimit { current: Some(current), maximum: Some(maximum) };
+    setrlimit(Resource::Cpu, processor)?;
     set(Resource::As, limits.memory_bytes)?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // A system that does not let us step back compiles all the same.

@@ -64,7 +64,7 @@ impl Policy {
             (self.instances_per_org == 0, "instances_per_org", "must be at least 1"),
             (
                 !(1 << 20..=1 << 30).contains(&self.memory_bytes)
-                    || self.memory_bytes % WASM_PAGE_BYTES != 0,
+                    || !self.memory_bytes.is_multiple_of(WASM_PAGE_BYTES),
                 "memory_bytes",
                 "must be from 1 MiB to 1 GiB and a multiple of 64 KiB",
             ),

@@ -199,8 +199,8 @@ async fn sweep(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Off the data plane: policies on trial cost requests nothing. What waits when the program stops is
-/// dropped.
+/// Off the data plane: policies on trial cost requests nothing. What waits when the program stops
+/// is dropped.
 async fn compare(comparer: Comparer, mut stopped: watch::Receiver<bool>) {
     tokio::select! {
         () = comparer.run() => {}

@@ -46,12 +46,8 @@ pub struct Beside {
 /// What was asked, kept for a second time.
 pub(super) enum Asked {
     Classify,
-    Score {
-        task: Classification,
-        figures: Figures,
-        objective: Objective,
-        candidates: Arc<dyn Offers>,
-    },
+    /// Boxed, because it is much larger than the others.
+    Score(Box<Scoring>),
     Scan {
         direction: String,
         channel: String,
@@ -59,6 +55,14 @@ pub(super) enum Asked {
         text: String,
     },
     Price(BillCall),
+}
+
+/// A question for scores.
+pub(super) struct Scoring {
+    pub(super) task: Classification,
+    pub(super) figures: Figures,
+    pub(super) objective: Objective,
+    pub(super) candidates: Arc<dyn Offers>,
 }
 
 /// What was decided, without content.
@@ -172,7 +176,8 @@ async fn compare(job: Job) {
 async fn ask(session: &mut Session, asked: &Asked) -> Option<Decision> {
     match asked {
         Asked::Classify => Decision::task(&session.classify().await),
-        Asked::Score { task, figures, objective, candidates } => {
+        Asked::Score(scoring) => {
+            let Scoring { task, figures, objective, candidates } = &**scoring;
             let verdict = session.score(task, figures, objective, Arc::clone(candidates)).await;
             Decision::scores(&verdict)
         }
@@ -292,8 +297,9 @@ impl Decision {
     /// What the decision costs: the expected cost of the chosen offer, or the bill.
     fn cost_pico(&self, asked: &Asked) -> u128 {
         match (self, asked) {
-            (Self::Scores(_), Asked::Score { figures, .. }) => {
-                let expected = self.best().and_then(|row| figures.expected_pico.get(row));
+            (Self::Scores(_), Asked::Score(scoring)) => {
+                let expected = &scoring.figures.expected_pico;
+                let expected = self.best().and_then(|row| expected.get(row));
                 expected.copied().unwrap_or_default()
             }
             (Self::Lines(lines), _) => {
@@ -306,10 +312,10 @@ impl Decision {
     fn words(&self, asked: &Asked) -> String {
         match (self, asked) {
             (Self::Task { task, difficulty }, _) => format!("{task}, difficulty {difficulty:.2}"),
-            (Self::Scores(scores), Asked::Score { candidates, .. }) => match self.best() {
+            (Self::Scores(scores), Asked::Score(scoring)) => match self.best() {
                 Some(row) => {
                     let score = scores.get(row).copied().flatten().unwrap_or_default();
-                    format!("{}, score {score:.3}", candidates.id(row).unwrap_or("?"))
+                    format!("{}, score {score:.3}", scoring.candidates.id(row).unwrap_or("?"))
                 }
                 None => "none of the offers".to_owned(),
             },

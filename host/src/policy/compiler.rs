@@ -124,7 +124,10 @@ impl Compiler {
         }
         let (component, compiled) = match (&self.options.program, origin) {
             (Some(program), Origin::Uploaded) => {
-                let compiled = self.child(program, bytes).compile(bytes).map_err(logged)?;
+                let compiled = self
+                    .child(program, bytes)
+                    .compile(bytes)
+                    .map_err(|refused| logged(&refused))?;
                 let component = compiled.load(engine).map_err(|error| format!("{error:#}"))?;
                 (component, Some(compiled))
             }
@@ -170,7 +173,7 @@ fn open(path: &Path, bytes_max: u64) -> Option<Folder> {
     }
 }
 
-fn logged(refused: Refused) -> String {
+fn logged(refused: &Refused) -> String {
     if !matches!(refused, Refused::Words(_)) {
         tracing::warn!(reason = %refused, "a component was not compiled");
     }

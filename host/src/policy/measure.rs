@@ -1,6 +1,6 @@
-//! What a decision of a policy costs: a sample question, put to fresh instances and to a warm one, at
-//! admission. A figure for the record and no test: a policy that wants a configuration first may
-//! fail here and serve well. Its answers are not looked at.
+//! What a decision of a policy costs: a sample question, put to fresh instances and to a warm one
+//! at admission. A figure for the record and no test: a policy that wants a configuration first
+//! may fail here and serve well. Its answers are not looked at.
 
 use std::sync::Arc;
 use std::time::Duration;

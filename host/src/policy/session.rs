@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::binding::{Binding, BindingSet, Hook, OnFailure};
 use super::chain;
-use super::comparison::{Asked, Decision, Job};
+use super::comparison::{Asked, Decision, Job, Scoring};
 use super::engine::{PolicyEngine, Share};
 use super::facts::{AttrValue, Conversation, Offers, RequestFacts};
 use super::failure::{FailureKind, Fault, Overdue, PolicyFailure};
@@ -103,11 +103,9 @@ impl Session {
         let bound = Arc::clone(&self.bindings.route);
         let (verdict, by) = self.put(&bound, &question).await;
         self.scored = by.map(|binding| (binding, Arc::clone(&candidates)));
-        let asked = || Asked::Score {
-            task: task.clone(),
-            figures: figures.clone(),
-            objective: objective.clone(),
-            candidates,
+        let asked = || {
+            let (task, figures, objective) = (task.clone(), figures.clone(), objective.clone());
+            Asked::Score(Box::new(Scoring { task, figures, objective, candidates }))
         };
         self.compare(Hook::Route, || Some((asked(), Decision::scores(&verdict)?)), 0);
         verdict

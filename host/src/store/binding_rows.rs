@@ -1,6 +1,6 @@
 //! How bindings look on disk, those in force and those of before. Rows never leave this room. What
-//! an earlier version wrote, which knew neither scopes nor modes, reads as the organization's active
-//! binding.
+//! an earlier version wrote, which knew neither scopes nor modes, reads as the organization's
+//! active binding.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

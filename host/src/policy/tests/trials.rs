@@ -159,8 +159,7 @@ async fn scanners_of_a_chain_add_up_and_any_of_them_can_close() {
     let mut session_of_two = session(&engine, &both);
     let found = session_of_two.scan(PLACE, "abcdef", false).await.unwrap();
     assert_eq!(found.hold, 3, "who holds back more is heeded");
-    assert_eq!(session_of_two.trace().len(), 1, "one revision, one record");
-    assert_eq!(session_of_two.trace()[0].calls, 2);
+    assert_eq!(session_of_two.trace().len(), 2, "each is in the trace");
     let trap = guest("redactor", SCAN, NINE, "(unreachable)");
     let broken = chain(vec![binding(&engine, Hook::Redact, &trap, 1), hold(0)]);
     let failure = session(&engine, &broken).scan(PLACE, "abcdef", true).await.unwrap_err();
