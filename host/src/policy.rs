@@ -35,7 +35,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use admitted::{AdmissionError, Check, Hooks, Measured, Policy};
+pub use admitted::{AdmissionError, AdmissionFigures, Check, Hooks, Policy};
 pub use binding::{Binding, BindingSet, Builtins, Hook, OnFailure};
 pub use breaker::Suspension;
 pub use comparison::{Beside, Comparer};

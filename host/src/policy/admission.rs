@@ -11,7 +11,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
-use super::admitted::{AdmissionError, Check, Hooks, Policy};
+pub(super) use super::admitted::{AdmissionError, Check, Hooks, Policy};
 use super::compiler::Origin;
 use super::engine::PolicyEngine;
 use super::instance::{Artifact, Instance};

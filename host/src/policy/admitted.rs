@@ -72,7 +72,7 @@ impl Hooks {
 
 /// What a policy cost at its admission; the middle of a few, zero where it could not be measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Measured {
+pub struct AdmissionFigures {
     /// Microseconds to start an instance.
     pub start_us: u32,
     /// Microseconds to start an instance and make a decision.
@@ -102,7 +102,7 @@ pub struct Policy {
     /// The steps of its admission.
     pub checks: Vec<Check>,
     /// What it costs.
-    pub figures: Measured,
+    pub figures: AdmissionFigures,
     pub(super) schema: ConfigSchema,
     pub(super) artifact: Artifact,
 }

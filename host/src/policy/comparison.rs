@@ -150,7 +150,8 @@ impl Comparer {
     /// Compares until the engine is gone. May be dropped at any moment.
     pub async fn run(mut self) {
         while let Some((job, weight)) = self.0.recv().await {
-            compare(job).await;
+            // Boxed: the runner is small while it waits.
+            Box::pin(compare(job)).await;
             drop(weight);
         }
     }

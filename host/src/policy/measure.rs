@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::admitted::{Hooks, Measured};
+use super::admitted::{AdmissionFigures, Hooks};
 use super::binding::Hook;
 use super::engine::PolicyEngine;
 use super::facts::{AttrValue, Conversation, Offers, RequestFacts};
@@ -75,7 +75,7 @@ pub(super) async fn measure(
     artifact: &Artifact,
     hooks: Hooks,
     deadline: Duration,
-) -> Measured {
+) -> AdmissionFigures {
     let task = Classification {
         task: "chat".to_owned(),
         difficulty: 0.5,
@@ -113,7 +113,7 @@ pub(super) async fn measure(
             };
             room.ask(&Price { call: &call }).await
         }
-        None => Measured::default(),
+        None => AdmissionFigures::default(),
     }
 }
 
@@ -140,7 +140,7 @@ struct Measuring<'a> {
 }
 
 impl Measuring<'_> {
-    async fn ask<Q: Question>(&self, question: &Q) -> Measured {
+    async fn ask<Q: Question>(&self, question: &Q) -> AdmissionFigures {
         let (mut starts, mut fresh, mut warm) = (Vec::new(), Vec::new(), Vec::new());
         let mut memory_bytes = 0;
         for round in 0..FRESH_CALLS {
@@ -165,7 +165,7 @@ impl Measuring<'_> {
                 warm.push(watch.micros());
             }
         }
-        Measured {
+        AdmissionFigures {
             start_us: middle(starts),
             fresh_us: middle(fresh),
             warm_us: middle(warm),

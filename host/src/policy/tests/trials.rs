@@ -28,7 +28,7 @@ fn beside(engine: &PolicyEngine, hook: Hook, shadow: &Arc<Binding>) -> BindingSe
 async fn until_compared(engine: &PolicyEngine, tried: &Binding, calls: u64, work: impl Future) {
     let comparer = engine.comparer().unwrap();
     let done = async {
-        work.await;
+        Box::pin(work).await;
         while tried.tally().compared.calls + tried.tally().compared.failed < calls {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
