@@ -162,7 +162,7 @@ async fn scanners_of_a_chain_add_up_and_any_of_them_can_close() {
     assert_eq!(session_of_two.trace().len(), 2, "each is in the trace");
     let trap = guest("redactor", SCAN, NINE, "(unreachable)");
     let broken = chain(vec![binding(&engine, Hook::Redact, &trap, 1), hold(0)]);
-    let failure = session(&engine, &broken).scan(PLACE, "abcdef", true).await.unwrap_err();
+    let failure = session(&engine, &broken).scan(PLACE, "abcdef", false).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Trap);
 }
 
