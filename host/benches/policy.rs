@@ -55,6 +55,7 @@ fn figures() -> Figures {
         availability: column(0.019),
         in_flight: column(1.0),
         marks: vec![0; OFFERS],
+        expected_pico: Vec::new(),
     }
 }
 

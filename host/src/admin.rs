@@ -26,7 +26,8 @@ use tokio::sync::Semaphore;
 use turnpike_ledger::Ledger;
 
 use crate::auth::{Directory, OperatorToken};
-use crate::store::{BindingRecord, PluginCheck, Store};
+use crate::policy;
+use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::UsageLog;
 
 pub use self::error::ApiError;
@@ -50,6 +51,30 @@ pub struct Admitted {
     pub interfaces: Vec<String>,
     /// What was checked; all of it held.
     pub checks: Vec<PluginCheck>,
+    /// What was measured.
+    pub figures: PluginFigures,
+}
+
+/// What one policy of a binding did since it is there, and whether it is kept away.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    /// Counts and times.
+    pub tally: policy::Tally,
+    /// Until when it is not asked, and why.
+    pub suspension: Option<policy::Suspension>,
+}
+
+/// How much may be uploaded and asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyBounds {
+    /// Bytes of a component.
+    pub component_bytes: usize,
+    /// Components of one organization: each is a file that stays until it is deleted.
+    pub components_per_org: usize,
+    /// Components of all organizations.
+    pub components: usize,
+    /// Milliseconds of the longest deadline of a call: a caller waits for it.
+    pub deadline_ms: u32,
 }
 
 /// Checks a component before it is stored. Runs off the async threads and may take seconds.
@@ -68,7 +93,7 @@ pub type Switch = Box<dyn FnOnce() + Send>;
 #[derive(Debug, Clone)]
 pub struct BindingRefused {
     /// The field of the binding that is at fault, such as `config`.
-    pub field: Option<&'static str>,
+    pub field: Option<String>,
     /// What is wrong and what to do about it.
     pub message: String,
 }
@@ -78,6 +103,9 @@ pub trait BindingsChanged: Send + Sync {
     /// Loads and configures everything the bindings need, without making it visible yet. Hooks
     /// without a binding are decided by the built-ins. Runs off the async threads.
     fn prepare(&self, org: &str, bindings: &[BindingRecord]) -> Result<Switch, BindingRefused>;
+
+    /// What the policies of a revision in force did, in their order; none if it is not in force.
+    fn observed(&self, org: &str, revision: u64) -> Vec<Observed>;
 }
 
 /// Numbers of other rooms for `/system`.
@@ -105,6 +133,8 @@ pub struct AdminParts {
     pub bindings: Arc<dyn BindingsChanged>,
     /// Numbers of other rooms.
     pub numbers: Arc<dyn SystemNumbers>,
+    /// How much policies may come to.
+    pub bounds: PolicyBounds,
     /// When the process started, in milliseconds since the Unix epoch.
     pub started_at_ms: u64,
 }

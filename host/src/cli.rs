@@ -36,6 +36,9 @@ enum Command {
     /// The money journal
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// What the gateway starts itself as, to compile an upload within limits
+    #[command(name = crate::policy::SUBCOMMAND, hide = true)]
+    CompilePolicy(crate::policy::ChildLimits),
 }
 
 #[derive(Debug, clap::Args)]
@@ -57,6 +60,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Simulate(args) => simulate(&args),
         Command::Catalog(command) => catalog::run(command),
         Command::Ledger(command) => ledger::run(command),
+        Command::CompilePolicy(limits) => crate::policy::compile_as_child(limits),
     }
 }
 

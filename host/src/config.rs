@@ -4,6 +4,7 @@
 
 mod cloud;
 mod overlay;
+mod policy;
 mod secret_ref;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use turnpike_protocol::Dialect;
 use crate::catalog::DeclaredOffer;
 
 pub use cloud::{AwsCredentials, GoogleCredentials};
+pub use policy::Policy;
 pub use secret_ref::SecretRef;
 
 /// The whole configuration file.
@@ -30,6 +32,7 @@ pub struct Config {
     pub timeouts: Timeouts,
     pub routing: Routing,
     pub money: Money,
+    pub policy: Policy,
     pub providers: BTreeMap<String, Provider>,
 }
 
@@ -222,6 +225,9 @@ impl Config {
         let bad = |field: &str, why: &str| Err(ConfigError(format!("{name}: {field}: {why}")));
         if self.routing.attempts == 0 || self.routing.attempts > 8 {
             return bad("routing.attempts", "must be from 1 to 8");
+        }
+        if let Some((field, why)) = self.policy.fault() {
+            return bad(&format!("policy.{field}"), why);
         }
         // An answer that is not streamed has this time for its head and again for its body.
         let stream_ms = self.timeouts.first_byte_ms.saturating_add(self.timeouts.first_content_ms);

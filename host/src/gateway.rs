@@ -26,7 +26,7 @@ use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
 use crate::usage::Recorder;
 
-pub use bindings::Bindings;
+pub use bindings::{Bindings, Wanted};
 pub use credential::Unsigned;
 pub use google::TokenError;
 pub use providers::{Framing, Operation, Provider};
@@ -37,7 +37,7 @@ pub use state::JOURNAL_DIR;
 /// Blocks.
 #[cfg(test)]
 pub(crate) fn opened(config: &Config) -> Arc<Gateway> {
-    state::open(config).unwrap().gateway
+    state::open(config, None).unwrap().gateway
 }
 
 /// Numbers of the configuration that requests read.

@@ -61,6 +61,83 @@ impl Hook {
     }
 }
 
+/// For which of an organization's requests a binding is meant. The narrowest that fits a request
+/// counts: alias before project, project before team, team before organization.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// All of them.
+    Organization,
+    /// Those of keys of this team.
+    Team(String),
+    /// Those of keys of this project.
+    Project(String),
+    /// Those that ask for this model, as the caller writes it: `auto:fast`, an alias, a name.
+    Alias(String),
+}
+
+impl Scope {
+    /// Bytes of the name behind the colon.
+    pub const NAME_BYTES_MAX: usize = 128;
+
+    /// `organization`, or kind and name: `team:research`.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Organization => "organization".to_owned(),
+            Self::Team(name) => format!("team:{name}"),
+            Self::Project(name) => format!("project:{name}"),
+            Self::Alias(name) => format!("alias:{name}"),
+        }
+    }
+
+    /// The scope of that label.
+    pub fn from_label(label: &str) -> Option<Self> {
+        if label == "organization" {
+            return Some(Self::Organization);
+        }
+        let (kind, name) = label.split_once(':')?;
+        let fits = (1..=Self::NAME_BYTES_MAX).contains(&name.len());
+        if !fits || name.contains(char::is_control) {
+            return None;
+        }
+        match kind {
+            "team" => Some(Self::Team(name.to_owned())),
+            "project" => Some(Self::Project(name.to_owned())),
+            "alias" => Some(Self::Alias(name.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+/// How a binding takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// It decides.
+    Active,
+    /// It decides for a share of the sessions, in place of the active one.
+    Canary,
+    /// It is asked beside, compared, and never decides.
+    Shadow,
+}
+
+impl Mode {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Canary, Self::Shadow];
+
+    /// The name in the API and on disk.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Canary => "canary",
+            Self::Shadow => "shadow",
+        }
+    }
+
+    /// The mode of that name.
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.label() == label)
+    }
+}
+
 /// What happens when a policy fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OnFailure {

@@ -7,8 +7,12 @@
 //! a fresh one), arms its deadline, asks, checks the answer, and records what it cost.
 
 mod admission;
+mod admitted;
 mod binding;
 mod breaker;
+mod chain;
+mod comparison;
+mod compiler;
 mod engine;
 mod facts;
 mod failure;
@@ -16,8 +20,12 @@ mod guest;
 mod guest_log;
 mod instance;
 mod limiter;
+mod measure;
 mod questions;
+mod quota;
+mod schema;
 mod session;
+mod statistics;
 mod ticker;
 mod usd;
 mod v0_1;
@@ -27,13 +35,19 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use admission::{AdmissionError, Check, Hooks, Policy};
+pub use admitted::{AdmissionError, AdmissionFigures, Check, Hooks, Policy};
 pub use binding::{Binding, BindingSet, Builtins, Hook, OnFailure};
+pub use breaker::Suspension;
+pub use comparison::{Beside, Comparer};
+pub use compiler::{ChildLimits, Compiling, SUBCOMMAND, compile_as_child};
 pub use engine::{PolicyEngine, PolicyLimits};
 pub use facts::{AttrValue, Conversation, Offers, RequestFacts};
 pub use failure::{FailureKind, PolicyFailure};
 pub use guest_log::{Level, LogLine, LogRing};
+pub use quota::Quota;
+pub use schema::SchemaFault;
 pub use session::Session;
+pub use statistics::{Compared, Difference, Tally};
 pub use verdict::{
     Action, BillCall, Classification, Figures, Findings, Line, Objective, Place, PolicyCallRecord,
     PolicyRef, Quantity, Span, Verdict,

@@ -7,6 +7,8 @@
 //! never sees a prompt or an answer, never holds a key in clear text, and is never read on the
 //! request path: the data plane reads snapshots made from it.
 
+mod binding_rows;
+mod bindings;
 mod changes;
 mod files;
 mod memory;
@@ -23,12 +25,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+pub use self::bindings::REVISIONS_KEPT;
 pub use self::files::{PluginFiles, sha256_hex};
 pub use self::memory::MemoryState;
 pub use self::open::{OpenReport, Opened};
 pub use self::records::{
-    ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, OnFailure, Organization, PluginCheck,
-    PluginRecord,
+    ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, LinkRecord, Mode, OnFailure,
+    Organization, PluginCheck, PluginFigures, PluginRecord, Scope,
 };
 pub use self::registry::Page;
 pub use self::sled_state::SledState;

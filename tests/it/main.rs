@@ -24,6 +24,8 @@ mod kept_elsewhere;
 #[cfg(test)]
 mod pitfalls;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod redaction;

@@ -21,14 +21,61 @@ pub fn built_policy(name: &str) -> Result<Vec<u8>> {
 
 /// The bad classify policy of this name: `endless-loop`, `allocates`, `traps` or `nonsense`.
 pub fn bad_policy(name: &str) -> Result<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bad-policies");
-    let read = |file: &str| {
-        std::fs::read_to_string(folder.join(file)).with_context(|| format!("no fixture {file}"))
+    classifier(name, &fixture(&format!("bad-policies/{name}.wat"))?)
+}
+
+/// A classify policy of this name that answers `task`, whatever it is asked.
+pub fn answering_policy(name: &str, task: &str) -> Result<Vec<u8>> {
+    let body = fixture("policies/answers.wat")?
+        .replace("{task}", task)
+        .replace("{task_length}", &task.len().to_string());
+    classifier(name, &body)
+}
+
+/// A valid component of some hundred kilobytes whose code takes minutes to compile: thousands of
+/// functions of a few bytes, each with as many variables as there may be.
+pub fn component_bomb() -> Vec<u8> {
+    const FUNCTIONS: u32 = 20_000;
+    const LOCALS: u32 = 50_000;
+    let number = |mut rest: u32| {
+        let mut bytes = Vec::new();
+        loop {
+            let low = u8::try_from(rest & 0x7f).unwrap_or_default();
+            rest >>= 7;
+            bytes.push(if rest == 0 { low } else { low | 0x80 });
+            if rest == 0 {
+                return bytes;
+            }
+        }
     };
-    let prelude = read("prelude.wat")?
+    let section = |id: u8, body: Vec<u8>| {
+        let length = number(u32::try_from(body.len()).unwrap_or(u32::MAX));
+        [vec![id], length, body].concat()
+    };
+    // One group of 64-bit variables; `local.get 0`, `drop`, `end`.
+    let code = [vec![1], number(LOCALS), vec![0x7e, 0x20, 0, 0x1a, 0x0b]].concat();
+    let function = [number(u32::try_from(code.len()).unwrap_or(u32::MAX)), code].concat();
+    let times = usize::try_from(FUNCTIONS).unwrap_or_default();
+    let module = [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, vec![1, 0x60, 0, 0]),
+        section(3, [number(FUNCTIONS), vec![0; times]].concat()),
+        section(10, [number(FUNCTIONS), function.repeat(times)].concat()),
+    ]
+    .concat();
+    [b"\0asm\x0d\0\x01\0".to_vec(), section(1, module)].concat()
+}
+
+fn fixture(path: &str) -> Result<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    std::fs::read_to_string(folder.join(path)).with_context(|| format!("no fixture {path}"))
+}
+
+fn classifier(name: &str, body: &str) -> Result<Vec<u8>> {
+    let prelude = fixture("bad-policies/prelude.wat")?
         .replace("{name}", name)
         .replace("{name_length}", &name.len().to_string());
-    let text = format!("(module\n{prelude}\n{}\n)", read(&format!("{name}.wat"))?);
+    let text = format!("(module\n{prelude}\n{body}\n)");
     let mut module = wat::parse_str(&text).with_context(|| format!("fixture {name}"))?;
     let mut contract = Resolve::default();
     let (package, _) = contract.push_dir(repository().join(CONTRACT))?;

@@ -1,85 +1,39 @@
-//! `/orgs/{org}/bindings/{hook}`: which policy takes a decision. A binding is loaded and configured
-//! before it is stored, and visible to the next request when the answer is sent. Without one, the
-//! built-in decides.
+//! `/orgs/{org}/bindings/{hook}`: which policy takes a decision, for all of an organization's
+//! requests or for a scope of them. A binding is loaded and configured before it is stored, and
+//! visible to the next request when the answer is sent. Without one, the built-in decides.
+
+mod input;
+mod output;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
-use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use http::header::{ETAG, IF_MATCH};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 
+use self::input::{Put, Rollback};
 use super::error::ApiError;
-use super::extract::JsonBody;
-use super::text::rfc3339_opt;
-use super::{AdminParts, AdminState, Admitted, BindingRefused};
+use super::extract::{JsonBody, Params};
+use super::{AdminParts, AdminState, BindingRefused};
 use crate::clock;
-use crate::store::{BindingRecord, Hook, OnFailure, PluginRecord};
+use crate::store::{BindingRecord, Hook, Mode, Scope};
 
-/// The longest deadline of one call: a caller waits for it.
-pub(super) const DEADLINE_MS_MAX: u32 = 1_000;
-
+/// What a call is about.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Put {
-    /// `name@version`; the name alone for a built-in.
-    plugin: String,
+pub(super) struct Which {
+    scope: Option<String>,
     mode: Option<String>,
-    percent: Option<u8>,
-    config: Option<Box<RawValue>>,
-    on_failure: Option<String>,
-    deadline_ms: Option<u32>,
 }
 
-#[derive(Serialize)]
-struct Shown {
-    hook: &'static str,
-    /// `name@version`; none for the built-in.
-    plugin: Option<String>,
-    builtin: bool,
-    digest: Option<String>,
-    mode: &'static str,
-    config: Option<Box<RawValue>>,
-    on_failure: &'static str,
-    deadline_ms: u32,
-    revision: Option<u64>,
-    bound_at: Option<String>,
-}
-
-// === impl Shown ===
-
-impl Shown {
-    fn of(binding: BindingRecord) -> Self {
-        Self {
-            hook: binding.hook.label(),
-            plugin: Some(format!("{}@{}", binding.plugin, binding.version)),
-            builtin: false,
-            digest: Some(binding.digest),
-            mode: "active",
-            config: binding.config.and_then(|text| RawValue::from_string(text).ok()),
-            on_failure: binding.on_failure.label(),
-            deadline_ms: binding.deadline_ms,
-            revision: Some(binding.revision),
-            bound_at: rfc3339_opt(Some(binding.bound_at_ms)),
-        }
-    }
-
-    fn builtin(hook: Hook) -> Self {
-        Self {
-            hook: hook.label(),
-            plugin: None,
-            builtin: true,
-            digest: None,
-            mode: "active",
-            config: None,
-            on_failure: hook.default_on_failure().label(),
-            deadline_ms: hook.default_deadline_ms(),
-            revision: None,
-            bound_at: None,
-        }
-    }
+/// One hook and scope of an organization.
+struct Place {
+    org: String,
+    hook: Hook,
+    scope: Scope,
 }
 
 /// The methods of one binding.
@@ -103,9 +57,18 @@ pub(super) async fn list(
     state
         .reading(move |parts| {
             parts.store.org(&org)?;
+            let bound = parts.store.bindings(&org)?;
             let mut items = Vec::with_capacity(Hook::ALL.len());
             for hook in Hook::ALL {
-                items.push(show(parts, &org, hook)?);
+                let of_hook = bound.iter().filter(|one| one.hook == hook);
+                let mut scopes: Vec<&Scope> = of_hook.map(|one| &one.scope).collect();
+                scopes.push(&Scope::Organization);
+                scopes.sort();
+                scopes.dedup();
+                for scope in scopes {
+                    let place = Place { org: org.clone(), hook, scope: scope.clone() };
+                    items.push(output::short(&place, &bound));
+                }
             }
             Ok(Json(json!({"items": items, "next": null})).into_response())
         })
@@ -115,12 +78,19 @@ pub(super) async fn list(
 async fn get(
     State(state): State<AdminState>,
     Path((org, hook)): Path<(String, String)>,
+    Params(which): Params<Which>,
 ) -> Result<Response, ApiError> {
-    let hook = read_hook(&hook)?;
+    let place = read_place(org, &hook, which.scope.as_deref())?;
+    if which.mode.is_some() {
+        let message = "all modes are in one answer; leave it out";
+        return Err(ApiError::invalid("mode", message));
+    }
     state
         .reading(move |parts| {
-            parts.store.org(&org)?;
-            Ok(Json(show(parts, &org, hook)?).into_response())
+            parts.store.org(&place.org)?;
+            let bound = parts.store.bindings(&place.org)?;
+            let tag = etag(&place, &bound);
+            Ok(([(ETAG, tag)], Json(output::long(parts, &place, &bound)?)).into_response())
         })
         .await
 }
@@ -128,22 +98,49 @@ async fn get(
 async fn put(
     State(state): State<AdminState>,
     Path((org, hook)): Path<(String, String)>,
+    Params(which): Params<Which>,
+    headers: HeaderMap,
     JsonBody(input): JsonBody<Put>,
 ) -> Result<Response, ApiError> {
-    let hook = read_hook(&hook)?;
+    let scope = input.scope.as_deref().or(which.scope.as_deref());
+    let place = read_place(org, &hook, scope)?;
+    if which.mode.is_some() {
+        return Err(ApiError::invalid("mode", "the mode belongs into the body"));
+    }
     state
         .changing(move |parts| {
-            parts.store.org(&org)?;
-            let (binding, uploaded) = read(parts, org, hook, input)?;
-            let mut bindings = parts.store.bindings(&binding.org)?;
-            bindings.retain(|other| other.hook != hook);
-            bindings.push(binding.clone());
-            // Prepared first: what can't be used is never stored. Stored second: what is visible
-            // is durable.
-            let switch = parts.bindings.prepare(&binding.org, &bindings).map_err(refused)?;
-            parts.store.put_binding(&binding, uploaded)?;
-            switch();
-            Ok(Json(Shown::of(binding)).into_response())
+            parts.store.org(&place.org)?;
+            check_unchanged(parts, &place, &headers)?;
+            let (binding, uploaded) = input::read(parts, &place, input)?;
+            bind(parts, &place, &binding, &uploaded)
+        })
+        .await
+}
+
+/// Brings the revision before the present one back, or a named one, as a new revision.
+pub(super) async fn roll_back(
+    State(state): State<AdminState>,
+    Path((org, hook)): Path<(String, String)>,
+    Params(which): Params<Which>,
+    headers: HeaderMap,
+    body: axum::body::Bytes,
+) -> Result<Response, ApiError> {
+    let place = read_place(org, &hook, which.scope.as_deref())?;
+    let mode = which.mode.as_deref().map_or(Ok(Mode::Active), input::mode)?;
+    let Rollback { revision } = input::rollback(&body)?;
+    state
+        .changing(move |parts| {
+            parts.store.org(&place.org)?;
+            check_unchanged(parts, &place, &headers)?;
+            let earlier = earlier(parts, &place, mode, revision)?;
+            let uploaded = input::still_there(parts, &earlier)?;
+            let binding = BindingRecord {
+                restores: Some(earlier.restores.unwrap_or(earlier.revision)),
+                revision: parts.store.next_revision()?,
+                bound_at_ms: clock::now_ms(),
+                ..earlier
+            };
+            bind(parts, &place, &binding, &uploaded)
         })
         .await
 }
@@ -151,141 +148,127 @@ async fn put(
 async fn delete(
     State(state): State<AdminState>,
     Path((org, hook)): Path<(String, String)>,
+    Params(which): Params<Which>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
-    let hook = read_hook(&hook)?;
+    let place = read_place(org, &hook, which.scope.as_deref())?;
+    let mode = which.mode.as_deref().map(input::mode).transpose()?;
     state
         .changing(move |parts| {
-            parts.store.org(&org)?;
-            if parts.store.binding(&org, hook)?.is_none() {
-                let message =
-                    format!("{} has no binding in {org:?}; its built-in decides", hook.label());
+            let Place { org, hook, scope } = &place;
+            parts.store.org(org)?;
+            check_unchanged(parts, &place, &headers)?;
+            let gone = |one: &BindingRecord| {
+                one.hook == *hook && one.scope == *scope && mode.is_none_or(|m| m == one.mode)
+            };
+            let mut bindings = parts.store.bindings(org)?;
+            if !bindings.iter().any(gone) {
+                let hook = hook.label();
+                let message = match scope {
+                    Scope::Organization => {
+                        format!("{hook} has no binding in {org:?}; its built-in decides")
+                    }
+                    scope => format!("{hook} has no binding in {org:?} for {}", scope.label()),
+                };
                 return Err(ApiError::not_found(message));
             }
-            let mut bindings = parts.store.bindings(&org)?;
-            bindings.retain(|other| other.hook != hook);
-            let switch = parts.bindings.prepare(&org, &bindings).map_err(refused)?;
-            parts.store.delete_binding(&org, hook)?;
+            bindings.retain(|one| !gone(one));
+            let switch = parts.bindings.prepare(org, &bindings).map_err(refused)?;
+            parts.store.delete_bindings(org, *hook, scope, mode)?;
             switch();
             Ok(StatusCode::NO_CONTENT)
         })
         .await
 }
 
-fn show(parts: &AdminParts, org: &str, hook: Hook) -> Result<Shown, ApiError> {
-    let bound = parts.store.binding(org, hook)?;
-    Ok(bound.map_or_else(|| Shown::builtin(hook), Shown::of))
+/// Puts a binding in force, and answers with it.
+fn bind(
+    parts: &AdminParts,
+    place: &Place,
+    binding: &BindingRecord,
+    uploaded: &[(String, String)],
+) -> Result<Response, ApiError> {
+    let mut bindings = parts.store.bindings(&place.org)?;
+    bindings.retain(|other| {
+        other.hook != binding.hook || other.scope != binding.scope || other.mode != binding.mode
+    });
+    bindings.push(binding.clone());
+    // Prepared first: what can't be used is never stored. Stored second: what is visible
+    // is durable.
+    let switch = parts.bindings.prepare(&place.org, &bindings).map_err(refused)?;
+    parts.store.put_binding(binding, uploaded)?;
+    switch();
+    let tag = etag(place, &bindings);
+    Ok(([(ETAG, tag)], Json(output::Shown::of(binding))).into_response())
 }
 
-fn read_hook(hook: &str) -> Result<Hook, ApiError> {
-    Hook::from_label(hook).ok_or_else(|| {
-        ApiError::not_found(format!(
-            "there is no hook {hook:?}; the hooks are classify, route, redact and bill"
-        ))
+/// The revision to bring back.
+fn earlier(
+    parts: &AdminParts,
+    place: &Place,
+    mode: Mode,
+    wanted: Option<u64>,
+) -> Result<BindingRecord, ApiError> {
+    let Place { org, hook, scope } = place;
+    let history = parts.store.binding_history(org, *hook, scope, mode)?;
+    let find = |revision: u64| history.iter().find(|one| one.revision == revision).cloned();
+    if let Some(wanted) = wanted {
+        return find(wanted).ok_or_else(|| {
+            let message = format!("revision {wanted} is not among those that are kept here");
+            ApiError::invalid("revision", message)
+        });
+    }
+    let previous = match parts.store.binding(org, *hook, scope, mode)? {
+        // One that was brought back counts as what it is: twice back is two steps.
+        Some(present) => {
+            let as_if = present.restores.unwrap_or(present.revision);
+            history.into_iter().rev().find(|one| one.restores.is_none() && one.revision < as_if)
+        }
+        // What was removed comes back first.
+        None => history.into_iter().next_back(),
+    };
+    previous.ok_or_else(|| {
+        let message = format!(
+            "there is no earlier revision of {} for {} to go back to",
+            hook.label(),
+            scope.label()
+        );
+        ApiError::conflict("no_earlier_revision", message)
     })
 }
 
-fn read(
-    parts: &AdminParts,
-    org: String,
-    hook: Hook,
-    input: Put,
-) -> Result<(BindingRecord, bool), ApiError> {
-    check_mode(input.mode.as_deref(), input.percent)?;
-    let plugin = named_plugin(parts, &org, &input.plugin)?;
-    if !plugin.interfaces.iter().any(|interface| interface == hook.label()) {
-        let message = format!(
-            "{} can't decide {}; it serves: {}",
-            input.plugin,
-            hook.label(),
-            plugin.interfaces.join(", ")
-        );
-        return Err(ApiError::invalid("plugin", message));
+/// The newest revision in force at a place, in quotes.
+fn etag(place: &Place, bound: &[BindingRecord]) -> String {
+    let here = bound.iter().filter(|one| one.hook == place.hook && one.scope == place.scope);
+    format!("\"r{}\"", here.map(|one| one.revision).max().unwrap_or(0))
+}
+
+/// Refuses a change of what the caller has not seen, where it says what it has.
+fn check_unchanged(parts: &AdminParts, place: &Place, headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(seen) = headers.get(IF_MATCH) else { return Ok(()) };
+    let present = etag(place, &parts.store.bindings(&place.org)?);
+    let seen = seen.to_str().unwrap_or_default();
+    let matches = seen.split(',').map(str::trim).any(|one| one == "*" || one == present);
+    if matches {
+        return Ok(());
     }
-    let deadline_ms = input.deadline_ms.unwrap_or_else(|| hook.default_deadline_ms());
-    if !(1..=DEADLINE_MS_MAX).contains(&deadline_ms) {
-        let message = format!("a deadline is 1 to {DEADLINE_MS_MAX} milliseconds");
-        return Err(ApiError::invalid("deadline_ms", message));
-    }
-    let uploaded = plugin.uploaded;
-    let binding = BindingRecord {
-        on_failure: read_on_failure(hook, input.on_failure.as_deref())?,
-        org,
-        hook,
-        plugin: plugin.name,
-        version: plugin.version,
-        digest: plugin.digest,
-        config: input.config.map(|config| config.get().to_owned()),
-        deadline_ms,
-        revision: parts.store.next_revision()?,
-        bound_at_ms: clock::now_ms(),
+    let message = format!("the binding is at {present} by now; read it again, then change it");
+    Err(ApiError::changed(message))
+}
+
+fn read_place(org: String, hook: &str, scope: Option<&str>) -> Result<Place, ApiError> {
+    let hook = Hook::from_label(hook).ok_or_else(|| {
+        ApiError::not_found(format!(
+            "there is no hook {hook:?}; the hooks are classify, route, redact and bill"
+        ))
+    })?;
+    let scope = match scope {
+        None => Scope::Organization,
+        Some(label) => Scope::from_label(label).ok_or_else(|| {
+            let message = "a scope is \"organization\", \"team:NAME\", \"project:NAME\" or \
+                           \"alias:MODEL\"";
+            ApiError::invalid("scope", message)
+        })?,
     };
-    Ok((binding, uploaded))
-}
-
-/// An uploaded plugin by name and version, or a built-in by its name alone. An upload of the same
-/// name and version goes before the built-in.
-fn named_plugin(parts: &AdminParts, org: &str, named: &str) -> Result<Named, ApiError> {
-    let (name, version) = match named.split_once('@') {
-        Some((name, version)) => (name, Some(version)),
-        None => (named, None),
-    };
-    if let Some(version) = version
-        && let Ok(plugin) = parts.store.plugin(org, name, version)
-    {
-        let PluginRecord { name, version, digest, interfaces, .. } = plugin;
-        return Ok(Named { name, version, digest, interfaces, uploaded: true });
-    }
-    let builtin = parts.admission.builtin(name);
-    if let Some(own) = builtin.filter(|own| version.is_none_or(|v| v == own.version)) {
-        let Admitted { name, version, digest, interfaces, .. } = own;
-        return Ok(Named { name, version, digest, interfaces, uploaded: false });
-    }
-    let message = if version.is_some() {
-        format!("{named} is neither uploaded nor built in; upload it first, or look at GET plugins")
-    } else {
-        "an uploaded plugin is named with its version, like my-router@1.2.0".to_owned()
-    };
-    Err(ApiError::invalid("plugin", message))
-}
-
-struct Named {
-    name: String,
-    version: String,
-    digest: String,
-    interfaces: Vec<String>,
-    /// False for a built-in.
-    uploaded: bool,
-}
-
-fn check_mode(mode: Option<&str>, percent: Option<u8>) -> Result<(), ApiError> {
-    match mode {
-        None | Some("active") if percent.is_none() => Ok(()),
-        None | Some("active") => {
-            Err(ApiError::invalid("percent", "percent belongs to mode \"canary\"; leave it out"))
-        }
-        Some("shadow" | "canary") => Err(ApiError::invalid(
-            "mode",
-            "shadow and canary are not available in this version; use \"active\"",
-        )),
-        Some(_) => Err(ApiError::invalid("mode", "the mode is \"active\"")),
-    }
-}
-
-fn read_on_failure(hook: Hook, label: Option<&str>) -> Result<OnFailure, ApiError> {
-    let Some(label) = label else { return Ok(hook.default_on_failure()) };
-    match OnFailure::from_label(label) {
-        // Without a task, a score or a price a request goes on all the same: there is nothing that
-        // could pass unseen, and nothing that would close.
-        Some(OnFailure::Open | OnFailure::Closed) if hook != Hook::Redact => {
-            let message = format!(
-                "{label:?} is for redact only; use \"builtin\": the built-in policy decides"
-            );
-            Err(ApiError::invalid("on_failure", message))
-        }
-        Some(choice) => Ok(choice),
-        None => Err(ApiError::invalid(
-            "on_failure",
-            "on_failure is \"builtin\", or for redact also \"open\" or \"closed\"",
-        )),
-    }
+    Ok(Place { org, hook, scope })
 }

@@ -62,6 +62,11 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, code, message)
     }
 
+    /// 412: it was changed since the caller looked.
+    pub(super) fn changed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "changed", message)
+    }
+
     /// 413: too long.
     pub(super) fn too_large(limit: usize) -> Self {
         let message = format!("the body is larger than {limit} bytes; send a smaller one");

@@ -12,15 +12,9 @@ use serde_json::json;
 use super::error::ApiError;
 use super::extract::{PageParams, Params, read_body};
 use super::text::{check_id, check_version, rfc3339};
-use super::{AdminState, Admitted};
+use super::{AdminParts, AdminState, Admitted, PolicyBounds};
 use crate::clock;
-use crate::store::{PluginCheck, PluginRecord};
-
-/// The longest component; a Python one is about 18 MB.
-pub(super) const COMPONENT_BYTES_MAX: usize = 32 * 1024 * 1024;
-
-/// Plugins of one organization: each is a file that stays until it is deleted.
-pub(super) const PLUGINS_PER_ORG_MAX: usize = 200;
+use crate::store::{PluginCheck, PluginFigures, PluginRecord};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,7 +46,24 @@ struct Shown {
     size_bytes: u64,
     interfaces: Vec<String>,
     checks: Vec<ShownCheck>,
+    figures: Option<ShownFigures>,
     uploaded_at: String,
+}
+
+/// Microseconds and bytes at admission.
+#[derive(Serialize)]
+struct ShownFigures {
+    start_us: u32,
+    fresh_us: u32,
+    warm_us: u32,
+    memory_bytes: u64,
+}
+
+impl From<PluginFigures> for ShownFigures {
+    fn from(figures: PluginFigures) -> Self {
+        let PluginFigures { start_us, fresh_us, warm_us, memory_bytes } = figures;
+        Self { start_us, fresh_us, warm_us, memory_bytes }
+    }
 }
 
 impl From<PluginRecord> for Shown {
@@ -64,6 +75,7 @@ impl From<PluginRecord> for Shown {
             size_bytes: plugin.size_bytes,
             interfaces: plugin.interfaces,
             checks: plugin.checks.into_iter().map(ShownCheck::from).collect(),
+            figures: plugin.figures.map(ShownFigures::from),
             uploaded_at: rfc3339(plugin.uploaded_at_ms),
         }
     }
@@ -91,7 +103,8 @@ pub(super) async fn upload(
     // Waits its turn before the body is read: those who wait hold no memory.
     let turn = state.admissions.clone().acquire_owned().await;
     let turn = turn.map_err(|cause| ApiError::internal("waiting for admission", &cause))?;
-    let bytes = read_body(request.into_body(), COMPONENT_BYTES_MAX).await?;
+    let most = state.parts.bounds.component_bytes;
+    let bytes = read_body(request.into_body(), most).await?;
     if bytes.is_empty() {
         return Err(ApiError::bad_request("empty_body", "the body is empty; send the component"));
     }
@@ -106,11 +119,7 @@ pub(super) async fn upload(
     let plugin = record_of(org, params, admitted, bytes.len())?;
     state
         .changing(move |parts| {
-            let many = parts.store.plugins(&plugin.org, None, PLUGINS_PER_ORG_MAX)?;
-            if many.items.len() >= PLUGINS_PER_ORG_MAX {
-                let message = format!("there are {PLUGINS_PER_ORG_MAX} plugins; delete old ones");
-                return Err(ApiError::conflict("too_many_plugins", message));
-            }
+            check_room(parts, &plugin)?;
             let digest = parts.store.files().put(&bytes)?;
             if digest != plugin.digest {
                 return Err(ApiError::internal("storing the plugin", &"its digest changed"));
@@ -120,6 +129,32 @@ pub(super) async fn upload(
             Ok((status, Json(Shown::from(plugin))).into_response())
         })
         .await
+}
+
+/// Whether one more component fits; one that is there already takes no room.
+fn check_room(parts: &AdminParts, plugin: &PluginRecord) -> Result<(), ApiError> {
+    if parts.store.plugin(&plugin.org, &plugin.name, &plugin.version).is_ok() {
+        return Ok(());
+    }
+    let PolicyBounds { components_per_org: own, components: all, .. } = parts.bounds;
+    let there = parts.store.plugins(&plugin.org, None, own.saturating_add(1))?.items.len();
+    if there >= own {
+        let message = format!(
+            "{:?} has {there} components, at most {own} are kept (policy.components_per_org); \
+             delete old ones",
+            plugin.org
+        );
+        return Err(ApiError::conflict("too_many_plugins", message));
+    }
+    let there = parts.store.plugin_count()?;
+    if there >= all {
+        let message = format!(
+            "there are {there} components in this installation, at most {all} are kept \
+             (policy.components); delete old ones"
+        );
+        return Err(ApiError::conflict("too_many_plugins", message));
+    }
+    Ok(())
 }
 
 fn record_of(
@@ -147,6 +182,7 @@ fn record_of(
         size_bytes: u64::try_from(size).unwrap_or(u64::MAX),
         interfaces: admitted.interfaces,
         checks,
+        figures: Some(admitted.figures),
         uploaded_at_ms: clock::now_ms(),
     })
 }

@@ -20,6 +20,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/plugins/{name}/{version}", get(plugins::get).delete(plugins::delete))
         .route("/bindings", get(bindings::list))
         .route("/bindings/{hook}", bindings::methods())
+        .route("/bindings/{hook}/rollback", post(bindings::roll_back))
         .route("/usage", get(usage::report))
         .route("/requests", get(requests::list))
         .route("/requests/{id}", get(requests::get_of_org));

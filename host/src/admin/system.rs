@@ -30,10 +30,11 @@ pub(super) async fn get(State(state): State<AdminState>) -> Result<Response, Api
                 "usage": {"records_dropped": parts.usage.dropped()},
                 "limits": {
                     "json_body_bytes": super::extract::JSON_BODY_BYTES_MAX,
-                    "component_bytes": super::plugins::COMPONENT_BYTES_MAX,
-                    "plugins_per_org": super::plugins::PLUGINS_PER_ORG_MAX,
+                    "component_bytes": parts.bounds.component_bytes,
+                    "plugins_per_org": parts.bounds.components_per_org,
+                    "plugins": parts.bounds.components,
                     "keys": super::keys::KEYS_MAX,
-                    "deadline_ms": super::bindings::DEADLINE_MS_MAX,
+                    "deadline_ms": parts.bounds.deadline_ms,
                 },
                 "numbers": numbers,
             }))

@@ -1,22 +1,26 @@
 //! Which policy decides what for whom: a snapshot per organization, swapped as a whole, so that a
 //! request keeps the one it began with. Who has no binding is served by the built-ins.
 
+mod choice;
+mod load;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use crate::admin::{self, Admitted, BindingRefused, Switch};
-use crate::hook::Hook;
-use crate::policy::{self, Binding, BindingSet, Policy, PolicyEngine};
-use crate::store::{BindingRecord, PluginCheck, Store};
+use crate::admin::{self, Admitted, BindingRefused, Observed, Switch};
+use crate::clock;
+use crate::hook::{Hook, Mode};
+use crate::policy::{self, BindingSet, Policy, PolicyEngine};
+use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 
 use super::builtins::Builtins;
+use choice::OrgBindings;
+pub use choice::Wanted;
 
-type ByOrg = HashMap<Arc<str>, Arc<BindingSet>>;
+type ByOrg = HashMap<Arc<str>, Arc<OrgBindings>>;
 
 /// The bindings of every organization.
 #[derive(Debug)]
@@ -56,12 +60,13 @@ impl Bindings {
             by_org.entry(record.org.clone()).or_default().push(record);
         }
         for (org, records) in by_org {
-            match bindings.set(&records) {
-                Ok(set) => bindings.swap(&org, Some(set)),
-                Err(error) => {
-                    let error = format!("{error:#}");
+            match bindings.set(&org, &records) {
+                Ok(set) => swap(&bindings.by_org, &org, Some(set)),
+                Err(refused) => {
+                    let error = refused.message;
                     tracing::error!(org, error, "its policies can't be loaded; built-ins decide");
-                    let redacts = |record: &BindingRecord| record.hook == Hook::Redact;
+                    let redacts =
+                        |record: &BindingRecord| record.hook == Hook::Redact && decides(record);
                     if records.iter().any(redacts) {
                         tracing::error!(org, "its redaction is missing: requests are refused");
                         guard(&bindings.unguarded, &org, false);
@@ -72,68 +77,29 @@ impl Bindings {
         Ok(bindings)
     }
 
-    /// The snapshot for an organization.
-    pub fn of(&self, org: &str) -> Arc<BindingSet> {
-        self.by_org.load().get(org).map_or_else(|| Arc::clone(&self.default), Arc::clone)
+    /// Who decides for a request, from its beginning to its end.
+    pub fn of(&self, org: &str, wanted: &Wanted<'_>) -> Arc<BindingSet> {
+        match self.by_org.load().get(org) {
+            Some(own) => own.choose(wanted),
+            None => Arc::clone(&self.default),
+        }
     }
 
     /// Whether the organization's own redaction is bound but could not be loaded.
     pub fn is_unguarded(&self, org: &str) -> bool {
         self.unguarded.load().contains(org)
     }
+}
 
-    fn swap(&self, org: &str, set: Option<BindingSet>) {
-        swap(&self.by_org, org, set);
-    }
-
-    /// The set that these records make. Compiles what is not compiled yet.
-    fn set(&self, records: &[BindingRecord]) -> anyhow::Result<BindingSet> {
-        let mut set = BindingSet::clone(&self.default);
-        for record in records {
-            let binding = self.binding(record).with_context(|| {
-                format!("{}@{} for {}", record.plugin, record.version, record.hook.label())
-            })?;
-            set = set.with(record.hook, Arc::new(binding));
-        }
-        Ok(set)
-    }
-
-    fn binding(&self, record: &BindingRecord) -> anyhow::Result<Binding> {
-        let builtin = self.builtins.find(&record.plugin);
-        let policy = match builtin.filter(|policy| *policy.digest == *record.digest) {
-            Some(policy) => Arc::clone(policy),
-            None => match (self.compile(&record.digest), builtin) {
-                (Ok(policy), _) => policy,
-                // Bound by name to the built-in of an earlier version of this program, whose bytes
-                // were never uploaded: the present one takes its place.
-                (Err(_), Some(policy)) => Arc::clone(policy),
-                (Err(error), None) => return Err(error),
-            },
-        };
-        let deadline = Duration::from_millis(u64::from(record.deadline_ms));
-        let config = record.config.clone();
-        if let Some(config) = &config {
-            self.engine
-                .check_config(&policy, config)
-                .map_err(|why| anyhow::anyhow!("it refuses its configuration: {why}"))?;
-        }
-        Ok(Binding::new(policy, config, record.on_failure, deadline, record.revision))
-    }
-
-    fn compile(&self, digest: &str) -> anyhow::Result<Arc<Policy>> {
-        if let Some(policy) = self.compiled.lock().get(digest).and_then(Weak::upgrade) {
-            return Ok(policy);
-        }
-        let bytes = self.store.plugin_bytes(digest)?;
-        let policy = self.engine.admit(&bytes)?;
-        let mut compiled = self.compiled.lock();
-        compiled.retain(|_, policy| policy.strong_count() > 0);
-        compiled.insert(digest.to_owned(), Arc::downgrade(&policy));
-        Ok(policy)
+/// Whether a binding may come to decide.
+fn decides(record: &BindingRecord) -> bool {
+    match record.mode {
+        Mode::Active | Mode::Canary => true,
+        Mode::Shadow => false,
     }
 }
 
-fn swap(by_org: &ArcSwap<ByOrg>, org: &str, set: Option<BindingSet>) {
+fn swap(by_org: &ArcSwap<ByOrg>, org: &str, set: Option<OrgBindings>) {
     let set = set.map(Arc::new);
     by_org.rcu(|now| {
         let mut next = ByOrg::clone(now);
@@ -170,9 +136,7 @@ impl admin::PolicyAdmission for Bindings {
 
 impl admin::BindingsChanged for Bindings {
     fn prepare(&self, org: &str, records: &[BindingRecord]) -> Result<Switch, BindingRefused> {
-        let set = self
-            .set(records)
-            .map_err(|error| BindingRefused { field: None, message: format!("{error:#}") })?;
+        let set = self.set(org, records)?;
         let set = (!records.is_empty()).then_some(set);
         let (by_org, org) = (Arc::clone(&self.by_org), org.to_owned());
         let unguarded = Arc::clone(&self.unguarded);
@@ -181,16 +145,35 @@ impl admin::BindingsChanged for Bindings {
             guard(&unguarded, &org, true);
         }))
     }
+
+    fn observed(&self, org: &str, revision: u64) -> Vec<Observed> {
+        let by_org = self.by_org.load();
+        let Some(bound) = by_org.get(org).and_then(|own| own.revision(revision)) else {
+            return Vec::new();
+        };
+        let now_ms = clock::now_ms();
+        std::iter::once(bound)
+            .chain(&bound.then)
+            .map(|one| Observed { tally: one.tally(), suspension: one.suspension(now_ms) })
+            .collect()
+    }
 }
 
 fn admitted(policy: &Policy) -> Admitted {
     let serves = |hook: &Hook| policy.hooks.serves(*hook);
+    let figures = policy.figures;
     Admitted {
         name: policy.name.to_string(),
         version: policy.version.to_string(),
         digest: policy.digest.to_string(),
         interfaces: Hook::ALL.iter().filter(|h| serves(h)).map(|h| h.label().to_owned()).collect(),
         checks: checks(&policy.checks),
+        figures: PluginFigures {
+            start_us: figures.start_us,
+            fresh_us: figures.fresh_us,
+            warm_us: figures.warm_us,
+            memory_bytes: u64::try_from(figures.memory_bytes).unwrap_or(u64::MAX),
+        },
     }
 }
 

@@ -2,6 +2,7 @@
 //! and lets requests in flight end before the process does.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::policy::Comparer;
 use crate::server::{self, DataPlane};
 use crate::{admin, clock};
 
@@ -40,9 +42,10 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let admin_listener = bind("listen.admin", config.listen.admin).await?;
     let config_for_state = config.clone();
     // Compiles the built-in policies and replays the journal: seconds of blocking work.
-    let state = tokio::task::spawn_blocking(move || state::open(&config_for_state))
-        .await
-        .context("opening the data folder was interrupted")??;
+    let state =
+        tokio::task::spawn_blocking(move || state::open(&config_for_state, Some(itself()?)))
+            .await
+            .context("opening the data folder was interrupted")??;
     let (data_addr, admin_addr) = (data.local_addr()?, admin_listener.local_addr()?);
     let (stop, stopped) = watch::channel(false);
 
@@ -57,6 +60,9 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let plane = server::serve(&gateway, data, &options, &stopped)?;
     gateway.tasks.spawn("expire", expire(Arc::clone(&gateway), stopped.clone()));
     gateway.tasks.spawn("sweep", sweep(Arc::clone(&gateway), stopped.clone()));
+    if let Some(comparer) = gateway.policy_engine.comparer() {
+        gateway.tasks.spawn("compare", compare(comparer, stopped.clone()));
+    }
     let router = admin::router(state.admin.clone()).merge(metrics(&gateway));
     let admin = serve_admin(router, admin_listener, stopped);
 
@@ -122,6 +128,15 @@ pub fn resolve(config: &Config) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// This very program, also when its file was replaced since it started.
+fn itself() -> anyhow::Result<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    match running.exists() {
+        true => Ok(running.to_path_buf()),
+        false => std::env::current_exe().context("this program's file can't be found"),
+    }
+}
+
 async fn bind(field: &str, addr: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(addr).await.with_context(|| {
         format!("can't listen on {addr}; is another program there? Set {field} to a free port")
@@ -181,6 +196,15 @@ async fn expire(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
 async fn sweep(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
     while pause(SWEEP_EVERY, &mut stopped).await {
         gateway.upstream.sweep();
+    }
+}
+
+/// Off the data plane: policies on trial cost requests nothing. What waits when the program stops
+/// is dropped.
+async fn compare(comparer: Comparer, mut stopped: watch::Receiver<bool>) {
+    tokio::select! {
+        () = comparer.run() => {}
+        _ = stopped.wait_for(|stop| *stop) => {}
     }
 }
 

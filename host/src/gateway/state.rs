@@ -2,19 +2,20 @@
 //! it: store, ledger (with the store's views), usage log, policies, catalogue, providers.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use turnpike_ledger::{Ledger, LedgerError, ViewSnapshot};
 
-use crate::admin::{self, AdminParts, AdminState, SystemNumbers};
+use crate::admin::{self, AdminParts, AdminState, PolicyBounds, SystemNumbers};
 use crate::auth::{OperatorToken, Pepper};
 use crate::catalog::{Catalog, ConfiguredCatalog, Offer, ProviderSelection};
 use crate::clock;
-use crate::config::Config;
-use crate::policy::{PolicyEngine, PolicyLimits};
+use crate::config::{self, Config};
+use crate::policy::{Compiling, PolicyEngine, PolicyLimits};
 use crate::route::{Affinity, BreakerRule, Health};
 use crate::store::{LedgerViews, Store, load_ledger_view};
 use crate::tasks::Tasks;
@@ -32,6 +33,8 @@ use super::{Gateway, Settings};
 pub const JOURNAL_DIR: &str = "journal";
 /// The usage events' folder in the data folder.
 const USAGE_DIR: &str = "usage";
+/// The folder of compiled policies in the data folder.
+const COMPILED_DIR: &str = "compiled";
 
 /// Everything that is open.
 #[derive(Debug)]
@@ -42,7 +45,9 @@ pub(super) struct State {
 }
 
 /// Opens the data folder and builds the gateway. Blocks for up to seconds.
-pub(super) fn open(config: &Config) -> anyhow::Result<State> {
+///
+/// `program`: this one, started as a child for each upload; none compiles in this process.
+pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<State> {
     let started_at_ms = clock::now_ms();
     let operator = config.admin.token.resolve("admin.token")?;
     let operator = OperatorToken::new(operator).context("admin.token: the token is empty")?;
@@ -56,7 +61,7 @@ pub(super) fn open(config: &Config) -> anyhow::Result<State> {
     let directory = admin::directory_of(&store, Pepper::open(dir, store.all_keys()?.len())?)?;
     let directory = Arc::new(ArcSwap::from_pointee(directory));
 
-    let engine = PolicyEngine::new(&PolicyLimits::default())?;
+    let engine = PolicyEngine::compiling(&limits(&config.policy), compiling(config, program))?;
     let builtins = Builtins::admit(&engine)?;
     let bindings = Arc::new(Bindings::load(Arc::clone(&engine), Arc::clone(&store), builtins)?);
     let Offers { offers, providers, warnings } = offers(config)?;
@@ -92,9 +97,38 @@ pub(super) fn open(config: &Config) -> anyhow::Result<State> {
         admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
         bindings,
         numbers: Arc::new(Numbers(Arc::clone(&gateway))),
+        bounds: PolicyBounds {
+            component_bytes: config.policy.component_bytes,
+            components_per_org: config.policy.components_per_org,
+            components: config.policy.components,
+            deadline_ms: config.policy.deadline_ms,
+        },
         started_at_ms,
     });
     Ok(State { gateway, admin, store })
+}
+
+fn limits(policy: &config::Policy) -> PolicyLimits {
+    PolicyLimits {
+        instances_max: policy.instances,
+        org_instances_max: policy.instances_per_org,
+        stack_bytes: policy.stack_bytes,
+        log_lines_max: policy.log_lines,
+        memory_bytes_max: policy.memory_bytes,
+        answer_bytes_max: policy.answer_bytes,
+        component_bytes_max: policy.component_bytes,
+        ..PolicyLimits::default()
+    }
+}
+
+/// What was compiled is kept in the data folder.
+fn compiling(config: &Config, program: Option<PathBuf>) -> Compiling {
+    Compiling {
+        program,
+        folder: Some((config.data.dir.join(COMPILED_DIR), config.policy.compiled_bytes)),
+        memory_bytes: config.policy.compile_memory_bytes,
+        processor: Duration::from_millis(config.policy.compile_ms),
+    }
 }
 
 fn data_folder(dir: &Path) -> String {

@@ -220,6 +220,7 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
         figures.availability.push(f.availability);
         figures.in_flight.push(f.in_flight);
         figures.marks.push(f.marks);
+        figures.expected_pico.push(f.expected_cost.0);
         rows.push(row);
         indices.push(candidate.index);
     }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use turnpike_protocol::Call;
 
+use crate::auth::Caller;
 use crate::catalog::{ConfiguredCatalog, Offer};
-use crate::policy::{self, AttrValue, Conversation, Offers, Session};
+use crate::gateway::{Gateway, Wanted};
+use crate::policy::{self, AttrValue, BindingSet, Conversation, Offers, RequestFacts, Session};
 use crate::redact::{self, Direction, Findings, ScanFailure};
 
 /// A call as policies read it.
@@ -37,6 +39,33 @@ impl Conversation for CallView {
     fn tool_description(&self, tool: usize) -> Option<&str> {
         self.0.tools.get(tool)?.description.as_ref().map(|text| text.expose())
     }
+}
+
+/// Who decides for this request, to its end.
+pub(super) fn bindings(
+    gateway: &Gateway,
+    caller: &Caller,
+    known: &RequestFacts,
+) -> Arc<BindingSet> {
+    let session = known.attr("session").and_then(|value| match value {
+        AttrValue::Text(text) => Some(text.as_str()),
+        AttrValue::Number(_) | AttrValue::Flag(_) => None,
+    });
+    // What stays the same from turn to turn of a conversation without a name.
+    let call = &known.call;
+    let first = |role: &str| {
+        let at = (0..call.messages()).find(|at| call.role(*at) == Some(role))?;
+        call.part(at, 0)
+    };
+    let wanted = Wanted {
+        team: caller.team.as_deref(),
+        project: caller.project.as_deref(),
+        model: &known.model,
+        key: &caller.key_id,
+        session,
+        opening: [first("system"), first("user")],
+    };
+    gateway.bindings.of(&caller.org, &wanted)
 }
 
 /// The offers as a route policy asks about them: their indices in the catalogue, row by row.

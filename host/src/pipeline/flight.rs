@@ -23,7 +23,7 @@ use crate::telemetry::Outcome;
 use crate::usage::{AttemptFact, Timing};
 
 use super::conversation::{self, Turn};
-use super::facts::CallView;
+use super::facts::{self, CallView};
 use super::{explain, settle};
 
 /// Bytes of a session id or a tag that a caller may attach.
@@ -191,7 +191,7 @@ impl Flight {
         // Before anything is replaced: what stands for it may differ from turn to turn.
         let turn = Turn::of(&gateway.affinity, &caller, &call, named);
         let id_text = started.id.to_string();
-        let facts = RequestFacts {
+        let known = RequestFacts {
             id: id_text.clone(),
             protocol: call.dialect.label(),
             model: call.model.clone(),
@@ -202,8 +202,8 @@ impl Flight {
             call: Arc::new(CallView(Arc::clone(&call))),
             attrs: attrs(&caller, &call, &tags, headers),
         };
-        let bindings = gateway.bindings.of(&caller.org);
-        let session = Session::new(Arc::clone(&gateway.policy_engine), bindings, facts);
+        let bindings = facts::bindings(&gateway, &caller, &known);
+        let session = Session::new(Arc::clone(&gateway.policy_engine), bindings, known);
         Self {
             gateway,
             started,

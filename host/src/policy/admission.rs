@@ -2,9 +2,7 @@
 //! who it says it is. Each step is a check with words for the uploader. Never takes compiled code,
 //! never links what it does not know, and never lets bad bytes end the process.
 
-use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -13,10 +11,13 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
-use super::binding::Hook;
+pub(super) use super::admitted::{AdmissionError, Check, Hooks, Policy};
+use super::compiler::Origin;
 use super::engine::PolicyEngine;
 use super::instance::{Artifact, Instance};
 use super::limiter::{MEMORIES_MAX, TABLE_ELEMENTS_MAX};
+use super::measure::measure;
+use super::schema::ConfigSchema;
 use super::v0_1::exports::turnpike::policy::plugin::Manifest;
 use super::validate::is_label;
 use crate::clock::Stopwatch;
@@ -25,8 +26,6 @@ use crate::clock::Stopwatch;
 const TURN_WAIT: Duration = Duration::from_secs(60);
 /// Processor time to start and describe itself: engines of interpreted languages need a while.
 const START_DEADLINE: Duration = Duration::from_millis(500);
-/// Fresh starts that are timed for the record.
-const STARTS_TIMED: usize = 5;
 /// Bytes of the version and of the summary: they are shown in lists.
 const VERSION_BYTES_MAX: usize = 64;
 const SUMMARY_BYTES_MAX: usize = 1024;
@@ -39,104 +38,6 @@ const WITHHELD: [&str; 5] = ["counters", "state", "clock", "random", "fetch"];
 /// The package, and the versions of it that this host speaks.
 const PACKAGE: &str = "turnpike:policy/";
 const VERSIONS: &str = "0.1.";
-
-/// One step of the admission.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// `size`, `component`, `compile`, `exports`, `imports`, `resources`, `link`, `start` or
-    /// `describe`; `turn` if it never came to be compiled.
-    pub name: &'static str,
-    /// Whether it passed; the first that did not is the last in the list.
-    pub passed: bool,
-    /// What was found, and what to do about it.
-    pub detail: String,
-}
-
-/// A component that may not serve, with the steps that it took.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdmissionError {
-    /// In order; the last one failed.
-    pub checks: Vec<Check>,
-}
-
-impl fmt::Display for AdmissionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.checks.iter().find(|check| !check.passed) {
-            Some(check) => write!(f, "the policy is refused at `{}`: {}", check.name, check.detail),
-            None => f.write_str("the policy is refused"),
-        }
-    }
-}
-
-impl std::error::Error for AdmissionError {}
-
-/// Which decisions a component can make, read from its exports.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Hooks {
-    /// Exports `classify`.
-    pub classify: bool,
-    /// Exports `route`.
-    pub route: bool,
-    /// Exports `route-reasons`.
-    pub reasons: bool,
-    /// Exports `redact`.
-    pub redact: bool,
-    /// Exports `bill`.
-    pub bill: bool,
-}
-
-impl Hooks {
-    /// Whether a hook is among them.
-    pub fn serves(self, hook: Hook) -> bool {
-        match hook {
-            Hook::Classify => self.classify,
-            Hook::Route => self.route,
-            Hook::Redact => self.redact,
-            Hook::Bill => self.bill,
-        }
-    }
-
-    /// The hooks' names, in request order.
-    pub fn labels(self) -> Vec<&'static str> {
-        Hook::ALL.into_iter().filter(|hook| self.serves(*hook)).map(Hook::label).collect()
-    }
-}
-
-/// An admitted component, compiled and ready for instances.
-pub struct Policy {
-    /// Its own name, a label.
-    pub name: Arc<str>,
-    /// Its own version.
-    pub version: Arc<str>,
-    /// What it does, in its own words.
-    pub summary: String,
-    /// JSON Schema of its configuration, or empty.
-    pub config_schema: String,
-    /// SHA-256 of the component, lowercase hex: its identity.
-    pub digest: Arc<str>,
-    /// Bytes of the component.
-    pub size: usize,
-    /// Which decisions it can make.
-    pub hooks: Hooks,
-    /// The steps of its admission.
-    pub checks: Vec<Check>,
-    /// Microseconds of a fresh start, the middle of a few.
-    pub fresh_micros: u32,
-    /// Bytes of linear memory after `describe`.
-    pub memory_bytes: usize,
-    pub(super) artifact: Artifact,
-}
-
-impl fmt::Debug for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policy")
-            .field("name", &self.name)
-            .field("version", &self.version)
-            .field("digest", &self.digest)
-            .field("hooks", &self.hooks)
-            .finish_non_exhaustive()
-    }
-}
 
 /// The steps so far.
 #[derive(Default)]
@@ -169,6 +70,15 @@ impl PolicyEngine {
     /// the compiler needs (seconds for an interpreted language): call it on a blocking thread. One
     /// admission runs at a time.
     pub fn admit(&self, bytes: &[u8]) -> Result<Arc<Policy>, AdmissionError> {
+        self.admit_from(bytes, Origin::Uploaded)
+    }
+
+    /// Takes in a component that is part of this program: it is compiled in this process.
+    pub fn admit_shipped(&self, bytes: &[u8]) -> Result<Arc<Policy>, AdmissionError> {
+        self.admit_from(bytes, Origin::Shipped)
+    }
+
+    fn admit_from(&self, bytes: &[u8], origin: Origin) -> Result<Arc<Policy>, AdmissionError> {
         let mut steps = Steps::default();
         let digest = steps.take("size", size(bytes, self.limits.component_bytes_max))?;
         steps.take("component", kind(bytes))?;
@@ -176,13 +86,17 @@ impl PolicyEngine {
             let busy = "other uploads are being compiled, try again later".to_owned();
             return steps.take("turn", Err(busy));
         };
-        let component = steps.take("compile", self.compile(bytes))?;
+        let compiled = self.compiler.compile(&self.engine, bytes, &digest, origin);
+        let component = steps.take("compile", compiled)?;
         let hooks = steps.take("exports", self.exports(&component))?;
         steps.take("imports", self.imports(&component))?;
         steps.take("resources", resources(&component))?;
-        let artifact = steps.take("link", self.link(&component))?;
-        let (mut instance, fresh_micros) = steps.take("start", self.try_start(&artifact))?;
+        let artifact = steps.take("link", self.link(&component, hooks))?;
+        let mut instance = steps.take("start", self.try_start(&artifact))?;
         let manifest = steps.take("describe", describe(&mut instance, &artifact))?;
+        let schema = steps.take("schema", schema(&manifest.config_schema))?;
+        drop(instance);
+        let figures = run_to_end(measure(self, &artifact, hooks, START_DEADLINE));
         drop(turn);
         Ok(Arc::new(Policy {
             name: manifest.name.into(),
@@ -193,8 +107,8 @@ impl PolicyEngine {
             size: bytes.len(),
             hooks,
             checks: steps.0,
-            fresh_micros,
-            memory_bytes: instance.memory_bytes(),
+            figures,
+            schema,
             artifact,
         }))
     }
@@ -215,20 +129,6 @@ impl PolicyEngine {
             instance.configure(artifact, config, deadline).await
         })
         .map_err(|error: wasmtime::Error| error.root_cause().to_string())?
-    }
-
-    fn compile(&self, bytes: &[u8]) -> Result<(Component, String), String> {
-        let watch = Stopwatch::start();
-        // The compiler is not meant to panic; if some bytes make it, they are refused.
-        let compiled =
-            catch_unwind(AssertUnwindSafe(|| Component::from_binary(&self.engine, bytes)));
-        match compiled {
-            Ok(Ok(component)) => Ok((component, format!("{} ms", watch.millis()))),
-            Ok(Err(error)) => Err(format!("it does not compile: {error:#}")),
-            Err(_) => Err("the compiler gave up on it; rebuild it with a released toolchain, and \
-                           tell us about it"
-                .to_owned()),
-        }
     }
 
     fn exports(&self, component: &Component) -> Result<(Hooks, String), String> {
@@ -282,33 +182,37 @@ impl PolicyEngine {
         Ok(((), if names.is_empty() { "none".to_owned() } else { names.join(", ") }))
     }
 
-    fn link(&self, component: &Component) -> Result<(Artifact, String), String> {
+    fn link(&self, component: &Component, hooks: Hooks) -> Result<(Artifact, String), String> {
         let linked = Artifact::link(&self.linker, component);
         let artifact = linked.map_err(|error| {
-            format!("it was built against another version of the WIT: {error:#}")
+            format!(
+                "it was built against another version of the WIT, this host speaks \
+                 {PACKAGE}*@{VERSIONS}x: {error:#}"
+            )
         })?;
+        if let Some((interface, function)) = artifact.lacks(hooks) {
+            return Err(format!(
+                "its {PACKAGE}{interface}@{VERSIONS}x has no function `{function}`: rebuild it \
+                 against that WIT"
+            ));
+        }
         Ok((artifact, "its imports are served".to_owned()))
     }
 
-    /// Starts it for real, because a mismatch of types shows nowhere earlier, and a few times more
-    /// for the record.
-    fn try_start(&self, artifact: &Artifact) -> Result<((Instance, u32), String), String> {
-        let start = || run_to_end(Instance::start(self, artifact, None, START_DEADLINE));
-        let failed =
-            |error: wasmtime::Error| format!("it does not start: {:#}", error.root_cause());
-        let mut instance = start().map_err(failed)?;
-        instance.load_all(artifact).map_err(|error| {
-            format!("an export has other types than the WIT of {PACKAGE}*@{VERSIONS}x: {error:#}")
+    /// Starts it for real, because a mismatch of types shows nowhere earlier.
+    fn try_start(&self, artifact: &Artifact) -> Result<(Instance, String), String> {
+        let watch = Stopwatch::start();
+        let mut instance = run_to_end(Instance::start(self, artifact, None, START_DEADLINE))
+            .map_err(|error| format!("it does not start: {:#}", error.root_cause()))?;
+        let micros = watch.micros();
+        instance.load_all(artifact).map_err(|(export, error)| {
+            let (interface, function) = export;
+            format!(
+                "the function `{function}` of its {PACKAGE}{interface}@{VERSIONS}x has other types \
+                 than that WIT: rebuild it against it ({error:#})"
+            )
         })?;
-        let mut micros = Vec::with_capacity(STARTS_TIMED);
-        for _ in 0..STARTS_TIMED {
-            let watch = Stopwatch::start();
-            drop(start().map_err(failed)?);
-            micros.push(watch.micros());
-        }
-        micros.sort_unstable();
-        let middle = micros.get(STARTS_TIMED / 2).copied().unwrap_or_default();
-        Ok(((instance, middle), format!("{middle} µs")))
+        Ok((instance, format!("{micros} µs")))
     }
 }
 
@@ -402,15 +306,16 @@ fn describe(instance: &mut Instance, artifact: &Artifact) -> Result<(Manifest, S
     if manifest.summary.len() > SUMMARY_BYTES_MAX || manifest.summary.contains(char::is_control) {
         return Err(format!("its summary is not one line of at most {SUMMARY_BYTES_MAX} bytes"));
     }
-    let schema = &manifest.config_schema;
-    if schema.len() > SCHEMA_BYTES_MAX {
-        return Err(format!("its schema has more than {SCHEMA_BYTES_MAX} bytes"));
-    }
-    if !schema.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(schema).is_err() {
-        return Err("the schema of its configuration is not JSON".to_owned());
-    }
     let detail = format!("{} {}", manifest.name, manifest.version);
     Ok((manifest, detail))
+}
+
+fn schema(text: &str) -> Result<(ConfigSchema, String), String> {
+    if text.len() > SCHEMA_BYTES_MAX {
+        return Err(format!("its schema has more than {SCHEMA_BYTES_MAX} bytes"));
+    }
+    let words = if text.is_empty() { "none: any configuration" } else { "a JSON schema" };
+    Ok((ConfigSchema::compile(text)?, words.to_owned()))
 }
 
 /// Runs a call to its end on this thread. Guests have nothing to wait for, so a pending call is

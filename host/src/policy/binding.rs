@@ -6,9 +6,12 @@ use std::time::Duration;
 
 pub use crate::hook::{Hook, OnFailure};
 
-use super::admission::Policy;
-use super::breaker::Breaker;
+use super::admitted::Policy;
+use super::breaker::{Breaker, Suspension};
+use super::comparison::Beside;
 use super::guest_log::LogRing;
+use super::quota::Quota;
+use super::statistics::{Statistics, Tally};
 use super::verdict::PolicyRef;
 
 /// One policy bound to one hook (or several) of one organization.
@@ -28,8 +31,13 @@ pub struct Binding {
     pub builtin: bool,
     /// What the guest wrote to its log, in memory only.
     pub log: Arc<LogRing>,
+    /// Further scanners of the same texts, in order; for redact only.
+    pub then: Vec<Arc<Binding>>,
+    pub(super) statistics: Statistics,
     pub(super) breaker: Breaker,
     pub(super) identity: Arc<PolicyRef>,
+    /// Its organization's share; none for a built-in.
+    pub(super) quota: Option<Arc<Quota>>,
 }
 
 impl Binding {
@@ -56,9 +64,19 @@ impl Binding {
             revision,
             builtin: false,
             log: Arc::default(),
+            then: Vec::new(),
+            statistics: Statistics::default(),
             breaker: Breaker::default(),
             identity,
+            quota: None,
         }
+    }
+
+    /// The same, with its instances counted to an organization's share.
+    #[must_use]
+    pub fn of_share(mut self, quota: Arc<Quota>) -> Self {
+        self.quota = Some(quota);
+        self
     }
 
     /// Binds one of the policies that ship with the host: it may use the whole pool of instances
@@ -68,6 +86,23 @@ impl Binding {
             Self::new(policy, None, hook.default_on_failure(), hook.default_deadline(), 0);
         binding.builtin = true;
         binding
+    }
+
+    /// The same, followed by further scanners of the same texts.
+    #[must_use]
+    pub fn followed_by(mut self, then: Vec<Arc<Self>>) -> Self {
+        self.then = then;
+        self
+    }
+
+    /// What it did since it is there.
+    pub fn tally(&self) -> Tally {
+        self.statistics.tally()
+    }
+
+    /// Until when it is not asked, and why; `None` while it is.
+    pub fn suspension(&self, now_ms: u64) -> Option<Suspension> {
+        self.breaker.suspension(now_ms)
     }
 
     /// Who this is, for a verdict.
@@ -132,6 +167,8 @@ pub struct BindingSet {
     pub bill: Arc<Binding>,
     /// Who stands behind them.
     pub builtins: Builtins,
+    /// Who is asked beside them, at most one for each decision.
+    pub beside: Vec<Beside>,
 }
 
 impl BindingSet {
@@ -143,6 +180,7 @@ impl BindingSet {
             redact: Arc::clone(&builtins.redact),
             bill: Arc::clone(&builtins.bill),
             builtins,
+            beside: Vec::new(),
         }
     }
 

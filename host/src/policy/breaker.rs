@@ -28,6 +28,17 @@ struct History {
     failures: u32,
     window_start_ms: u64,
     pause_ms: u64,
+    /// The host's words about the last failure.
+    because: String,
+}
+
+/// A policy that is not asked for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspension {
+    /// Milliseconds since the Unix epoch.
+    pub until_ms: u64,
+    /// The failure that was one too many, in the host's words.
+    pub because: String,
 }
 
 impl Breaker {
@@ -42,8 +53,15 @@ impl Breaker {
         until.checked_sub(now_ms).filter(|left| *left > 0)
     }
 
+    /// The suspension in force, and why.
+    pub(super) fn suspension(&self, now_ms: u64) -> Option<Suspension> {
+        let left = self.suspended_for_ms(now_ms)?;
+        let because = self.history.lock().because.clone();
+        Some(Suspension { until_ms: now_ms.saturating_add(left), because })
+    }
+
     /// Counts a failure that the policy is to blame for.
-    pub(super) fn failed(&self, now_ms: u64) {
+    pub(super) fn failed(&self, now_ms: u64, because: &str) {
         self.touched.store(true, Ordering::Relaxed);
         let mut history = self.history.lock();
         if now_ms.saturating_sub(history.window_start_ms) > WINDOW_MS {
@@ -51,6 +69,7 @@ impl Breaker {
             history.failures = 0;
         }
         history.failures = history.failures.saturating_add(1);
+        because.clone_into(&mut history.because);
         // After a pause a single failure is enough to suspend it again.
         if history.failures < FAILURES_MAX && history.pause_ms == 0 {
             return;
@@ -88,13 +107,16 @@ mod tests {
     fn a_few_failures_suspend_and_the_pause_doubles() {
         let breaker = Breaker::default();
         for _ in 1..FAILURES_MAX {
-            breaker.failed(1_000_000);
+            breaker.failed(1_000_000, "trap");
         }
         assert_eq!(breaker.suspended_for_ms(1_000_000), None);
-        breaker.failed(1_000_000);
+        breaker.failed(1_000_000, "trap: unreachable");
         assert_eq!(breaker.suspended_for_ms(1_000_000), Some(PAUSE_FIRST_MS));
+        let suspension = breaker.suspension(1_000_000).unwrap();
+        assert_eq!(suspension.until_ms, 1_000_000 + PAUSE_FIRST_MS);
+        assert_eq!(suspension.because, "trap: unreachable");
         assert_eq!(breaker.suspended_for_ms(1_000_000 + PAUSE_FIRST_MS), None);
-        breaker.failed(1_002_000);
+        breaker.failed(1_002_000, "trap");
         assert_eq!(breaker.suspended_for_ms(1_002_000), Some(2 * PAUSE_FIRST_MS));
     }
 
@@ -102,7 +124,7 @@ mod tests {
     fn old_failures_do_not_count() {
         let breaker = Breaker::default();
         for minute in 0..20 {
-            breaker.failed(1_000_000 + minute * (WINDOW_MS + 1));
+            breaker.failed(1_000_000 + minute * (WINDOW_MS + 1), "trap");
         }
         assert_eq!(breaker.suspended_for_ms(1_000_000 + 20 * WINDOW_MS), None);
     }
@@ -111,7 +133,7 @@ mod tests {
     fn alternating_failures_still_suspend() {
         let breaker = Breaker::default();
         for step in 0..u64::from(FAILURES_MAX) {
-            breaker.failed(1_000_000 + step);
+            breaker.failed(1_000_000 + step, "trap");
             breaker.succeeded(1_000_000 + step);
         }
         assert!(breaker.suspended_for_ms(1_000_010).is_some());
@@ -121,11 +143,11 @@ mod tests {
     fn a_success_after_the_pause_makes_good() {
         let breaker = Breaker::default();
         for _ in 0..FAILURES_MAX {
-            breaker.failed(1_000_000);
+            breaker.failed(1_000_000, "trap");
         }
         breaker.succeeded(1_002_000);
         assert!(!breaker.is_touched());
-        breaker.failed(1_003_000);
+        breaker.failed(1_003_000, "trap");
         assert_eq!(breaker.suspended_for_ms(1_003_000), None);
     }
 
@@ -133,7 +155,7 @@ mod tests {
     fn the_pause_has_an_end() {
         let breaker = Breaker::default();
         for step in 0..100 {
-            breaker.failed(1_000_000 + step);
+            breaker.failed(1_000_000 + step, "trap");
         }
         assert!(breaker.suspended_for_ms(1_000_099).is_some_and(|left| left <= PAUSE_MAX_MS));
     }

@@ -14,10 +14,13 @@ use wasmtime::{
     UpdateDeadline,
 };
 
+use super::comparison::{Comparer, Comparisons};
+use super::compiler::{Compiler, Compiling};
 use super::failure::Overdue;
 use super::guest::Guest;
 use super::instance::Artifact;
 use super::limiter::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX};
+use super::quota::{Quota, Quotas};
 use super::ticker::{TICK, Ticker};
 use super::v0_1::turnpike::policy::{candidates, log, request, types};
 
@@ -34,11 +37,20 @@ const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 /// and who waits for a provider has given its own back.
 const SLOT_WAIT: Duration = Duration::from_millis(250);
 
+/// Room on a guest's stack for the host's functions that it calls.
+const HOST_STACK_BYTES: usize = 1 << 20;
+
 /// What policies may use.
 #[derive(Debug, Clone)]
 pub struct PolicyLimits {
     /// Instances alive at once; organizations' policies may take three quarters of them.
     pub instances_max: u32,
+    /// Instances of one organization's policies alive at once, so that it takes no other's.
+    pub org_instances_max: u32,
+    /// Bytes of a guest's stack.
+    pub stack_bytes: usize,
+    /// Lines that one instance may write to its log.
+    pub log_lines_max: u32,
     /// Bytes of linear memory of one instance, all its memories together.
     pub memory_bytes_max: usize,
     /// Bytes that a guest may hand to the host in one call.
@@ -53,6 +65,9 @@ impl Default for PolicyLimits {
     fn default() -> Self {
         Self {
             instances_max: 256,
+            org_instances_max: 64,
+            stack_bytes: 512 << 10,
+            log_lines_max: 64,
             memory_bytes_max: 64 << 20,
             answer_bytes_max: 1 << 20,
             component_bytes_max: 32 << 20,
@@ -66,6 +81,8 @@ pub struct PolicyEngine {
     pub(super) engine: Engine,
     pub(super) linker: Linker<Guest>,
     pub(super) limits: PolicyLimits,
+    pub(super) compiler: Compiler,
+    pub(super) comparisons: Comparisons,
     /// One compilation at a time, so that uploads leave the processors to the requests.
     pub(super) admitting: Mutex<()>,
     /// One check of a configuration at a time, because it takes an instance of the headroom.
@@ -73,6 +90,7 @@ pub struct PolicyEngine {
     pooled: bool,
     instances: Arc<Semaphore>,
     tenant_instances: Arc<Semaphore>,
+    quotas: Quotas,
     _ticker: Ticker,
 }
 
@@ -81,6 +99,16 @@ pub struct PolicyEngine {
 pub(super) struct Slot {
     _any: OwnedSemaphorePermit,
     _tenant: Option<OwnedSemaphorePermit>,
+    _own: Option<OwnedSemaphorePermit>,
+}
+
+/// Whose share of the instances an instance takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Share<'a> {
+    /// A built-in's: all there are.
+    Any,
+    /// An organization's: its own, of what all organizations may have.
+    Of(Option<&'a Arc<Quota>>),
 }
 
 // === impl PolicyEngine ===
@@ -88,30 +116,48 @@ pub(super) struct Slot {
 impl PolicyEngine {
     /// Reserves the pool and starts the ticker. Where the pool can't be reserved (a container with
     /// little address space), instances are allocated one by one, which costs more per request.
+    ///
+    /// Components are compiled in this process, each time anew: for tests and tools.
     pub fn new(limits: &PolicyLimits) -> anyhow::Result<Arc<Self>> {
-        let (engine, pooled) = match Engine::new(&config(Some(pool(limits)))) {
+        Self::compiling(limits, Compiling::default())
+    }
+
+    /// The same with another way of compiling.
+    pub fn compiling(limits: &PolicyLimits, compiling: Compiling) -> anyhow::Result<Arc<Self>> {
+        let sized = |mut config: Config| {
+            config
+                .max_wasm_stack(limits.stack_bytes)
+                .async_stack_size(limits.stack_bytes.saturating_add(HOST_STACK_BYTES));
+            config
+        };
+        let (engine, pooled) = match Engine::new(&sized(config(Some(pool(limits))))) {
             Ok(engine) => (engine, true),
             Err(error) => {
                 tracing::warn!(
                     reason = %error.root_cause(),
                     "no room for the pool of policy instances, each is allocated on demand"
                 );
-                let engine = Engine::new(&config(None)).map_err(|error| anyhow!("{error:#}"));
+                let engine =
+                    Engine::new(&sized(config(None))).map_err(|error| anyhow!("{error:#}"));
                 (engine.context("the WebAssembly engine does not start")?, false)
             }
         };
         let linker = linker(&engine).map_err(|error| anyhow!("{error:#}"))?;
         let ticker = Ticker::start(&engine).context("the policy ticker thread does not start")?;
+        let compiler = Compiler::new(&engine, compiling);
         let most = usize::try_from(limits.instances_max)?.max(1);
         Ok(Arc::new(Self {
             engine,
             linker,
             limits: limits.clone(),
+            compiler,
+            comparisons: Comparisons::default(),
             admitting: Mutex::new(()),
             checking: Mutex::new(()),
             pooled,
             instances: Arc::new(Semaphore::new(most)),
             tenant_instances: Arc::new(Semaphore::new((most - most / 4).max(1))),
+            quotas: Quotas::new(limits.org_instances_max),
             _ticker: ticker,
         }))
     }
@@ -127,6 +173,17 @@ impl PolicyEngine {
         most.saturating_sub(self.instances.available_permits())
     }
 
+    /// An organization's share of the instances; the same one as long as anyone holds it.
+    pub fn quota_of(&self, org: &str) -> Arc<Quota> {
+        self.quotas.of(org)
+    }
+
+    /// Who compares what policies on trial would decide; `None` the second time. Until it runs
+    /// nothing is compared.
+    pub fn comparer(&self) -> Option<Comparer> {
+        self.comparisons.comparer()
+    }
+
     /// Whether instances are getting scarce, so that a request that waits should not keep its own.
     pub(super) fn is_crowded(&self) -> bool {
         let most = usize::try_from(self.limits.instances_max).unwrap_or(usize::MAX).max(1);
@@ -134,25 +191,37 @@ impl PolicyEngine {
     }
 
     /// The right to one more instance, if one is free.
-    pub(super) fn free_slot(&self, builtin: bool) -> Option<Slot> {
-        let tenant = match builtin {
-            true => None,
-            false => Some(Arc::clone(&self.tenant_instances).try_acquire_owned().ok()?),
+    pub(super) fn free_slot(&self, share: Share<'_>) -> Option<Slot> {
+        let (tenant, own) = match share {
+            Share::Any => (None, None),
+            Share::Of(quota) => {
+                let own = match quota {
+                    Some(quota) => Some(quota.instances().try_acquire_owned().ok()?),
+                    None => None,
+                };
+                (Some(Arc::clone(&self.tenant_instances).try_acquire_owned().ok()?), own)
+            }
         };
         let any = Arc::clone(&self.instances).try_acquire_owned().ok()?;
-        Some(Slot { _any: any, _tenant: tenant })
+        Some(Slot { _any: any, _tenant: tenant, _own: own })
     }
 
     /// The right to one more instance, once one is free; `None` after a moment without. In turn:
-    /// who waits first is served first.
-    pub(super) async fn slot(&self, builtin: bool) -> Option<Slot> {
+    /// who waits first is served first, and who has used up his own share holds up nobody.
+    pub(super) async fn slot(&self, share: Share<'_>) -> Option<Slot> {
         let slot = async {
-            let tenant = match builtin {
-                true => None,
-                false => Some(Arc::clone(&self.tenant_instances).acquire_owned().await.ok()?),
+            let (tenant, own) = match share {
+                Share::Any => (None, None),
+                Share::Of(quota) => {
+                    let own = match quota {
+                        Some(quota) => Some(quota.instances().acquire_owned().await.ok()?),
+                        None => None,
+                    };
+                    (Some(Arc::clone(&self.tenant_instances).acquire_owned().await.ok()?), own)
+                }
             };
             let any = Arc::clone(&self.instances).acquire_owned().await.ok()?;
-            Some(Slot { _any: any, _tenant: tenant })
+            Some(Slot { _any: any, _tenant: tenant, _own: own })
         };
         tokio::time::timeout(SLOT_WAIT, slot).await.ok()?
     }
@@ -164,7 +233,7 @@ impl PolicyEngine {
 
     /// An empty store with every limit in place. Its deadline is over until [`arm`] sets one.
     pub(super) fn store(&self) -> Store<Guest> {
-        let mut store = Store::new(&self.engine, Guest::new(self.limits.memory_bytes_max));
+        let mut store = Store::new(&self.engine, Guest::new(&self.limits));
         store.limiter(|guest| &mut guest.account);
         store.set_hostcall_fuel(self.limits.answer_bytes_max);
         store.epoch_deadline_callback(|mut context| {
@@ -194,6 +263,11 @@ pub(super) fn arm(store: &mut Store<Guest>, deadline: Duration) {
     let ticks = deadline.as_millis() / TICK.as_millis().max(1);
     store.data_mut().ticks_left = u32::try_from(ticks).unwrap_or(u32::MAX).max(1);
     store.set_epoch_deadline(1);
+}
+
+/// An engine that only compiles: its code fits the one that runs it.
+pub(super) fn plain() -> wasmtime::Result<Engine> {
+    Engine::new(&config(None))
 }
 
 fn config(pool: Option<PoolingAllocationConfig>) -> Config {

@@ -32,6 +32,24 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 9] = [
+        Self::Trap,
+        Self::Deadline,
+        Self::Memory,
+        Self::Nonsense,
+        Self::Internal,
+        Self::Invalid,
+        Self::Abstained,
+        Self::Saturated,
+        Self::Suspended,
+    ];
+
+    /// The place in [`Self::ALL`].
+    pub(super) fn index(self) -> usize {
+        Self::ALL.iter().position(|kind| *kind == self).unwrap_or_default()
+    }
+
     /// The name in the explanation and in metrics.
     pub fn label(self) -> &'static str {
         match self {

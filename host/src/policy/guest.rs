@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::binding::Hook;
+use super::engine::PolicyLimits;
 use super::facts::{AttrValue, Offers, RequestFacts};
-use super::guest_log::{INSTANCE_LINES_MAX, LEVEL_MIN, Level, LogLine, LogRing};
+use super::guest_log::{LEVEL_MIN, Level, LogLine, LogRing};
 use super::limiter::Account;
 use super::v0_1::turnpike::policy::types::ValueResult;
 use super::v0_1::turnpike::policy::{candidates, log, request, types};
@@ -32,12 +33,13 @@ pub(super) struct Guest {
     pub(super) ticks_left: u32,
     /// None before the first call, while the component starts and is configured.
     pub(super) view: Option<View>,
-    lines: u32,
+    lines_left: u32,
 }
 
 impl Guest {
-    pub(super) fn new(memory_bytes_max: usize) -> Self {
-        Self { account: Account::new(memory_bytes_max), ticks_left: 0, view: None, lines: 0 }
+    pub(super) fn new(limits: &PolicyLimits) -> Self {
+        let account = Account::new(limits.memory_bytes_max);
+        Self { account, ticks_left: 0, view: None, lines_left: limits.log_lines_max }
     }
 
     fn facts(&self) -> Option<&RequestFacts> {
@@ -117,11 +119,12 @@ impl log::Host for Guest {
             log::Level::Warn => Level::Warn,
             log::Level::Error => Level::Error,
         };
-        if level < LEVEL_MIN || self.lines >= INSTANCE_LINES_MAX {
+        let Some(left) = self.lines_left.checked_sub(1) else { return };
+        let Some(view) = &self.view else { return };
+        if level < LEVEL_MIN {
             return;
         }
-        let Some(view) = &self.view else { return };
-        self.lines = self.lines.saturating_add(1);
+        self.lines_left = left;
         view.log.push(LogLine::new(clock::now_ms(), level, view.hook, &view.facts.id, &message));
     }
 }

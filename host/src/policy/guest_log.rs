@@ -13,8 +13,6 @@ use super::binding::Hook;
 const RING_LINES_MAX: usize = 256;
 /// Bytes of one line; longer ones are cut at a character boundary.
 pub(super) const LINE_BYTES_MAX: usize = 1024;
-/// Lines of one instance; the rest is dropped, so that one request can't push out the others.
-pub(super) const INSTANCE_LINES_MAX: u32 = 64;
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,9 +6,17 @@ use std::time::Duration;
 use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Engine, Store, component};
 
+use super::admitted::Hooks;
 use super::engine::{PolicyEngine, Slot, arm};
 use super::guest::{Guest, View};
 use super::v0_1::exports::turnpike::policy as exports;
+
+/// The interfaces that policies export, each with its one function.
+const CLASSIFY: (&str, &str) = ("classify", "classify");
+const ROUTE: (&str, &str) = ("route", "score");
+const REASONS: (&str, &str) = ("route-reasons", "reason");
+const REDACT: (&str, &str) = ("redact", "scan");
+const BILL: (&str, &str) = ("bill", "price");
 
 /// A compiled component, linked, with the places of its exports looked up once.
 #[derive(Clone)]
@@ -38,6 +46,18 @@ impl Artifact {
             bill: exports::bill::GuestIndices::new(&pre).ok(),
             pre,
         })
+    }
+
+    /// An interface that it exports without the function that makes it one, and that function.
+    pub(super) fn lacks(&self, hooks: Hooks) -> Option<(&'static str, &'static str)> {
+        let exports = [
+            (hooks.classify && self.classify.is_none(), CLASSIFY),
+            (hooks.route && self.route.is_none(), ROUTE),
+            (hooks.reasons && self.reasons.is_none(), REASONS),
+            (hooks.redact && self.redact.is_none(), REDACT),
+            (hooks.bill && self.bill.is_none(), BILL),
+        ];
+        exports.into_iter().find(|(lacks, _)| *lacks).map(|(_, export)| export)
     }
 
     /// The engine that it was compiled for.
@@ -130,22 +150,26 @@ impl Instance {
         plugin.call_configure(&mut self.store, config).await
     }
 
-    /// Checks the types of every function that the component exports for us.
-    pub(super) fn load_all(&mut self, artifact: &Artifact) -> wasmtime::Result<()> {
+    /// Checks the types of every function that the component exports for us; the error names the
+    /// one that differs.
+    pub(super) fn load_all(
+        &mut self,
+        artifact: &Artifact,
+    ) -> Result<(), ((&'static str, &'static str), wasmtime::Error)> {
         if artifact.classify.is_some() {
-            self.classify(artifact)?;
+            self.classify(artifact).map_err(|error| (CLASSIFY, error))?;
         }
         if artifact.route.is_some() {
-            self.route(artifact)?;
+            self.route(artifact).map_err(|error| (ROUTE, error))?;
         }
         if artifact.reasons.is_some() {
-            self.reasons(artifact)?;
+            self.reasons(artifact).map_err(|error| (REASONS, error))?;
         }
         if artifact.redact.is_some() {
-            self.redact(artifact)?;
+            self.redact(artifact).map_err(|error| (REDACT, error))?;
         }
         if artifact.bill.is_some() {
-            self.bill(artifact)?;
+            self.bill(artifact).map_err(|error| (BILL, error))?;
         }
         Ok(())
     }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::binding::{Binding, BindingSet, Hook, OnFailure};
-use super::engine::PolicyEngine;
+use super::chain;
+use super::comparison::{Asked, Decision, Job, Scoring};
+use super::engine::{PolicyEngine, Share};
 use super::facts::{AttrValue, Conversation, Offers, RequestFacts};
 use super::failure::{FailureKind, Fault, Overdue, PolicyFailure};
 use super::guest::View;
@@ -27,6 +29,8 @@ const WALL_FACTOR: u32 = 4;
 /// The least wall time beyond the deadline: a machine that is short of processors is not the
 /// policy's fault, and its own time is bounded by ticks anyway.
 const WALL_GRACE: Duration = Duration::from_secs(1);
+/// Bytes of text for one token, roughly, for what a comparison keeps in memory.
+const TOKEN_BYTES: usize = 4;
 /// Records of one session: eight pairs of hook and policy, and failures up to here.
 const RECORDS_MAX: usize = 32;
 
@@ -80,7 +84,9 @@ impl Session {
 
     /// What kind of task is it?
     pub async fn classify(&mut self) -> Verdict<Classification> {
-        self.decide(&Classify).await
+        let verdict = self.decide(&Classify).await;
+        self.compare(Hook::Classify, || Some((Asked::Classify, Decision::task(&verdict)?)), 0);
+        verdict
     }
 
     /// One score per offer, `None` for those that the policy excludes. The figures' columns must
@@ -94,8 +100,14 @@ impl Session {
     ) -> Verdict<Vec<Option<f64>>> {
         let question = Score { task, figures, objective, candidates: Arc::clone(&candidates) };
         self.scored = None;
-        let (verdict, by) = self.put(&question).await;
-        self.scored = by.map(|binding| (binding, candidates));
+        let bound = Arc::clone(&self.bindings.route);
+        let (verdict, by) = self.put(&bound, &question).await;
+        self.scored = by.map(|binding| (binding, Arc::clone(&candidates)));
+        let asked = || {
+            let (task, figures, objective) = (task.clone(), figures.clone(), objective.clone());
+            Asked::Score(Box::new(Scoring { task, figures, objective, candidates }))
+        };
+        self.compare(Hook::Route, || Some((asked(), Decision::scores(&verdict)?)), 0);
         verdict
     }
 
@@ -118,23 +130,79 @@ impl Session {
         text: &str,
         last: bool,
     ) -> Result<Findings, PolicyFailure> {
-        let (verdict, _) = self.put(&Scan { place, text, last }).await;
-        match (verdict.value, verdict.failure) {
-            (Some(findings), _) => Ok(findings),
-            (None, Some(failure)) => Err(failure),
-            // Not reached: without a value there is a failure.
-            (None, None) => Err(PolicyFailure {
-                hook: Hook::Redact,
-                policy: Arc::clone(&verdict.decided_by.name),
-                kind: FailureKind::Internal,
-                detail: "no answer and no failure".to_owned(),
-            }),
+        let question = Scan { place, text, last };
+        let bound = Arc::clone(&self.bindings.redact);
+        let mut found = Vec::with_capacity(bound.then.len().saturating_add(1));
+        let mut stood_in = false;
+        for scanner in std::iter::once(&bound).chain(&bound.then) {
+            let (verdict, by) = self.put(scanner, &question).await;
+            let builtin = by.is_some_and(|by| by.builtin) && !scanner.builtin;
+            match (verdict.value, verdict.failure) {
+                // The built-in stands in once, for however many.
+                (Some(_), _) if builtin && std::mem::replace(&mut stood_in, true) => {}
+                (Some(findings), _) => found.push(findings),
+                (None, Some(failure)) => return Err(failure),
+                // Not reached: without a value there is a failure.
+                (None, None) => {
+                    return Err(PolicyFailure {
+                        hook: Hook::Redact,
+                        policy: Arc::clone(&verdict.decided_by.name),
+                        kind: FailureKind::Internal,
+                        detail: "no answer and no failure".to_owned(),
+                    });
+                }
+            }
         }
+        let findings = match (found.pop(), found.is_empty()) {
+            (Some(only), true) => only,
+            (latest, _) => chain::join(found.into_iter().chain(latest).collect(), text),
+        };
+        // The pieces of a stream are not compared, because each depends on what was held back.
+        if last {
+            let asked = || Some((Asked::scan(place, text)?, Decision::found(&findings)));
+            self.compare(Hook::Redact, asked, text.len());
+        }
+        Ok(findings)
     }
 
     /// What does it cost?
     pub async fn price(&mut self, call: &BillCall) -> Verdict<Vec<Line>> {
-        self.decide(&Price { call }).await
+        let verdict = self.decide(&Price { call }).await;
+        if call.settled {
+            let asked = || Some((Asked::Price(call.clone()), Decision::lines(&verdict)?));
+            self.compare(Hook::Bill, asked, 0);
+        }
+        verdict
+    }
+
+    /// Has the same asked of a policy that runs beside, if there is one for this decision. `bytes`:
+    /// what the question keeps in memory beside the request.
+    fn compare(&self, hook: Hook, asked: impl FnOnce() -> Option<(Asked, Decision)>, bytes: usize) {
+        let Some(beside) = self.bindings.beside.iter().find(|one| one.hook == hook) else {
+            return;
+        };
+        let comparisons = &self.engine.comparisons;
+        if !comparisons.is_running() || rand::random_range(0..100) >= beside.percent {
+            return;
+        }
+        let turn = beside.tried.quota.as_ref().and_then(|quota| quota.comparison());
+        let (Some(turn), Some((asked, decided))) = (turn, asked()) else {
+            beside.tried.statistics.comparison_left_out();
+            return;
+        };
+        let mut bindings = (*self.bindings).clone().with(hook, Arc::clone(&beside.binding));
+        bindings.beside.clear();
+        let session = Self {
+            engine: Arc::clone(&self.engine),
+            bindings: Arc::new(bindings),
+            facts: Arc::clone(&self.facts),
+            instances: Vec::new(),
+            scored: None,
+            trace: Vec::new(),
+        };
+        let request = usize::try_from(self.facts.input_tokens).unwrap_or(usize::MAX);
+        let bytes = request.saturating_mul(TOKEN_BYTES).saturating_add(bytes);
+        comparisons.submit(Job { session, asked, decided, beside: beside.clone(), turn }, bytes);
     }
 
     /// Call before a long wait, such as for the upstream: gives the instances back if they are
@@ -143,6 +211,8 @@ impl Session {
         if self.engine.is_crowded() {
             self.instances.clear();
         }
+        let keeps = |of: &Binding| !of.quota.as_ref().is_some_and(|quota| quota.is_crowded());
+        self.instances.retain(|(of, _)| keeps(of));
     }
 
     /// What was asked so far, and what it cost.
@@ -151,29 +221,36 @@ impl Session {
     }
 
     async fn decide<Q: Question>(&mut self, question: &Q) -> Verdict<Q::Answer> {
-        self.put(question).await.0
+        let bound = Arc::clone(self.bindings.of(Q::HOOK));
+        self.put(&bound, question).await.0
     }
 
     /// Asks the bound policy and, if that is what the binding wants on failure, the built-in. Also
     /// tells whose value it is.
-    async fn put<Q>(&mut self, question: &Q) -> (Verdict<Q::Answer>, Option<Arc<Binding>>)
+    async fn put<Q>(
+        &mut self,
+        bound: &Arc<Binding>,
+        question: &Q,
+    ) -> (Verdict<Q::Answer>, Option<Arc<Binding>>)
     where
         Q: Question,
     {
-        let bound = Arc::clone(self.bindings.of(Q::HOOK));
-        let failure = match self.attempt(&bound, question).await {
+        let failure = match self.attempt(bound, question).await {
             Ok(value) => {
                 let decided_by = bound.identity();
                 let verdict = Verdict { value: Some(value), decided_by, failure: None };
-                return (verdict, Some(bound));
+                return (verdict, Some(Arc::clone(bound)));
             }
             Err(failure) => failure,
         };
-        let (value, by) = match self.fall_back(&bound, &failure, question).await {
+        if !failure.is_normal() {
+            bound.statistics.fell_back();
+        }
+        let (value, by) = match self.fall_back(bound, &failure, question).await {
             Some((value, by)) => (Some(value), Some(by)),
             None => (None, None),
         };
-        let decided_by = by.as_ref().unwrap_or(&bound).identity();
+        let decided_by = by.as_ref().unwrap_or(bound).identity();
         (Verdict { value, decided_by, failure: Some(failure) }, by)
     }
 
@@ -221,12 +298,14 @@ impl Session {
         });
         match &outcome {
             Err(failure) if failure.kind.blames_policy() && !binding.builtin => {
-                binding.breaker.failed(clock::now_ms());
+                let because = format!("{}: {}", failure.kind.label(), failure.detail);
+                binding.breaker.failed(clock::now_ms(), &because);
             }
             Ok(_) if binding.breaker.is_touched() => binding.breaker.succeeded(clock::now_ms()),
             Ok(_) | Err(_) => {}
         }
         let failure = outcome.as_ref().err().cloned();
+        binding.statistics.called(watch.micros(), failure.as_ref().map(|failure| failure.kind));
         self.record(Q::HOOK, binding, watch.micros(), fresh, failure);
         outcome
     }
@@ -288,12 +367,16 @@ impl Session {
             let detail = "the policy was admitted by another engine; admit it to this one";
             return Err(Fault::new(FailureKind::Internal, detail));
         }
-        let slot = match self.engine.free_slot(binding.builtin) {
+        let share = match binding.builtin {
+            true => Share::Any,
+            false => Share::Of(binding.quota.as_ref()),
+        };
+        let slot = match self.engine.free_slot(share) {
             Some(slot) => Some(slot),
             // Who waits keeps no instance that another one waits for.
             None if binding.builtin || hook == Hook::Redact => {
                 self.instances.clear();
-                self.engine.slot(binding.builtin).await
+                self.engine.slot(share).await
             }
             // The built-in stands behind the others and need not wait.
             None => None,

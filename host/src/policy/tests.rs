@@ -5,3 +5,4 @@ mod decisions;
 mod guests;
 mod sandbox;
 mod shipped;
+mod trials;

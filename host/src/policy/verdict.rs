@@ -46,6 +46,8 @@ pub struct Figures {
     pub in_flight: Vec<f64>,
     /// Bits: 1 cached there, 2 price estimated, 4 quality estimated.
     pub marks: Vec<u8>,
+    /// `cost_usd` exactly, in pico-US-dollars, for comparisons; no guest is given it. May be empty.
+    pub expected_pico: Vec<u128>,
 }
 
 impl Figures {
@@ -63,6 +65,7 @@ impl Figures {
             availability: column(),
             in_flight: column(),
             marks: Vec::with_capacity(rows),
+            expected_pico: Vec::with_capacity(rows),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use turnpike_ledger::PicoUsd;
 
-pub use crate::hook::{Hook, OnFailure};
+pub use crate::hook::{Hook, Mode, OnFailure, Scope};
 
 /// An organization: the owner of credit, keys, plugins and bindings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,17 +124,28 @@ pub struct PluginRecord {
     pub interfaces: Vec<String>,
     /// What admission checked.
     pub checks: Vec<PluginCheck>,
+    /// What admission measured; none for an upload of before it did.
+    pub figures: Option<PluginFigures>,
     /// Milliseconds since the Unix epoch.
     pub uploaded_at_ms: u64,
 }
 
-/// Which policy takes one decision of an organization.
+/// What a policy cost when it was admitted, in microseconds on an idle processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PluginFigures {
+    /// To start an instance.
+    pub start_us: u32,
+    /// To start an instance and make a decision, the middle of a few.
+    pub fresh_us: u32,
+    /// To make another decision in it, the middle of a few.
+    pub warm_us: u32,
+    /// Bytes of memory of the instance after that.
+    pub memory_bytes: u64,
+}
+
+/// A policy and its configuration, as part of a binding.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BindingRecord {
-    /// The organization.
-    pub org: String,
-    /// The decision.
-    pub hook: Hook,
+pub struct LinkRecord {
     /// The policy's name.
     pub plugin: String,
     /// The policy's version.
@@ -143,12 +154,42 @@ pub struct BindingRecord {
     pub digest: String,
     /// Configuration handed to the policy: JSON text.
     pub config: Option<String>,
-    /// What happens when it fails.
+}
+
+/// Which policy takes one decision of an organization: one revision. There is at most one for each
+/// decision, scope and mode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BindingRecord {
+    /// The organization.
+    pub org: String,
+    /// The decision.
+    pub hook: Hook,
+    /// For which requests.
+    pub scope: Scope,
+    /// How it takes part.
+    pub mode: Mode,
+    /// The share of sessions that a canary decides for, of calls that a shadow is asked; 100 for an
+    /// active one.
+    pub percent: u8,
+    /// The policy.
+    pub first: LinkRecord,
+    /// Further policies of a chain, for redact, in order.
+    pub then: Vec<LinkRecord>,
+    /// What happens when one fails.
     pub on_failure: OnFailure,
     /// How long one call may take.
     pub deadline_ms: u32,
     /// Grows with every change of any binding; a request names the revision that decided.
     pub revision: u64,
+    /// The earlier revision that this one brought back.
+    pub restores: Option<u64>,
     /// Milliseconds since the Unix epoch.
     pub bound_at_ms: u64,
+}
+
+impl BindingRecord {
+    /// The policies, in order.
+    pub fn links(&self) -> impl Iterator<Item = &LinkRecord> {
+        std::iter::once(&self.first).chain(&self.then)
+    }
 }

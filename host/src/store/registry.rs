@@ -2,14 +2,10 @@
 //! durable when it returns. Checks that need several rows run under the writer's lock. Knows no
 //! HTTP, no ledger and no policy engine.
 
-use super::records::{ApiKey, BindingRecord, Hook, Organization, PluginRecord};
+use super::records::{ApiKey, Organization, PluginRecord};
 use super::rows::{Record, decode, encode, joined, prefix_of};
 use super::state::{Change, Table};
 use super::{PAGE_ROWS_MAX, Store, StoreError, Writer};
-
-/// Where the revision counter of bindings is kept: it outlives deleted bindings, so that a revision
-/// number never means two things.
-const REVISION_KEY: &[u8] = b"binding-revision";
 
 /// One page of a listing.
 #[derive(Debug, Clone)]
@@ -64,7 +60,7 @@ impl Store {
         org.deleted_at_ms = Some(at_ms);
         let mut changes = vec![put(&org)?];
         let prefix = prefix_of(id);
-        for table in [Table::Keys, Table::Bindings, Table::Plugins] {
+        for table in [Table::Keys, Table::Bindings, Table::BindingHistory, Table::Plugins] {
             for (key, _) in self.state.scan(table, prefix.as_bytes(), None, usize::MAX)? {
                 changes.push(Change::delete(table, key));
             }
@@ -166,6 +162,11 @@ impl Store {
         self.page(&prefix_of(org), after, limit, |_| true)
     }
 
+    /// How many plugins there are, of all organizations.
+    pub fn plugin_count(&self) -> Result<usize, StoreError> {
+        Ok(self.state.scan(Table::Plugins, b"", None, usize::MAX)?.len())
+    }
+
     /// Removes a plugin that no binding uses; the error names the bindings that do.
     pub fn delete_plugin(&self, org: &str, name: &str, version: &str) -> Result<(), StoreError> {
         let mut writer = self.writer.lock();
@@ -173,7 +174,7 @@ impl Store {
         let bound: Vec<&str> = self
             .bindings(org)?
             .into_iter()
-            .filter(|binding| binding.plugin == name && binding.version == version)
+            .filter(|binding| binding.links().any(|it| it.plugin == name && it.version == version))
             .map(|binding| binding.hook.label())
             .collect();
         if !bound.is_empty() {
@@ -200,82 +201,23 @@ impl Store {
     }
 }
 
-// === impl Store: bindings ===
-
-impl Store {
-    /// An organization's bindings; a hook that is missing is decided by the built-in.
-    pub fn bindings(&self, org: &str) -> Result<Vec<BindingRecord>, StoreError> {
-        self.all_of(&prefix_of(org))
-    }
-
-    /// Every binding of every organization, for the snapshot that the data plane reads.
-    pub fn all_bindings(&self) -> Result<Vec<BindingRecord>, StoreError> {
-        self.all_of("")
-    }
-
-    /// One binding, if the hook is bound.
-    pub fn binding(&self, org: &str, hook: Hook) -> Result<Option<BindingRecord>, StoreError> {
-        self.read(&joined(&[org, hook.label()]))
-    }
-
-    /// The number that the next stored binding will carry.
-    pub fn next_revision(&self) -> Result<u64, StoreError> {
-        let stored = self.state.get(Table::Meta, REVISION_KEY)?;
-        let last = match &stored {
-            Some(bytes) => {
-                serde_json::from_slice::<u64>(bytes).map_err(|cause| StoreError::Unreadable {
-                    table: Table::Meta.label(),
-                    key: String::from_utf8_lossy(REVISION_KEY).into_owned(),
-                    cause: cause.to_string(),
-                })?
-            }
-            None => 0,
-        };
-        Ok(last.saturating_add(1))
-    }
-
-    /// Sets a binding; its revision must be greater than every one before.
-    ///
-    /// `uploaded`: the policy must be among the organization's plugins; a built-in is not.
-    pub fn put_binding(&self, binding: &BindingRecord, uploaded: bool) -> Result<(), StoreError> {
-        let mut writer = self.writer.lock();
-        if uploaded {
-            self.plugin(&binding.org, &binding.plugin, &binding.version)?;
-        }
-        if binding.revision < self.next_revision()? {
-            return Err(StoreError::Exists(format!("the revision {}", binding.revision)));
-        }
-        let counter = Change::put(Table::Meta, REVISION_KEY, binding.revision.to_string());
-        self.commit(&mut writer, vec![put(binding)?, counter])
-    }
-
-    /// Removes a binding; the built-in decides again.
-    pub fn delete_binding(&self, org: &str, hook: Hook) -> Result<(), StoreError> {
-        let mut writer = self.writer.lock();
-        let binding = self.binding(org, hook)?.ok_or_else(|| {
-            StoreError::NotFound(format!("a binding of {} in {org:?}", hook.label()))
-        })?;
-        self.commit(&mut writer, vec![delete(&binding)])
-    }
-}
-
 // === impl Store: what they share ===
 
 impl Store {
-    fn read<R: Record>(&self, key: &str) -> Result<Option<R>, StoreError> {
+    pub(super) fn read<R: Record>(&self, key: &str) -> Result<Option<R>, StoreError> {
         match self.state.get(R::TABLE, key.as_bytes())? {
             Some(value) => decode(key.as_bytes(), &value).map(Some),
             None => Ok(None),
         }
     }
 
-    fn all_of<R: Record>(&self, prefix: &str) -> Result<Vec<R>, StoreError> {
+    pub(super) fn all_of<R: Record>(&self, prefix: &str) -> Result<Vec<R>, StoreError> {
         let rows = self.state.scan(R::TABLE, prefix.as_bytes(), None, usize::MAX)?;
         rows.iter().map(|(key, value)| decode(key, value)).collect()
     }
 
     /// Up to `limit` records under a prefix that pass the filter, after the one named.
-    fn page<R: Record>(
+    pub(super) fn page<R: Record>(
         &self,
         prefix: &str,
         after: Option<&str>,
@@ -307,7 +249,11 @@ impl Store {
     }
 
     /// Makes the changes durable, then visible.
-    fn commit(&self, writer: &mut Writer, changes: Vec<Change>) -> Result<(), StoreError> {
+    pub(super) fn commit(
+        &self,
+        writer: &mut Writer,
+        changes: Vec<Change>,
+    ) -> Result<(), StoreError> {
         super::state::check_sizes(&changes)?;
         match &mut writer.changes {
             Some(file) => file.commit(self.state.as_ref(), changes),
@@ -316,11 +262,11 @@ impl Store {
     }
 }
 
-fn put<R: Record>(record: &R) -> Result<Change, StoreError> {
+pub(super) fn put<R: Record>(record: &R) -> Result<Change, StoreError> {
     Ok(Change::put(R::TABLE, record.key(), encode(record)?))
 }
 
-fn delete<R: Record>(record: &R) -> Change {
+pub(super) fn delete<R: Record>(record: &R) -> Change {
     Change::delete(R::TABLE, record.key())
 }
 

@@ -3,13 +3,11 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use turnpike_ledger::PicoUsd;
 
 use super::StoreError;
 use super::records::{
-    ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, OnFailure, Organization, PluginCheck,
-    PluginRecord,
+    ApiKey, BudgetPeriod, BudgetRecord, Organization, PluginCheck, PluginFigures, PluginRecord,
 };
 use super::state::Table;
 
@@ -56,7 +54,7 @@ pub(super) fn decode<R: Record>(key: &[u8], value: &[u8]) -> Result<R, StoreErro
 }
 
 /// The version that rows are written with.
-const ROW_VERSION: u32 = 1;
+pub(super) const ROW_VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct OrganizationRow {
@@ -190,6 +188,14 @@ struct CheckRow {
 }
 
 #[derive(Serialize, Deserialize)]
+struct FiguresRow {
+    start_us: u32,
+    fresh_us: u32,
+    warm_us: u32,
+    memory_bytes: u64,
+}
+
+#[derive(Serialize, Deserialize)]
 pub(super) struct PluginRow {
     v: u32,
     org: String,
@@ -199,6 +205,8 @@ pub(super) struct PluginRow {
     size_bytes: u64,
     interfaces: Vec<String>,
     checks: Vec<CheckRow>,
+    #[serde(default)]
+    figures: Option<FiguresRow>,
     uploaded_at_ms: u64,
 }
 
@@ -225,6 +233,12 @@ impl Record for PluginRecord {
             size_bytes: self.size_bytes,
             interfaces: self.interfaces.clone(),
             checks: self.checks.iter().map(check).collect(),
+            figures: self.figures.map(|it| FiguresRow {
+                start_us: it.start_us,
+                fresh_us: it.fresh_us,
+                warm_us: it.warm_us,
+                memory_bytes: it.memory_bytes,
+            }),
             uploaded_at_ms: self.uploaded_at_ms,
         })
     }
@@ -244,82 +258,18 @@ impl Record for PluginRecord {
             size_bytes: row.size_bytes,
             interfaces: row.interfaces,
             checks: row.checks.into_iter().map(check).collect(),
+            figures: row.figures.map(|it| PluginFigures {
+                start_us: it.start_us,
+                fresh_us: it.fresh_us,
+                warm_us: it.warm_us,
+                memory_bytes: it.memory_bytes,
+            }),
             uploaded_at_ms: row.uploaded_at_ms,
         })
     }
 }
 
-#[derive(Serialize, Deserialize)]
-pub(super) struct BindingRow {
-    v: u32,
-    org: String,
-    hook: String,
-    plugin: String,
-    version: String,
-    digest: String,
-    /// Always "active": the other modes come with a version that has them.
-    mode: String,
-    config: Option<Box<RawValue>>,
-    on_failure: String,
-    deadline_ms: u32,
-    revision: u64,
-    bound_at_ms: u64,
-}
-
-impl Record for BindingRecord {
-    const TABLE: Table = Table::Bindings;
-    type Row = BindingRow;
-
-    fn key(&self) -> String {
-        joined(&[&self.org, self.hook.label()])
-    }
-
-    fn to_row(&self) -> Result<BindingRow, String> {
-        let config = match &self.config {
-            Some(text) => {
-                Some(RawValue::from_string(text.clone()).map_err(|cause| cause.to_string())?)
-            }
-            None => None,
-        };
-        Ok(BindingRow {
-            v: ROW_VERSION,
-            org: self.org.clone(),
-            hook: self.hook.label().to_owned(),
-            plugin: self.plugin.clone(),
-            version: self.version.clone(),
-            digest: self.digest.clone(),
-            mode: "active".to_owned(),
-            config,
-            on_failure: self.on_failure.label().to_owned(),
-            deadline_ms: self.deadline_ms,
-            revision: self.revision,
-            bound_at_ms: self.bound_at_ms,
-        })
-    }
-
-    fn from_row(row: BindingRow) -> Result<Self, String> {
-        readable(row.v)?;
-        if row.mode != "active" {
-            return Err(format!("unknown mode {:?}", row.mode));
-        }
-        Ok(Self {
-            hook: Hook::from_label(&row.hook)
-                .ok_or_else(|| format!("unknown hook {:?}", row.hook))?,
-            on_failure: OnFailure::from_label(&row.on_failure)
-                .ok_or_else(|| format!("unknown on_failure {:?}", row.on_failure))?,
-            org: row.org,
-            plugin: row.plugin,
-            version: row.version,
-            digest: row.digest,
-            config: row.config.map(|config| config.get().to_owned()),
-            deadline_ms: row.deadline_ms,
-            revision: row.revision,
-            bound_at_ms: row.bound_at_ms,
-        })
-    }
-}
-
-fn readable(version: u32) -> Result<(), String> {
+pub(super) fn readable(version: u32) -> Result<(), String> {
     if version == ROW_VERSION {
         return Ok(());
     }

@@ -14,8 +14,10 @@ pub enum Table {
     Keys,
     /// Plugin records by organization, name and version.
     Plugins,
-    /// Bindings by organization and hook.
+    /// Bindings by organization and hook, and scope and mode where they are not the usual ones.
     Bindings,
+    /// The latest revisions of bindings, by organization, hook, scope, mode and revision.
+    BindingHistory,
     /// The ledger's accounts.
     LedgerAccounts,
     /// The ledger's budget settings and counters.
@@ -30,12 +32,13 @@ pub enum Table {
 
 impl Table {
     /// All of them, in a fixed order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Meta,
         Self::Organizations,
         Self::Keys,
         Self::Plugins,
         Self::Bindings,
+        Self::BindingHistory,
         Self::LedgerAccounts,
         Self::LedgerBudgets,
         Self::LedgerHolds,
@@ -53,8 +56,14 @@ impl Table {
     ];
 
     /// The tables that hold what an operator changed; they are kept in the changes file as well.
-    pub const ADMINISTRATIVE: [Self; 5] =
-        [Self::Meta, Self::Organizations, Self::Keys, Self::Plugins, Self::Bindings];
+    pub const ADMINISTRATIVE: [Self; 6] = [
+        Self::Meta,
+        Self::Organizations,
+        Self::Keys,
+        Self::Plugins,
+        Self::Bindings,
+        Self::BindingHistory,
+    ];
 
     /// The name on disk. Never changes.
     pub fn label(self) -> &'static str {
@@ -64,6 +73,7 @@ impl Table {
             Self::Keys => "keys",
             Self::Plugins => "plugins",
             Self::Bindings => "bindings",
+            Self::BindingHistory => "binding-history",
             Self::LedgerAccounts => "ledger-accounts",
             Self::LedgerBudgets => "ledger-budgets",
             Self::LedgerHolds => "ledger-holds",

@@ -19,7 +19,8 @@ fn a_good_component_is_taken_in_with_its_checks() {
     assert_eq!(policy.hooks.labels(), ["classify"]);
     assert_eq!(policy.digest.len(), 64);
     assert!(policy.checks.iter().all(|check| check.passed));
-    assert!(policy.memory_bytes > 0);
+    assert!(policy.figures.memory_bytes > 0);
+    assert!(policy.figures.fresh_us >= policy.figures.start_us);
 }
 
 #[test]
@@ -120,4 +121,70 @@ fn policies_come_and_go() {
         assert!(engine.admit(&bytes).is_ok());
     }
     assert_eq!(engine.live_instances(), 0);
+}
+
+#[test]
+fn a_mismatch_names_package_version_and_function() {
+    // The right interface, with a function of other types; and with a function of another name.
+    let package = |function: &str| {
+        format!(
+            "package test:extra;
+            package turnpike:policy@0.1.1 {{
+                interface plugin {{
+                    record manifest {{
+                        name: string, version: string, summary: string, config-schema: string,
+                    }}
+                    describe: func() -> manifest;
+                    configure: func(config: string) -> result<_, string>;
+                }}
+                interface classify {{ {function}: func() -> u32; }}
+            }}
+            world extra {{
+                export turnpike:policy/plugin@0.1.1; export turnpike:policy/classify@0.1.1;
+            }}"
+        )
+    };
+    let refused = |function: &str| {
+        let body = format!(
+            r#"(func (export "turnpike:policy/classify@0.1.1#{function}") (result i32)
+                (i32.const 0))"#
+        );
+        let text = module("", &body, 1).replace("plugin@0.1.0", "plugin@0.1.1");
+        refusal(&wrap("extra", &text, Some(&package(function))))
+    };
+    for (function, check) in [("classify", "`start`"), ("guess", "`link`")] {
+        let refused = refused(function);
+        assert!(refused.contains(check), "{refused}");
+        assert!(refused.contains("`classify`"), "the function: {refused}");
+        assert!(refused.contains("turnpike:policy/classify@0.1."), "{refused}");
+    }
+}
+
+#[test]
+fn what_was_compiled_is_loaded_and_what_was_changed_is_compiled_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("compiled");
+    let engine = || {
+        let limits = PolicyLimits { instances_max: 8, ..PolicyLimits::default() };
+        let folder = Some((folder.clone(), 1 << 30));
+        PolicyEngine::compiling(&limits, Compiling { folder, ..Compiling::default() }).unwrap()
+    };
+    let how = |engine: &PolicyEngine| {
+        let policy = engine.admit(&classifier("0.5")).unwrap();
+        let compile = policy.checks.iter().find(|check| check.name == "compile").unwrap();
+        compile.detail.contains("compiled before")
+    };
+    assert!(!how(&engine()), "the first time");
+    assert!(how(&engine()), "after a restart");
+    let code = |ending: &str| {
+        let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|own| own == ending)).collect::<Vec<_>>()
+    };
+    let [file] = &*code("cwasm") else { panic!("one file") };
+    let mut bytes = std::fs::read(file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(file, &bytes).unwrap();
+    assert!(!how(&engine()), "a flipped byte is never loaded");
+    assert!(how(&engine()), "and was written anew");
 }

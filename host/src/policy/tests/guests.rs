@@ -178,6 +178,7 @@ pub(super) fn offers(count: usize) -> (Figures, Arc<dyn Offers>) {
         availability: column.clone(),
         in_flight: column,
         marks: vec![0; count],
+        expected_pico: Vec::new(),
     };
     let offers = (0..count).map(|at| format!("lab/model-{at}@provider")).collect();
     (figures, Arc::new(Named(offers)))

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use turnpike_ledger::PicoUsd;
 
 use super::super::{
-    ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, OnFailure, Organization, PluginCheck,
-    PluginRecord, Store, StoreError, Table,
+    ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, LinkRecord, Mode, OnFailure,
+    Organization, PluginCheck, PluginFigures, PluginRecord, REVISIONS_KEPT, Scope, Store,
+    StoreError, Table,
 };
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -48,6 +49,7 @@ fn plugin(org: &str, name: &str, digest: &str) -> PluginRecord {
         size_bytes: 3,
         interfaces: vec!["route".into()],
         checks: vec![PluginCheck { name: "size".into(), passed: true, detail: "3".into() }],
+        figures: Some(PluginFigures { start_us: 1, fresh_us: 2, warm_us: 3, memory_bytes: 4 }),
         uploaded_at_ms: 1,
     }
 }
@@ -56,15 +58,27 @@ fn binding(org: &str, name: &str, revision: u64) -> BindingRecord {
     BindingRecord {
         org: org.into(),
         hook: Hook::Route,
-        plugin: name.into(),
-        version: "1.0.0".into(),
-        digest: "d".into(),
-        config: Some("{\"a\": 1.50}".into()),
+        scope: Scope::Organization,
+        mode: Mode::Active,
+        percent: 100,
+        first: LinkRecord {
+            plugin: name.into(),
+            version: "1.0.0".into(),
+            digest: "d".into(),
+            config: Some("{\"a\": 1.50}".into()),
+        },
+        then: Vec::new(),
         on_failure: OnFailure::Builtin,
         deadline_ms: 10,
         revision,
+        restores: None,
         bound_at_ms: 1,
     }
+}
+
+/// What `binding` needs to be there.
+fn uploaded(name: &str) -> [(String, String); 1] {
+    [(name.into(), "1.0.0".into())]
 }
 
 #[test]
@@ -72,7 +86,7 @@ fn records_survive_a_restart_to_the_letter() {
     let (dir, store) = store();
     store.create_key(&key("acme", "k1")).unwrap();
     store.create_plugin(&plugin("acme", "p", "d")).unwrap();
-    store.put_binding(&binding("acme", "p", 1), true).unwrap();
+    store.put_binding(&binding("acme", "p", 1), &uploaded("p")).unwrap();
     drop(store);
     let store = Store::open(dir.path()).unwrap().store;
     assert_eq!(store.key("acme", "k1").unwrap(), key("acme", "k1"));
@@ -119,7 +133,7 @@ fn a_deleted_organization_takes_its_records_along_and_keeps_its_id_taken() {
     let digest = store.files().put(bytes).unwrap();
     store.create_key(&key("acme", "k1")).unwrap();
     store.create_plugin(&plugin("acme", "p", &digest)).unwrap();
-    store.put_binding(&binding("acme", "p", 1), true).unwrap();
+    store.put_binding(&binding("acme", "p", 1), &uploaded("p")).unwrap();
     store.delete_org("acme", 5).unwrap();
     assert!(matches!(store.org("acme"), Err(StoreError::NotFound(_))));
     assert!(store.all_keys().unwrap().is_empty());
@@ -153,15 +167,16 @@ fn a_bound_plugin_stays_and_revisions_never_repeat() {
     let (_dir, store) = store();
     store.create_plugin(&plugin("acme", "p", "d")).unwrap();
     assert_eq!(store.next_revision().unwrap(), 1);
-    store.put_binding(&binding("acme", "p", 1), true).unwrap();
+    store.put_binding(&binding("acme", "p", 1), &uploaded("p")).unwrap();
     let bound = store.delete_plugin("acme", "p", "1.0.0").unwrap_err();
     assert!(matches!(&bound, StoreError::InUse(what) if what.contains("route")), "{bound}");
-    store.delete_binding("acme", Hook::Route).unwrap();
+    store.delete_bindings("acme", Hook::Route, &Scope::Organization, None).unwrap();
     assert_eq!(store.next_revision().unwrap(), 2, "a deleted binding's number is not used again");
-    let old = store.put_binding(&binding("acme", "p", 1), true).unwrap_err();
+    let old = store.put_binding(&binding("acme", "p", 1), &uploaded("p")).unwrap_err();
     assert!(matches!(old, StoreError::Exists(_)), "{old}");
-    store.put_binding(&binding("acme", "p", 2), true).unwrap();
-    let missing = store.put_binding(&binding("acme", "absent", 3), true).unwrap_err();
+    store.put_binding(&binding("acme", "p", 2), &uploaded("p")).unwrap();
+    let missing =
+        store.put_binding(&binding("acme", "absent", 3), &uploaded("absent")).unwrap_err();
     assert!(matches!(missing, StoreError::NotFound(_)), "{missing}");
 }
 
@@ -192,4 +207,57 @@ fn of_many_who_create_the_same_organization_one_succeeds() {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert_eq!(created, 1);
+}
+
+#[test]
+fn each_scope_and_mode_has_a_binding_and_a_history_of_its_own() {
+    let (dir, store) = store();
+    store.create_plugin(&plugin("acme", "p", "d")).unwrap();
+    let team = Scope::Team("research".into());
+    let mut revision = 0;
+    let mut bind = |scope: &Scope, mode: Mode| {
+        revision += 1;
+        let scoped = BindingRecord { scope: scope.clone(), mode, ..binding("acme", "p", revision) };
+        store.put_binding(&scoped, &uploaded("p")).unwrap();
+    };
+    for (scope, mode) in [
+        (&Scope::Organization, Mode::Active),
+        (&Scope::Organization, Mode::Canary),
+        (&team, Mode::Active),
+    ] {
+        bind(scope, mode);
+    }
+    for _ in 0..REVISIONS_KEPT {
+        bind(&team, Mode::Active);
+    }
+    assert_eq!(store.bindings("acme").unwrap().len(), 3);
+    let history = store.binding_history("acme", Hook::Route, &team, Mode::Active).unwrap();
+    let revisions: Vec<u64> = history.iter().map(|one| one.revision).collect();
+    assert_eq!(revisions, (4..=23).collect::<Vec<_>>(), "the latest, oldest first");
+    store.delete_bindings("acme", Hook::Route, &team, None).unwrap();
+    assert_eq!(store.bindings("acme").unwrap().len(), 2);
+    assert!(store.delete_bindings("acme", Hook::Route, &team, Some(Mode::Active)).is_err());
+    drop(store);
+    let store = Store::open(dir.path()).unwrap().store;
+    let history = store.binding_history("acme", Hook::Route, &team, Mode::Active).unwrap();
+    assert_eq!(history.len(), REVISIONS_KEPT, "it can still be brought back");
+    let canary = store.binding("acme", Hook::Route, &Scope::Organization, Mode::Canary).unwrap();
+    assert_eq!(canary.map(|one| one.revision), Some(2));
+}
+
+#[test]
+fn a_binding_of_an_earlier_version_is_the_organizations_active_one() {
+    let (_dir, store) = store();
+    let row = r#"{"v":1,"org":"acme","hook":"route","plugin":"p","version":"1.0.0","digest":"d",
+        "mode":"active","config":{"a":1},"on_failure":"builtin","deadline_ms":10,"revision":4,
+        "bound_at_ms":1}"#;
+    store.state().put(Table::Bindings, b"acme\0route", row.as_bytes()).unwrap();
+    let read = store.binding("acme", Hook::Route, &Scope::Organization, Mode::Active).unwrap();
+    assert_eq!(read.map(|one| (one.revision, one.percent)), Some((4, 100)));
+    store.create_plugin(&plugin("acme", "p", "d")).unwrap();
+    store.put_binding(&binding("acme", "p", 5), &uploaded("p")).unwrap();
+    assert_eq!(store.bindings("acme").unwrap(), [binding("acme", "p", 5)], "replaced, not doubled");
+    let history = store.binding_history("acme", Hook::Route, &Scope::Organization, Mode::Active);
+    let revisions: Vec<u64> = history.unwrap().iter().map(|one| one.revision).collect();
+    assert_eq!(revisions, [4, 5]);
 }

@@ -14,13 +14,14 @@ use turnpike_protocol::Usage;
 use uuid::Uuid;
 
 use super::super::super::{
-    AdminParts, AdminState, Admitted, BindingRefused, BindingsChanged, PolicyAdmission, Switch,
-    SystemNumbers, router,
+    AdminParts, AdminState, Admitted, BindingRefused, BindingsChanged, Observed, PolicyAdmission,
+    PolicyBounds, Switch, SystemNumbers, router,
 };
 use crate::auth::{AuthError, Caller, Directory, OperatorToken, Pepper, authenticate};
 use crate::clock;
+use crate::policy::Tally;
 use crate::secret::Secret;
-use crate::store::{BindingRecord, PluginCheck, Store};
+use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::{CandidateFact, Explanation, Label, LineItem, Record, Recorder, UsageEvent};
 
 const TOKEN: &str = "operator-token";
@@ -46,6 +47,7 @@ impl PolicyAdmission for Admission {
             digest: crate::store::sha256_hex(bytes),
             interfaces: hooks.split(' ').map(str::to_owned).collect(),
             checks: vec![check("component", true, "it is one")],
+            figures: PluginFigures { start_us: 9, fresh_us: 40, warm_us: 3, memory_bytes: 65_536 },
         })
     }
 
@@ -56,6 +58,7 @@ impl PolicyAdmission for Admission {
             digest: "b".repeat(64),
             interfaces: vec!["redact".to_owned()],
             checks: Vec::new(),
+            figures: PluginFigures::default(),
         })
     }
 }
@@ -68,14 +71,19 @@ pub(super) struct Plane {
 
 impl BindingsChanged for Arc<Plane> {
     fn prepare(&self, org: &str, bindings: &[BindingRecord]) -> Result<Switch, BindingRefused> {
-        let bad = |one: &BindingRecord| one.config.as_deref() == Some("{\"bad\":true}");
+        let bad = |one: &BindingRecord| one.first.config.as_deref() == Some("{\"bad\":true}");
         if bindings.iter().any(bad) {
             let message = "the policy refuses this configuration: bad".into();
-            return Err(BindingRefused { field: Some("config"), message });
+            return Err(BindingRefused { field: Some("config/bad".into()), message });
         }
         let plane = Arc::clone(self);
         let (org, bindings) = (org.to_owned(), bindings.to_vec());
         Ok(Box::new(move || plane.visible.lock().push((org, bindings))))
+    }
+
+    fn observed(&self, _org: &str, revision: u64) -> Vec<Observed> {
+        let tally = Tally { calls: revision, ..Tally::default() };
+        vec![Observed { tally, suspension: None }]
     }
 }
 
@@ -99,6 +107,8 @@ pub(super) struct World {
 
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// Empty where there is none.
+    pub(super) etag: String,
     pub(super) body: Value,
 }
 
@@ -141,6 +151,12 @@ impl World {
             admission: Arc::new(Admission),
             bindings: Arc::new(Arc::clone(&plane)),
             numbers: Arc::new(Numbers),
+            bounds: PolicyBounds {
+                component_bytes: 32 << 20,
+                components_per_org: 2,
+                components: 3,
+                deadline_ms: 1_000,
+            },
             started_at_ms: 0,
         });
         Self { dir, router: router(state), recorder, directory, ledger, store, plane }
@@ -158,7 +174,19 @@ impl World {
         body: &Value,
     ) -> Answer {
         let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body).unwrap() };
-        self.exchange(token, method, path, body).await
+        self.exchange(token, None, method, path, body).await
+    }
+
+    /// With the tag of what was seen.
+    pub(super) async fn send_if_match(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+        tag: &str,
+    ) -> Answer {
+        let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body).unwrap() };
+        self.exchange(Some(TOKEN), Some(tag), method, path, body).await
     }
 
     pub(super) async fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
@@ -166,27 +194,32 @@ impl World {
     }
 
     pub(super) async fn send_bytes(&self, method: &str, path: &str, body: Vec<u8>) -> Answer {
-        self.exchange(Some(TOKEN), method, path, body).await
+        self.exchange(Some(TOKEN), None, method, path, body).await
     }
 
     async fn exchange(
         &self,
         token: Option<&str>,
+        if_match: Option<&str>,
         method: &str,
         path: &str,
         body: Vec<u8>,
     ) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
+        if let Some(tag) = if_match {
+            request = request.header("if-match", tag);
+        }
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let request = request.body(Body::from(body)).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status();
+        let etag = response.headers().get("etag").map(|tag| tag.to_str().unwrap().to_owned());
         let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let body =
             if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
-        Answer { status, body }
+        Answer { status, etag: etag.unwrap_or_default(), body }
     }
 
     pub(super) async fn get(&self, path: &str) -> Value {
