@@ -97,7 +97,8 @@ function byteOffsets(text, places) {
 }
 
 function action(span) {
-  const [tag, val] = typeof span.action === "string" ? [span.action] : Object.entries(span.action)[0];
+  const named = typeof span.action === "string" ? { [span.action]: undefined } : span.action;
+  const [tag, val] = Object.entries(named)[0];
   return val === undefined ? { tag } : { tag, val };
 }
 
@@ -165,7 +166,8 @@ export function host(policy, given) {
     plugin: {
       describe() {
         const { name, version, summary = "", configSchema = "" } = policy.manifest;
-        const schema = typeof configSchema === "string" ? configSchema : JSON.stringify(configSchema);
+        const text = typeof configSchema === "string";
+        const schema = text ? configSchema : JSON.stringify(configSchema);
         return { name, version, summary, configSchema: schema };
       },
       configure(config) {

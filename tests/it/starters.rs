@@ -11,7 +11,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 use turnpike_tests::{
-    ADMIN_TOKEN, Answered, ORG, Stage, chat, gateway_binary, pico, target_folder,
+    ADMIN_TOKEN, Answered, ORG, Stage, built_policy, chat, gateway_binary, pico, repository,
+    target_folder,
 };
 
 /// For one step on a machine that does other things too: a first build compiles a C library, or
@@ -80,6 +81,27 @@ fn text(path: &Path) -> Result<&str> {
     path.to_str().context("a path in UTF-8")
 }
 
+/// The examples of the repository hold what their cases say.
+async fn example_passes(name: &str, cases: usize) -> Result<()> {
+    let folder = repository().join("plugins").join(name);
+    plugin(&["build", text(&folder)?, "--install"], &[]).await?;
+    let tested = plugin(&["test", text(&folder)?], &[]).await?;
+    assert!(tested.contains(&format!("{cases} of {cases} cases passed")), "{tested}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_examples_in_rust_c_and_javascript_pass_their_cases() -> Result<()> {
+    example_passes("example-classify-contracts", 4).await?;
+    example_passes("example-bill-volume", 6).await?;
+    example_passes("example-route-feedback", 4).await
+}
+
+#[tokio::test]
+async fn the_example_in_python_passes_its_cases() -> Result<()> {
+    example_passes("example-redact-staff", 7).await
+}
+
 #[tokio::test]
 async fn the_rust_starter_names_a_task() -> Result<()> {
     let starter = Starter::of("rust", "classify", &[]).await?;
@@ -133,5 +155,59 @@ async fn the_c_starter_gives_a_discount() -> Result<()> {
     let input = lines.iter().find(|line| line["item"] == "input").context("input is billed")?;
     assert_eq!(amount(input, "unit_price_usd")?, official.input * 9 / 10);
     assert_eq!(pico(explanation["cost_usd"].as_str().context("a cost")?)?, total);
+    saved_again(&starter).await
+}
+
+/// What `watch` does on a save: build, test, push. A change that the cases refuse is not pushed.
+async fn saved_again(starter: &Starter) -> Result<()> {
+    let url = starter.stage.gateway()?.admin_url.clone();
+    let at = text(&starter.folder)?;
+    let watch = ["watch", at, "--once", "--url", &url, "--org", ORG, "--bind", "bill"];
+    let environment = [("TURNPIKE_ADMIN_TOKEN", ADMIN_TOKEN)];
+    let path = starter.folder.join("policy.c");
+    let source = std::fs::read_to_string(&path)?;
+    let price = "price * (100 - discount_percent) / 100";
+    assert!(source.contains(price), "the starter's price is where the test changes it");
+    std::fs::write(&path, source.replace(price, "price"))?;
+    let refused = plugin(&watch, &environment).await.unwrap_err().to_string();
+    assert!(refused.contains("FAILED ten percent less"), "{refused}");
+    std::fs::write(&path, source.replace(".summary = \"", ".summary = \"again: "))?;
+    let pushed = plugin(&watch, &environment).await?;
+    assert!(pushed.contains("@0.0.0-dev.") && pushed.contains("is active for bill"), "{pushed}");
+    starter.decides("Hello again!", "bill").await.map(drop)
+}
+
+#[tokio::test]
+async fn a_component_is_inspected_timed_and_signed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let at = |name: &str| folder.path().join(name);
+    let (good, bad) = (at("keyword.wasm"), at("junk.wasm"));
+    std::fs::write(&good, built_policy("example-classify-keyword")?)?;
+    std::fs::write(&bad, b"no component")?;
+    let inspected = plugin(&["inspect", text(&good)?, "--json"], &[]).await?;
+    let told: Value = serde_json::from_str(&inspected)?;
+    assert_eq!(told["decisions"], serde_json::json!(["classify"]));
+    assert_eq!(told["wit"], serde_json::json!(["turnpike:policy@0.1.0"]));
+    assert_eq!(told["config_schema"]["required"], serde_json::json!(["keywords"]));
+    let refused = plugin(&["inspect", text(&bad)?], &[]).await.unwrap_err().to_string();
+    assert!(refused.contains("FAILED  component"), "{refused}");
+
+    let timed = plugin(&["bench", text(&good)?, "--rounds", "20", "--json"], &[]).await?;
+    let timed: Value = serde_json::from_str(&timed)?;
+    let calls = timed[0]["calls"].as_array().context("calls")?;
+    assert!(calls.iter().all(|it| it["fresh_p50_us"].as_f64() > Some(0.0)), "{calls:?}");
+    assert_eq!(calls.len(), 2, "classify on two sizes");
+
+    let (key, public) = (at("a.key"), at("a.key.pub"));
+    plugin(&["keygen", "--out", text(&key)?], &[]).await?;
+    assert!(plugin(&["keygen", "--out", text(&key)?], &[]).await.is_err(), "never over a key");
+    plugin(&["sign", text(&good)?, "--key", text(&key)?], &[]).await?;
+    let verify = ["sign", text(&good)?, "--verify", text(&public)?];
+    plugin(&verify, &[]).await?;
+    let mut changed = std::fs::read(&good)?;
+    changed.push(0);
+    std::fs::write(&good, changed)?;
+    let refused = plugin(&verify, &[]).await.unwrap_err().to_string();
+    assert!(refused.contains("sign the component again"), "{refused}");
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! `turnpike plugin`: what an author of policies needs, from a new project to a policy at work. Each
-//! subcommand is a file; this one says what there is and holds what they share. A policy is tried
-//! here by the gateway's own engine.
+//! `turnpike plugin`: what an author of policies needs, from a new project to a policy at work.
+//! Each subcommand is a file; this one says what there is and holds what they share. A policy is
+//! tried here by the gateway's own engine.
 
 mod admin;
 mod bench;

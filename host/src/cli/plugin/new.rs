@@ -1,5 +1,5 @@
-//! `turnpike plugin new`: a project of a language, with a policy that works and its cases. The files
-//! are the templates in `sdk/templates`, with the project's name put in.
+//! `turnpike plugin new`: a project of a language, with a policy that works and its cases. The
+//! files are the templates in `sdk/templates`, with the project's name put in.
 
 use std::path::{Path, PathBuf};
 
@@ -14,8 +14,12 @@ const NAME: &str = "policy-name";
 const IDENTIFIER: &str = "policy_name";
 /// A template is a file of its own kind to every tool that looks at the repository, but for those
 /// whose names mean something where they lie.
-const RENAMED: [(&str, &str); 3] =
-    [("gitignore", ".gitignore"), ("Cargo.toml.in", "Cargo.toml"), ("lib.rs.in", "lib.rs")];
+const RENAMED: [(&str, &str); 4] = [
+    ("gitignore", ".gitignore"),
+    ("Cargo.toml.in", "Cargo.toml"),
+    ("lib.rs.in", "lib.rs"),
+    ("cargo-config", ".cargo/config.toml"),
+];
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct NewArgs {

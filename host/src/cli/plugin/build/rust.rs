@@ -1,5 +1,5 @@
-//! Rust: cargo, for a target without an operating system; the SDK comes from this program. Where the
-//! target is missing, `toolchain.sh` finds or brings a compiler that has it.
+//! Rust: cargo, for a target without an operating system; the SDK comes from this program. Where
+//! the target is missing, `toolchain.sh` finds or brings a compiler that has it.
 
 use std::path::Path;
 use std::process::Command;
