@@ -48,7 +48,8 @@ export function route({ figures, candidates }) {
     return { cost, share: passed.get(model) };
   });
   const missed = "did not pass last week's feedback";
-  why = rows.map(({ share }) => (share === undefined ? missed : `${Math.round(share * 100)} % good`));
+  const good = (share) => `${Math.round(share * 100)} % good`;
+  why = rows.map(({ share }) => (share === undefined ? missed : good(share)));
   if (rows.every(({ share }) => share === undefined)) return null;
   // Cheaper is better; who passed is above all who did not.
   return rows.map(({ cost, share }) => (share === undefined ? 0 : 1) + 1 / (1 + cost * 1000));
