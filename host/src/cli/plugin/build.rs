@@ -40,7 +40,9 @@ pub(super) fn fresh(project: &Project, install: bool) -> anyhow::Result<PathBuf>
     let built = built.unwrap_or(SystemTime::UNIX_EPOCH);
     // Another version of this program brings another SDK.
     let program = std::env::current_exe().and_then(|path| path.metadata()?.modified());
-    if built > watch::newest(&project.folder)? && program.is_ok_and(|made| built > made) {
+    if built > watch::newest(&project.folder, watch::Files::Sources)?
+        && program.is_ok_and(|made| built > made)
+    {
         return Ok(component);
     }
     build(project, install)

@@ -23,6 +23,8 @@ const QUIET: Duration = Duration::from_millis(300);
 const QUIET_MAX: Duration = Duration::from_secs(5);
 /// Files and folders looked at; a project that has more keeps something big beside its sources.
 const ENTRIES_MAX: usize = 5_000;
+/// Files that are no part of a component: cases, configurations, prose.
+const NO_SOURCES: [&str; 3] = ["cases.jsonl", "config.json", ".md"];
 /// Folders that hold what tools make.
 const SKIPPED: [&str; 6] = ["dist", "target", "node_modules", "__pycache__", ".git", ".turnpike"];
 
@@ -42,7 +44,7 @@ pub(in crate::cli) struct WatchArgs {
 
 pub(super) fn run(args: &WatchArgs) -> anyhow::Result<()> {
     loop {
-        let seen = newest(&args.folder)?;
+        let seen = newest(&args.folder, Files::All)?;
         let outcome = round(args);
         if args.once {
             return outcome;
@@ -83,13 +85,13 @@ fn settled(folder: &Path, seen: SystemTime) -> anyhow::Result<()> {
     let mut last = seen;
     while last <= seen {
         sleep(LOOK_EVERY);
-        last = newest(folder)?;
+        last = newest(folder, Files::All)?;
     }
     let begun = Stopwatch::start();
     let mut quiet = Stopwatch::start();
     while quiet.elapsed() < QUIET && begun.elapsed() < QUIET_MAX {
         sleep(LOOK_EVERY);
-        let now = newest(folder)?;
+        let now = newest(folder, Files::All)?;
         if now > last {
             last = now;
             quiet = Stopwatch::start();
@@ -98,8 +100,16 @@ fn settled(folder: &Path, seen: SystemTime) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// When a file of the project was saved last.
-pub(super) fn newest(folder: &Path) -> anyhow::Result<SystemTime> {
+/// Which files count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    All,
+    /// What a component is built from.
+    Sources,
+}
+
+/// When one of these files of the project was saved last.
+pub(super) fn newest(folder: &Path, files: Files) -> anyhow::Result<SystemTime> {
     let mut latest = SystemTime::UNIX_EPOCH;
     let (mut folders, mut entries) = (vec![folder.to_path_buf()], 0_usize);
     while let Some(folder) = folders.pop() {
@@ -125,7 +135,8 @@ pub(super) fn newest(folder: &Path) -> anyhow::Result<SystemTime> {
             if found.is_dir() {
                 folders.push(entry.path());
             }
-            if found.is_file() {
+            let source = !NO_SOURCES.iter().any(|ending| name.to_string_lossy().ends_with(ending));
+            if found.is_file() && (source || files == Files::All) {
                 latest = latest.max(found.modified()?);
             }
         }
@@ -135,14 +146,15 @@ pub(super) fn newest(folder: &Path) -> anyhow::Result<SystemTime> {
 
 #[cfg(test)]
 mod tests {
-    use super::newest;
+    use super::{Files, newest};
 
     #[test]
     fn a_saved_source_is_seen_and_what_tools_make_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::write(at("policy.js"), "1").unwrap();
-        let first = newest(folder.path()).unwrap();
+        let newest = |files| newest(folder.path(), files).unwrap();
+        let first = newest(Files::All);
         std::fs::create_dir_all(at("dist")).unwrap();
         let later = first + std::time::Duration::from_secs(5);
         let touch = |name: &str| {
@@ -151,8 +163,8 @@ mod tests {
         };
         touch("dist/policy.wasm");
         touch(".policy.js.swp");
-        assert_eq!(newest(folder.path()).unwrap(), first);
+        assert_eq!(newest(Files::All), first);
         touch("cases.jsonl");
-        assert_eq!(newest(folder.path()).unwrap(), later);
+        assert_eq!((newest(Files::All), newest(Files::Sources)), (later, first));
     }
 }
