@@ -16,6 +16,8 @@ mod fallback;
 #[cfg(test)]
 mod hot_upload;
 #[cfg(test)]
+mod pitfalls;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod readme;

@@ -16,7 +16,7 @@ use crate::catalog::{Catalog, ConfiguredCatalog, Kind, Offer, ProviderSelection}
 use crate::clock;
 use crate::config::{self, Config};
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits};
-use crate::route::{BreakerRule, Health};
+use crate::route::{Affinity, BreakerRule, Health};
 use crate::store::{LedgerViews, Store, load_ledger_view};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -80,6 +80,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         policy_engine: engine,
         offers: Arc::new(offers),
         health,
+        affinity: Affinity::new(config.routing.session_ms),
         providers,
         ledger: Arc::clone(&ledger),
         upstream: Upstream::new(PoolLimits::default()),
