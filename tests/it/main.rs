@@ -20,6 +20,8 @@ mod fallback;
 #[cfg(test)]
 mod hot_upload;
 #[cfg(test)]
+mod pitfalls;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod redaction;
