@@ -245,7 +245,7 @@ fn an_answer_in_each_familys_own_shape_is_read() {
             "{{\"id\":\"x\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"m\",\
              \"choices\":[{{\"index\":0,\"message\":{{\"role\":\"assistant\",{}}},\
              \"finish_reason\":\"stop\"}}],\"usage\":{usage}}}",
-            &message[1..message.len() - 1]
+            message.strip_prefix('{').unwrap().strip_suffix('}').unwrap()
         );
         let to = Dialect::AnthropicMessages;
         let said = translate::answer(Dialect::OpenAiChat, to, &body.into(), &naming).unwrap();
