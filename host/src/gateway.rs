@@ -18,7 +18,7 @@ use crate::auth::Directory;
 use crate::catalog::ConfiguredCatalog;
 use crate::config::{Config, Durability, Timeouts};
 use crate::policy::PolicyEngine;
-use crate::route::Health;
+use crate::route::{Affinity, Health};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
@@ -58,6 +58,7 @@ pub struct Gateway {
     pub policy_engine: Arc<PolicyEngine>,
     pub offers: Arc<ConfiguredCatalog>,
     pub health: Arc<Health>,
+    pub affinity: Affinity,
     pub providers: HashMap<Box<str>, Provider>,
     pub ledger: Arc<Ledger>,
     pub upstream: Upstream,

@@ -18,6 +18,8 @@ mod hot_upload;
 #[cfg(test)]
 mod kept_elsewhere;
 #[cfg(test)]
+mod pitfalls;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod redaction;
