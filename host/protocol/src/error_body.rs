@@ -99,6 +99,7 @@ const TOO_LONG: [&str; 4] = [
     "Input is too long for requested model",
     "maximum context length",
 ];
+
 /// Milliseconds that a provider's error body asks to wait; `None` where it says nothing of it, or
 /// says it in a header.
 pub fn wait_ms(dialect: Dialect, body: &Bytes) -> Option<u64> {

@@ -87,6 +87,7 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
         match one(&mut flight, asking).await {
             Ok(Reply::Whole(answered)) => return whole::finish(flight, *answered).await,
             Ok(Reply::Stream(opened)) => return relay::start(flight, *opened),
+            // Another may have given the response that this one does not know.
             Err(Ended::Fault(fault)) if fault.keeps_it_not() => unknown = Some(fault),
             Err(Ended::Fault(fault)) => {
                 // What is too long for one may fit another, and only there is it tried again.
@@ -110,10 +111,8 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
         }
     }
     // Where one of them failed it may be the one that keeps the conversation, and it may come back.
-    if let (None, None, Some(fault)) = (&last, &too_long, unknown) {
-        return outcome::pass_on(flight, *fault);
-    }
-    match too_long {
+    let fault = too_long.or(unknown.filter(|_| last.is_none()));
+    match fault {
         Some(fault) => outcome::pass_on(flight, *fault),
         None => outcome::give_out(flight, last, tried, soonest),
     }

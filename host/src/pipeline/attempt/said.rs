@@ -85,11 +85,11 @@ impl Said {
         }
     }
 
-    /// Whether the provider does not have the earlier response that the request goes on from.
-    pub(super) fn keeps_it_not(&self) -> bool {
+    /// Whether it says that it does not know the earlier response which the request goes on from.
+    pub(super) fn is_about_an_unknown_response(&self) -> bool {
         let code = || self.error().and_then(|error| error.code);
-        self.dialect == Dialect::OpenAiResponses
-            && self.status == StatusCode::BAD_REQUEST
+        self.status == StatusCode::BAD_REQUEST
+            && self.dialect == Dialect::OpenAiResponses
             && code().is_some_and(|code| code == "previous_response_not_found")
     }
 
