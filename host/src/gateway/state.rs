@@ -75,6 +75,7 @@ pub(super) fn open(config: &Config) -> anyhow::Result<State> {
         policy_engine: engine,
         offers: Arc::new(offers),
         health,
+        repeats: Arc::default(),
         affinity: Affinity::new(config.routing.session_ms),
         providers,
         ledger: Arc::clone(&ledger),
