@@ -155,6 +155,37 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", code, message).at(member)
     }
 
+    /// 409: a request with the same `idempotency-key` is under way.
+    pub fn request_in_progress(id: &str) -> Self {
+        let message = format!(
+            "request {id} with the same idempotency-key is still being answered, or settled; try \
+             again in a moment, or send another key for another request"
+        );
+        let status = StatusCode::CONFLICT;
+        Self::new(status, "invalid_request_error", "request_in_progress", message).retry_after(1)
+    }
+
+    /// 409: a request with the same `idempotency-key` was answered and charged.
+    pub fn already_answered(id: &str) -> Self {
+        let message = format!(
+            "request {id} with the same idempotency-key was answered and charged; answers are not \
+             kept, so send a new key to ask again"
+        );
+        let status = StatusCode::CONFLICT;
+        Self::new(status, "invalid_request_error", "already_answered", message).final_word()
+    }
+
+    /// 422: the `idempotency-key` was used for another request.
+    pub fn idempotency_key_reused() -> Self {
+        let message = "this idempotency-key was sent with another request before; use a key for \
+                       one request and its retries only"
+            .into();
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self::new(status, "invalid_request_error", "idempotency_key_reused", message)
+            .at("idempotency-key")
+            .final_word()
+    }
+
     /// 503: every model that could answer is resting after failures.
     pub fn all_resting(retry_after_s: u64) -> Self {
         let message = format!(

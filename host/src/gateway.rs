@@ -19,6 +19,7 @@ use turnpike_ledger::Ledger;
 use crate::auth::Directory;
 use crate::catalog::ConfiguredCatalog;
 use crate::config::{Config, Durability, Timeouts};
+use crate::pipeline::Repeats;
 use crate::policy::PolicyEngine;
 use crate::route::{Affinity, Health};
 use crate::tasks::Tasks;
@@ -64,6 +65,8 @@ pub struct Gateway {
     pub offers: Arc<ConfiguredCatalog>,
     pub health: Arc<Health>,
     pub affinity: Affinity,
+    /// Requests under a key of the caller's, which are charged once.
+    pub(crate) repeats: Arc<Repeats>,
     pub providers: HashMap<Box<str>, Provider>,
     pub ledger: Arc<Ledger>,
     pub upstream: Upstream,

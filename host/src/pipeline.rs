@@ -13,6 +13,7 @@ mod fidelity;
 mod flight;
 mod models;
 mod relay;
+mod repeats;
 mod serve;
 mod settle;
 
@@ -24,12 +25,14 @@ use hyper::body::Incoming;
 use turnpike_protocol::{Call, Dialect, RequestError, embeddings};
 use uuid::Uuid;
 
+pub(crate) use repeats::Repeats;
+
 use crate::egress::{GatewayBody, refuse};
 use crate::error::Refusal;
 use crate::gateway::Gateway;
 use crate::{clock, ingress};
 use endpoint::{Endpoint, Wire};
-use flight::{Flight, Manner};
+use flight::{Flight, Manner, Started};
 
 impl crate::server::Service for Gateway {
     async fn call(self: &Arc<Self>, request: Request<Incoming>) -> Response<GatewayBody> {
@@ -90,16 +93,19 @@ async fn take_in(
     let at_ms = clock::now_ms();
     let caller = serve::caller(gateway, head, at_ms)?;
     let body = ingress::read(body, gateway.settings.body_bytes).await?;
+    let path = head.uri.path();
+    let print = gateway.repeats.print(&caller.key_id, &head.headers, path, &body)?;
     let parsing = clock::Stopwatch::start();
     let call = parsed(wire, body)
         .map_err(|e| Refusal::invalid(e.status, e.code, e.message.clone(), e.param))?;
-    let started = flight::Started { id, at_ms, watch };
+    let started = Started { id, at_ms, watch };
     let manner = Manner::of(wire.dialect, wire.array, &head.headers);
     let manner = manner.with_query(head.uri.query());
     let call = call.with_betas(manner.betas());
     let gateway = Arc::clone(gateway);
     let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner);
     flight.timing.parse_us = parsing.micros().into();
+    flight.print = print;
     Ok(Box::new(flight))
 }
 
@@ -122,6 +128,10 @@ fn spoken(endpoint: Dialect, body: &[u8]) -> Dialect {
 /// Steps 4 to 8: everything that is decided before a provider is asked.
 async fn plan(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
     let watch = clock::Stopwatch::start();
+    if let Some(print) = flight.print.take() {
+        let Started { id, at_ms, .. } = flight.started;
+        flight.repeat = Some(flight.gateway.repeats.begin(print, id, at_ms)?);
+    }
     decide::redact_input(flight).await?;
     let redacted = watch.micros();
     decide::classify(flight).await;

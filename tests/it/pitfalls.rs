@@ -10,6 +10,7 @@ mod classify;
 mod errors;
 mod fallback;
 mod holds;
+mod idempotency;
 mod speech;
 mod words;
 mod world;

@@ -80,6 +80,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         policy_engine: engine,
         offers: Arc::new(offers),
         health,
+        repeats: Arc::default(),
         affinity: Affinity::new(config.routing.session_ms),
         providers,
         ledger: Arc::clone(&ledger),

@@ -24,6 +24,7 @@ use crate::usage::{AttemptFact, Timing};
 
 use super::conversation::{self, Turn};
 use super::facts::{self, CallView};
+use super::repeats::{Print, Ticket};
 use super::{explain, settle};
 
 /// Bytes of a session id or a tag that a caller may attach.
@@ -158,6 +159,13 @@ pub(super) struct Flight {
     /// Who answered.
     pub served: Option<Arc<Offer>>,
     pub timing: Timing,
+    /// What tells it from others under its `idempotency-key`, until it has taken that key.
+    pub print: Option<Print>,
+    pub repeat: Option<Ticket>,
+    /// Bytes of text that had gone out when the caller left.
+    pub delivered: Option<u64>,
+    /// What the caller is charged for and did not get.
+    pub owing: PicoUsd,
     /// What attempts that came to nothing cost the platform.
     pub lost: PicoUsd,
     /// What the platform bears of this request, as it was booked.
@@ -230,6 +238,10 @@ impl Flight {
             first_content_us: None,
             served: None,
             timing: Timing::default(),
+            print: None,
+            repeat: None,
+            delivered: None,
+            owing: PicoUsd(0),
             lost: PicoUsd(0),
             absorbed: PicoUsd(0),
             received: None,
@@ -294,6 +306,14 @@ impl Flight {
             metrics.first_content(std::time::Duration::from_micros(us));
         }
         metrics.usage(&bill.usage);
+        match (self.repeat.take(), ending) {
+            (Some(ticket), Ending::Partial | Ending::FailedPartial) if bill.charged => {
+                ticket.owing(self.owing);
+            }
+            (Some(ticket), _) if bill.charged => ticket.answered(),
+            // It came to nothing: the key is free again.
+            (ticket, _) => drop(ticket),
+        }
         explain::count_policies(self);
         let record = explain::record(self, ending, status, bill);
         self.gateway.recorder.record(record);

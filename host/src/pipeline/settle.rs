@@ -69,10 +69,29 @@ pub(super) async fn charge(
         tracing::error!(id = flight.id_text, "a request without a hold can't be charged");
         return Bill { usage, estimated, ..Bill::default() };
     };
-    let settlement = hold.capture(cost, note, flight.lost, clock::now_ms());
+    // What was charged for the same request before, and never delivered, is not charged again.
+    let credit = flight.repeat.as_ref().map_or(PicoUsd::ZERO, |ticket| ticket.credit).min(cost);
+    let (due, lost) = (cost.saturating_sub(credit), flight.lost.saturating_add(credit));
+    let settlement = hold.capture(due, note, lost, clock::now_ms());
+    if let Some(bytes) = flight.delivered {
+        flight.owing = settlement.charged.saturating_sub(delivered(offer, &usage, reported, bytes));
+    }
     let (cost, absorbed, seq) = (settlement.charged, settlement.absorbed, settlement.seq);
     flight.timing.settle_us = watch.micros().into();
     Bill { charged: true, usage, estimated, lines, cost, absorbed, seq }
+}
+
+/// What the delivered part of an answer costs: its prompt, and the text that went out.
+fn delivered(offer: &Offer, usage: &Usage, reported: &Reported, bytes: u64) -> PicoUsd {
+    let part = Usage {
+        output_text: bytes.div_ceil(BYTES_PER_TOKEN),
+        output_reasoning: 0,
+        output_audio: 0,
+        output_image: 0,
+        ..*usage
+    };
+    let lines = official(offer, &part, reported.service_tier.as_deref());
+    sum(lines.iter().map(|q| (q.count, q.unit_price)))
 }
 
 /// What was used up to here.

@@ -48,7 +48,12 @@ impl Relay {
         let payable = (provider_failed && self.flight.gateway.settings.bill_partial)
             || (blocked && reported.text_bytes > 0);
         let bill = if payable {
-            settle::charge(&mut self.flight, &offer, &reported, Ending::FailedPartial).await
+            let ending = Ending::FailedPartial;
+            let bill = settle::charge(&mut self.flight, &offer, &reported, ending).await;
+            if provider_failed {
+                self.flight.owing = bill.cost;
+            }
+            bill
         } else {
             let absorbed = settle::absorbed(&self.flight, &offer, &reported);
             self.flight.release(absorbed);
@@ -84,6 +89,7 @@ impl Relay {
     /// its usage within bounds; `may_drain` is false when too many streams are being drained.
     pub(super) async fn abandoned(mut self, may_drain: bool) {
         let delivered = self.stream.sent_bytes;
+        self.flight.delivered = Some(delivered);
         let drained = async {
             while may_drain && self.stream.read_bytes < DRAIN_BYTES_MAX {
                 match self.stream.step(&mut self.flight).await {
