@@ -25,6 +25,7 @@ use crate::upstream::Upstream;
 use crate::usage::Recorder;
 
 pub use bindings::{Bindings, Wanted};
+pub use builtins::builtin_component;
 pub use providers::{Operation, Provider};
 pub use running::{Running, resolve, start};
 pub use state::JOURNAL_DIR;

@@ -30,4 +30,6 @@ mod settlement;
 #[cfg(test)]
 mod slow_reader;
 #[cfg(test)]
+mod starters;
+#[cfg(test)]
 mod tidy;
