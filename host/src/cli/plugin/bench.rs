@@ -89,7 +89,7 @@ fn as_json(policy: &Policy, rows: &[Measured]) -> Value {
     json!({
         "name": *policy.name, "version": *policy.version, "digest": *policy.digest,
         "size_bytes": policy.size, "compile": compiled(policy),
-        "fresh_start_us": policy.fresh_micros, "memory_bytes": policy.memory_bytes, "calls": rows,
+        "fresh_start_us": policy.figures.start_us, "memory_bytes": policy.figures.memory_bytes, "calls": rows,
     })
 }
 
@@ -101,8 +101,8 @@ fn as_text(engine: &PolicyEngine, policy: &Policy, rows: &[Measured]) -> String 
         policy.version,
         bytes_text(policy.size),
         compiled(policy),
-        policy.fresh_micros,
-        bytes_text(policy.memory_bytes)
+        policy.figures.start_us,
+        bytes_text(policy.figures.memory_bytes)
     );
     out.push_str("                          fresh p50       p99  warm p50       p99 µs  memory\n");
     for row in rows {

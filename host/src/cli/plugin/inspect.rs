@@ -69,8 +69,8 @@ fn as_json(
         // Admission has seen that it is JSON, if there is one.
         let schema = serde_json::from_str(&policy.config_schema).unwrap_or(Value::Null);
         fields.insert("config_schema".to_owned(), schema);
-        fields.insert("fresh_start_us".to_owned(), json!(policy.fresh_micros));
-        fields.insert("memory_bytes".to_owned(), json!(policy.memory_bytes));
+        fields.insert("fresh_start_us".to_owned(), json!(policy.figures.start_us));
+        fields.insert("memory_bytes".to_owned(), json!(policy.figures.memory_bytes));
     }
     out
 }
@@ -111,8 +111,8 @@ fn as_text(
         };
         out.push_str(&format!(
             "  fresh      {} µs to start\n  memory     {} once started\n  schema     {schema}\n",
-            policy.fresh_micros,
-            bytes_text(policy.memory_bytes)
+            policy.figures.start_us,
+            bytes_text(policy.figures.memory_bytes)
         ));
     }
     out + "checks\n" + &checks_text(checks)
