@@ -46,9 +46,8 @@ impl<'a> Fidelity<'a> {
         if dialect == self.call.dialect {
             return self.refused(provider.quirks(&offer.upstream_model));
         }
-        if self.call.previous_response() {
-            let what = "the conversation that it names, which another provider keeps".to_owned();
-            return Some(Rejection::Lossy { what });
+        if self.call.kept_elsewhere().is_some() {
+            return Some(Rejection::KeptElsewhere);
         }
         if let Some((_, what)) = self.known.iter().find(|(known, _)| *known == dialect) {
             return what.clone().map(|what| Rejection::Lossy { what });

@@ -181,7 +181,7 @@ pub(super) fn betas(
         if betas.carries(&own.at) {
             extra.insert(own.at.clone(), own.value.0.clone());
         } else {
-            losses.dropped(own.at.as_str(), "unknown to the provider");
+            own.lost(losses, "unknown to the provider");
         }
     }
     let sent: Vec<&str> = betas.sent().collect();
