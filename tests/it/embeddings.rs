@@ -135,7 +135,7 @@ async fn tokens_go_to_who_can_read_them_alone() -> Result<()> {
     }
     stage.simulator.fail("alike", &[Rule::always(Failure::status(500))])?;
     let body = json!({ "model": "acme/vec", "input": [1, 2, 3] });
-    embed(&stage, &body).await?.expect_status(502)?;
+    embed(&stage, &body).await?.expect_status(500)?;
     assert!(stage.simulator.requests("second").is_empty());
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! A request as every dialect means it: a neutral view over the original bytes. Reading it costs
 //! one pass; writing it splices the few spans that change. Never holds a JSON tree.
 
+mod asked;
+
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -8,7 +10,6 @@ use bytes::Bytes;
 use crate::Dialect;
 use crate::content::{Content, Source};
 use crate::estimate::{frame_tokens_upper, text_tokens_upper};
-use crate::neutral::Losses;
 use crate::quirks::Quirks;
 use crate::request_error::RequestError;
 use crate::splice::{self, Edit};
@@ -318,23 +319,6 @@ impl Call {
         }
     }
 
-    /// The same call with the betas that a header names, separated by commas.
-    pub fn with_betas(self, header: Option<&str>) -> Self {
-        let named = header.unwrap_or_default().split(',').map(str::trim);
-        let betas = named.filter(|beta| !beta.is_empty()).map(str::to_owned).collect();
-        Self { betas, ..self }
-    }
-
-    /// Those of the betas that a provider gets.
-    pub fn betas_for(&self, quirks: &Quirks) -> Vec<&str> {
-        let asked = self.betas.iter().map(String::as_str);
-        let known = |beta: &&str| match &quirks.betas {
-            Some(known) => known.iter().any(|one| one == beta),
-            None => true,
-        };
-        asked.filter(known).collect()
-    }
-
     /// Replaces a text, by its index in `texts`. From then on `content` reads the new text and
     /// `encode` writes it. An index out of range changes nothing.
     pub fn replace_text(&mut self, text: usize, new: String) {
@@ -454,41 +438,6 @@ impl Call {
         let mut edits = text_edits(&self.texts);
         points.edits_without_thinking(&self.betas, out, &mut edits)?;
         Some(splice::apply(self.source.0.as_bytes(), edits, b"", b""))
-    }
-
-    /// Whether vectors are asked for, and no answer.
-    pub fn embeds(&self) -> bool {
-        matches!(self.points, Points::Embeddings(_))
-    }
-
-    /// Tokens that the caller sent in place of text. What they say can't be read here.
-    pub fn token_ids(&self) -> usize {
-        match &self.points {
-            Points::Embeddings(points) => points.token_ids,
-            _ => 0,
-        }
-    }
-
-    /// Whether there is anything in it that some provider of its dialect refuses.
-    pub fn is_refusable(&self) -> bool {
-        match &self.points {
-            Points::OpenAiChat(points) => points.is_refusable(),
-            Points::Anthropic(points) => !self.betas.is_empty() || points.is_paired(),
-            Points::Embeddings(_) => true,
-            Points::OpenAiResponses(_) | Points::Gemini(_) => false,
-        }
-    }
-
-    /// What [`Call::encode`] leaves out because the provider refuses it.
-    pub fn refused(&self, quirks: &Quirks) -> Losses {
-        let mut losses = Losses::default();
-        match &self.points {
-            Points::OpenAiChat(points) => points.note_refused(quirks, &mut losses),
-            Points::Embeddings(points) => points.note_refused(quirks, &mut losses),
-            Points::Anthropic(points) => points.note_refused(&self.betas, quirks, &mut losses),
-            Points::OpenAiResponses(_) | Points::Gemini(_) => {}
-        }
-        losses
     }
 
     /// The member that names by its id what a provider keeps of the conversation: an earlier

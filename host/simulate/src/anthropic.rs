@@ -15,6 +15,7 @@ mod blocks;
 mod body;
 mod error;
 mod history;
+mod invoke;
 mod models;
 mod request;
 mod stream;
@@ -22,6 +23,7 @@ mod tools;
 mod vertex;
 
 pub(crate) use error::{admit, unknown_model, unknown_path};
+pub(crate) use invoke::{INVOKE, INVOKE_STREAM};
 pub(crate) use models::{models, one_model};
 pub(crate) use vertex::{STREAM, WHOLE};
 

@@ -77,7 +77,7 @@ impl Speech for Converse {
 }
 
 /// The model that a path names: between `/model/` and the verb, which the caller has encoded.
-fn model_of(path: &str) -> Cow<'_, str> {
+pub(crate) fn model_of(path: &str) -> Cow<'_, str> {
     let (_, rest) = path.split_once("/model/").unwrap_or(("", path));
     let model = rest.rsplit_once('/').map_or(rest, |(model, _)| model);
     if model.contains('%') {

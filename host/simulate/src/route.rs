@@ -55,6 +55,10 @@ fn post<'a>(dialect: Dialect, request: &Request, tail: &'a str) -> Operation<'a>
         return match tail.rsplit_once('/') {
             Some((_, "converse")) => Operation::Answer(&bedrock::WHOLE),
             Some((_, "converse-stream")) => Operation::Answer(&bedrock::STREAM),
+            Some((_, "invoke")) => Operation::Answer(&anthropic::INVOKE),
+            Some((_, "invoke-with-response-stream")) => {
+                Operation::Answer(&anthropic::INVOKE_STREAM)
+            }
             _ => Operation::Unknown,
         };
     }

@@ -145,6 +145,20 @@ impl Provider {
         chosen.map_or(&offer.upstream_model, String::as_str)
     }
 
+    /// In which dialect an error of a provider is written that was asked in `asked`: a cloud has
+    /// words of its own, unless the model behind it speaks.
+    pub fn words(&self, asked: Dialect, error: &[u8]) -> Dialect {
+        if asked != Dialect::AnthropicMessages {
+            return asked;
+        }
+        match self.layout {
+            Layout::Bedrock => Dialect::BedrockConverse,
+            // Anthropic's errors say that they are some.
+            Layout::Vertex if memchr::memmem::find(error, b"\"type\"").is_none() => Dialect::Gemini,
+            _ => asked,
+        }
+    }
+
     /// How its streams are cut.
     pub fn framing(&self, dialect: Dialect) -> Framing {
         match (self.layout, dialect) {

@@ -39,6 +39,11 @@ fn signed_by_another(script: &Script, simulator: &Simulator) -> Result<String> {
     configured(script, simulator, keys)
 }
 
+/// Asked as Anthropic's own API is, in Amazon's envelope.
+fn invoked(script: &Script, simulator: &Simulator) -> Result<String> {
+    configured(script, simulator, "api_key = \"sim-key\"\ndialect = \"anthropic-messages\"")
+}
+
 async fn open(providers: fn(&Script, &Simulator) -> Result<String>) -> Result<Stage> {
     let script = super::script("amazon-bedrock", "/bedrock", Dialect::BedrockConverse, &[MODEL]);
     Stage::open_with(Setup { script, providers, ..Setup::default() }).await
@@ -240,5 +245,38 @@ async fn pitfall_18_betas_that_bedrock_does_not_know_are_dropped_and_told() -> R
     let strict = [headers[0], headers[1], ("x-turnpike-strict", "1")];
     let answer = post(&stage, "/v1/messages", &strict, &body).await?.expect_status(422)?;
     assert!(answer.text.contains("anthropic-beta"), "{}", answer.text);
+    Ok(())
+}
+
+/// `dialect = "anthropic-messages"`: the caller's bytes pass, in Amazon's envelope.
+#[tokio::test]
+async fn claudes_callers_are_passed_through_where_the_operator_wants_it() -> Result<()> {
+    let stage = open(invoked).await?;
+    let betas = "claude-code-20250219,interleaved-thinking-2025-05-14";
+    let headers = [("anthropic-version", "2023-06-01"), ("anthropic-beta", betas)];
+    let mut body = message(OWN_NAME, "one größer 😀");
+    for stream in [false, true] {
+        body["stream"] = json!(stream);
+        let answer = post(&stage, "/v1/messages?beta=true", &headers, &body).await?;
+        let answer = answer.expect_status(200)?;
+        let text = match stream {
+            true => said(&events(&answer.text)),
+            false => answer.body["content"][0]["text"].as_str().unwrap_or("").to_owned(),
+        };
+        assert_eq!(text, "one größer 😀", "{}", answer.text);
+        let sent = received(&stage, "amazon-bedrock")?;
+        assert_eq!(sent["anthropic_version"], "bedrock-2023-05-31");
+        assert_eq!(sent["anthropic_beta"], json!(["interleaved-thinking-2025-05-14"]));
+        assert_eq!((sent.get("model"), sent.get("stream")), (None, None));
+        assert_eq!(sent["messages"], body["messages"]);
+    }
+    let seen = stage.simulator.requests("amazon-bedrock");
+    let verbs: Vec<_> = seen.iter().filter_map(|seen| seen.path.rsplit('/').next()).collect();
+    assert_eq!(verbs, ["invoke", "invoke-with-response-stream"]);
+    // Its errors are Amazon's, and are told in the caller's shape.
+    stage.simulator.fail("amazon-bedrock", &[Rule::always(Failure::status(400))])?;
+    let answer = post(&stage, "/v1/messages", &headers, &body).await?.expect_status(400)?;
+    assert_eq!(answer.body["error"]["message"], "The provided request is not valid.");
+    assert_eq!(answer.body["type"], "error");
     Ok(())
 }

@@ -32,6 +32,18 @@ pub(crate) struct RawPredict {
 pub(crate) static WHOLE: RawPredict = RawPredict { stream: false };
 pub(crate) static STREAM: RawPredict = RawPredict { stream: true };
 
+/// The request with another body, as Anthropic's own API takes it.
+pub(super) fn plain(original: &Request, body: &Value) -> Request {
+    Request {
+        method: original.method.clone(),
+        target: original.target.clone(),
+        headers: original.headers.clone(),
+        body: Bytes::from(body.to_string()),
+        after: original.after,
+        head: original.head.clone(),
+    }
+}
+
 fn model_of(path: &str) -> &str {
     let (_, rest) = path.rsplit_once("/models/").unwrap_or(("", path));
     rest.split(':').next().unwrap_or(rest)
@@ -64,14 +76,7 @@ impl Speech for RawPredict {
             return Err(invalid(&text));
         }
         members.insert("model".to_owned(), model_of(original.path()).into());
-        let plain = Request {
-            method: original.method.clone(),
-            target: original.target.clone(),
-            headers: original.headers.clone(),
-            body: Bytes::from(body.to_string()),
-            after: original.after,
-            head: original.head.clone(),
-        };
+        let plain = plain(original, &body);
         let incoming = Incoming { request: &plain, ..incoming };
         let mut ask = request::read(incoming, request::Purpose::Answer)?;
         ask.stream = self.stream;

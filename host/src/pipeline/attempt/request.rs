@@ -277,7 +277,7 @@ async fn judge(
     }
     match body.collect(ERROR_BODY_BYTES_MAX).await {
         Ok(body) => {
-            let said = Said::new(status, asking.dialect, headers, body);
+            let said = heard(flight, asking, status, headers, body);
             if said.is_about_the_account() {
                 return Err(Refused::Trouble(empty_account(flight, asking)));
             }
@@ -285,6 +285,20 @@ async fn judge(
         }
         Err(error) => Err(Refused::Trouble(Trouble::Transport(error))),
     }
+}
+
+/// What a provider says, in whichever dialect it says it.
+fn heard(
+    flight: &Flight,
+    asking: &Asking,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: bytes::Bytes,
+) -> Said {
+    let provider = flight.gateway.providers.get(&*asking.offer.provider);
+    let asked = asking.dialect;
+    let dialect = provider.map_or(asked, |provider| provider.words(asked, &body));
+    Said::new(status, dialect, headers, body)
 }
 
 /// A status after which somebody else is asked, with what the provider says about it: the caller
@@ -307,7 +321,7 @@ async fn trouble(
     }
     let read = tokio::time::timeout(ERROR_BODY_TIME_MAX, body.collect(ERROR_BODY_BYTES_MAX)).await;
     let body = read.ok().and_then(Result::ok).unwrap_or_default();
-    let said = Said::new(status, asking.dialect, headers, body);
+    let said = heard(flight, asking, status, headers, body);
     if said.is_about_the_account() {
         return empty_account(flight, asking);
     }

@@ -1,0 +1,63 @@
+//! What a call asks for beside its conversation: vectors in place of an answer, betas, members that
+//! not every provider takes. Never changes what the caller wrote.
+
+use crate::neutral::Losses;
+use crate::quirks::Quirks;
+
+use super::{Call, Points};
+
+// === impl Call ===
+
+impl Call {
+    /// The same call with the betas that a header names, separated by commas.
+    pub fn with_betas(self, header: Option<&str>) -> Self {
+        let named = header.unwrap_or_default().split(',').map(str::trim);
+        let betas = named.filter(|beta| !beta.is_empty()).map(str::to_owned).collect();
+        Self { betas, ..self }
+    }
+
+    /// Those of the betas that a provider gets.
+    pub fn betas_for(&self, quirks: &Quirks) -> Vec<&str> {
+        let asked = self.betas.iter().map(String::as_str);
+        let known = |beta: &&str| match &quirks.betas {
+            Some(known) => known.iter().any(|one| one == beta),
+            None => true,
+        };
+        asked.filter(known).collect()
+    }
+
+    /// Whether vectors are asked for, and no answer.
+    pub fn embeds(&self) -> bool {
+        matches!(self.points, Points::Embeddings(_))
+    }
+
+    /// Tokens that the caller sent in place of text. What they say can't be read here.
+    pub fn token_ids(&self) -> usize {
+        match &self.points {
+            Points::Embeddings(points) => points.token_ids,
+            _ => 0,
+        }
+    }
+
+    /// Whether there is anything in it that some provider of its dialect refuses.
+    pub fn is_refusable(&self) -> bool {
+        match &self.points {
+            Points::OpenAiChat(points) => points.is_refusable(),
+            Points::Anthropic(points) => !self.betas.is_empty() || points.is_paired(),
+            Points::Embeddings(_) => true,
+            Points::OpenAiResponses(_) | Points::Gemini(_) => false,
+        }
+    }
+
+    /// What [`Call::encode`] leaves out because the provider refuses it.
+    pub fn refused(&self, quirks: &Quirks) -> Losses {
+        let mut losses = Losses::default();
+        match &self.points {
+            Points::OpenAiChat(points) => points.note_refused(quirks, &mut losses),
+            Points::Embeddings(points) => points.note_refused(quirks, &mut losses),
+            Points::Anthropic(points) => points.note_refused(&self.betas, quirks, &mut losses),
+            Points::OpenAiResponses(_) | Points::Gemini(_) => {}
+        }
+        losses
+    }
+}
