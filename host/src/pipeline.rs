@@ -90,7 +90,9 @@ async fn take_in(
     let caller = serve::caller(gateway, head, at_ms)?;
     let body = ingress::read(body, gateway.settings.body_bytes).await?;
     let parsing = clock::Stopwatch::start();
-    let call = Call::parse_addressed(spoken(wire.dialect, &body), body, &wire.addressed())
+    // Cursor's bodies are of another dialect than their address (pitfall 23).
+    let dialect = Call::dialect_of(wire.dialect, &body);
+    let call = Call::parse_addressed(dialect, body, &wire.addressed())
         .map_err(|e| Refusal::invalid(e.status, e.code, e.message.clone(), e.param))?;
     let started = flight::Started { id, at_ms, watch };
     let manner = Manner::of(wire.dialect, wire.array, &head.headers);
@@ -99,15 +101,6 @@ async fn take_in(
     let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner);
     flight.timing.parse_us = parsing.micros().into();
     Ok(Box::new(flight))
-}
-
-/// The dialect of a body. Cursor sends bodies of the Responses dialect to the chat endpoint, and
-/// reads chat chunks (pitfall 23); nothing else without messages could be answered there.
-fn spoken(endpoint: Dialect, body: &[u8]) -> Dialect {
-    let misplaced = endpoint == Dialect::OpenAiChat
-        && memchr::memmem::find(body, b"\"messages\"").is_none()
-        && memchr::memmem::find(body, b"\"input\"").is_some();
-    if misplaced { Dialect::OpenAiResponses } else { endpoint }
 }
 
 /// Steps 4 to 8: everything that is decided before a provider is asked.

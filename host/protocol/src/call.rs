@@ -10,6 +10,7 @@ use crate::content::{Content, Source};
 use crate::estimate::{frame_tokens_upper, text_tokens_upper};
 use crate::quirks::Quirks;
 use crate::request_error::RequestError;
+use crate::scan::Scanner;
 use crate::splice::{self, Edit};
 use crate::{anthropic, gemini, openai_chat, openai_responses};
 
@@ -19,6 +20,12 @@ pub const MESSAGES_MAX: usize = 16_384;
 pub const TOOLS_MAX: usize = 2_048;
 /// Texts in one call, all that is scanned. Bounds the work that a small body can cause.
 pub const TEXTS_MAX: usize = 65_536;
+/// Calls of tools in one conversation. Agents that run for days make some thousands.
+pub const TOOL_CALLS_MAX: usize = 32_768;
+/// Bytes of a tool's name that every dialect takes.
+pub(crate) const TOOL_NAME_BYTES: usize = 64;
+/// Blocks of content in one call: parts of messages, of results and of instructions.
+pub const BLOCKS_MAX: usize = 65_536;
 /// Bytes of a model name. Names on the market stay below 120.
 pub const MODEL_BYTES_MAX: usize = 256;
 /// Answers to one call (`n`), as OpenAI bounds it.
@@ -74,7 +81,8 @@ pub enum Channel {
     Document,
 }
 
-/// One text of a call or an answer: one JSON string literal of the body.
+/// One text of a call or an answer: one JSON string literal of the body, or what a tool is called
+/// with or answers as a JSON object, whole, so that what is said of a value by its key is seen.
 #[derive(Debug, Clone)]
 pub struct Text {
     /// What kind of text.
@@ -87,6 +95,8 @@ pub struct Text {
     pub content: Content,
     pub(crate) span: Range<usize>,
     pub(crate) edited: bool,
+    /// It is a whole JSON object or array as it stands in the body, and not a string.
+    pub(crate) json: bool,
 }
 
 /// One message of a call.
@@ -274,17 +284,54 @@ impl Text {
         self.content = Content::from_string(new);
         self.edited = true;
     }
+
+    /// Whether it is a JSON object or array that stands in the body as such.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    fn edit(&self) -> Edit {
+        let (span, new) = (self.span.clone(), self.content.expose());
+        match self.json {
+            false => Edit::literal(span, new),
+            true if is_json(new) => Edit::raw(span, new.to_owned()),
+            // What is no JSON any more is still one text, and the provider wants an object.
+            true => {
+                let mut object = b"{\"text\":".to_vec();
+                splice::write_literal(&mut object, new);
+                object.push(b'}');
+                Edit::raw(span, String::from_utf8(object).unwrap_or_default())
+            }
+        }
+    }
+}
+
+fn is_json(text: &str) -> bool {
+    let mut scanner = Scanner::of_request(text);
+    scanner.skip().is_ok() && scanner.end().is_ok()
 }
 
 /// The edits that write every replaced text.
 pub(crate) fn text_edits(texts: &[Text]) -> Vec<Edit> {
     let edited = texts.iter().filter(|text| text.edited);
-    edited.map(|text| Edit::literal(text.span.clone(), text.content.expose())).collect()
+    edited.map(Text::edit).collect()
 }
 
 // === impl Call ===
 
 impl Call {
+    /// The dialect of a body that came to an address of `endpoint`. Cursor sends bodies of the
+    /// Responses dialect to the address of chat completions, and reads chat chunks; nothing else
+    /// without messages could be answered there.
+    pub fn dialect_of(endpoint: Dialect, body: &[u8]) -> Dialect {
+        let suspect =
+            endpoint == Dialect::OpenAiChat && memchr::memmem::find(body, b"\"input\"").is_some();
+        match suspect && openai_responses::request::is_meant(body) {
+            true => Dialect::OpenAiResponses,
+            false => endpoint,
+        }
+    }
+
     /// Reads and validates a request body in one pass.
     ///
     /// # Errors
@@ -328,6 +375,12 @@ impl Call {
     pub fn custom_tools(&self) -> Vec<String> {
         let custom = self.tools.iter().filter(|tool| tool.custom);
         custom.map(|tool| tool.name.clone()).collect()
+    }
+
+    /// Names of tools that some dialect has no room for, and that its providers know by another one.
+    pub fn long_tools(&self) -> Vec<String> {
+        let names = self.tools.iter().map(|tool| &tool.name);
+        names.filter(|name| name.len() > TOOL_NAME_BYTES).cloned().collect()
     }
 
     /// Prompt tokens, estimated upwards: the texts by what they are made of, what stands between

@@ -215,5 +215,6 @@ fn naming() -> Naming {
         include_usage: true,
         input_tokens: 1,
         custom_tools: vec!["f".to_owned()],
+        long_tools: Vec::new(),
     }
 }

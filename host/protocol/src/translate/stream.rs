@@ -4,11 +4,11 @@
 use std::fmt;
 
 use crate::answer::AnswerError;
-use crate::neutral::Event;
+use crate::neutral::{Event, Opening};
 use crate::sse::Frame;
 use crate::{Dialect, Losses, Usage, anthropic, bedrock, gemini, openai_chat, openai_responses};
 
-use super::Naming;
+use super::{Naming, fit};
 
 /// What the provider's own frames said, which the caller's dialect may not be able to say.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +23,8 @@ pub struct StreamFacts {
 
 /// Translates one stream.
 pub struct StreamTranslator {
+    from: Dialect,
+    long_tools: Vec<String>,
     decoder: Decoder,
     encoder: Encoder,
     facts: StreamFacts,
@@ -50,7 +52,8 @@ enum Encoder {
 
 impl StreamTranslator {
     /// A translator for one answer.
-    pub fn new(from: Dialect, to: Dialect, naming: Naming) -> Self {
+    pub fn new(from: Dialect, to: Dialect, mut naming: Naming) -> Self {
+        let long_tools = std::mem::take(&mut naming.long_tools);
         let decoder = match from {
             Dialect::OpenAiChat => Decoder::Chat(openai_chat::decode::Stream::default()),
             Dialect::OpenAiResponses => {
@@ -74,7 +77,8 @@ impl StreamTranslator {
             Dialect::Gemini => Encoder::Gemini(gemini::encode::Stream::new(naming)),
         };
         let (facts, losses) = (StreamFacts::default(), Losses::default());
-        Self { decoder, encoder, facts, losses, events: Vec::new(), over: false }
+        let (events, over) = (Vec::new(), false);
+        Self { from, long_tools, decoder, encoder, facts, losses, events, over }
     }
 
     /// What the provider said so far.
@@ -120,7 +124,10 @@ impl StreamTranslator {
     }
 
     fn write(&mut self, out: &mut Vec<Frame>) {
-        for event in std::mem::take(&mut self.events) {
+        for mut event in std::mem::take(&mut self.events) {
+            if let Event::Open { opening: Opening::ToolCall { name, .. }, .. } = &mut event {
+                fit::restore(name, &self.long_tools, self.from);
+            }
             // Nothing follows an end; some servers send it twice.
             if self.over {
                 return;
