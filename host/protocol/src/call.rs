@@ -10,7 +10,7 @@ use crate::content::{Content, Source};
 use crate::estimate::{frame_tokens_upper, text_tokens_upper};
 use crate::quirks::Quirks;
 use crate::request_error::RequestError;
-use crate::scan::Scanner;
+use crate::scan::{Kind, Scanner};
 use crate::splice::{self, Edit};
 use crate::{anthropic, gemini, openai_chat, openai_responses};
 
@@ -306,9 +306,13 @@ impl Text {
     }
 }
 
+/// Whether a text is one JSON object or array.
 fn is_json(text: &str) -> bool {
     let mut scanner = Scanner::of_request(text);
-    scanner.skip().is_ok() && scanner.end().is_ok()
+    let kind = scanner.kind();
+    matches!(kind, Ok(Kind::Object | Kind::Array))
+        && scanner.skip().is_ok()
+        && scanner.end().is_ok()
 }
 
 /// The edits that write every replaced text.

@@ -172,8 +172,10 @@ fn long_names_of_tools_are_fitted_and_come_back() {
         assert_eq!(back["content"][0]["name"], name.as_str());
         let mut call = answer["choices"][0]["message"]["tool_calls"][0].clone();
         call["index"] = json!(0);
-        let chunk = json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]});
-        let events = streamed(to, &[chunk.to_string()], naming);
+        let chunk = json!({"id": "x", "object": "chat.completion.chunk", "model": "m",
+            "choices": [{"index": 0, "delta": {"tool_calls": [call]},
+            "finish_reason": "tool_calls"}]});
+        let events = streamed(to, &[chunk.to_string(), "[DONE]".to_owned()], naming);
         assert!(events.contains(&name), "{events}");
     }
 }
@@ -204,10 +206,10 @@ fn busy(dialect: Dialect) -> String {
                 format!(r#"{{"functionResponse":{{"name":"f{at}","response":{{}}}}}},"#),
             ),
             _ => (
-                format!(r#"{{"id":"call.{at}","function":{{"name":"f{at}","arguments":"{{}}"}}}},"#),
                 format!(
-                    r#"{{"type":"reasoning.encrypted","id":"call.{at}","data":"QQ=="}},"#
+                    r#"{{"id":"call.{at}","function":{{"name":"f{at}","arguments":"{{}}"}}}},"#
                 ),
+                format!(r#"{{"type":"reasoning.encrypted","id":"call.{at}","data":"QQ=="}},"#),
             ),
         };
         write!(calls, "{call}").unwrap();
@@ -265,9 +267,8 @@ fn calls_blocks_and_values_are_bounded() {
         assert_eq!((error.code, error.status), ("too_many_items", 413));
         error.message
     };
-    let ask = |message: &str, more: &str| {
-        format!(r#"{{"model":"m","messages":[{message}]{more}}}"#)
-    };
+    let ask =
+        |message: &str, more: &str| format!(r#"{{"model":"m","messages":[{message}]{more}}}"#);
     let calls = vec!["{}"; 32_769].join(",");
     let said = format!(r#"{{"role":"assistant","tool_calls":[{calls}]}}"#);
     assert!(refused(&ask(&said, "")).contains("tool calls"));
