@@ -87,13 +87,17 @@ async fn what_nobody_keeps_is_refused_as_the_provider_words_it() -> Result<()> {
 #[tokio::test]
 async fn a_keeper_that_fails_is_not_taken_for_one_that_forgot() -> Result<()> {
     let stage = stage().await?;
-    for keeper in KEEPERS {
-        stage.simulator.fail(keeper, &[Rule::always(Failure::status(500))])?;
-        let body = json!({ "model": "gpt-5.4", "input": "x", "previous_response_id": "resp_0" });
-        let answer = respond(&stage, &body).await?;
-        assert_ne!(answer.status, 400, "{}", answer.text);
-        stage.simulator.fail(keeper, &[])?;
-    }
+    let first = json!({ "model": "gpt-5.4", "input": "begin" });
+    let given = respond(&stage, &first).await?.expect_status(200)?;
+    let explanation = stage.explanation(ORG, given.request_id()).await?;
+    let offer = explanation["attempts"][0]["offer"].as_str().context("an offer")?;
+    let keeper = offer.rsplit('@').next().unwrap_or("");
+    stage.simulator.fail(keeper, &[Rule::always(Failure::status(500))])?;
+    let next = json!({ "model": "gpt-5.4", "input": "on", "previous_response_id": id(&given)? });
+    // The other one says that it does not know it, and must not have the last word.
+    let answer = respond(&stage, &next).await?;
+    let explanation = stage.explanation(ORG, answer.request_id()).await?;
+    assert!(answer.status >= 500, "{}: {:#?}", answer.text, explanation["attempts"]);
     Ok(())
 }
 

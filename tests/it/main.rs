@@ -18,14 +18,20 @@ mod hot_upload;
 #[cfg(test)]
 mod kept_elsewhere;
 #[cfg(test)]
+mod pitfalls;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod redaction;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]
+mod search_price;
+#[cfg(test)]
 mod settlement;
 #[cfg(test)]
 mod slow_reader;
+#[cfg(test)]
+mod starters;
 #[cfg(test)]
 mod tidy;

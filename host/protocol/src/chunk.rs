@@ -83,6 +83,8 @@ pub struct Chunk {
     pub finished: Vec<u32>,
     /// Slots that end here though their choice goes on: choice and `Slot::tool`.
     pub closed: Vec<(u32, u32)>,
+    /// The block that opens here, in dialects that number them one after the other.
+    pub opened: Option<u32>,
     /// The stream is complete with this event.
     pub done: bool,
     /// An error in place of an answer.
@@ -161,6 +163,7 @@ impl Chunk {
             usage_update: None,
             finished: Vec::new(),
             closed: Vec::new(),
+            opened: None,
             done: false,
             error: None,
             usage_only: false,

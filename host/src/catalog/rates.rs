@@ -10,7 +10,8 @@ const DEARER_TIERS: [&str; 2] = ["priority", "fast"];
 /// Asks the provider to choose the tier.
 const TIER_AUTO: &str = "auto";
 
-/// Prices of one unit (a token, a request, a search), in pico-dollars. `None` is unknown, never zero.
+/// Prices of one unit (a token, a request, a search), in pico-dollars. `None` is unknown, never
+/// zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rates {
     pub input: Option<PicoUsd>,

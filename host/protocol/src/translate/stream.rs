@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::answer::AnswerError;
-use crate::neutral::{Event, Opening};
+use crate::neutral::{Event, Finish, Opening};
 use crate::sse::Frame;
 use crate::{Dialect, Losses, Usage, anthropic, bedrock, gemini, openai_chat, openai_responses};
 
@@ -30,6 +30,9 @@ pub struct StreamTranslator {
     facts: StreamFacts,
     losses: Losses,
     events: Vec<Event>,
+    /// Blocks that are open, and choices that are, to end them before their provider does.
+    blocks: Vec<u32>,
+    choices: Vec<u32>,
     over: bool,
 }
 
@@ -77,8 +80,19 @@ impl StreamTranslator {
             Dialect::Gemini => Encoder::Gemini(gemini::encode::Stream::new(naming)),
         };
         let (facts, losses) = (StreamFacts::default(), Losses::default());
-        let (events, over) = (Vec::new(), false);
-        Self { from, long_tools, decoder, encoder, facts, losses, events, over }
+        let (events, blocks, choices) = (Vec::new(), Vec::new(), Vec::new());
+        Self {
+            from,
+            long_tools,
+            decoder,
+            encoder,
+            facts,
+            losses,
+            events,
+            blocks,
+            choices,
+            over: false,
+        }
     }
 
     /// What the provider said so far.
@@ -123,6 +137,20 @@ impl StreamTranslator {
         self.write(out);
     }
 
+    /// Ends the stream here, as if the answer had reached the bound on its length; `usage` is what
+    /// was used so far.
+    pub fn cut(&mut self, usage: Usage, out: &mut Vec<Frame>) {
+        let blocks = std::mem::take(&mut self.blocks);
+        self.events.extend(blocks.into_iter().map(|block| Event::Close { block }));
+        for choice in std::mem::take(&mut self.choices) {
+            let (reason, stop_sequence) = (Finish::Length, None);
+            self.events.push(Event::Finish { choice, reason, stop_sequence });
+        }
+        self.events.push(Event::Usage { usage, service_tier: None });
+        self.events.push(Event::End);
+        self.write(out);
+    }
+
     fn write(&mut self, out: &mut Vec<Frame>) {
         for mut event in std::mem::take(&mut self.events) {
             if let Event::Open { opening: Opening::ToolCall { name, .. }, .. } = &mut event {
@@ -152,6 +180,14 @@ impl StreamTranslator {
                     self.facts.service_tier.clone_from(service_tier);
                 }
             }
+            Event::Open { block, choice, .. } => {
+                self.blocks.push(*block);
+                if !self.choices.contains(choice) {
+                    self.choices.push(*choice);
+                }
+            }
+            Event::Close { block } => self.blocks.retain(|open| open != block),
+            Event::Finish { choice, .. } => self.choices.retain(|open| open != choice),
             Event::End | Event::Error(_) => self.over = true,
             _ => {}
         }

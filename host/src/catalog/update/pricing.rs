@@ -14,11 +14,10 @@ const FEES_NOT_LISTED: [&str; 1] = ["perplexity"];
 /// What sellers charge for a search of the web that their own tool makes, in dollars per million,
 /// by seller and beginning of the model's name there. The source doesn't have it; the lists that
 /// do are named in `host/catalog/README.md`. Left out is what depends on more than the model.
-const SEARCHES: [(&str, &str, &str); 7] = [
+const SEARCHES: [(&str, &str, &str); 6] = [
     ("anthropic", "claude-", "10000"),
     ("google", "gemini-3", "14000"),
     ("openai", "gpt-5", "10000"),
-    ("openai", "gpt-6", "10000"),
     ("openai", "o1", "10000"),
     ("openai", "o3", "10000"),
     ("openai", "o4", "10000"),

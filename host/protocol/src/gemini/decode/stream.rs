@@ -307,7 +307,10 @@ fn links(grounding: &Value) -> Vec<Value> {
     let chunks = grounding.get("groundingChunks").and_then(Value::as_array);
     let pages = chunks.into_iter().flatten().filter_map(|chunk| chunk.get("web"));
     let pages = pages.filter(|page| page.get("uri").is_some_and(Value::is_string));
-    let link = |page: &Value| json!({"uri": page.get("uri"), "title": page.get("title"), "grounding": null});
+    let link = |page: &Value| {
+        let (uri, title) = (page.get("uri"), page.get("title"));
+        json!({"uri": uri, "title": title, "grounding": null})
+    };
     let mut links: Vec<Value> = pages.map(link).collect();
     if let Some(first) = links.first_mut().and_then(Value::as_object_mut) {
         first.insert("grounding".to_owned(), grounding.clone());
