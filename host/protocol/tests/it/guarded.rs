@@ -11,8 +11,8 @@ use turnpike_protocol::{Addressed, Call, Channel, Dialect, RequestError, Severit
 
 use super::support::outgoing;
 
-/// Tool calls of a conversation: with a scan for each, hundreds of millions of comparisons.
-const MANY: usize = 20_000;
+/// Tool calls of a conversation: with a scan for each, a hundred million comparisons.
+const MANY: usize = 10_000;
 
 fn parse(dialect: Dialect, body: &str) -> Result<Call, RequestError> {
     let addressed = Addressed { model: Some("m"), stream: None };
