@@ -1,6 +1,8 @@
 //! A request as every dialect means it: a neutral view over the original bytes. Reading it costs
 //! one pass; writing it splices the few spans that change. Never holds a JSON tree.
 
+mod text;
+
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -10,9 +12,11 @@ use crate::content::{Content, Source};
 use crate::estimate::{frame_tokens_upper, text_tokens_upper};
 use crate::quirks::Quirks;
 use crate::request_error::RequestError;
-use crate::scan::{Kind, Scanner};
-use crate::splice::{self, Edit};
+use crate::splice;
 use crate::{anthropic, gemini, openai_chat, openai_responses};
+
+pub use text::Text;
+pub(crate) use text::text_edits;
 
 /// Messages in one call. The longest agent sessions seen have hundreds; each costs a small record.
 pub const MESSAGES_MAX: usize = 16_384;
@@ -81,24 +85,6 @@ pub enum Channel {
     /// Everything else that can hold text: tool and schema descriptions, names of people and
     /// files, `user`, `metadata`, predictions, and every member this crate does not know.
     Document,
-}
-
-/// One text of a call or an answer: one JSON string literal of the body, or what a tool is called
-/// with or answers as a JSON object, whole, so that what is said of a value by its key is seen.
-#[derive(Debug, Clone)]
-pub struct Text {
-    /// What kind of text.
-    pub channel: Channel,
-    /// Who speaks.
-    pub role: Role,
-    /// Index of the message (of a call) or the choice (of an answer).
-    pub message: Option<u32>,
-    /// The decoded text, as replaced last.
-    pub content: Content,
-    pub(crate) span: Range<usize>,
-    pub(crate) edited: bool,
-    /// It is a whole JSON object or array as it stands in the body, and not a string.
-    pub(crate) json: bool,
 }
 
 /// One message of a call.
@@ -279,50 +265,6 @@ impl Channel {
     }
 }
 
-// === impl Text ===
-
-impl Text {
-    pub(crate) fn replace(&mut self, new: String) {
-        self.content = Content::from_string(new);
-        self.edited = true;
-    }
-
-    /// Whether it is a JSON object or array that stands in the body as such.
-    pub fn is_json(&self) -> bool {
-        self.json
-    }
-
-    fn edit(&self) -> Edit {
-        let (span, new) = (self.span.clone(), self.content.expose());
-        match self.json {
-            false => Edit::literal(span, new),
-            true if is_json(new) => Edit::raw(span, new.to_owned()),
-            // What is no JSON any more is still one text, and the provider wants an object.
-            true => {
-                let mut object = b"{\"text\":".to_vec();
-                splice::write_literal(&mut object, new);
-                object.push(b'}');
-                Edit::raw(span, String::from_utf8(object).unwrap_or_default())
-            }
-        }
-    }
-}
-
-/// Whether a text is one JSON object or array.
-fn is_json(text: &str) -> bool {
-    let mut scanner = Scanner::of_request(text);
-    let kind = scanner.kind();
-    matches!(kind, Ok(Kind::Object | Kind::Array))
-        && scanner.skip().is_ok()
-        && scanner.end().is_ok()
-}
-
-/// The edits that write every replaced text.
-pub(crate) fn text_edits(texts: &[Text]) -> Vec<Edit> {
-    let edited = texts.iter().filter(|text| text.edited);
-    edited.map(Text::edit).collect()
-}
-
 // === impl Call ===
 
 impl Call {
@@ -383,7 +325,7 @@ impl Call {
         custom.map(|tool| tool.name.clone()).collect()
     }
 
-    /// Names of tools that some dialect has no room for, and that its providers know by another one.
+    /// Names of tools that some dialect has no room for: its providers know them by another one.
     pub fn long_tools(&self) -> Vec<String> {
         let names = self.tools.iter().map(|tool| &tool.name);
         names.filter(|name| name.len() > TOOL_NAME_BYTES).cloned().collect()

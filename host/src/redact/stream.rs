@@ -266,8 +266,8 @@ impl StreamRedactor {
         Ok(items)
     }
 
-    /// Takes back every end of a choice that goes on in a later frame. Returns how many frames there
-    /// are before one whose end only the next frame, or the end of the body, makes certain.
+    /// Takes back every end of a choice that goes on in a later frame. Returns how many frames
+    /// there are before one whose end only the next frame, or the end of the body, makes certain.
     fn certain(&self, items: &mut [Item]) -> usize {
         let mut going_on = Vec::new();
         for chunk in items.iter_mut().rev().filter_map(|item| item.chunk.as_mut()) {
