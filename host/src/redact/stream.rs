@@ -65,17 +65,12 @@ pub struct StreamRedactor {
     changed: Vec<u32>,
     /// Events that were added to the stream.
     inserted: u64,
-    /// The frames from one on that ends a choice, until it is certain that nothing of it follows:
-    /// some servers write a reason for the end into every event.
-    waiting: Vec<Item>,
 }
 
 /// One frame of a batch.
 struct Item {
     raw: Bytes,
     chunk: Option<Chunk>,
-    /// The mark at the end of the stream.
-    ends: bool,
     edited: bool,
     dropped: bool,
     /// Held texts that go out in front of this one.
@@ -121,11 +116,7 @@ impl StreamFacts {
         if self.error.is_none() {
             self.error.clone_from(&chunk.error);
         }
-        for delta in &chunk.deltas {
-            remember(&mut self.begun, delta.choice);
-            // What goes on had not ended.
-            self.ended.retain(|choice| delta.whole || *choice != delta.choice);
-        }
+        chunk.deltas.iter().for_each(|delta| remember(&mut self.begun, delta.choice));
         for choice in &chunk.finished {
             remember(&mut self.begun, *choice);
             remember(&mut self.ended, *choice);
@@ -150,8 +141,7 @@ impl StreamRedactor {
     pub fn new(options: StreamOptions, pseudonyms: Pseudonyms) -> Self {
         let (facts, summary) = (StreamFacts::default(), Summary::default());
         let (windows, changed) = (Vec::new(), Vec::new());
-        let waiting = Vec::new();
-        Self { options, pseudonyms, windows, facts, summary, changed, inserted: 0, waiting }
+        Self { options, pseudonyms, windows, facts, summary, changed, inserted: 0 }
     }
 
     /// What the stream showed so far.
@@ -185,14 +175,10 @@ impl StreamRedactor {
     /// # Errors
     /// [`Refusal`], as for [`StreamRedactor::push`].
     pub async fn finish(&mut self, scan: &mut impl Scan) -> Result<Bytes, Refusal> {
-        let mut items = std::mem::take(&mut self.waiting);
-        self.place_all(&items)?;
-        let end = items.len();
-        items.push(Item::new(Bytes::new()));
-        self.windows.iter_mut().for_each(|window| window.close(end));
-        self.work(scan, &mut items).await?;
-        self.drop_logprobs(&mut items);
-        Ok(write(&items))
+        let mut end = vec![Item::new(Bytes::new())];
+        self.windows.iter_mut().for_each(|window| window.close(0));
+        self.work(scan, &mut end).await?;
+        Ok(write(&end))
     }
 
     /// Probabilities of tokens repeat the text in pieces, as it was before it was masked or
@@ -244,10 +230,10 @@ impl StreamRedactor {
         Some(chunk)
     }
 
-    /// Reads the frames, and puts the texts of those that can go out into their windows.
+    /// Reads the frames and puts their texts into the windows they belong to.
     fn sort(&mut self, frames: &[Frame]) -> Result<Vec<Item>, Refusal> {
-        let mut items = std::mem::take(&mut self.waiting);
-        for frame in frames {
+        let mut items = Vec::with_capacity(frames.len());
+        for (at, frame) in frames.iter().enumerate() {
             let mut item = Item::new(frame.raw.clone());
             let unreadable = self.facts.unreadable;
             item.chunk = self.read(frame);
@@ -256,47 +242,18 @@ impl StreamRedactor {
                 return Err(ScanFailure::new(what).into());
             }
             match &item.chunk {
-                Some(chunk) => item.dropped = chunk.usage_only && !self.options.include_usage,
-                None => item.ends = self.facts.done,
-            }
-            items.push(item);
-        }
-        self.waiting = items.split_off(self.certain(&mut items));
-        self.place_all(&items)?;
-        Ok(items)
-    }
-
-    /// Takes back every end of a choice that goes on in a later frame. Returns how many frames
-    /// there are before one whose end only the next frame, or the end of the body, makes certain.
-    fn certain(&self, items: &mut [Item]) -> usize {
-        let mut going_on = Vec::new();
-        for chunk in items.iter_mut().rev().filter_map(|item| item.chunk.as_mut()) {
-            chunk.finished.retain(|choice| !going_on.contains(choice));
-            let said = chunk.deltas.iter().filter(|delta| !delta.whole);
-            said.for_each(|delta| remember(&mut going_on, delta.choice));
-        }
-        // The other dialects say the end of each text, and say it once.
-        let vague = matches!(self.options.dialect, Dialect::OpenAiChat | Dialect::Gemini);
-        let last = items.iter().rposition(|item| item.ends || item.chunk.is_some());
-        let ended = last.filter(|last| {
-            let chunk = items.get(*last).and_then(|item| item.chunk.as_ref());
-            vague && chunk.is_some_and(|chunk| !chunk.finished.is_empty())
-        });
-        ended.unwrap_or(items.len())
-    }
-
-    /// Puts the texts of frames into the windows they belong to.
-    fn place_all(&mut self, items: &[Item]) -> Result<(), Refusal> {
-        for (at, item) in items.iter().enumerate() {
-            match &item.chunk {
-                Some(chunk) => self.place(at, chunk)?,
-                None if item.ends => {
+                Some(chunk) => {
+                    item.dropped = chunk.usage_only && !self.options.include_usage;
+                    self.place(at, chunk)?;
+                }
+                None if self.facts.done => {
                     self.windows.iter_mut().for_each(|window| window.close(at));
                 }
                 None => {}
             }
+            items.push(item);
         }
-        Ok(())
+        Ok(items)
     }
 
     fn place(&mut self, at: usize, chunk: &Chunk) -> Result<(), Refusal> {
@@ -441,7 +398,7 @@ fn write(items: &[Item]) -> Bytes {
 impl Item {
     fn new(raw: Bytes) -> Self {
         let (tails, before) = (Vec::new(), Vec::new());
-        Self { raw, chunk: None, ends: false, edited: false, dropped: false, tails, before }
+        Self { raw, chunk: None, edited: false, dropped: false, tails, before }
     }
 }
 

@@ -311,30 +311,6 @@ fn what_is_held_leaves_before_the_end_of_its_choice() {
 }
 
 #[test]
-fn an_end_that_is_said_in_every_event_ends_nothing_but_the_last() {
-    let said = |text: &str| {
-        chunk(&json!([{"index": 0, "delta": {"content": text}, "finish_reason": "stop"}]))
-    };
-    let stream = [said("to <EMA"), said("IL_1> and a@"), said("b.org now"), DONE.to_vec()];
-    for batches in [stream.to_vec(), vec![stream.concat()], stream[..3].to_vec()] {
-        let (mut scan, mut pseudonyms) = known();
-        let text = "to <EMAIL_1> and a@b.org now";
-        let wanted = expected(&mut scan, &mut pseudonyms, Member::Content, text);
-        assert!(!wanted.contains("a@b.org") && !wanted.contains("<EMAIL_1>"));
-        let mut redactor = StreamRedactor::new(SCANNED, pseudonyms);
-        let out = relay(&mut scan, &mut redactor, &batches).unwrap();
-        assert_eq!(read(&out)[0].1, wanted);
-        assert!(redactor.facts().finished());
-    }
-    // What goes on behind an end had not ended.
-    let (mut scan, pseudonyms) = known();
-    let mut redactor = StreamRedactor::new(SCANNED, pseudonyms);
-    let batches = [said("half"), delta(0, Member::Content, " an answer")];
-    relay(&mut scan, &mut redactor, &batches).unwrap();
-    assert_eq!(redactor.facts().open_choices(), [0]);
-}
-
-#[test]
 fn a_stream_that_just_ends_loses_nothing() {
     let mut scan = Words::default();
     let mut redactor = StreamRedactor::new(SCANNED, Pseudonyms::new());
