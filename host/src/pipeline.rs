@@ -113,16 +113,9 @@ fn parsed(wire: &Wire<'_>, body: bytes::Bytes) -> Result<Call, RequestError> {
     if wire.embeds {
         return embeddings::parse(body);
     }
-    Call::parse_addressed(spoken(wire.dialect, &body), body, &wire.addressed())
-}
-
-/// The dialect of a body. Cursor sends bodies of the Responses dialect to the chat endpoint, and
-/// reads chat chunks (pitfall 23); nothing else without messages could be answered there.
-fn spoken(endpoint: Dialect, body: &[u8]) -> Dialect {
-    let misplaced = endpoint == Dialect::OpenAiChat
-        && memchr::memmem::find(body, b"\"messages\"").is_none()
-        && memchr::memmem::find(body, b"\"input\"").is_some();
-    if misplaced { Dialect::OpenAiResponses } else { endpoint }
+    // Cursor's bodies are of another dialect than their address (pitfall 23).
+    let dialect = Call::dialect_of(wire.dialect, &body);
+    Call::parse_addressed(dialect, body, &wire.addressed())
 }
 
 /// Steps 4 to 8: everything that is decided before a provider is asked.

@@ -334,7 +334,10 @@ impl<'a> Subject<'a> {
     }
 
     fn of(place: Place, raw: &'a str, pseudonyms: &Pseudonyms) -> Self {
-        let lexer = Lexer::for_place(&place, pseudonyms);
+        let lexer = match text.is_json() {
+            true => Lexer::JSON,
+            false => Lexer::for_place(&place, pseudonyms),
+        };
         Self { place, raw, lexer, reading: lexer.read(raw, true) }
     }
 

@@ -2,6 +2,7 @@
 //! one pass; writing it splices the few spans that change. Never holds a JSON tree.
 
 mod asked;
+mod text;
 
 use std::ops::Range;
 
@@ -12,8 +13,11 @@ use crate::content::{Content, Source};
 use crate::estimate::{frame_tokens_upper, text_tokens_upper};
 use crate::quirks::Quirks;
 use crate::request_error::RequestError;
-use crate::splice::{self, Edit};
+use crate::splice;
 use crate::{anthropic, embeddings, gemini, openai_chat, openai_responses};
+
+pub use text::Text;
+pub(crate) use text::text_edits;
 
 /// Messages in one call. The longest agent sessions seen have hundreds; each costs a small record.
 pub const MESSAGES_MAX: usize = 16_384;
@@ -21,6 +25,12 @@ pub const MESSAGES_MAX: usize = 16_384;
 pub const TOOLS_MAX: usize = 2_048;
 /// Texts in one call, all that is scanned. Bounds the work that a small body can cause.
 pub const TEXTS_MAX: usize = 65_536;
+/// Calls of tools in one conversation. Agents that run for days make some thousands.
+pub const TOOL_CALLS_MAX: usize = 32_768;
+/// Bytes of a tool's name that every dialect takes.
+pub(crate) const TOOL_NAME_BYTES: usize = 64;
+/// Blocks of content in one call: parts of messages, of results and of instructions.
+pub const BLOCKS_MAX: usize = 65_536;
 /// Bytes of a model name. Names on the market stay below 120.
 pub const MODEL_BYTES_MAX: usize = 256;
 /// Answers to one call (`n`), as OpenAI bounds it.
@@ -76,21 +86,6 @@ pub enum Channel {
     /// Everything else that can hold text: tool and schema descriptions, names of people and
     /// files, `user`, `metadata`, predictions, and every member this crate does not know.
     Document,
-}
-
-/// One text of a call or an answer: one JSON string literal of the body.
-#[derive(Debug, Clone)]
-pub struct Text {
-    /// What kind of text.
-    pub channel: Channel,
-    /// Who speaks.
-    pub role: Role,
-    /// Index of the message (of a call) or the choice (of an answer).
-    pub message: Option<u32>,
-    /// The decoded text, as replaced last.
-    pub content: Content,
-    pub(crate) span: Range<usize>,
-    pub(crate) edited: bool,
 }
 
 /// One message of a call.
@@ -274,24 +269,21 @@ impl Channel {
     }
 }
 
-// === impl Text ===
-
-impl Text {
-    pub(crate) fn replace(&mut self, new: String) {
-        self.content = Content::from_string(new);
-        self.edited = true;
-    }
-}
-
-/// The edits that write every replaced text.
-pub(crate) fn text_edits(texts: &[Text]) -> Vec<Edit> {
-    let edited = texts.iter().filter(|text| text.edited);
-    edited.map(|text| Edit::literal(text.span.clone(), text.content.expose())).collect()
-}
-
 // === impl Call ===
 
 impl Call {
+    /// The dialect of a body that came to an address of `endpoint`. Cursor sends bodies of the
+    /// Responses dialect to the address of chat completions, and reads chat chunks; nothing else
+    /// without messages could be answered there.
+    pub fn dialect_of(endpoint: Dialect, body: &[u8]) -> Dialect {
+        let suspect =
+            endpoint == Dialect::OpenAiChat && memchr::memmem::find(body, b"\"input\"").is_some();
+        match suspect && openai_responses::request::is_meant(body) {
+            true => Dialect::OpenAiResponses,
+            false => endpoint,
+        }
+    }
+
     /// Reads and validates a request body in one pass.
     ///
     /// # Errors
@@ -335,6 +327,12 @@ impl Call {
     pub fn custom_tools(&self) -> Vec<String> {
         let custom = self.tools.iter().filter(|tool| tool.custom);
         custom.map(|tool| tool.name.clone()).collect()
+    }
+
+    /// Names of tools that some dialect has no room for: its providers know them by another one.
+    pub fn long_tools(&self) -> Vec<String> {
+        let names = self.tools.iter().map(|tool| &tool.name);
+        names.filter(|name| name.len() > TOOL_NAME_BYTES).cloned().collect()
     }
 
     /// Prompt tokens, estimated upwards: the texts by what they are made of, what stands between

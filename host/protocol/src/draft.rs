@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::call::{Channel, MESSAGES_MAX, Media, Message, Needs, Role, TEXTS_MAX, Text, Tool};
+use crate::call::{
+    BLOCKS_MAX, Channel, MESSAGES_MAX, Media, Message, Needs, Role, TEXTS_MAX, TOOL_CALLS_MAX,
+    Text, Tool,
+};
 use crate::content::Content;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Literal, Scanner};
@@ -40,6 +43,8 @@ pub(crate) struct Draft {
     pub(crate) tools: Vec<Tool>,
     pub(crate) needs: Needs,
     pub(crate) media: Media,
+    blocks: usize,
+    tool_calls: usize,
 }
 
 // === impl Mark ===
@@ -66,6 +71,8 @@ impl Draft {
             tools: Vec::new(),
             needs: Needs::default(),
             media: Media::default(),
+            blocks: 0,
+            tool_calls: 0,
         }
     }
 
@@ -95,7 +102,7 @@ impl Draft {
             return Err(RequestError::too_many("the request", TEXTS_MAX));
         }
         let Mark { channel, role, message } = mark;
-        self.texts.push(Text { channel, role, message, content, span, edited: false });
+        self.texts.push(Text { channel, role, message, content, span, edited: false, json: false });
         Ok(())
     }
 
@@ -280,6 +287,49 @@ impl Draft {
             Kind::Number => self.number(scanner, mark),
             Kind::Null | Kind::Bool => Ok(scanner.skip().map(|_| ())?),
         }
+    }
+
+    /// Files what a tool is called with or answers: an object or array as one text, so that a value
+    /// is read beside its key; anything else as [`Draft::walk`] does.
+    pub(crate) fn json(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        mark: Mark,
+    ) -> Result<(), RequestError> {
+        if !matches!(scanner.kind()?, Kind::Object | Kind::Array) {
+            return self.walk(scanner, mark, &[]);
+        }
+        let span = scanner.skip()?;
+        let empty = scanner
+            .raw(span.clone())
+            .bytes()
+            .all(|byte| !byte.is_ascii_graphic() || matches!(byte, b'{' | b'}' | b'[' | b']'));
+        if empty {
+            return Ok(());
+        }
+        self.file(Content::part(&self.source, span.clone()), span, mark)?;
+        if let Some(text) = self.texts.last_mut() {
+            text.json = true;
+        }
+        Ok(())
+    }
+
+    /// Counts a block of content that is about to be read.
+    pub(crate) fn block(&mut self) -> Result<(), RequestError> {
+        self.blocks = self.blocks.saturating_add(1);
+        if self.blocks > BLOCKS_MAX {
+            return Err(RequestError::too_many("the content of the messages", BLOCKS_MAX));
+        }
+        Ok(())
+    }
+
+    /// Counts a call of a tool.
+    pub(crate) fn tool_call(&mut self) -> Result<(), RequestError> {
+        self.tool_calls = self.tool_calls.saturating_add(1);
+        if self.tool_calls > TOOL_CALLS_MAX {
+            return Err(RequestError::too_many("the tool calls of the messages", TOOL_CALLS_MAX));
+        }
+        Ok(())
     }
 
     /// Index of the message that is about to be read.

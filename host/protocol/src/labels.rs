@@ -6,6 +6,29 @@
 const NAME_BYTES_MAX: usize = 48;
 /// Digits of a name: `image_url_2`, `sha256`, `2024`; no number of a person or an account.
 const NAME_DIGITS_MAX: usize = 6;
+/// What credentials in use begin with: a name that begins so is looked at.
+const CREDENTIAL_HEADS: [&str; 20] = [
+    "AKIA",
+    "ASIA",
+    "AIza",
+    "sk-",
+    "sk_",
+    "pk_",
+    "rk_",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "xox",
+    "hf_",
+    "npm_",
+    "shpat_",
+    "dop_v1_",
+    "eyJ",
+];
 /// What ids that a provider made begin with: of tool calls, and of the items, files and answers
 /// that a conversation names.
 const ID_PREFIXES: [&str; 33] = [
@@ -62,7 +85,11 @@ const NUMBER_DIGITS_MIN: usize = 12;
 pub(crate) fn is_name(text: &str) -> bool {
     let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$');
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    text.len() <= NAME_BYTES_MAX && digits <= NAME_DIGITS_MAX && text.as_bytes().iter().all(belongs)
+    let secret = CREDENTIAL_HEADS.iter().any(|head| text.starts_with(head));
+    text.len() <= NAME_BYTES_MAX
+        && digits <= NAME_DIGITS_MAX
+        && text.as_bytes().iter().all(belongs)
+        && !secret
 }
 
 /// Whether `text` is an id as providers make them.

@@ -1,6 +1,6 @@
 //! Why a request body is refused: what, where, and what to do. Never quotes the caller's text.
 
-use crate::scan::Fault;
+use crate::scan::{Fault, NODES_MAX, TOO_MANY_NODES};
 
 /// A refusal that goes back to the caller in the shape of its own dialect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +72,10 @@ impl RequestError {
 
 impl From<Fault> for RequestError {
     fn from(fault: Fault) -> Self {
+        if fault.what == TOO_MANY_NODES {
+            let limit = usize::try_from(NODES_MAX).unwrap_or(usize::MAX);
+            return Self::too_many("the request body", limit);
+        }
         let message = format!(
             "the request body is not valid JSON at byte {}: {}; send one JSON object",
             fault.at, fault.what

@@ -11,6 +11,13 @@ use std::ops::Range;
 /// the walks use one frame a level of, small.
 pub(crate) const DEPTH_MAX: u32 = 128;
 
+/// Values in one request, at any depth. A translation builds a tree of them, which costs some
+/// hundred bytes for each that has two bytes on the wire; a conversation of a million tokens has a
+/// tenth of these.
+pub(crate) const NODES_MAX: u32 = 262_144;
+/// What a request with more of them is told.
+pub(crate) const TOO_MANY_NODES: &str = "more values than one request may hold";
+
 /// What is wrong with a JSON text, and at which byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -67,13 +74,20 @@ pub(crate) struct Scanner<'a> {
     /// Whether the innermost open object or array has had no member yet.
     fresh: bool,
     lone: LoneSurrogate,
+    /// Members and items that may still come.
+    nodes_left: u32,
 }
 
 // === impl Scanner ===
 
 impl<'a> Scanner<'a> {
     pub(crate) fn new(text: &'a str, lone: LoneSurrogate) -> Self {
-        Self { text, at: 0, depth: 0, fresh: true, lone }
+        Self { text, at: 0, depth: 0, fresh: true, lone, nodes_left: u32::MAX }
+    }
+
+    /// A scanner of what a caller sends: as strict as a provider, and bounded.
+    pub(crate) fn of_request(text: &'a str) -> Self {
+        Self { nodes_left: NODES_MAX, ..Self::new(text, LoneSurrogate::Refuse) }
     }
 
     /// The kind of the next value, without taking it.
@@ -125,11 +139,11 @@ impl<'a> Scanner<'a> {
             }
             Some(b',') if !self.fresh => {
                 self.at += 1;
-                Ok(true)
+                self.count().map(|()| true)
             }
             Some(_) if self.fresh => {
                 self.fresh = false;
-                Ok(true)
+                self.count().map(|()| true)
             }
             Some(_) => Err(self.fault("expected a comma or the end of the array")),
             None => Err(self.fault("the text ends inside an array")),
@@ -266,7 +280,20 @@ impl<'a> Scanner<'a> {
         }
         self.at += 1;
         self.fresh = false;
+        self.count()?;
         Ok(Some(literal))
+    }
+
+    /// Counts one more member or item.
+    #[inline]
+    fn count(&mut self) -> Result<(), Fault> {
+        match self.nodes_left.checked_sub(1) {
+            Some(left) => {
+                self.nodes_left = left;
+                Ok(())
+            }
+            None => Err(self.fault(TOO_MANY_NODES)),
+        }
     }
 
     #[inline]

@@ -5,6 +5,7 @@
 //! Never used where both sides speak one dialect: there the original bytes pass.
 
 mod answer;
+mod fit;
 mod stream;
 
 use bytes::Bytes;
@@ -35,6 +36,9 @@ pub struct Naming {
     /// Names of the request's custom tools: their calls come back as custom calls also from
     /// providers that know only functions.
     pub custom_tools: Vec<String>,
+    /// Names of the request's tools that are longer than some dialect takes: the provider may know
+    /// them by a shorter one, and the caller gets its own back.
+    pub long_tools: Vec<String>,
 }
 
 /// A request in the provider's dialect.
@@ -61,6 +65,7 @@ pub fn request(
     }
     let mut request = decode(call)?;
     request.betas.clone_from(&call.betas);
+    fit::tools(&mut request, to);
     let mut losses = Losses::default();
     let body = encode(&request, to, out, &mut losses);
     Ok(TranslatedRequest { body: Bytes::from(body), losses })

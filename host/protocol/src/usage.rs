@@ -68,8 +68,11 @@ impl UsageUpdate {
     /// Writes the stated counts over those of `usage`, and counts the call.
     pub fn apply(&self, usage: &mut Usage) {
         usage.requests = 1;
-        usage.input_uncached = self.input_uncached.unwrap_or(usage.input_uncached);
-        usage.cache_read = self.cache_read.unwrap_or(usage.cache_read);
+        // What was read stays read: some servers repeat these counts as 0 at the end.
+        let stated =
+            |count: Option<u64>, before| count.filter(|count| *count > 0).unwrap_or(before);
+        usage.input_uncached = stated(self.input_uncached, usage.input_uncached);
+        usage.cache_read = stated(self.cache_read, usage.cache_read);
         self.apply_written(usage);
         usage.searches = self.searches.unwrap_or(usage.searches);
         let before = usage.output_text.saturating_add(usage.output_reasoning);
@@ -90,6 +93,9 @@ impl UsageUpdate {
             (None, Some(parts)) => parts,
             (Some(total), Some(parts)) => total.max(parts),
         };
+        if total == 0 {
+            return;
+        }
         let long = self.cache_write_1h.unwrap_or(usage.cache_write_1h).min(total);
         usage.cache_write_1h = long;
         usage.cache_write_5m = total.saturating_sub(long);

@@ -328,6 +328,7 @@ impl Flight {
             include_usage: self.call.include_usage,
             input_tokens: self.input_tokens.into(),
             custom_tools: self.call.custom_tools(),
+            long_tools: self.call.long_tools(),
         }
     }
 

@@ -72,6 +72,9 @@ pub(super) enum Form {
 // === impl Lexer ===
 
 impl Lexer {
+    /// For a text that is a JSON object or array by what it stands for.
+    pub(super) const JSON: Self = Self { mode: Mode::Start };
+
     /// For a text at this place: tool arguments are JSON, and so are answers if the model was
     /// asked for that.
     pub(super) fn for_place(place: &Place, pseudonyms: &Pseudonyms) -> Self {

@@ -11,6 +11,8 @@ use turnpike_protocol::{
 
 /// What a redactor might write in place of a text.
 const MASKED: &str = "\"<NAME_1>\"\n";
+/// The same where an object must stand.
+const MASKED_OBJECT: &str = r#"{"text":"\"<NAME_1>\"\n"}"#;
 /// Bytes of one message of Amazon's stream.
 const MESSAGE_MAX: usize = 1 << 16;
 const ADDRESSED: Addressed<'static> = Addressed { model: Some("m"), stream: Some(true) };
@@ -34,7 +36,12 @@ pub fn call(dialect: Dialect, body: &[u8]) {
     }
     // A key that is masked may stand where another one of that name does; neither is acted on.
     let sent = parse(dialect, call.encode(&out)).expect("masked");
-    assert!(sent.texts.iter().all(|text| text.content.expose() == MASKED), "all is masked");
+    // Where an object must stand, the mask stands in one.
+    let masked = |text: &turnpike_protocol::Text| match text.is_json() {
+        true => text.content.expose() == MASKED_OBJECT,
+        false => text.content.expose() == MASKED,
+    };
+    assert!(sent.texts.iter().all(masked), "all is masked");
     assert_eq!((sent.model.as_str(), sent.output_limit), ("m", Some(5_000)));
     if let Some(body) = call.encode_without_thinking(&out) {
         assert!(parse(dialect, body).is_ok(), "without thinking");
@@ -215,5 +222,6 @@ fn naming() -> Naming {
         include_usage: true,
         input_tokens: 1,
         custom_tools: vec!["f".to_owned()],
+        long_tools: Vec::new(),
     }
 }

@@ -91,6 +91,7 @@ fn content(answer: &mut Answer, scanner: &mut Scanner<'_>, body: &Bytes) -> Resu
             content: content_of(scanner, body, &literal),
             span: literal.span,
             edited: false,
+            json: false,
         }));
     }
     Ok(())

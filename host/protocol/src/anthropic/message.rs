@@ -5,7 +5,7 @@
 use crate::call::{Channel, Message, Role};
 use crate::draft::{Draft, Known, Mark};
 use crate::inline::{self, is_base64};
-use crate::labels::{is_call_id, is_function, is_media_type, is_version};
+use crate::labels::{is_call_id, is_function, is_media_type, is_name, is_version};
 use crate::names::Names;
 use crate::neutral::{Issuer, Signature};
 use crate::request_error::RequestError;
@@ -99,7 +99,7 @@ fn read(
     scanner.open_object()?;
     while let Some(name) = names.next_in(scanner, reading.draft, mark)? {
         match name {
-            "role" => role = Some(read_role(scanner, index)?),
+            "role" => role = Some(read_role(reading.draft, scanner, mark)?),
             "content" => reading.content(scanner, mark, Some(&mut *thoughts))?,
             _ => reading.draft.walk(scanner, mark.on(Channel::Document), &[])?,
         }
@@ -112,11 +112,16 @@ fn read(
     Ok(())
 }
 
-fn read_role(scanner: &mut Scanner<'_>, index: u32) -> Result<Role, RequestError> {
+fn read_role(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    mark: Mark,
+) -> Result<Role, RequestError> {
+    let index = mark.message.unwrap_or_default();
     if scanner.kind()? != Kind::String {
         return Err(RequestError::invalid(format!("messages[{index}].role"), "a string"));
     }
-    Ok(match scanner.string()?.as_ref() {
+    Ok(match draft.label(scanner, mark.on(Channel::Document), is_name)?.as_ref() {
         "system" => Role::System,
         "user" => Role::User,
         "assistant" => Role::Assistant,
@@ -196,6 +201,7 @@ impl Reading<'_> {
     }
 
     fn block(&mut self, scanner: &mut Scanner<'_>, mark: Mark) -> Result<Block, RequestError> {
+        self.draft.block()?;
         let mut block = Block::default();
         let mut names = Names::new(BLOCK);
         scanner.open_object()?;
@@ -203,7 +209,7 @@ impl Reading<'_> {
             match (name, scanner.kind()?) {
                 ("type", Kind::String) => {
                     block.kind = self.draft.label(scanner, mark, is_version)?.into_owned();
-                    self.count(&block.kind);
+                    self.count(&block.kind)?;
                 }
                 ("text", _) => self.draft.walk(scanner, mark, &[])?,
                 ("thinking", _) => self.draft.walk(scanner, mark.on(Channel::Reasoning), &[])?,
@@ -220,7 +226,7 @@ impl Reading<'_> {
                 }
                 ("cache_control", Kind::Object) => self.draft.structure(scanner, mark, &[])?,
                 ("input", _) => {
-                    self.draft.walk(scanner, mark.on(Channel::ToolArguments), &[])?;
+                    self.draft.json(scanner, mark.on(Channel::ToolArguments))?;
                 }
                 ("content", _) => self.result(scanner, mark)?,
                 ("source", Kind::Object) => self.source(scanner, mark)?,
@@ -230,17 +236,19 @@ impl Reading<'_> {
         Ok(block)
     }
 
-    fn count(&mut self, kind: &str) {
+    fn count(&mut self, kind: &str) -> Result<(), RequestError> {
         let counter = match kind {
             "image" => &mut self.message.images,
             "document" | "container_upload" => &mut self.message.files,
             "tool_result" => {
                 self.answers = true;
-                return;
+                return Ok(());
             }
-            _ => return,
+            "tool_use" => return self.draft.tool_call(),
+            _ => return Ok(()),
         };
         *counter = counter.saturating_add(1);
+        Ok(())
     }
 
     /// The content of a block, which only blocks of results and of documents have.

@@ -18,7 +18,7 @@ use crate::neutral::Losses;
 use crate::openai_chat::request::service_tier;
 use crate::quirks::{Envelope, Quirks};
 use crate::request_error::RequestError;
-use crate::scan::{Kind, LoneSurrogate, Scanner};
+use crate::scan::{Kind, Scanner};
 use crate::splice::{self, Edit};
 
 use super::thoughts::{self, Item, Thoughts};
@@ -43,6 +43,12 @@ const REQUEST: &[&str] = &[
     "betas",
     "context_management",
     "mcp_servers",
+    "fallbacks",
+    "models",
+    "route",
+    "plugins",
+    "preset",
+    "inference_geo",
 ];
 const THINKING: &[&str] = &["type", "budget_tokens", "display"];
 const OUTPUT: &[&str] = &["format", "effort"];
@@ -112,7 +118,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
     let text = String::from_utf8(Vec::from(body))
         .map_err(|error| RequestError::not_utf8(error.utf8_error().valid_up_to()))?;
     let source = Arc::new(text);
-    let mut scanner = Scanner::new(&source, LoneSurrogate::Refuse);
+    let mut scanner = Scanner::of_request(&source);
     let mut draft = Draft::new(Arc::clone(&source));
     let (mut points, mut head) = (Points::default(), Head::default());
     let mut names = Names::new(REQUEST);
@@ -194,6 +200,20 @@ fn member(
             draft.labels(scanner, Mark::DOCUMENT, is_call_id)?;
         }
         "container" => draft.sift(scanner, Mark::DOCUMENT, &CONTAINER)?,
+        // Elsewhere than anywhere costs more than the price that the hold is made of.
+        "inference_geo" if scanner.kind()? == Kind::String => {
+            let word = draft.label(scanner, Mark::DOCUMENT, is_name)?;
+            if word != "global" {
+                let expected = "global, or nothing: the gateway has no price for other places";
+                return Err(RequestError::invalid(name, expected));
+            }
+        }
+        // Other models would be served past the key's models, the price and the hold that this
+        // request is judged by.
+        "fallbacks" | "models" | "route" | "plugins" | "preset" => {
+            let expected = "the request without it: the gateway chooses and prices the model";
+            return Err(RequestError::invalid(name, expected));
+        }
         _ => draft.sift(scanner, Mark::DOCUMENT, &KNOWN)?,
     }
     Ok(())

@@ -70,18 +70,19 @@ impl Thoughts {
 
     /// Takes the chosen blocks out, and every message that has nothing else.
     pub(super) fn removal(&self, choose: impl Fn(&Thought) -> bool) -> Vec<Edit> {
+        // Both lists are in order, so that a look-up is a search.
         let mut edits = Vec::new();
         let mut emptied = Vec::new();
         for turn in &self.turns {
             let chosen: Vec<usize> =
                 turn.thoughts.iter().filter(|t| choose(t)).map(|t| t.block).collect();
             if chosen.len() < turn.blocks.len() {
-                edits.extend(remove(&turn.blocks, |index| chosen.contains(&index)));
+                edits.extend(remove(&turn.blocks, |index| chosen.binary_search(&index).is_ok()));
             } else if self.messages.len() > emptied.len() + 1 {
                 emptied.push(turn.message);
             }
         }
-        edits.extend(remove(&self.messages, |index| emptied.contains(&index)));
+        edits.extend(remove(&self.messages, |index| emptied.binary_search(&index).is_ok()));
         edits
     }
 }

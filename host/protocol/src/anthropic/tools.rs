@@ -10,7 +10,7 @@ use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
 
 const TOOL: &[&str] =
-    &["type", "name", "description", "input_schema", "input_examples", "cache_control"];
+    &["type", "name", "description", "input_schema", "input_examples", "cache_control", "model"];
 const FORMAT: &[&str] = &["type", "schema"];
 
 /// Reads an array of tools, the caller's own and those built into a provider.
@@ -44,6 +44,13 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<Tool, RequestErr
     scanner.open_object()?;
     while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         match (name, scanner.kind()?) {
+            // A model that the provider would ask in the course of the answer, past the key's
+            // models, the price and the hold.
+            ("model", _) => {
+                let at = format!("tools[{}].model", draft.tools.len());
+                let expected = "the tool without it: the gateway chooses and prices the model";
+                return Err(RequestError::invalid(at, expected));
+            }
             ("type", Kind::String) => {
                 kind = draft.label(scanner, Mark::DOCUMENT, is_version)?.into_owned();
             }

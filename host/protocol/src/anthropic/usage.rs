@@ -18,7 +18,7 @@ pub(super) struct Report {
 pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Report, Fault> {
     let mut report = Report::default();
     let update = &mut report.update;
-    let mut fast = false;
+    let (mut fast, mut iterations) = (false, Iterations::default());
     if scanner.kind()? != Kind::Object {
         scanner.skip()?;
         return Ok(report);
@@ -36,6 +36,7 @@ pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Report, Fault> {
             ("service_tier", Kind::String) => {
                 report.service_tier = Some(scanner.string()?.into_owned());
             }
+            ("iterations", Kind::Array) => iterations = Iterations::read(scanner)?,
             // The fast mode has a price of its own, as a tier has.
             ("speed", Kind::String) => fast = scanner.string()? == "fast",
             _ => {
@@ -43,6 +44,7 @@ pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Report, Fault> {
             }
         }
     }
+    iterations.add_to(&mut report.update);
     if fast {
         report.service_tier = Some("fast".to_owned());
     }
@@ -63,6 +65,62 @@ fn details(update: &mut UsageUpdate, scanner: &mut Scanner<'_>) -> Result<(), Fa
         }
     }
     Ok(())
+}
+
+/// What the rounds of one answer have cost.
+#[derive(Debug, Default)]
+struct Iterations {
+    /// Tokens read and written in rounds that the counts of the whole message leave out: those in
+    /// which the conversation was compacted, or another model was asked.
+    beside: [u64; 2],
+    /// The same of all other rounds.
+    counted: [u64; 2],
+}
+
+// === impl Iterations ===
+
+impl Iterations {
+    fn read(scanner: &mut Scanner<'_>) -> Result<Self, Fault> {
+        let mut all = Self::default();
+        scanner.open_array()?;
+        while scanner.next_item()? {
+            if scanner.kind()? != Kind::Object {
+                scanner.skip()?;
+                continue;
+            }
+            let (mut beside, mut tokens) = (false, [0_u64; 2]);
+            scanner.open_object()?;
+            while let Some(key) = scanner.next_key()? {
+                match (key.as_ref(), scanner.kind()?) {
+                    ("type", Kind::String) => {
+                        let kind = scanner.string()?;
+                        beside = matches!(kind.as_ref(), "compaction" | "advisor_message");
+                    }
+                    ("input_tokens", _) => tokens[0] = count(scanner)?.unwrap_or(0),
+                    ("output_tokens", _) => tokens[1] = count(scanner)?.unwrap_or(0),
+                    _ => {
+                        scanner.skip()?;
+                    }
+                }
+            }
+            let totals = if beside { &mut all.beside } else { &mut all.counted };
+            for (total, tokens) in totals.iter_mut().zip(tokens) {
+                *total = total.saturating_add(tokens);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Adds what the counts of the message leave out. Where those are not stated beside the rounds,
+    /// the other rounds tell them.
+    fn add_to(&self, update: &mut UsageUpdate) {
+        let counts = [&mut update.input_uncached, &mut update.output];
+        for ((count, beside), counted) in counts.into_iter().zip(self.beside).zip(self.counted) {
+            if beside > 0 {
+                *count = Some(count.unwrap_or(counted).saturating_add(beside));
+            }
+        }
+    }
 }
 
 /// A count; `null`, a negative number, a fraction or another type is none.

@@ -14,7 +14,7 @@ pub(crate) use stream::Stream;
 
 /// Reads a whole body.
 pub(crate) fn reply(body: &[u8]) -> Result<Reply, AnswerError> {
-    let value: Value = serde_json::from_slice(body)
+    let value: Value = crate::openai_chat::tree::read(body)
         .map_err(|_| AnswerError { at: 0, what: "expected a JSON object" })?;
     let message = value.pointer("/output/message");
     if message.is_none() {

@@ -84,7 +84,7 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), 
     scanner.open_object()?;
     while let Some(name) = keys.next_in(scanner, draft, mark)? {
         match name {
-            "role" => role = read_role(scanner, index)?,
+            "role" => role = read_role(draft, scanner, mark)?,
             "parts" => each(scanner, |scanner| part(draft, scanner, mark, &mut found))?,
             _ => draft.walk(scanner, mark.on(Channel::Document), &[])?,
         }
@@ -108,10 +108,15 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), 
     Ok(())
 }
 
-fn read_role(scanner: &mut Scanner<'_>, index: u32) -> Result<Role, RequestError> {
+fn read_role(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    mark: Mark,
+) -> Result<Role, RequestError> {
+    let index = mark.message.unwrap_or_default();
     match scanner.kind()? {
         Kind::Null => Ok(scanner.skip().map(|_| Role::User)?),
-        Kind::String => Ok(role_of(&scanner.string()?)),
+        Kind::String => Ok(role_of(&draft.label(scanner, mark.on(Channel::Document), is_name)?)),
         _ => Err(RequestError::invalid(format!("contents[{index}].role"), "user or model")),
     }
 }
@@ -122,6 +127,7 @@ fn part(
     mark: Mark,
     found: &mut Found,
 ) -> Result<(), RequestError> {
+    draft.block()?;
     if scanner.kind()? != Kind::Object {
         found.others = true;
         return draft.walk(scanner, mark, &[]);
@@ -142,7 +148,10 @@ fn part(
             }
             ("inlineData" | "fileData", Kind::Object) => data(draft, scanner, mark, found)?,
             ("functionCall" | "functionResponse", Kind::Object) => {
-                found.results |= name == "functionResponse";
+                match name {
+                    "functionCall" => draft.tool_call()?,
+                    _ => found.results = true,
+                }
                 function(draft, scanner, mark, found)?;
             }
             ("executableCode", _) => {
@@ -206,8 +215,8 @@ fn function(
             ("id", Kind::String) => draft.labels(scanner, mark, is_call_id)?,
             ("name", Kind::String) => draft.labels(scanner, mark, is_function)?,
             ("scheduling", Kind::String) => draft.labels(scanner, mark, is_name)?,
-            ("args", _) => draft.walk(scanner, mark.on(Channel::ToolArguments), &[])?,
-            ("response", _) => draft.walk(scanner, mark.on(Channel::ToolResult), &[])?,
+            ("args", _) => draft.json(scanner, mark.on(Channel::ToolArguments))?,
+            ("response", _) => draft.json(scanner, mark.on(Channel::ToolResult))?,
             ("parts", Kind::Array) => each(scanner, |scanner| {
                 let mut inner = Found::default();
                 part(draft, scanner, mark.on(Channel::ToolResult), &mut inner)?;

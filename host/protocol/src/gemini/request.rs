@@ -13,7 +13,7 @@ use crate::labels::{is_function, is_media_type, is_name, is_path};
 use crate::openai_chat::request::service_tier;
 use crate::openai_chat::tools::schema;
 use crate::request_error::RequestError;
-use crate::scan::{Kind, LoneSurrogate, Scanner};
+use crate::scan::{Kind, Scanner};
 use crate::splice::Edit;
 use crate::{Addressed, Dialect};
 
@@ -95,7 +95,7 @@ pub(crate) fn parse(body: Bytes, addressed: &Addressed<'_>) -> Result<Call, Requ
     let text = String::from_utf8(Vec::from(body))
         .map_err(|error| RequestError::not_utf8(error.utf8_error().valid_up_to()))?;
     let source = Arc::new(text);
-    let mut scanner = Scanner::new(&source, LoneSurrogate::Refuse);
+    let mut scanner = Scanner::of_request(&source);
     let mut draft = Draft::new(Arc::clone(&source));
     let mut head = Head::default();
     let mut keys = Keys::new(REQUEST);

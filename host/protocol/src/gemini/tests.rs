@@ -41,6 +41,7 @@ fn naming() -> Naming {
         include_usage: true,
         input_tokens: 0,
         custom_tools: Vec::new(),
+        long_tools: Vec::new(),
     }
 }
 

@@ -69,6 +69,18 @@ pub(super) fn camel(name: &str) -> String {
     out
 }
 
+/// The path of a member below `at`. A name that would read as a path is quoted, so that no caller
+/// can name a place which is another.
+pub(super) fn below(at: &str, name: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
+    match (at, name.chars().all(plain)) {
+        ("", true) => camel(name),
+        ("", false) => format!("{name:?}"),
+        (at, true) => format!("{at}.{}", camel(name)),
+        (at, false) => format!("{at}.{name:?}"),
+    }
+}
+
 fn snake(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 4);
     for letter in name.chars() {

@@ -1,14 +1,19 @@
 //! A request as every dialect means it. Never validates: decoders refuse what they cannot read, and
 //! encoders say what they cannot write.
 
+use std::collections::{HashMap, HashSet};
+
 use super::loss::{Losses, Severity};
 use super::{Json, Signature, Words};
+use crate::Dialect;
 
 /// One request for an answer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Request {
     /// Betas of Anthropic's that are named beside the body.
     pub(crate) betas: Vec<String>,
+    /// The dialect it came in: whose members, parts and built-in tools it has.
+    pub(crate) origin: Option<Dialect>,
     /// The model asked for, as the caller wrote it.
     pub(crate) model: String,
     /// The answer shall be streamed.
@@ -41,8 +46,8 @@ pub(crate) struct Request {
     pub(crate) cache_key: Option<String>,
     /// How talkative the text shall be: `low`, `medium`, `high`.
     pub(crate) verbosity: Option<String>,
-    /// Members that only the caller's dialect has. An encoder of another dialect reports each as a
-    /// loss unless it is without effect there.
+    /// Members that only the caller's dialect has, `origin`. An encoder of another dialect writes
+    /// none of them, and reports each as a loss unless it is without effect there.
     pub(crate) own: Vec<Own>,
 }
 
@@ -350,6 +355,18 @@ impl Part {
 // === impl Request ===
 
 impl Request {
+    /// An empty request of a caller who speaks `dialect`.
+    pub(crate) fn of(dialect: Dialect) -> Self {
+        Self { origin: Some(dialect), ..Self::default() }
+    }
+
+    /// Whether what only one dialect has means at a provider of `dialect` what its name says there.
+    /// Two dialects share names, and any caller can write any name: what came in another dialect
+    /// is never written by its name.
+    pub(crate) fn is_of(&self, dialect: Dialect) -> bool {
+        self.origin == Some(dialect)
+    }
+
     /// How bad it is that this tool can't be offered: who insists on it does not get what was asked
     /// for; an agent that merely brings it along, as Codex does web search, works without.
     pub(crate) fn without(&self, tool: &Tool) -> Severity {
@@ -373,13 +390,45 @@ impl Request {
         self.turns.last().is_some_and(begun)
     }
 
-    /// The name of the tool that a call of the conversation named, by the call's id. Dialects
-    /// whose tool results carry no name need it where a result must.
-    pub(crate) fn tool_name(&self, call_id: &str) -> Option<&str> {
-        let parts = self.turns.iter().flat_map(|turn| &turn.parts);
-        parts.into_iter().find_map(|part| match part {
-            Part::ToolCall { id, name, .. } if id == call_id => Some(name.as_str()),
-            _ => None,
-        })
+    /// The names of the tools that the conversation called, by the ids of the calls. Dialects
+    /// whose tool results carry no name need them where a result must.
+    pub(crate) fn tool_names(&self) -> HashMap<&str, &str> {
+        let mut names = HashMap::new();
+        for part in self.turns.iter().flat_map(|turn| &turn.parts) {
+            if let Part::ToolCall { id, name, .. } = part {
+                names.entry(id.as_str()).or_insert(name.as_str());
+            }
+        }
+        names
+    }
+
+    /// Gives every tool result the name of the tool that was called, where an earlier call of its
+    /// id tells.
+    pub(crate) fn name_results(&mut self) {
+        let mut names = HashMap::new();
+        for part in self.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
+            match part {
+                Part::ToolCall { id, name, .. } => {
+                    names.insert(id.clone(), name.clone());
+                }
+                Part::ToolResult { call_id, name, .. } => {
+                    *name = names.get(call_id.as_str()).cloned();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The names of all tools that the conversation called, each once, in order.
+    pub(crate) fn called_tools(&self) -> Vec<&str> {
+        let (mut seen, mut names) = (HashSet::new(), Vec::new());
+        for part in self.turns.iter().flat_map(|turn| &turn.parts) {
+            if let Part::ToolCall { name, .. } = part
+                && seen.insert(name.as_str())
+            {
+                names.push(name.as_str());
+            }
+        }
+        names
     }
 }

@@ -82,6 +82,7 @@ fn choices(answer: &mut Answer, scanner: &mut Scanner<'_>, body: &Bytes) -> Resu
             content: content_of(scanner, body, &spoken.literal),
             span: spoken.literal.span,
             edited: false,
+            json: false,
         }));
     }
     Ok(())

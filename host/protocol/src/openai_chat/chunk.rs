@@ -82,8 +82,8 @@ fn choices(chunk: &mut Chunk, scanner: &mut Scanner<'_>, data: &Bytes) -> Result
                     choice = number.unwrap_or(choice);
                 }
                 "finish_reason" => {
-                    finished = scanner.kind()? == Kind::String;
-                    scanner.skip()?;
+                    // Some servers write an empty one into every chunk.
+                    finished = optional_string(scanner)?.is_some_and(|word| !word.is_empty());
                 }
                 // Some servers put the usage of the stream into its last choice.
                 "usage" => chunk.usage = usage::read(scanner)?.or(chunk.usage),

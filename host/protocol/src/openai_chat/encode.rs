@@ -12,8 +12,9 @@ mod stream;
 mod thinking;
 mod tool;
 
+pub(crate) use chosen::fitted;
 pub(crate) use reply::{reply, tier_word};
-pub(crate) use request::request;
+pub(crate) use request::{HINT_MAX, request};
 pub(crate) use stream::Stream;
 pub(crate) use tool::parameters;
 

@@ -66,7 +66,7 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), 
     scanner.open_object()?;
     while let Some(name) = names.next_in(scanner, draft, mark)? {
         match name {
-            "role" => role = Some(read_role(scanner, index)?),
+            "role" => role = Some(read_role(draft, scanner, mark)?),
             "content" => content(draft, scanner, mark, &mut message)?,
             "refusal" => draft.walk(scanner, mark, &[])?,
             "tool_calls" => tool_calls(draft, scanner, mark)?,
@@ -99,11 +99,16 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), 
     Ok(())
 }
 
-fn read_role(scanner: &mut Scanner<'_>, index: u32) -> Result<Role, RequestError> {
+fn read_role(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    mark: Mark,
+) -> Result<Role, RequestError> {
+    let index = mark.message.unwrap_or_default();
     if scanner.kind()? != Kind::String {
         return Err(RequestError::invalid(format!("messages[{index}].role"), "a string"));
     }
-    Ok(match scanner.string()?.as_ref() {
+    Ok(match draft.label(scanner, mark.on(Channel::Document), is_name)?.as_ref() {
         "system" => Role::System,
         "developer" => Role::Developer,
         "user" => Role::User,
@@ -151,6 +156,7 @@ fn part(
     mark: Mark,
     message: &mut Message,
 ) -> Result<(), RequestError> {
+    draft.block()?;
     let mut names = Names::new(PART);
     scanner.open_object()?;
     while let Some(name) = names.next_in(scanner, draft, mark)? {
@@ -212,6 +218,7 @@ pub(crate) fn tool_calls(
     }
     scanner.open_array()?;
     while scanner.next_item()? {
+        draft.tool_call()?;
         if scanner.kind()? != Kind::Object {
             draft.walk(scanner, mark.on(Channel::ToolArguments), &[])?;
             continue;
@@ -243,6 +250,7 @@ fn function(draft: &mut Draft, scanner: &mut Scanner<'_>, mark: Mark) -> Result<
     while let Some(name) = names.next_in(scanner, draft, mark)? {
         match name {
             "name" => draft.labels(scanner, mark, is_function)?,
+            "arguments" | "input" => draft.json(scanner, mark)?,
             _ => draft.walk(scanner, mark, &[])?,
         }
     }

@@ -16,7 +16,7 @@ use crate::neutral::Losses;
 use crate::neutral::loss::Severity;
 use crate::quirks::Quirks;
 use crate::request_error::RequestError;
-use crate::scan::{Kind, LoneSurrogate, Scanner};
+use crate::scan::{Kind, Scanner};
 use crate::splice::{self, Edit};
 
 use super::place::Place;
@@ -130,7 +130,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
     let text = String::from_utf8(Vec::from(body))
         .map_err(|error| RequestError::not_utf8(error.utf8_error().valid_up_to()))?;
     let source = Arc::new(text);
-    let mut scanner = Scanner::new(&source, LoneSurrogate::Refuse);
+    let mut scanner = Scanner::of_request(&source);
     let mut draft = Draft::new(Arc::clone(&source));
     let (mut points, mut head) = (Points::default(), Head::default());
     let mut names = Names::new(REQUEST);

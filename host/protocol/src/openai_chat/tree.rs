@@ -1,6 +1,7 @@
 //! Small readings of a JSON tree, shared by the decoders of this dialect. Never panics on a shape
 //! that it did not expect: what is not there is `None`.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::answer::AnswerError;
@@ -43,7 +44,7 @@ pub(super) fn or_braces(input: String) -> String {
 
 /// Reads a provider's JSON object. Providers cut streams between the halves of a surrogate pair,
 /// which no string can hold: such a half becomes the replacement character.
-pub(crate) fn read(data: &[u8]) -> Result<Object, AnswerError> {
+pub(crate) fn read<T: DeserializeOwned>(data: &[u8]) -> Result<T, AnswerError> {
     match serde_json::from_slice(data) {
         Ok(tree) => Ok(tree),
         Err(error) => serde_json::from_slice(&mended(data)).map_err(|_| AnswerError {
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn half_a_pair_is_replaced_and_a_whole_one_kept() {
-        let read = |text: &str| read(text.as_bytes()).unwrap().get("a").cloned().unwrap();
+        let read = |text: &str| read::<Object>(text.as_bytes()).unwrap().get("a").cloned().unwrap();
         assert_eq!(read(r#"{"a":"x\ud83d"}"#), "x\u{fffd}");
         assert_eq!(read(r#"{"a":"\ud83d\ude00\ude00"}"#), "\u{1f600}\u{fffd}");
         assert_eq!(read(r#"{"a":"\\ud83d\ud83d"}"#), "\\ud83d\u{fffd}");

@@ -61,6 +61,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
             content: content_of(&scanner, &body, &spoken.literal),
             span: spoken.literal.span,
             edited: false,
+            json: false,
         }));
     }
     answer.body = Wire(body);

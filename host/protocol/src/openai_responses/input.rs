@@ -126,7 +126,7 @@ fn item(
             "type" if scanner.kind()? == Kind::String => {
                 item.kind = draft.label(scanner, mark, is_name)?.into_owned();
             }
-            "role" => item.role = Some(role(scanner, position)?),
+            "role" => item.role = Some(role(draft, scanner, mark, position)?),
             _ => member(name, draft, scanner, mark, &mut message)?,
         }
     }
@@ -160,7 +160,7 @@ fn member(
         "output" => parts(draft, scanner, mark.on(Channel::ToolResult), message),
         "refusal" => draft.walk(scanner, mark, &[]),
         "summary" => draft.sift(scanner, mark.on(Channel::Reasoning), &STRUCTURE),
-        "arguments" | "input" => draft.walk(scanner, mark.on(Channel::ToolArguments), &[]),
+        "arguments" | "input" => draft.json(scanner, mark.on(Channel::ToolArguments)),
         "action" => draft.sift(scanner, mark.on(Channel::ToolArguments), &STRUCTURE),
         "tool_calls" => chat::tool_calls(draft, scanner, mark),
         "outputs" => parts(draft, scanner, mark.on(Channel::ToolResult), message),
@@ -179,11 +179,16 @@ fn member(
     }
 }
 
-fn role(scanner: &mut Scanner<'_>, position: usize) -> Result<Role, RequestError> {
+fn role(
+    draft: &mut Draft,
+    scanner: &mut Scanner<'_>,
+    mark: Mark,
+    position: usize,
+) -> Result<Role, RequestError> {
     if scanner.kind()? != Kind::String {
         return Err(RequestError::invalid(format!("input[{position}].role"), "a string"));
     }
-    Ok(match scanner.string()?.as_ref() {
+    Ok(match draft.label(scanner, mark.on(Channel::Document), is_name)?.as_ref() {
         "system" => Role::System,
         "developer" => Role::Developer,
         "user" => Role::User,
@@ -221,6 +226,7 @@ fn part(
     mark: Mark,
     message: &mut Message,
 ) -> Result<(), RequestError> {
+    draft.block()?;
     let (mut image, mut audio, mut file) = (false, false, false);
     let mut names = Names::new(PART);
     scanner.open_object()?;

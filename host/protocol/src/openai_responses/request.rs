@@ -15,7 +15,7 @@ use crate::names::Names;
 use crate::openai_chat::request::service_tier;
 use crate::openai_chat::tools;
 use crate::request_error::RequestError;
-use crate::scan::{Kind, LoneSurrogate, Scanner};
+use crate::scan::{Kind, Scanner};
 use crate::splice::{self, Edit};
 
 use super::input;
@@ -73,13 +73,35 @@ struct Head {
     input: bool,
 }
 
+/// Whether a body that came to the address of chat completions is of this dialect: it has `input`
+/// and no `messages`, whatever the values below them hold.
+pub(crate) fn is_meant(body: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(body) else { return false };
+    let mut scanner = Scanner::of_request(text);
+    let mut input = false;
+    if scanner.open_object().is_err() {
+        return false;
+    }
+    while let Ok(Some(key)) = scanner.next_key() {
+        match key.as_ref() {
+            "messages" => return false,
+            "input" => input = true,
+            _ => {}
+        }
+        if scanner.skip().is_err() {
+            return false;
+        }
+    }
+    input
+}
+
 /// Reads a whole request body.
 pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
     let body_len = body.len();
     let text = String::from_utf8(Vec::from(body))
         .map_err(|error| RequestError::not_utf8(error.utf8_error().valid_up_to()))?;
     let source = Arc::new(text);
-    let mut scanner = Scanner::new(&source, LoneSurrogate::Refuse);
+    let mut scanner = Scanner::of_request(&source);
     let mut draft = Draft::new(Arc::clone(&source));
     let (mut points, mut head) = (Points::default(), Head::default());
     let mut names = Names::new(REQUEST);

@@ -6,7 +6,9 @@ use crate::answer::AnswerError;
 use crate::chunk::StreamError;
 use crate::{Dialect, Losses, Usage, anthropic, bedrock, gemini, openai_chat, openai_responses};
 
-use super::Naming;
+use crate::neutral::Block;
+
+use super::{Naming, fit};
 
 /// An answer in the caller's dialect, and what the provider's own said.
 #[derive(Debug, Clone)]
@@ -35,13 +37,19 @@ pub fn answer(
     body: &Bytes,
     naming: &Naming,
 ) -> Result<TranslatedAnswer, AnswerError> {
-    let reply = match from {
+    let mut reply = match from {
         Dialect::OpenAiChat => openai_chat::decode::reply(body),
         Dialect::OpenAiResponses => openai_responses::decode::reply(body),
         Dialect::AnthropicMessages => anthropic::decode::reply(body),
         Dialect::Gemini => gemini::decode::reply(body),
         Dialect::BedrockConverse => bedrock::decode::reply(body),
     }?;
+    let blocks = reply.choices.iter_mut().flat_map(|choice| &mut choice.blocks);
+    for block in blocks {
+        if let Block::ToolCall { name, .. } = block {
+            fit::restore(name, &naming.long_tools, from);
+        }
+    }
     let mut losses = Losses::default();
     let body = match to {
         Dialect::OpenAiChat => openai_chat::encode::reply(&reply, naming, &mut losses),

@@ -4,11 +4,11 @@
 use std::fmt;
 
 use crate::answer::AnswerError;
-use crate::neutral::{Event, Finish};
+use crate::neutral::{Event, Finish, Opening};
 use crate::sse::Frame;
 use crate::{Dialect, Losses, Usage, anthropic, bedrock, gemini, openai_chat, openai_responses};
 
-use super::Naming;
+use super::{Naming, fit};
 
 /// What the provider's own frames said, which the caller's dialect may not be able to say.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +23,8 @@ pub struct StreamFacts {
 
 /// Translates one stream.
 pub struct StreamTranslator {
+    from: Dialect,
+    long_tools: Vec<String>,
     decoder: Decoder,
     encoder: Encoder,
     facts: StreamFacts,
@@ -53,7 +55,8 @@ enum Encoder {
 
 impl StreamTranslator {
     /// A translator for one answer.
-    pub fn new(from: Dialect, to: Dialect, naming: Naming) -> Self {
+    pub fn new(from: Dialect, to: Dialect, mut naming: Naming) -> Self {
+        let long_tools = std::mem::take(&mut naming.long_tools);
         let decoder = match from {
             Dialect::OpenAiChat => Decoder::Chat(openai_chat::decode::Stream::default()),
             Dialect::OpenAiResponses => {
@@ -78,7 +81,18 @@ impl StreamTranslator {
         };
         let (facts, losses) = (StreamFacts::default(), Losses::default());
         let (events, blocks, choices) = (Vec::new(), Vec::new(), Vec::new());
-        Self { decoder, encoder, facts, losses, events, blocks, choices, over: false }
+        Self {
+            from,
+            long_tools,
+            decoder,
+            encoder,
+            facts,
+            losses,
+            events,
+            blocks,
+            choices,
+            over: false,
+        }
     }
 
     /// What the provider said so far.
@@ -138,7 +152,10 @@ impl StreamTranslator {
     }
 
     fn write(&mut self, out: &mut Vec<Frame>) {
-        for event in std::mem::take(&mut self.events) {
+        for mut event in std::mem::take(&mut self.events) {
+            if let Event::Open { opening: Opening::ToolCall { name, .. }, .. } = &mut event {
+                fit::restore(name, &self.long_tools, self.from);
+            }
             // Nothing follows an end; some servers send it twice.
             if self.over {
                 return;

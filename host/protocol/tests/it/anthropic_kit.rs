@@ -33,6 +33,7 @@ pub(crate) fn naming() -> Naming {
         include_usage: true,
         input_tokens: 321,
         custom_tools: Vec::new(),
+        long_tools: Vec::new(),
     }
 }
 

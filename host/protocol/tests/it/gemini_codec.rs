@@ -18,6 +18,7 @@ fn naming() -> Naming {
         created_s: 7,
         model: "asked".to_owned(),
         custom_tools: Vec::new(),
+        long_tools: Vec::new(),
         include_usage: true,
         input_tokens: 0,
     }

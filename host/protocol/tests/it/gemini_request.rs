@@ -48,11 +48,10 @@ fn pitfall_69_every_text_is_in_view() {
     0 user document "https://files.example.com/jane.doe.pdf"
     0 user document "cv jane"
     1 assistant reasoning "look it up"
-    1 assistant tool-arguments "jane"
-    1 assistant tool-arguments "a b"
+    1 assistant tool-arguments "{\"q\": \"jane\", \"deep\": {\"list\": [\"a b\", 3]}}"
     1 assistant tool-arguments "print('jane')"
     1 tool tool-result "jane 555"
-    2 tool tool-result "found: 555-0100"
+    2 tool tool-result "{\"output\": \"found: 555-0100\"}"
     3 user text "and now?"
     3 user document "odd one"
     - other document "Finds people"
@@ -116,10 +115,14 @@ fn all_texts_can_be_replaced_at_once() {
     for index in 0..call.texts.len() {
         call.replace_text(index, format!("<{index}>\n"));
     }
-    assert_eq!(call.tools[0].description.as_ref().unwrap().expose(), format!("<12>\n"));
+    assert_eq!(call.tools[0].description.as_ref().unwrap().expose(), format!("<11>\n"));
     let read = parse(&encode(&call, None));
     for (index, text) in read.texts.iter().enumerate() {
-        assert_eq!(text.content.expose(), format!("<{index}>\n"));
+        let expected = match text.is_json() {
+            true => format!("{{\"text\":\"<{index}>\\n\"}}"),
+            false => format!("<{index}>\n"),
+        };
+        assert_eq!(text.content.expose(), expected);
     }
     assert_eq!(read.texts.len(), call.texts.len());
 }

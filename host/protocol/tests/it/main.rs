@@ -24,6 +24,8 @@ mod gemini_codec;
 #[cfg(test)]
 mod gemini_request;
 #[cfg(test)]
+mod guarded;
+#[cfg(test)]
 mod logprobs;
 #[cfg(test)]
 mod openai_answer;
@@ -43,6 +45,8 @@ mod pairs;
 #[path = "../../fuzz/src/lib.rs"]
 #[allow(unreachable_pub, dead_code, reason = "public for the fuzz targets, which use all of it")]
 mod properties;
+#[cfg(test)]
+mod provided;
 #[cfg(test)]
 mod random_bytes;
 #[cfg(test)]

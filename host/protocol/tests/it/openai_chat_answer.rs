@@ -24,6 +24,7 @@ fn naming(include_usage: bool) -> Naming {
         include_usage,
         input_tokens: 5,
         custom_tools: vec!["shell".to_owned()],
+        long_tools: Vec::new(),
     }
 }
 

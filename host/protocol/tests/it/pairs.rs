@@ -58,6 +58,7 @@ fn naming(include_usage: bool) -> Naming {
         include_usage,
         input_tokens: 11,
         custom_tools: vec!["patch".to_owned()],
+        long_tools: Vec::new(),
     }
 }
 

@@ -23,6 +23,7 @@ fn naming(custom_tools: &[&str]) -> Naming {
         include_usage: true,
         input_tokens: 11,
         custom_tools: custom_tools.iter().map(|&name| name.to_owned()).collect(),
+        long_tools: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::answer::AnswerError;
 use crate::chunk::StreamError;
 use crate::content::Content;
 use crate::neutral::{Block, Choice, Issuer, Reply, Signature, ToolKind, Words};
+use crate::openai_chat::tree;
 
 use super::content::{citations, input};
 use super::{finish, normal, string};
@@ -14,7 +15,7 @@ use crate::anthropic::{error, usage};
 /// Reads a whole body.
 pub(crate) fn reply(body: &[u8]) -> Result<Reply, AnswerError> {
     let unreadable = |at| AnswerError { at, what: "not one JSON object" };
-    let value: Value = serde_json::from_slice(body).map_err(|error| unreadable(error.column()))?;
+    let value: Value = tree::read(body)?;
     let object = value.as_object().ok_or_else(|| unreadable(0))?;
     let mut reply =
         Reply { id: string(object, "id"), model: string(object, "model"), ..Reply::default() };

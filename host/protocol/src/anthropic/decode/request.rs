@@ -4,8 +4,9 @@
 
 use serde_json::{Map, Value};
 
+use crate::Dialect;
 use crate::neutral::{
-    Effort, Format, Own, Part, Reasoning, Request, Speaker, Tool, ToolChoice, ToolKind, Turn, Words,
+    Effort, Format, Own, Reasoning, Request, Speaker, Tool, ToolChoice, ToolKind, Turn, Words,
 };
 use crate::request_error::RequestError;
 
@@ -20,11 +21,11 @@ pub(crate) fn request(body: &[u8]) -> Result<Request, RequestError> {
     let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
         return Err(RequestError::invalid("the request body", "one JSON object"));
     };
-    let mut request = Request::default();
+    let mut request = Request::of(Dialect::AnthropicMessages);
     for (name, value) in object {
         member(&mut request, &name, value)?;
     }
-    name_results(&mut request);
+    request.name_results();
     Ok(request)
 }
 
@@ -91,23 +92,6 @@ fn turns(messages: &[Value]) -> Result<Vec<Turn>, RequestError> {
         turns.push(Turn { speaker, parts, name: None });
     }
     Ok(turns)
-}
-
-/// Gives every tool result the name of the tool that was called.
-fn name_results(request: &mut Request) {
-    let mut names = Vec::new();
-    for turn in &mut request.turns {
-        for part in &mut turn.parts {
-            match part {
-                Part::ToolCall { id, name, .. } => names.push((id.clone(), name.clone())),
-                Part::ToolResult { call_id, name, .. } => {
-                    let known = names.iter().rev().find(|(id, _)| id == call_id);
-                    *name = known.map(|(_, name)| name.clone());
-                }
-                _ => {}
-            }
-        }
-    }
 }
 
 fn read_tools(request: &mut Request, tools: &[Value]) -> Result<(), RequestError> {

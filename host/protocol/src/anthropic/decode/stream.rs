@@ -9,6 +9,7 @@ use crate::Usage;
 use crate::answer::AnswerError;
 use crate::anthropic::usage;
 use crate::neutral::{Event, Finish, Issuer, Opening, Signature, ToolKind, Words};
+use crate::openai_chat::tree;
 use crate::sse::Frame;
 
 use super::reply::{signature, stream_error};
@@ -61,8 +62,7 @@ impl Stream {
         if self.over || !frame.carries_data() {
             return Ok(());
         }
-        let value: Value = serde_json::from_slice(&frame.data)
-            .map_err(|error| AnswerError { at: error.column(), what: "not JSON" })?;
+        let value: Value = tree::read(&frame.data)?;
         let Some(event) = value.as_object() else {
             return Err(AnswerError { at: 0, what: "no object" });
         };

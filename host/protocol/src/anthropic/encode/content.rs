@@ -1,26 +1,37 @@
 //! Parts of a turn as content blocks for a provider of this dialect. Only thinking that Anthropic
 //! signed is sent back to it; empty texts are not sent at all, because they are refused.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::Dialect;
 use crate::anthropic::is_own_block;
 use crate::neutral::{
-    CacheMark, Issuer, Losses, Media, MediaKind, MediaSource, Own, Part, Signature, ToolKind, Words,
+    CacheMark, Issuer, Losses, Media, MediaKind, MediaSource, Own, Part, Request, Signature,
+    ToolKind, Words,
 };
 
 use super::plain_id;
 
 /// Writes blocks; remembers how ids of calls were spelt, so that results find theirs.
-#[derive(Default)]
 pub(super) struct Blocks {
+    /// The caller speaks this dialect, so that blocks of its own mean what they say.
+    native: bool,
     ids: HashMap<String, String>,
+    used: HashSet<String>,
+    /// Ids that had to be told apart. Counted on, so that none is tried twice.
+    made: usize,
 }
 
 // === impl Blocks ===
 
 impl Blocks {
+    pub(super) fn of(request: &Request) -> Self {
+        let native = request.is_of(Dialect::AnthropicMessages);
+        Self { native, ids: HashMap::new(), used: HashSet::new(), made: 0 }
+    }
+
     /// Writes one part at the end of `out`.
     pub(super) fn push(&mut self, part: &Part, losses: &mut Losses, out: &mut Vec<Value>) {
         let block = match part {
@@ -57,7 +68,7 @@ impl Blocks {
                 mark(&mut block, cache.as_ref());
                 Some(block)
             }
-            Part::Own(own) => own_block(own, losses),
+            Part::Own(own) => own_block(own, self.native, losses),
         };
         out.extend(block);
     }
@@ -81,9 +92,12 @@ impl Blocks {
         if let Some(known) = self.ids.get(id) {
             return known.clone();
         }
-        let mut plain = plain_id(id);
-        if plain.is_empty() || self.ids.values().any(|used| *used == plain) {
-            plain = format!("{plain}_{}", self.ids.len());
+        let plain = plain_id(id);
+        let mut plain = Some(plain.clone()).filter(|plain| !plain.is_empty()).unwrap_or("_".into());
+        let stem = plain.clone();
+        while !self.used.insert(plain.clone()) {
+            self.made = self.made.saturating_add(1);
+            plain = format!("{stem}_{}", self.made);
         }
         self.ids.insert(id.to_owned(), plain.clone());
         plain
@@ -162,10 +176,10 @@ pub(super) fn input_object(input: &Words, kind: ToolKind, losses: &mut Losses) -
     }
 }
 
-fn own_block(own: &Own, losses: &mut Losses) -> Option<Value> {
+fn own_block(own: &Own, native: bool, losses: &mut Losses) -> Option<Value> {
     let kind = own.value.0.get("type").and_then(Value::as_str).unwrap_or_default();
     // A document of blocks is the one shape of a shared type that has no neutral form.
-    if is_own_block(kind) || kind == "document" {
+    if native && (is_own_block(kind) || kind == "document") {
         return Some(own.value.0.clone());
     }
     losses.dropped(own.at.as_str(), "only the caller's dialect has it");

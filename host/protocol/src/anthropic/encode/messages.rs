@@ -3,9 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::neutral::{Losses, Part, Request, Speaker, Turn};
+use crate::neutral::{Losses, Request, Speaker, Turn};
 
 use super::content::Blocks;
+
+/// What stands for a user's message without anything in it.
+const EMPTY: &str = "(no content)";
 
 /// One message while it is put together.
 struct Message {
@@ -15,7 +18,7 @@ struct Message {
 
 /// The `messages` of a request.
 pub(super) fn messages(request: &Request, losses: &mut Losses) -> Vec<Value> {
-    let mut blocks = Blocks::default();
+    let mut blocks = Blocks::of(request);
     let mut messages: Vec<Message> = Vec::new();
     for (index, turn) in request.turns.iter().enumerate() {
         if turn.name.is_some() {
@@ -29,6 +32,14 @@ pub(super) fn messages(request: &Request, losses: &mut Losses) -> Vec<Value> {
             let at = format!("messages[{index}]");
             losses.approximated(at, "instructions inside the conversation become a user's note");
             written = written.into_iter().map(note).collect();
+        }
+        if written.is_empty() && turn.speaker == Speaker::User {
+            let at = format!("messages[{index}]");
+            losses.approximated(
+                at,
+                "the provider takes no empty message: a note says that it is one",
+            );
+            written.push(json!({ "type": "text", "text": EMPTY }));
         }
         add(&mut messages, turn, written);
     }
@@ -95,20 +106,6 @@ fn trim_prefill(messages: &mut [Message]) {
     {
         *text = Value::from(trimmed);
     }
-}
-
-/// Whether any turn calls a tool.
-pub(super) fn called_tools(request: &Request) -> Vec<&str> {
-    let parts = request.turns.iter().flat_map(|turn| &turn.parts);
-    let mut names = Vec::new();
-    for part in parts {
-        if let Part::ToolCall { name, .. } = part
-            && !names.contains(&name.as_str())
-        {
-            names.push(name.as_str());
-        }
-    }
-    names
 }
 
 // === impl Message ===

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Number, Value, json};
 
+use crate::Dialect;
 use crate::call::Outgoing;
 use crate::neutral::{Format, Losses, Own, Part, Request};
 use crate::quirks::Envelope;
@@ -75,7 +76,7 @@ fn envelope(body: &mut Map<String, Value>, request: &Request, out: &Outgoing<'_>
 }
 
 fn system(request: &Request, losses: &mut Losses) -> Vec<Value> {
-    let mut blocks = Blocks::default();
+    let mut blocks = Blocks::of(request);
     let mut system = Vec::new();
     for part in &request.system {
         match part {
@@ -117,7 +118,8 @@ fn output_config(body: &mut Map<String, Value>, request: &Request, plan: &Plan) 
         let schema = tools::closed(schema.0.clone());
         config.insert("format".to_owned(), json!({ "type": "json_schema", "schema": schema }));
     }
-    for Own { at, value } in &request.own {
+    let native = request.is_of(Dialect::AnthropicMessages);
+    for Own { at, value } in request.own.iter().filter(|_| native) {
         if let Some(name) = at.strip_prefix("output_config.") {
             config.entry(name).or_insert_with(|| value.0.clone());
         }
@@ -212,17 +214,14 @@ fn about(body: &mut Map<String, Value>, request: &Request, losses: &mut Losses) 
 }
 
 fn own(body: &mut Map<String, Value>, request: &Request, losses: &mut Losses) {
+    let native = request.is_of(Dialect::AnthropicMessages);
     for own in &request.own {
         let Own { at, value } = own;
         let name = at.as_str();
-        // OpenAI has a member of this name too, which is a list.
-        let foreign = name == "context_management" && value.0.is_array();
-        if OWN.contains(&name) && !foreign {
+        let elsewhere = name.starts_with("output_config.") || tools::is_own_path(name);
+        if native && OWN.contains(&name) {
             body.insert(at.clone(), value.0.clone());
-        } else if !name.starts_with("output_config.")
-            && !tools::is_own_path(name)
-            && !WITHOUT_EFFECT.contains(&name)
-        {
+        } else if !(native && elsewhere) && !WITHOUT_EFFECT.contains(&name) {
             own.lost(losses, "only the caller's dialect has it");
         }
     }

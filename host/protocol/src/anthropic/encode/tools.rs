@@ -1,12 +1,14 @@
 //! Tools and the choice among them, and the schema of an answer. Tools built into another provider
 //! cannot be carried; free-text tools become functions of one string.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
-use crate::neutral::{Losses, Request, Tool, ToolChoice, ToolKind};
+use crate::Dialect;
+use crate::neutral::{Json, Losses, Request, Tool, ToolChoice, ToolKind};
 
 use super::content::mark;
-use super::messages::called_tools;
 
 /// Members of a caller's tool that only this dialect has.
 const OWN: &[&str] = &["defer_loading", "input_examples", "allowed_callers"];
@@ -20,6 +22,9 @@ pub(super) fn tools(request: &Request, losses: &mut Losses) -> Vec<Value> {
         }
         _ => None,
     };
+    let native = request.is_of(Dialect::AnthropicMessages);
+    let own: HashMap<&str, &Json> =
+        (request.own.iter().filter(|_| native)).map(|own| (own.at.as_str(), &own.value)).collect();
     let mut tools = Vec::new();
     for (index, tool) in request.tools.iter().enumerate() {
         if allowed.is_some_and(|names| !names.contains(&tool.name)) {
@@ -32,7 +37,7 @@ pub(super) fn tools(request: &Request, losses: &mut Losses) -> Vec<Value> {
                 losses.approximated(format!("tools[{index}]"), what);
                 custom(tool)
             }
-            ToolKind::BuiltIn => match built_in(tool) {
+            ToolKind::BuiltIn => match built_in(tool).filter(|_| native) {
                 Some(written) => written,
                 None => {
                     let what = "the provider has no such built-in tool";
@@ -43,9 +48,8 @@ pub(super) fn tools(request: &Request, losses: &mut Losses) -> Vec<Value> {
         };
         if let Some(object) = written.as_object_mut() {
             for key in OWN {
-                let at = format!("tools[{index}].{key}");
-                if let Some(own) = request.own.iter().find(|own| own.at == at) {
-                    object.insert((*key).to_owned(), own.value.0.clone());
+                if let Some(value) = own.get(format!("tools[{index}].{key}").as_str()) {
+                    object.insert((*key).to_owned(), value.0.clone());
                 }
             }
         }
@@ -57,7 +61,7 @@ pub(super) fn tools(request: &Request, losses: &mut Losses) -> Vec<Value> {
 /// Stand-ins for tools that the conversation called and the request no longer offers: without any
 /// tools the provider refuses such a conversation.
 pub(super) fn stand_ins(request: &Request) -> Vec<Value> {
-    let names = called_tools(request).into_iter();
+    let names = request.called_tools().into_iter();
     names.map(|name| json!({ "name": name, "input_schema": { "type": "object" } })).collect()
 }
 

@@ -52,7 +52,9 @@ impl Stream {
         let Some(name) = frame.event.as_deref() else { return Ok(()) };
         let unreadable = AnswerError { at: 0, what: "expected an event with a JSON object" };
         let Ok(name) = std::str::from_utf8(name) else { return Err(unreadable) };
-        let Ok(payload) = serde_json::from_slice(&frame.data) else { return Err(unreadable) };
+        let Ok(payload) = crate::openai_chat::tree::read(&frame.data) else {
+            return Err(unreadable);
+        };
         self.event(name, &payload, out);
         Ok(())
     }

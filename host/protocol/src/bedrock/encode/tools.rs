@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::neutral::{Losses, Part, Request, Tool, ToolChoice, ToolKind};
+use crate::neutral::{Losses, Request, Tool, ToolChoice, ToolKind};
 
 use super::cache_point;
 
@@ -14,7 +14,7 @@ pub(super) struct Tools {
 
 /// Writes the tools; `None` when there are none.
 pub(super) fn write(request: &Request, marks: bool, losses: &mut Losses) -> Option<Tools> {
-    let used = used_names(request);
+    let used = request.called_tools();
     if request.tool_choice == Some(ToolChoice::None) {
         if used.is_empty() {
             return None;
@@ -62,19 +62,6 @@ pub(super) fn write(request: &Request, marks: bool, losses: &mut Losses) -> Opti
     config.insert("tools".to_owned(), Value::Array(tools));
     config.extend(choice.map(|choice| ("toolChoice".to_owned(), choice)));
     Some(Tools { config: Value::Object(config), forced })
-}
-
-/// Names of tools that the conversation has called.
-fn used_names(request: &Request) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for part in request.turns.iter().flat_map(|turn| &turn.parts) {
-        if let Part::ToolCall { name, .. } = part
-            && !names.contains(&name.as_str())
-        {
-            names.push(name);
-        }
-    }
-    names
 }
 
 fn spec(tool: &Tool) -> Value {

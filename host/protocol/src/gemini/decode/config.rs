@@ -3,9 +3,7 @@
 use serde_json::{Number, Value};
 
 use crate::gemini::schema;
-use crate::gemini::tree::{
-    self, Members, camel, take, take_flag, take_object, take_string, take_u32,
-};
+use crate::gemini::tree::{self, Members, take, take_flag, take_object, take_string, take_u32};
 use crate::neutral::{Effort, Format, Own, Reasoning, Request, Words};
 
 /// What a schema without a title is called, where a name must be.
@@ -36,7 +34,7 @@ pub(super) fn read(mut config: Members, request: &mut Request) {
     }
     for (name, value) in config {
         if !value.is_null() {
-            keep(&camel(&name), value, &mut request.own);
+            keep(&tree::below("", &name), value, &mut request.own);
         }
     }
 }
@@ -69,7 +67,7 @@ fn reasoning(mut thinking: Members, own: &mut Vec<Own>) -> Reasoning {
         reasoning.summary = Some("auto".to_owned());
     }
     for (name, value) in thinking {
-        keep(&format!("thinkingConfig.{}", camel(&name)), value, own);
+        keep(&tree::below("thinkingConfig", &name), value, own);
     }
     reasoning
 }

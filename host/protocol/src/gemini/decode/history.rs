@@ -1,6 +1,8 @@
 //! The conversation of a request. Calls and results often carry no ids here: stable ones are made
 //! from the places of the calls, and results find theirs by name and order. Never reorders turns.
 
+use std::collections::{HashMap, VecDeque};
+
 use serde_json::Value;
 
 use crate::gemini::tree::{self, Members, take, take_string};
@@ -15,14 +17,17 @@ pub(super) struct History {
     pub(super) turns: Vec<Turn>,
     /// Members of parts that only Google has.
     pub(super) own: Vec<Own>,
+    /// The calls that have been made.
     calls: Vec<Called>,
+    /// The first call of each id, and those of each name that no result may have answered yet.
+    by_id: HashMap<String, usize>,
+    by_name: HashMap<String, VecDeque<usize>>,
 }
 
 /// A call that has been made.
 #[derive(Debug)]
 struct Called {
     id: String,
-    name: String,
     answered: bool,
 }
 
@@ -62,8 +67,7 @@ impl History {
             }
             Piece::Call(call) => {
                 let id = call.id.unwrap_or_else(|| place.made_id());
-                let name = call.name.clone();
-                self.calls.push(Called { id: id.clone(), name, answered: false });
+                self.called(&id, &call.name);
                 parts.push(Part::ToolCall {
                     id,
                     name: call.name,
@@ -86,13 +90,31 @@ impl History {
         }
     }
 
+    fn called(&mut self, id: &str, name: &str) {
+        let index = self.calls.len();
+        self.calls.push(Called { id: id.to_owned(), answered: false });
+        self.by_id.entry(id.to_owned()).or_insert(index);
+        self.by_name.entry(name.to_owned()).or_default().push_back(index);
+    }
+
+    /// The first call of a name that has no answer yet.
+    fn next_of(&mut self, name: &str) -> Option<usize> {
+        let waiting = self.by_name.get_mut(name)?;
+        while let Some(index) = waiting.pop_front() {
+            if self.calls.get(index).is_some_and(|call| !call.answered) {
+                return Some(index);
+            }
+        }
+        None
+    }
+
     fn result(&mut self, place: &Place<'_>, outcome: Outcome) -> Part {
         let Outcome { id, name, text, failed, parts } = outcome;
-        let known = self.calls.iter_mut().find(|call| match &id {
-            Some(id) => call.id == *id,
-            None => !call.answered && call.name == name,
-        });
-        let known = known.map(|call| {
+        let known = match &id {
+            Some(id) => self.by_id.get(id).copied(),
+            None => self.next_of(&name),
+        };
+        let known = known.and_then(|index| self.calls.get_mut(index)).map(|call| {
             call.answered = true;
             call.id.clone()
         });
@@ -117,7 +139,7 @@ impl History {
 
     fn keep(&mut self, place: &Place<'_>, rest: Members) {
         for (name, value) in rest {
-            let at = format!("{}.{}", place.path(), tree::camel(&name));
+            let at = tree::below(&place.path(), &name);
             self.own.push(Own { at, value: value.into() });
         }
     }

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::Addressed;
-use crate::gemini::tree::{self, Members, camel, take, take_object, take_string};
+use crate::gemini::tree::{self, Members, take, take_object, take_string};
 use crate::neutral::{Own, Part, Request};
 use crate::request_error::RequestError;
 use crate::scan::Fault;
+use crate::{Addressed, Dialect};
 
 use super::history::History;
 use super::piece::{self, Piece};
@@ -19,7 +19,7 @@ pub(crate) fn request(body: &[u8], addressed: &Addressed<'_>) -> Result<Request,
         model: addressed.model.unwrap_or_default().to_owned(),
         stream: addressed.stream.unwrap_or(false),
         system: system(take(&mut root, "systemInstruction")),
-        ..Request::default()
+        ..Request::of(Dialect::Gemini)
     };
     let mut history = History::default();
     for (index, content) in tree::items(take(&mut root, "contents")).into_iter().enumerate() {
@@ -38,7 +38,7 @@ pub(crate) fn request(body: &[u8], addressed: &Addressed<'_>) -> Result<Request,
     take(&mut root, "model");
     for (name, value) in root {
         if !value.is_null() {
-            request.own.push(Own { at: camel(&name), value: value.into() });
+            request.own.push(Own { at: tree::below("", &name), value: value.into() });
         }
     }
     Ok(request)

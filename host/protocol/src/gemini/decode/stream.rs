@@ -54,8 +54,7 @@ impl Stream {
 
     /// Takes one payload, or a list of them.
     pub(super) fn payload(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), AnswerError> {
-        let value: Value = serde_json::from_slice(data)
-            .map_err(|_| AnswerError { at: 0, what: "expected a JSON object" })?;
+        let value: Value = crate::openai_chat::tree::read(data)?;
         for item in tree::items(Some(value)) {
             let Value::Object(members) = item else {
                 return Err(AnswerError { at: 0, what: "expected a JSON object" });

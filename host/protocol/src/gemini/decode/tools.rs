@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::call::TOOLS_MAX;
 use crate::gemini::schema;
 use crate::gemini::tree::{self, Members, camel, take, take_object, take_string};
 use crate::neutral::{Own, Request, Tool, ToolChoice, ToolKind, Words};
@@ -53,7 +54,7 @@ fn read_function(
     let older = take(&mut function, "parameters").map(schema::to_json_schema);
     let schema = take(&mut function, "parametersJsonSchema").or(older).map(Into::into);
     for (name, value) in function {
-        own.push(Own { at: format!("{at}.{}", camel(&name)), value: value.into() });
+        own.push(Own { at: tree::below(at, &name), value: value.into() });
     }
     Ok(Tool { kind: ToolKind::Function, name, description, schema, strict: None, cache: None })
 }
@@ -63,8 +64,10 @@ pub(super) fn config(config: Option<Value>, request: &mut Request) {
     let Some(Value::Object(mut config)) = config else { return };
     if let Some(mut calling) = take_object(&mut config, "functionCallingConfig") {
         let allowed = tree::items(take(&mut calling, "allowedFunctionNames"));
+        // There are never more tools that could be meant.
+        let allowed = allowed.iter().take(TOOLS_MAX);
         let names: Vec<String> =
-            allowed.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect();
+            allowed.filter_map(|name| name.as_str().map(str::to_owned)).collect();
         let mode = take_string(&mut calling, "mode").unwrap_or_default();
         let mode = mode.to_ascii_uppercase();
         request.tool_choice = choice(&mode, names);
@@ -72,11 +75,11 @@ pub(super) fn config(config: Option<Value>, request: &mut Request) {
             keep("functionCallingConfig.mode", json!(mode), request);
         }
         for (name, value) in calling {
-            keep(&format!("functionCallingConfig.{}", camel(&name)), value, request);
+            keep(&tree::below("functionCallingConfig", &name), value, request);
         }
     }
     for (name, value) in config {
-        keep(&camel(&name), value, request);
+        keep(&tree::below("", &name), value, request);
     }
 }
 

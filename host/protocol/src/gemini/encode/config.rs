@@ -36,12 +36,10 @@ pub(super) fn write(
     set("seed", seed(request, losses));
     set("maxOutputTokens", out.output_limit.or(request.output_limit).map(|limit| json!(limit)));
     set("stopSequences", stop(&sampling.stop, losses));
-    if let Some(choices) = request.choices.filter(|choices| *choices > 1) {
-        if choices > CHOICES_MAX {
-            losses.unsupported("n", "at most eight answers");
-        }
-        set("candidateCount", Some(json!(choices.min(CHOICES_MAX))));
+    if request.choices.is_some_and(|choices| choices > CHOICES_MAX) {
+        losses.unsupported("n", "at most eight answers");
     }
+    set("candidateCount", choices(request).map(|choices| json!(choices)));
     if let Some(logprobs) = request.logprobs {
         set("responseLogprobs", Some(json!(true)));
         if logprobs > LOGPROBS_MAX {
@@ -58,6 +56,11 @@ pub(super) fn write(
         losses.dropped("verbosity", "no such setting");
     }
     config
+}
+
+/// How many answers are asked for, where it is not one.
+pub(super) fn choices(request: &Request) -> Option<u32> {
+    request.choices.filter(|choices| *choices > 1).map(|choices| choices.min(CHOICES_MAX))
 }
 
 /// A seed is a signed number of 32 bits here.

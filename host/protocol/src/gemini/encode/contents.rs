@@ -1,8 +1,11 @@
 //! The conversation. Neighbours of one role become one content, because the API wants the results
 //! of all calls of a step together. Never sends a signature to another than its issuer.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
+use crate::Dialect;
 use crate::gemini::decode::only_google_reads;
 use crate::gemini::signature::DUMMY;
 use crate::neutral::{
@@ -18,6 +21,8 @@ const OWN: [&str; 5] =
 /// The contents while they are written.
 pub(super) struct Contents<'a> {
     request: &'a Request,
+    /// What the calls of the conversation called, by their ids.
+    names: HashMap<&'a str, &'a str>,
     /// Ids of calls, media in results and proofs of calls are for Gemini 3 alone: the models before
     /// do without, and Vertex refused ids for long.
     newer: bool,
@@ -32,7 +37,8 @@ pub(super) struct Contents<'a> {
 impl<'a> Contents<'a> {
     pub(super) fn new(request: &'a Request, quirks: &Quirks, losses: &'a mut Losses) -> Self {
         let newer = quirks.thinking_level;
-        Self { request, newer, losses, contents: Vec::new(), current: 0 }
+        let names = request.tool_names();
+        Self { request, names, newer, losses, contents: Vec::new(), current: 0 }
     }
 
     /// The parts of the instructions.
@@ -128,13 +134,14 @@ impl<'a> Contents<'a> {
                 out.push(part);
             }
             Part::ToolResult { call_id, name, parts, failed, .. } => {
-                let name = name.as_deref().or_else(|| self.request.tool_name(call_id));
+                let name = name.as_deref().or_else(|| self.names.get(call_id.as_str()).copied());
                 let name = name.unwrap_or(call_id);
                 self.result((call_id, name, *failed), parts, at, out);
             }
             Part::Own(own) => {
                 let ours = own.value.0.as_object().and_then(|members| members.keys().next());
-                if ours.is_some_and(|key| OWN.contains(&key.as_str())) {
+                let native = self.request.is_of(Dialect::Gemini);
+                if native && ours.is_some_and(|key| OWN.contains(&key.as_str())) {
                     out.push(own.value.0.clone());
                 } else {
                     self.losses.dropped(own.at.as_str(), "unknown to the provider");

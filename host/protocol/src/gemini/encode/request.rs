@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::Dialect;
 use crate::call::Outgoing;
 use crate::gemini::tree;
 use crate::neutral::{Losses, Own, Request};
@@ -41,12 +42,33 @@ pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses
     }
     service_tier(request, out, &mut root, losses);
     let mut root = Value::Object(root);
+    let native = request.is_of(Dialect::Gemini);
     for own in &request.own {
-        if !restore(&mut root, own) {
+        if !native || !restore(&mut root, own) {
             own.lost(losses, "unknown to the provider");
         }
     }
+    bounds(request, out, &mut root);
     tree::bytes(&root)
+}
+
+/// Writes last what bounds the price of the answer, so that nothing else can stand there.
+fn bounds(request: &Request, out: &Outgoing<'_>, root: &mut Value) {
+    let limit = out.output_limit.or(request.output_limit).map(|limit| json!(limit));
+    let choices = config::choices(request).map(|choices| json!(choices));
+    for (name, value) in [("maxOutputTokens", limit), ("candidateCount", choices)] {
+        let generation = root.get_mut("generationConfig").and_then(Value::as_object_mut);
+        match (generation, value) {
+            (Some(generation), Some(value)) => {
+                generation.insert(name.to_owned(), value);
+            }
+            (Some(generation), None) => {
+                generation.shift_remove(name);
+            }
+            // Both are written there before, where there are any.
+            (None, _) => {}
+        }
+    }
 }
 
 fn service_tier(
@@ -68,7 +90,8 @@ fn service_tier(
 
 /// Puts back a member that came from a request in this dialect. Whether it could be.
 fn restore(root: &mut Value, own: &Own) -> bool {
-    if !OURS.iter().any(|ours| own.at.starts_with(ours)) {
+    // What has a quote in it is no path (see `tree::below`).
+    if own.at.contains('"') || !OURS.iter().any(|ours| own.at.starts_with(ours)) {
         return false;
     }
     let (path, name) = own.at.rsplit_once('.').unwrap_or(("", &own.at));

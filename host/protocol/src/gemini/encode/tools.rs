@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::Dialect;
 use crate::gemini::schema::is_openapi;
 use crate::neutral::{Losses, Request, Tool, ToolChoice, ToolKind};
 
@@ -16,7 +17,7 @@ pub(super) fn write(request: &Request, losses: &mut Losses) -> (Vec<Value>, Opti
                 losses.approximated(at, "offered as a function of one string");
                 functions.push(custom(tool));
             }
-            ToolKind::BuiltIn => match own(tool) {
+            ToolKind::BuiltIn => match own(tool).filter(|_| request.is_of(Dialect::Gemini)) {
                 Some(own) => tools.push(own),
                 None => losses.note(request.without(tool), at, "a tool that another provider runs"),
             },

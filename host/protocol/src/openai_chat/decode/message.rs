@@ -1,7 +1,7 @@
 //! The conversation of a request: messages become turns, results of tools become parts of user
 //! turns. Never merges what stood apart.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use serde_json::Value;
 
@@ -108,8 +108,7 @@ impl Thread {
             })?;
             let mut part = self.call(&at, call)?;
             if let Part::ToolCall { id, signature: signature @ None, .. } = &mut part {
-                let found = signatures.iter().position(|(of, _)| of == id);
-                *signature = found.map(|found| signatures.swap_remove(found).1);
+                *signature = signatures.get_mut(id).and_then(VecDeque::pop_front);
             }
             parts.push(part);
         }

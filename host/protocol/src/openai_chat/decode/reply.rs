@@ -4,16 +4,17 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::answer::AnswerError;
-use crate::neutral::{Block, Choice, Part, Reply, Signature, ToolKind, Words};
+use crate::neutral::{Block, Choice, Part, Reply, ToolKind, Words};
 
 use super::super::tree::{self, Object};
 use super::super::usage;
+use super::citation;
 use super::ending::{self, Said};
-use super::{citation, thinking};
+use super::thinking::{self, OfCalls};
 
 /// Reads a whole body.
 pub(crate) fn reply(body: &[u8]) -> Result<Reply, AnswerError> {
-    let tree = tree::read(body)?;
+    let tree: Object = tree::read(body)?;
     if let Some(error) = ending::error(&Bytes::copy_from_slice(body), false) {
         return Ok(Reply { error: Some(error), ..Reply::default() });
     }
@@ -135,12 +136,11 @@ pub(super) fn images(spoken: &Object) -> impl Iterator<Item = (String, Words)> {
     })
 }
 
-fn tool_call(call: &Object, signatures: &mut Vec<(String, Signature)>) -> Block {
+fn tool_call(call: &Object, signatures: &mut OfCalls) -> Block {
     let custom = tree::object(call, "custom");
     let inner = custom.or_else(|| tree::object(call, "function")).unwrap_or(call);
     let id = tree::string(call, "id").map(str::to_owned);
-    let sealed = signatures.iter().position(|(of, _)| Some(of) == id.as_ref());
-    let sealed = sealed.map(|at| signatures.swap_remove(at).1);
+    let sealed = id.as_ref().and_then(|id| signatures.get_mut(id)?.pop_front());
     let signature = thinking::of_call(call).or(sealed);
     let (kind, input) = match custom {
         Some(custom) => (ToolKind::Custom, tree::input(custom.get("input"))),

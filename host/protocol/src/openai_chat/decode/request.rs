@@ -3,6 +3,7 @@
 
 use serde_json::{Number, Value};
 
+use crate::Dialect;
 use crate::neutral::{Own, Request};
 use crate::request_error::RequestError;
 use crate::scan::Fault;
@@ -23,7 +24,7 @@ pub(crate) fn request(body: &[u8]) -> Result<Request, RequestError> {
         let at = error.column().saturating_sub(1);
         RequestError::from(Fault { at, what: "expected one JSON object" })
     })?;
-    let mut request = Request::default();
+    let mut request = Request::of(Dialect::OpenAiChat);
     let mut wish = ThinkingWish::default();
     for (key, value) in tree {
         if value.is_null() || WITHOUT_EFFECT.contains(&key.as_str()) {

@@ -70,7 +70,7 @@ impl Stream {
             self.end(out);
             return Ok(());
         }
-        let tree = tree::read(&frame.data)?;
+        let tree: tree::Object = tree::read(&frame.data)?;
         let named = frame.event.as_deref() == Some(b"error");
         let failed = named || tree.get("error").is_some_and(|error| !error.is_null());
         if let Some(error) = failed.then(|| ending::error(&frame.data, named)).flatten() {

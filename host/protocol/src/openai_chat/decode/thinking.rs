@@ -2,6 +2,8 @@
 //! with it. The same thinking often stands in two members at once: it is read once. Never shows a
 //! signature to anyone but its issuer (see `neutral::signature`).
 
+use std::collections::{HashMap, HashSet, VecDeque};
+
 use serde_json::Value;
 
 use crate::neutral::{Issuer, Part, Signature, Words};
@@ -21,6 +23,9 @@ pub(super) enum Detail {
         signature: Signature,
     },
 }
+
+/// Signatures that belong to tool calls, by the calls' ids, in order.
+pub(super) type OfCalls = HashMap<String, VecDeque<Signature>>;
 
 /// Who made a signature, by the format that stands beside it.
 fn issuer(format: Option<&str>) -> Issuer {
@@ -81,9 +86,10 @@ pub(super) fn nested_text(part: &Object) -> String {
 }
 
 /// All thinking of an assistant's message, and the signatures that belong to its tool calls.
-pub(super) fn history(message: &Object) -> (Vec<Part>, Vec<(String, Signature)>) {
+pub(super) fn history(message: &Object) -> (Vec<Part>, OfCalls) {
     let mut parts = Vec::new();
-    let mut of_calls = Vec::new();
+    let mut of_calls = OfCalls::new();
+    let calls = calls(message);
     let mut plain = bare(message).map(str::to_owned);
     for detail in details(message) {
         match detail {
@@ -93,8 +99,8 @@ pub(super) fn history(message: &Object) -> (Vec<Part>, Vec<(String, Signature)>)
                 let text = if text.is_empty() { taken.unwrap_or_default() } else { text };
                 parts.push(Part::Thinking { text: Words::from(text), signature });
             }
-            Detail::Sealed { id: Some(id), signature } if calls(message, &id) => {
-                of_calls.push((id, signature));
+            Detail::Sealed { id: Some(id), signature } if calls.contains(id.as_str()) => {
+                of_calls.entry(id).or_default().push_back(signature);
             }
             Detail::Sealed { signature, .. } => parts.push(Part::SealedThinking(signature)),
         }
@@ -111,8 +117,10 @@ pub(super) fn history(message: &Object) -> (Vec<Part>, Vec<(String, Signature)>)
     (parts, of_calls)
 }
 
-fn calls(message: &Object, id: &str) -> bool {
-    tree::items(message, "tool_calls").iter().any(|call| call.get("id").is_some_and(|it| it == id))
+/// The ids of a message's tool calls.
+fn calls(message: &Object) -> HashSet<&str> {
+    let calls = tree::items(message, "tool_calls").iter();
+    calls.filter_map(|call| call.get("id")?.as_str()).collect()
 }
 
 /// The signature that Google's servers put on a tool call.

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::call::TOOLS_MAX;
 use crate::neutral::{CacheMark, Tool, ToolChoice, ToolKind, Words};
 use crate::request_error::RequestError;
 
@@ -122,7 +123,8 @@ fn allowed(wish: &Object) -> Option<ToolChoice> {
     }
     let inner = tree::object(wish, "allowed_tools").unwrap_or(wish);
     let tools = tree::items(inner, "tools").iter().filter_map(Value::as_object);
-    let names = tools.filter_map(name_of).map(str::to_owned).collect();
+    // There are never more tools that could be meant.
+    let names = tools.take(TOOLS_MAX).filter_map(name_of).map(str::to_owned).collect();
     let required = tree::string(inner, "mode") == Some("required");
     Some(ToolChoice::Among { names, required })
 }

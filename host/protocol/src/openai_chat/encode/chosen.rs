@@ -32,7 +32,7 @@ pub(super) fn call_id(given: Option<&str>, naming: &Naming, number: usize) -> St
 }
 
 /// A name that providers bound the length of, or a digest of it: equal names stay equal.
-pub(super) fn fitted<'a>(name: &'a str, chars_max: usize, head: &str) -> Cow<'a, str> {
+pub(crate) fn fitted<'a>(name: &'a str, chars_max: usize, head: &str) -> Cow<'a, str> {
     if name.len() <= chars_max {
         return Cow::Borrowed(name);
     }

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::Dialect;
 use crate::call::{LimitField, Outgoing};
 use crate::neutral::{Format, Losses, Own, Request};
 use crate::quirks::{Quirks, Structured};
@@ -15,7 +16,7 @@ use super::{chosen, setting, tool};
 /// Stop sequences that this dialect takes.
 const STOPS_MAX: usize = 4;
 /// OpenAI refuses longer names of users and caches. Agents put whole objects there.
-const HINT_MAX: usize = 64;
+pub(crate) const HINT_MAX: usize = 64;
 /// Members of this dialect alone that mean the same to a provider who speaks it.
 const OWN: &[&str] = &["modalities", "audio", "prediction", "web_search_options"];
 
@@ -38,7 +39,7 @@ pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses
     setting::reasoning(request.reasoning.as_ref(), quirks, &mut body, losses);
     sampling(request, &mut body, losses);
     hints(request, &mut body, losses);
-    own(&request.own, &mut body, losses);
+    own(request, &mut body, losses);
     refused(quirks, &mut body, losses);
     Value::Object(body).to_string().into_bytes()
 }
@@ -133,10 +134,11 @@ fn hints(request: &Request, body: &mut Object, losses: &mut Losses) {
     }
 }
 
-fn own(all: &[Own], body: &mut Object, losses: &mut Losses) {
-    for own in all {
+fn own(request: &Request, body: &mut Object, losses: &mut Losses) {
+    let native = request.is_of(Dialect::OpenAiChat);
+    for own in &request.own {
         let Own { at, value } = own;
-        if OWN.contains(&at.as_str()) {
+        if native && OWN.contains(&at.as_str()) {
             body.insert(at.clone(), value.0.clone());
         } else {
             own.lost(losses, "only the caller's dialect knows it");

@@ -20,6 +20,7 @@ fn naming() -> Naming {
         include_usage: true,
         input_tokens: 1,
         custom_tools: vec!["shell".to_owned()],
+        long_tools: Vec::new(),
     }
 }
 

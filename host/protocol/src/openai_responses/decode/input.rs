@@ -186,15 +186,17 @@ fn outcome(
     }
     let part = Part::ToolResult {
         call_id: call_id.to_owned(),
-        name: request.tool_name(call_id).map(str::to_owned),
+        // Found when all calls are read.
+        name: None,
         kind,
         parts: parts(output, &format!("{at}.output"))?,
         failed: false,
         cache: None,
     };
-    let results = |part: &Part| matches!(part, Part::ToolResult { .. });
+    // Nothing else is ever put in front of a result or between two.
+    let results = |last: &Turn| matches!(last.parts.last(), Some(Part::ToolResult { .. }));
     match request.turns.last_mut() {
-        Some(last) if last.speaker == Speaker::User && last.parts.iter().all(results) => {
+        Some(last) if last.speaker == Speaker::User && results(last) => {
             last.parts.push(part);
         }
         _ => request.turns.push(turn(Speaker::User, vec![part])),

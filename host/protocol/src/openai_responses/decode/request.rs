@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Number, Value};
 
+use crate::Dialect;
 use crate::neutral::{Effort, Format, Own, Part, Reasoning, Request};
 use crate::request_error::RequestError;
 
@@ -19,7 +20,7 @@ pub(crate) fn request(body: &[u8]) -> Result<Request, RequestError> {
     let mut request = Request {
         model: text(&members, "model").unwrap_or_default(),
         stream: members.get("stream").and_then(Value::as_bool).unwrap_or(false),
-        ..Request::default()
+        ..Request::of(Dialect::OpenAiResponses)
     };
     if let Some(instructions) = text(&members, "instructions").filter(|text| !text.is_empty()) {
         request.system.push(Part::text(instructions));
@@ -29,6 +30,7 @@ pub(crate) fn request(body: &[u8]) -> Result<Request, RequestError> {
             member(name, value, &mut request)?;
         }
     }
+    request.name_results();
     if request.user.is_none() {
         request.user = text(&members, "safety_identifier");
     }

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::call::TOOLS_MAX;
 use crate::neutral::{Request, Tool, ToolChoice, ToolKind};
 
 use super::blocks::str_of;
@@ -73,7 +74,8 @@ fn among(value: &Value) -> ToolChoice {
         name => name.to_owned(),
     };
     ToolChoice::Among {
-        names: tools.into_iter().flatten().map(named).collect(),
+        // There are never more tools that could be meant.
+        names: tools.into_iter().flatten().take(TOOLS_MAX).map(named).collect(),
         required: str_of(inner, "mode") == "required",
     }
 }

@@ -3,8 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::Dialect;
 use crate::call::Outgoing;
 use crate::neutral::{Effort, Format, Losses, Reasoning, Request};
+
+use crate::openai_chat::encode::{HINT_MAX, fitted};
 
 use super::{tools, turns};
 
@@ -168,7 +171,7 @@ fn notes(request: &Request, body: &mut Map<String, Value>) {
     ];
     for (name, value) in strings {
         if let Some(value) = value {
-            put(body, name, json!(value));
+            put(body, name, json!(fitted(value, HINT_MAX, "id_")));
         }
     }
 }
@@ -193,11 +196,10 @@ fn include(request: &Request, body: &mut Map<String, Value>) {
 }
 
 fn own(request: &Request, body: &mut Map<String, Value>, losses: &mut Losses) {
+    let native = request.is_of(Dialect::OpenAiResponses);
     for own in &request.own {
         let at = own.at.as_str();
-        // Anthropic has a member of this name too, which is an object.
-        let foreign = at == "context_management" && own.value.0.is_object();
-        if foreign || !OWN.contains(&at) {
+        if !native || !OWN.contains(&at) {
             if !WITHOUT_EFFECT.contains(&at) {
                 own.lost(losses, "the provider has no such thing");
             }

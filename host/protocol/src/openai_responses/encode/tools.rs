@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::Dialect;
 use crate::neutral::{Losses, Request, Tool, ToolChoice, ToolKind};
 use crate::openai_chat::encode::parameters;
 
@@ -27,7 +28,8 @@ const BUILT_IN: [&str; 12] = [
 /// Writes what the request says of tools.
 pub(super) fn write(request: &Request, body: &mut Map<String, Value>, losses: &mut Losses) {
     let written = request.tools.iter().enumerate().filter_map(|(index, tool)| {
-        let value = self::tool(tool);
+        let native = request.is_of(Dialect::OpenAiResponses);
+        let value = self::tool(tool).filter(|_| native || tool.kind != ToolKind::BuiltIn);
         if value.is_none() {
             let at = format!("tools[{index}]");
             losses.note(request.without(tool), at, "a tool that only another provider runs");

@@ -1,13 +1,21 @@
 //! The conversation as input items, in order. Thinking goes only to whoever issued it.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
+use crate::Dialect;
 use crate::neutral::{
     Issuer, Losses, Media, MediaKind, MediaSource, Own, Part, Request, Signature, Speaker,
     ToolKind, Turn,
 };
 
+use crate::openai_chat::encode::fitted;
+
 use super::citation;
+
+/// OpenAI refuses longer ids of tool calls; other houses make them.
+const CALL_ID_MAX: usize = 64;
 
 /// What a request's conversation becomes.
 pub(super) struct Input {
@@ -17,7 +25,10 @@ pub(super) struct Input {
 
 /// Parts of one message that have not been written yet.
 struct Writer<'a> {
-    request: &'a Request,
+    /// Ids of the conversation's calls of custom tools: results do not say the kind.
+    custom: HashSet<&'a str>,
+    /// The caller speaks this dialect, so that items of its own mean what they say.
+    native: bool,
     items: Vec<Value>,
     held: Vec<Value>,
     role: &'static str,
@@ -25,7 +36,13 @@ struct Writer<'a> {
 
 /// Writes instructions and turns.
 pub(super) fn write(request: &Request, losses: &mut Losses) -> Input {
-    let mut writer = Writer { request, items: Vec::new(), held: Vec::new(), role: "developer" };
+    let mut writer = Writer {
+        custom: custom(request),
+        native: request.is_of(Dialect::OpenAiResponses),
+        items: Vec::new(),
+        held: Vec::new(),
+        role: "developer",
+    };
     let mut system = request.system.iter();
     let mut instructions = None;
     // The first text is the instructions; what follows keeps its place in front of the talk.
@@ -45,6 +62,16 @@ pub(super) fn write(request: &Request, losses: &mut Losses) -> Input {
     Input { instructions, items: writer.items }
 }
 
+/// Ids of the calls of custom tools.
+fn custom(request: &Request) -> HashSet<&str> {
+    let parts = request.turns.iter().flat_map(|turn| &turn.parts);
+    let ids = parts.filter_map(|part| match part {
+        Part::ToolCall { id, kind: ToolKind::Custom, .. } => Some(id.as_str()),
+        _ => None,
+    });
+    ids.collect()
+}
+
 // === impl Writer ===
 
 impl Writer<'_> {
@@ -57,7 +84,7 @@ impl Writer<'_> {
         for (index, part) in turn.parts.iter().enumerate() {
             self.part(part, &format!("{at}.content[{index}]"), losses);
         }
-        self.flush();
+        self.flush_turn(turn);
         if turn.name.is_some() {
             losses.dropped(format!("{at}.name"), "the provider knows no names of speakers");
         }
@@ -70,6 +97,16 @@ impl Writer<'_> {
         }
         let content = std::mem::take(&mut self.held);
         self.items.push(json!({"type": "message", "role": self.role, "content": content}));
+    }
+
+    /// The same, but a person who said nothing said it: the provider takes an empty text, and no
+    /// conversation without anything in it.
+    fn flush_turn(&mut self, turn: &Turn) {
+        let text = |part: &Part| matches!(part, Part::Text { .. });
+        if self.role == "user" && self.held.is_empty() && turn.parts.iter().all(text) {
+            self.held.push(json!({"type": "input_text", "text": ""}));
+        }
+        self.flush();
     }
 
     fn item(&mut self, value: Value) {
@@ -126,6 +163,7 @@ impl Writer<'_> {
         if signature.is_some() {
             losses.dropped(format!("{at}.signature"), "a proof that the provider did not issue");
         }
+        let id = fitted(id, CALL_ID_MAX, "call_");
         match kind {
             ToolKind::Function => self.item(json!({
                 "type": "function_call", "call_id": id, "name": name, "arguments": input.0,
@@ -147,7 +185,8 @@ impl Writer<'_> {
             [Part::Text { text, .. }] => json!(text.0),
             _ => Value::Array(self.outputs(parts, at, losses)),
         };
-        let custom = *kind == ToolKind::Custom || self.calls_custom(call_id);
+        let custom = *kind == ToolKind::Custom || self.custom.contains(call_id.as_str());
+        let call_id = fitted(call_id, CALL_ID_MAX, "call_");
         let kind = if custom { "custom_tool_call_output" } else { "function_call_output" };
         self.item(json!({"type": kind, "call_id": call_id, "output": output}));
     }
@@ -162,7 +201,7 @@ impl Writer<'_> {
                 Part::Media(media) => {
                     out.extend(self::media(media, &format!("{at}.content[{index}]"), losses));
                 }
-                Part::Own(own) if own.at.starts_with("input[") => out.push(own.value.0.clone()),
+                Part::Own(own) if self.native => out.push(own.value.0.clone()),
                 _ => {
                     let at = format!("{at}.content[{index}]");
                     losses.dropped(at, "a result of a kind that only another dialect has");
@@ -172,16 +211,8 @@ impl Writer<'_> {
         out
     }
 
-    /// Whether the conversation has a custom tool's call of this id.
-    fn calls_custom(&self, call_id: &str) -> bool {
-        let parts = self.request.turns.iter().flat_map(|turn| &turn.parts);
-        parts.into_iter().any(|part| {
-            matches!(part, Part::ToolCall { id, kind: ToolKind::Custom, .. } if id == call_id)
-        })
-    }
-
     fn own(&mut self, own: &Own, losses: &mut Losses) {
-        if !own.at.starts_with("input[") {
+        if !self.native {
             losses.dropped(own.at.as_str(), "a part that only another dialect has");
         } else if own.at.contains(".content[") {
             self.held.push(own.value.0.clone());
