@@ -83,6 +83,11 @@ pub struct Chunk {
     pub finished: Vec<u32>,
     /// Slots that end here though their choice goes on: choice and `Slot::tool`.
     pub closed: Vec<(u32, u32)>,
+    /// OpenAI chat: what grows here, choice by choice. Its parts have no end of their own: one
+    /// ends where another follows.
+    pub(crate) grows: Vec<(u32, Channel)>,
+    /// OpenAI chat: choice and index of details of thinking that a signature seals here.
+    pub(crate) sealed: Vec<(u32, u32)>,
     /// The stream is complete with this event.
     pub done: bool,
     /// An error in place of an answer.
@@ -161,6 +166,8 @@ impl Chunk {
             usage_update: None,
             finished: Vec::new(),
             closed: Vec::new(),
+            grows: Vec::new(),
+            sealed: Vec::new(),
             done: false,
             error: None,
             usage_only: false,
@@ -207,7 +214,23 @@ impl Chunk {
 
     /// Whether nothing follows in this slot.
     pub fn closes(&self, slot: &Slot) -> bool {
-        self.finished.contains(&slot.choice) || self.closed.contains(&(slot.choice, slot.tool))
+        self.finished.contains(&slot.choice)
+            || self.closed.contains(&(slot.choice, slot.tool))
+            || self.follows(slot)
+    }
+
+    /// Whether another part of the choice has come after this one. Arguments of tools may come side
+    /// by side, and readers put them together by their index.
+    fn follows(&self, slot: &Slot) -> bool {
+        if slot.member == Member::Chat(Field::ReasoningDetail)
+            && self.sealed.contains(&(slot.choice, slot.tool))
+        {
+            return true;
+        }
+        let other = self.grows.iter().any(|(choice, _)| *choice == slot.choice);
+        slot.channel != Channel::ToolArguments
+            && other
+            && !self.grows.contains(&(slot.choice, slot.channel))
     }
 
     /// Makes room for events that were put in front of this one: its number in the stream rises.

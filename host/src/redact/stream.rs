@@ -256,11 +256,14 @@ impl StreamRedactor {
                 self.place_whole(at, index, slot, text)?;
                 continue;
             }
-            if let Some(known) =
-                self.windows.iter_mut().find(|window| window.slot == slot && !window.once)
-            {
-                known.add(at, index, text);
-                continue;
+            let known = |window: &&mut Window| window.slot == slot && !window.once && !window.spent;
+            if let Some(known) = self.windows.iter_mut().find(known) {
+                if known.closing().is_none() {
+                    known.add(at, index, text);
+                    continue;
+                }
+                // What was held of it goes out where it closed; what comes now is held anew.
+                known.spent = true;
             }
             if self.windows.len() >= WINDOWS_MAX {
                 let what = "the provider's stream has more than 1024 texts side by side";
@@ -327,7 +330,7 @@ impl StreamRedactor {
             }
             carry_out(items, outcome, closing, window.slot);
         }
-        self.windows.retain(|window| !window.once);
+        self.windows.retain(|window| !window.once && !window.spent);
         self.renumber(items);
         Ok(())
     }

@@ -50,7 +50,9 @@ pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses
     about(&mut body, request, losses);
     own(&mut body, request, losses);
     for name in &out.quirks.refused {
-        if body.remove(name).is_some() {
+        // A temperature or top_p of 1 is what such a model does anyway.
+        let usual = |value: &Value| value.as_f64() == Some(1.0);
+        if body.remove(name).is_some_and(|value| !usual(&value)) {
             losses.dropped(name.as_str(), "the provider refuses it");
         }
     }
