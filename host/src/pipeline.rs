@@ -20,7 +20,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use turnpike_protocol::{Call, Dialect};
+use turnpike_protocol::{Call, Dialect, counted_request};
 use uuid::Uuid;
 
 use crate::egress::{GatewayBody, refuse};
@@ -88,7 +88,13 @@ async fn take_in(
     let watch = clock::Stopwatch::start();
     let at_ms = clock::now_ms();
     let caller = serve::caller(gateway, head, at_ms)?;
-    let body = ingress::read(body, gateway.settings.body_bytes).await?;
+    let awaits = head.headers.contains_key(http::header::EXPECT);
+    let body = ingress::read(body, gateway.settings.body_bytes, awaits).await?;
+    let body = match wire.stream {
+        // Google's clients may put the whole request to count into a member of its own.
+        None if wire.dialect == Dialect::Gemini => counted_request(body),
+        _ => body,
+    };
     let parsing = clock::Stopwatch::start();
     let call = Call::parse_addressed(spoken(wire.dialect, &body), body, &wire.addressed())
         .map_err(|e| Refusal::invalid(e.status, e.code, e.message.clone(), e.param))?;

@@ -67,6 +67,17 @@ pub struct Delta {
     pub(crate) edited: bool,
 }
 
+/// What a stream's answer says of itself, where its last event has to say it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The answer's id.
+    pub id: String,
+    /// Seconds since 1970.
+    pub created_s: u64,
+    /// The model, as the answer names it.
+    pub model: String,
+}
+
 /// One parsed payload of a stream.
 #[derive(Clone)]
 pub struct Chunk {
@@ -96,6 +107,8 @@ pub struct Chunk {
     pub usage_only: bool,
     /// A tool call begins here.
     pub tool_started: bool,
+    /// OpenAI responses: the answer that the event is of.
+    pub origin: Option<Origin>,
     pub(crate) media: bool,
     /// Where the probabilities of tokens stand, with the index of their choice.
     pub(crate) logprobs: Vec<(u32, Range<usize>)>,
@@ -172,6 +185,7 @@ impl Chunk {
             error: None,
             usage_only: false,
             tool_started: false,
+            origin: None,
             media: false,
             logprobs: Vec::new(),
             stale: Vec::new(),
@@ -284,7 +298,7 @@ impl Chunk {
     }
 
     /// The number of this event in its stream, as raised.
-    fn sequence_number(&self) -> Option<u64> {
+    pub fn sequence_number(&self) -> Option<u64> {
         let digits = self.data.0.get(self.sequence.clone()?)?;
         let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
         Some(number.saturating_add(self.shift))

@@ -5,6 +5,7 @@
 //! Never used where both sides speak one dialect: there the original bytes pass.
 
 mod answer;
+mod fit;
 mod stream;
 
 use bytes::Bytes;
@@ -56,8 +57,12 @@ pub fn request(
     to: Dialect,
     out: &Outgoing<'_>,
 ) -> Result<TranslatedRequest, RequestError> {
-    let request = decode(call)?;
+    let mut request = decode(call)?;
     let mut losses = Losses::default();
+    fit::to_model(&mut request, out, &mut losses);
+    if call.dialect == Dialect::AnthropicMessages && to != Dialect::AnthropicMessages {
+        fit::from_anthropic(&mut request, &mut losses);
+    }
     let body = encode(&request, to, out, &mut losses);
     Ok(TranslatedRequest { body: Bytes::from(body), losses })
 }

@@ -223,7 +223,9 @@ mod tests {
         assert!(!families.of("google").quirks("gemini-2.5-pro").thinking_level);
         for name in ["anthropic", "google-vertex"] {
             let newest = families.of(name).quirks("claude-opus-4-8-20260101");
-            assert!(newest.adaptive_thinking && newest.refused.iter().any(|it| it == "temperature"));
+            assert!(
+                newest.adaptive_thinking && newest.refused.iter().any(|it| it == "temperature")
+            );
             assert!(families.of(name).quirks("claude-haiku-4-5").refused.is_empty());
         }
         let xai = families.of("xai").quirks("grok-4-fast");
