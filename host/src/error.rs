@@ -33,7 +33,9 @@ impl Refusal {
         self
     }
 
-    fn retry_after(mut self, seconds: u64) -> Self {
+    /// The same with the time after which another try is worth it.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
         self
     }

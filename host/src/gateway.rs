@@ -18,13 +18,14 @@ use crate::auth::Directory;
 use crate::catalog::ConfiguredCatalog;
 use crate::config::{Config, Durability, Timeouts};
 use crate::policy::PolicyEngine;
-use crate::route::Health;
+use crate::route::{Affinity, Health};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
 use crate::usage::Recorder;
 
 pub use bindings::Bindings;
+pub use builtins::builtin_component;
 pub use providers::{Operation, Provider};
 pub use running::{Running, resolve, start};
 pub use state::JOURNAL_DIR;
@@ -58,6 +59,7 @@ pub struct Gateway {
     pub policy_engine: Arc<PolicyEngine>,
     pub offers: Arc<ConfiguredCatalog>,
     pub health: Arc<Health>,
+    pub affinity: Affinity,
     pub providers: HashMap<Box<str>, Provider>,
     pub ledger: Arc<Ledger>,
     pub upstream: Upstream,

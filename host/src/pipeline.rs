@@ -3,6 +3,7 @@
 //! money by itself and never calls a provider but through `attempt`.
 
 mod attempt;
+mod conversation;
 mod count;
 mod decide;
 mod endpoint;

@@ -2,6 +2,7 @@
 //! ordered plan. The order itself is the route policy's decision. Never calls a provider, never
 //! touches money.
 
+mod affinity;
 mod figures;
 mod health;
 mod matching;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use crate::catalog::Offer;
 
+pub use affinity::{Affinity, Conversation, Pin};
 pub use figures::{FigureRow, Workload, figure_row};
 pub use health::{BreakerRule, Gate, Health, InFlight, Sample, Snapshot};
 pub use matching::{Asked, Rejection, check};

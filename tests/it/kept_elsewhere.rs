@@ -97,7 +97,7 @@ async fn a_keeper_that_fails_is_not_taken_for_one_that_forgot() -> Result<()> {
     // The other one says that it does not know it, and must not have the last word.
     let answer = respond(&stage, &next).await?;
     let explanation = stage.explanation(ORG, answer.request_id()).await?;
-    assert_eq!(answer.status, 502, "{}: {:#?}", answer.text, explanation["attempts"]);
+    assert!(answer.status >= 500, "{}: {:#?}", answer.text, explanation["attempts"]);
     Ok(())
 }
 

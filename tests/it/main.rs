@@ -18,6 +18,8 @@ mod hot_upload;
 #[cfg(test)]
 mod kept_elsewhere;
 #[cfg(test)]
+mod pitfalls;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod redaction;
@@ -29,5 +31,7 @@ mod search_price;
 mod settlement;
 #[cfg(test)]
 mod slow_reader;
+#[cfg(test)]
+mod starters;
 #[cfg(test)]
 mod tidy;

@@ -120,6 +120,29 @@ impl Caller {
         answered(request).await
     }
 
+    /// Posts a body with headers of one's own; the answer as it comes.
+    pub async fn open(
+        &self,
+        path: &str,
+        body: &Value,
+        headers: &[(&str, &str)],
+    ) -> Result<reqwest::Response> {
+        let request = self.request(Method::POST, path).json(body);
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.send().await.context("the gateway did not answer")
+    }
+
+    /// The same, read to its end.
+    pub async fn post(
+        &self,
+        path: &str,
+        body: &Value,
+        headers: &[(&str, &str)],
+    ) -> Result<Answered> {
+        read(self.open(path, body, headers).await?).await
+    }
+
     /// `GET`.
     pub async fn get(&self, path: &str) -> Result<Answered> {
         self.call(Method::GET, path, None).await
@@ -149,7 +172,10 @@ impl Caller {
 }
 
 async fn answered(request: reqwest::RequestBuilder) -> Result<Answered> {
-    let response = request.send().await.context("the gateway did not answer")?;
+    read(request.send().await.context("the gateway did not answer")?).await
+}
+
+async fn read(response: reqwest::Response) -> Result<Answered> {
     let headers = response.headers().iter();
     let headers = headers
         .map(|(name, value)| {

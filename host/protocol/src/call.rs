@@ -32,6 +32,8 @@ const TOKENS_PER_MESSAGE: usize = 8;
 const TOKENS_PER_IMAGE: usize = 4_096;
 /// A file known only by its id, or a short one.
 const TOKENS_PER_FILE_MIN: usize = 2_048;
+/// Bytes of text for one token in [`Call::said_tokens`]: as the upward estimate has it for prose.
+const BYTES_PER_SAID_TOKEN: usize = 2;
 /// Bytes of base64 for one token of audio: 32 tokens a second at 32 kbit/s, rounded up.
 const AUDIO_BYTES_PER_TOKEN: usize = 128;
 /// Bytes of base64 for one token of a document.
@@ -349,6 +351,25 @@ impl Call {
         bounded(parts.into_iter().fold(0, usize::saturating_add))
     }
 
+    /// The size of what is said, in tokens, about as the upward estimate would have it, but the
+    /// same in every dialect: without the members between the texts, which differ, and counted by
+    /// bytes, which costs nothing.
+    pub fn said_tokens(&self) -> u32 {
+        let texts = self.texts.iter().map(|text| text.content.len().div_ceil(BYTES_PER_SAID_TOKEN));
+        let said = |message: &&Message| !matches!(message.role, Role::System | Role::Developer);
+        let files = self.count(|message| message.files).saturating_mul(TOKENS_PER_FILE_MIN);
+        let [audio, image] = self.media_tokens();
+        let messages = self.messages.iter().filter(said).count();
+        let parts = [
+            texts.fold(0, usize::saturating_add),
+            messages.saturating_mul(TOKENS_PER_MESSAGE),
+            audio,
+            image,
+            files.max(self.media.file_bytes.div_ceil(FILE_BYTES_PER_TOKEN)),
+        ];
+        bounded(parts.into_iter().fold(0, usize::saturating_add))
+    }
+
     /// The part of [`Self::input_tokens_upper`] that is audio and images.
     pub fn media_tokens_upper(&self) -> MediaTokens {
         let [audio, image] = self.media_tokens().map(bounded);
@@ -419,6 +440,20 @@ impl Call {
             Points::OpenAiResponses(points) => points.elsewhere,
             _ => None,
         }
+    }
+
+    /// The text of a member of this name that belongs to no message, such as `prompt_cache_key`.
+    pub fn document(&self, name: &str) -> Option<&str> {
+        let named = |text: &&Text| {
+            let before = self.source.0.as_bytes().get(..text.span.start).unwrap_or_default();
+            // Its own opening quote may be part of the span.
+            let before = before.strip_suffix(b"\"").unwrap_or(before).trim_ascii_end();
+            let before = before.strip_suffix(b":").unwrap_or_default();
+            let key = before.trim_ascii_end().strip_suffix(b"\"").unwrap_or_default();
+            key.strip_suffix(name.as_bytes()).is_some_and(|rest| rest.ends_with(b"\""))
+        };
+        let own = |text: &&Text| text.message.is_none() && text.channel == Channel::Document;
+        self.texts.iter().filter(own).find(named).map(|text| text.content.expose())
     }
 
     /// The caller's body with nothing but its replaced texts written anew: what a translation

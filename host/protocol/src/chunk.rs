@@ -99,6 +99,8 @@ pub struct Chunk {
     pub(crate) grows: Vec<(u32, Channel)>,
     /// OpenAI chat: choice and index of details of thinking that a signature seals here.
     pub(crate) sealed: Vec<(u32, u32)>,
+    /// The block that opens here, in dialects that number them one after the other.
+    pub opened: Option<u32>,
     /// The stream is complete with this event.
     pub done: bool,
     /// An error in place of an answer.
@@ -181,6 +183,7 @@ impl Chunk {
             closed: Vec::new(),
             grows: Vec::new(),
             sealed: Vec::new(),
+            opened: None,
             done: false,
             error: None,
             usage_only: false,

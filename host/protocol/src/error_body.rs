@@ -41,13 +41,19 @@ impl<'a> From<&'a RequestError> for ErrorFacts<'a> {
 
 /// A whole error body, `application/json`.
 pub fn encode(dialect: Dialect, facts: &ErrorFacts<'_>) -> Bytes {
+    encode_waiting(dialect, facts, None)
+}
+
+/// The same, with the seconds after which another try is worth it, in dialects whose clients look
+/// for them in the body.
+pub fn encode_waiting(dialect: Dialect, facts: &ErrorFacts<'_>, wait_s: Option<u64>) -> Bytes {
     match dialect {
         // Both OpenAI dialects have one shape.
         Dialect::OpenAiChat | Dialect::OpenAiResponses => {
             Bytes::from(openai_chat::error::body(facts))
         }
         Dialect::AnthropicMessages => Bytes::from(anthropic::error::body(facts)),
-        Dialect::Gemini => Bytes::from(gemini::error::body(facts)),
+        Dialect::Gemini => Bytes::from(gemini::error::body_waiting(facts, wait_s)),
         Dialect::BedrockConverse => Bytes::from(bedrock::error::body(facts)),
     }
 }
@@ -103,6 +109,15 @@ const TOO_LONG: [&str; 4] = [
     "Input is too long for requested model",
     "maximum context length",
 ];
+
+/// Milliseconds that a provider's error body asks to wait; `None` where it says nothing of it, or
+/// says it in a header.
+pub fn wait_ms(dialect: Dialect, body: &Bytes) -> Option<u64> {
+    match dialect {
+        Dialect::Gemini => gemini::error::wait_ms(body),
+        _ => None,
+    }
+}
 
 #[cfg(test)]
 mod tests {

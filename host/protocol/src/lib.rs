@@ -10,6 +10,7 @@ pub mod answer;
 pub mod call;
 pub mod chunk;
 pub mod content;
+pub mod cut;
 pub mod error_body;
 pub mod eventstream;
 pub mod models;

@@ -63,8 +63,9 @@ pub(crate) struct Ask {
 /// The answer of `model` to `ask`; `serial` tells ids apart.
 pub(crate) fn compose(ask: &Ask, model: &ModelScript, serial: u64) -> Reply {
     let (thought, reasoning) = thought(ask, model);
-    let reasoning = ask.output_limit.map_or(reasoning, |limit| reasoning.min(limit));
-    let room = ask.output_limit.map(|limit| limit.saturating_sub(reasoning));
+    let limit = ask.output_limit.filter(|_| !model.ignores_limit);
+    let reasoning = limit.map_or(reasoning, |limit| reasoning.min(limit));
+    let room = limit.map(|limit| limit.saturating_sub(reasoning));
     let planned = planned_calls(ask, model);
     let mut said = if planned.is_empty() {
         speak(ask, model, room)
@@ -264,6 +265,9 @@ mod tests {
         let wanted =
             Used { prompt: 100, cached: 25, completion: 40, reasoning: 30, ..Used::default() };
         assert_eq!(reply.usage, wanted);
+        scripted.ignores_limit = true;
+        let reply = compose(&limited, &scripted, 0);
+        assert_eq!((reply.choices[0].finish, reply.usage.completion), (Finish::Stop, 80));
     }
 
     #[test]

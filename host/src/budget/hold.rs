@@ -56,23 +56,50 @@ impl Hold {
         }
     }
 
+    /// Sets `total` aside in place of what is held, if that is more; false when it can't be had.
+    pub fn grow(&mut self, total: PicoUsd, hold_ms: u64, now_ms: u64) -> bool {
+        if total <= self.amount {
+            return true;
+        }
+        let until = now_ms.saturating_add(hold_ms);
+        match self.ledger.extend_to(self.id, total, until, now_ms) {
+            Ok(held) => {
+                self.amount = held.amount;
+                self.expires_at_ms = self.expires_at_ms.max(until);
+                true
+            }
+            Err(error) => {
+                tracing::info!(%error, "a hold could not be raised");
+                false
+            }
+        }
+    }
+
     /// How much is set aside.
     pub fn amount(&self) -> PicoUsd {
         self.amount
     }
 
     /// Charges `cost`, never more than is held: the rest is the platform's loss, because no budget
-    /// is ever overshot. What was held and not charged returns.
-    pub fn capture(mut self, cost: PicoUsd, note: CaptureNote, at_ms: u64) -> Settlement {
+    /// is ever overshot; and so is what was `lost` on the way to the answer. What was held and not
+    /// charged returns.
+    pub fn capture(
+        mut self,
+        cost: PicoUsd,
+        note: CaptureNote,
+        lost: PicoUsd,
+        at_ms: u64,
+    ) -> Settlement {
         let charged = cost.min(self.amount);
-        let absorbed = PicoUsd(cost.0.saturating_sub(charged.0));
-        if absorbed > PicoUsd(0) {
-            tracing::warn!(%absorbed, "an answer cost more than was held; the platform bears it");
+        let beyond = cost.saturating_sub(charged);
+        if !beyond.is_zero() {
+            tracing::warn!(%beyond, "an answer cost more than was held; the platform bears it");
         }
+        let absorbed = beyond.saturating_add(lost);
         self.open = false;
         match self.ledger.capture(self.id, charged, note, absorbed, at_ms) {
             Ok(settled) => Settlement { charged, absorbed, seq: Some(settled.seq) },
-            Err(error) => self.lost(&error, cost),
+            Err(error) => self.lost(&error, cost.saturating_add(lost)),
         }
     }
 

@@ -22,7 +22,7 @@ pub fn body(refusal: &Refusal, dialect: Dialect, id: Option<&str>) -> Bytes {
         status: refusal.status.as_u16(),
         request_id: id,
     };
-    error_body::encode(dialect, &facts)
+    error_body::encode_waiting(dialect, &facts, refusal.retry_after_s)
 }
 
 /// The whole response for `refusal`.

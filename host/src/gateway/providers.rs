@@ -105,7 +105,8 @@ impl Provider {
         let base = &self.base_path;
         let stream = operation == Operation::Answer { stream: true };
         match (self.layout, dialect) {
-            (Layout::Gemini, Dialect::Gemini) => {
+            // No other server has the paths of this dialect, and no provider serves it elsewhere.
+            (Layout::Gemini | Layout::Standard, Dialect::Gemini) => {
                 format!("{base}/models/{}:{}", segment(model), gemini_operation(operation))
             }
             (Layout::Vertex, Dialect::AnthropicMessages) => {

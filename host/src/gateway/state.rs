@@ -15,7 +15,7 @@ use crate::catalog::{Catalog, ConfiguredCatalog, Kind, Offer, ProviderSelection}
 use crate::clock;
 use crate::config::Config;
 use crate::policy::{PolicyEngine, PolicyLimits};
-use crate::route::{BreakerRule, Health};
+use crate::route::{Affinity, BreakerRule, Health};
 use crate::store::{LedgerViews, Store, load_ledger_view};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -75,6 +75,7 @@ pub(super) fn open(config: &Config) -> anyhow::Result<State> {
         policy_engine: engine,
         offers: Arc::new(offers),
         health,
+        affinity: Affinity::new(config.routing.session_ms),
         providers,
         ledger: Arc::clone(&ledger),
         upstream: Upstream::new(PoolLimits::default()),

@@ -4,12 +4,15 @@
 mod count;
 mod outcome;
 mod request;
+mod said;
 mod whole;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
+use turnpike_ledger::PicoUsd;
 use turnpike_protocol::{Answer, Dialect};
 
 use crate::catalog::Offer;
@@ -70,6 +73,8 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
     let mut tried = 0_usize;
     let mut last: Option<Trouble> = None;
     let mut unknown: Option<Box<Fault>> = None;
+    let mut soonest: Option<Duration> = None;
+    let mut too_long: Option<Box<Fault>> = None;
     let mut queue = plan.clone();
     queue.reverse();
     let mut again = false;
@@ -79,23 +84,41 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
         match one(&mut flight, asking).await {
             Ok(Reply::Whole(answered)) => return whole::finish(flight, *answered).await,
             Ok(Reply::Stream(opened)) => return relay::start(flight, *opened),
+            // Another may have given the response that this one does not know.
             Err(Ended::Fault(fault)) if fault.keeps_it_not() => unknown = Some(fault),
-            Err(Ended::Fault(fault)) => return outcome::pass_on(flight, *fault),
-            Err(Ended::Next(trouble)) => last = Some(trouble),
+            Err(Ended::Fault(fault)) => {
+                // What is too long for one may fit another, and only there is it tried again.
+                queue.retain(|other| fault.is_about_length() && is_larger(&flight, *other, row));
+                if queue.is_empty() {
+                    return outcome::pass_on(flight, *fault);
+                }
+                too_long = Some(fault);
+            }
+            Err(Ended::Next(trouble)) => {
+                soonest = soonest.into_iter().chain(trouble.wait()).min();
+                last = Some(trouble);
+            }
         }
         let worth = last.as_ref().is_some_and(Trouble::worth_repeating);
-        if queue.is_empty() && tried < attempts_max && tried == plan.len() && worth {
+        let over = queue.is_empty() && too_long.is_none() && tried == plan.len();
+        if over && tried < attempts_max && worth {
             pause().await;
             queue.extend(plan.first());
             again = true;
         }
     }
     // Where one of them failed it may be the one that keeps the conversation, and it may come back.
-    if let (None, Some(fault)) = (&last, unknown) {
-        return outcome::pass_on(flight, *fault);
+    let fault = too_long.or(unknown.filter(|_| last.is_none()));
+    match fault {
+        Some(fault) => outcome::pass_on(flight, *fault),
+        None => outcome::give_out(flight, last, tried, soonest),
     }
-    let refusal = outcome::refusal(last.as_ref(), tried);
-    flight.refuse(&refusal)
+}
+
+/// Whether the offer in one row takes longer prompts than the one in another.
+fn is_larger(flight: &Flight, row: usize, than: usize) -> bool {
+    let context = |row| flight.offer_of(row).map(|offer| offer.context_tokens);
+    context(row) > context(than)
 }
 
 enum Ended {
@@ -126,13 +149,15 @@ fn begin(flight: &mut Flight, row: usize, again: bool) -> Option<Asking> {
 
 /// One attempt, to its answer or its first content.
 async fn one(flight: &mut Flight, mut asking: Asking) -> Result<Reply, Ended> {
+    let lost = flight.lost;
     match UnderWay::new(flight, &mut asking).ask().await {
         Ok(Got::Whole(answer)) => {
             Ok(Reply::Whole(Box::new(whole::Answered { asking, answer: *answer })))
         }
         Ok(Got::Stream(begun)) => Ok(Reply::Stream(Box::new(begun.by(asking)))),
         Err(request::Refused::Trouble(trouble)) => {
-            Err(Ended::Next(give_up(flight, &asking, trouble)))
+            let lost = flight.lost.saturating_sub(lost);
+            Err(Ended::Next(give_up(flight, &asking, trouble, lost)))
         }
         Err(request::Refused::Fault(fault)) => {
             // A provider that refuses a request is healthy.
@@ -167,7 +192,7 @@ impl<'a> UnderWay<'a> {
     async fn get(&mut self) -> Result<Got, request::Refused> {
         let body = request::send(self.flight, self.asking).await?;
         let got = if self.flight.call.stream {
-            let begun = relay::open(self.flight, self.asking.dialect, body).await;
+            let begun = relay::open(self.flight, self.asking, body).await;
             begun.map(|begun| Got::Stream(Box::new(begun)))
         } else {
             let answer = whole::collect(self.flight, self.asking, body).await;
@@ -188,15 +213,21 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// Books a failed attempt: on the offer's health, in the explanation, in the metrics.
-fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble) -> Trouble {
+/// Books a failed attempt: on the offer's health, in the explanation, in the metrics. What it cost
+/// all the same (`lost`) is the platform's.
+fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble, lost: PicoUsd) -> Trouble {
     let now_ms = clock::now_ms();
     flight.gateway.health.record(asking.index, asking.failed(), now_ms);
     if let Some(rest) = trouble.rest() {
         let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
         flight.gateway.health.rest(asking.index, now_ms.saturating_add(rest_ms));
     }
-    outcome::note(flight, asking, trouble.label(), trouble.detail());
+    let mut detail = Cow::Borrowed(trouble.detail());
+    if !lost.is_zero() {
+        let joint = if detail.is_empty() { "" } else { "; " };
+        detail.to_mut().push_str(&format!("{joint}the platform bears its {lost} USD"));
+    }
+    outcome::note(flight, asking, trouble.label(), &detail);
     trouble
 }
 

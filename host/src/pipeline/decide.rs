@@ -84,6 +84,7 @@ pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
     let work = Workload::new(&task.task, task.difficulty, input, limit);
     let now_ms = clock::now_ms();
     let health = &flight.gateway.health;
+    let pin = flight.turn.and_then(|turn| turn.pin(&flight.gateway.affinity));
     let mut fidelity = Fidelity::new(flight);
     let mut candidates = Vec::with_capacity(indices.len());
     for index in indices {
@@ -95,6 +96,9 @@ pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
         let mut figures = None;
         if rejection.is_none() {
             figures = route::figure_row(offer, &work, health.snapshot(row));
+            if let (Some(pin), Some(row)) = (pin.filter(|pin| pin.offer == row), &mut figures) {
+                pin.warm(row, offer, work.expected_input());
+            }
             // A service tier that costs more, or a search, and has no price here is as good as no
             // price at all.
             let more = flight.call.service_tier.is_some() || settle::searches(flight, offer);
@@ -271,6 +275,12 @@ fn longest_answer(limit: Option<u32>, offers: &[Arc<Offer>]) -> u32 {
         most => limit.map_or(most, |limit| limit.min(most)),
     };
     offers.iter().map(|offer| of(offer)).max().unwrap_or(OUTPUT_TOKENS_UNKNOWN)
+}
+
+/// Tokens of each answer of this offer that the hold covers.
+pub(super) fn held_tokens(flight: &Flight, offer: &Arc<Offer>) -> u32 {
+    let limit = flight.clamped.or(flight.call.output_limit);
+    longest_answer(limit, std::slice::from_ref(offer))
 }
 
 async fn worst_quote(

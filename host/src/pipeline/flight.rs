@@ -22,6 +22,7 @@ use crate::route::{Candidate, Selector};
 use crate::telemetry::Outcome;
 use crate::usage::{AttemptFact, Timing};
 
+use super::conversation::{self, Turn};
 use super::facts::CallView;
 use super::{explain, settle};
 
@@ -51,6 +52,8 @@ pub(super) enum Ending {
     CompleteEstimated,
     /// The caller left after content.
     Partial,
+    /// The money for it ran out in the middle.
+    RanOut,
     /// The provider died after content.
     FailedPartial,
     /// The caller left before content.
@@ -69,7 +72,7 @@ impl Ending {
         match self {
             Self::Complete => "complete",
             Self::CompleteEstimated => "complete_estimated",
-            Self::Partial => "partial",
+            Self::Partial | Self::RanOut => "partial",
             Self::FailedPartial => "failed_partial",
             Self::Abandoned => "abandoned",
             Self::Refused => "refused",
@@ -81,7 +84,7 @@ impl Ending {
     fn outcome(self) -> Outcome {
         match self {
             Self::Complete | Self::CompleteEstimated | Self::Free => Outcome::Answered,
-            Self::FailedPartial => Outcome::CutShort,
+            Self::FailedPartial | Self::RanOut => Outcome::CutShort,
             Self::Partial | Self::Abandoned => Outcome::Abandoned,
             Self::Refused => Outcome::Refused,
             Self::Failed => Outcome::Failed,
@@ -136,6 +139,8 @@ pub(super) struct Flight {
     /// The part of them that is audio and images.
     pub media_tokens: MediaTokens,
     pub tags: Vec<(String, String)>,
+    /// Of which conversation it is, where it can be told.
+    pub turn: Option<Turn>,
     pub session: Session,
     pub pseudonyms: Pseudonyms,
     pub redacted: Vec<(&'static str, Summary)>,
@@ -153,6 +158,10 @@ pub(super) struct Flight {
     /// Who answered.
     pub served: Option<Arc<Offer>>,
     pub timing: Timing,
+    /// What attempts that came to nothing cost the platform.
+    pub lost: PicoUsd,
+    /// What the platform bears of this request, as it was booked.
+    pub absorbed: PicoUsd,
     /// What the provider gave, from its complete answer to the end: the platform has to pay it also
     /// when the caller leaves in between.
     pub received: Option<settle::Reported>,
@@ -178,13 +187,17 @@ impl Flight {
         let input_tokens = call.input_tokens_upper();
         let media_tokens = call.media_tokens_upper();
         let tags = tags(headers);
+        let named = conversation::session(headers, &SESSION_HEADERS, LABEL_BYTES_MAX);
+        // Before anything is replaced: what stands for it may differ from turn to turn.
+        let turn = Turn::of(&gateway.affinity, &caller, &call, named);
         let id_text = started.id.to_string();
         let facts = RequestFacts {
             id: id_text.clone(),
             protocol: call.dialect.label(),
             model: call.model.clone(),
             streaming: call.stream,
-            input_tokens,
+            // Of what is said alone: the same conversation is as hard in every dialect.
+            input_tokens: call.said_tokens(),
             output_limit: call.output_limit,
             call: Arc::new(CallView(Arc::clone(&call))),
             attrs: attrs(&caller, &call, &tags, headers),
@@ -202,6 +215,7 @@ impl Flight {
             input_tokens,
             media_tokens,
             tags,
+            turn,
             session,
             pseudonyms: Pseudonyms::default(),
             redacted: Vec::new(),
@@ -216,6 +230,8 @@ impl Flight {
             first_content_us: None,
             served: None,
             timing: Timing::default(),
+            lost: PicoUsd(0),
+            absorbed: PicoUsd(0),
             received: None,
             ended: false,
         }
@@ -248,10 +264,21 @@ impl Flight {
         response
     }
 
-    /// Gives the hold back; `absorbed` is what the platform paid for nothing.
+    /// Gives the hold back; `absorbed` is what the platform paid for nothing, besides what failed
+    /// attempts cost.
     pub(super) fn release(&mut self, absorbed: PicoUsd) {
         if let Some(hold) = self.hold.take() {
-            hold.release(absorbed, crate::clock::now_ms());
+            self.absorbed = absorbed.saturating_add(self.lost);
+            hold.release(self.absorbed, crate::clock::now_ms());
+        }
+    }
+
+    /// An attempt came to nothing that the provider counted all the same: nobody is charged for it
+    /// (pitfall 49).
+    pub(super) fn bear(&mut self, offer: &Offer, reported: &settle::Reported) {
+        if reported.usage.is_some() {
+            let cost = settle::absorbed(self, offer, reported);
+            self.lost = self.lost.saturating_add(cost);
         }
     }
 

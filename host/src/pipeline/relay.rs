@@ -4,6 +4,8 @@
 
 mod array;
 mod body;
+mod ending;
+mod meter;
 mod words;
 
 use std::sync::Arc;
@@ -11,23 +13,23 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::Response;
-use turnpike_ledger::PicoUsd;
-use turnpike_protocol::Dialect;
+use turnpike_protocol::cut::Cut;
 use turnpike_protocol::sse::{Frame, Framer};
 use turnpike_protocol::translate::StreamTranslator;
+use turnpike_protocol::{Dialect, Usage};
 
 use crate::clock;
 use crate::egress::{GatewayBody, Served, anthropic_request_id, content_type, request_id};
 use crate::redact::{StreamOptions, StreamRedactor};
-use crate::route::Sample;
 use crate::upstream::{BodyReader, ErrorKind, Phase, Read, TransportError};
 
-use super::attempt::{Asking, Trouble, note};
+use super::attempt::{Asking, Trouble};
 use super::facts::PolicyScan;
-use super::flight::{Bill, Ending, Flight};
+use super::flight::Flight;
 use super::{explain, settle};
 use array::Listing;
-use words::{event, ping, withheld};
+use meter::Meter;
+use words::{ping, withheld};
 
 /// A caller hears something this often while the model thinks: well below the idle time-outs of
 /// proxies (60 seconds) and of agents (5 minutes).
@@ -107,10 +109,10 @@ enum Broken {
 /// Reads until the first content.
 pub(super) async fn open(
     flight: &mut Flight,
-    from: Dialect,
+    asking: &Asking,
     body: BodyReader,
 ) -> Result<Begun, Trouble> {
-    let caller = flight.manner.dialect;
+    let (caller, from) = (flight.manner.dialect, asking.dialect);
     let translator = (from != caller).then(|| StreamTranslator::new(from, caller, flight.naming()));
     let options = StreamOptions {
         dialect: caller,
@@ -132,7 +134,12 @@ pub(super) async fn open(
     };
     let limit = flight.gateway.settings.timeouts.first_content_ms;
     let waited = tokio::time::timeout(Duration::from_millis(limit), first(flight, &mut stream));
-    match waited.await {
+    let waited = waited.await;
+    if !matches!(waited, Ok(Ok(_))) {
+        // Some have counted the prompt before they failed.
+        flight.bear(&asking.offer, &stream.reported());
+    }
+    match waited {
         Ok(Ok(first)) => Ok(Begun { stream, first }),
         Ok(Err(trouble)) => Err(trouble),
         Err(_) => {
@@ -220,7 +227,8 @@ pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<Gateway
         None => opened.first,
     };
     let (asking, stream) = (opened.asking, opened.stream);
-    let relay = Relay { flight, asking, stream, listing, over: false };
+    let meter = Meter::new(&flight, &asking.offer);
+    let relay = Relay { flight, asking, stream, listing, meter, over: false };
     head.map(|()| GatewayBody::Stream(Box::pin(body::RelayBody::new(relay, first, tasks))))
 }
 
@@ -306,6 +314,19 @@ impl Upstream {
         drop(tokio::time::timeout(TAIL_TIME_MAX, tail).await);
     }
 
+    /// The frames with which the stream ends here, as if it had reached its length.
+    fn cut(&mut self, flight: &Flight, usage: &Usage) {
+        self.frames.clear();
+        if let Some(translator) = &mut self.translator {
+            return translator.cut(*usage, &mut self.frames);
+        }
+        let (facts, naming) = (self.redactor.facts(), flight.naming());
+        let choices = facts.open_choices();
+        let (head, block) = (facts.head.as_ref(), facts.open_block());
+        let cut = Cut { head, choices: &choices, block, usage, naming: &naming };
+        self.frames = cut.frames(flight.manner.dialect);
+    }
+
     fn reported(&self) -> settle::Reported {
         let facts = self.redactor.facts();
         // The provider's own report has buckets that the caller's dialect may not have.
@@ -338,6 +359,7 @@ struct Relay {
     stream: Upstream,
     /// For callers that want a list in place of events.
     listing: Option<Listing>,
+    meter: Meter,
     over: bool,
 }
 
@@ -352,7 +374,7 @@ impl Relay {
             let bytes = match self.stream.withheld.take() {
                 Some(blocked) => self.fail(Broken::Withheld { blocked }).await,
                 None => match self.stream.step(&mut self.flight).await {
-                    Ok(Step::More(bytes)) => bytes,
+                    Ok(Step::More(bytes)) => self.within_the_hold(bytes).await,
                     Ok(Step::Silent) => ping(self.flight.manner.dialect),
                     Ok(Step::Complete(bytes)) => {
                         self.complete(None).await;
@@ -369,120 +391,24 @@ impl Relay {
         None
     }
 
+    /// These bytes, and the end of the stream if no more of it can be paid.
+    async fn within_the_hold(&mut self, bytes: Bytes) -> Bytes {
+        let written = self.stream.sent_bytes;
+        if !self.meter.is_due(written) {
+            return bytes;
+        }
+        let told = self.stream.reported().usage.map_or(0, |usage| usage.input_tokens());
+        if self.meter.extend(&mut self.flight, &self.asking.offer, written, told).await {
+            return bytes;
+        }
+        let end = self.run_out().await;
+        join(bytes, end)
+    }
+
     /// The bytes in the form that the caller wants.
     fn shaped(&mut self, bytes: Bytes) -> Bytes {
         let Some(listing) = &mut self.listing else { return bytes };
         let items = listing.push(bytes);
         if self.over { join(items, listing.finish()) } else { items }
-    }
-
-    /// A complete answer is charged; with `left`, the caller is no longer there to see it.
-    async fn complete(&mut self, left: Option<Ending>) {
-        self.over = true;
-        let reported = self.stream.reported();
-        let ending = left.unwrap_or_else(|| reported.ending());
-        let sample = self.sample(&reported);
-        self.flight.gateway.health.record(self.asking.index, sample, clock::now_ms());
-        note(&mut self.flight, &self.asking, "answered", "");
-        self.summarise();
-        let offer = Arc::clone(&self.asking.offer);
-        let bill = settle::charge(&mut self.flight, &offer, &reported, ending).await;
-        self.flight.end(ending, 200, &bill);
-    }
-
-    /// The stream broke after content: a legal error event, and the rulebook's row for it. What the
-    /// policy blocks has been delivered up to there, or else a caller could have any answer for
-    /// nothing by asking for something blocked at its end.
-    async fn fail(&mut self, broken: Broken) -> Bytes {
-        self.over = true;
-        let blocked = matches!(broken, Broken::Withheld { blocked: Some(_) });
-        let (event, outcome, provider_failed) =
-            event(broken, self.flight.manner.dialect, self.stream.redactor.next_event());
-        let now_ms = clock::now_ms();
-        let sample = if provider_failed { self.asking.failed() } else { Sample::Neutral };
-        self.flight.gateway.health.record(self.asking.index, sample, now_ms);
-        note(&mut self.flight, &self.asking, outcome, "after the first content");
-        self.summarise();
-        let reported = self.stream.reported();
-        let offer = Arc::clone(&self.asking.offer);
-        let payable = (provider_failed && self.flight.gateway.settings.bill_partial)
-            || (blocked && reported.text_bytes > 0);
-        let bill = if payable {
-            settle::charge(&mut self.flight, &offer, &reported, Ending::FailedPartial).await
-        } else {
-            let absorbed = settle::absorbed(&self.flight, &offer, &reported);
-            self.flight.release(absorbed);
-            Bill { absorbed, ..Bill::default() }
-        };
-        self.flight.end(Ending::FailedPartial, 200, &bill);
-        event
-    }
-
-    /// The caller has gone after content: what was generated is charged. The provider is read to
-    /// its usage within bounds; `may_drain` is false when too many streams are being drained.
-    async fn abandoned(mut self, may_drain: bool) {
-        let delivered = self.stream.sent_bytes;
-        let drained = async {
-            while may_drain && self.stream.read_bytes < DRAIN_BYTES_MAX {
-                match self.stream.step(&mut self.flight).await {
-                    Ok(Step::More(_) | Step::Silent) => {}
-                    Ok(Step::Complete(_)) => return Some(Ok(())),
-                    Err(broken) => return Some(Err(broken)),
-                }
-            }
-            None
-        };
-        match tokio::time::timeout(DRAIN_TIME_MAX, drained).await.ok().flatten() {
-            Some(Ok(())) => self.complete(Some(Ending::Partial)).await,
-            // The provider's failure, or the policy's refusal; but the caller owes what it had been
-            // given by then.
-            Some(Err(broken)) => {
-                let (_, outcome, provider_failed) =
-                    event(broken, self.flight.manner.dialect, self.stream.redactor.next_event());
-                let sample = if provider_failed { self.asking.failed() } else { Sample::Neutral };
-                self.stream.sent_bytes = delivered;
-                let detail = "after the first content; the caller had left";
-                self.settle_partial(outcome, detail, sample).await;
-            }
-            // Past the bound the gateway's own count of what was received is charged.
-            None => {
-                let detail = "the caller had left, and its end was not in reach";
-                self.settle_partial("cancelled", detail, Sample::Neutral).await;
-            }
-        }
-    }
-
-    /// Charges a caller that left and whose answer did not come to its end.
-    async fn settle_partial(&mut self, outcome: &'static str, detail: &str, sample: Sample) {
-        self.over = true;
-        self.flight.gateway.health.record(self.asking.index, sample, clock::now_ms());
-        note(&mut self.flight, &self.asking, outcome, detail);
-        self.summarise();
-        let reported = self.stream.reported();
-        let offer = Arc::clone(&self.asking.offer);
-        let bill = settle::charge(&mut self.flight, &offer, &reported, Ending::Partial).await;
-        self.flight.end(Ending::Partial, 200, &bill);
-    }
-
-    /// The caller has gone and never saw any content: nothing is charged, the provider is
-    /// cancelled by closing its connection.
-    fn cancelled(mut self) {
-        self.flight.gateway.health.record(self.asking.index, Sample::Neutral, clock::now_ms());
-        note(&mut self.flight, &self.asking, "cancelled", "the caller left before any content");
-        let absorbed = settle::absorbed(&self.flight, &self.asking.offer, &self.stream.reported());
-        self.flight.release(absorbed);
-        let bill = Bill { absorbed: PicoUsd(absorbed.0), ..Bill::default() };
-        self.flight.end(Ending::Abandoned, 499, &bill);
-    }
-
-    fn summarise(&mut self) {
-        let summary = self.stream.redactor.summary().clone();
-        self.flight.redacted.push(("output", summary));
-    }
-
-    fn sample(&self, reported: &settle::Reported) -> Sample {
-        let first_ms = self.asking.first_byte_ms.unwrap_or_else(|| self.asking.watch.millis());
-        let tokens = reported.usage.map_or(0, |usage| usage.output_tokens());
-        Sample::answered(first_ms, tokens, self.asking.watch.millis())
     }
 }

@@ -60,7 +60,7 @@ pub(super) async fn charge(
     let lines = lines(flight, offer, &official, true).await;
     let cost = total(&lines);
     let note = match ending {
-        Ending::Partial => CaptureNote::Partial,
+        Ending::Partial | Ending::RanOut => CaptureNote::Partial,
         Ending::FailedPartial => CaptureNote::FailedPartial,
         _ if estimated => CaptureNote::Estimated,
         _ => CaptureNote::Complete,
@@ -69,10 +69,15 @@ pub(super) async fn charge(
         tracing::error!(id = flight.id_text, "a request without a hold can't be charged");
         return Bill { usage, estimated, ..Bill::default() };
     };
-    let settlement = hold.capture(cost, note, clock::now_ms());
+    let settlement = hold.capture(cost, note, flight.lost, clock::now_ms());
     let (cost, absorbed, seq) = (settlement.charged, settlement.absorbed, settlement.seq);
     flight.timing.settle_us = watch.micros().into();
     Bill { charged: true, usage, estimated, lines, cost, absorbed, seq }
+}
+
+/// What was used up to here.
+pub(super) fn so_far(flight: &Flight, reported: &Reported) -> Usage {
+    used(flight, reported, Ending::RanOut).0
 }
 
 /// What the platform paid for an answer that nobody is charged for, at official prices.
@@ -91,7 +96,9 @@ fn used(flight: &Flight, reported: &Reported, ending: Ending) -> (Usage, bool) {
         Some(usage) if reported.is_silent() => (filled(usage, &counted()), true),
         // Reports grow while a stream runs. Who left early, or was cut off, pays at least for what
         // was received.
-        Some(usage) if matches!(ending, Ending::Partial | Ending::FailedPartial) => {
+        Some(usage)
+            if matches!(ending, Ending::Partial | Ending::FailedPartial | Ending::RanOut) =>
+        {
             (at_least(usage, &counted()), false)
         }
         Some(usage) => (usage, false),

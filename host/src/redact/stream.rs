@@ -54,6 +54,7 @@ pub struct StreamFacts {
     pub unreadable: u32,
     begun: Vec<u32>,
     ended: Vec<u32>,
+    open_block: Option<u32>,
 }
 
 /// Redacts one stream. Dropped with its request.
@@ -96,7 +97,14 @@ impl StreamFacts {
         open.copied().collect()
     }
 
+    /// The block that has begun and not ended, in dialects that have one at a time.
+    pub fn open_block(&self) -> Option<u32> {
+        self.open_block
+    }
+
     fn note(&mut self, chunk: &Chunk) {
+        self.open_block = chunk.opened.or(self.open_block);
+        self.open_block = self.open_block.filter(|block| !chunk.closed.contains(&(0, *block)));
         self.content_seen |= chunk.has_content();
         self.done |= chunk.done;
         self.usage = chunk.usage_after(self.usage);

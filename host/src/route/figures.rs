@@ -33,6 +33,8 @@ pub struct Workload {
     output_expected: u32,
 }
 
+/// The session is warm there.
+const WARM: u8 = 1;
 const QUALITY_ESTIMATED: u8 = 4;
 /// A typical answer in tokens, before difficulty: the order of magnitude is what ranks prices.
 const ANSWER_TOKENS: u32 = 400;
@@ -42,6 +44,11 @@ const ANSWER_TOKENS_MAX: u32 = 4_000;
 const INPUT_OVERESTIMATE: u32 = 2;
 
 impl Workload {
+    /// Tokens of the prompt as they are expected to be counted.
+    pub fn expected_input(&self) -> u64 {
+        u64::from(self.input_tokens.div_ceil(INPUT_OVERESTIMATE))
+    }
+
     pub fn new(task: &str, difficulty: f64, input_tokens: u32, output_limit: Option<u32>) -> Self {
         let demands = TaskDemands::of(task);
         let output_expected = expected_output(difficulty, output_limit);
@@ -58,12 +65,29 @@ fn expected_output(difficulty: f64, limit: Option<u32>) -> u32 {
     expected.min(limit.unwrap_or(ANSWER_TOKENS_MAX)).min(ANSWER_TOKENS_MAX)
 }
 
+// === impl FigureRow ===
+
+impl FigureRow {
+    /// Marks the offer as warm, and takes off what `cached` of the `input` tokens that are expected
+    /// cost less there.
+    pub(super) fn warm(&mut self, offer: &Offer, cached: u64, input: u64) {
+        self.marks |= WARM;
+        let Ok(rates) = offer.rates.rates(input, None) else { return };
+        let (Some(fresh), Some(read)) = (rates.price("input"), rates.price("cache-read")) else {
+            return;
+        };
+        let saved = u128::from(cached).saturating_mul(fresh.saturating_sub(read).0);
+        self.expected_cost = self.expected_cost.saturating_sub(PicoUsd(saved));
+        self.cost_usd = ranking_usd(self.expected_cost);
+    }
+}
+
 /// The figures of one offer, or `None` when a rate that is needed is unknown.
 pub fn figure_row(offer: &Offer, work: &Workload, seen: Snapshot) -> Option<FigureRow> {
     let prior = offer.quality.prior(&work.demands);
     let input = u64::from(work.input_tokens);
-    let expected_input = u64::from(work.input_tokens.div_ceil(INPUT_OVERESTIMATE));
-    let expected = offer.rates.worst_case(expected_input, u64::from(work.output_expected)).ok()?;
+    let expected =
+        offer.rates.worst_case(work.expected_input(), u64::from(work.output_expected)).ok()?;
     let longest = work.output_limit.unwrap_or(ANSWER_TOKENS_MAX);
     let worst = offer.rates.worst_case(input, u64::from(longest)).ok()?;
     let estimated = prior.source == PriorSource::Estimated;

@@ -104,6 +104,13 @@ impl Average {
         if value.is_nan() { unknown } else { value }
     }
 
+    /// The same, where an offer that nothing is known of is believed to be at `start`: one failure
+    /// alone must not count as an offer that always fails.
+    fn add_from(&self, start: f64, sample: f64) {
+        let old = self.get(start);
+        self.0.store((old + SAMPLE_WEIGHT * (sample - old)).to_bits(), Ordering::Relaxed);
+    }
+
     fn add(&self, sample: f64) {
         let old = f64::from_bits(self.0.load(Ordering::Relaxed));
         let new = if old.is_nan() { sample } else { old + SAMPLE_WEIGHT * (sample - old) };
@@ -211,13 +218,13 @@ impl Health {
                 if tokens_per_second > 0.0 {
                     o.tokens_per_second.add(tokens_per_second);
                 }
-                o.availability.add(1.0);
+                o.availability.add_from(1.0, 1.0);
                 o.failures_in_a_row.store(0, Ordering::Relaxed);
                 o.open_until_ms.store(0, Ordering::Relaxed);
                 o.probe_until_ms.store(0, Ordering::Relaxed);
             }
             Sample::Failed => {
-                o.availability.add(0.0);
+                o.availability.add_from(1.0, 0.0);
                 let failures =
                     o.failures_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
                 if failures >= self.rule.failures {
@@ -312,5 +319,8 @@ mod tests {
         assert!((seen.first_token_ms - 100.0).abs() < 1.0, "{seen:?}");
         health.record(0, Sample::Failed, 0);
         assert!(health.snapshot(0).availability < 0.9);
+        let new = Health::new(1, RULE);
+        new.record(0, Sample::Failed, 0);
+        assert!(new.snapshot(0).availability > 0.7, "one failure is not all there is");
     }
 }

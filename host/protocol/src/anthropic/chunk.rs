@@ -2,11 +2,13 @@
 //! written whenever an event is: clients dispatch on it. Never keeps anything between events.
 
 use bytes::Bytes;
+use serde_json::{Value, json};
 
 use crate::Dialect;
 use crate::answer::AnswerError;
 use crate::call::Channel;
 use crate::chunk::{Chunk, Delta, Head, Member, Slot};
+use crate::cut::Cut;
 use crate::scan::{Fault, Kind, Literal, LoneSurrogate, Scanner};
 use crate::splice::write_literal;
 use crate::sse::Frame;
@@ -162,6 +164,7 @@ impl Reading {
             add(channel, Field::Whole(number), literal);
         }
         let starts = self.kind == "content_block_start";
+        chunk.opened = starts.then_some(self.index);
         chunk.tool_started = starts && self.block == "tool_use";
         let sealed = self.block == "redacted_thinking" || is_own_block(&self.block);
         chunk.media = self.silent || (starts && sealed);
@@ -213,4 +216,19 @@ pub(crate) fn delta_frame(slot: Slot, field: Field, text: &str) -> Bytes {
     write_literal(&mut data, text);
     data.extend_from_slice(b"}}");
     Frame::made(Some("content_block_delta"), &data).raw
+}
+
+/// The end of a stream that stops here: the open block is closed, and the bound was reached.
+pub(crate) fn cut(cut: &Cut<'_>) -> Vec<Frame> {
+    let made = |name: &str, data: Value| Frame::made(Some(name), data.to_string().as_bytes());
+    let stop = cut.block.map(|index| {
+        made("content_block_stop", json!({ "type": "content_block_stop", "index": index }))
+    });
+    let last = json!({
+        "type": "message_delta",
+        "delta": { "stop_reason": "max_tokens", "stop_sequence": null },
+        "usage": usage::write(cut.usage, None),
+    });
+    let end = json!({ "type": "message_stop" });
+    stop.into_iter().chain([made("message_delta", last), made("message_stop", end)]).collect()
 }

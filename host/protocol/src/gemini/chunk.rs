@@ -2,12 +2,15 @@
 //! Each is a whole answer in small. The stream has no mark at its end.
 
 use bytes::Bytes;
+use serde_json::{Value, json};
 
 use crate::Dialect;
 use crate::answer::AnswerError;
 use crate::chunk::{Chunk, ChunkHead, Delta, Head, Member, Slot};
+use crate::cut::Cut;
 use crate::scan::{LoneSurrogate, Scanner};
 use crate::splice::write_literal;
+use crate::sse::Frame;
 
 use super::spoken::{blocked, candidates, content_of, optional_string};
 use super::{error, usage};
@@ -97,4 +100,18 @@ pub(crate) fn delta_frame(head: &ChunkHead, slot: Slot, field: Field, text: &str
     out.extend_from_slice(&head.members);
     out.extend_from_slice(b"}\n\n");
     Bytes::from(out)
+}
+
+/// The end of a stream that stops here: every open candidate is at its length, with the usage.
+pub(crate) fn cut(cut: &Cut<'_>) -> Vec<Frame> {
+    let candidate = |choice: u32| {
+        let content = json!({ "parts": [{ "text": "" }], "role": "model" });
+        json!({ "content": content, "finishReason": "MAX_TOKENS", "index": choice })
+    };
+    let candidates: Vec<Value> = cut.ended().map(candidate).collect();
+    let usage = super::usage::write(cut.usage, None);
+    let rest = json!({ "candidates": candidates, "usageMetadata": usage }).to_string();
+    let members = cut.head.map_or(&[] as &[u8], |head| &head.members);
+    let rest = rest.strip_suffix('}').unwrap_or(&rest);
+    vec![Frame::made(None, &[rest.as_bytes(), members, b"}"].concat())]
 }

@@ -12,8 +12,16 @@ use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
 use super::spoken::optional_string;
 use super::tree;
 
+/// The detail in which Google says when to try again.
+const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+
 /// The whole error object.
 pub(crate) fn body(facts: &ErrorFacts<'_>) -> Vec<u8> {
+    body_waiting(facts, None)
+}
+
+/// The same with the seconds to wait before another try.
+pub(crate) fn body_waiting(facts: &ErrorFacts<'_>, wait_s: Option<u64>) -> Vec<u8> {
     let mut error = json!({
         "code": facts.status,
         "message": facts.message,
@@ -33,6 +41,9 @@ pub(crate) fn body(facts: &ErrorFacts<'_>) -> Vec<u8> {
         let kind = "type.googleapis.com/google.rpc.RequestInfo";
         details.push(json!({"@type": kind, "requestId": id}));
     }
+    if let Some(seconds) = wait_s {
+        details.push(json!({"@type": RETRY_INFO, "retryDelay": format!("{seconds}s")}));
+    }
     if let (false, Some(members)) = (details.is_empty(), error.as_object_mut()) {
         members.insert("details".to_owned(), Value::Array(details));
     }
@@ -42,6 +53,20 @@ pub(crate) fn body(facts: &ErrorFacts<'_>) -> Vec<u8> {
 /// The same as an event of a stream.
 pub(crate) fn event(facts: &ErrorFacts<'_>) -> Bytes {
     Bytes::from([b"data: ", body(facts).as_slice(), b"\n\n"].concat())
+}
+
+/// What the error's details say of when to try again: `"retryDelay": "17.5s"`.
+pub(crate) fn wait_ms(body: &[u8]) -> Option<u64> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let error = body.get(0).unwrap_or(&body).get("error")?;
+    let details = error.get("details")?.as_array()?;
+    let told =
+        details.iter().find(|detail| detail.get("@type").is_some_and(|t| t == RETRY_INFO))?;
+    let delay = told.get("retryDelay")?.as_str()?.strip_suffix('s')?;
+    let (seconds, fraction) = delay.split_once('.').unwrap_or((delay, ""));
+    let millis = format!("{fraction:0<3}");
+    let millis: u64 = millis.get(..3)?.parse().ok()?;
+    seconds.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(millis)
 }
 
 /// Google's word for an HTTP status.
@@ -154,4 +179,30 @@ pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Option<StreamError>, Fau
         }
     };
     Ok(Some(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pitfall_59_the_wait_is_written_and_read_where_googles_clients_look_for_it() {
+        let facts = ErrorFacts {
+            message: "slow down",
+            kind: "rate_limit_error",
+            param: None,
+            code: None,
+            status: 429,
+            request_id: None,
+        };
+        assert_eq!(wait_ms(&body_waiting(&facts, Some(17))), Some(17_000));
+        assert_eq!(wait_ms(&body(&facts)), None);
+        let told = |delay: &str| {
+            let detail = json!({"@type": RETRY_INFO, "retryDelay": delay});
+            wait_ms(json!([{"error": {"code": 429, "details": [detail]}}]).to_string().as_bytes())
+        };
+        assert_eq!(told("2.25s"), Some(2_250));
+        assert_eq!(told("0.000000001s"), Some(0));
+        assert_eq!(told("soon"), None);
+    }
 }

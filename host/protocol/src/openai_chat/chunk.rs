@@ -8,8 +8,10 @@ use crate::Dialect;
 use crate::answer::AnswerError;
 use crate::call::Channel;
 use crate::chunk::{Chunk, ChunkHead, Delta, Head as AnyHead, Member, Slot};
+use crate::cut::Cut;
 use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
 use crate::splice::write_literal;
+use crate::sse::Frame;
 
 use super::answer::{content_of, optional_string};
 use super::spoken::{Field, Heard};
@@ -170,6 +172,21 @@ pub(crate) fn delta_frame(head: &ChunkHead, slot: Slot, field: Field, text: &str
     rest.extend_from_slice(after.as_bytes());
     rest.extend_from_slice(b"},\"finish_reason\":null}]");
     frame(head, &rest)
+}
+
+/// The end of a stream that stops here: every open choice is at its length, then the usage.
+pub(crate) fn cut(cut: &Cut<'_>) -> Vec<Frame> {
+    let members = cut.chat_members();
+    let made = |rest: String| Frame::made(None, &[b"{", &*members, rest.as_bytes(), b"}"].concat());
+    let ends = cut.ended().map(|choice| {
+        made(format!(
+            ",\"choices\":[{{\"index\":{choice},\"delta\":{{}},\"finish_reason\":\"length\"}}]"
+        ))
+    });
+    let mut frames: Vec<Frame> = ends.collect();
+    frames.push(made(format!(",\"choices\":[],\"usage\":{}", super::usage::write(cut.usage))));
+    frames.push(Frame::made(None, b"[DONE]"));
+    frames
 }
 
 fn frame(head: &ChunkHead, rest: &[u8]) -> Bytes {

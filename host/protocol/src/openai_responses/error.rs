@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 
 use crate::chunk::{Origin, StreamError};
 use crate::content::Content;
+use crate::cut::Cut;
 use crate::error_body::ErrorFacts;
+use crate::sse::Frame;
+use crate::translate::Naming;
 
 /// A number that follows every other: how many events came before is not known here, and clients
 /// want it to rise.
@@ -111,4 +114,22 @@ pub(super) fn of_value(value: &Value) -> StreamError {
         kind: said.or_else(|| Some(kind(code.as_deref().unwrap_or_default()).to_owned())),
         code,
     }
+}
+
+/// The end of a stream that stops here. Items that are open stay so: their closing events repeat
+/// the whole text, which nobody keeps; clients take what has come as it is.
+pub(crate) fn cut(cut: &Cut<'_>) -> Vec<Frame> {
+    let Naming { id, created_s, model, .. } = cut.naming;
+    let mut response = skeleton(&format!("resp_{id}"), *created_s, model);
+    if let Some(response) = response.as_object_mut() {
+        response.insert("status".to_owned(), json!("incomplete"));
+        response.insert("incomplete_details".to_owned(), json!({"reason": "max_output_tokens"}));
+        response.insert("usage".to_owned(), super::usage::value(cut.usage));
+    }
+    let data = json!({
+        "type": "response.incomplete",
+        "sequence_number": LAST_SEQUENCE_NUMBER,
+        "response": response,
+    });
+    vec![Frame::made(Some("response.incomplete"), data.to_string().as_bytes())]
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::answer::AnswerError;
-use crate::neutral::Event;
+use crate::neutral::{Event, Finish};
 use crate::sse::Frame;
 use crate::{Dialect, Losses, Usage, anthropic, bedrock, gemini, openai_chat, openai_responses};
 
@@ -28,6 +28,9 @@ pub struct StreamTranslator {
     facts: StreamFacts,
     losses: Losses,
     events: Vec<Event>,
+    /// Blocks that are open, and choices that are, to end them before their provider does.
+    blocks: Vec<u32>,
+    choices: Vec<u32>,
     over: bool,
 }
 
@@ -74,7 +77,8 @@ impl StreamTranslator {
             Dialect::Gemini => Encoder::Gemini(gemini::encode::Stream::new(naming)),
         };
         let (facts, losses) = (StreamFacts::default(), Losses::default());
-        Self { decoder, encoder, facts, losses, events: Vec::new(), over: false }
+        let (events, blocks, choices) = (Vec::new(), Vec::new(), Vec::new());
+        Self { decoder, encoder, facts, losses, events, blocks, choices, over: false }
     }
 
     /// What the provider said so far.
@@ -119,6 +123,20 @@ impl StreamTranslator {
         self.write(out);
     }
 
+    /// Ends the stream here, as if the answer had reached the bound on its length; `usage` is what
+    /// was used so far.
+    pub fn cut(&mut self, usage: Usage, out: &mut Vec<Frame>) {
+        let blocks = std::mem::take(&mut self.blocks);
+        self.events.extend(blocks.into_iter().map(|block| Event::Close { block }));
+        for choice in std::mem::take(&mut self.choices) {
+            let (reason, stop_sequence) = (Finish::Length, None);
+            self.events.push(Event::Finish { choice, reason, stop_sequence });
+        }
+        self.events.push(Event::Usage { usage, service_tier: None });
+        self.events.push(Event::End);
+        self.write(out);
+    }
+
     fn write(&mut self, out: &mut Vec<Frame>) {
         for event in std::mem::take(&mut self.events) {
             // Nothing follows an end; some servers send it twice.
@@ -145,6 +163,14 @@ impl StreamTranslator {
                     self.facts.service_tier.clone_from(service_tier);
                 }
             }
+            Event::Open { block, choice, .. } => {
+                self.blocks.push(*block);
+                if !self.choices.contains(choice) {
+                    self.choices.push(*choice);
+                }
+            }
+            Event::Close { block } => self.blocks.retain(|open| open != block),
+            Event::Finish { choice, .. } => self.choices.retain(|open| open != choice),
             Event::End | Event::Error(_) => self.over = true,
             _ => {}
         }

@@ -97,6 +97,9 @@ pub struct ModelScript {
     /// Tokens that an answer may have; a request for more is refused. Absent: any.
     #[serde(default)]
     pub output_tokens: Option<u64>,
+    /// Writes on past the bound that the request sets, as some servers do.
+    #[serde(default)]
+    pub ignores_limit: bool,
     /// Length of its embeddings; absent: 1536.
     #[serde(default)]
     pub dimensions: Option<u32>,
@@ -194,6 +197,7 @@ impl ModelScript {
             rate_limit: None,
             context_tokens: None,
             output_tokens: None,
+            ignores_limit: false,
             dimensions: None,
             prebuilt: false,
             failures: Vec::new(),

@@ -3,29 +3,32 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use http::header::RETRY_AFTER;
 use http::{HeaderValue, Response, StatusCode};
-use turnpike_protocol::Dialect;
-use turnpike_protocol::error_body::{self, ErrorFacts};
 
 use crate::catalog::Offer;
-use crate::egress::{GatewayBody, anthropic_request_id, refuse, request_id};
+use crate::egress::{GatewayBody, refuse};
 use crate::error::Refusal;
 use crate::upstream::{ErrorKind, TransportError};
 use crate::usage::AttemptFact;
 
 use super::super::flight::{Bill, Ending, Flight};
+use super::said::Said;
 use super::{Asking, unreachable_plan};
 
 /// The longest rest that a provider's `retry-after` may ask for; then one probe looks again.
 const REST_MAX: Duration = Duration::from_secs(60);
+/// The longest wait that a caller is told: what providers ask for at the end of a daily quota.
+const WAIT_S_MAX: u64 = 86_400;
+/// What a caller waits for a provider that is over its limit and does not say for how long.
+const WAIT_S_UNKNOWN: u64 = 1;
 
 /// The provider's trouble, before any content.
 #[derive(Debug)]
 pub(in crate::pipeline) enum Trouble {
     /// Status 408, 429, 5xx, 404 for a model it should have, or 402: the operator's account there
     /// is empty.
-    Status { status: StatusCode, retry_after: Option<Duration> },
+    Status { status: StatusCode, retry_after: Option<Duration>, said: Option<Box<Said>> },
     /// No connection, no TLS, broken HTTP, or hung up.
     Transport(TransportError),
     /// An error in the stream before any content.
@@ -41,13 +44,7 @@ pub(in crate::pipeline) enum Trouble {
 pub(in crate::pipeline) enum Fault {
     /// A 4xx about the request: the caller gets it as the provider wrote it, or in its own dialect
     /// where that is another.
-    Request {
-        status: StatusCode,
-        content_type: Option<HeaderValue>,
-        body: Bytes,
-        /// In which it is written.
-        dialect: Dialect,
-    },
+    Request(Said),
     /// The request can't be said in the provider's dialect.
     Untranslatable(Box<Refusal>),
     /// The provider refused the gateway's own credential.
@@ -94,18 +91,23 @@ impl Trouble {
     }
 
     /// How long the provider asks to be left alone.
-    pub(super) fn rest(&self) -> Option<Duration> {
+    pub(super) fn wait(&self) -> Option<Duration> {
         match self {
-            Self::Status { retry_after, .. } => retry_after.map(|rest| rest.min(REST_MAX)),
+            Self::Status { retry_after, .. } => *retry_after,
             _ => None,
         }
+    }
+
+    /// The same as the offer's breaker obeys it.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        self.wait().map(|wait| wait.min(REST_MAX))
     }
 
     /// Whether the same offer may do better at once: a quick failure may have been one server of
     /// many; who was slow will be slow again, and who asks for rest gets it.
     pub(super) fn worth_repeating(&self) -> bool {
         match self {
-            Self::Status { status, retry_after } => {
+            Self::Status { status, retry_after, .. } => {
                 status.is_server_error() && retry_after.is_none()
             }
             Self::Transport(error) => matches!(error.kind, ErrorKind::Connect | ErrorKind::Closed),
@@ -124,17 +126,17 @@ impl Fault {
     /// Whether the provider does not have the earlier response that the request goes on from:
     /// another one may have given it. Nothing is kept here that would tell which.
     pub(super) fn keeps_it_not(&self) -> bool {
-        let Self::Request { status, body, dialect: Dialect::OpenAiResponses, .. } = self else {
-            return false;
-        };
-        let error = error_body::parse(Dialect::OpenAiResponses, body);
-        *status == StatusCode::BAD_REQUEST
-            && error.is_some_and(|e| e.code.as_deref() == Some("previous_response_not_found"))
+        matches!(self, Self::Request(said) if said.is_about_an_unknown_response())
+    }
+
+    /// Whether the request is too long for the model that was asked.
+    pub(super) fn is_about_length(&self) -> bool {
+        matches!(self, Self::Request(said) if said.is_about_length())
     }
 
     pub(super) fn label(&self) -> &'static str {
         match self {
-            Self::Request { .. } => "refused",
+            Self::Request(_) => "refused",
             Self::Untranslatable(_) => "untranslatable",
             Self::Credential { .. } => "credential",
             Self::Unsendable => "unsendable",
@@ -142,44 +144,70 @@ impl Fault {
     }
 }
 
-/// What the caller hears after the last attempt.
-pub(super) fn refusal(last: Option<&Trouble>, tried: usize) -> Refusal {
-    match last {
-        None => unreachable_plan(),
-        Some(Trouble::Status { status, retry_after })
-            if *status == StatusCode::TOO_MANY_REQUESTS =>
-        {
-            let rest = retry_after.map_or(1, |rest| rest.min(REST_MAX).as_secs().max(1));
-            Refusal::upstream_rate_limited(tried, rest)
+/// What the caller hears after the last attempt, where it does not hear the provider itself.
+/// `soonest` is the shortest wait that any of the providers asked for.
+pub(super) fn refusal(last: Option<&Trouble>, tried: usize, soonest: Option<Duration>) -> Refusal {
+    let failed = |why: &str| Refusal::upstream_failed(tried, why);
+    let refusal = match last {
+        None => return unreachable_plan(),
+        Some(Trouble::Status { status, .. }) if *status == StatusCode::TOO_MANY_REQUESTS => {
+            let wait_s = soonest.map_or(WAIT_S_UNKNOWN, whole_seconds);
+            return Refusal::upstream_rate_limited(tried, wait_s);
         }
         Some(Trouble::Transport(error)) if matches!(error.kind, ErrorKind::Timeout(_)) => {
             Refusal::upstream_timeout(tried)
         }
         Some(Trouble::Status { status, .. }) if *status == StatusCode::PAYMENT_REQUIRED => {
-            Refusal::upstream_failed(tried, "because the operator's account there is empty")
+            failed("because the operator's account there is empty")
         }
-        Some(Trouble::Status { status, .. }) => {
-            Refusal::upstream_failed(tried, &format!("with status {}", status.as_u16()))
-        }
-        Some(Trouble::Transport(_)) => {
-            Refusal::upstream_failed(tried, "hung up or was out of reach")
-        }
-        Some(Trouble::StreamError(_)) => {
-            Refusal::upstream_failed(tried, "with an error before any content")
-        }
-        Some(Trouble::Malformed(_)) => {
-            Refusal::upstream_failed(tried, "with something that is no answer")
-        }
-        Some(Trouble::Empty) => Refusal::upstream_failed(tried, "without any content"),
+        Some(Trouble::Status { status, .. }) => failed(&format!("with status {}", status.as_u16())),
+        Some(Trouble::Transport(_)) => failed("hung up or was out of reach"),
+        Some(Trouble::StreamError(_)) => failed("with an error before any content"),
+        Some(Trouble::Malformed(_)) => failed("with something that is no answer"),
+        Some(Trouble::Empty) => failed("without any content"),
+    };
+    // A wait counts only if nobody is left who could be asked at once.
+    match soonest.filter(|_| last.is_some_and(|last| last.wait().is_some())) {
+        Some(wait) => refusal.retry_after(whole_seconds(wait)),
+        None => refusal,
     }
+}
+
+/// At least one, at most a day.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).clamp(1, WAIT_S_MAX)
+}
+
+/// Ends a request that nobody answered. The last provider's own error passes where the caller
+/// speaks its dialect: agents read from it whether to wait, to shorten or to give up.
+pub(super) fn give_out(
+    mut flight: Box<Flight>,
+    last: Option<Trouble>,
+    tried: usize,
+    soonest: Option<Duration>,
+) -> Response<GatewayBody> {
+    let refusal = refusal(last.as_ref(), tried, soonest);
+    let Some(Trouble::Status { said: Some(said), .. }) = last else {
+        return flight.refuse(&refusal);
+    };
+    if said.dialect != flight.manner.dialect || said.error().is_none() {
+        return flight.refuse(&refusal);
+    }
+    let mut response = said.response(&flight);
+    if let (Some(wait_s), headers) = (refusal.retry_after_s, response.headers_mut())
+        && !headers.contains_key(RETRY_AFTER)
+    {
+        headers.insert(RETRY_AFTER, HeaderValue::from(wait_s));
+    }
+    flight.release(turnpike_ledger::PicoUsd(0));
+    flight.end(Ending::Failed, response.status().as_u16(), &Bill::default());
+    response
 }
 
 /// Ends the request with what can't be mended by asking somebody else.
 pub(super) fn pass_on(mut flight: Box<Flight>, fault: Fault) -> Response<GatewayBody> {
     let (response, ending) = match fault {
-        Fault::Request { status, content_type, body, dialect } => {
-            (providers_words(&flight, status, content_type, body, dialect), Ending::Refused)
-        }
+        Fault::Request(said) => (said.response(&flight), Ending::Refused),
         Fault::Untranslatable(refusal) => {
             (refuse(&refusal, flight.manner.dialect, &flight.id_text), Ending::Refused)
         }
@@ -195,45 +223,6 @@ pub(super) fn pass_on(mut flight: Box<Flight>, fault: Fault) -> Response<Gateway
     flight.release(turnpike_ledger::PicoUsd(0));
     let status = response.status().as_u16();
     flight.end(ending, status, &Bill::default());
-    response
-}
-
-/// A provider's error. In the caller's own dialect it passes byte for byte, because clients match
-/// on its wording to recover (pitfall 66); in another it says the same in the caller's shape.
-fn providers_words(
-    flight: &Flight,
-    status: StatusCode,
-    content_type: Option<HeaderValue>,
-    body: Bytes,
-    dialect: Dialect,
-) -> Response<GatewayBody> {
-    let caller = flight.manner.dialect;
-    let (body, content_type) = if dialect == caller {
-        (body, content_type)
-    } else {
-        let error = error_body::parse(dialect, &body);
-        let unread = "the provider refused the request and did not say why in words that can be \
-                      passed on";
-        let facts = ErrorFacts {
-            message: error.as_ref().map_or(unread, |error| error.message.expose()),
-            kind: "invalid_request_error",
-            param: None,
-            code: error.as_ref().and_then(|error| error.code.as_deref()),
-            status: status.as_u16(),
-            request_id: Some(&flight.id_text),
-        };
-        let json = HeaderValue::from_static("application/json");
-        (error_body::encode(caller, &facts), Some(json))
-    };
-    let mut response = Response::new(GatewayBody::whole(body));
-    *response.status_mut() = status;
-    if let Some(value) = content_type {
-        response.headers_mut().insert(http::header::CONTENT_TYPE, value);
-    }
-    request_id(response.headers_mut(), &flight.id_text);
-    if caller == Dialect::AnthropicMessages {
-        anthropic_request_id(response.headers_mut(), &flight.id_text);
-    }
     response
 }
 
@@ -273,10 +262,28 @@ mod tests {
 
     #[test]
     fn an_empty_account_at_the_provider_is_the_providers_trouble() {
-        let empty = Trouble::Status { status: StatusCode::PAYMENT_REQUIRED, retry_after: None };
+        let status = StatusCode::PAYMENT_REQUIRED;
+        let empty = Trouble::Status { status, retry_after: None, said: None };
         assert_eq!(empty.label(), "no_credit");
         assert!(!empty.worth_repeating());
-        let heard = refusal(Some(&empty), 2);
+        let heard = refusal(Some(&empty), 2, None);
         assert_eq!((heard.status, heard.code), (StatusCode::BAD_GATEWAY, "upstream_failed"));
+    }
+
+    #[test]
+    fn pitfall_59_the_wait_of_a_provider_is_told_whatever_its_status() {
+        let asked = |status: u16, wait: Option<u64>| Trouble::Status {
+            status: StatusCode::from_u16(status).unwrap(),
+            retry_after: wait.map(Duration::from_millis),
+            said: None,
+        };
+        let told = |trouble: &Trouble, soonest: Option<u64>| {
+            refusal(Some(trouble), 2, soonest.map(Duration::from_millis)).retry_after_s
+        };
+        assert_eq!(told(&asked(429, Some(120_000)), Some(120_000)), Some(120));
+        assert_eq!(told(&asked(429, None), None), Some(1));
+        assert_eq!(told(&asked(503, Some(17_500)), Some(4_001)), Some(5), "who is back first");
+        assert_eq!(told(&asked(500, None), Some(17_000)), None, "this one may be asked at once");
+        assert_eq!(asked(503, Some(3_600_000)).rest(), Some(REST_MAX));
     }
 }

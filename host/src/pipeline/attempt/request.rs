@@ -17,9 +17,13 @@ use crate::gateway::{Operation, Provider};
 use super::super::flight::Flight;
 use super::Asking;
 use super::outcome::{Fault, Trouble};
+use super::said::{self, Said};
 
 /// Bytes of an error body that is passed on.
 const ERROR_BODY_BYTES_MAX: usize = 256 << 10;
+/// For the body of an error after which somebody else is asked: it comes with its head, or it is
+/// not worth waiting for.
+const ERROR_BODY_TIME_MAX: Duration = Duration::from_secs(1);
 
 pub(super) enum Refused {
     Trouble(Trouble),
@@ -49,10 +53,10 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
 
 /// Whether a provider of Anthropic's dialect does not know the signature of some thinking.
 fn refuses_signature(fault: &Fault) -> bool {
-    let Fault::Request { status, body, dialect, .. } = fault else { return false };
-    let Ok(words) = std::str::from_utf8(body) else { return false };
-    *status == StatusCode::BAD_REQUEST
-        && *dialect == Dialect::AnthropicMessages
+    let Fault::Request(said) = fault else { return false };
+    let Ok(words) = std::str::from_utf8(&said.body) else { return false };
+    said.status == StatusCode::BAD_REQUEST
+        && said.dialect == Dialect::AnthropicMessages
         && words.contains("signature")
         && words.contains("thinking")
 }
@@ -197,13 +201,8 @@ async fn judge(
                 | StatusCode::NOT_FOUND
                 | StatusCode::PAYMENT_REQUIRED
         );
-    if status == StatusCode::PAYMENT_REQUIRED {
-        let (id, provider) = (&*flight.id_text, &*asking.offer.provider);
-        tracing::error!(id, provider, "the account at a provider is empty; top it up there");
-    }
     if fallback {
-        let retry_after = retry_after(headers);
-        return Err(Refused::Trouble(Trouble::Status { status, retry_after }));
+        return Err(Refused::Trouble(trouble(flight, asking, status, headers, &mut body).await));
     }
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         let (id, provider) = (&*flight.id_text, asking.offer.provider.to_string());
@@ -211,15 +210,51 @@ async fn judge(
         tracing::error!(id, provider, status, "a provider refused our credential");
         return Err(Refused::Fault(Box::new(Fault::Credential { provider })));
     }
-    let content_type = headers.get(header::CONTENT_TYPE).cloned();
     match body.collect(ERROR_BODY_BYTES_MAX).await {
         Ok(body) => {
-            let dialect = asking.dialect;
-            let fault = Fault::Request { status, content_type, body, dialect };
-            Err(Refused::Fault(Box::new(fault)))
+            let said = Said::new(status, asking.dialect, headers, body);
+            if said.is_about_the_account() {
+                return Err(Refused::Trouble(empty_account(flight, asking)));
+            }
+            Err(Refused::Fault(Box::new(Fault::Request(said))))
         }
         Err(error) => Err(Refused::Trouble(Trouble::Transport(error))),
     }
+}
+
+/// A status after which somebody else is asked, with what the provider says about it: the caller
+/// hears it if there is nobody else. What it says of the operator's account, or of a model that it
+/// should have, is not for the caller.
+async fn trouble(
+    flight: &Flight,
+    asking: &Asking,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &mut BodyReader,
+) -> Trouble {
+    let told = status.is_server_error()
+        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+    if status == StatusCode::PAYMENT_REQUIRED {
+        return empty_account(flight, asking);
+    }
+    if !told {
+        return Trouble::Status { status, retry_after: said::wait(headers), said: None };
+    }
+    let read = tokio::time::timeout(ERROR_BODY_TIME_MAX, body.collect(ERROR_BODY_BYTES_MAX)).await;
+    let body = read.ok().and_then(Result::ok).unwrap_or_default();
+    let said = Said::new(status, asking.dialect, headers, body);
+    if said.is_about_the_account() {
+        return empty_account(flight, asking);
+    }
+    let retry_after = said::wait(headers).or_else(|| said.wait());
+    Trouble::Status { status, retry_after, said: Some(Box::new(said)) }
+}
+
+/// The operator's account at the provider is empty.
+fn empty_account(flight: &Flight, asking: &Asking) -> Trouble {
+    let (id, provider) = (&*flight.id_text, &*asking.offer.provider);
+    tracing::error!(id, provider, "the account at a provider is empty; top it up there");
+    Trouble::Status { status: StatusCode::PAYMENT_REQUIRED, retry_after: None, said: None }
 }
 
 /// Whether the body is of the kind that was asked for.
@@ -234,12 +269,4 @@ fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), &'static str> {
         return Err("it is no event stream, although one was asked for");
     }
     Ok(())
-}
-
-/// `retry-after-ms`, or `retry-after` in seconds.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-    number("retry-after-ms")
-        .map(Duration::from_millis)
-        .or_else(|| number("retry-after").map(Duration::from_secs))
 }

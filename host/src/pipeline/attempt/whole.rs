@@ -14,7 +14,7 @@ use crate::upstream::{BodyReader, ErrorKind, Phase, TransportError};
 
 use super::super::facts::PolicyScan;
 use super::super::flight::{Bill, Flight};
-use super::super::{explain, settle};
+use super::super::{conversation, explain, settle};
 use super::Asking;
 use super::outcome::{Trouble, note};
 
@@ -50,6 +50,7 @@ pub(super) async fn collect(
         let naming = flight.naming();
         let said = translate::answer(asking.dialect, caller, &bytes, &naming).map_err(unread)?;
         if let Some(error) = said.error {
+            flight.bear(&asking.offer, &settle::Reported { usage: said.usage, ..empty() });
             return Err(Trouble::StreamError(error.kind.unwrap_or_else(|| "error".to_owned())));
         }
         flight.losses.extend(said.losses);
@@ -58,7 +59,11 @@ pub(super) async fn collect(
         (answer.usage, answer.service_tier) = (said.usage, said.service_tier);
         answer
     };
-    // Some providers send an error, or nothing, under status 200; that is no result to pay for.
+    // Some providers send an error, or nothing, under status 200; that is no result to pay for, and
+    // what it cost is the platform's.
+    if answer.error.is_some() || answer.choices == 0 {
+        flight.bear(&asking.offer, &settle::Reported { usage: answer.usage, ..empty() });
+    }
     if let Some(error) = &answer.error {
         let kind = error.kind.clone().unwrap_or_else(|| "error".to_owned());
         return Err(Trouble::StreamError(kind));
@@ -67,6 +72,11 @@ pub(super) async fn collect(
         return Err(Trouble::Empty);
     }
     Ok(answer)
+}
+
+/// A report of nothing.
+fn empty() -> settle::Reported {
+    settle::Reported::default()
 }
 
 /// Redacts, charges and sends a complete answer.
@@ -90,6 +100,7 @@ pub(super) async fn finish(mut flight: Box<Flight>, answered: Answered) -> Respo
         Ok(summary) => flight.redacted.push(("output", summary)),
         Err(refused) => return withhold(flight, &asking, &reported, &refused),
     }
+    conversation::answered(&flight, asking.index, &asking.offer, &reported);
     let ending = reported.ending();
     let bill = settle::charge(&mut flight, &asking.offer, &reported, ending).await;
     let response = response(&flight, &asking, &answer, &bill);

@@ -1,0 +1,201 @@
+//! What a provider says when it refuses: its error in its own words, which reach a caller of the
+//! same dialect byte for byte, because clients match on them to recover (pitfall 66); and what the
+//! gateway reads out of it. Never kept in a record, never logged.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Response, StatusCode};
+use turnpike_protocol::error_body::{self, ErrorFacts};
+use turnpike_protocol::{Dialect, StreamError};
+
+use crate::clock;
+use crate::egress::{GatewayBody, anthropic_request_id, request_id};
+
+use super::super::flight::Flight;
+
+/// Where Anthropic's clients look for the id of a request.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// The same wait in milliseconds, which the SDKs of OpenAI and Anthropic prefer.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// Beginnings of the headers in which providers tell a limit.
+const LIMITS: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
+/// Headers about limits that are passed on; the providers have a dozen.
+const LIMITS_MAX: usize = 32;
+/// How Anthropic says under status 400 that the operator's account is empty.
+const CREDIT_TOO_LOW: &str = "Your credit balance is too low";
+
+/// An error as the provider wrote it.
+#[derive(Debug)]
+pub(in crate::pipeline) struct Said {
+    pub(super) status: StatusCode,
+    /// In which it is written.
+    pub(super) dialect: Dialect,
+    pub(super) body: Bytes,
+    /// Those of its headers that belong to it.
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+// === impl Said ===
+
+impl Said {
+    pub(super) fn new(
+        status: StatusCode,
+        dialect: Dialect,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Self {
+        let kept = headers.iter().filter(|(name, _)| belongs(name)).take(LIMITS_MAX);
+        let headers = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+        Self { status, dialect, body, headers }
+    }
+
+    /// The error, if it is one in its dialect's shape.
+    pub(super) fn error(&self) -> Option<StreamError> {
+        error_body::parse(self.dialect, &self.body)
+    }
+
+    /// How long its body asks to be left alone.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        error_body::wait_ms(self.dialect, &self.body).map(Duration::from_millis)
+    }
+
+    /// Whether it says that the operator's account at the provider is empty, which is no fault of
+    /// the caller's and nothing that waiting would mend.
+    pub(super) fn is_about_the_account(&self) -> bool {
+        let Some(error) = self.error() else { return false };
+        let word = |word: &Option<String>| {
+            let known = ["insufficient_quota", "billing_hard_limit_reached", "billing_error"];
+            word.as_deref().is_some_and(|word| known.contains(&word))
+        };
+        word(&error.kind)
+            || word(&error.code)
+            || (self.status == StatusCode::BAD_REQUEST
+                && error.message.expose().starts_with(CREDIT_TOO_LOW))
+    }
+
+    /// Whether it says that the request is too long for this model, but not for every one.
+    pub(super) fn is_about_length(&self) -> bool {
+        let code = || self.error().and_then(|error| error.code);
+        match self.status {
+            StatusCode::PAYLOAD_TOO_LARGE => true,
+            StatusCode::BAD_REQUEST => code().is_some_and(|code| code == "context_length_exceeded"),
+            _ => false,
+        }
+    }
+
+    /// Whether it says that it does not know the earlier response which the request goes on from.
+    pub(super) fn is_about_an_unknown_response(&self) -> bool {
+        let code = || self.error().and_then(|error| error.code);
+        self.status == StatusCode::BAD_REQUEST
+            && self.dialect == Dialect::OpenAiResponses
+            && code().is_some_and(|code| code == "previous_response_not_found")
+    }
+
+    /// The response to the caller: in its own dialect the provider's bytes, in another the same
+    /// said in the caller's shape.
+    pub(super) fn response(self, flight: &Flight) -> Response<GatewayBody> {
+        let caller = flight.manner.dialect;
+        let own = self.dialect == caller;
+        let body = if own { self.body.clone() } else { self.reworded(flight) };
+        let mut response = Response::new(GatewayBody::whole(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        if caller == Dialect::AnthropicMessages {
+            anthropic_request_id(headers, &flight.id_text);
+        }
+        for (name, value) in self.headers {
+            if own || name == RETRY_AFTER || name == RETRY_AFTER_MS {
+                headers.insert(name, value);
+            }
+        }
+        if !own {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        request_id(headers, &flight.id_text);
+        response
+    }
+
+    fn reworded(&self, flight: &Flight) -> Bytes {
+        let error = self.error();
+        let unread = "the provider refused the request and did not say why in words that can be \
+                      passed on";
+        let facts = ErrorFacts {
+            message: error.as_ref().map_or(unread, |error| error.message.expose()),
+            kind: "invalid_request_error",
+            param: None,
+            code: error.as_ref().and_then(|error| error.code.as_deref()),
+            status: self.status.as_u16(),
+            request_id: Some(&flight.id_text),
+        };
+        error_body::encode(flight.manner.dialect, &facts)
+    }
+}
+
+/// Whether a header belongs to the error: what it is, under which id, and when to try again.
+fn belongs(name: &HeaderName) -> bool {
+    [CONTENT_TYPE, RETRY_AFTER, RETRY_AFTER_MS, ANTHROPIC_REQUEST_ID].contains(name)
+        || LIMITS.iter().any(|beginning| name.as_str().starts_with(beginning))
+}
+
+/// How long a provider's head asks to be left alone: `retry-after-ms`, or `retry-after` in seconds
+/// or as a date.
+pub(super) fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let millis = || text(&RETRY_AFTER_MS)?.parse::<u64>().ok();
+    let seconds = || {
+        let text = text(&RETRY_AFTER)?;
+        let seconds = text.parse::<u64>().ok().map(|seconds| seconds.saturating_mul(1_000));
+        seconds.or_else(|| Some(clock::http_date_ms(text)?.saturating_sub(clock::now_ms())))
+    };
+    millis().or_else(seconds).map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn pitfall_59_a_wait_is_read_in_every_form() {
+        let read =
+            |pairs: &[(&'static str, &str)]| wait(&headers(pairs)).map(|wait| wait.as_millis());
+        assert_eq!(read(&[("retry-after", "17")]), Some(17_000));
+        assert_eq!(read(&[("retry-after-ms", "250"), ("retry-after", "1")]), Some(250));
+        let far = read(&[("retry-after", "Fri, 01 Jan 2100 00:00:00 GMT")]).unwrap();
+        assert!(far > 1_000_000_000, "{far}");
+        assert_eq!(read(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]), Some(0));
+        assert_eq!(read(&[("retry-after", "soon")]), None);
+        let body = br#"{"error":{"code":429,"message":"x","status":"RESOURCE_EXHAUSTED",
+            "details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"3s"}]}}"#;
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let body = Bytes::from_static(body);
+        let said = Said::new(status, Dialect::Gemini, &HeaderMap::new(), body);
+        assert_eq!(said.wait(), Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn pitfall_58_an_empty_account_is_told_from_a_limit() {
+        let said = |status: u16, dialect, body: &'static str| {
+            let status = StatusCode::from_u16(status).unwrap();
+            Said::new(status, dialect, &HeaderMap::new(), Bytes::from_static(body.as_bytes()))
+        };
+        let chat = |body| said(429, Dialect::OpenAiChat, body);
+        let quota = r#"{"error":{"message":"x","type":"insufficient_quota","param":null,
+            "code":"insufficient_quota"}}"#;
+        assert!(chat(quota).is_about_the_account());
+        let limit = r#"{"error":{"message":"x","type":"requests","param":null,
+            "code":"rate_limit_exceeded"}}"#;
+        assert!(!chat(limit).is_about_the_account());
+        let low = r#"{"type":"error","error":{"type":"invalid_request_error",
+            "message":"Your credit balance is too low to access the Anthropic API."}}"#;
+        assert!(said(400, Dialect::AnthropicMessages, low).is_about_the_account());
+    }
+}

@@ -1,0 +1,151 @@
+//! How a stream ends: each row of the settlement rulebook that a stream can come to, and what the
+//! caller is sent last. Never reads the provider but to its end for a caller that has gone.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use turnpike_ledger::PicoUsd;
+
+use crate::clock;
+use crate::route::Sample;
+
+use super::super::attempt::note;
+use super::super::flight::{Bill, Ending};
+use super::super::{conversation, settle};
+use super::words::event;
+use super::{Broken, DRAIN_BYTES_MAX, DRAIN_TIME_MAX, Relay, Step};
+
+impl Relay {
+    /// A complete answer is charged; with `left`, the caller is no longer there to see it.
+    pub(super) async fn complete(&mut self, left: Option<Ending>) {
+        self.over = true;
+        let reported = self.stream.reported();
+        let ending = left.unwrap_or_else(|| reported.ending());
+        let sample = self.sample(&reported);
+        self.flight.gateway.health.record(self.asking.index, sample, clock::now_ms());
+        note(&mut self.flight, &self.asking, "answered", "");
+        self.summarise();
+        let offer = Arc::clone(&self.asking.offer);
+        conversation::answered(&self.flight, self.asking.index, &offer, &reported);
+        let bill = settle::charge(&mut self.flight, &offer, &reported, ending).await;
+        self.flight.end(ending, 200, &bill);
+    }
+
+    /// The stream broke after content: a legal error event, and the rulebook's row for it. What the
+    /// policy blocks has been delivered up to there, or else a caller could have any answer for
+    /// nothing by asking for something blocked at its end.
+    pub(super) async fn fail(&mut self, broken: Broken) -> Bytes {
+        self.over = true;
+        let blocked = matches!(broken, Broken::Withheld { blocked: Some(_) });
+        let (event, outcome, provider_failed) =
+            event(broken, self.flight.manner.dialect, self.stream.redactor.next_event());
+        let now_ms = clock::now_ms();
+        let sample = if provider_failed { self.asking.failed() } else { Sample::Neutral };
+        self.flight.gateway.health.record(self.asking.index, sample, now_ms);
+        note(&mut self.flight, &self.asking, outcome, "after the first content");
+        self.summarise();
+        let reported = self.stream.reported();
+        let offer = Arc::clone(&self.asking.offer);
+        let payable = (provider_failed && self.flight.gateway.settings.bill_partial)
+            || (blocked && reported.text_bytes > 0);
+        let bill = if payable {
+            settle::charge(&mut self.flight, &offer, &reported, Ending::FailedPartial).await
+        } else {
+            let absorbed = settle::absorbed(&self.flight, &offer, &reported);
+            self.flight.release(absorbed);
+            Bill { absorbed, ..Bill::default() }
+        };
+        self.flight.end(Ending::FailedPartial, 200, &bill);
+        event
+    }
+
+    /// The money that could be held for it has run out: the stream ends as if it had reached its
+    /// length, and what was delivered is charged (pitfall 50).
+    pub(super) async fn run_out(&mut self) -> Bytes {
+        let reported = self.stream.reported();
+        let usage = settle::so_far(&self.flight, &reported);
+        self.stream.cut(&self.flight, &usage);
+        let end = match self.stream.redact(&mut self.flight).await {
+            Ok(end) => end,
+            Err(broken) => return self.fail(broken).await,
+        };
+        self.over = true;
+        self.flight.gateway.health.record(self.asking.index, Sample::Neutral, clock::now_ms());
+        let detail = "ended early: no more money could be held for it";
+        note(&mut self.flight, &self.asking, "answered", detail);
+        self.summarise();
+        let reported = settle::Reported { text_bytes: self.stream.sent_bytes, ..reported };
+        let offer = Arc::clone(&self.asking.offer);
+        let bill = settle::charge(&mut self.flight, &offer, &reported, Ending::RanOut).await;
+        self.flight.end(Ending::RanOut, 200, &bill);
+        end
+    }
+
+    /// The caller has gone after content: what was generated is charged. The provider is read to
+    /// its usage within bounds; `may_drain` is false when too many streams are being drained.
+    pub(super) async fn abandoned(mut self, may_drain: bool) {
+        let delivered = self.stream.sent_bytes;
+        let drained = async {
+            while may_drain && self.stream.read_bytes < DRAIN_BYTES_MAX {
+                match self.stream.step(&mut self.flight).await {
+                    Ok(Step::More(_) | Step::Silent) => {}
+                    Ok(Step::Complete(_)) => return Some(Ok(())),
+                    Err(broken) => return Some(Err(broken)),
+                }
+            }
+            None
+        };
+        match tokio::time::timeout(DRAIN_TIME_MAX, drained).await.ok().flatten() {
+            Some(Ok(())) => self.complete(Some(Ending::Partial)).await,
+            // The provider's failure, or the policy's refusal; but the caller owes what it had been
+            // given by then.
+            Some(Err(broken)) => {
+                let (_, outcome, provider_failed) =
+                    event(broken, self.flight.manner.dialect, self.stream.redactor.next_event());
+                let sample = if provider_failed { self.asking.failed() } else { Sample::Neutral };
+                self.stream.sent_bytes = delivered;
+                let detail = "after the first content; the caller had left";
+                self.settle_partial(outcome, detail, sample).await;
+            }
+            // Past the bound the gateway's own count of what was received is charged.
+            None => {
+                let detail = "the caller had left, and its end was not in reach";
+                self.settle_partial("cancelled", detail, Sample::Neutral).await;
+            }
+        }
+    }
+
+    /// Charges a caller that left and whose answer did not come to its end.
+    async fn settle_partial(&mut self, outcome: &'static str, detail: &str, sample: Sample) {
+        self.over = true;
+        self.flight.gateway.health.record(self.asking.index, sample, clock::now_ms());
+        note(&mut self.flight, &self.asking, outcome, detail);
+        self.summarise();
+        let reported = self.stream.reported();
+        let offer = Arc::clone(&self.asking.offer);
+        let bill = settle::charge(&mut self.flight, &offer, &reported, Ending::Partial).await;
+        self.flight.end(Ending::Partial, 200, &bill);
+    }
+
+    /// The caller has gone and never saw any content: nothing is charged, the provider is
+    /// cancelled by closing its connection.
+    pub(super) fn cancelled(mut self) {
+        self.flight.gateway.health.record(self.asking.index, Sample::Neutral, clock::now_ms());
+        note(&mut self.flight, &self.asking, "cancelled", "the caller left before any content");
+        let absorbed = settle::absorbed(&self.flight, &self.asking.offer, &self.stream.reported());
+        self.flight.release(absorbed);
+        let bill = Bill { absorbed: PicoUsd(absorbed.0), ..Bill::default() };
+        self.flight.end(Ending::Abandoned, 499, &bill);
+    }
+
+    fn summarise(&mut self) {
+        let summary = self.stream.redactor.summary().clone();
+        self.flight.redacted.push(("output", summary));
+    }
+
+    fn sample(&self, reported: &settle::Reported) -> Sample {
+        let first_ms = self.asking.first_byte_ms.unwrap_or_else(|| self.asking.watch.millis());
+        let tokens = reported.usage.map_or(0, |usage| usage.output_tokens());
+        Sample::answered(first_ms, tokens, self.asking.watch.millis())
+    }
+}
