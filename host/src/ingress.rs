@@ -12,8 +12,8 @@ use crate::tasks::within;
 
 /// Between two reads of a body: bounds what a slow sender can hold.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// What is read and thrown away of a body that is too large: clients that are still sending when the
-/// connection closes never read why. Past that the connection closes.
+/// What is read and thrown away of a body that is too large: clients that are still sending when
+/// the connection closes never read why. Past that the connection closes.
 const DRAIN_BYTES_MAX: usize = 64 << 20;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 /// Room made before the bytes are there: a caller may announce more than it ever sends.
@@ -45,7 +45,7 @@ async fn drain(body: &mut Incoming, awaits: bool) {
         }
     };
     // Whether all of it came does not matter: the answer is the same.
-    drop(within(DRAIN_TIME_MAX, rest).await);
+    within(DRAIN_TIME_MAX, rest).await.unwrap_or_default();
 }
 
 async fn read_within(body: &mut Incoming, limit: usize) -> Result<Bytes, Refusal> {
