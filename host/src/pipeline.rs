@@ -22,7 +22,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use turnpike_protocol::{Call, Dialect, RequestError, embeddings};
+use turnpike_protocol::{Call, Dialect, RequestError, counted_request, embeddings};
 use uuid::Uuid;
 
 pub(crate) use repeats::Repeats;
@@ -92,9 +92,15 @@ async fn take_in(
     let watch = clock::Stopwatch::start();
     let at_ms = clock::now_ms();
     let caller = serve::caller(gateway, head, at_ms)?;
-    let body = ingress::read(body, gateway.settings.body_bytes).await?;
+    let awaits = head.headers.contains_key(http::header::EXPECT);
+    let body = ingress::read(body, gateway.settings.body_bytes, awaits).await?;
     let path = head.uri.path();
     let print = gateway.repeats.print(&caller.key_id, &head.headers, path, &body)?;
+    let body = match wire.stream {
+        // Google's clients may put the whole request to count into a member of its own.
+        None if wire.dialect == Dialect::Gemini => counted_request(body),
+        _ => body,
+    };
     let parsing = clock::Stopwatch::start();
     let call = parsed(wire, body)
         .map_err(|e| Refusal::invalid(e.status, e.code, e.message.clone(), e.param))?;

@@ -19,6 +19,10 @@ async fn health_head_and_models_answer() -> Result<()> {
     for id in ["auto", "openai/gpt-5.4", "deepseek/deepseek-v4-pro"] {
         assert!(ids.contains(&id), "{id} is in {ids:?}");
     }
+    for asked in ["openai/gpt-5.4", "gpt-5.4"] {
+        let one = stage.caller.get(&format!("/v1/models/{asked}")).await?.expect_status(200)?;
+        assert_eq!(one.body["id"], asked, "it is asked for by its bare name too");
+    }
     Ok(())
 }
 

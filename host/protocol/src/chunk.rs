@@ -67,6 +67,17 @@ pub struct Delta {
     pub(crate) edited: bool,
 }
 
+/// What a stream's answer says of itself, where its last event has to say it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The answer's id.
+    pub id: String,
+    /// Seconds since 1970.
+    pub created_s: u64,
+    /// The model, as the answer names it.
+    pub model: String,
+}
+
 /// One parsed payload of a stream.
 #[derive(Clone)]
 pub struct Chunk {
@@ -83,6 +94,11 @@ pub struct Chunk {
     pub finished: Vec<u32>,
     /// Slots that end here though their choice goes on: choice and `Slot::tool`.
     pub closed: Vec<(u32, u32)>,
+    /// OpenAI chat: what grows here, choice by choice. Its parts have no end of their own: one
+    /// ends where another follows.
+    pub(crate) grows: Vec<(u32, Channel)>,
+    /// OpenAI chat: choice and index of details of thinking that a signature seals here.
+    pub(crate) sealed: Vec<(u32, u32)>,
     /// The block that opens here, in dialects that number them one after the other.
     pub opened: Option<u32>,
     /// The stream is complete with this event.
@@ -93,6 +109,8 @@ pub struct Chunk {
     pub usage_only: bool,
     /// A tool call begins here.
     pub tool_started: bool,
+    /// OpenAI responses: the answer that the event is of.
+    pub origin: Option<Origin>,
     pub(crate) media: bool,
     /// Where the probabilities of tokens stand, with the index of their choice.
     pub(crate) logprobs: Vec<(u32, Range<usize>)>,
@@ -163,11 +181,14 @@ impl Chunk {
             usage_update: None,
             finished: Vec::new(),
             closed: Vec::new(),
+            grows: Vec::new(),
+            sealed: Vec::new(),
             opened: None,
             done: false,
             error: None,
             usage_only: false,
             tool_started: false,
+            origin: None,
             media: false,
             logprobs: Vec::new(),
             stale: Vec::new(),
@@ -210,7 +231,23 @@ impl Chunk {
 
     /// Whether nothing follows in this slot.
     pub fn closes(&self, slot: &Slot) -> bool {
-        self.finished.contains(&slot.choice) || self.closed.contains(&(slot.choice, slot.tool))
+        self.finished.contains(&slot.choice)
+            || self.closed.contains(&(slot.choice, slot.tool))
+            || self.follows(slot)
+    }
+
+    /// Whether another part of the choice has come after this one. Arguments of tools may come side
+    /// by side, and readers put them together by their index.
+    fn follows(&self, slot: &Slot) -> bool {
+        if slot.member == Member::Chat(Field::ReasoningDetail)
+            && self.sealed.contains(&(slot.choice, slot.tool))
+        {
+            return true;
+        }
+        let other = self.grows.iter().any(|(choice, _)| *choice == slot.choice);
+        slot.channel != Channel::ToolArguments
+            && other
+            && !self.grows.contains(&(slot.choice, slot.channel))
     }
 
     /// Makes room for events that were put in front of this one: its number in the stream rises.
@@ -264,7 +301,7 @@ impl Chunk {
     }
 
     /// The number of this event in its stream, as raised.
-    fn sequence_number(&self) -> Option<u64> {
+    pub fn sequence_number(&self) -> Option<u64> {
         let digits = self.data.0.get(self.sequence.clone()?)?;
         let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
         Some(number.saturating_add(self.shift))

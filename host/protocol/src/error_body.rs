@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::chunk::StreamError;
+use crate::chunk::{Origin, StreamError};
 use crate::{Dialect, RequestError, anthropic, bedrock, gemini, openai_chat, openai_responses};
 
 /// What an error says. All strings are shown to the caller.
@@ -60,12 +60,22 @@ pub fn encode_waiting(dialect: Dialect, facts: &ErrorFacts<'_>, wait_s: Option<u
 
 /// An error as an event of a stream, after which the stream ends without its usual mark.
 pub fn stream_event(dialect: Dialect, facts: &ErrorFacts<'_>) -> Bytes {
+    stream_event_of(dialect, facts, None)
+}
+
+/// The same in a stream whose answer has said what it is; the number is the event's own, in
+/// dialects that count their events.
+pub fn stream_event_of(
+    dialect: Dialect,
+    facts: &ErrorFacts<'_>,
+    begun: Option<(&Origin, u64)>,
+) -> Bytes {
     match dialect {
         Dialect::OpenAiChat => {
             let body = openai_chat::error::body(facts);
             Bytes::from([b"data: ", body.as_slice(), b"\n\n"].concat())
         }
-        Dialect::OpenAiResponses => openai_responses::error::event(facts),
+        Dialect::OpenAiResponses => openai_responses::error::event(facts, begun),
         Dialect::AnthropicMessages => anthropic::error::event(facts),
         Dialect::Gemini => gemini::error::event(facts),
         Dialect::BedrockConverse => {

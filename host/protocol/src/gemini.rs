@@ -8,6 +8,7 @@
 pub(crate) mod answer;
 pub(crate) mod array;
 pub(crate) mod chunk;
+pub(crate) mod count;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod error;

@@ -41,9 +41,10 @@ pub use answer::{Answer, AnswerError};
 pub use call::{
     Addressed, Call, Channel, LimitField, MediaTokens, Message, Needs, Outgoing, Role, Text, Tool,
 };
-pub use chunk::{Chunk, ChunkHead, Delta, Slot, StreamError};
+pub use chunk::{Chunk, ChunkHead, Delta, Origin, Slot, StreamError};
 pub use content::Content;
 pub use gemini::array::JsonArray;
+pub use gemini::count::counted_request;
 pub use neutral::loss::{Loss, Losses, Severity};
 pub use quirks::Quirks;
 pub use request_error::RequestError;

@@ -6,7 +6,8 @@
 pub struct Quirks {
     /// OpenAI chat: how thinking is asked for.
     pub reasoning: ReasoningField,
-    /// OpenAI chat: what `response_format` may be.
+    /// OpenAI chat: what `response_format` may be. Anthropic: anything but `Schema` is a model
+    /// without `output_config.format` and strict tools.
     pub structured: Structured,
     /// OpenAI chat: `stream_options` is refused; usage comes without being asked for.
     pub no_stream_options: bool,

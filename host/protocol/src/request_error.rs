@@ -11,11 +11,14 @@ pub struct RequestError {
     /// The field at fault, such as `messages[2].role`.
     pub param: Option<String>,
     /// Stable machine-readable reason: `invalid_json`, `invalid_utf8`, `invalid_value`,
-    /// `missing_field`, `duplicate_field` or `too_many_items`.
+    /// `missing_field`, `duplicate_field`, `too_many_items` or [`THREADED`].
     pub code: &'static str,
     /// HTTP status: 400, or 413 when a count is over its bound.
     pub status: u16,
 }
+
+/// The code by which clients of Anthropic's know to send the whole conversation without `thread`.
+pub(crate) const THREADED: &str = "thread_unsupported_request";
 
 // === impl RequestError ===
 
@@ -35,6 +38,14 @@ impl RequestError {
     pub(crate) fn too_many(param: &str, limit: usize) -> Self {
         let message = format!("{param} holds more than {limit} entries: send fewer in one request");
         Self { message, param: Some(param.to_owned()), code: "too_many_items", status: 413 }
+    }
+
+    /// A conversation of which the provider is to keep the turns that are not sent again.
+    pub(crate) fn threaded() -> Self {
+        let message = "thread is not served: the gateway keeps no conversations; send all messages \
+                       and leave thread out, as Anthropic's SDKs then do by themselves";
+        let param = Some("thread".to_owned());
+        Self { message: message.to_owned(), param, code: THREADED, status: 400 }
     }
 
     /// A request in a dialect that only providers speak.

@@ -7,6 +7,7 @@
 mod answer;
 mod fit;
 mod stream;
+mod tool_names;
 
 use bytes::Bytes;
 
@@ -65,8 +66,12 @@ pub fn request(
     }
     let mut request = decode(call)?;
     request.betas.clone_from(&call.betas);
-    fit::tools(&mut request, to);
+    tool_names::fit_all(&mut request, to);
     let mut losses = Losses::default();
+    fit::to_model(&mut request, out, &mut losses);
+    if call.dialect == Dialect::AnthropicMessages && to != Dialect::AnthropicMessages {
+        fit::from_anthropic(&mut request, &mut losses);
+    }
     let body = encode(&request, to, out, &mut losses);
     Ok(TranslatedRequest { body: Bytes::from(body), losses })
 }

@@ -239,6 +239,13 @@ mod tests {
         let families = Families::embedded().unwrap();
         assert!(families.of("google").quirks("gemini-3-pro-preview").thinking_level);
         assert!(!families.of("google").quirks("gemini-2.5-pro").thinking_level);
+        for name in ["anthropic", "google-vertex"] {
+            let newest = families.of(name).quirks("claude-opus-4-8-20260101");
+            assert!(
+                newest.adaptive_thinking && newest.refused.iter().any(|it| it == "temperature")
+            );
+            assert!(families.of(name).quirks("claude-haiku-4-5").refused.is_empty());
+        }
         let xai = families.of("xai").quirks("grok-4-fast");
         assert!(xai.refused.iter().any(|name| name == "stop"), "{xai:?}");
     }

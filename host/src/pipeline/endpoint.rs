@@ -98,7 +98,8 @@ pub(super) fn errors_of(uri: &Uri, headers: &HeaderMap) -> Dialect {
     if path.starts_with("/v1/messages") || headers.contains_key("anthropic-version") {
         return Dialect::AnthropicMessages;
     }
-    if path.starts_with("/v1beta/") || gemini_operation(path).is_some() {
+    let gemini = path.starts_with("/v1beta/") || gemini_operation(path).is_some();
+    if gemini || (path.starts_with("/v1/models") && is_google(headers)) {
         return Dialect::Gemini;
     }
     Dialect::OpenAiChat
@@ -145,9 +146,16 @@ fn list(uri: &Uri, headers: &HeaderMap) -> List {
         List::Codex
     } else if headers.contains_key("anthropic-version") {
         List::Anthropic
+    } else if is_google(headers) {
+        List::Gemini
     } else {
         List::OpenAi
     }
+}
+
+/// Whether one of Google's clients asks: they may look for models under `/v1` too.
+fn is_google(headers: &HeaderMap) -> bool {
+    headers.contains_key("x-goog-api-key") || headers.contains_key("x-goog-api-client")
 }
 
 /// The model and whether to stream, from `…/models/MODEL:operation`.
@@ -267,6 +275,14 @@ mod tests {
         assert_eq!(get("/v1/models", &HeaderMap::new()), List::OpenAi);
         assert_eq!(get("/v1/models?limit=1000", &anthropic), List::Anthropic);
         assert_eq!(get("/v1/models?client_version=0.1", &HeaderMap::new()), List::Codex);
+        for name in ["x-goog-api-key", "x-goog-api-client"] {
+            let mut google = HeaderMap::new();
+            google.insert(name, "x".parse().unwrap());
+            assert_eq!(get("/v1/models", &google), List::Gemini);
+            assert_eq!(get("/v1/models/a/b", &google), List::Gemini);
+            let uri = "/v1/models/a/b".parse().unwrap();
+            assert_eq!(errors_of(&uri, &google), Dialect::Gemini);
+        }
         assert_eq!(get("/v1beta/models/a/b", &HeaderMap::new()), List::Gemini);
     }
 

@@ -44,7 +44,14 @@ pub(super) fn one(
         Ok(caller) => caller,
         Err(refusal) => return refused(&refusal, head, id),
     };
-    match listed(gateway, &caller).into_iter().find(|model| model.id == asked) {
+    // What can be asked by its bare name can be looked up by it too.
+    let resolved = gateway.offers.resolve(asked).ok();
+    let offer = resolved.and_then(|offers| gateway.offers.offer(*offers.first()?));
+    let name = offer.map_or(asked, |offer| &*offer.model);
+    let found = listed(gateway, &caller).into_iter().find(|model| model.id == name);
+    // Under the name that was asked for, which clients compare.
+    let found = found.map(|model| ModelEntry { id: asked.to_owned(), ..model });
+    match found {
         Some(model) => serve::json(models::encode_one(shape(list), &model), id),
         None => refused(&Refusal::unknown_model(asked, &[]), head, id),
     }

@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 use turnpike_protocol::sse::Frame;
-use turnpike_protocol::{Chunk, ChunkHead, Dialect, Slot, StreamError, Usage};
+use turnpike_protocol::{Chunk, ChunkHead, Dialect, Origin, Slot, StreamError, Usage};
 
 use super::edits::Planner;
 use super::window::{Outcome, Window};
@@ -46,6 +46,10 @@ pub struct StreamFacts {
     pub service_tier: Option<String>,
     /// What the stream's chunks share, to make frames that belong to it.
     pub head: Option<ChunkHead>,
+    /// What the answer says of itself, in dialects whose last event says it again.
+    pub origin: Option<Origin>,
+    /// The number of the last event that came, in dialects that count them.
+    sequence: Option<u64>,
     /// Payloads that could not be read and were passed on as they were.
     pub unreadable: u32,
     begun: Vec<u32>,
@@ -113,6 +117,10 @@ impl StreamFacts {
         if self.service_tier.is_none() || reports {
             self.service_tier = chunk.service_tier().or_else(|| self.service_tier.take());
         }
+        if self.origin.is_none() {
+            self.origin.clone_from(&chunk.origin);
+        }
+        self.sequence = chunk.sequence_number().or(self.sequence);
         if self.error.is_none() {
             self.error.clone_from(&chunk.error);
         }
@@ -147,6 +155,13 @@ impl StreamRedactor {
     /// What the stream showed so far.
     pub fn facts(&self) -> &StreamFacts {
         &self.facts
+    }
+
+    /// What the stream's answer is, and the number of the event that would come next.
+    pub fn next_event(&self) -> Option<(&Origin, u64)> {
+        let origin = self.facts.origin.as_ref()?;
+        let last = self.facts.sequence.unwrap_or_default().saturating_add(self.inserted);
+        Some((origin, last.saturating_add(1)))
     }
 
     /// What was found and done so far.
@@ -264,11 +279,14 @@ impl StreamRedactor {
                 self.place_whole(at, index, slot, text)?;
                 continue;
             }
-            if let Some(known) =
-                self.windows.iter_mut().find(|window| window.slot == slot && !window.once)
-            {
-                known.add(at, index, text);
-                continue;
+            let known = |window: &&mut Window| window.slot == slot && !window.once && !window.spent;
+            if let Some(known) = self.windows.iter_mut().find(known) {
+                if known.closing().is_none() {
+                    known.add(at, index, text);
+                    continue;
+                }
+                // What was held of it goes out where it closed; what comes now is held anew.
+                known.spent = true;
             }
             if self.windows.len() >= WINDOWS_MAX {
                 let what = "the provider's stream has more than 1024 texts side by side";
@@ -335,7 +353,7 @@ impl StreamRedactor {
             }
             carry_out(items, outcome, closing, window.slot);
         }
-        self.windows.retain(|window| !window.once);
+        self.windows.retain(|window| !window.once && !window.spent);
         self.renumber(items);
         Ok(())
     }

@@ -17,6 +17,8 @@ pub(super) struct Window {
     pub(super) lexer: Lexer,
     /// Holds one whole text and goes when it is out.
     pub(super) once: bool,
+    /// It closed within this batch and its slot has gone on since, in another window.
+    pub(super) spent: bool,
     /// What is held, then what this batch added.
     text: String,
     /// Bytes of `text` that earlier batches left.
@@ -53,7 +55,7 @@ impl Window {
             Place { direction: Direction::Output, channel: slot.channel, role: Role::Assistant };
         let lexer = Lexer::for_place(&place, pseudonyms);
         let (text, parts) = (String::new(), Vec::new());
-        Self { slot, place, lexer, once: false, text, held: 0, parts, closing: None }
+        Self { slot, place, lexer, once: false, spent: false, text, held: 0, parts, closing: None }
     }
 
     /// Adds a delta of this batch.
@@ -64,7 +66,9 @@ impl Window {
 
     /// Nothing follows from this frame on.
     pub(super) fn close(&mut self, frame: usize) {
-        self.closing.get_or_insert(frame);
+        if !self.text.is_empty() {
+            self.closing.get_or_insert(frame);
+        }
     }
 
     pub(super) fn closing(&self) -> Option<usize> {

@@ -37,6 +37,65 @@ impl Service for Endless {
     }
 }
 
+/// Takes bodies of 1000 bytes, and says what it says of larger ones.
+struct Small;
+
+impl Service for Small {
+    async fn call(self: &Arc<Self>, request: Request<Incoming>) -> Response<GatewayBody> {
+        let awaits = request.headers().contains_key("expect");
+        match crate::ingress::read(request.into_body(), 1_000, awaits).await {
+            Ok(_) => Response::new(GatewayBody::whole(Bytes::new())),
+            Err(refusal) => {
+                crate::egress::refuse(&refusal, turnpike_protocol::Dialect::OpenAiChat, "id")
+            }
+        }
+    }
+}
+
+/// Clients that are still sending when the connection closes report that, and never read why.
+#[tokio::test]
+async fn a_client_with_too_large_a_body_reads_why() {
+    const BODY: usize = 24 << 20;
+    let (stop, stopped) = watch::channel(false);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let options = Options {
+        workers: 1,
+        connections: 16,
+        drain: Duration::from_millis(100),
+        write_idle: Duration::from_secs(9),
+        tasks: Tasks::default(),
+    };
+    let plane = serve(&Arc::new(Small), listener, &options, &stopped).unwrap();
+    for head in [format!("content-length: {BODY}"), "transfer-encoding: chunked".to_owned()] {
+        let mut client = TcpStream::connect(at).await.unwrap();
+        let head = format!("POST / HTTP/1.1\r\nhost: a\r\n{head}\r\n\r\n");
+        client.write_all(head.as_bytes()).await.unwrap();
+        let chunked = head.contains("chunked");
+        if chunked {
+            client.write_all(format!("{BODY:x}\r\n").as_bytes()).await.unwrap();
+        }
+        client.write_all(&vec![b'x'; BODY]).await.expect("all of it is taken");
+        if chunked {
+            client.write_all(b"\r\n0\r\n\r\n").await.unwrap();
+        }
+        let mut told = vec![0; 12];
+        client.read_exact(&mut told).await.unwrap();
+        assert_eq!(told, b"HTTP/1.1 413");
+    }
+    // Who asks before sending is told at once.
+    let mut client = TcpStream::connect(at).await.unwrap();
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {BODY}\r\nexpect: 100-continue\r\n\r\n"
+    );
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut told = vec![0; 12];
+    client.read_exact(&mut told).await.unwrap();
+    assert_eq!(told, b"HTTP/1.1 413");
+    stop.send_replace(true);
+    tokio::task::spawn_blocking(move || plane.join()).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_client_that_stops_reading_is_left_and_one_that_reads_is_not() {
     let (dropped, mut gone) = watch::channel(false);

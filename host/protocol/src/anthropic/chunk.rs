@@ -168,7 +168,8 @@ impl Reading {
         chunk.tool_started = starts && self.block == "tool_use";
         let sealed = self.block == "redacted_thinking" || is_own_block(&self.block);
         chunk.media = self.silent || (starts && sealed);
-        if self.kind == "content_block_stop" {
+        // A signature seals what was thought before it.
+        if self.kind == "content_block_stop" || self.silent {
             chunk.closed.push((0, self.index));
         }
         if self.stopped {

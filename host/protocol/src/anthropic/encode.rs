@@ -5,6 +5,7 @@ mod content;
 mod messages;
 mod reply;
 mod request;
+mod schema;
 mod stream;
 mod thinking;
 mod tools;

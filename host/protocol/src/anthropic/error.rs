@@ -6,11 +6,18 @@ use bytes::Bytes;
 use crate::chunk::StreamError;
 use crate::content::Content;
 use crate::error_body::{CONTEXT_EXCEEDED, ErrorFacts};
+use crate::request_error::THREADED;
 use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
 use crate::splice::write_literal;
 use crate::sse::Frame;
 
 use super::answer::optional_string;
+
+/// What [`THREADED`] has beside its words; a name that the client does not know stands for all.
+const THREADED_DETAILS: &str = concat!(
+    r#","details":{"error_code":"thread_unsupported_request","#,
+    r#""unsupported":["gateway"]}"#
+);
 
 /// The whole error object.
 pub(crate) fn body(facts: &ErrorFacts<'_>) -> Vec<u8> {
@@ -20,7 +27,9 @@ pub(crate) fn body(facts: &ErrorFacts<'_>) -> Vec<u8> {
         let message = format!("prompt is too long: {}", facts.message);
         return write(kind, &message, facts.request_id);
     }
-    write(kind, facts.message, facts.request_id)
+    // Clients look for the code in here, and nowhere else.
+    let details = if facts.code == Some(THREADED) { THREADED_DETAILS } else { "" };
+    write_with(kind, facts.message, details, facts.request_id)
 }
 
 /// The same as an event of a stream.
@@ -30,10 +39,16 @@ pub(crate) fn event(facts: &ErrorFacts<'_>) -> Bytes {
 
 /// An error of a given type, as one line of JSON.
 pub(super) fn write(kind: &str, message: &str, request_id: Option<&str>) -> Vec<u8> {
+    write_with(kind, message, "", request_id)
+}
+
+/// The same with more members of `error`, each behind a comma.
+fn write_with(kind: &str, message: &str, more: &str, request_id: Option<&str>) -> Vec<u8> {
     let mut out = b"{\"type\":\"error\",\"error\":{\"type\":".to_vec();
     write_literal(&mut out, kind);
     out.extend_from_slice(b",\"message\":");
     write_literal(&mut out, message);
+    out.extend_from_slice(more.as_bytes());
     out.push(b'}');
     if let Some(id) = request_id {
         out.extend_from_slice(b",\"request_id\":");

@@ -37,6 +37,7 @@ const REQUEST: &[&str] = &[
     "output_format",
     "service_tier",
     "speed",
+    "thread",
     "container",
     "anthropic_version",
     "anthropic_beta",
@@ -187,6 +188,10 @@ fn member(
         "output_config" => output_config(draft, scanner)?,
         "output_format" => tools::format(draft, scanner)?,
         "service_tier" => head.service_tier = service_tier(draft, scanner, name)?,
+        // A thread that goes on names only what is new: the rest would be lost to every check and
+        // to every other provider.
+        "thread" if !scanner.null()? => return Err(RequestError::threaded()),
+        "thread" => {}
         "speed" if scanner.kind()? == Kind::String => {
             head.fast = draft.label(scanner, Mark::DOCUMENT, is_name)? == "fast";
         }

@@ -243,7 +243,7 @@ fn what_google_has_not_is_said() {
     assert_eq!(body["toolConfig"]["functionCallingConfig"]["mode"], "VALIDATED");
     let config = &body["generationConfig"];
     assert_eq!((&config["maxOutputTokens"], &config["candidateCount"]), (&json!(64), &json!(8)));
-    assert_eq!(config["thinkingConfig"], json!({"thinkingBudget": 8192, "includeThoughts": true}));
+    assert_eq!(config["thinkingConfig"], json!({"thinkingBudget": 512, "includeThoughts": true}));
     let offered = &body["tools"][0]["functionDeclarations"][0];
     assert!(offered["description"].as_str().unwrap().ends_with("lark grammar:\nstart: x"));
     insta::assert_snapshot!(shown(&losses), @r"

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::Dialect;
 use crate::answer::AnswerError;
+use crate::call::Channel;
 use crate::chunk::{Chunk, ChunkHead, Delta, Head as AnyHead, Member, Slot};
 use crate::cut::Cut;
 use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
@@ -99,6 +100,14 @@ fn choices(chunk: &mut Chunk, scanner: &mut Scanner<'_>, data: &Bytes) -> Result
         chunk.logprobs.extend(logprobs.map(|span| (choice, span)));
         chunk.tool_started |= heard.tool_started;
         chunk.media |= heard.media;
+        let spoken = heard.texts.iter().map(|text| text.field.channel());
+        let silent = [
+            (heard.tool_started, Channel::ToolArguments),
+            (!heard.sealed.is_empty() || heard.encrypted, Channel::Reasoning),
+        ];
+        let silent = silent.into_iter().filter(|(is, _)| *is).map(|(_, channel)| channel);
+        chunk.grows.extend(spoken.chain(silent).map(|channel| (choice, channel)));
+        chunk.sealed.extend(heard.sealed.iter().map(|index| (choice, *index)));
         chunk.deltas.extend(heard.texts.into_iter().map(|spoken| Delta {
             choice,
             channel: spoken.field.channel(),

@@ -38,6 +38,10 @@ pub(crate) struct Heard {
     pub(crate) tool_started: bool,
     /// There is audio, or an image.
     pub(crate) media: bool,
+    /// Indexes of details of thinking that have a signature here: their text is complete.
+    pub(crate) sealed: Vec<u32>,
+    /// There is thinking that only its provider can read.
+    pub(crate) encrypted: bool,
 }
 
 // === impl Field ===
@@ -174,6 +178,14 @@ impl Heard {
         }
         self.each(scanner, |heard, scanner, key, position| match key {
             "text" | "summary" => heard.text(scanner, Field::ReasoningDetail, position),
+            "signature" if scanner.kind()? == Kind::String => {
+                heard.sealed.push(position);
+                scanner.skip().map(|_| ())
+            }
+            "data" => {
+                heard.encrypted |= scanner.kind()? == Kind::String;
+                scanner.skip().map(|_| ())
+            }
             _ => scanner.skip().map(|_| ()),
         })
     }
@@ -207,7 +219,7 @@ impl Heard {
                 scanner.skip()?;
                 continue;
             }
-            let first = self.texts.len();
+            let (first, seals) = (self.texts.len(), self.sealed.len());
             let mut index = None;
             scanner.open_object()?;
             while let Some(key) = scanner.next_key()? {
@@ -219,6 +231,7 @@ impl Heard {
             }
             if let Some(index) = index {
                 self.texts.iter_mut().skip(first).for_each(|text| text.tool = index);
+                self.sealed.iter_mut().skip(seals).for_each(|sealed| *sealed = index);
             }
             position = position.saturating_add(1);
         }

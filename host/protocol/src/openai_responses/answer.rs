@@ -20,6 +20,9 @@ use super::usage;
 /// What a response object says, whole or inside an event.
 #[derive(Debug, Default)]
 pub(super) struct Response {
+    pub(super) id: Option<String>,
+    /// Seconds since 1970.
+    pub(super) created_at: Option<u64>,
     pub(super) model: Option<String>,
     pub(super) service_tier: Option<String>,
     pub(super) usage: Option<Usage>,
@@ -77,6 +80,8 @@ impl Response {
         scanner.open_object()?;
         while let Some(key) = scanner.next_key()? {
             match (key.as_ref(), scanner.kind()?) {
+                ("id", _) => response.id = optional_string(scanner)?,
+                ("created_at", Kind::Number) => response.created_at = scanner.whole_number()?,
                 ("model", _) => response.model = optional_string(scanner)?,
                 ("service_tier", _) => response.service_tier = optional_string(scanner)?,
                 ("status", _) => response.status = optional_string(scanner)?,

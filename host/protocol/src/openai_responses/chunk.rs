@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::Dialect;
 use crate::answer::AnswerError;
-use crate::chunk::{Chunk, ChunkHead, Delta, Head, Member, Slot, StreamError};
+use crate::chunk::{Chunk, ChunkHead, Delta, Head, Member, Origin, Slot, StreamError};
 use crate::content::Content;
 use crate::openai_chat::answer::{content_of, optional_string};
 use crate::openai_chat::error;
@@ -122,6 +122,11 @@ impl Event {
         let (mut model, mut service_tier) = (None, None);
         if let Some(response) = self.response.take() {
             chunk.error = response.failure();
+            chunk.origin = response.id.map(|id| Origin {
+                id,
+                created_s: response.created_at.unwrap_or_default(),
+                model: response.model.clone().unwrap_or_default(),
+            });
             (model, service_tier) = (response.model, response.service_tier);
             chunk.usage = response.usage;
             for (position, heard) in response.items.into_iter().enumerate() {

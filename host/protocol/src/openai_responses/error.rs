@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::chunk::StreamError;
+use crate::chunk::{Origin, StreamError};
 use crate::content::Content;
 use crate::cut::Cut;
 use crate::error_body::ErrorFacts;
@@ -14,20 +14,26 @@ use crate::translate::Naming;
 
 /// A number that follows every other: how many events came before is not known here, and clients
 /// want it to rise.
-const LAST_SEQUENCE_NUMBER: u32 = 2_147_483_647;
+const LAST_SEQUENCE_NUMBER: u64 = 2_147_483_647;
 
-/// An error as the last event of a stream.
-pub(crate) fn event(facts: &ErrorFacts<'_>) -> Bytes {
-    let id = facts.request_id.unwrap_or("0");
+/// An error as the last event of a stream, of the answer that it began and with its number where
+/// these are known.
+pub(crate) fn event(facts: &ErrorFacts<'_>, begun: Option<(&Origin, u64)>) -> Bytes {
     let code = code(facts.code, facts.kind, Some(facts.status));
-    let mut response = skeleton(&format!("resp_{id}"), 0, "");
+    let (mut response, number) = match begun {
+        Some((origin, number)) => (skeleton(&origin.id, origin.created_s, &origin.model), number),
+        None => {
+            let id = format!("resp_{}", facts.request_id.unwrap_or("0"));
+            (skeleton(&id, 0, ""), LAST_SEQUENCE_NUMBER)
+        }
+    };
     if let Some(response) = response.as_object_mut() {
         response.insert("status".to_owned(), json!("failed"));
         response.insert("error".to_owned(), json!({"code": code, "message": facts.message}));
     }
     let data = json!({
         "type": "response.failed",
-        "sequence_number": LAST_SEQUENCE_NUMBER,
+        "sequence_number": number,
         "response": response,
     });
     Bytes::from(format!("event: response.failed\ndata: {data}\n\n"))

@@ -8,7 +8,7 @@ use crate::{Dialect, Losses, Usage, anthropic, bedrock, gemini, openai_chat, ope
 
 use crate::neutral::Block;
 
-use super::{Naming, fit};
+use super::{Naming, tool_names};
 
 /// An answer in the caller's dialect, and what the provider's own said.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ pub fn answer(
     let blocks = reply.choices.iter_mut().flat_map(|choice| &mut choice.blocks);
     for block in blocks {
         if let Block::ToolCall { name, .. } = block {
-            fit::restore(name, &naming.long_tools, from);
+            tool_names::restore(name, &naming.long_tools, from);
         }
     }
     let mut losses = Losses::default();

@@ -8,7 +8,7 @@ use crate::neutral::{Event, Finish, Opening};
 use crate::sse::Frame;
 use crate::{Dialect, Losses, Usage, anthropic, bedrock, gemini, openai_chat, openai_responses};
 
-use super::{Naming, fit};
+use super::{Naming, tool_names};
 
 /// What the provider's own frames said, which the caller's dialect may not be able to say.
 #[derive(Debug, Clone, Default)]
@@ -154,7 +154,7 @@ impl StreamTranslator {
     fn write(&mut self, out: &mut Vec<Frame>) {
         for mut event in std::mem::take(&mut self.events) {
             if let Event::Open { opening: Opening::ToolCall { name, .. }, .. } = &mut event {
-                fit::restore(name, &self.long_tools, self.from);
+                tool_names::restore(name, &self.long_tools, self.from);
             }
             // Nothing follows an end; some servers send it twice.
             if self.over {

@@ -18,6 +18,8 @@ mod canary;
 #[cfg(test)]
 mod eventstream;
 #[cfg(test)]
+mod first_steps;
+#[cfg(test)]
 mod gemini_answer;
 #[cfg(test)]
 mod gemini_codec;

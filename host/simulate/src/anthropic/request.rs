@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::error::{NEWEST, invalid};
 use super::{blocks, history, tools};
@@ -47,6 +47,8 @@ const PAIRED: [(&str, &[&str]); 5] = [
     ("output_format", &["structured-outputs"]),
     ("speed", &["fast-mode"]),
 ];
+/// The beta with which `thread` exists; these providers have no threads.
+const THREADS_BETA: &str = "message-threads";
 /// Members that the newest version of the API took away.
 const SAMPLING: [&str; 3] = ["temperature", "top_p", "top_k"];
 /// Smallest thinking budget.
@@ -122,6 +124,16 @@ pub(super) fn read(incoming: Incoming<'_>, purpose: Purpose) -> Result<Ask, Erro
     Ok(ask)
 }
 
+fn unthreaded() -> ErrorBody {
+    let mut error = invalid("thread: message threads are not available here");
+    let details =
+        json!({ "error_code": "thread_unsupported_request", "unsupported": ["inference_hooks"] });
+    if let Some(members) = error.body.get_mut("error").and_then(Value::as_object_mut) {
+        members.insert("details".to_owned(), details);
+    }
+    error
+}
+
 fn check_members(body: &Value, request: &Request) -> Result<(), ErrorBody> {
     let Some(members) = body.as_object() else {
         return Err(invalid("Input should be a valid dictionary"));
@@ -131,6 +143,10 @@ fn check_members(body: &Value, request: &Request) -> Result<(), ErrorBody> {
     for name in members.keys() {
         let pair = PAIRED.iter().find(|(member, _)| member == name);
         let unpaired = pair.is_some_and(|(_, any)| !any.iter().any(|beta| betas.contains(beta)));
+        // As for an organization without threads: clients then send the whole conversation.
+        if name == "thread" && betas.contains(THREADS_BETA) {
+            return Err(unthreaded());
+        }
         let gone = newest && SAMPLING.contains(&name.as_str());
         if unpaired || gone || !MEMBERS.contains(&name.as_str()) {
             return Err(invalid(&format!("{name}: Extra inputs are not permitted")));

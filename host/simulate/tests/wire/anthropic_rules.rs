@@ -70,6 +70,13 @@ async fn members_and_limits() {
         .header("anthropic-beta", "context-management-2025-06-27,made-up-2031-01-01")
         .json(&with("context_management", json!({ "edits": [] })));
     assert_eq!(paired.send().await.expect("an answer").status(), 200);
+    let threaded = request(&simulator, "/messages")
+        .header("anthropic-beta", "message-threads-2026-08-12")
+        .json(&with("thread", json!({ "type": "create" })));
+    let refused = threaded.send().await.expect("an answer");
+    assert_eq!(refused.status(), 400);
+    let refused: Value = refused.json().await.expect("JSON");
+    assert_eq!(refused["error"]["details"]["error_code"], "thread_unsupported_request");
     let small = json!({ "type": "enabled", "budget_tokens": 1000 });
     assert!(refusal(&with("thinking", small)).await.contains("greater than or equal to 1024"));
     let large = json!({ "type": "enabled", "budget_tokens": 4096 });

@@ -37,7 +37,8 @@ impl Relay {
     pub(super) async fn fail(&mut self, broken: Broken) -> Bytes {
         self.over = true;
         let blocked = matches!(broken, Broken::Withheld { blocked: Some(_) });
-        let (event, outcome, provider_failed) = event(broken, self.flight.manner.dialect);
+        let (event, outcome, provider_failed) =
+            event(broken, self.flight.manner.dialect, self.stream.redactor.next_event());
         let now_ms = clock::now_ms();
         let sample = if provider_failed { self.asking.failed() } else { Sample::Neutral };
         self.flight.gateway.health.record(self.asking.index, sample, now_ms);
@@ -105,7 +106,8 @@ impl Relay {
             // The provider's failure, or the policy's refusal; but the caller owes what it had been
             // given by then.
             Some(Err(broken)) => {
-                let (_, outcome, provider_failed) = event(broken, self.flight.manner.dialect);
+                let (_, outcome, provider_failed) =
+                    event(broken, self.flight.manner.dialect, self.stream.redactor.next_event());
                 let sample = if provider_failed { self.asking.failed() } else { Sample::Neutral };
                 self.stream.sent_bytes = delivered;
                 let detail = "after the first content; the caller had left";

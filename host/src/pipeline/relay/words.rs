@@ -2,8 +2,8 @@
 //! there, or why the answer ends here, in the words of its dialect. Never ends a stream itself.
 
 use bytes::Bytes;
-use turnpike_protocol::Dialect;
 use turnpike_protocol::error_body::{self, ErrorFacts};
+use turnpike_protocol::{Dialect, Origin};
 
 use crate::redact;
 use crate::upstream::ErrorKind;
@@ -30,12 +30,17 @@ pub(super) fn withheld(refusal: redact::Refusal) -> Broken {
     }
 }
 
-/// What the caller is sent, the outcome's name, and whether the provider is to blame.
-pub(super) fn event(broken: Broken, dialect: Dialect) -> (Bytes, &'static str, bool) {
+/// What the caller is sent, the outcome's name, and whether the provider is to blame. `begun` is
+/// the answer that the stream has begun with, and the number that its next event has.
+pub(super) fn event(
+    broken: Broken,
+    dialect: Dialect,
+    begun: Option<(&Origin, u64)>,
+) -> (Bytes, &'static str, bool) {
     let said = |message: &str, kind: &str, code: &str, status: u16| {
         let (param, code, request_id) = (None, Some(code), None);
         let facts = ErrorFacts { message, kind, param, code, status, request_id };
-        error_body::stream_event(dialect, &facts)
+        error_body::stream_event_of(dialect, &facts, begun)
     };
     match broken {
         Broken::Reported { raw, .. } => (raw, "error", true),

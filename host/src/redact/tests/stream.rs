@@ -10,6 +10,8 @@ use turnpike_protocol::{Chunk, Slot};
 use super::super::{StreamOptions, StreamRedactor};
 use super::*;
 
+mod parts;
+
 const SCANNED: StreamOptions =
     StreamOptions { dialect: Dialect::OpenAiChat, scan_output: true, include_usage: true };
 
@@ -199,24 +201,27 @@ proptest! {
         check(Member::Arguments, &arguments, &cuts, per_batch);
     }
 
+    /// Choices come side by side, the parts of one choice one after another.
     #[test]
     fn choices_and_channels_do_not_mix(
         texts in prop::collection::vec(any_text(), 4),
-        order in prop::collection::vec(0_usize..4, 0..60),
+        order in prop::collection::vec(0_u32..2, 0..60),
         per_batch in 1_usize..6,
     ) {
         let (mut scan, mut pseudonyms) = known();
         let lanes = [
-            (0, Member::Content),
-            (1, Member::Content),
             (0, Member::Reasoning),
+            (1, Member::Content),
+            (0, Member::Content),
             (1, Member::Arguments),
         ];
         let mut letters: Vec<_> = texts.iter().map(|text| text.chars()).collect();
         let mut stream = Vec::new();
-        for lane in order {
+        for choice in order {
+            let open = |lane: &usize| lanes[*lane].0 == choice && !letters[*lane].as_str().is_empty();
+            let Some(lane) = (0..4).find(open) else { continue };
             let piece: String = letters[lane].by_ref().take(2).collect();
-            stream.push(delta(lanes[lane].0, lanes[lane].1, &piece));
+            stream.push(delta(choice, lanes[lane].1, &piece));
         }
         for (lane, rest) in letters.iter().enumerate() {
             stream.push(delta(lanes[lane].0, lanes[lane].1, rest.as_str()));
@@ -227,7 +232,8 @@ proptest! {
             .collect();
         let batches: Vec<Vec<u8>> = stream.chunks(per_batch).map(|batch| batch.concat()).collect();
         let mut redactor = StreamRedactor::new(SCANNED, pseudonyms);
-        let got = read(&relay(&mut scan, &mut redactor, &batches).unwrap());
+        let out = relay(&mut scan, &mut redactor, &batches).unwrap();
+        let got = read(&out);
         for (lane, wanted) in lanes.iter().zip(&wanted).filter(|(_, wanted)| !wanted.is_empty()) {
             let channel = match lane.1 {
                 Member::Content => Channel::Text,
@@ -238,7 +244,23 @@ proptest! {
             let text = got.iter().find(|(slot, _)| same(slot)).map(|(_, text)| text);
             prop_assert_eq!(text, Some(wanted));
         }
+        for choice in [0, 1] {
+            let said = channels(&out, choice);
+            prop_assert!(said.len() <= 2, "each part in one piece: {:?}", said);
+        }
     }
+}
+
+/// The channels that a caller reads in one choice, in order, each run told once.
+fn channels(bytes: &[u8], choice: u32) -> Vec<Channel> {
+    let mut said = Vec::new();
+    for frame in frames(bytes).iter().filter(|frame| !Chunk::done_marker(&frame.data)) {
+        let chunk = Chunk::parse(Dialect::OpenAiChat, &frame.data).unwrap();
+        let own = chunk.deltas.iter().filter(|delta| delta.choice == choice);
+        said.extend(own.map(|delta| delta.channel));
+    }
+    said.dedup();
+    said
 }
 
 #[test]

@@ -6,12 +6,12 @@ use serde_json::{Map, Number, Value, json};
 use crate::Dialect;
 use crate::call::Outgoing;
 use crate::neutral::{Format, Losses, Own, Part, Request};
-use crate::quirks::Envelope;
+use crate::quirks::{Envelope, Structured};
 
 use super::content::Blocks;
 use super::messages::{lacks_thinking, messages};
 use super::thinking::{Bounds, Plan};
-use super::tools;
+use super::{schema, tools};
 
 /// Members that only this dialect has and that are passed on as they are.
 const OWN: &[&str] =
@@ -37,21 +37,27 @@ pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses
     };
     let plan = Plan::new(request, &bounds, losses);
     body.insert("max_tokens".to_owned(), Value::from(plan.max_tokens));
-    let system = system(request, losses);
+    let system = system(request, out, losses);
     if !system.is_empty() {
         body.insert("system".to_owned(), Value::Array(system));
     }
     body.insert("messages".to_owned(), Value::Array(messages));
     offer_tools(&mut body, request, losses);
+    if out.quirks.structured != Structured::Schema {
+        loosen(&mut body, losses);
+    }
     if let Some(thinking) = &plan.thinking {
         body.insert("thinking".to_owned(), thinking.clone());
     }
-    output_config(&mut body, request, &plan);
+    let formats = out.quirks.structured == Structured::Schema;
+    output_config(&mut body, request, &plan, formats, losses);
     sampling(&mut body, request, plan.thinks(), losses);
     about(&mut body, request, losses);
     own(&mut body, request, losses);
     for name in &out.quirks.refused {
-        if body.remove(name).is_some() {
+        // A temperature or top_p of 1 is what such a model does anyway.
+        let usual = |value: &Value| value.as_f64() == Some(1.0);
+        if body.remove(name).is_some_and(|value| !usual(&value)) {
             losses.dropped(name.as_str(), "the provider refuses it");
         }
     }
@@ -75,7 +81,7 @@ fn envelope(body: &mut Map<String, Value>, request: &Request, out: &Outgoing<'_>
     }
 }
 
-fn system(request: &Request, losses: &mut Losses) -> Vec<Value> {
+fn system(request: &Request, out: &Outgoing<'_>, losses: &mut Losses) -> Vec<Value> {
     let mut blocks = Blocks::of(request);
     let mut system = Vec::new();
     for part in &request.system {
@@ -89,6 +95,13 @@ fn system(request: &Request, losses: &mut Losses) -> Vec<Value> {
     if matches!(request.format, Some(Format::Json)) {
         losses.approximated("response_format", "an instruction asks for JSON");
         system.push(json!({ "type": "text", "text": JSON_ONLY }));
+    }
+    if let Some(Format::Schema { schema, .. }) = &request.format
+        && out.quirks.structured != Structured::Schema
+    {
+        losses.approximated("response_format", "an instruction asks for the schema");
+        let text = format!("{JSON_ONLY} It must match this JSON schema: {}", schema.0);
+        system.push(json!({ "type": "text", "text": text }));
     }
     system
 }
@@ -109,13 +122,30 @@ fn offer_tools(body: &mut Map<String, Value>, request: &Request, losses: &mut Lo
     }
 }
 
-fn output_config(body: &mut Map<String, Value>, request: &Request, plan: &Plan) {
+/// Tools whose inputs need not match their schema: older models know no `strict`.
+fn loosen(body: &mut Map<String, Value>, losses: &mut Losses) {
+    let tools = body.get_mut("tools").and_then(Value::as_array_mut);
+    for (index, tool) in tools.into_iter().flatten().enumerate() {
+        if tool.as_object_mut().is_some_and(|tool| tool.remove("strict").is_some()) {
+            let what = "the model takes a schema of a tool as advice";
+            losses.approximated(format!("tools[{index}].strict"), what);
+        }
+    }
+}
+
+fn output_config(
+    body: &mut Map<String, Value>,
+    request: &Request,
+    plan: &Plan,
+    formats: bool,
+    losses: &mut Losses,
+) {
     let mut config = Map::new();
     if let Some(effort) = plan.effort {
         config.insert("effort".to_owned(), Value::from(effort));
     }
-    if let Some(Format::Schema { schema, .. }) = &request.format {
-        let schema = tools::closed(schema.0.clone());
+    if let Some(Format::Schema { schema, .. }) = request.format.as_ref().filter(|_| formats) {
+        let schema = schema::of_answer(schema.0.clone(), losses);
         config.insert("format".to_owned(), json!({ "type": "json_schema", "schema": schema }));
     }
     let native = request.is_of(Dialect::AnthropicMessages);

@@ -138,22 +138,3 @@ pub(super) fn choice(request: &Request) -> Option<Value> {
     }
     Some(choice)
 }
-
-/// A schema as the provider takes it for answers: every object says that it is closed.
-pub(super) fn closed(mut schema: Value) -> Value {
-    close(&mut schema);
-    schema
-}
-
-fn close(value: &mut Value) {
-    match value {
-        Value::Object(object) => {
-            object.values_mut().for_each(close);
-            if object.get("type").and_then(Value::as_str) == Some("object") {
-                object.entry("additionalProperties").or_insert(Value::Bool(false));
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(close),
-        _ => {}
-    }
-}

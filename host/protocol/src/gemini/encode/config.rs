@@ -47,7 +47,9 @@ pub(super) fn write(
         }
         set("logprobs", (logprobs > 0).then(|| json!(logprobs.min(LOGPROBS_MAX))));
     }
-    let thinking = |reasoning| thinking(reasoning, out.quirks.thinking_level, losses);
+    let limit = out.output_limit.or(request.output_limit).unwrap_or(u32::MAX);
+    let level = out.quirks.thinking_level;
+    let thinking = |reasoning| thinking(reasoning, (level, limit), losses);
     set("thinkingConfig", request.reasoning.as_ref().map(thinking));
     if sampling.logit_bias.is_some() {
         losses.dropped("logit_bias", "tokens cannot be weighted");
@@ -87,7 +89,8 @@ fn stop(stop: &[Words], losses: &mut Losses) -> Option<Value> {
     (!sent.is_empty()).then(|| json!(sent))
 }
 
-fn thinking(reasoning: &Reasoning, level: bool, losses: &mut Losses) -> Value {
+/// `level` in place of a budget; `limit` is the bound on the answer, thoughts included.
+fn thinking(reasoning: &Reasoning, (level, limit): (bool, u32), losses: &mut Losses) -> Value {
     let off = reasoning.budget == Some(0) || reasoning.effort == Some(Effort::None);
     let mut out = Map::new();
     if level {
@@ -105,7 +108,7 @@ fn thinking(reasoning: &Reasoning, level: bool, losses: &mut Losses) -> Value {
         });
         out.extend(word.map(|word| ("thinkingLevel".to_owned(), json!(word))));
     } else {
-        let budget = budget(reasoning, losses);
+        let budget = budget(reasoning, limit, losses);
         out.extend(budget.map(|budget| ("thinkingBudget".to_owned(), budget)));
     }
     if !off {
@@ -114,17 +117,22 @@ fn thinking(reasoning: &Reasoning, level: bool, losses: &mut Losses) -> Value {
     Value::Object(out)
 }
 
-fn budget(reasoning: &Reasoning, losses: &mut Losses) -> Option<Value> {
+fn budget(reasoning: &Reasoning, limit: u32, losses: &mut Losses) -> Option<Value> {
     if let Some(budget) = reasoning.budget {
-        let sent = if budget == 0 { 0 } else { budget.clamp(BUDGET_MIN, BUDGET_MAX) };
+        let most = limit.saturating_sub(1).clamp(BUDGET_MIN, BUDGET_MAX);
+        let sent = if budget == 0 { 0 } else { budget.clamp(BUDGET_MIN, most) };
         if sent != budget {
-            losses.approximated("reasoning.budget", "clamped to what every model takes");
+            let what = "fitted to what every model takes and to the answer's bound";
+            losses.approximated("reasoning.budget", what);
         }
         return Some(json!(sent));
     }
     if let Some(effort) = reasoning.effort {
         losses.approximated("reasoning.effort", "a budget in place of an effort");
-        return Some(json!(effort.budget().min(BUDGET_MAX)));
+        let budget = effort.budget().min(BUDGET_MAX);
+        // An effort says nothing of tokens: where it would take all, half is left for the answer.
+        let fitted = if budget < limit { budget } else { (limit / 2).max(BUDGET_MIN) };
+        return Some(json!(fitted));
     }
     reasoning.adaptive.then(|| json!(-1))
 }

@@ -243,7 +243,7 @@ impl Stream {
     fn sign(&mut self, block: u32, signature: Signature, out: &mut Vec<Frame>) {
         let Some(Block { choice, role }) = self.blocks.get_mut(&block) else { return };
         let choice = *choice;
-        let (index, id) = match role {
+        let (index, id, word, member) = match role {
             Part::Thinking { signature: kept, .. } => {
                 // A signature that comes in pieces is one.
                 match kept {
@@ -254,14 +254,17 @@ impl Stream {
                 }
                 return;
             }
-            Part::Function { index, id, .. }
-            | Part::Custom { index, id }
-            | Part::Wrapped { index, id, .. } => (*index, id.clone()),
+            Part::Function { index, id, .. } => (*index, id.clone(), "function", "arguments"),
+            Part::Custom { index, id } | Part::Wrapped { index, id, .. } => {
+                (*index, id.clone(), "custom", "input")
+            }
             Part::Text(_) | Part::Refusal | Part::Done => return,
         };
         if signature.issuer == Issuer::Gemini {
             let extra = thinking::extra_content(&signature);
-            let delta = json!({"tool_calls": [{"index": index, "extra_content": extra}]});
+            // Clients look into the function of every delta of a call, also where it says nothing.
+            let call = json!({"index": index, word: {member: ""}, "extra_content": extra});
+            let delta = json!({"tool_calls": [call]});
             out.push(self.chunk(choice, &delta, None, None));
         } else {
             self.seal(choice, Some(&id), &signature, out);
