@@ -140,6 +140,21 @@ impl Refusal {
         Self::new(status, "invalid_request_error", "no_suitable_model", message)
     }
 
+    /// 400: the request goes on from what no provider that could be asked keeps; `member` names it
+    /// there. The code is the one by which clients of OpenAI's know to send the whole conversation.
+    pub fn kept_elsewhere(member: &str) -> Self {
+        let code = match member {
+            "previous_response_id" => "previous_response_not_found",
+            _ => "invalid_value",
+        };
+        let message = format!(
+            "{member} names what a provider would have to keep, and none of those that could \
+             answer has a Responses API; the gateway keeps no conversations: send all of it as \
+             input, with \"store\": false and without {member}"
+        );
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", code, message).at(member)
+    }
+
     /// 503: every model that could answer is resting after failures.
     pub fn all_resting(retry_after_s: u64) -> Self {
         let message = format!(

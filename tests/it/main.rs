@@ -16,6 +16,8 @@ mod fallback;
 #[cfg(test)]
 mod hot_upload;
 #[cfg(test)]
+mod kept_elsewhere;
+#[cfg(test)]
 mod pitfalls;
 #[cfg(test)]
 mod policies;
@@ -25,6 +27,8 @@ mod readme;
 mod redaction;
 #[cfg(test)]
 mod retention;
+#[cfg(test)]
+mod search_price;
 #[cfg(test)]
 mod settlement;
 #[cfg(test)]

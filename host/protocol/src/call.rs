@@ -137,6 +137,8 @@ pub struct Needs {
     pub audio_output: bool,
     /// Probabilities of tokens are asked for.
     pub logprobs: bool,
+    /// The provider may search the web for the answer, if it is asked in the caller's dialect.
+    pub web_search: bool,
 }
 
 /// Bytes of base64 in a body, which are not text.
@@ -431,10 +433,13 @@ impl Call {
         Some(splice::apply(self.source.0.as_bytes(), edits, b"", b""))
     }
 
-    /// Whether part of the conversation is kept by a provider and named here only by its id: an
-    /// earlier response, a conversation, a prompt or an item. Only that provider can answer.
-    pub fn previous_response(&self) -> bool {
-        matches!(&self.points, Points::OpenAiResponses(points) if points.elsewhere)
+    /// The member that names by its id what a provider keeps of the conversation: an earlier
+    /// response, a conversation, a prompt or an item of `input`. Only that provider can answer.
+    pub fn kept_elsewhere(&self) -> Option<&'static str> {
+        match &self.points {
+            Points::OpenAiResponses(points) => points.elsewhere,
+            _ => None,
+        }
     }
 
     /// The text of a member of this name that belongs to no message, such as `prompt_cache_key`.

@@ -304,7 +304,11 @@ impl Chunk {
 
     /// What the stream has used after this chunk, when it had used `before`.
     pub fn usage_after(&self, before: Option<Usage>) -> Option<Usage> {
-        let usage = self.usage.or(before);
+        let mut usage = self.usage.or(before);
+        // Searches are counted from what stands beside the report, which may come but once.
+        if let (Some(usage), Some(before)) = (&mut usage, before) {
+            usage.searches = usage.searches.max(before.searches);
+        }
         match &self.usage_update {
             None => usage,
             Some(update) => {

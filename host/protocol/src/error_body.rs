@@ -76,13 +76,29 @@ pub fn stream_event(dialect: Dialect, facts: &ErrorFacts<'_>) -> Bytes {
 
 /// Reads a provider's error body; `None` when it is in no shape that the dialect knows.
 pub fn parse(dialect: Dialect, body: &Bytes) -> Option<StreamError> {
-    match dialect {
+    let mut error = match dialect {
         Dialect::OpenAiChat | Dialect::OpenAiResponses => openai_chat::error::parse(body),
         Dialect::AnthropicMessages => anthropic::error::parse(body),
         Dialect::Gemini => gemini::error::parse(body),
         Dialect::BedrockConverse => bedrock::error::parse(body),
+    }?;
+    let words = error.message.expose();
+    if TOO_LONG.iter().any(|known| words.contains(known)) {
+        error.code = Some(CONTEXT_EXCEEDED.to_owned());
     }
+    Some(error)
 }
+
+/// The code by which clients of OpenAI's know that the conversation no longer fits: agents make it
+/// shorter and go on.
+pub(crate) const CONTEXT_EXCEEDED: &str = "context_length_exceeded";
+/// The words of the other providers for it; those of Anthropic's clients match on the first.
+const TOO_LONG: [&str; 4] = [
+    "prompt is too long",
+    "input token count exceeds the maximum",
+    "Input is too long for requested model",
+    "maximum context length",
+];
 
 /// Milliseconds that a provider's error body asks to wait; `None` where it says nothing of it, or
 /// says it in a header.
@@ -124,6 +140,32 @@ mod tests {
         let error = parse(Dialect::OpenAiChat, &Bytes::copy_from_slice(data)).unwrap();
         assert_eq!(error.message.expose(), FACTS.message);
         assert_eq!(error.kind.as_deref(), Some(FACTS.kind));
+    }
+
+    #[test]
+    fn a_conversation_that_no_longer_fits_is_told_in_the_words_that_agents_know() {
+        let cases = [
+            (Dialect::AnthropicMessages, r#"{"error":{"message":"prompt is too long: 9 > 8"}}"#),
+            (
+                Dialect::Gemini,
+                r#"{"error":{"code":400,"message":"The input token count exceeds the maximum"}}"#,
+            ),
+            (Dialect::BedrockConverse, r#"{"message":"Input is too long for requested model."}"#),
+            (
+                Dialect::OpenAiChat,
+                r#"{"error":{"message":"Our maximum context length is 8","code":null}}"#,
+            ),
+        ];
+        for (dialect, body) in cases {
+            let error = parse(dialect, &Bytes::from_static(body.as_bytes())).unwrap();
+            assert_eq!(error.code.as_deref(), Some("context_length_exceeded"), "{body}");
+            let message = error.message.expose();
+            let facts = ErrorFacts { message, code: error.code.as_deref(), ..FACTS };
+            let told = encode(Dialect::AnthropicMessages, &facts);
+            let told = String::from_utf8(told.to_vec()).unwrap();
+            assert_eq!(told.matches("prompt is too long").count(), 1, "{told}");
+            assert!(told.contains(message), "{told}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Units used by one call. Tokens, but for `requests`.
+/// Units used by one call. Tokens, but for `requests` and `searches`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Usage {
@@ -30,6 +30,9 @@ pub struct Usage {
     pub output_image: u64,
     /// Calls.
     pub requests: u64,
+    /// Searches of the web that the provider made for the answer, each of which it charges for.
+    #[serde(default)]
+    pub searches: u64,
 }
 
 /// Counts that one event of a stream states outright. Each takes the place of what was reported
@@ -50,6 +53,8 @@ pub struct UsageUpdate {
     pub output: Option<u64>,
     /// Those of them spent thinking.
     pub output_reasoning: Option<u64>,
+    /// Searches of the web.
+    pub searches: Option<u64>,
 }
 
 // === impl UsageUpdate ===
@@ -66,6 +71,7 @@ impl UsageUpdate {
         usage.input_uncached = self.input_uncached.unwrap_or(usage.input_uncached);
         usage.cache_read = self.cache_read.unwrap_or(usage.cache_read);
         self.apply_written(usage);
+        usage.searches = self.searches.unwrap_or(usage.searches);
         let before = usage.output_text.saturating_add(usage.output_reasoning);
         let output = self.output.unwrap_or(before);
         usage.output_reasoning =
@@ -119,6 +125,7 @@ impl Usage {
             ("input-image", &self.input_image),
             ("output-image", &self.output_image),
             ("request", &self.requests),
+            ("search", &self.searches),
         ]
         .into_iter()
     }

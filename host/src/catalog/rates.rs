@@ -10,7 +10,8 @@ const DEARER_TIERS: [&str; 2] = ["priority", "fast"];
 /// Asks the provider to choose the tier.
 const TIER_AUTO: &str = "auto";
 
-/// Prices of one unit (a token, or a request), in pico-dollars. `None` is unknown, never zero.
+/// Prices of one unit (a token, a request, a search), in pico-dollars. `None` is unknown, never
+/// zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rates {
     pub input: Option<PicoUsd>,
@@ -24,6 +25,8 @@ pub struct Rates {
     pub input_image: Option<PicoUsd>,
     pub output_image: Option<PicoUsd>,
     pub request: Option<PicoUsd>,
+    /// One search of the web that the provider makes.
+    pub search: Option<PicoUsd>,
 }
 
 /// Rates that replace the base for the whole request when its prompt is long.
@@ -65,6 +68,8 @@ pub struct Bounds<'a> {
     /// Whether the answers may be spoken, or hold images.
     pub output_audio: bool,
     pub output_image: bool,
+    /// Searches of the web that the provider may make.
+    pub searches: u64,
     /// The service tier asked for; `auto` may be served at any.
     pub service_tier: Option<&'a str>,
 }
@@ -91,7 +96,7 @@ pub struct UnpricedBucket {
 
 impl Rates {
     /// Every item that can have a price, as `bill.quantity` names it.
-    pub const ITEMS: [&'static str; 11] = [
+    pub const ITEMS: [&'static str; 12] = [
         "input",
         "output",
         "cache-read",
@@ -103,6 +108,7 @@ impl Rates {
         "input-image",
         "output-image",
         "request",
+        "search",
     ];
 
     /// The place of an item's price, by its name.
@@ -119,6 +125,7 @@ impl Rates {
             "input-image" => &mut self.input_image,
             "output-image" => &mut self.output_image,
             "request" => &mut self.request,
+            "search" => &mut self.search,
             _ => return None,
         })
     }
@@ -157,6 +164,7 @@ impl Rates {
             "input-image" => self.input_image.or(self.input),
             "output-image" => self.output_image,
             "request" => self.request.or(Some(PicoUsd::ZERO)),
+            "search" => self.search,
             _ => None,
         }
     }
@@ -175,6 +183,7 @@ impl Rates {
             input_image: self.price("input-image").max(other.price("input-image")),
             output_image: self.output_image.max(other.output_image),
             request: self.request.max(other.request),
+            search: self.search.max(other.search),
         }
     }
 
@@ -224,15 +233,17 @@ impl RateCard {
     pub fn rates(&self, input_tokens: u64, served: Option<&str>) -> Result<Rates, UnpricedBucket> {
         let tier = self.tiers.iter().rev().find(|tier| input_tokens > tier.above_input_tokens);
         let standard = tier.map_or(self.base, |tier| tier.rates);
-        let Some(served) = served else { return Ok(standard) };
-        match self.modes.iter().find(|mode| mode.served == served) {
-            Some(mode) if tier.is_some() => Ok(mode.rates.upper(&standard)),
-            Some(mode) => Ok(mode.rates),
-            None if DEARER_TIERS.contains(&served) && !self.free => {
-                Err(UnpricedBucket { item: "service-tier" })
+        let mode = served.and_then(|served| self.modes.iter().find(|mode| mode.served == served));
+        let rates = match (mode, served) {
+            (Some(mode), _) if tier.is_some() => mode.rates.upper(&standard),
+            (Some(mode), _) => mode.rates,
+            (None, Some(served)) if DEARER_TIERS.contains(&served) && !self.free => {
+                return Err(UnpricedBucket { item: "service-tier" });
             }
-            None => Ok(standard),
-        }
+            (None, _) => standard,
+        };
+        // A search costs the same however long the prompt is and however it is served.
+        Ok(Rates { search: rates.search.or(self.base.search), ..rates })
     }
 
     /// The official line items of what a response reported. Empty buckets are left out.
@@ -343,6 +354,7 @@ fn lines<'a>(
         ("input-image", image, input.max(rates.input_image)),
         ("output", bounds.output_tokens, output),
         ("request", u64::from(rates.request.is_some()), rates.request),
+        ("search", bounds.searches, rates.search),
     ]
     .into_iter()
     .filter(|(item, count, _)| *item == "input" || *count > 0)

@@ -164,7 +164,7 @@ fn draft<'a>(
         .as_ref()
         .map_or_else(|| provider.to_owned(), |region| format!("{provider}:{region}"));
     let id = format!("{model}@{place}");
-    let card = pricing::rate_card(wire, &vendor, kind, fact).unwrap_or_else(|reason| {
+    let card = pricing::rate_card(provider, wire, &vendor, kind, fact).unwrap_or_else(|reason| {
         notes.push(format!("{id}: no price, {reason}"));
         RateCard::default()
     });

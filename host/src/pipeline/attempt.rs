@@ -72,6 +72,7 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
     let attempts_max = flight.gateway.settings.attempts;
     let mut tried = 0_usize;
     let mut last: Option<Trouble> = None;
+    let mut unknown: Option<Box<Fault>> = None;
     let mut soonest: Option<Duration> = None;
     let mut too_long: Option<Box<Fault>> = None;
     let mut queue = plan.clone();
@@ -83,6 +84,8 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
         match one(&mut flight, asking).await {
             Ok(Reply::Whole(answered)) => return whole::finish(flight, *answered).await,
             Ok(Reply::Stream(opened)) => return relay::start(flight, *opened),
+            // Another may have given the response that this one does not know.
+            Err(Ended::Fault(fault)) if fault.keeps_it_not() => unknown = Some(fault),
             Err(Ended::Fault(fault)) => {
                 // What is too long for one may fit another, and only there is it tried again.
                 queue.retain(|other| fault.is_about_length() && is_larger(&flight, *other, row));
@@ -104,7 +107,9 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
             again = true;
         }
     }
-    match too_long {
+    // Where one of them failed it may be the one that keeps the conversation, and it may come back.
+    let fault = too_long.or(unknown.filter(|_| last.is_none()));
+    match fault {
         Some(fault) => outcome::pass_on(flight, *fault),
         None => outcome::give_out(flight, last, tried, soonest),
     }

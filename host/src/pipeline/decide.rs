@@ -99,11 +99,15 @@ pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
             if let (Some(pin), Some(row)) = (pin.filter(|pin| pin.offer == row), &mut figures) {
                 pin.warm(row, offer, work.expected_input());
             }
-            // A service tier that costs more and has no price here is as good as no price at all.
-            let tier_priced = flight.call.service_tier.is_none()
-                || settle::worst_case(flight, offer, 0).is_some();
-            let priced = figures.is_some() && tier_priced;
-            rejection = (!priced).then_some(Rejection::Unpriced);
+            // A service tier that costs more, or a search, and has no price here is as good as no
+            // price at all.
+            let more = flight.call.service_tier.is_some() || settle::searches(flight, offer);
+            let priced = !more || settle::worst_case(flight, offer, 0).is_some();
+            rejection = match (figures.is_some(), priced) {
+                (true, true) => None,
+                (true, false) if settle::searches(flight, offer) => Some(Rejection::SearchUnpriced),
+                _ => Some(Rejection::Unpriced),
+            };
         }
         candidates.push(Candidate { index: row, rejection, figures, score: None });
     }
@@ -138,6 +142,12 @@ fn needs(flight: &Flight, selector: Selector<'_>) -> Needs {
 /// Why nobody can take it, as the status that tells the caller what to do.
 fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
     let reasons = || flight.candidates.iter().filter_map(|c| c.rejection.as_ref());
+    if let Some(member) = flight.call.kept_elsewhere()
+        && reasons().any(|reason| *reason == Rejection::KeptElsewhere)
+        && !flight.candidates.iter().any(|candidate| could_keep(flight, candidate))
+    {
+        return Refusal::kept_elsewhere(member);
+    }
     let resting = reasons().filter_map(|reason| match reason {
         Rejection::Resting { until_ms } => Some(*until_ms),
         _ => None,
@@ -164,6 +174,13 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
         shown.push("no chat model is configured; the operator adds one under [providers]".into());
     }
     Refusal::no_candidate(&shown.join("; "))
+}
+
+/// Whether a candidate that rests may be the one that keeps the conversation.
+fn could_keep(flight: &Flight, candidate: &Candidate) -> bool {
+    let native = flight.call.dialect.label();
+    let resting = matches!(candidate.rejection, Some(Rejection::Resting { .. }));
+    resting && flight.offer(candidate).is_some_and(|offer| offer.speaks(native))
 }
 
 /// Step 7. The rows of the plan, best first.

@@ -37,9 +37,8 @@ impl<'a> Fidelity<'a> {
         if offer.speaks(self.native) {
             return None;
         }
-        if self.call.previous_response() {
-            let what = "the conversation that it names, which another provider keeps".to_owned();
-            return Some(Rejection::Lossy { what });
+        if self.call.kept_elsewhere().is_some() {
+            return Some(Rejection::KeptElsewhere);
         }
         let provider = self.gateway.providers.get(&*offer.provider)?;
         let dialect = provider.dialect(offer, self.call.dialect)?;

@@ -13,6 +13,10 @@ use super::flight::{Bill, Ending, Flight};
 /// Bytes of text for one token, where a provider reports no usage and the gateway has to count.
 const BYTES_PER_TOKEN: u64 = 4;
 
+/// Searches of the web that a request is held for where it lets the provider search: more than the
+/// answers of assistants are seen to take. What goes beyond the hold is absorbed.
+const SEARCHES_HELD: u64 = 16;
+
 /// What a provider said about what it served.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reported {
@@ -134,9 +138,19 @@ fn count(flight: &Flight, text_bytes: u64) -> Usage {
 /// Official quantities. A bucket without a price of its own is charged as the plain bucket of its
 /// side: unknown is never free, and an answer that was served has to be paid.
 fn official(offer: &Offer, usage: &Usage, tier: Option<&str>) -> Vec<Quantity> {
-    let known = offer.rates.quantities(usage, tier);
-    let known = known.or_else(|_| offer.rates.quantities(usage, None));
-    known.or_else(|_| offer.rates.quantities(&folded(usage), None)).unwrap_or_else(|bucket| {
+    let mut usage = *usage;
+    if usage.searches > 0 && offer.rates.base.search.is_none() {
+        // Nobody asked for it: who does is not sent here. So nobody is charged for it either.
+        let searches = std::mem::take(&mut usage.searches);
+        tracing::error!(
+            offer = %offer.id, searches,
+            "a provider searched the web unasked and its price is not known: nobody is charged \
+             for it; set `search` among the model's prices"
+        );
+    }
+    let known = offer.rates.quantities(&usage, tier);
+    let known = known.or_else(|_| offer.rates.quantities(&usage, None));
+    known.or_else(|_| offer.rates.quantities(&folded(&usage), None)).unwrap_or_else(|bucket| {
         tracing::error!(offer = %offer.id, ?bucket, "an offer without a price was served");
         Vec::new()
     })
@@ -150,6 +164,12 @@ fn folded(usage: &Usage) -> Usage {
     }
 }
 
+/// Whether the provider may search the web: in another dialect it does not get the tool.
+pub(super) fn searches(flight: &Flight, offer: &Offer) -> bool {
+    let call = &flight.call;
+    call.needs.web_search && offer.speaks(call.dialect.label())
+}
+
 /// What a call can come to at one offer, with `output` tokens for each choice.
 fn bounds<'a>(flight: &'a Flight, offer: &Offer, output: u32) -> Bounds<'a> {
     let call = &flight.call;
@@ -161,6 +181,7 @@ fn bounds<'a>(flight: &'a Flight, offer: &Offer, output: u32) -> Bounds<'a> {
         output_audio: call.needs.audio_output,
         // Some models draw without being asked to.
         output_image: offer.output.image,
+        searches: if searches(flight, offer) { SEARCHES_HELD } else { 0 },
         service_tier: call.service_tier.as_deref(),
     }
 }

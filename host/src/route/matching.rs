@@ -21,7 +21,11 @@ pub enum Rejection {
     Lossy {
         what: String,
     },
+    /// The request goes on from a response that only the provider which gave it can keep.
+    KeptElsewhere,
     Unpriced,
+    /// The provider may search the web for the answer, for nobody knows how much.
+    SearchUnpriced,
     Deprecated,
     Context {
         needed: u64,
@@ -120,7 +124,8 @@ impl Rejection {
             Self::NotChat => "not_chat",
             Self::Dialect => "other_protocol",
             Self::Lossy { .. } => "lossy_translation",
-            Self::Unpriced => "unknown_price",
+            Self::KeptElsewhere => "kept_elsewhere",
+            Self::Unpriced | Self::SearchUnpriced => "unknown_price",
             Self::Deprecated => "deprecated",
             Self::Context { .. } => "context_too_small",
             Self::Output { .. } => "output_too_small",
@@ -144,7 +149,13 @@ impl Rejection {
             Self::NotChat => "it does not answer in text",
             Self::Dialect => "its provider serves it in a protocol that is not spoken here",
             Self::Lossy { what } => return Cow::Owned(format!("translation would lose {what}")),
+            Self::KeptElsewhere => {
+                "it has no Responses API that could keep what the request names by its id"
+            }
             Self::Unpriced => "its price is not known, and unknown is never free",
+            Self::SearchUnpriced => {
+                "the price of its web search is not known, and unknown is never free"
+            }
             Self::Deprecated => "its provider is retiring it",
             Self::Context { needed, limit } => {
                 let text = format!("the request may need {needed} tokens, it takes {limit}");

@@ -110,7 +110,7 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 struct Usual {
     answered: OnceLock<Counter>,
-    tokens: [OnceLock<Counter>; 11],
+    tokens: [OnceLock<Counter>; 12],
     policy_calls: [OnceLock<Counter>; Hook::ALL.len()],
 }
 
@@ -202,6 +202,7 @@ impl Metrics {
             input_image,
             output_image,
             requests,
+            searches,
         } = usage;
         let buckets = [
             ("input_uncached", input_uncached),
@@ -214,6 +215,7 @@ impl Metrics {
             ("output_audio", output_audio),
             ("input_image", input_image),
             ("output_image", output_image),
+            ("searches", searches),
             ("requests", requests),
         ];
         for ((bucket, count), usual) in buckets.into_iter().zip(&self.usual.tokens) {
@@ -294,6 +296,7 @@ mod tests {
             input_image: 1,
             output_image: 1,
             requests: 1,
+            searches: 1,
         };
         let metrics = Metrics::default();
         metrics.usage(&one);

@@ -129,6 +129,7 @@ impl Totals {
         add(&mut sum.input_image, more.input_image);
         add(&mut sum.output_image, more.output_image);
         add(&mut sum.requests, more.requests);
+        add(&mut sum.searches, more.searches);
     }
 }
 

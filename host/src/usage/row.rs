@@ -230,6 +230,7 @@ fn usage<C: Codec>(c: &mut C, u: &mut Usage) -> Step {
         input_image,
         output_image,
         requests,
+        searches,
     } = u;
     let mut buckets = [
         input_uncached,
@@ -243,6 +244,8 @@ fn usage<C: Codec>(c: &mut C, u: &mut Usage) -> Step {
         input_image,
         output_image,
         requests,
+        // New buckets go to the end: older records have no bit for them.
+        searches,
     ];
     sparse(c, &mut buckets)
 }

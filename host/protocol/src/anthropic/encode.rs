@@ -52,8 +52,10 @@ fn citation(given: &Json, losses: &mut Losses) -> Option<Value> {
         return Some(given.0.clone());
     }
     let cited = given.0.get("url_citation").unwrap_or(&given.0);
-    let Some(url) = cited.get("url").and_then(Value::as_str).filter(|_| kind == "url_citation")
-    else {
+    let url = cited.get("url").filter(|_| kind == "url_citation");
+    // Without a type it is a page that Google found.
+    let url = url.or_else(|| cited.get("uri").filter(|_| kind.is_empty()));
+    let Some(url) = url.and_then(Value::as_str) else {
         losses.dropped("content.citations", "a citation of a kind that this dialect has not");
         return None;
     };

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::chunk::StreamError;
 use crate::content::Content;
-use crate::error_body::ErrorFacts;
+use crate::error_body::{CONTEXT_EXCEEDED, ErrorFacts};
 use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
 use crate::splice::write_literal;
 use crate::sse::Frame;
@@ -14,7 +14,13 @@ use super::answer::optional_string;
 
 /// The whole error object.
 pub(crate) fn body(facts: &ErrorFacts<'_>) -> Vec<u8> {
-    write(type_of(facts), facts.message, facts.request_id)
+    let kind = type_of(facts);
+    // Claude Code makes a conversation shorter when it reads these words, and no others.
+    if facts.code == Some(CONTEXT_EXCEEDED) && !facts.message.contains("prompt is too long") {
+        let message = format!("prompt is too long: {}", facts.message);
+        return write(kind, &message, facts.request_id);
+    }
+    write(kind, facts.message, facts.request_id)
 }
 
 /// The same as an event of a stream.

@@ -64,6 +64,7 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<Tool, RequestErr
             _ => schema(draft, scanner)?,
         }
     }
+    draft.needs.web_search |= kind.starts_with("web_search");
     if tool.name.is_empty() {
         tool.name = kind;
     }

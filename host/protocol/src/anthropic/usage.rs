@@ -30,7 +30,7 @@ pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Report, Fault> {
             ("cache_read_input_tokens", _) => update.cache_read = count(scanner)?,
             ("cache_creation_input_tokens", _) => update.cache_write = count(scanner)?,
             ("output_tokens", _) => update.output = count(scanner)?,
-            ("cache_creation" | "output_tokens_details", Kind::Object) => {
+            ("cache_creation" | "output_tokens_details" | "server_tool_use", Kind::Object) => {
                 details(update, scanner)?;
             }
             ("service_tier", Kind::String) => {
@@ -56,6 +56,7 @@ fn details(update: &mut UsageUpdate, scanner: &mut Scanner<'_>) -> Result<(), Fa
             "ephemeral_5m_input_tokens" => update.cache_write_5m = count(scanner)?,
             "ephemeral_1h_input_tokens" => update.cache_write_1h = count(scanner)?,
             "thinking_tokens" | "reasoning_tokens" => update.output_reasoning = count(scanner)?,
+            "web_search_requests" => update.searches = count(scanner)?,
             _ => {
                 scanner.skip()?;
             }
@@ -98,6 +99,8 @@ pub(super) fn write(usage: &Usage, service_tier: Option<&str>) -> Value {
     let cached = usage.cache_read.saturating_add(written);
     let known = service_tier.filter(|tier| matches!(*tier, "priority" | "batch"));
     let tier = known.unwrap_or("standard");
+    let searches = (usage.searches > 0)
+        .then(|| json!({ "web_search_requests": usage.searches, "web_fetch_requests": 0 }));
     json!({
         "input_tokens": usage.input_tokens().saturating_sub(cached),
         "cache_creation_input_tokens": written,
@@ -107,7 +110,7 @@ pub(super) fn write(usage: &Usage, service_tier: Option<&str>) -> Value {
             "ephemeral_1h_input_tokens": usage.cache_write_1h,
         },
         "output_tokens": usage.output_tokens(),
-        "server_tool_use": null,
+        "server_tool_use": searches,
         "service_tier": tier,
     })
 }

@@ -38,7 +38,7 @@ pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses
     set("additionalModelRequestFields", (!extra.is_empty()).then_some(Value::Object(extra)));
     set("serviceTier", config::service_tier(request, losses));
     for own in &request.own {
-        losses.dropped(own.at.as_str(), "unknown to the provider");
+        own.lost(losses, "unknown to the provider");
     }
     serde_json::to_vec(&Value::Object(root)).unwrap_or_default()
 }

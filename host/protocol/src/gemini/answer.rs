@@ -30,7 +30,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
         media: false,
         body: Wire(Bytes::new()),
     };
-    let mut refused = false;
+    let (mut refused, mut searches) = (false, 0_u64);
     scanner.open_object()?;
     while let Some(key) = scanner.next_key()? {
         match key.as_ref() {
@@ -47,6 +47,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
                 answer.choices = answer.choices.saturating_add(1);
                 answer.tool_called |= candidate.tool_started;
                 answer.media |= candidate.media;
+                searches = searches.saturating_add(candidate.searches);
                 answer.logprobs.extend(candidate.logprobs.map(|span| (index, span)));
                 answer.texts.extend(candidate.texts.into_iter().map(|spoken| Text {
                     channel: spoken.field.channel(),
@@ -63,6 +64,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
         }
     }
     scanner.end()?;
+    usage::searched(&mut answer.usage, searches);
     if refused && answer.choices == 0 {
         answer.choices = 1;
     }

@@ -23,7 +23,7 @@ pub(crate) fn parse(data: &Bytes) -> Result<Chunk, AnswerError> {
         .map_err(|error| AnswerError { at: error.valid_up_to(), what: "not UTF-8" })?;
     let mut scanner = Scanner::new(text, LoneSurrogate::Accept);
     let mut chunk = Chunk::empty(Dialect::Gemini, data);
-    let (mut count, mut refused) = (0_u32, false);
+    let (mut count, mut refused, mut searches) = (0_u32, false, 0_u64);
     let (mut model, mut service_tier, mut members) = (None, None, Vec::new());
     scanner.open_object()?;
     while let Some(key) = scanner.next_key()? {
@@ -37,6 +37,7 @@ pub(crate) fn parse(data: &Bytes) -> Result<Chunk, AnswerError> {
                 }
                 chunk.tool_started |= candidate.tool_started;
                 chunk.media |= candidate.media;
+                searches = searches.saturating_add(candidate.searches);
                 chunk.logprobs.extend(candidate.logprobs.clone().map(|span| (choice, span)));
                 chunk.deltas.extend(candidate.texts.into_iter().map(|spoken| Delta {
                     choice,
@@ -72,6 +73,7 @@ pub(crate) fn parse(data: &Bytes) -> Result<Chunk, AnswerError> {
     if refused && count == 0 {
         chunk.finished.push(0);
     }
+    chunk.usage_update = usage::searched(&mut chunk.usage, searches);
     chunk.usage_only = count == 0 && !refused && chunk.usage.is_some();
     chunk.head = Head::Said { model, service_tier, members: Bytes::from(members) };
     Ok(chunk)

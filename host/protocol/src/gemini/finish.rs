@@ -22,6 +22,11 @@ pub(super) fn read(word: &str) -> Option<Finish> {
     })
 }
 
+/// Whether the model has failed rather than ended: it wrote a call that nobody can read.
+pub(super) fn is_failure(word: &str) -> bool {
+    matches!(word, "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "MALFORMED_RESPONSE")
+}
+
 /// The word for a reason. Calls of tools end with `STOP` here.
 pub(super) fn write(finish: Finish) -> &'static str {
     match finish {

@@ -46,6 +46,8 @@ pub(crate) struct Candidate {
     pub(crate) finished: bool,
     /// Where the probabilities of tokens stand.
     pub(crate) logprobs: Option<Range<usize>>,
+    /// Searches that Google made for it.
+    pub(crate) searches: u64,
     /// The slot that the last part belongs to: the others have ended until text of theirs comes.
     last: Option<u32>,
     next: u32,
@@ -82,10 +84,10 @@ impl Candidate {
                     let word = scanner.string()?;
                     candidate.finished = super::finish::read(&word).is_some();
                 }
+                ("groundingMetadata", Kind::Object) => candidate.grounding(scanner)?,
                 (
                     "finishMessage"
                     | "citationMetadata"
-                    | "groundingMetadata"
                     | "groundingAttributions"
                     | "urlContextMetadata",
                     _,
@@ -105,6 +107,22 @@ impl Candidate {
         let ended =
             [TEXT, THOUGHT].into_iter().filter(move |slot| last.is_some_and(|l| l != *slot));
         ended.chain(WHOLE..self.next)
+    }
+
+    fn grounding(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        scanner.open_object()?;
+        while let Some(key) = scanner.next_key()? {
+            if key != "webSearchQueries" || scanner.kind()? != Kind::Array {
+                self.walk(scanner, Field::Aside)?;
+                continue;
+            }
+            scanner.open_array()?;
+            while scanner.next_item()? {
+                self.searches = self.searches.saturating_add(1);
+                self.walk(scanner, Field::Aside)?;
+            }
+        }
+        Ok(())
     }
 
     fn content(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {

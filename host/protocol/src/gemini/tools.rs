@@ -11,6 +11,8 @@ use crate::scan::{Kind, Scanner};
 use super::keys::{Keys, each};
 use super::tree::camel;
 
+/// Tools by which Google searches the web.
+const SEARCHES: &[&str] = &["googleSearch", "googleSearchRetrieval", "enterpriseWebSearch"];
 const FUNCTION: &[&str] =
     &["name", "description", "parameters", "parametersJsonSchema", "behavior"];
 
@@ -27,6 +29,7 @@ pub(super) fn read_all(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(
             draft.key(scanner, literal, Mark::DOCUMENT)?;
             if name != "functionDeclarations" {
                 if scanner.kind()? != Kind::Null {
+                    draft.needs.web_search |= SEARCHES.contains(&name.as_str());
                     add(draft, named(name))?;
                 }
                 schema(draft, scanner)?;

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::Usage;
 use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
+use crate::{Usage, UsageUpdate};
 
 /// What was used, and the tier that was served.
 #[derive(Debug, Default)]
@@ -31,6 +31,25 @@ struct Counters {
     prompt_details: Details,
     cache_details: Details,
     candidate_details: Details,
+}
+
+/// Adds the searches, which are no part of the object but of the candidates. Without a report they
+/// stand alone, to be laid over one that came before.
+pub(super) fn searched(usage: &mut Option<Usage>, searches: u64) -> Option<UsageUpdate> {
+    match usage {
+        _ if searches == 0 => None,
+        Some(usage) => {
+            usage.searches = searches;
+            None
+        }
+        None => Some(UsageUpdate { searches: Some(searches), ..UsageUpdate::default() }),
+    }
+}
+
+/// The searches that stand in a candidate's `groundingMetadata`.
+pub(super) fn searches(grounding: &Value) -> u64 {
+    let queries = grounding.get("webSearchQueries").and_then(Value::as_array);
+    queries.map_or(0, |queries| u64::try_from(queries.len()).unwrap_or(u64::MAX))
 }
 
 /// Reads a `usageMetadata` of a tree.

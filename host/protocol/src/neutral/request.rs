@@ -1,7 +1,7 @@
 //! A request as every dialect means it. Never validates: decoders refuse what they cannot read, and
 //! encoders say what they cannot write.
 
-use super::loss::Severity;
+use super::loss::{Losses, Severity};
 use super::{Json, Signature, Words};
 
 /// One request for an answer.
@@ -242,6 +242,50 @@ pub(crate) struct Own {
     pub(crate) value: Json,
 }
 
+/// Members of one dialect without which the question itself is another one.
+const ESSENTIAL: &[&str] = &[
+    "previous_response_id",
+    "conversation",
+    "prompt",
+    "background",
+    "cachedContent",
+    "cached_content",
+    "container",
+    "mcp_servers",
+    "audio",
+    "web_search_options",
+    "generationConfig.speechConfig",
+];
+/// Members that say in what the answer may come.
+const MODALITIES: &[&str] =
+    &["modalities", "prediction.modalities", "generationConfig.responseModalities"];
+
+// === impl Own ===
+
+impl Own {
+    /// How bad it is that a provider of another dialect does not get it; `None` where it only asks
+    /// for what is given anyway.
+    pub(crate) fn without(&self) -> Option<Severity> {
+        let at = self.at.as_str();
+        if MODALITIES.contains(&at) {
+            let is_text = |item: &serde_json::Value| {
+                item.as_str().is_some_and(|item| item.eq_ignore_ascii_case("text"))
+            };
+            let only_text = self.value.0.as_array().is_some_and(|list| list.iter().all(is_text));
+            return (!only_text).then_some(Severity::Unsupported);
+        }
+        let essential = ESSENTIAL.contains(&at);
+        Some(if essential { Severity::Unsupported } else { Severity::Dropped })
+    }
+
+    /// Notes that a provider does not get it.
+    pub(crate) fn lost(&self, losses: &mut Losses, what: &'static str) {
+        if let Some(severity) = self.without() {
+            losses.note(severity, self.at.as_str(), what);
+        }
+    }
+}
+
 // === impl Effort ===
 
 impl Effort {
@@ -314,6 +358,17 @@ impl Request {
             _ => false,
         };
         if insisted { Severity::Unsupported } else { Severity::Dropped }
+    }
+
+    /// Whether the last turn is the beginning of the answer, which the caller wants to be gone on
+    /// with.
+    pub(crate) fn begins_the_answer(&self) -> bool {
+        let begun = |turn: &Turn| {
+            let spoken = turn.parts.iter().any(|part| matches!(part, Part::Text { .. }));
+            let called = turn.parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
+            turn.speaker == Speaker::Assistant && spoken && !called
+        };
+        self.turns.last().is_some_and(begun)
     }
 
     /// The name of the tool that a call of the conversation named, by the call's id. Dialects

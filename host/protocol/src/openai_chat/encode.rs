@@ -12,9 +12,10 @@ mod stream;
 mod thinking;
 mod tool;
 
-pub(crate) use reply::reply;
+pub(crate) use reply::{reply, tier_word};
 pub(crate) use request::request;
 pub(crate) use stream::Stream;
+pub(crate) use tool::parameters;
 
 #[cfg(test)]
 mod tests;

@@ -39,6 +39,8 @@ pub(crate) fn read_all(
         let mut kind = Cow::Borrowed("");
         read(draft, scanner, &mut tool, &mut kind)?;
         tool.custom = kind == "custom";
+        let built_in = kind == "builtin_function" && tool.name == "$web_search";
+        draft.needs.web_search |= built_in || kind.starts_with("web_search");
         if tool.name.is_empty() {
             tool.name = kind.into_owned();
         }

@@ -20,6 +20,7 @@ struct Report {
     reasoning: u64,
     audio_out: u64,
     image_out: u64,
+    searches: u64,
 }
 
 /// Reads a `usage` value on its own.
@@ -50,6 +51,9 @@ pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Option<Usage>, Fault> {
             "prompt_cache_miss_tokens" => largest(&mut report.missed, scanner)?,
             "cache_creation_input_tokens" => largest(&mut report.written, scanner)?,
             "reasoning_tokens" => largest(&mut report.reasoning, scanner)?,
+            // Perplexity's, xAI's and OpenRouter's names for it.
+            "num_search_queries" | "num_sources_used" => largest(&mut report.searches, scanner)?,
+            "server_tool_use" | "server_tool_use_details" => tools(&mut report, scanner)?,
             "prompt_tokens_details" => prompt_details(&mut report, scanner)?,
             "completion_tokens_details" => completion_details(&mut report, scanner)?,
             _ => {
@@ -75,6 +79,13 @@ fn completion_details(report: &mut Report, scanner: &mut Scanner<'_>) -> Result<
         "reasoning_tokens" => largest(&mut report.reasoning, scanner),
         "audio_tokens" => largest(&mut report.audio_out, scanner),
         "image_tokens" => largest(&mut report.image_out, scanner),
+        _ => scanner.skip().map(|_| ()),
+    })
+}
+
+fn tools(report: &mut Report, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+    details(scanner, |scanner, key| match key {
+        "web_search_requests" => largest(&mut report.searches, scanner),
         _ => scanner.skip().map(|_| ()),
     })
 }
@@ -131,6 +142,7 @@ impl Report {
             output_image: output.part(self.image_out),
             output_text: output.0,
             requests: 1,
+            searches: self.searches,
         })
     }
 

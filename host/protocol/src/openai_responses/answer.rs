@@ -94,6 +94,8 @@ impl Response {
                 }
             }
         }
+        let searches = response.items.iter().filter(|heard| heard.searched).count();
+        usage::with_searches(&mut response.usage, searches);
         Ok(response)
     }
 

@@ -41,7 +41,7 @@ fn reply_of(response: &Map<String, Value>) -> Reply {
         model: text(response, "model"),
         created_s: created(response),
         choices: if error.is_some() { Vec::new() } else { vec![choice] },
-        usage: response.get("usage").and_then(|usage| usage::parse(&usage.to_string())),
+        usage: usage::of_response(response),
         service_tier: text(response, "service_tier"),
         error,
     }

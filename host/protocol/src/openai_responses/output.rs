@@ -38,6 +38,10 @@ pub(super) struct Heard {
     pub(super) called: bool,
     /// There is an image.
     pub(super) media: bool,
+    /// It is a search of the web. What is done with a page that was found is none.
+    pub(super) searched: bool,
+    /// What the call of a tool of the provider's own did: `search`, `open_page`.
+    action: Option<String>,
     /// Where the probabilities of tokens stand.
     pub(super) logprobs: Vec<Range<usize>>,
     /// Texts of a member that means different things in different items, until the type is known.
@@ -146,6 +150,7 @@ impl Heard {
         while let Some(key) = scanner.next_key()? {
             match (key.as_ref(), scanner.kind()?) {
                 ("type", Kind::String) => kind = scanner.string()?.into_owned(),
+                ("action", Kind::Object) => self.action(scanner)?,
                 ("content", Kind::Array) => self.parts(scanner)?,
                 ("summary", Kind::Array) => self.parts(scanner)?,
                 ("arguments", Kind::String) => self.loosely("arguments", scanner)?,
@@ -165,6 +170,8 @@ impl Heard {
     /// Files what waited for the item's type.
     fn settle(&mut self, kind: &str) {
         self.called = kind.ends_with("_call") || kind == "mcp_approval_request";
+        let action = self.action.as_deref();
+        self.searched = kind == "web_search_call" && action.is_none_or(|what| what == "search");
         for (name, literal) in std::mem::take(&mut self.loose) {
             let field = match (kind, name) {
                 ("image_generation_call", "result") => {
@@ -221,6 +228,21 @@ impl Heard {
             let literal = literal.filter(|literal| !literal.is_empty())?;
             Some(Spoken { field, literal })
         }));
+        Ok(())
+    }
+
+    /// Reads what a tool of the provider's own did: every string but its type is a text.
+    fn action(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        scanner.open_object()?;
+        while let Some(key) = scanner.next_key()? {
+            match (key.as_ref(), scanner.kind()?) {
+                ("type", Kind::String) => self.action = Some(scanner.string()?.into_owned()),
+                (key, value) if STRUCTURE.contains(&key) && value != Kind::Object => {
+                    scanner.skip()?;
+                }
+                _ => self.other(scanner)?,
+            }
+        }
         Ok(())
     }
 

@@ -57,9 +57,9 @@ pub(crate) struct Points {
     model: Range<usize>,
     /// `max_output_tokens`, also where it is `null`.
     limit: Option<Range<usize>>,
-    /// Part of the conversation is kept by a provider: an earlier response, a conversation, a
-    /// prompt or an item is named by its id.
-    pub(crate) elsewhere: bool,
+    /// The member that names by its id what a provider keeps of the conversation: an earlier
+    /// response, a conversation, a prompt or an item.
+    pub(crate) elsewhere: Option<&'static str>,
 }
 
 /// Control members while they are read.
@@ -91,7 +91,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
     let model = head.model.ok_or_else(|| {
         RequestError::missing("model", "the name of a model, or auto to have one chosen")
     })?;
-    if !head.input && !points.elsewhere {
+    if !head.input && points.elsewhere.is_none() {
         let expected = if head.messages {
             "a string or an array of items; a body with messages belongs to /v1/chat/completions"
         } else {
@@ -134,7 +134,8 @@ fn member(
         "instructions" => instructions(draft, scanner)?,
         "input" => {
             head.input = scanner.kind()? != Kind::Null;
-            points.elsewhere |= input::read(draft, scanner)?;
+            let referred = input::read(draft, scanner)?;
+            points.elsewhere = points.elsewhere.or(referred.then_some(name));
         }
         "messages" => {
             head.messages = true;
@@ -147,11 +148,13 @@ fn member(
         }
         "tools" => tools::read_all(draft, scanner, name)?,
         "previous_response_id" | "conversation" => {
-            points.elsewhere |= scanner.kind()? != Kind::Null;
+            let named = scanner.kind()? != Kind::Null;
+            points.elsewhere = if named { Some(name) } else { points.elsewhere };
             input::named(draft, scanner)?;
         }
         "prompt" => {
-            points.elsewhere |= scanner.kind()? != Kind::Null;
+            let named = scanner.kind()? != Kind::Null;
+            points.elsewhere = points.elsewhere.or(named.then_some(name));
             input::prompt(draft, scanner)?;
         }
         "service_tier" => head.service_tier = service_tier(draft, scanner, name)?,

@@ -1,7 +1,7 @@
 //! The `usage` object of a response, to and from disjoint buckets. Here cached tokens are a part of
 //! the input's and reasoning tokens a part of the output's. Never adds two reports.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::Usage;
 use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
@@ -97,6 +97,7 @@ impl Report {
             output_image: part(&mut output, self.image_out),
             output_text: output,
             requests: 1,
+            searches: 0,
         })
     }
 }
@@ -106,6 +107,29 @@ fn part(whole: &mut u64, size: u64) -> u64 {
     let taken = size.min(*whole);
     *whole -= taken;
     taken
+}
+
+/// Adds the searches, which are no part of the object but items of the output.
+pub(super) fn with_searches(usage: &mut Option<Usage>, searches: usize) {
+    if let Some(usage) = usage {
+        usage.searches = u64::try_from(searches).unwrap_or(u64::MAX);
+    }
+}
+
+/// The usage of a response in a tree.
+pub(super) fn of_response(response: &Map<String, Value>) -> Option<Usage> {
+    let mut usage = response.get("usage").and_then(|usage| parse(&usage.to_string()));
+    let items = response.get("output").and_then(Value::as_array);
+    let searches = items.into_iter().flatten().filter(|item| is_search(item)).count();
+    with_searches(&mut usage, searches);
+    usage
+}
+
+/// Whether an item of the output is a search of the web; pages that are opened are not charged.
+fn is_search(item: &Value) -> bool {
+    let action = item.pointer("/action/type").and_then(Value::as_str);
+    let kind = item.get("type").and_then(Value::as_str);
+    kind == Some("web_search_call") && action.is_none_or(|what| what == "search")
 }
 
 /// The object, whole counts with their parts inside.

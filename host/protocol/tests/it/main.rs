@@ -38,6 +38,8 @@ mod openai_stream;
 #[cfg(test)]
 mod openai_texts;
 #[cfg(test)]
+mod pairs;
+#[cfg(test)]
 #[path = "../../fuzz/src/lib.rs"]
 #[allow(unreachable_pub, dead_code, reason = "public for the fuzz targets, which use all of it")]
 mod properties;

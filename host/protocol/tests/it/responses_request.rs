@@ -78,7 +78,7 @@ fn the_neutral_view_tells_what_the_call_needs() {
     assert_eq!((call.messages[7].role, call.messages[7].images), (Role::Tool, 1));
     let tools: Vec<_> = call.tools.iter().map(|tool| tool.name.as_str()).collect();
     assert_eq!(tools, ["find", "apply_patch", "web_search"]);
-    assert!(!call.previous_response());
+    assert_eq!(call.kept_elsewhere(), None);
     let plain = parse(r#"{"model":"m","input":"hi"}"#);
     assert_eq!(plain.needs, turnpike_protocol::Needs::default());
     assert_eq!(list(&plain), ["0 user text hi"]);
@@ -136,23 +136,24 @@ fn pitfall_23_bodies_that_mix_two_dialects_are_read() {
 
 #[test]
 fn what_lives_at_a_provider_is_known() {
-    for body in [
-        r#"{"model":"m","previous_response_id":"resp_1","input":"go on"}"#,
-        r#"{"model":"m","conversation":{"id":"conv_1"},"input":"go on"}"#,
-        r#"{"model":"m","prompt":{"id":"pmpt_1","variables":{"city":"Bonn"}}}"#,
-        r#"{"model":"m","input":[{"type":"item_reference","id":"msg_1"}]}"#,
-        r#"{"model":"m","input":[{"id":"msg_1"}]}"#,
+    for (member, body) in [
+        ("previous_response_id", r#"{"model":"m","previous_response_id":"resp_1","input":"on"}"#),
+        ("conversation", r#"{"model":"m","conversation":{"id":"conv_1"},"input":"go on"}"#),
+        ("prompt", r#"{"model":"m","prompt":{"id":"pmpt_1","variables":{"city":"Bonn"}}}"#),
+        ("input", r#"{"model":"m","input":[{"type":"item_reference","id":"msg_1"}]}"#),
+        ("input", r#"{"model":"m","input":[{"id":"msg_1"}]}"#),
     ] {
-        assert!(parse(body).previous_response(), "{body}");
+        assert_eq!(parse(body).kept_elsewhere(), Some(member), "{body}");
     }
     let none = r#"{"model":"m","previous_response_id":null,"conversation":null,"input":"x"}"#;
-    assert!(!parse(none).previous_response());
+    assert_eq!(parse(none).kept_elsewhere(), None);
 }
 
 #[test]
 fn pitfall_31_what_cannot_be_acted_on_is_refused_with_its_place() {
     let cases = [
         (r#"{"input":"x"}"#, "model", "missing_field"),
+        (r#"{"previous_response_id":"resp_1","input":"x"}"#, "model", "missing_field"),
         (r#"{"model":"m"}"#, "input", "missing_field"),
         (r#"{"model":"m","messages":[{"role":"user","content":"x"}]}"#, "input", "missing_field"),
         (r#"{"model":"m","input":7}"#, "input", "invalid_value"),

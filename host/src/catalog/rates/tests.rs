@@ -143,6 +143,27 @@ fn the_worst_case_refuses_a_dearer_tier_that_has_no_price() {
 }
 
 #[test]
+fn a_search_has_a_price_or_none_and_is_never_free() {
+    let found = Usage { searches: 3, ..usage(10, 0, 5) };
+    assert_eq!(card().cost(&found, None), Err(UnpricedBucket { item: "search" }));
+    let bounds = Bounds { searches: 16, ..Bounds::text(10, 5) };
+    assert_eq!(card().worst_case_at(&bounds), Err(UnpricedBucket { item: "search" }));
+    let mut card = card();
+    let without = card.cost(&usage(10, 0, 5), None).unwrap().0;
+    card.base.search = Some(PicoUsd(10_000_000_000));
+    assert_eq!(card.cost(&found, None).unwrap().0 - without, 3 * 10_000_000_000);
+    // Neither a long prompt nor a dearer tier has a price of its own for it.
+    for (served, input) in [(Some("priority"), 10), (None, 300_000), (Some("priority"), 300_000)] {
+        let used = Usage { searches: 1, ..usage(input, 0, 0) };
+        let lines = card.quantities(&used, served).unwrap();
+        let search = lines.iter().find(|line| line.item == "search").unwrap();
+        assert_eq!((search.count, search.unit_price), (1, PicoUsd(10_000_000_000)));
+    }
+    let worst = card.worst_case_at(&bounds).unwrap().0;
+    assert_eq!(worst - card.worst_case(10, 5).unwrap().0, 16 * 10_000_000_000);
+}
+
+#[test]
 fn the_worst_case_bounds_sound_and_pictures_where_they_may_come() {
     let mut card = card();
     card.base.input_audio = Some(PicoUsd(40_000_000));

@@ -11,11 +11,32 @@ use crate::catalog::{Kind, Mode, RateCard, Rates, Tier, per_million};
 /// would bill too little.
 const FEES_NOT_LISTED: [&str; 1] = ["perplexity"];
 
+/// What sellers charge for a search of the web that their own tool makes, in dollars per million,
+/// by seller and beginning of the model's name there. The source doesn't have it; the lists that
+/// do are named in `host/catalog/README.md`. Left out is what depends on more than the model.
+const SEARCHES: [(&str, &str, &str); 6] = [
+    ("anthropic", "claude-", "10000"),
+    ("google", "gemini-3", "14000"),
+    ("openai", "gpt-5", "10000"),
+    ("openai", "o1", "10000"),
+    ("openai", "o3", "10000"),
+    ("openai", "o4", "10000"),
+];
+
+/// What one search costs at this seller.
+fn search(provider: &str, wire: &str) -> Option<PicoUsd> {
+    let known =
+        |(seller, model, _): &&(&str, &str, &str)| *seller == provider && wire.starts_with(model);
+    let (_, _, price) = SEARCHES.iter().find(known)?;
+    per_million(price).ok()
+}
+
 /// The rate card of one entry.
 ///
 /// # Errors
 /// Says why the entry has no price that can be relied on.
 pub(super) fn rate_card(
+    provider: &str,
     wire: &str,
     vendor: &str,
     kind: Kind,
@@ -26,7 +47,8 @@ pub(super) fn rate_card(
     }
     let cost = fact.cost.as_ref().ok_or("the source has none")?;
     let free = is_declared_free(wire);
-    let base = rates(cost, vendor, free)?;
+    let mut base = rates(cost, vendor, free)?;
+    base.search = search(provider, wire);
     if free {
         let zero = base.input == Some(PicoUsd(0)) && base.output == Some(PicoUsd(0));
         let reason = "its name says free and its price says otherwise";

@@ -123,6 +123,12 @@ fn is_word(kind: &str) -> bool {
 }
 
 impl Fault {
+    /// Whether the provider does not have the earlier response that the request goes on from:
+    /// another one may have given it. Nothing is kept here that would tell which.
+    pub(super) fn keeps_it_not(&self) -> bool {
+        matches!(self, Self::Request(said) if said.is_about_an_unknown_response())
+    }
+
     /// Whether the request is too long for the model that was asked.
     pub(super) fn is_about_length(&self) -> bool {
         matches!(self, Self::Request(said) if said.is_about_length())

@@ -85,6 +85,14 @@ impl Said {
         }
     }
 
+    /// Whether it says that it does not know the earlier response which the request goes on from.
+    pub(super) fn is_about_an_unknown_response(&self) -> bool {
+        let code = || self.error().and_then(|error| error.code);
+        self.status == StatusCode::BAD_REQUEST
+            && self.dialect == Dialect::OpenAiResponses
+            && code().is_some_and(|code| code == "previous_response_not_found")
+    }
+
     /// The response to the caller: in its own dialect the provider's bytes, in another the same
     /// said in the caller's shape.
     pub(super) fn response(self, flight: &Flight) -> Response<GatewayBody> {

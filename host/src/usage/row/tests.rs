@@ -68,7 +68,7 @@ fn short(steps: u32) -> impl Strategy<Value = f64> {
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
-    any::<[u64; 11]>().prop_map(|n| Usage {
+    any::<[u64; 12]>().prop_map(|n| Usage {
         input_uncached: n[0],
         cache_read: n[1],
         cache_write_5m: n[2],
@@ -80,6 +80,7 @@ fn usage() -> impl Strategy<Value = Usage> {
         input_image: n[8],
         output_image: n[9],
         requests: n[10],
+        searches: n[11],
     })
 }
 

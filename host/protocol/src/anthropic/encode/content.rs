@@ -195,6 +195,11 @@ fn media(media: &Media, losses: &mut Losses) -> Option<Value> {
             json!({ "type": "base64", "media_type": media_type, "data": base64.0 })
         }
         MediaSource::Url { url, .. } => json!({ "type": "url", "url": url.0 }),
+        // Anthropic's own ids begin so; those of others mean nothing there.
+        MediaSource::FileId(id) if !id.starts_with("file_") => {
+            losses.unsupported("messages.content.file", "a file that another provider holds");
+            return None;
+        }
         MediaSource::FileId(id) => json!({ "type": "file", "file_id": id }),
         MediaSource::Text(text) => {
             json!({ "type": "text", "media_type": "text/plain", "data": text.0 })

@@ -212,15 +212,18 @@ fn about(body: &mut Map<String, Value>, request: &Request, losses: &mut Losses) 
 }
 
 fn own(body: &mut Map<String, Value>, request: &Request, losses: &mut Losses) {
-    for Own { at, value } in &request.own {
+    for own in &request.own {
+        let Own { at, value } = own;
         let name = at.as_str();
-        if OWN.contains(&name) {
+        // OpenAI has a member of this name too, which is a list.
+        let foreign = name == "context_management" && value.0.is_array();
+        if OWN.contains(&name) && !foreign {
             body.insert(at.clone(), value.0.clone());
         } else if !name.starts_with("output_config.")
             && !tools::is_own_path(name)
             && !WITHOUT_EFFECT.contains(&name)
         {
-            losses.dropped(name, "only the caller's dialect has it");
+            own.lost(losses, "only the caller's dialect has it");
         }
     }
 }

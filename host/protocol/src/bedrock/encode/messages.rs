@@ -50,6 +50,9 @@ impl<'a> Messages<'a> {
                     "user"
                 }
             };
+            if turn.name.is_some() {
+                self.losses.dropped(format!("{at}.name"), "names of speakers are left out");
+            }
             let mut blocks = Vec::new();
             for part in &turn.parts {
                 self.part(part, &at, &mut blocks);
@@ -129,9 +132,12 @@ impl<'a> Messages<'a> {
                 if content.is_empty() {
                     content.push(json!({"text": " "}));
                 }
-                let status = if *failed { "error" } else { "success" };
-                out.push(json!({"toolResult": {"toolUseId": safe(call_id), "content": content,
-                    "status": status}}));
+                let mut result = json!({"toolUseId": safe(call_id), "content": content});
+                // Success is the default, and a word that some models do not take.
+                if let Some(result) = result.as_object_mut().filter(|_| *failed) {
+                    result.insert("status".to_owned(), json!("error"));
+                }
+                out.push(json!({"toolResult": result}));
                 self.mark(cache.as_ref(), out);
             }
             Part::Own(own) => self.losses.dropped(own.at.as_str(), "unknown to the provider"),

@@ -3,8 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::Usage;
 use crate::answer::AnswerError;
 use crate::chunk::StreamError;
+use crate::content::Content;
 use crate::gemini::tree::{self, Members, take, take_object, take_string, take_u32};
 use crate::gemini::{error, finish, usage};
 use crate::neutral::{Event, Finish, MediaSource, Opening, Signature, ToolKind, Words};
@@ -23,6 +25,10 @@ pub(crate) struct Stream {
     over: bool,
     blocks: u32,
     candidates: Vec<Candidate>,
+    /// Searches that Google made so far.
+    searches: u64,
+    /// Why there is no answer.
+    failed: Option<StreamError>,
 }
 
 /// One candidate.
@@ -87,7 +93,17 @@ impl Stream {
         if let Some(report) = take(&mut members, "usageMetadata") {
             let report = usage::of(&report);
             let service_tier = report.service_tier;
-            out.extend(report.usage.map(|usage| Event::Usage { usage, service_tier }));
+            let searches = self.searches;
+            out.extend(
+                report
+                    .usage
+                    .map(|usage| Event::Usage { usage: Usage { searches, ..usage }, service_tier }),
+            );
+        }
+        // After what it cost all the same.
+        if let Some(error) = self.failed.take() {
+            self.over = true;
+            out.push(Event::Error(error));
         }
     }
 
@@ -99,7 +115,15 @@ impl Stream {
             self.part(place, piece::read(part), out);
         }
         let mut beside = Map::new();
-        for name in ["citationMetadata", "groundingMetadata", "urlContextMetadata"] {
+        if let Some(grounding) = take(&mut members, "groundingMetadata") {
+            self.searches = self.searches.max(usage::searches(&grounding));
+            let links = links(&grounding);
+            if links.is_empty() {
+                beside.insert("groundingMetadata".to_owned(), grounding);
+            }
+            links.into_iter().for_each(|link| self.cite(place, link, out));
+        }
+        for name in ["citationMetadata", "urlContextMetadata"] {
             beside.extend(take(&mut members, name).map(|value| (name.to_owned(), value)));
         }
         if !beside.is_empty() {
@@ -109,6 +133,9 @@ impl Stream {
             out.push(Event::Logprobs { choice: index, value: value.into() });
         }
         let reason = take_string(&mut members, "finishReason");
+        if self.blocks == 0 && reason.as_deref().is_some_and(finish::is_failure) {
+            self.failed = Some(failure(reason.clone(), take_string(&mut members, "finishMessage")));
+        }
         let reason = reason.as_deref().and_then(finish::read);
         if let Some(candidate) = self.candidates.get_mut(place) {
             candidate.finish = reason.or(candidate.finish);
@@ -273,6 +300,33 @@ impl Stream {
 
 fn own_file(uri: &str) -> Opening {
     Opening::Own(json!({"fileData": {"fileUri": uri}}).into())
+}
+
+/// The pages that an answer is grounded on, where it has any: an address and a title each, and all
+/// that Google said with the first.
+fn links(grounding: &Value) -> Vec<Value> {
+    let chunks = grounding.get("groundingChunks").and_then(Value::as_array);
+    let pages = chunks.into_iter().flatten().filter_map(|chunk| chunk.get("web"));
+    let pages = pages.filter(|page| page.get("uri").is_some_and(Value::is_string));
+    let link = |page: &Value| {
+        let (uri, title) = (page.get("uri"), page.get("title"));
+        json!({"uri": uri, "title": title, "grounding": null})
+    };
+    let mut links: Vec<Value> = pages.map(link).collect();
+    if let Some(first) = links.first_mut().and_then(Value::as_object_mut) {
+        first.insert("grounding".to_owned(), grounding.clone());
+    }
+    links
+}
+
+/// A model that wrote a call which nobody can read has not answered: another may.
+fn failure(reason: Option<String>, message: Option<String>) -> StreamError {
+    let message = message.unwrap_or_else(|| "the model's call of a tool can't be read".to_owned());
+    StreamError {
+        message: Content::from_string(message),
+        kind: Some("server_error".to_owned()),
+        code: reason.map(|reason| reason.to_ascii_lowercase()),
+    }
 }
 
 fn error_of(value: &Value) -> Option<StreamError> {

@@ -50,6 +50,10 @@ impl<'a> Contents<'a> {
         for (index, turn) in request.turns.iter().enumerate() {
             self.turn(turn, &format!("messages[{index}]"));
         }
+        if request.begins_the_answer() {
+            let at = format!("messages[{}]", request.turns.len().saturating_sub(1));
+            self.losses.approximated(at, "the provider may answer anew rather than go on from it");
+        }
     }
 
     fn turn(&mut self, turn: &Turn, at: &str) {
@@ -61,6 +65,9 @@ impl<'a> Contents<'a> {
                 "user"
             }
         };
+        if turn.name.is_some() {
+            self.losses.dropped(format!("{at}.name"), "names of speakers are left out");
+        }
         let mut parts = Vec::new();
         for part in &turn.parts {
             self.part(part, at, &mut parts);

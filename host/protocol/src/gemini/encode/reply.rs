@@ -155,7 +155,8 @@ pub(super) fn own(
     None
 }
 
-/// A citation of Google's own goes beside the content; others have no place.
+/// A citation of Google's own goes beside the content as it came; of another's the page does, if it
+/// names one.
 pub(super) fn cite(citation: &Value, beside: &mut Map<String, Value>, losses: &mut Losses) {
     let members = citation.as_object().filter(|members| {
         !members.is_empty() && members.keys().all(|name| BESIDE.contains(&name.as_str()))
@@ -164,8 +165,33 @@ pub(super) fn cite(citation: &Value, beside: &mut Map<String, Value>, losses: &m
         Some(members) => {
             beside.extend(members.iter().map(|(name, value)| (name.clone(), value.clone())));
         }
-        None => losses.dropped("citations", "citations of another shape"),
+        None => match page(citation) {
+            Some((Some(own), _)) if own.is_null() => {}
+            Some((Some(own), _)) => {
+                beside.insert("groundingMetadata".to_owned(), own);
+            }
+            Some((None, page)) => {
+                losses.approximated("citations", "the cited place in the text is left out");
+                let grounding = beside.entry("groundingMetadata").or_insert_with(|| json!({}));
+                let chunks = grounding
+                    .as_object_mut()
+                    .map(|members| members.entry("groundingChunks").or_insert_with(|| json!([])));
+                if let Some(chunks) = chunks.and_then(Value::as_array_mut) {
+                    chunks.push(json!({"web": page}));
+                }
+            }
+            None => losses.dropped("citations", "citations of another shape"),
+        },
     }
+}
+
+/// The page that a citation names, and all that Google said of it where it was Google.
+fn page(citation: &Value) -> Option<(Option<Value>, Value)> {
+    let inner = citation.get("url_citation").unwrap_or(citation);
+    let uri = inner.get("url").or_else(|| inner.get("uri")).filter(|uri| uri.is_string())?;
+    let title = inner.get("title").filter(|title| title.is_string());
+    let own = inner.get("grounding").cloned();
+    Some((own, json!({"uri": uri, "title": title.unwrap_or(uri)})))
 }
 
 /// Probabilities, from the shape of OpenAI chat.

@@ -43,7 +43,7 @@ pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses
     let mut root = Value::Object(root);
     for own in &request.own {
         if !restore(&mut root, own) {
-            losses.dropped(own.at.as_str(), "unknown to the provider");
+            own.lost(losses, "unknown to the provider");
         }
     }
     tree::bytes(&root)

@@ -31,9 +31,14 @@ pub(crate) fn reply(reply: &Reply, naming: &Naming, losses: &mut Losses) -> Vec<
         body.insert("usage".to_owned(), usage_value(usage));
     }
     if let Some(tier) = &reply.service_tier {
-        body.insert("service_tier".to_owned(), tier.as_str().into());
+        body.insert("service_tier".to_owned(), tier_word(tier).into());
     }
     Value::Object(body).to_string().into_bytes()
+}
+
+/// A tier as OpenAI calls it.
+pub(crate) fn tier_word(tier: &str) -> &str {
+    if tier == "standard" { "default" } else { tier }
 }
 
 /// Usage in this dialect's shape.

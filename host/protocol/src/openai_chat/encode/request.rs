@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::call::{LimitField, Outgoing};
-use crate::neutral::{Format, Losses, Own, Part, Request, Speaker, Turn};
+use crate::neutral::{Format, Losses, Own, Request};
 use crate::quirks::{Quirks, Structured};
 
 use super::super::tree::Object;
@@ -17,17 +17,6 @@ const STOPS_MAX: usize = 4;
 const HINT_MAX: usize = 64;
 /// Members of this dialect alone that mean the same to a provider who speaks it.
 const OWN: &[&str] = &["modalities", "audio", "prediction", "web_search_options"];
-/// Members of other dialects without which the question itself is another one.
-const ESSENTIAL: &[&str] = &[
-    "previous_response_id",
-    "conversation",
-    "prompt",
-    "background",
-    "cachedContent",
-    "cached_content",
-    "container",
-    "mcp_servers",
-];
 
 /// Writes a whole body.
 pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses) -> Vec<u8> {
@@ -60,19 +49,12 @@ fn messages(request: &Request, quirks: &Quirks, losses: &mut Losses) -> Value {
     for (index, turn) in request.turns.iter().enumerate() {
         history.turn(index, turn, losses);
     }
-    if request.turns.last().is_some_and(begun) {
+    if request.begins_the_answer() {
         let index = request.turns.len().saturating_sub(1);
         let what = "providers of this dialect answer anew rather than go on from it";
         losses.approximated(format!("messages[{index}]"), what);
     }
     history.finish()
-}
-
-/// Whether the last turn is the beginning of the answer.
-fn begun(turn: &Turn) -> bool {
-    let spoken = turn.parts.iter().any(|part| matches!(part, Part::Text { .. }));
-    let called = turn.parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
-    turn.speaker == Speaker::Assistant && spoken && !called
 }
 
 fn stream(request: &Request, quirks: &Quirks, body: &mut Object) {
@@ -150,15 +132,13 @@ fn hints(request: &Request, body: &mut Object, losses: &mut Losses) {
     }
 }
 
-fn own(own: &[Own], body: &mut Object, losses: &mut Losses) {
-    for Own { at, value } in own {
-        let name = at.as_str();
-        if OWN.contains(&name) {
+fn own(all: &[Own], body: &mut Object, losses: &mut Losses) {
+    for own in all {
+        let Own { at, value } = own;
+        if OWN.contains(&at.as_str()) {
             body.insert(at.clone(), value.0.clone());
-        } else if ESSENTIAL.contains(&name) {
-            losses.unsupported(name, "only the caller's dialect knows it");
         } else {
-            losses.dropped(name, "only the caller's dialect knows it");
+            own.lost(losses, "only the caller's dialect knows it");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::neutral::{Event, Finish, Issuer, Losses, Opening, Signature, ToolKind
 use crate::sse::{DONE, Frame};
 use crate::translate::Naming;
 
-use super::reply::usage_value;
+use super::reply::{tier_word, usage_value};
 use super::{annotation, chosen, thinking, tool};
 
 /// A comment, which every reader of events passes over.
@@ -338,7 +338,7 @@ impl Stream {
             if let Some(members) = chunk.as_object_mut() {
                 members.insert("usage".to_owned(), usage_value(&usage));
                 if let Some(tier) = tier {
-                    members.insert("service_tier".to_owned(), tier.into());
+                    members.insert("service_tier".to_owned(), tier_word(&tier).into());
                 }
             }
             out.push(Frame::made(None, chunk.to_string().as_bytes()));

@@ -49,13 +49,25 @@ pub(super) fn write(request: &Request, quirks: &Quirks, body: &mut Object, losse
 
 fn function(tool: &Tool) -> Value {
     let mut inner = named(tool);
-    let schema = tool.schema.as_ref().map(|schema| schema.0.clone());
-    let schema = schema.unwrap_or_else(|| json!({"type": "object", "properties": {}}));
-    inner.insert("parameters".to_owned(), schema);
+    inner.insert("parameters".to_owned(), parameters(tool));
     if let Some(strict) = tool.strict {
         inner.insert("strict".to_owned(), strict.into());
     }
     json!({"type": "function", "function": inner})
+}
+
+/// The schema of what a function is called with. OpenAI refuses an object without a list of its
+/// properties, be it an empty one.
+pub(crate) fn parameters(tool: &Tool) -> Value {
+    let schema = tool.schema.as_ref().map(|schema| schema.0.clone());
+    let mut schema = schema.unwrap_or_else(|| json!({"type": "object"}));
+    if let Some(members) = schema.as_object_mut()
+        && members.get("type").and_then(Value::as_str) == Some("object")
+        && !members.contains_key("properties")
+    {
+        members.insert("properties".to_owned(), json!({}));
+    }
+    schema
 }
 
 fn named(tool: &Tool) -> Object {

@@ -28,6 +28,7 @@ fn pitfall_38_buckets_are_disjoint() {
         input_image: 30,
         output_image: 10,
         requests: 1,
+        searches: 0,
     };
     assert_eq!(usage, expected);
     assert_eq!((usage.input_tokens(), usage.output_tokens()), (1000, 500));
@@ -92,7 +93,7 @@ fn items_are_named_as_they_are_billed() {
     let labels: Vec<_> = Usage::default().iter().map(|(label, _)| label).collect();
     let expected = concat!(
         "input cache-read cache-write-short cache-write-long output reasoning ",
-        "input-audio output-audio input-image output-image request"
+        "input-audio output-audio input-image output-image request search"
     );
     assert_eq!(labels.join(" "), expected);
 }
@@ -132,6 +133,7 @@ proptest! {
             input_image: counts[7],
             output_image: counts[8],
             requests: 1,
+            searches: 0,
         };
         prop_assert_eq!(Usage::from_openai_chat(&usage.to_openai_chat()), Some(usage));
     }

@@ -410,9 +410,7 @@ impl Stream {
                 open.close(out);
             }
         }
-        if let Some(usage) =
-            response.get("usage").and_then(|usage| usage::parse(&usage.to_string()))
-        {
+        if let Some(usage) = usage::of_response(response) {
             let service_tier = text(response, "service_tier");
             out.push(Event::Usage { usage, service_tier });
         }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::Usage;
 use crate::chunk::StreamError;
 use crate::neutral::{Finish, Issuer, Signature};
+use crate::openai_chat::encode::tier_word;
 use crate::openai_responses::{error, usage};
 use crate::translate::Naming;
 
@@ -116,7 +117,10 @@ impl Facts {
             members.insert("status".to_owned(), json!(status));
             members.insert("incomplete_details".to_owned(), json!(details));
             members.insert("output".to_owned(), Value::Array(output));
-            members.insert("service_tier".to_owned(), json!(self.service_tier));
+            members.insert(
+                "service_tier".to_owned(),
+                json!(self.service_tier.as_deref().map(tier_word)),
+            );
             members.insert("usage".to_owned(), usage);
         }
         response

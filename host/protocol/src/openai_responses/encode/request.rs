@@ -29,22 +29,16 @@ const OWN: [&str; 12] = [
 /// Members of other dialects without effect on the answer.
 const WITHOUT_EFFECT: [&str; 5] =
     ["stream_options", "cache_control", "safety_identifier", "anthropic_version", "inference_geo"];
-/// Members of other dialects without which the answer is not what was asked for.
-const ESSENTIAL: [&str; 7] = [
-    "audio",
-    "modalities",
-    "mcp_servers",
-    "container",
-    "cachedContent",
-    "web_search_options",
-    "prediction.modalities",
-];
 
 /// Writes a whole request.
 pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses) -> Vec<u8> {
     let mut body = Map::new();
     put(&mut body, "model", json!(out.model));
     let input = turns::write(request, losses);
+    if request.begins_the_answer() {
+        let at = format!("messages[{}]", request.turns.len().saturating_sub(1));
+        losses.approximated(at, "the provider answers anew rather than go on from it");
+    }
     if let Some(instructions) = input.instructions {
         put(&mut body, "instructions", json!(instructions));
     }
@@ -56,8 +50,9 @@ pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses
         }
         put(&mut body, "max_output_tokens", json!(limit.max(OUTPUT_LIMIT_MIN)));
     }
-    if let Some(reasoning) = &request.reasoning {
-        put(&mut body, "reasoning", self::reasoning(reasoning, losses));
+    let reasoning = request.reasoning.as_ref().map(|wish| reasoning(wish, losses));
+    if let Some(reasoning) = reasoning.filter(|members| !members.is_empty()) {
+        put(&mut body, "reasoning", Value::Object(reasoning));
     }
     text(request, &mut body);
     sampling(request, &mut body, losses);
@@ -78,7 +73,7 @@ pub(super) fn put(body: &mut Map<String, Value>, name: &str, value: Value) {
     body.insert(name.to_owned(), value);
 }
 
-fn reasoning(reasoning: &Reasoning, losses: &mut Losses) -> Value {
+fn reasoning(reasoning: &Reasoning, losses: &mut Losses) -> Map<String, Value> {
     let mut members = Map::new();
     let effort = match (reasoning.effort, reasoning.budget) {
         (Some(effort), _) => {
@@ -86,6 +81,11 @@ fn reasoning(reasoning: &Reasoning, losses: &mut Losses) -> Value {
                 losses.approximated("reasoning.effort", "high in place of the highest");
             }
             Some(effort)
+        }
+        // Many models refuse `none`; it is sent only to those who asked for it by that name.
+        (None, Some(0)) => {
+            losses.approximated("reasoning", "left to the model rather than switched off");
+            None
         }
         (None, Some(budget)) => {
             losses.approximated("thinking.budget_tokens", "an effort in place of the budget");
@@ -99,7 +99,7 @@ fn reasoning(reasoning: &Reasoning, losses: &mut Losses) -> Value {
     if let Some(summary) = &reasoning.summary {
         put(&mut members, "summary", json!(summary));
     }
-    Value::Object(members)
+    members
 }
 
 fn text(request: &Request, body: &mut Map<String, Value>) {
@@ -195,11 +195,11 @@ fn include(request: &Request, body: &mut Map<String, Value>) {
 fn own(request: &Request, body: &mut Map<String, Value>, losses: &mut Losses) {
     for own in &request.own {
         let at = own.at.as_str();
-        if !OWN.contains(&at) {
-            if ESSENTIAL.contains(&at) {
-                losses.unsupported(at, "the provider has no such thing");
-            } else if !WITHOUT_EFFECT.contains(&at) {
-                losses.dropped(at, "the provider has no such member");
+        // Anthropic has a member of this name too, which is an object.
+        let foreign = at == "context_management" && own.value.0.is_object();
+        if foreign || !OWN.contains(&at) {
+            if !WITHOUT_EFFECT.contains(&at) {
+                own.lost(losses, "the provider has no such thing");
             }
             continue;
         }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::neutral::{Losses, Request, Tool, ToolChoice, ToolKind};
+use crate::openai_chat::encode::parameters;
 
 use super::request::put;
 
@@ -65,8 +66,7 @@ fn tool(tool: &Tool) -> Option<Value> {
         }
         return Some(Value::Object(members));
     }
-    let empty = || json!({"type": "object", "properties": {}});
-    put(&mut members, "parameters", schema.unwrap_or_else(empty));
+    put(&mut members, "parameters", parameters(tool));
     // Left out it would mean true here, and false to whoever wrote the request.
     put(&mut members, "strict", json!(tool.strict.unwrap_or(false)));
     Some(Value::Object(members))

@@ -1,0 +1,72 @@
+//! What a provider's own web search costs is known before it is allowed, or it is not allowed.
+
+use anyhow::{Context, Result};
+use reqwest::Method;
+use serde_json::json;
+use turnpike_simulate::{AnswerScript, Dialect, ModelScript, ProviderScript, Script, Simulator};
+use turnpike_tests::{ORG, Setup, Stage};
+
+/// Sells the model with a price for a search in the catalogue, and one that has none.
+const PRICED: &str = "openai";
+const UNPRICED: &str = "azure";
+/// Enough for a short answer, and less than the sixteen searches of a cent each that are held for.
+const CREDIT_USD: &str = "0.150000";
+
+async fn stage(provider: &str) -> Result<Stage> {
+    let script = Script {
+        seed: 7,
+        providers: vec![ProviderScript {
+            name: provider.to_owned(),
+            prefix: format!("/{provider}/v1"),
+            api_key: Some("sim-key".to_owned()),
+            dialect: Dialect::OpenAiResponses,
+            models: vec![ModelScript::instant("gpt-5.4", AnswerScript::Echo {})],
+            failures: Vec::new(),
+        }],
+    };
+    Stage::open_with(Setup {
+        script,
+        providers: configured,
+        credit_usd: CREDIT_USD.to_owned(),
+        ..Setup::default()
+    })
+    .await
+}
+
+fn configured(script: &Script, simulator: &Simulator) -> Result<String> {
+    let name = &script.providers.first().context("a provider")?.name;
+    let url = simulator.url(name)?;
+    Ok(format!(
+        "[providers.{name}]\nbase_url = \"{url}\"\napi_key = \"sim-key\"\n\
+         dialect = \"openai-responses\"\nmodels = [\"gpt-5.4\"]\n"
+    ))
+}
+
+#[tokio::test]
+async fn a_search_whose_price_is_not_known_is_not_allowed() -> Result<()> {
+    let stage = stage(UNPRICED).await?;
+    let mut body = json!({ "model": "gpt-5.4", "input": "news?" });
+    let plain = stage.caller.call(Method::POST, "/v1/responses", Some(&body)).await?;
+    plain.expect_status(200)?;
+    stage.simulator.forget();
+    body["tools"] = json!([{ "type": "web_search" }]);
+    let answer = stage.caller.call(Method::POST, "/v1/responses", Some(&body)).await?;
+    let answer = answer.expect_status(422)?;
+    assert!(answer.text.contains("the price of its web search is not known"), "{}", answer.text);
+    let explanation = stage.explanation(ORG, answer.request_id()).await?;
+    assert_eq!(explanation["candidates"][0]["reason_code"], "unknown_price");
+    assert!(stage.simulator.requests(UNPRICED).is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_that_may_search_is_held_for_searches() -> Result<()> {
+    let stage = stage(PRICED).await?;
+    for (tools, status) in [(json!([]), 200), (json!([{ "type": "web_search" }]), 402)] {
+        let body = json!({ "model": "gpt-5.4", "input": "news?", "max_output_tokens": 64,
+            "tools": tools });
+        let answer = stage.caller.call(Method::POST, "/v1/responses", Some(&body)).await?;
+        answer.expect_status(status)?;
+    }
+    Ok(())
+}
