@@ -330,14 +330,14 @@ struct Subject<'a> {
 impl<'a> Subject<'a> {
     fn new(direction: Direction, text: &'a Text, pseudonyms: &Pseudonyms) -> Self {
         let place = Place { direction, channel: text.channel, role: text.role };
-        Self::of(place, text.content.expose(), pseudonyms)
-    }
-
-    fn of(place: Place, raw: &'a str, pseudonyms: &Pseudonyms) -> Self {
         let lexer = match text.is_json() {
             true => Lexer::JSON,
             false => Lexer::for_place(&place, pseudonyms),
         };
+        Self::of(place, text.content.expose(), lexer)
+    }
+
+    fn of(place: Place, raw: &'a str, lexer: Lexer) -> Self {
         Self { place, raw, lexer, reading: lexer.read(raw, true) }
     }
 

@@ -350,7 +350,7 @@ fn what_is_found_in_tool_arguments_leaves_them_json() {
             role: Role::Assistant,
         };
         let (mut none, mut summary) = (Pseudonyms::new(), Summary::default());
-        let subject = Subject::of(place, before, &none);
+        let subject = Subject::of(place, before, Lexer::for_place(&place, &none));
         let new = subject.redacted(&findings, &mut none, &mut summary).unwrap().unwrap();
         assert_eq!(new, after);
         serde_json::from_str::<Value>(&new).unwrap();

@@ -239,6 +239,7 @@ fn an_answer_in_each_familys_own_shape_is_read() {
         include_usage: false,
         input_tokens: 0,
         custom_tools: Vec::new(),
+        long_tools: Vec::new(),
     };
     for (name, message, usage, thinking, [fresh, cached, output, reasoning]) in ANSWERS {
         let body = format!(
