@@ -208,7 +208,7 @@ mod tests {
     fn a_case_is_a_question_and_what_is_expected() {
         let text = r#"
 // a comment
-{"name":"n","classify":{"messages":[]},"attrs":{"turns":2},"expect":{"task":"chat"}}
+{"name":"n","classify":{},"attrs":{"turns":2},"expect":{"task":"chat"}}
 {"redact":"call me","expect":{"text":"call me"},"exact":true}
 {"bill":{"quantities":[["input",2,"0.5"]]},"expect":{"total":"1"}}
 {"route":{"candidates":[{"offer":"a/b@c"}]},"expect":{"first":"a/b@c"},"tolerance":0.5}"#;
