@@ -89,7 +89,8 @@ fn as_json(policy: &Policy, rows: &[Measured]) -> Value {
     json!({
         "name": *policy.name, "version": *policy.version, "digest": *policy.digest,
         "size_bytes": policy.size, "compile": compiled(policy),
-        "fresh_start_us": policy.figures.start_us, "memory_bytes": policy.figures.memory_bytes, "calls": rows,
+        "fresh_start_us": policy.figures.start_us,
+        "memory_bytes": policy.figures.memory_bytes, "calls": rows,
     })
 }
 
