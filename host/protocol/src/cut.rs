@@ -73,6 +73,7 @@ mod tests {
             include_usage: true,
             input_tokens: 5,
             custom_tools: Vec::new(),
+            long_tools: Vec::new(),
         };
         let usage = Usage { input_uncached: 5, output_text: 3, requests: 1, ..Usage::default() };
         let cut = Cut { head: None, choices: &[0], block: Some(2), usage: &usage, naming: &naming };

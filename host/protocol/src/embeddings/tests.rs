@@ -29,6 +29,7 @@ fn naming() -> Naming {
         include_usage: false,
         input_tokens: 9,
         custom_tools: Vec::new(),
+        long_tools: Vec::new(),
     }
 }
 

@@ -68,6 +68,7 @@ fn every_delta_of_a_tool_call_has_its_function() {
         include_usage: false,
         input_tokens: 0,
         custom_tools: Vec::new(),
+        long_tools: Vec::new(),
     };
     let mut translator = StreamTranslator::new(Dialect::Gemini, Dialect::OpenAiChat, naming);
     let part = json!({"functionCall": {"name": "f", "args": {"a": 1}}, "thoughtSignature": "QQ=="});

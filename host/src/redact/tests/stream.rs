@@ -95,7 +95,7 @@ fn expected(scan: &mut Words, pseudonyms: &mut Pseudonyms, member: Member, text:
         Member::Arguments => Channel::ToolArguments,
     };
     let place = Place { direction: Direction::Output, channel, role: Role::Assistant };
-    let subject = Subject::of(place, text, pseudonyms);
+    let subject = Subject::of(place, text, Lexer::for_place(&place, pseudonyms));
     let findings = now(scan.scan(&place, &subject.reading.text, true)).unwrap();
     let new = subject.redacted(&findings, pseudonyms, &mut Summary::default()).unwrap();
     new.unwrap_or_else(|| text.to_owned())
