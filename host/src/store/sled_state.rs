@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sled::Transactional;
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
@@ -19,6 +20,10 @@ const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// How often sled's own thread fsyncs: bounds what the views lose when power fails; they are
 /// rebuilt from the journal and the changes file.
 const FLUSH_EVERY_MS: u64 = 200;
+/// A handle that was just dropped gives its lock back when sled's own threads have ended. Another
+/// process is kept out before this, by the lock of the data folder.
+const BUSY_RETRIES_MAX: u32 = 40;
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Tables in a sled database.
 #[derive(Debug)]
@@ -51,13 +56,21 @@ impl SledState {
     /// Opens or creates the database in `dir`, telling damage from what no repair would mend.
     pub(super) fn open_or_damage(dir: &Path) -> Result<Self, OpenFailure> {
         // sled asserts on some kinds of damage; a start that repairs must survive that.
-        let opened = std::panic::catch_unwind(|| {
+        let open = || {
             sled::Config::default()
                 .path(dir)
                 .cache_capacity(CACHE_BYTES)
                 .flush_every_ms(Some(FLUSH_EVERY_MS))
                 .open()
-        });
+        };
+        let mut opened = std::panic::catch_unwind(open);
+        for _ in 0..BUSY_RETRIES_MAX {
+            match &opened {
+                Ok(Err(cause)) if is_busy(cause) => std::thread::sleep(BUSY_PAUSE),
+                _ => break,
+            }
+            opened = std::panic::catch_unwind(open);
+        }
         let what = || format!("opening the database in {}", dir.display());
         let db = match opened {
             Ok(Ok(db)) => db,
@@ -155,6 +168,11 @@ impl State for SledState {
             .map_err(|cause| failed(&cause))?;
         sync_dir(&self.dir)
     }
+}
+
+/// Whether another handle has the database open. sled gives no kind for it, only these words.
+fn is_busy(cause: &sled::Error) -> bool {
+    matches!(cause, sled::Error::Io(cause) if cause.to_string().contains("could not acquire lock"))
 }
 
 fn is_damage(cause: &sled::Error) -> bool {

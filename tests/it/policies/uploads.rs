@@ -20,7 +20,9 @@ async fn a_component_bomb_ends_with_its_compiler_and_not_with_the_gateway() -> R
     let last = checks.last().context("a check")?;
     assert_eq!((&last["name"], &last["passed"]), (&"compile".into(), &false.into()));
     let words = last["detail"].as_str().context("words")?;
-    assert!(words.contains("1 s of processor time"), "{words}");
+    // Which of the two bounds it meets first depends on what else the machine does.
+    let bounds = ["1 s of processor time", "longer than 3 s and was ended"];
+    assert!(bounds.iter().any(|bound| words.contains(bound)), "{words}");
     stage.caller.chat(&chat("auto", "hello")).await?.expect_status(200)?;
     // The next upload has the compiler for itself again.
     upload_answering(&stage, "good", "code").await?;

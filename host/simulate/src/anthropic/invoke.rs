@@ -31,7 +31,7 @@ pub(crate) static INVOKE: Invoke = Invoke { stream: false };
 pub(crate) static INVOKE_STREAM: Invoke = Invoke { stream: true };
 
 /// Anthropic's words in Bedrock's shape.
-fn wrapped(error: ErrorBody) -> ErrorBody {
+fn wrapped(error: &ErrorBody) -> ErrorBody {
     let message = error.body.pointer("/error/message").cloned().unwrap_or_default();
     ErrorBody { status: error.status, body: json!({ "message": message }) }
 }
@@ -71,7 +71,7 @@ impl Speech for Invoke {
     }
 
     fn read(&self, incoming: Incoming<'_>) -> Result<Ask, ErrorBody> {
-        let mut ask = read(incoming).map_err(wrapped)?;
+        let mut ask = read(incoming).map_err(|error| wrapped(&error))?;
         ask.stream = self.stream;
         Ok(ask)
     }

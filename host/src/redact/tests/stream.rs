@@ -218,7 +218,9 @@ proptest! {
         let mut letters: Vec<_> = texts.iter().map(|text| text.chars()).collect();
         let mut stream = Vec::new();
         for choice in order {
-            let open = |lane: &usize| lanes[*lane].0 == choice && !letters[*lane].as_str().is_empty();
+            let open = |lane: &usize| {
+                lanes[*lane].0 == choice && !letters[*lane].as_str().is_empty()
+            };
             let Some(lane) = (0..4).find(open) else { continue };
             let piece: String = letters[lane].by_ref().take(2).collect();
             stream.push(delta(choice, lanes[lane].1, &piece));
