@@ -31,9 +31,9 @@ pub(crate) static INVOKE: Invoke = Invoke { stream: false };
 pub(crate) static INVOKE_STREAM: Invoke = Invoke { stream: true };
 
 /// Anthropic's words in Bedrock's shape.
-fn wrapped(error: &ErrorBody) -> ErrorBody {
-    let message = error.body.pointer("/error/message").cloned().unwrap_or_default();
-    ErrorBody { status: error.status, body: json!({ "message": message }) }
+fn wrapped(ErrorBody { status, body }: &ErrorBody) -> ErrorBody {
+    let message = body.pointer("/error/message").cloned().unwrap_or_default();
+    ErrorBody { status: *status, body: json!({ "message": message }) }
 }
 
 fn read(incoming: Incoming<'_>) -> Result<Ask, ErrorBody> {
