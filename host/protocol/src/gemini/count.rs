@@ -9,7 +9,10 @@ use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
 /// back as it is.
 pub fn counted_request(body: Bytes) -> Bytes {
     let inner = std::str::from_utf8(&body).ok().and_then(|text| wrapped(text).ok().flatten());
-    inner.map_or_else(|| body.clone(), |span| body.slice(span))
+    match inner {
+        Some(span) => body.slice(span),
+        None => body,
+    }
 }
 
 fn wrapped(text: &str) -> Result<Option<std::ops::Range<usize>>, Fault> {

@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 use crate::call::Outgoing;
 use crate::neutral::{Losses, Media, MediaKind, MediaSource, Part, Request, Tool, ToolKind, Words};
 
+/// Makes the JSON Schema of a tool's input.
+type Schema = fn() -> Value;
+
 /// Tools that Anthropic knows by name and the caller runs: the start of their type, what they do,
 /// and what they are called with.
-const RUN_BY_CALLERS: [(&str, &str, fn() -> Value); 3] = [
+const RUN_BY_CALLERS: [(&str, &str, Schema); 3] = [
     ("bash_", "Run a command in a bash session that persists.", bash),
     ("text_editor_", "View, create and edit files.", editor),
     ("memory_", "Keep notes in files below /memories.", memory),

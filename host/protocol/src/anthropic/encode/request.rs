@@ -251,7 +251,7 @@ fn own(body: &mut Map<String, Value>, request: &Request, losses: &mut Losses) {
         let elsewhere = name.starts_with("output_config.") || tools::is_own_path(name);
         if native && OWN.contains(&name) {
             body.insert(at.clone(), value.0.clone());
-        } else if !(native && elsewhere) && !WITHOUT_EFFECT.contains(&name) {
+        } else if !(WITHOUT_EFFECT.contains(&name) || native && elsewhere) {
             own.lost(losses, "only the caller's dialect has it");
         }
     }
