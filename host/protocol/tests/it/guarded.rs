@@ -143,7 +143,7 @@ fn long_names_of_tools_are_fitted_and_come_back() {
     let tools = json!({"tools": [{"name": name, "input_schema": {"type": "object"}}],
         "tool_choice": {"type": "tool", "name": name}});
     let call = asked(Dialect::AnthropicMessages, &tools);
-    assert_eq!(call.long_tools(), [name.clone()]);
+    assert_eq!(call.long_tools(), std::slice::from_ref(&name));
     for (to, at) in [
         (Dialect::OpenAiChat, "/tools/0/function/name"),
         (Dialect::OpenAiResponses, "/tools/0/name"),
