@@ -14,6 +14,8 @@ mod plugins;
 mod publish;
 mod requests;
 mod router;
+mod signatures;
+mod signing_keys;
 mod system;
 mod text;
 mod usage;
@@ -33,6 +35,7 @@ use crate::usage::UsageLog;
 pub use self::error::ApiError;
 pub use self::publish::{directory_of, ensure_budgets};
 pub use self::router::router;
+pub use self::signatures::SignaturePolicy;
 
 /// Uploads that are checked at the same time: compiling takes a whole core, and the data plane
 /// needs the others. Further uploads wait without their body being read.
@@ -133,6 +136,8 @@ pub struct AdminParts {
     pub bindings: Arc<dyn BindingsChanged>,
     /// Numbers of other rooms.
     pub numbers: Arc<dyn SystemNumbers>,
+    /// What the installation asks of policies' signatures.
+    pub signatures: SignaturePolicy,
     /// How much policies may come to.
     pub bounds: PolicyBounds,
     /// When the process started, in milliseconds since the Unix epoch.

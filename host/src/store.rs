@@ -16,6 +16,7 @@ mod open;
 mod records;
 mod registry;
 mod rows;
+mod signing;
 mod sled_state;
 mod state;
 mod views;
@@ -34,6 +35,7 @@ pub use self::records::{
     Organization, PluginCheck, PluginFigures, PluginRecord, Scope,
 };
 pub use self::registry::Page;
+pub use self::signing::{PluginSignature, Signing, SigningKey};
 pub use self::sled_state::SledState;
 pub use self::state::{Change, Row, State, Table, VALUE_BYTES_MAX};
 pub use self::views::{LedgerViews, load_ledger_view};

@@ -4,6 +4,7 @@
 mod reload;
 mod revisions;
 mod trials;
+mod trust;
 mod uploads;
 
 use anyhow::{Context, Result};

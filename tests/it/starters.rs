@@ -28,7 +28,7 @@ struct Starter {
 }
 
 /// Runs `turnpike plugin …`; what it printed.
-async fn plugin(arguments: &[&str], environment: &[(&str, &str)]) -> Result<String> {
+pub(crate) async fn plugin(arguments: &[&str], environment: &[(&str, &str)]) -> Result<String> {
     let mut command = Command::new(gateway_binary()?);
     command.arg("plugin").args(arguments).envs(environment.iter().copied());
     // Rust starters share what they compile, beside the tests' own.

@@ -1,6 +1,8 @@
 //! Who may use the admin API: whoever has the operator token. Applies to every address, also to
 //! those that do not exist, so that nothing can be learned without it.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -10,10 +12,17 @@ use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use super::AdminState;
 use super::error::ApiError;
 
+/// Who asks, as the audit names them. Every handler behind [`require_operator`] has one.
+#[derive(Debug, Clone)]
+pub(super) struct Principal(pub(super) Arc<str>);
+
+/// The name of whoever has the operator token.
+const OPERATOR: &str = "operator";
+
 /// Lets a request pass that carries the operator token, and audits changes.
 pub(super) async fn require_operator(
     State(state): State<AdminState>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     if !state.parts.operator.admits(request.headers()) {
@@ -23,10 +32,11 @@ pub(super) async fn require_operator(
     }
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    request.extensions_mut().insert(Principal(Arc::from(OPERATOR)));
     let mut response = next.run(request).await;
     if !method.is_safe() {
         let status = response.status().as_u16();
-        tracing::info!(target: "audit", %method, path, status, actor = "operator",
+        tracing::info!(target: "audit", %method, path, status, actor = OPERATOR,
             "admin change {method} {path}: {status}");
     }
     // Answers hold keys and money: no cache keeps them.

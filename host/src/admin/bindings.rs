@@ -17,6 +17,7 @@ use serde_json::json;
 use self::input::{Put, Rollback};
 use super::error::ApiError;
 use super::extract::{JsonBody, Params};
+use super::signatures::check_bindable;
 use super::{AdminParts, AdminState, BindingRefused};
 use crate::clock;
 use crate::store::{BindingRecord, Hook, Mode, Scope};
@@ -112,6 +113,7 @@ async fn put(
             parts.store.org(&place.org)?;
             check_unchanged(parts, &place, &headers)?;
             let (binding, uploaded) = input::read(parts, &place, input)?;
+            check_bindable(parts, &place.org, &uploaded)?;
             bind(parts, &place, &binding, &uploaded)
         })
         .await
@@ -134,6 +136,7 @@ pub(super) async fn roll_back(
             check_unchanged(parts, &place, &headers)?;
             let earlier = earlier(parts, &place, mode, revision)?;
             let uploaded = input::still_there(parts, &earlier)?;
+            check_bindable(parts, &place.org, &uploaded)?;
             let binding = BindingRecord {
                 restores: Some(earlier.restores.unwrap_or(earlier.revision)),
                 revision: parts.store.next_revision()?,

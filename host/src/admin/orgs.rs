@@ -14,7 +14,7 @@ use super::extract::{JsonBody, PageParams, Params};
 use super::publish::publish_keys;
 use super::text::{check_id, check_name, rfc3339};
 use crate::clock;
-use crate::store::Organization;
+use crate::store::{Organization, Signing};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +28,8 @@ pub(super) struct Create {
 #[serde(deny_unknown_fields)]
 pub(super) struct Patch {
     name: Option<String>,
+    /// Whether its policies must be signed from now on.
+    require_signature: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -41,12 +43,18 @@ pub(super) struct DeleteParams {
 struct Shown {
     id: String,
     name: String,
+    require_signature: bool,
     created_at: String,
 }
 
 impl From<Organization> for Shown {
     fn from(org: Organization) -> Self {
-        Self { id: org.id, name: org.name, created_at: rfc3339(org.created_at_ms) }
+        Self {
+            id: org.id,
+            name: org.name,
+            require_signature: org.signing.required,
+            created_at: rfc3339(org.created_at_ms),
+        }
     }
 }
 
@@ -58,7 +66,8 @@ pub(super) async fn create(
     let name = input.name.unwrap_or_else(|| input.id.clone());
     check_name("name", &name)?;
     let created_at_ms = clock::now_ms();
-    let org = Organization { id: input.id, name, created_at_ms, deleted_at_ms: None };
+    let (id, signing) = (input.id, Signing::default());
+    let org = Organization { id, name, created_at_ms, deleted_at_ms: None, signing };
     state
         .changing(move |parts| {
             parts.store.create_org(&org)?;
@@ -100,8 +109,10 @@ pub(super) async fn patch(
     state
         .changing(move |parts| {
             let mut org = parts.store.org(&org)?;
-            if let Some(name) = input.name {
-                org.name = name;
+            let changes = input.name.is_some() || input.require_signature.is_some();
+            org.name = input.name.unwrap_or(org.name);
+            org.signing.required = input.require_signature.unwrap_or(org.signing.required);
+            if changes {
                 parts.store.update_org(&org)?;
             }
             Ok(Json(Shown::from(org)).into_response())

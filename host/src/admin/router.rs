@@ -2,10 +2,13 @@
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
-use super::{AdminState, access, bindings, credits, keys, orgs, plugins, requests, system, usage};
+use super::{
+    AdminState, access, bindings, credits, keys, orgs, plugins, requests, signing_keys, system,
+    usage,
+};
 
 /// The admin API, all under `/admin/v1` and behind the operator token.
 pub fn router(state: AdminState) -> Router {
@@ -18,6 +21,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/credits/entries", get(credits::entries))
         .route("/plugins", post(plugins::upload).get(plugins::list))
         .route("/plugins/{name}/{version}", get(plugins::get).delete(plugins::delete))
+        .route("/signing-keys", post(signing_keys::add).get(signing_keys::list))
+        .route("/signing-keys/{id}", delete(signing_keys::remove))
         .route("/bindings", get(bindings::list))
         .route("/bindings/{hook}", bindings::methods())
         .route("/bindings/{hook}/rollback", post(bindings::roll_back))

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::policy::signature::PublicKey;
+
 /// `[policy]`: what policies may use. Each limit of an organization holds for every one of them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -33,6 +35,11 @@ pub struct Policy {
     pub compile_memory_bytes: u64,
     /// Bytes of compiled code that are kept in the data folder. Default 2 GiB.
     pub compiled_bytes: u64,
+    /// Whether every organization's policies must be signed. Default false.
+    pub require_signature: bool,
+    /// Public keys that every organization trusts, as `turnpike plugin keygen` writes them.
+    /// Default none.
+    pub trusted_keys: Vec<String>,
 }
 
 impl Default for Policy {
@@ -51,6 +58,8 @@ impl Default for Policy {
             compile_ms: 60_000,
             compile_memory_bytes: 2 << 30,
             compiled_bytes: 2 << 30,
+            require_signature: false,
+            trusted_keys: Vec::new(),
         }
     }
 }
@@ -85,6 +94,11 @@ impl Policy {
                 self.compile_memory_bytes < 512 << 20,
                 "compile_memory_bytes",
                 "must be at least 512 MiB: the program itself needs some of it",
+            ),
+            (
+                self.trusted_keys.iter().any(|key| PublicKey::parse(key).is_err()),
+                "trusted_keys",
+                "each must be a public key, `ed25519:…`, as `turnpike plugin keygen` writes it",
             ),
         ];
         faults.into_iter().find(|(wrong, ..)| *wrong).map(|(_, field, why)| (field, why))

@@ -10,11 +10,12 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use turnpike_ledger::{Ledger, LedgerError, ViewSnapshot};
 
-use crate::admin::{self, AdminParts, AdminState, PolicyBounds, SystemNumbers};
+use crate::admin::{self, AdminParts, AdminState, PolicyBounds, SignaturePolicy, SystemNumbers};
 use crate::auth::{OperatorToken, Pepper};
 use crate::catalog::{Catalog, ConfiguredCatalog, Offer, ProviderSelection};
 use crate::clock;
 use crate::config::{self, Config};
+use crate::policy::signature::PublicKey;
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits};
 use crate::route::{Affinity, BreakerRule, Health};
 use crate::store::{LedgerViews, Store, load_ledger_view};
@@ -98,6 +99,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
         bindings,
         numbers: Arc::new(Numbers(Arc::clone(&gateway))),
+        signatures: signatures(&config.policy)?,
         bounds: PolicyBounds {
             component_bytes: config.policy.component_bytes,
             components_per_org: config.policy.components_per_org,
@@ -107,6 +109,12 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         started_at_ms,
     });
     Ok(State { gateway, admin, store })
+}
+
+fn signatures(policy: &config::Policy) -> anyhow::Result<SignaturePolicy> {
+    let keys = policy.trusted_keys.iter().map(|key| PublicKey::parse(key));
+    let keys = keys.collect::<Result<_, _>>().context("policy.trusted_keys")?;
+    Ok(SignaturePolicy { required: policy.require_signature, keys })
 }
 
 fn limits(policy: &config::Policy) -> PolicyLimits {

@@ -128,7 +128,7 @@ impl SecretKey {
     /// The signature of a component.
     pub fn sign(&self, component: &[u8]) -> Result<String, SignatureError> {
         let id = self.public()?.id();
-        let signature = self.pair()?.sign(message(component).as_bytes());
+        let signature = self.pair()?.sign(message(&digest_hex(component)).as_bytes());
         Ok(format!("{PUBLIC}{id}:{}", BASE64.encode(signature.as_ref())))
     }
 
@@ -145,6 +145,15 @@ pub fn verify<'a>(
     signature: &str,
     trusted: &'a [PublicKey],
 ) -> Result<&'a PublicKey, SignatureError> {
+    verify_digest(&digest_hex(component), signature, trusted)
+}
+
+/// The same for the component of that digest, in lowercase hex.
+pub fn verify_digest<'a>(
+    digest: &str,
+    signature: &str,
+    trusted: &'a [PublicKey],
+) -> Result<&'a PublicKey, SignatureError> {
     let expected =
         SignatureError::Form("a signature: `ed25519:`, the key's id, `:` and 86 of base64url");
     let parts = signature.trim().strip_prefix(PUBLIC).and_then(|rest| rest.split_once(':'));
@@ -154,7 +163,7 @@ pub fn verify<'a>(
     let key = trusted.iter().find(|key| key.id() == id);
     let key = key.ok_or_else(|| SignatureError::UnknownKey(id.to_owned()))?;
     UnparsedPublicKey::new(&ED25519, key.0)
-        .verify(message(component).as_bytes(), &bytes)
+        .verify(message(digest).as_bytes(), &bytes)
         .map_err(|_| SignatureError::Wrong(id.to_owned()))?;
     Ok(key)
 }
@@ -164,8 +173,8 @@ pub fn digest_hex(component: &[u8]) -> String {
     hex(&Sha256::digest(component))
 }
 
-fn message(component: &[u8]) -> String {
-    format!("{CONTEXT}{}", digest_hex(component))
+fn message(digest: &str) -> String {
+    format!("{CONTEXT}{digest}")
 }
 
 fn hex(bytes: &[u8]) -> String {

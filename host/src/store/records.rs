@@ -3,6 +3,8 @@
 
 use turnpike_ledger::PicoUsd;
 
+use super::signing::{PluginSignature, Signing};
+
 pub use crate::hook::{Hook, Mode, OnFailure, Scope};
 
 /// An organization: the owner of credit, keys, plugins and bindings.
@@ -16,6 +18,8 @@ pub struct Organization {
     pub created_at_ms: u64,
     /// When it was deleted; its money stays in the ledger, and its id stays taken.
     pub deleted_at_ms: Option<u64>,
+    /// What it asks of its policies' signatures.
+    pub signing: Signing,
 }
 
 /// How long a budget's counter runs before it starts again.
@@ -126,6 +130,10 @@ pub struct PluginRecord {
     pub checks: Vec<PluginCheck>,
     /// What admission measured; none for an upload of before it did.
     pub figures: Option<PluginFigures>,
+    /// Who uploaded it; none for an upload of before that was kept.
+    pub uploaded_by: Option<String>,
+    /// The signature that came with it, verified.
+    pub signature: Option<PluginSignature>,
     /// Milliseconds since the Unix epoch.
     pub uploaded_at_ms: u64,
 }

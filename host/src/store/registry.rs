@@ -129,12 +129,21 @@ impl Store {
 
 impl Store {
     /// Adds a plugin whose file is already stored. The same name and version with the same digest
-    /// is no error (an upload may be repeated) and returns `false`; with another digest it is.
+    /// is no error (an upload may be repeated, and bring a signature later) and returns `false`;
+    /// with another digest it is.
     pub fn create_plugin(&self, plugin: &PluginRecord) -> Result<bool, StoreError> {
         let mut writer = self.writer.lock();
         self.org(&plugin.org)?;
         match self.read::<PluginRecord>(&plugin.key())? {
-            Some(there) if there.digest == plugin.digest => Ok(false),
+            Some(there) if there.digest == plugin.digest => {
+                // A signature may come later; one that is there is not lost by a repeat.
+                if plugin.signature.is_some() && there.signature != plugin.signature {
+                    let signature = plugin.signature.clone();
+                    let signed = PluginRecord { signature, ..there };
+                    self.commit(&mut writer, vec![put(&signed)?])?;
+                }
+                Ok(false)
+            }
             Some(there) => Err(StoreError::Exists(format!(
                 "{}@{} with other content (digest {})",
                 there.name, there.version, there.digest

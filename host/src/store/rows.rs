@@ -9,6 +9,7 @@ use super::StoreError;
 use super::records::{
     ApiKey, BudgetPeriod, BudgetRecord, Organization, PluginCheck, PluginFigures, PluginRecord,
 };
+use super::signing::{PluginSignature, Signing};
 use super::state::Table;
 
 /// A record that has a place in a table.
@@ -64,6 +65,8 @@ pub(super) struct OrganizationRow {
     created_at_ms: u64,
     #[serde(default)]
     deleted_at_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Signing::is_default")]
+    signing: Signing,
 }
 
 impl Record for Organization {
@@ -81,6 +84,7 @@ impl Record for Organization {
             name: self.name.clone(),
             created_at_ms: self.created_at_ms,
             deleted_at_ms: self.deleted_at_ms,
+            signing: self.signing.clone(),
         })
     }
 
@@ -91,6 +95,7 @@ impl Record for Organization {
             name: row.name,
             created_at_ms: row.created_at_ms,
             deleted_at_ms: row.deleted_at_ms,
+            signing: row.signing,
         })
     }
 }
@@ -207,6 +212,10 @@ pub(super) struct PluginRow {
     checks: Vec<CheckRow>,
     #[serde(default)]
     figures: Option<FiguresRow>,
+    #[serde(default)]
+    uploaded_by: Option<String>,
+    #[serde(default)]
+    signature: Option<PluginSignature>,
     uploaded_at_ms: u64,
 }
 
@@ -239,6 +248,8 @@ impl Record for PluginRecord {
                 warm_us: it.warm_us,
                 memory_bytes: it.memory_bytes,
             }),
+            uploaded_by: self.uploaded_by.clone(),
+            signature: self.signature.clone(),
             uploaded_at_ms: self.uploaded_at_ms,
         })
     }
@@ -264,6 +275,8 @@ impl Record for PluginRecord {
                 warm_us: it.warm_us,
                 memory_bytes: it.memory_bytes,
             }),
+            uploaded_by: row.uploaded_by,
+            signature: row.signature,
             uploaded_at_ms: row.uploaded_at_ms,
         })
     }

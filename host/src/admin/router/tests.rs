@@ -3,6 +3,7 @@
 mod bindings;
 mod keys;
 mod money;
+mod signatures;
 mod world;
 
 use http::StatusCode;

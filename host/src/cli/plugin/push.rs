@@ -87,7 +87,8 @@ pub(super) async fn upload(
 ) -> anyhow::Result<Pushed> {
     let bytes = read(file)?;
     let digest = digest_hex(&bytes);
-    let mut query: Vec<String> = version.map(|it| format!("version={it}")).into_iter().collect();
+    let mut query = vec![format!("digest={digest}")];
+    query.extend(version.map(|it| format!("version={it}")));
     let signature = super::sign::with_ending(file, "sig");
     if signature.is_file() {
         query.push(format!("signature={}", read_text(&signature)?.trim()));
@@ -96,7 +97,7 @@ pub(super) async fn upload(
     let answer = admin.call("POST", &path, "application/wasm", Bytes::from(bytes)).await?;
     let text = |name: &str| answer.body.get(name).and_then(Value::as_str).map(str::to_owned);
     if !matches!(answer.status, 200 | 201) {
-        say(&checks(answer.body.pointer("/checks")))?;
+        say(&checks(answer.body.pointer("/error/checks")))?;
         let hint = match answer.status {
             409 => "; other bytes have that version: raise it, or give one with --version",
             _ => "",
@@ -106,7 +107,9 @@ pub(super) async fn upload(
     let name = text("name").context("the gateway did not say what it registered")?;
     let version = text("version").context("the gateway did not say what it registered")?;
     let word = if answer.status == 201 { "uploaded" } else { "there already" };
-    say(&format!("{name}@{version} {word}, sha256 {digest}"))?;
+    let signed = answer.body.pointer("/provenance/signature/key").and_then(Value::as_str);
+    let signed = signed.map_or_else(String::new, |key| format!(", signed by {key}"));
+    say(&format!("{name}@{version} {word}, sha256 {digest}{signed}"))?;
     Ok(Pushed { name, version })
 }
 

@@ -3,12 +3,18 @@
 use std::fs;
 use std::path::Path;
 
-use super::super::{Organization, Store, load_ledger_view};
+use super::super::{Organization, Signing, Store, load_ledger_view};
 use super::open;
 
 fn org(id: &str) -> Organization {
     let name = id.to_uppercase();
-    Organization { id: id.into(), name, created_at_ms: 1, deleted_at_ms: None }
+    Organization {
+        id: id.into(),
+        name,
+        created_at_ms: 1,
+        deleted_at_ms: None,
+        signing: Signing::default(),
+    }
 }
 
 /// A data folder in which `acme` was stored and the process ended in good order.

@@ -4,8 +4,8 @@ use turnpike_ledger::PicoUsd;
 
 use super::super::{
     ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, LinkRecord, Mode, OnFailure,
-    Organization, PluginCheck, PluginFigures, PluginRecord, REVISIONS_KEPT, Scope, Store,
-    StoreError, Table,
+    Organization, PluginCheck, PluginFigures, PluginRecord, PluginSignature, REVISIONS_KEPT, Scope,
+    Signing, SigningKey, Store, StoreError, Table,
 };
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -18,7 +18,13 @@ fn store() -> (tempfile::TempDir, Store) {
 }
 
 fn org(id: &str) -> Organization {
-    Organization { id: id.into(), name: id.into(), created_at_ms: 1, deleted_at_ms: None }
+    Organization {
+        id: id.into(),
+        name: id.into(),
+        created_at_ms: 1,
+        deleted_at_ms: None,
+        signing: Signing::default(),
+    }
 }
 
 fn key(org: &str, id: &str) -> ApiKey {
@@ -50,6 +56,8 @@ fn plugin(org: &str, name: &str, digest: &str) -> PluginRecord {
         interfaces: vec!["route".into()],
         checks: vec![PluginCheck { name: "size".into(), passed: true, detail: "3".into() }],
         figures: Some(PluginFigures { start_us: 1, fresh_us: 2, warm_us: 3, memory_bytes: 4 }),
+        uploaded_by: Some("operator".into()),
+        signature: None,
         uploaded_at_ms: 1,
     }
 }
@@ -260,4 +268,39 @@ fn a_binding_of_an_earlier_version_is_the_organizations_active_one() {
     let history = store.binding_history("acme", Hook::Route, &Scope::Organization, Mode::Active);
     let revisions: Vec<u64> = history.unwrap().iter().map(|one| one.revision).collect();
     assert_eq!(revisions, [4, 5]);
+}
+
+#[test]
+fn a_signature_may_come_later_and_is_never_lost() {
+    let (dir, store) = store();
+    let unsigned = plugin("acme", "router", "d1");
+    assert!(store.create_plugin(&unsigned).unwrap());
+    let signature = PluginSignature {
+        text: "ed25519:…".into(),
+        key: "0123456789abcdef".into(),
+        key_name: "release".into(),
+        trusted_by: "organization".into(),
+        verified_at_ms: 7,
+    };
+    let signed = PluginRecord { signature: Some(signature), uploaded_at_ms: 9, ..unsigned.clone() };
+    assert!(!store.create_plugin(&signed).unwrap());
+    assert!(!store.create_plugin(&unsigned).unwrap(), "a repeat without it");
+    let mut acme = store.org("acme").unwrap();
+    acme.signing = Signing {
+        required: true,
+        keys: vec![SigningKey {
+            id: "0123456789abcdef".into(),
+            name: "release".into(),
+            public_key: "ed25519:…".into(),
+            added_by: "operator".into(),
+            added_at_ms: 3,
+        }],
+    };
+    store.update_org(&acme).unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap().store;
+    let kept = store.plugin("acme", "router", "1.0.0").unwrap();
+    assert_eq!(kept, PluginRecord { uploaded_at_ms: 1, ..signed });
+    assert_eq!(store.org("acme").unwrap(), acme);
+    assert_eq!(store.org("beta").unwrap().signing, Signing::default());
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::super::super::{
     AdminParts, AdminState, Admitted, BindingRefused, BindingsChanged, Observed, PolicyAdmission,
-    PolicyBounds, Switch, SystemNumbers, router,
+    PolicyBounds, SignaturePolicy, Switch, SystemNumbers, router,
 };
 use crate::auth::{AuthError, Caller, Directory, OperatorToken, Pepper, authenticate};
 use crate::clock;
@@ -151,6 +151,7 @@ impl World {
             admission: Arc::new(Admission),
             bindings: Arc::new(Arc::clone(&plane)),
             numbers: Arc::new(Numbers),
+            signatures: SignaturePolicy::default(),
             bounds: PolicyBounds {
                 component_bytes: 32 << 20,
                 components_per_org: 2,

@@ -1,0 +1,181 @@
+//! Taking a policy in: its signature is judged before anything looks into it, it is checked before
+//! anything is stored, and stored before it is answered.
+
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::super::access::Principal;
+use super::super::error::ApiError;
+use super::super::extract::{Params, read_body};
+use super::super::signatures;
+use super::super::text::{check_id, check_version};
+use super::super::{AdminParts, AdminState, Admitted, PolicyBounds};
+use super::output::{Shown, ShownCheck};
+use crate::clock;
+use crate::policy::signature::digest_hex;
+use crate::store::{PluginCheck, PluginRecord, PluginSignature};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::admin) struct UploadParams {
+    /// What it is to be called; what it calls itself, if absent.
+    name: Option<String>,
+    /// Its version; the one it names itself, if absent.
+    version: Option<String>,
+    /// Its signature, as `turnpike plugin sign` writes it.
+    signature: Option<String>,
+    /// The SHA-256 that its bytes should have, in hex.
+    digest: Option<String>,
+}
+
+/// Who sends what: everything about an upload but its bytes.
+struct Upload {
+    org: String,
+    by: Principal,
+    params: UploadParams,
+}
+
+pub(in crate::admin) async fn upload(
+    State(state): State<AdminState>,
+    Path(org): Path<String>,
+    Extension(by): Extension<Principal>,
+    Params(params): Params<UploadParams>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    if let Some(name) = &params.name {
+        check_id("name", name)?;
+    }
+    if let Some(version) = &params.version {
+        check_version("version", version)?;
+    }
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if kind.is_some_and(|kind| !matches!(kind, "application/wasm" | "application/octet-stream")) {
+        let message = "a plugin is uploaded as \"content-type: application/wasm\"";
+        return Err(ApiError::bad_request("wrong_content_type", message));
+    }
+    let known = org.clone();
+    state.reading(move |parts| Ok(parts.store.org(&known)?)).await?;
+    // Waits its turn before the body is read: those who wait hold no memory.
+    let turn = state.admissions.clone().acquire_owned().await;
+    let turn = turn.map_err(|cause| ApiError::internal("waiting for admission", &cause))?;
+    let most = state.parts.bounds.component_bytes;
+    let bytes = read_body(request.into_body(), most).await?;
+    if bytes.is_empty() {
+        return Err(ApiError::bad_request("empty_body", "the body is empty; send the component"));
+    }
+    let upload = Upload { org, by, params };
+    let (plugin, bytes) = state
+        .reading(move |parts| {
+            // Kept until the work is done, also when the caller has hung up.
+            let _turn = turn;
+            Ok((check(parts, upload, &bytes)?, bytes))
+        })
+        .await?;
+    state.changing(move |parts| keep(parts, &plugin, &bytes)).await
+}
+
+/// What the bytes come to, or why they are not taken. The signature and the digest come first: no
+/// parser sees a byte that nobody vouches for.
+fn check(parts: &AdminParts, upload: Upload, bytes: &[u8]) -> Result<PluginRecord, ApiError> {
+    let org = parts.store.org(&upload.org)?;
+    let digest = digest_hex(bytes);
+    if let Some(expected) = &upload.params.digest
+        && !expected.trim_start_matches("sha256:").eq_ignore_ascii_case(&digest)
+    {
+        let message = format!(
+            "{} bytes with sha256 {digest} arrived: other bytes than were meant; send them again",
+            bytes.len()
+        );
+        return Err(ApiError::refused("digest_mismatch", message).at("digest"));
+    }
+    let signature = upload.params.signature.as_deref();
+    let signature = signatures::judge(parts, &org, &digest, signature)?;
+    let admitted = parts.admission.admit(bytes).map_err(not_admitted)?;
+    record_of(upload, admitted, signature, bytes.len())
+}
+
+/// Stores what was checked, and answers with it.
+fn keep(parts: &AdminParts, plugin: &PluginRecord, bytes: &[u8]) -> Result<Response, ApiError> {
+    check_room(parts, plugin)?;
+    let digest = parts.store.files().put(bytes)?;
+    if digest != plugin.digest {
+        return Err(ApiError::internal("storing the plugin", &"its digest changed"));
+    }
+    let created = parts.store.create_plugin(plugin)?;
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    let kept = parts.store.plugin(&plugin.org, &plugin.name, &plugin.version)?;
+    let org = parts.store.org(&plugin.org)?;
+    Ok((status, Json(Shown::of(parts, &org, kept))).into_response())
+}
+
+/// Whether one more component fits; one that is there already takes no room.
+fn check_room(parts: &AdminParts, plugin: &PluginRecord) -> Result<(), ApiError> {
+    if parts.store.plugin(&plugin.org, &plugin.name, &plugin.version).is_ok() {
+        return Ok(());
+    }
+    let PolicyBounds { components_per_org: own, components: all, .. } = parts.bounds;
+    let there = parts.store.plugins(&plugin.org, None, own.saturating_add(1))?.items.len();
+    if there >= own {
+        let message = format!(
+            "{:?} has {there} components, at most {own} are kept (policy.components_per_org); \
+             delete old ones",
+            plugin.org
+        );
+        return Err(ApiError::conflict("too_many_plugins", message));
+    }
+    let there = parts.store.plugin_count()?;
+    if there >= all {
+        let message = format!(
+            "there are {there} components in this installation, at most {all} are kept \
+             (policy.components); delete old ones"
+        );
+        return Err(ApiError::conflict("too_many_plugins", message));
+    }
+    Ok(())
+}
+
+fn record_of(
+    upload: Upload,
+    admitted: Admitted,
+    signature: Option<PluginSignature>,
+    size: usize,
+) -> Result<PluginRecord, ApiError> {
+    let Upload { org, by, params } = upload;
+    let mut checks = admitted.checks;
+    let own = format!("{}@{}", admitted.name, admitted.version);
+    let name = params.name.unwrap_or(admitted.name);
+    let version = params.version.unwrap_or(admitted.version);
+    // Its own name and version may be anything; what it is registered under may not.
+    check_id("name", &name)?;
+    check_version("version", &version)?;
+    if own != format!("{name}@{version}") {
+        let detail = format!("the component calls itself {own}");
+        checks.push(PluginCheck { name: "name".to_owned(), passed: true, detail });
+    }
+    Ok(PluginRecord {
+        org,
+        name,
+        version,
+        digest: admitted.digest,
+        size_bytes: u64::try_from(size).unwrap_or(u64::MAX),
+        interfaces: admitted.interfaces,
+        checks,
+        figures: Some(admitted.figures),
+        uploaded_by: Some(by.0.to_string()),
+        signature,
+        uploaded_at_ms: clock::now_ms(),
+    })
+}
+
+fn not_admitted(checks: Vec<PluginCheck>) -> ApiError {
+    let failed = checks.iter().find(|check| !check.passed);
+    let reason = failed.map_or_else(String::new, |check| format!(": {}", check.detail));
+    let checks: Vec<ShownCheck> = checks.into_iter().map(ShownCheck::from).collect();
+    let message = format!("the component was not admitted{reason}");
+    ApiError::refused("not_admitted", message).with(json!({"checks": checks}))
+}
