@@ -9,6 +9,7 @@ mod credits;
 mod error;
 mod extract;
 mod keys;
+mod multipart;
 mod orgs;
 mod plugins;
 mod publish;
@@ -82,8 +83,13 @@ pub struct PolicyBounds {
 
 /// Checks a component before it is stored. Runs off the async threads and may take seconds.
 pub trait PolicyAdmission: Send + Sync {
-    /// Looks at the bytes; the error is every check, at least one of which failed.
-    fn admit(&self, bytes: &[u8]) -> Result<Admitted, Vec<PluginCheck>>;
+    /// Looks at the bytes, and asks what the cases ask; the error is every check, at least one of
+    /// which failed.
+    fn admit(
+        &self,
+        bytes: &[u8],
+        cases: Option<&policy::SelfTest>,
+    ) -> Result<Admitted, Vec<PluginCheck>>;
 
     /// The policy of that name that is part of the program and needs no upload.
     fn builtin(&self, name: &str) -> Option<Admitted>;

@@ -124,9 +124,24 @@ fn guard(unguarded: &ArcSwap<HashSet<Arc<str>>>, org: &str, guarded: bool) {
 }
 
 impl admin::PolicyAdmission for Bindings {
-    fn admit(&self, bytes: &[u8]) -> Result<Admitted, Vec<PluginCheck>> {
+    fn admit(
+        &self,
+        bytes: &[u8],
+        cases: Option<&policy::SelfTest>,
+    ) -> Result<Admitted, Vec<PluginCheck>> {
         let policy = self.engine.admit(bytes).map_err(|refused| checks(&refused.checks))?;
-        Ok(admitted(&policy))
+        let mut admitted = admitted(&policy);
+        if let Some(cases) = cases {
+            // Its calls have time-outs, so it needs the runtime; this thread is one for blocking.
+            let runtime = tokio::runtime::Handle::current();
+            let check = runtime.block_on(cases.run(&self.engine, &policy));
+            let passed = check.passed;
+            admitted.checks.extend(checks(&[check]));
+            if !passed {
+                return Err(admitted.checks);
+            }
+        }
+        Ok(admitted)
     }
 
     fn builtin(&self, name: &str) -> Option<Admitted> {

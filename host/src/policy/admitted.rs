@@ -12,7 +12,7 @@ use super::schema::{ConfigSchema, SchemaFault};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     /// `size`, `component`, `compile`, `exports`, `imports`, `resources`, `link`, `start`,
-    /// `describe` or `schema`; `turn` if it never came to be compiled.
+    /// `describe`, `schema` or `cases`; `turn` if it never came to be compiled.
     pub name: &'static str,
     /// Whether it passed; the first that did not is the last in the list.
     pub passed: bool,

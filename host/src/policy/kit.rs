@@ -1,9 +1,15 @@
 //! A policy as its author tries it: asked by the same session as a request's, in the same sandbox,
 //! but with nothing behind it, so that a failure shows instead of a built-in's verdict. For the
-//! command line's tests and benches. Never used on a request.
+//! command line's tests and benches, and for the cases that come with an upload. Never used on a
+//! request.
 
+pub(crate) mod ask;
+pub(crate) mod cases;
+pub(crate) mod expect;
+mod figures;
 mod load;
 mod measure;
+mod self_test;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,6 +28,7 @@ use super::verdict::{
 };
 
 pub use measure::{Measured, measure};
+pub use self_test::{CASES_BYTES_MAX, SelfTest};
 
 /// What a call comes to: the checked verdict, or why there is none; abstaining is among the latter.
 pub type Outcome<T> = Result<T, PolicyFailure>;

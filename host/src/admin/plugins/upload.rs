@@ -1,24 +1,32 @@
 //! Taking a policy in: its signature is judged before anything looks into it, it is checked before
 //! anything is stored, and stored before it is answered.
 
+use std::time::Duration;
+
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use http::StatusCode;
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::super::access::Principal;
 use super::super::error::ApiError;
 use super::super::extract::{Params, read_body};
+use super::super::multipart;
 use super::super::signatures;
 use super::super::text::{check_id, check_version};
 use super::super::{AdminParts, AdminState, Admitted, PolicyBounds};
 use super::output::{Shown, ShownCheck};
 use crate::clock;
 use crate::policy::signature::digest_hex;
+use crate::policy::{CASES_BYTES_MAX, SelfTest};
 use crate::store::{PluginCheck, PluginRecord, PluginSignature};
+
+/// Bytes of a form beside the component: cases, a configuration, the parts' heads.
+const BESIDE_MAX: usize = CASES_BYTES_MAX + (512 << 10);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +39,8 @@ pub(in crate::admin) struct UploadParams {
     signature: Option<String>,
     /// The SHA-256 that its bytes should have, in hex.
     digest: Option<String>,
+    /// Processor time of one call of its cases; the decision's usual one, if absent.
+    case_deadline_ms: Option<u32>,
 }
 
 /// Who sends what: everything about an upload but its bytes.
@@ -38,6 +48,15 @@ struct Upload {
     org: String,
     by: Principal,
     params: UploadParams,
+    cases: Option<SelfTest>,
+}
+
+/// The parts of a body.
+#[derive(Default)]
+struct Sent {
+    component: Bytes,
+    cases: Option<Bytes>,
+    config: Option<Bytes>,
 }
 
 pub(in crate::admin) async fn upload(
@@ -53,22 +72,32 @@ pub(in crate::admin) async fn upload(
     if let Some(version) = &params.version {
         check_version("version", version)?;
     }
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if kind.is_some_and(|kind| !matches!(kind, "application/wasm" | "application/octet-stream")) {
-        let message = "a plugin is uploaded as \"content-type: application/wasm\"";
-        return Err(ApiError::bad_request("wrong_content_type", message));
+    let longest = state.parts.bounds.deadline_ms;
+    if params.case_deadline_ms.is_some_and(|asked| !(1..=longest).contains(&asked)) {
+        let message = format!("a deadline is 1 to {longest} milliseconds");
+        return Err(ApiError::invalid("case_deadline_ms", message));
     }
+    let boundary = form_boundary(request.headers())?;
     let known = org.clone();
     state.reading(move |parts| Ok(parts.store.org(&known)?)).await?;
     // Waits its turn before the body is read: those who wait hold no memory.
     let turn = state.admissions.clone().acquire_owned().await;
     let turn = turn.map_err(|cause| ApiError::internal("waiting for admission", &cause))?;
     let most = state.parts.bounds.component_bytes;
-    let bytes = read_body(request.into_body(), most).await?;
+    let Sent { component: bytes, cases, config } = match boundary {
+        Some(boundary) => {
+            form(read_body(request.into_body(), most + BESIDE_MAX).await?, &boundary)?
+        }
+        None => Sent { component: read_body(request.into_body(), most).await?, ..Sent::default() },
+    };
     if bytes.is_empty() {
         return Err(ApiError::bad_request("empty_body", "the body is empty; send the component"));
     }
-    let upload = Upload { org, by, params };
+    if bytes.len() > most {
+        return Err(ApiError::too_large(most));
+    }
+    let cases = self_test(cases, config, params.case_deadline_ms)?;
+    let upload = Upload { org, by, params, cases };
     let (plugin, bytes) = state
         .reading(move |parts| {
             // Kept until the work is done, also when the caller has hung up.
@@ -77,6 +106,65 @@ pub(in crate::admin) async fn upload(
         })
         .await?;
     state.changing(move |parts| keep(parts, &plugin, &bytes)).await
+}
+
+/// The boundary, where the body is a form; none where it is the component itself.
+fn form_boundary(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    match kind {
+        None | Some("application/wasm" | "application/octet-stream") => Ok(None),
+        Some(kind) => match multipart::boundary(kind) {
+            Some(boundary) => Ok(Some(boundary.to_owned())),
+            None => {
+                let message = "a plugin is uploaded as \"content-type: application/wasm\", or with \
+                               its cases as multipart/form-data";
+                Err(ApiError::bad_request("wrong_content_type", message))
+            }
+        },
+    }
+}
+
+/// The parts of a form, each at most once.
+fn form(body: Bytes, boundary: &str) -> Result<Sent, ApiError> {
+    let (mut component, mut cases, mut config) = (None, None, None);
+    for (name, bytes) in multipart::parts(&body, boundary)? {
+        let place = match name.as_str() {
+            "component" => &mut component,
+            "cases" => &mut cases,
+            "config" => &mut config,
+            _ => {
+                let message = "the parts are component, cases and config";
+                return Err(ApiError::bad_request("broken_form", message));
+            }
+        };
+        if place.replace(bytes).is_some() {
+            let message = format!("the part {name} is there twice; send it once");
+            return Err(ApiError::bad_request("broken_form", message));
+        }
+    }
+    Ok(Sent { component: component.unwrap_or_default(), cases, config })
+}
+
+/// The cases as they are asked; their configuration is for those that have none.
+fn self_test(
+    cases: Option<Bytes>,
+    config: Option<Bytes>,
+    deadline_ms: Option<u32>,
+) -> Result<Option<SelfTest>, ApiError> {
+    let Some(cases) = cases else { return Ok(None) };
+    let text = |field: &'static str, bytes: &Bytes| {
+        let text = std::str::from_utf8(bytes).map(str::to_owned);
+        text.map_err(|_| ApiError::invalid(field, "it is not text in UTF-8"))
+    };
+    let config = config.map(|bytes| text("config", &bytes)).transpose()?;
+    if let Some(config) = &config
+        && let Err(why) = serde_json::from_str::<serde::de::IgnoredAny>(config)
+    {
+        return Err(ApiError::invalid("config", format!("it is not JSON: {why}")));
+    }
+    let deadline = deadline_ms.map(|ms| Duration::from_millis(u64::from(ms)));
+    let test = SelfTest::parse(&text("cases", &cases)?, config, deadline);
+    test.map(Some).map_err(|why| ApiError::invalid("cases", why))
 }
 
 /// What the bytes come to, or why they are not taken. The signature and the digest come first: no
@@ -95,7 +183,7 @@ fn check(parts: &AdminParts, upload: Upload, bytes: &[u8]) -> Result<PluginRecor
     }
     let signature = upload.params.signature.as_deref();
     let signature = signatures::judge(parts, &org, &digest, signature)?;
-    let admitted = parts.admission.admit(bytes).map_err(not_admitted)?;
+    let admitted = parts.admission.admit(bytes, upload.cases.as_ref()).map_err(not_admitted)?;
     record_of(upload, admitted, signature, bytes.len())
 }
 
@@ -145,7 +233,7 @@ fn record_of(
     signature: Option<PluginSignature>,
     size: usize,
 ) -> Result<PluginRecord, ApiError> {
-    let Upload { org, by, params } = upload;
+    let Upload { org, by, params, .. } = upload;
     let mut checks = admitted.checks;
     let own = format!("{}@{}", admitted.name, admitted.version);
     let name = params.name.unwrap_or(admitted.name);

@@ -14,6 +14,9 @@ use super::{read, read_text, runtime};
 use crate::hook::Hook;
 use crate::policy::signature::digest_hex;
 
+/// Letters of the digest that stand between the parts of a form.
+const BOUNDARY: usize = 48;
+
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct PushArgs {
     /// A component, or a project's folder (built first when something is newer)
@@ -23,6 +26,13 @@ pub(in crate::cli) struct PushArgs {
     /// Register it under this version instead of its own
     #[arg(long)]
     version: Option<String>,
+    /// The cases that the gateway is to ask before it takes the component, JSON lines; those of the
+    /// project if not given
+    #[arg(long)]
+    cases: Option<PathBuf>,
+    /// Send no cases
+    #[arg(long, conflicts_with = "cases")]
+    no_cases: bool,
     #[command(flatten)]
     binding: Binding,
 }
@@ -50,6 +60,26 @@ pub(super) struct Binding {
     deadline_ms: Option<u32>,
 }
 
+/// What the gateway asks of a component before it takes it.
+#[derive(Debug, Default)]
+pub(super) struct Examined {
+    cases: Option<PathBuf>,
+    config: Option<PathBuf>,
+    deadline_ms: Option<u64>,
+}
+
+impl Examined {
+    /// By the cases of a project, where it has any.
+    pub(super) fn of(project: &Project) -> Self {
+        let there = |path: PathBuf| path.is_file().then_some(path);
+        Self {
+            cases: there(project.cases()),
+            config: there(project.config()),
+            deadline_ms: project.manifest.test.deadline_ms,
+        }
+    }
+}
+
 /// What was pushed.
 pub(super) struct Pushed {
     name: String,
@@ -70,10 +100,17 @@ pub(super) fn run(args: &PushArgs) -> anyhow::Result<()> {
         None => args.what.clone(),
     };
     let config = project.as_ref().map(Project::config);
+    let mut examined = project.as_ref().map(Examined::of).unwrap_or_default();
+    if args.cases.is_some() || args.no_cases {
+        examined.cases.clone_from(&args.cases);
+    }
+    if args.binding.config.is_some() {
+        examined.config.clone_from(&args.binding.config);
+    }
     runtime()?.block_on(async {
         let admin = Admin::new(&args.target)?;
         let org = &args.target.org;
-        let pushed = upload(&admin, org, &file, args.version.as_deref()).await?;
+        let pushed = upload(&admin, org, &file, args.version.as_deref(), &examined).await?;
         bind(&admin, org, &pushed, &args.binding, config).await
     })
 }
@@ -84,6 +121,7 @@ pub(super) async fn upload(
     org: &str,
     file: &Path,
     version: Option<&str>,
+    examined: &Examined,
 ) -> anyhow::Result<Pushed> {
     let bytes = read(file)?;
     let digest = digest_hex(&bytes);
@@ -93,8 +131,12 @@ pub(super) async fn upload(
     if signature.is_file() {
         query.push(format!("signature={}", read_text(&signature)?.trim()));
     }
+    if let (Some(_), Some(deadline)) = (&examined.cases, examined.deadline_ms) {
+        query.push(format!("case_deadline_ms={deadline}"));
+    }
     let path = format!("/orgs/{org}/plugins?{}", query.join("&"));
-    let answer = admin.call("POST", &path, "application/wasm", Bytes::from(bytes)).await?;
+    let (kind, body) = body(bytes, &digest, examined)?;
+    let answer = admin.call("POST", &path, &kind, Bytes::from(body)).await?;
     let text = |name: &str| answer.body.get(name).and_then(Value::as_str).map(str::to_owned);
     if !matches!(answer.status, 200 | 201) {
         say(&checks(answer.body.pointer("/error/checks")))?;
@@ -110,7 +152,38 @@ pub(super) async fn upload(
     let signed = answer.body.pointer("/provenance/signature/key").and_then(Value::as_str);
     let signed = signed.map_or_else(String::new, |key| format!(", signed by {key}"));
     say(&format!("{name}@{version} {word}, sha256 {digest}{signed}"))?;
+    let list = answer.body.pointer("/checks").and_then(Value::as_array);
+    let asked = list.into_iter().flatten().find(|check| check.get("name") == Some(&"cases".into()));
+    if let Some(detail) = asked.and_then(|check| check.get("detail")).and_then(Value::as_str) {
+        say(&format!("its cases: {detail}"))?;
+    }
     Ok(Pushed { name, version })
+}
+
+/// What is sent, and its content type: the component, or a form where cases go with it.
+fn body(
+    component: Vec<u8>,
+    digest: &str,
+    examined: &Examined,
+) -> anyhow::Result<(String, Vec<u8>)> {
+    let Some(cases) = &examined.cases else {
+        return Ok(("application/wasm".to_owned(), component));
+    };
+    let mut parts = vec![("component", component), ("cases", read(cases)?)];
+    if let Some(config) = &examined.config {
+        parts.push(("config", read(config)?));
+    }
+    // No component has its own digest in it.
+    let boundary = digest.get(..BOUNDARY).unwrap_or(digest);
+    let mut body = Vec::new();
+    for (name, bytes) in parts {
+        let head = format!("content-disposition: form-data; name=\"{name}\"");
+        body.extend_from_slice(format!("--{boundary}\r\n{head}\r\n\r\n").as_bytes());
+        body.extend_from_slice(&bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    Ok((format!("multipart/form-data; boundary={boundary}"), body))
 }
 
 /// Binds what was pushed to every decision that is asked for.

@@ -2,11 +2,7 @@
 //! fresh instance, again in random order, and again in one instance, where nothing may be
 //! remembered; and a redactor's texts in every way a stream could cut them. Tells every difference.
 
-mod ask;
-mod cases;
 mod dice;
-mod expect;
-mod figures;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -17,13 +13,14 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-use self::cases::{Case, Question};
 use self::dice::Dice;
-use self::expect::{Rules, differences, shown};
 use super::super::say;
 use super::project::Project;
 use super::{admit, bytes_text, engine, read_text, runtime};
 use crate::clock::Stopwatch;
+use crate::policy::kit::ask;
+use crate::policy::kit::cases::{self, Case, Question};
+use crate::policy::kit::expect::{Rules, differences, shown};
 use crate::policy::{Policy, PolicyEngine, Trial};
 
 /// Log lines of a failed case that are shown.

@@ -74,8 +74,9 @@ fn round(args: &WatchArgs) -> anyhow::Result<()> {
         let org = &args.target.org;
         // Every save is a version of its own; what did not change is the same one.
         let digest = digest_hex(&read(&file)?);
+        let examined = push::Examined::of(&project);
         let version = format!("0.0.0-dev.{}", digest.get(..12).unwrap_or_default());
-        let pushed = push::upload(&admin, org, &file, Some(&version)).await?;
+        let pushed = push::upload(&admin, org, &file, Some(&version), &examined).await?;
         push::bind(&admin, org, &pushed, &binding, Some(project.config())).await
     })
 }

@@ -1,12 +1,12 @@
 //! The law of streams: however a text is cut, what goes on is the same. Cuts short texts at every
 //! character, long ones at a sample, and asks the policy as the gateway's streams do.
 
+use crate::policy::kit::ask::{Names, place};
+use crate::policy::kit::cases::Text;
+use crate::policy::kit::expect::shown;
 use crate::policy::{PolicyFailure, Trial};
 
-use super::ask::{Names, place};
-use super::cases::Text;
 use super::dice::Dice;
-use super::expect::shown;
 
 /// Texts up to here are cut in two at every place.
 const EVERY_PLACE_MAX: usize = 256;

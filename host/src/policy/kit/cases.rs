@@ -19,23 +19,23 @@ const CASES_MAX: usize = 10_000;
 
 /// A question and what is expected.
 #[derive(Debug)]
-pub(super) struct Case {
+pub(crate) struct Case {
     /// Its own, or where it stands.
-    pub(super) name: String,
-    pub(super) question: Question,
-    pub(super) facts: RequestFacts,
+    pub(crate) name: String,
+    pub(crate) question: Question,
+    pub(crate) facts: RequestFacts,
     /// JSON for `configure`, in place of the run's.
-    pub(super) config: Option<String>,
-    pub(super) expect: Value,
+    pub(crate) config: Option<String>,
+    pub(crate) expect: Value,
     /// How far a number may be off.
-    pub(super) tolerance: f64,
+    pub(crate) tolerance: f64,
     /// Whether the verdict may have nothing beyond what is expected.
-    pub(super) exact: bool,
+    pub(crate) exact: bool,
 }
 
 /// What is asked.
 #[derive(Debug)]
-pub(super) enum Question {
+pub(crate) enum Question {
     Classify,
     Route(Box<Route>),
     Redact(Text),
@@ -43,7 +43,7 @@ pub(super) enum Question {
 }
 
 impl Question {
-    pub(super) fn hook(&self) -> Hook {
+    pub(crate) fn hook(&self) -> Hook {
         match self {
             Self::Classify => Hook::Classify,
             Self::Route(_) => Hook::Route,
@@ -56,14 +56,14 @@ impl Question {
 /// A text and where it stands.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Text {
-    pub(super) text: String,
+pub(crate) struct Text {
+    pub(crate) text: String,
     #[serde(default = "input")]
-    pub(super) direction: String,
+    pub(crate) direction: String,
     #[serde(default = "text")]
-    pub(super) channel: String,
+    pub(crate) channel: String,
     #[serde(default = "user")]
-    pub(super) role: String,
+    pub(crate) role: String,
 }
 
 fn input() -> String {
@@ -105,7 +105,7 @@ fn no_tolerance() -> f64 {
 }
 
 /// All cases of a text; empty lines and lines that begin with `//` are skipped.
-pub(super) fn read(text: &str, file: &str) -> anyhow::Result<Vec<Case>> {
+pub(crate) fn read(text: &str, file: &str) -> anyhow::Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (at, line) in (1_usize..).zip(text.lines()) {
         let line = line.trim();
@@ -191,7 +191,7 @@ fn facts(body: Option<Value>, attrs: BTreeMap<String, Value>) -> anyhow::Result<
 }
 
 /// Text, number or flag.
-pub(super) fn attr(value: Value) -> anyhow::Result<AttrValue> {
+pub(crate) fn attr(value: Value) -> anyhow::Result<AttrValue> {
     Ok(match value {
         Value::String(text) => AttrValue::Text(text),
         Value::Bool(flag) => AttrValue::Flag(flag),

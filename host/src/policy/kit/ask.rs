@@ -14,7 +14,7 @@ use super::cases::{Case, Question, Text};
 use super::figures::Route;
 
 /// The verdict on a case; a refusal or a failure is one too.
-pub(super) async fn ask(trial: &mut Trial, case: &Case) -> Value {
+pub(crate) async fn ask(trial: &mut Trial, case: &Case) -> Value {
     let outcome = match &case.question {
         Question::Classify => trial.classify().await.map(|it| classification(&it)),
         Question::Route(route) => score(trial, route).await,
@@ -30,7 +30,7 @@ pub(super) async fn ask(trial: &mut Trial, case: &Case) -> Value {
     outcome.unwrap_or_else(|failure| refusal(&failure))
 }
 
-pub(super) fn place(text: &Text) -> Place<'_> {
+pub(crate) fn place(text: &Text) -> Place<'_> {
     Place { direction: &text.direction, channel: &text.channel, role: &text.role }
 }
 
@@ -117,12 +117,12 @@ fn findings(text: &str, found: &Findings) -> Value {
 
 /// The placeholders of one text: the same entity has the same one.
 #[derive(Debug, Default)]
-pub(super) struct Names(BTreeMap<String, Vec<String>>);
+pub(crate) struct Names(BTreeMap<String, Vec<String>>);
 
 impl Names {
     /// The text as the gateway would send it on, up to what is held back; the error is the reason
     /// of a block.
-    pub(super) fn apply(&mut self, text: &str, found: &Findings) -> Result<String, String> {
+    pub(crate) fn apply(&mut self, text: &str, found: &Findings) -> Result<String, String> {
         let end = text.len().saturating_sub(found.hold);
         let (mut out, mut at) = (String::with_capacity(text.len()), 0);
         for span in &found.spans {

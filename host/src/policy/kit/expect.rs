@@ -9,13 +9,13 @@ const SHOWN_MAX: usize = 160;
 
 /// How strictly a case is compared.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rules {
-    pub(super) tolerance: f64,
-    pub(super) exact: bool,
+pub(crate) struct Rules {
+    pub(crate) tolerance: f64,
+    pub(crate) exact: bool,
 }
 
 /// Where the two differ; empty when they do not.
-pub(super) fn differences(expected: &Value, found: &Value, rules: Rules) -> Vec<String> {
+pub(crate) fn differences(expected: &Value, found: &Value, rules: Rules) -> Vec<String> {
     let mut out = Vec::new();
     compare("", expected, found, rules, &mut out);
     out
@@ -107,7 +107,7 @@ fn at(path: &str) -> &str {
 }
 
 /// A value on one line, cut where it gets long.
-pub(super) fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     let text = value.to_string();
     let mut cut: String = text.chars().take(SHOWN_MAX).collect();
     if cut.len() < text.len() {

@@ -16,9 +16,9 @@ use super::cases::attr;
 /// What a route policy is asked about.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Route {
+pub(crate) struct Route {
     #[serde(default)]
-    pub(super) task: Task,
+    pub(crate) task: Task,
     candidates: Vec<Candidate>,
     #[serde(default)]
     objective: Wanted,
@@ -27,7 +27,7 @@ pub(super) struct Route {
 /// The classification that it is given.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Task {
+pub(crate) struct Task {
     task: String,
     difficulty: f64,
     confidence: f64,
@@ -111,7 +111,7 @@ impl Default for Wanted {
 }
 
 impl Route {
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         if self.candidates.is_empty() {
             bail!("route needs at least one candidate");
         }
@@ -122,7 +122,7 @@ impl Route {
         Ok(())
     }
 
-    pub(super) fn figures(&self) -> Figures {
+    pub(crate) fn figures(&self) -> Figures {
         let mut out = Figures::with_capacity(self.candidates.len());
         for it in &self.candidates {
             out.quality.push(it.quality);
@@ -138,7 +138,7 @@ impl Route {
         out
     }
 
-    pub(super) fn objective(&self) -> Objective {
+    pub(crate) fn objective(&self) -> Objective {
         Objective {
             profile: self.objective.profile.clone(),
             quality_floor: self.objective.quality_floor,
@@ -147,7 +147,7 @@ impl Route {
         }
     }
 
-    pub(super) fn classification(&self) -> Classification {
+    pub(crate) fn classification(&self) -> Classification {
         let it = &self.task;
         Classification {
             task: it.task.clone(),
@@ -159,13 +159,13 @@ impl Route {
         }
     }
 
-    pub(super) fn offers(&self) -> Arc<dyn Offers> {
+    pub(crate) fn offers(&self) -> Arc<dyn Offers> {
         let row = |it: &Candidate| (it.offer.clone(), attrs(&it.attrs));
         Arc::new(Rows(self.candidates.iter().map(row).collect()))
     }
 
     /// The offers' names, by row.
-    pub(super) fn names(&self) -> Vec<&str> {
+    pub(crate) fn names(&self) -> Vec<&str> {
         self.candidates.iter().map(|it| it.offer.as_str()).collect()
     }
 }
@@ -196,7 +196,7 @@ impl Offers for Rows {
 /// What a bill policy is asked about.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Bill {
+pub(crate) struct Bill {
     #[serde(default = "chat")]
     task: String,
     #[serde(default = "some_offer")]
@@ -222,11 +222,11 @@ fn yes() -> bool {
 }
 
 impl Bill {
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.call().map(drop)
     }
 
-    pub(super) fn call(&self) -> anyhow::Result<BillCall> {
+    pub(crate) fn call(&self) -> anyhow::Result<BillCall> {
         let quantity = |(item, count, price): &(String, u32, String)| {
             let price: PicoUsd = price
                 .parse()
