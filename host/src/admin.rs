@@ -36,7 +36,7 @@ use crate::usage::UsageLog;
 pub use self::error::ApiError;
 pub use self::publish::{directory_of, ensure_budgets};
 pub use self::router::router;
-pub use self::signatures::SignaturePolicy;
+pub use self::signatures::{SignaturePolicy, may_be_bound};
 
 /// Uploads that are checked at the same time: compiling takes a whole core, and the data plane
 /// needs the others. Further uploads wait without their body being read.
@@ -66,6 +66,8 @@ pub struct Observed {
     pub tally: policy::Tally,
     /// Until when it is not asked, and why.
     pub suspension: Option<policy::Suspension>,
+    /// The earlier revision that decides meanwhile; none where `on_failure` rules.
+    pub stand_in: Option<Arc<policy::PolicyRef>>,
 }
 
 /// How much may be uploaded and asked for.

@@ -4,6 +4,7 @@
 mod cases;
 mod reload;
 mod revisions;
+mod stand_in;
 mod trials;
 mod trust;
 mod uploads;

@@ -25,24 +25,33 @@ struct Trusted {
 }
 
 /// Whether the organization's policies must be signed.
-pub(super) fn required(parts: &AdminParts, org: &Organization) -> bool {
-    parts.signatures.required || org.signing.required
+pub(super) fn required(installation: &SignaturePolicy, org: &Organization) -> bool {
+    installation.required || org.signing.required
+}
+
+/// Whether a stored policy may be put into force.
+pub fn may_be_bound(
+    installation: &SignaturePolicy,
+    org: &Organization,
+    plugin: &PluginRecord,
+) -> bool {
+    !required(installation, org) || is_trusted(installation, org, plugin)
 }
 
 /// Verifies the signature of an upload by the upload's digest, in lowercase hex. `None` where there
 /// is no signature and none is required.
 pub(super) fn judge(
-    parts: &AdminParts,
+    installation: &SignaturePolicy,
     org: &Organization,
     digest: &str,
     signature: Option<&str>,
 ) -> Result<Option<PluginSignature>, ApiError> {
-    let trusted = trusted(parts, org);
+    let trusted = trusted(installation, org);
     let Some(text) = signature else {
-        if !required(parts, org) {
+        if !required(installation, org) {
             return Ok(None);
         }
-        let who = if parts.signatures.required { "this installation" } else { "the organization" };
+        let who = if installation.required { "this installation" } else { "the organization" };
         let message = format!(
             "{who} takes signed policies only: sign it with `turnpike plugin sign FILE --key KEY` \
              and push it with the .sig beside it, or upload it with ?signature=…; {}",
@@ -76,9 +85,13 @@ pub(super) fn judge(
 
 /// Whether a stored policy has a signature that is trusted now: a key may have been taken off the
 /// list since the upload.
-pub(super) fn is_trusted(parts: &AdminParts, org: &Organization, plugin: &PluginRecord) -> bool {
+pub(super) fn is_trusted(
+    installation: &SignaturePolicy,
+    org: &Organization,
+    plugin: &PluginRecord,
+) -> bool {
     let Some(signature) = &plugin.signature else { return false };
-    let keys: Vec<PublicKey> = trusted(parts, org).into_iter().map(|one| one.key).collect();
+    let keys: Vec<PublicKey> = trusted(installation, org).into_iter().map(|one| one.key).collect();
     verify_digest(&plugin.digest, &signature.text, &keys).is_ok()
 }
 
@@ -90,12 +103,10 @@ pub(super) fn check_bindable(
     uploaded: &[(String, String)],
 ) -> Result<(), ApiError> {
     let org = parts.store.org(org)?;
-    if !required(parts, &org) {
-        return Ok(());
-    }
+    let installation = &parts.signatures;
     for (name, version) in uploaded {
         let plugin = parts.store.plugin(&org.id, name, version)?;
-        if is_trusted(parts, &org, &plugin) {
+        if may_be_bound(installation, &org, &plugin) {
             continue;
         }
         let why = match &plugin.signature {
@@ -108,7 +119,7 @@ pub(super) fn check_bindable(
             "{name}@{version} {why}, and policies of {:?} must be: sign the same bytes and upload \
              them again with ?signature=…; {}",
             org.id,
-            whom(&trusted(parts, &org), &org.id)
+            whom(&trusted(installation, &org), &org.id)
         );
         return Err(ApiError::conflict("not_signed", message));
     }
@@ -116,8 +127,8 @@ pub(super) fn check_bindable(
 }
 
 /// The keys of both lists; the installation's first.
-fn trusted(parts: &AdminParts, org: &Organization) -> Vec<Trusted> {
-    let installation = parts.signatures.keys.iter().map(|key| Trusted {
+fn trusted(installation: &SignaturePolicy, org: &Organization) -> Vec<Trusted> {
+    let installation = installation.keys.iter().map(|key| Trusted {
         key: key.clone(),
         name: "policy.trusted_keys".to_owned(),
         by: "installation",

@@ -92,7 +92,7 @@ pub(super) async fn list(
             let installation: Vec<_> = installation
                 .map(|key| json!({"id": key.id(), "public_key": key.to_string()}))
                 .collect();
-            let required = signatures::required(parts, &org);
+            let required = signatures::required(&parts.signatures, &org);
             let keys: Vec<Shown> = org.signing.keys.into_iter().map(Shown::from).collect();
             Ok(Json(json!({
                 "items": keys, "next": null,
@@ -117,7 +117,7 @@ fn unsigned_bindings(
             let Ok(plugin) = parts.store.plugin(&org.id, &link.plugin, &link.version) else {
                 continue;
             };
-            if !signatures::is_trusted(parts, org, &plugin) {
+            if !signatures::is_trusted(&parts.signatures, org, &plugin) {
                 unsigned.push(json!({
                     "hook": binding.hook.label(),
                     "scope": binding.scope.label(),

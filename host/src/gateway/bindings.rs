@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use crate::admin::{self, Admitted, BindingRefused, Observed, Switch};
+use crate::admin::{self, Admitted, BindingRefused, Observed, SignaturePolicy, Switch};
 use crate::clock;
 use crate::hook::{Hook, Mode};
 use crate::policy::{self, BindingSet, Policy, PolicyEngine};
@@ -27,6 +27,7 @@ type ByOrg = HashMap<Arc<str>, Arc<OrgBindings>>;
 pub struct Bindings {
     engine: Arc<PolicyEngine>,
     store: Arc<Store>,
+    signatures: SignaturePolicy,
     builtins: Builtins,
     default: Arc<BindingSet>,
     by_org: Arc<ArcSwap<ByOrg>>,
@@ -43,12 +44,14 @@ impl Bindings {
     pub(super) fn load(
         engine: Arc<PolicyEngine>,
         store: Arc<Store>,
+        signatures: SignaturePolicy,
         builtins: Builtins,
     ) -> anyhow::Result<Self> {
         let behind = policy::Builtins::combined(&builtins.combined);
         let bindings = Self {
             engine,
             store,
+            signatures,
             builtins,
             default: Arc::new(BindingSet::defaults(behind)),
             by_org: Arc::default(),
@@ -169,7 +172,11 @@ impl admin::BindingsChanged for Bindings {
         let now_ms = clock::now_ms();
         std::iter::once(bound)
             .chain(&bound.then)
-            .map(|one| Observed { tally: one.tally(), suspension: one.suspension(now_ms) })
+            .map(|one| Observed {
+                tally: one.tally(),
+                suspension: one.suspension(now_ms),
+                stand_in: one.stand_in(now_ms),
+            })
             .collect()
     }
 }

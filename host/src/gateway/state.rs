@@ -64,7 +64,10 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
 
     let engine = PolicyEngine::compiling(&limits(&config.policy), compiling(config, program))?;
     let builtins = Builtins::admit(&engine)?;
-    let bindings = Arc::new(Bindings::load(Arc::clone(&engine), Arc::clone(&store), builtins)?);
+    let signatures = signatures(&config.policy)?;
+    let (of_engine, of_store) = (Arc::clone(&engine), Arc::clone(&store));
+    let bindings = Bindings::load(of_engine, of_store, signatures.clone(), builtins)?;
+    let bindings = Arc::new(bindings);
     let Offers { offers, providers, warnings } = offers(config)?;
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -99,7 +102,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
         bindings,
         numbers: Arc::new(Numbers(Arc::clone(&gateway))),
-        signatures: signatures(&config.policy)?,
+        signatures,
         bounds: PolicyBounds {
             component_bytes: config.policy.component_bytes,
             components_per_org: config.policy.components_per_org,

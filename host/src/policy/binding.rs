@@ -33,6 +33,8 @@ pub struct Binding {
     pub log: Arc<LogRing>,
     /// Further scanners of the same texts, in order; for redact only.
     pub then: Vec<Arc<Binding>>,
+    /// The revision before, which decides while this one is suspended.
+    pub earlier: Option<Arc<Binding>>,
     pub(super) statistics: Statistics,
     pub(super) breaker: Breaker,
     pub(super) identity: Arc<PolicyRef>,
@@ -65,6 +67,7 @@ impl Binding {
             builtin: false,
             log: Arc::default(),
             then: Vec::new(),
+            earlier: None,
             statistics: Statistics::default(),
             breaker: Breaker::default(),
             identity,
@@ -93,6 +96,29 @@ impl Binding {
     pub fn followed_by(mut self, then: Vec<Arc<Self>>) -> Self {
         self.then = then;
         self
+    }
+
+    /// The same, with the revision before it in reserve.
+    #[must_use]
+    pub fn behind(mut self, earlier: Option<Arc<Self>>) -> Self {
+        self.earlier = earlier;
+        self
+    }
+
+    /// Counts a failure that is its own, and says so where it is one too many.
+    pub(super) fn failed(&self, now_ms: u64, because: &str) {
+        if self.breaker.failed(now_ms, because) {
+            let earlier = self.earlier.as_ref().map(|it| &*it.identity.label);
+            let (policy, revision) = (&*self.identity.label, self.revision);
+            tracing::warn!(policy, revision, because, earlier, "a policy is suspended");
+        }
+    }
+
+    /// Who decides in its place now; none while it decides itself, or where `on_failure` rules.
+    pub fn stand_in(&self, now_ms: u64) -> Option<Arc<PolicyRef>> {
+        self.breaker.suspended_for_ms(now_ms)?;
+        let earlier = self.earlier.as_ref()?;
+        earlier.breaker.suspended_for_ms(now_ms).is_none().then(|| earlier.identity())
     }
 
     /// What it did since it is there.

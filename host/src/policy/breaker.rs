@@ -60,8 +60,8 @@ impl Breaker {
         Some(Suspension { until_ms: now_ms.saturating_add(left), because })
     }
 
-    /// Counts a failure that the policy is to blame for.
-    pub(super) fn failed(&self, now_ms: u64, because: &str) {
+    /// Counts a failure that the policy is to blame for; whether it is suspended by it.
+    pub(super) fn failed(&self, now_ms: u64, because: &str) -> bool {
         self.touched.store(true, Ordering::Relaxed);
         let mut history = self.history.lock();
         if now_ms.saturating_sub(history.window_start_ms) > WINDOW_MS {
@@ -72,7 +72,7 @@ impl Breaker {
         because.clone_into(&mut history.because);
         // After a pause a single failure is enough to suspend it again.
         if history.failures < FAILURES_MAX && history.pause_ms == 0 {
-            return;
+            return false;
         }
         let pause = match history.pause_ms {
             0 => PAUSE_FIRST_MS,
@@ -81,6 +81,7 @@ impl Breaker {
         history.pause_ms = pause;
         history.failures = 0;
         self.suspended_until_ms.store(now_ms.saturating_add(pause), Ordering::Relaxed);
+        true
     }
 
     /// Forgets everything after a call that went well, once the window has passed or a pause is

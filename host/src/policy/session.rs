@@ -235,8 +235,8 @@ impl Session {
         self.put(&bound, question).await.0
     }
 
-    /// Asks the bound policy and, if that is what the binding wants on failure, the built-in. Also
-    /// tells whose value it is.
+    /// Asks the bound policy; while it is suspended the revision before it; and, if that is what
+    /// the binding wants on failure, the built-in. Also tells whose value it is.
     async fn put<Q>(
         &mut self,
         bound: &Arc<Binding>,
@@ -255,6 +255,14 @@ impl Session {
         };
         if !failure.is_normal() {
             bound.statistics.fell_back();
+        }
+        if failure.kind == FailureKind::Suspended
+            && let Some(earlier) = bound.earlier.clone()
+            && let Ok(value) = self.attempt(&earlier, question).await
+        {
+            let decided_by = earlier.identity();
+            let verdict = Verdict { value: Some(value), decided_by, failure: Some(failure) };
+            return (verdict, Some(earlier));
         }
         let (value, by) = match self.fall_back(bound, &failure, question).await {
             Some((value, by)) => (Some(value), Some(by)),
@@ -309,7 +317,7 @@ impl Session {
         match &outcome {
             Err(failure) if failure.kind.blames_policy() && !binding.builtin => {
                 let because = format!("{}: {}", failure.kind.label(), failure.detail);
-                binding.breaker.failed(clock::now_ms(), &because);
+                binding.failed(clock::now_ms(), &because);
             }
             Ok(_) if binding.breaker.is_touched() => binding.breaker.succeeded(clock::now_ms()),
             Ok(_) | Err(_) => {}

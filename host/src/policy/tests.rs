@@ -5,4 +5,5 @@ mod decisions;
 mod guests;
 mod sandbox;
 mod shipped;
+mod stand_in;
 mod trials;

@@ -2,15 +2,27 @@
 
 use anyhow::{Context, Result};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use turnpike_tests::{ADMIN_TOKEN, Answered, ORG, Stage, built_policy};
 
 use crate::starters::plugin;
 
 const NAME: &str = "example-classify-keyword";
 const CONFIG: &str = r#"{"keywords":{"invoice":"extraction"}}"#;
-const HOLDS: &str = r#"{"name":"an invoice","classify":{"messages":[{"role":"user","content":"an invoice"}]},"expect":{"task":"extraction"}}"#;
-const FAILS: &str = r#"{"name":"a trace","classify":{"messages":[{"role":"user","content":"an invoice"}]},"expect":{"task":"code"}}"#;
+
+/// A case about an invoice that expects this task.
+fn case(name: &str, task: &str) -> String {
+    let body = json!({ "messages": [{ "role": "user", "content": "an invoice" }] });
+    json!({ "name": name, "classify": body, "expect": { "task": task } }).to_string()
+}
+
+fn holds() -> String {
+    case("an invoice", "extraction")
+}
+
+fn fails() -> String {
+    case("a trace", "code")
+}
 
 /// An upload as a form of these parts.
 async fn upload(stage: &Stage, parts: &[(&str, &[u8])]) -> Result<Answered> {
@@ -30,7 +42,7 @@ async fn upload(stage: &Stage, parts: &[(&str, &[u8])]) -> Result<Answered> {
 async fn a_policy_that_fails_its_own_cases_is_refused_with_what_it_said() -> Result<()> {
     let stage = Stage::open().await?;
     let component = built_policy(NAME)?;
-    let both = format!("{HOLDS}\n{FAILS}\n");
+    let both = format!("{}\n{}\n", holds(), fails());
     let parts: [(&str, &[u8]); 3] =
         [("component", &component), ("cases", both.as_bytes()), ("config", CONFIG.as_bytes())];
     let refused = upload(&stage, &parts).await?.expect_status(422)?;
@@ -44,8 +56,9 @@ async fn a_policy_that_fails_its_own_cases_is_refused_with_what_it_said() -> Res
     let list = stage.operate(Method::GET, &format!("/orgs/{ORG}/plugins"), None).await?;
     assert_eq!(list.body["items"], Value::Array(Vec::new()), "nothing was stored");
 
+    let good = holds();
     let parts: [(&str, &[u8]); 3] =
-        [("component", &component), ("cases", HOLDS.as_bytes()), ("config", CONFIG.as_bytes())];
+        [("component", &component), ("cases", good.as_bytes()), ("config", CONFIG.as_bytes())];
     upload(&stage, &parts).await?.expect_status(201)?;
     // The report is kept with the version.
     let path = format!("/orgs/{ORG}/plugins/{NAME}/0.1.0");
@@ -60,7 +73,7 @@ async fn a_policy_that_fails_its_own_cases_is_refused_with_what_it_said() -> Res
 async fn cases_are_bounded_and_read_before_anything_is_compiled() -> Result<()> {
     let stage = Stage::open().await?;
     let component = built_policy(NAME)?;
-    let many = format!("{HOLDS}\n").repeat(257);
+    let many = format!("{}\n", holds()).repeat(257);
     let long = format!("{{\"name\":\"{}\"}}", "x".repeat(1 << 20));
     for (cases, words) in [
         (r#"{"classify":{}}"#, "cases:1"),
@@ -84,7 +97,7 @@ async fn cases_are_bounded_and_read_before_anything_is_compiled() -> Result<()> 
 #[tokio::test]
 async fn a_case_that_never_ends_is_ended() -> Result<()> {
     let stage = Stage::open().await?;
-    let endless = turnpike_tests::bad_policy("endless")?;
+    let endless = turnpike_tests::bad_policy("endless-loop")?;
     let case = r#"{"classify":{},"expect":{"task":"chat"}}"#;
     let parts: [(&str, &[u8]); 2] = [("component", &endless), ("cases", case.as_bytes())];
     let refused = upload(&stage, &parts).await?.expect_status(422)?;
@@ -103,7 +116,7 @@ async fn push_sends_the_cases() -> Result<()> {
     };
     let (component, cases, config) = (at("p.wasm")?, at("cases.jsonl")?, at("config.json")?);
     std::fs::write(&component, built_policy(NAME)?)?;
-    std::fs::write(&cases, FAILS)?;
+    std::fs::write(&cases, fails())?;
     std::fs::write(&config, CONFIG)?;
     let url = stage.gateway()?.admin_url.clone();
     let push =
@@ -112,7 +125,7 @@ async fn push_sends_the_cases() -> Result<()> {
     let refused = plugin(&push, &environment).await.unwrap_err().to_string();
     assert!(refused.contains("FAILED  cases"), "{refused}");
     assert!(refused.contains(r#"expected "code", got "extraction""#), "{refused}");
-    std::fs::write(&cases, HOLDS)?;
+    std::fs::write(&cases, holds())?;
     let pushed = plugin(&push, &environment).await?;
     assert!(pushed.contains("1 of 1 passed"), "{pushed}");
     Ok(())

@@ -172,7 +172,8 @@ fn statistics(observed: &[Observed]) -> Value {
 }
 
 fn of_one(observed: &Observed) -> Value {
-    let Observed { tally, suspension } = observed;
+    let Observed { tally, suspension, stand_in } = observed;
+    let decides = stand_in.as_ref().map(|it| json!({"plugin": it.label, "revision": it.revision}));
     let failures: serde_json::Map<String, Value> =
         tally.failures.iter().map(|(kind, count)| ((*kind).to_owned(), json!(count))).collect();
     json!({
@@ -184,6 +185,7 @@ fn of_one(observed: &Observed) -> Value {
         "suspended": suspension.as_ref().map(|why| json!({
             "until": rfc3339(why.until_ms),
             "because": why.because,
+            "decides": decides,
         })),
         "compared": (tally.compared != Compared::default()).then(|| compared(&tally.compared)),
     })

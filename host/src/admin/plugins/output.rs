@@ -70,7 +70,7 @@ impl From<PluginFigures> for ShownFigures {
 impl Shown {
     /// As it is shown now: whether its signature is trusted depends on the lists of keys.
     pub(super) fn of(parts: &AdminParts, org: &Organization, plugin: PluginRecord) -> Self {
-        let trusted = signatures::is_trusted(parts, org, &plugin);
+        let trusted = signatures::is_trusted(&parts.signatures, org, &plugin);
         let signature = plugin.signature.map(|it| ShownSignature {
             key: it.key,
             key_name: it.key_name,

@@ -182,7 +182,7 @@ fn check(parts: &AdminParts, upload: Upload, bytes: &[u8]) -> Result<PluginRecor
         return Err(ApiError::refused("digest_mismatch", message).at("digest"));
     }
     let signature = upload.params.signature.as_deref();
-    let signature = signatures::judge(parts, &org, &digest, signature)?;
+    let signature = signatures::judge(&parts.signatures, &org, &digest, signature)?;
     let admitted = parts.admission.admit(bytes, upload.cases.as_ref()).map_err(not_admitted)?;
     record_of(upload, admitted, signature, bytes.len())
 }

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::admin::BindingRefused;
+use crate::admin::{self, BindingRefused};
+use crate::hook::Mode;
 use crate::policy::{Binding, Policy};
 use crate::store::{BindingRecord, LinkRecord};
 
@@ -39,7 +40,46 @@ impl Bindings {
             then.push(Arc::new(self.link(record, link, Some(at))?));
         }
         let at = (!record.then.is_empty()).then_some(0);
-        Ok(self.link(record, &record.first, at)?.followed_by(then))
+        let earlier = self.earlier(record).map(Arc::new);
+        Ok(self.link(record, &record.first, at)?.followed_by(then).behind(earlier))
+    }
+
+    /// The revision that decides while this one is suspended: the latest before it at the same
+    /// place that is another policy or configuration. Of one policy each: what one scanner of a
+    /// chain is to another is nobody's to guess. It was configured when it was bound; should it
+    /// refuse now, `on_failure` rules.
+    fn earlier(&self, record: &BindingRecord) -> Option<Binding> {
+        let BindingRecord { org, hook, scope, mode, .. } = record;
+        if *mode != Mode::Active || !record.then.is_empty() {
+            return None;
+        }
+        // One that was brought back counts as what it is.
+        let as_if = record.restores.unwrap_or(record.revision);
+        let is_earlier = |one: &BindingRecord| {
+            let other = one.then.is_empty() && one.first != record.first;
+            other && one.restores.is_none() && one.revision < as_if
+        };
+        let history = self.store.binding_history(org, *hook, scope, *mode).ok()?;
+        let earlier = history.into_iter().rev().find(is_earlier)?;
+        let link = &earlier.first;
+        if let Ok(plugin) = self.store.plugin(org, &link.plugin, &link.version) {
+            let owner = self.store.org(org).ok()?;
+            if !admin::may_be_bound(&self.signatures, &owner, &plugin) {
+                return None;
+            }
+        }
+        let policy = match self.policy(link) {
+            Ok(policy) => policy,
+            Err(error) => {
+                let (name, revision) = (&link.plugin, earlier.revision);
+                tracing::info!(org, name, revision, %error, "an earlier policy is not in reserve");
+                return None;
+            }
+        };
+        let deadline = Duration::from_millis(u64::from(earlier.deadline_ms));
+        let config = link.config.clone();
+        let binding = Binding::new(policy, config, earlier.on_failure, deadline, earlier.revision);
+        Some(binding.of_share(self.engine.quota_of(org)))
     }
 
     /// One policy of a binding; `at` is its place in a chain.

@@ -86,7 +86,7 @@ impl BindingsChanged for Arc<Plane> {
 
     fn observed(&self, _org: &str, revision: u64) -> Vec<Observed> {
         let tally = Tally { calls: revision, ..Tally::default() };
-        vec![Observed { tally, suspension: None }]
+        vec![Observed { tally, suspension: None, stand_in: None }]
     }
 }
 
