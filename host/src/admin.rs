@@ -4,6 +4,7 @@
 //! never calls an upstream, never shows a key again, and never sees a prompt.
 
 mod access;
+mod backtest;
 mod bindings;
 mod credits;
 mod error;
@@ -33,6 +34,7 @@ use crate::policy;
 use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::UsageLog;
 
+pub use self::backtest::{Backtest, BacktestOf, BacktestReport, Counts, Example};
 pub use self::error::ApiError;
 pub use self::publish::{directory_of, ensure_budgets};
 pub use self::router::router;
@@ -142,6 +144,8 @@ pub struct AdminParts {
     pub admission: Arc<dyn PolicyAdmission>,
     /// Brings bindings to the data plane.
     pub bindings: Arc<dyn BindingsChanged>,
+    /// Replays requests through a policy.
+    pub backtests: Arc<dyn Backtest>,
     /// Numbers of other rooms.
     pub numbers: Arc<dyn SystemNumbers>,
     /// What the installation asks of policies' signatures.
@@ -166,6 +170,8 @@ pub struct AdminState {
     /// and snapshot happen in one order.
     turn: Arc<Mutex<()>>,
     admissions: Arc<Semaphore>,
+    /// Organizations whose requests are being replayed.
+    replaying: backtest::Replaying,
 }
 
 impl std::fmt::Debug for AdminState {
@@ -183,6 +189,7 @@ impl AdminState {
             parts: Arc::new(parts),
             turn: Arc::new(Mutex::new(())),
             admissions: Arc::new(Semaphore::new(ADMISSIONS_MAX)),
+            replaying: backtest::Replaying::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Everything a request needs, put together once at start from the configuration, and the start
 //! and stop of the whole program. Decides nothing about a request.
 
+mod backtest;
 mod bindings;
 mod builtins;
 mod credential;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::catalog::Offer;
 
 pub use affinity::{Affinity, Conversation, Pin};
-pub use figures::{FigureRow, Workload, figure_row};
+pub use figures::{FigureRow, Workload, figure_row, ranking_usd};
 pub use health::{BreakerRule, Gate, Health, InFlight, Sample, Snapshot};
 pub use matching::{Asked, Rejection, check};
 pub use selector::{Profile, Selector};

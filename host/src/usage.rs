@@ -26,7 +26,7 @@ pub use self::explanation::{
     RedactionFact, TaskFact, Timing,
 };
 pub use self::looked_at::{Fresh, LookedAt, LookedAtFigures, LookedAtRow, OfferNames};
-pub use self::query::{RequestsPage, UsageLog};
+pub use self::query::{RecordsPage, RequestsPage, UsageLog};
 pub use self::recorder::{Options, Recorder};
 pub use self::rollup::{Dimension, Group, Totals, UsageReport};
 

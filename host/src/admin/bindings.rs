@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use self::input::{Put, Rollback};
+pub(super) use self::output::difference;
 use super::error::ApiError;
 use super::extract::{JsonBody, Params};
 use super::signatures::check_bindable;

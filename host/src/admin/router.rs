@@ -6,8 +6,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    AdminState, access, bindings, credits, keys, orgs, plugins, requests, signing_keys, system,
-    usage,
+    AdminState, access, backtest, bindings, credits, keys, orgs, plugins, requests, signing_keys,
+    system, usage,
 };
 
 /// The admin API, all under `/admin/v1` and behind the operator token.
@@ -21,6 +21,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/credits/entries", get(credits::entries))
         .route("/plugins", post(plugins::upload).get(plugins::list))
         .route("/plugins/{name}/{version}", get(plugins::get).delete(plugins::delete))
+        .route("/plugins/{name}/{version}/backtest", post(backtest::run))
         .route("/signing-keys", post(signing_keys::add).get(signing_keys::list))
         .route("/signing-keys/{id}", delete(signing_keys::remove))
         .route("/bindings", get(bindings::list))

@@ -3,6 +3,7 @@
 //! tried here by the gateway's own engine.
 
 mod admin;
+mod backtest;
 mod bench;
 mod build;
 mod inspect;
@@ -34,6 +35,8 @@ pub(super) enum PluginCommand {
     Test(test::TestArgs),
     /// Time its decisions
     Bench(bench::BenchArgs),
+    /// Ask what a policy would have decided about the requests of the last days
+    Backtest(backtest::BacktestArgs),
     /// Tell what a component is, and whether a gateway would take it
     Inspect(inspect::InspectArgs),
     /// Make a pair of keys for signing
@@ -53,6 +56,7 @@ pub(super) fn run(command: PluginCommand) -> anyhow::Result<()> {
         PluginCommand::Build(args) => build::run(&args),
         PluginCommand::Test(args) => test::run(&args),
         PluginCommand::Bench(args) => bench::run(&args),
+        PluginCommand::Backtest(args) => backtest::run(&args),
         PluginCommand::Inspect(args) => inspect::run(&args),
         PluginCommand::Keygen(args) => sign::keygen(&args),
         PluginCommand::Sign(args) => sign::run(&args),

@@ -24,6 +24,7 @@ use crate::telemetry::Metrics;
 use crate::upstream::{PoolLimits, Upstream};
 use crate::usage;
 
+use super::backtest::Backtests;
 use super::bindings::Bindings;
 use super::builtins::Builtins;
 use super::families::Families;
@@ -101,6 +102,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         operator,
         admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
         bindings,
+        backtests: Arc::new(Backtests::of(&gateway)),
         numbers: Arc::new(Numbers(Arc::clone(&gateway))),
         signatures,
         bounds: PolicyBounds {

@@ -95,7 +95,7 @@ impl Offers for Ranked {
 }
 
 /// The names are listed in `docs/policies`.
-fn fact(offer: &Offer, name: &str) -> Option<AttrValue> {
+pub(crate) fn fact(offer: &Offer, name: &str) -> Option<AttrValue> {
     let text = |value: &str| Some(AttrValue::Text(value.to_owned()));
     let number = |value: u32| (value > 0).then(|| AttrValue::Number(f64::from(value)));
     match name {

@@ -107,7 +107,7 @@ pub fn figure_row(offer: &Offer, work: &Workload, seen: Snapshot) -> Option<Figu
 
 /// Good to about sixteen digits, which is enough to rank and never enough to charge. Saturates at
 /// eighteen million dollars. No division of wide integers: this runs for every candidate.
-fn ranking_usd(amount: PicoUsd) -> f64 {
+pub fn ranking_usd(amount: PicoUsd) -> f64 {
     let pico = u64::try_from(amount.0).unwrap_or(u64::MAX);
     let high = u32::try_from(pico >> 32).unwrap_or(u32::MAX);
     let low = u32::try_from(pico & u64::from(u32::MAX)).unwrap_or(u32::MAX);

@@ -51,6 +51,17 @@ pub struct RequestsPage {
     pub next: Option<Uuid>,
 }
 
+/// A page of whole records, newest first.
+#[derive(Debug)]
+pub struct RecordsPage {
+    /// At most as many as were asked for.
+    pub items: Vec<Record>,
+    /// Those that could not be read: of another version of the program, or gone meanwhile.
+    pub unreadable: u64,
+    /// The id to go on from, if there are more.
+    pub next: Option<Uuid>,
+}
+
 // === impl UsageLog ===
 
 impl UsageLog {
@@ -92,6 +103,22 @@ impl UsageLog {
             items.push(self.shared.read(place, decode_event)?);
         }
         Ok(RequestsPage { items, next })
+    }
+
+    /// The same with what is known of each request; a page of them may be some megabytes. Unlike
+    /// the others it does not wait for what was handed over a moment ago.
+    pub fn newest_whole(&self, org: &str, before: Option<Uuid>, limit: usize) -> RecordsPage {
+        let limit = limit.clamp(1, PAGE_MAX);
+        let (found, more) = self.shared.recent.lock().newest(org, before, limit);
+        let next = found.last().filter(|_| more).map(|(id, _)| *id);
+        let (mut items, mut unreadable) = (Vec::with_capacity(found.len()), 0_u64);
+        for (_, place) in &found {
+            match self.shared.read(place, decode) {
+                Ok(record) => items.push(record),
+                Err(_) => unreadable = unreadable.saturating_add(1),
+            }
+        }
+        RecordsPage { items, unreadable, next }
     }
 
     /// How many records were lost since the start.

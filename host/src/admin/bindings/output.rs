@@ -191,6 +191,15 @@ fn of_one(observed: &Observed) -> Value {
     })
 }
 
+/// What the tried one costs more, as decimal text; with a minus what it costs less.
+pub(in crate::admin) fn difference(current_pico: u128, tried_pico: u128) -> String {
+    let usd = |pico: u128| PicoUsd(pico).to_string();
+    match tried_pico.checked_sub(current_pico) {
+        Some(more) => usd(more),
+        None => format!("-{}", usd(current_pico.saturating_sub(tried_pico))),
+    }
+}
+
 fn compared(compared: &Compared) -> Value {
     let calls = compared.calls;
     // For a person to look at; the exact counts stand beside it.
@@ -202,10 +211,7 @@ fn compared(compared: &Compared) -> Value {
     let mean = mean.map(|calls| compared.score_difference / f64::from(calls));
     let usd = |pico: u128| PicoUsd(pico).to_string();
     let (current, tried) = (compared.current_pico, compared.tried_pico);
-    let difference = match tried.checked_sub(current) {
-        Some(more) => usd(more),
-        None => format!("-{}", usd(current.saturating_sub(tried))),
-    };
+    let difference = difference(current, tried);
     let examples: Vec<Value> = compared
         .examples
         .iter()

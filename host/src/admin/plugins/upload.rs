@@ -86,7 +86,8 @@ pub(in crate::admin) async fn upload(
     let most = state.parts.bounds.component_bytes;
     let Sent { component: bytes, cases, config } = match boundary {
         Some(boundary) => {
-            form(read_body(request.into_body(), most + BESIDE_MAX).await?, &boundary)?
+            let whole = most.saturating_add(BESIDE_MAX);
+            form(&read_body(request.into_body(), whole).await?, &boundary)?
         }
         None => Sent { component: read_body(request.into_body(), most).await?, ..Sent::default() },
     };
@@ -125,9 +126,9 @@ fn form_boundary(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 }
 
 /// The parts of a form, each at most once.
-fn form(body: Bytes, boundary: &str) -> Result<Sent, ApiError> {
+fn form(body: &Bytes, boundary: &str) -> Result<Sent, ApiError> {
     let (mut component, mut cases, mut config) = (None, None, None);
-    for (name, bytes) in multipart::parts(&body, boundary)? {
+    for (name, bytes) in multipart::parts(body, boundary)? {
         let place = match name.as_str() {
             "component" => &mut component,
             "cases" => &mut cases,

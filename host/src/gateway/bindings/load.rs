@@ -94,27 +94,56 @@ impl Bindings {
             field: None,
             message: format!("{name}: {error:#}"),
         })?;
-        if let Some(config) = &link.config {
-            let refused = |field: &str, why: &str| BindingRefused {
-                field: Some(match at {
-                    Some(at) => format!("plugins.{at}.{field}"),
-                    None => field.to_owned(),
-                }),
-                message: format!("{name}: {why}"),
-            };
-            policy.check_schema(config).map_err(|fault| {
-                let place = if fault.at.is_empty() { "it" } else { &fault.at };
-                let why = format!("the configuration does not fit its schema: {place}: {fault}");
-                refused(&format!("config{}", fault.at), &why)
-            })?;
-            self.engine.check_config(&policy, config).map_err(|why| {
-                refused("config", &format!("it refuses its configuration: {why}"))
-            })?;
-        }
+        self.check_config(&policy, link.config.as_deref(), &name, at)?;
         let deadline = Duration::from_millis(u64::from(record.deadline_ms));
         let config = link.config.clone();
         Ok(Binding::new(policy, config, record.on_failure, deadline, record.revision)
             .of_share(self.engine.quota_of(&record.org)))
+    }
+
+    /// Whether a policy takes a configuration; `name` is for the words, `at` its place in a chain.
+    fn check_config(
+        &self,
+        policy: &Policy,
+        config: Option<&str>,
+        name: &str,
+        at: Option<usize>,
+    ) -> Result<(), BindingRefused> {
+        let Some(config) = config else { return Ok(()) };
+        let refused = |field: &str, why: &str| BindingRefused {
+            field: Some(match at {
+                Some(at) => format!("plugins.{at}.{field}"),
+                None => field.to_owned(),
+            }),
+            message: format!("{name}: {why}"),
+        };
+        policy.check_schema(config).map_err(|fault| {
+            let place = if fault.at.is_empty() { "it" } else { &fault.at };
+            let why = format!("the configuration does not fit its schema: {place}: {fault}");
+            refused(&format!("config{}", fault.at), &why)
+        })?;
+        self.engine
+            .check_config(policy, config)
+            .map_err(|why| refused("config", &format!("it refuses its configuration: {why}")))
+    }
+
+    /// A policy that is not bound, with a configuration that it takes.
+    pub(in crate::gateway) fn unbound(
+        &self,
+        link: &LinkRecord,
+    ) -> Result<Arc<Policy>, BindingRefused> {
+        let name = format!("{}@{}", link.plugin, link.version);
+        let policy = self.policy(link).map_err(|error| BindingRefused {
+            field: None,
+            message: format!("{name}: {error:#}"),
+        })?;
+        self.check_config(&policy, link.config.as_deref(), &name, None)?;
+        Ok(policy)
+    }
+
+    /// The policy that stands behind every binding.
+    pub(in crate::gateway) fn combined(&self) -> &Arc<Policy> {
+        &self.builtins.combined
     }
 
     fn policy(&self, link: &LinkRecord) -> anyhow::Result<Arc<Policy>> {

@@ -14,8 +14,9 @@ use turnpike_protocol::Usage;
 use uuid::Uuid;
 
 use super::super::super::{
-    AdminParts, AdminState, Admitted, BindingRefused, BindingsChanged, Observed, PolicyAdmission,
-    PolicyBounds, SignaturePolicy, Switch, SystemNumbers, router,
+    AdminParts, AdminState, Admitted, Backtest, BacktestOf, BacktestReport, BindingRefused,
+    BindingsChanged, Counts, Observed, PolicyAdmission, PolicyBounds, SignaturePolicy, Switch,
+    SystemNumbers, router,
 };
 use crate::auth::{AuthError, Caller, Directory, OperatorToken, Pepper, authenticate};
 use crate::clock;
@@ -90,6 +91,15 @@ impl BindingsChanged for Arc<Plane> {
     }
 }
 
+struct NoBacktests;
+
+impl Backtest for NoBacktests {
+    fn run(&self, what: &BacktestOf) -> Result<BacktestReport, BindingRefused> {
+        let counts = Counts { requests: u64::from(what.limit), ..Counts::default() };
+        Ok(BacktestReport { counts, ..BacktestReport::default() })
+    }
+}
+
 struct Numbers;
 
 impl SystemNumbers for Numbers {
@@ -153,6 +163,7 @@ impl World {
             operator: OperatorToken::new(Secret::new(TOKEN.into())).unwrap(),
             admission: Arc::new(Admission),
             bindings: Arc::new(Arc::clone(&plane)),
+            backtests: Arc::new(NoBacktests),
             numbers: Arc::new(Numbers),
             signatures: SignaturePolicy::default(),
             bounds: PolicyBounds {
