@@ -21,6 +21,29 @@ const BEGINNING_BYTES: usize = 512;
 /// Texts that are looked at for the first that somebody said.
 const TEXTS_MAX: usize = 64;
 
+/// What a conversation is known by, from turn to turn: to its canary as to where it is warm. Its
+/// texts are content and go into hashes only.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// As a header or the body names it.
+    pub(super) name: Option<&'a str>,
+    /// How its instructions begin, and what somebody asked first.
+    pub(super) told: Option<&'a str>,
+    pub(super) asked: Option<&'a str>,
+}
+
+impl<'a> Known<'a> {
+    /// By the name of a header or of the body; by its beginning.
+    pub(super) fn of(call: &'a Call, session: Option<&'a str>) -> Self {
+        let member = || MEMBERS.iter().find_map(|name| call.document(name));
+        let texts = || call.texts.iter().take(TEXTS_MAX);
+        let asked = texts().find(|text| text.role == Role::User && text.channel == Channel::Text);
+        let told = texts().find(|text| text.channel == Channel::System);
+        let name = session.or_else(member);
+        Self { name, told: told.map(beginning), asked: asked.map(beginning) }
+    }
+}
+
 /// Of which conversation a request is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Turn {
@@ -32,24 +55,21 @@ pub(super) struct Turn {
 // === impl Turn ===
 
 impl Turn {
-    /// The conversation that a header or the body names; else the one that begins like this.
+    /// The conversation by what it is known by; none where that is nothing.
     pub(super) fn of(
         affinity: &Affinity,
         caller: &Caller,
         call: &Call,
-        session: Option<&str>,
+        known: Known<'_>,
     ) -> Option<Self> {
         let org = caller.org.as_bytes();
-        let member = || MEMBERS.iter().find_map(|name| call.document(name));
-        if let Some(name) = session.or_else(member) {
+        if let Some(name) = known.name {
             let parts = [org, b"named", name.as_bytes()];
             let conversation = affinity.conversation(parts.into_iter());
             return Some(Self { conversation, later: true });
         }
-        let texts = || call.texts.iter().take(TEXTS_MAX);
-        let asked = texts().find(|text| text.role == Role::User && text.channel == Channel::Text);
-        let told = texts().find(|text| text.channel == Channel::System);
-        let parts = [org, b"begun", told.map_or(&[], beginning), beginning(asked?)];
+        let told = known.told.unwrap_or_default();
+        let parts = [org, b"begun", told.as_bytes(), known.asked?.as_bytes()];
         let later = call.messages.iter().any(|message| message.role == Role::Assistant);
         Some(Self { conversation: affinity.conversation(parts.into_iter()), later })
     }
@@ -60,9 +80,9 @@ impl Turn {
     }
 }
 
-fn beginning(text: &Text) -> &[u8] {
-    let bytes = text.content.expose().as_bytes();
-    bytes.get(..BEGINNING_BYTES).unwrap_or(bytes)
+fn beginning(text: &Text) -> &str {
+    let text = text.content.expose();
+    text.get(..text.floor_char_boundary(BEGINNING_BYTES)).unwrap_or_default()
 }
 
 /// The first of these headers that is there and short enough for a name.

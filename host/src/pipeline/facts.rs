@@ -11,6 +11,8 @@ use crate::gateway::{Gateway, Wanted};
 use crate::policy::{self, AttrValue, BindingSet, Conversation, Offers, RequestFacts, Session};
 use crate::redact::{self, Direction, Findings, ScanFailure};
 
+use super::conversation::Known;
+
 /// A call as policies read it.
 pub(super) struct CallView(pub(super) Arc<Call>);
 
@@ -45,25 +47,16 @@ impl Conversation for CallView {
 pub(super) fn bindings(
     gateway: &Gateway,
     caller: &Caller,
-    known: &RequestFacts,
+    model: &str,
+    known: Known<'_>,
 ) -> Arc<BindingSet> {
-    let session = known.attr("session").and_then(|value| match value {
-        AttrValue::Text(text) => Some(text.as_str()),
-        AttrValue::Number(_) | AttrValue::Flag(_) => None,
-    });
-    // What stays the same from turn to turn of a conversation without a name.
-    let call = &known.call;
-    let first = |role: &str| {
-        let at = (0..call.messages()).find(|at| call.role(*at) == Some(role))?;
-        call.part(at, 0)
-    };
     let wanted = Wanted {
         team: caller.team.as_deref(),
         project: caller.project.as_deref(),
-        model: &known.model,
+        model,
         key: &caller.key_id,
-        session,
-        opening: [first("system"), first("user")],
+        session: known.name,
+        opening: [known.told, known.asked],
     };
     gateway.bindings.of(&caller.org, &wanted)
 }

@@ -22,7 +22,7 @@ use crate::route::{Candidate, Selector};
 use crate::telemetry::Outcome;
 use crate::usage::{AttemptFact, Timing};
 
-use super::conversation::{self, Turn};
+use super::conversation::{self, Known, Turn};
 use super::facts::{self, CallView};
 use super::repeats::{Print, Ticket};
 use super::{explain, settle};
@@ -197,7 +197,9 @@ impl Flight {
         let tags = tags(headers);
         let named = conversation::session(headers, &SESSION_HEADERS, LABEL_BYTES_MAX);
         // Before anything is replaced: what stands for it may differ from turn to turn.
-        let turn = Turn::of(&gateway.affinity, &caller, &call, named);
+        let conversation = Known::of(&call, named);
+        let turn = Turn::of(&gateway.affinity, &caller, &call, conversation);
+        let bindings = facts::bindings(&gateway, &caller, &call.model, conversation);
         let id_text = started.id.to_string();
         let known = RequestFacts {
             id: id_text.clone(),
@@ -210,7 +212,6 @@ impl Flight {
             call: Arc::new(CallView(Arc::clone(&call))),
             attrs: attrs(&caller, &call, &tags, headers),
         };
-        let bindings = facts::bindings(&gateway, &caller, &known);
         let session = Session::new(Arc::clone(&gateway.policy_engine), bindings, known);
         Self {
             gateway,

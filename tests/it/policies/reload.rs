@@ -2,8 +2,8 @@
 //! one of the two, and the process grows no further.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use tokio::task::JoinSet;
@@ -15,8 +15,10 @@ use super::{to, upload_answering};
 const EVERY: Duration = Duration::from_millis(5);
 /// Between two flips.
 const FLIP_EVERY: Duration = Duration::from_millis(100);
-/// Flips: six seconds' worth.
-const FLIPS: u64 = 60;
+/// Seconds of it, unless the environment says otherwise.
+const SECONDS: u64 = 6;
+/// The environment's word for more: `TURNPIKE_RELOAD_SECONDS=60` is the whole promise.
+const SECONDS_VARIABLE: &str = "TURNPIKE_RELOAD_SECONDS";
 /// Requests that may be under way at once.
 const CLIENTS: usize = 8;
 /// Bytes that the process may grow by, once it has seen a third of the flips: far below what even
@@ -42,6 +44,14 @@ async fn ask_on(caller: Caller, labels: [String; 2], stop: Arc<AtomicBool>) -> R
     Ok(count)
 }
 
+/// How long it goes on.
+fn seconds() -> Result<u64> {
+    match std::env::var(SECONDS_VARIABLE) {
+        Ok(text) => text.parse().with_context(|| format!("{SECONDS_VARIABLE} is in seconds")),
+        Err(_) => Ok(SECONDS),
+    }
+}
+
 fn resident(stage: &Stage) -> Result<usize> {
     let text = std::fs::read_to_string(format!("/proc/{}/status", stage.gateway()?.pid()))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -63,21 +73,22 @@ async fn no_request_fails_while_a_binding_flips_ten_times_a_second() -> Result<(
     for _ in 0..CLIENTS {
         clients.spawn(ask_on(stage.caller.clone(), labels.clone(), Arc::clone(&stop)));
     }
-    let flipped = AtomicU64::new(0);
+    let flips = seconds()? * 10;
     let mut before = 0;
+    let begun = Instant::now();
     let mut ticks = tokio::time::interval(FLIP_EVERY);
-    for flip in 1..=FLIPS {
+    for flip in 1..=flips {
         ticks.tick().await;
         stage.bind("classify", &to(&labels[usize::try_from(flip % 2)?])).await?;
-        flipped.fetch_add(1, Ordering::AcqRel);
-        if flip == FLIPS / 3 {
+        if flip == flips / 3 {
             before = resident(&stage)?;
         }
         if let Some(ended) = clients.try_join_next() {
             bail!("a client gave up after {flip} flips: {ended:?}");
         }
     }
-    let grown = resident(&stage)?.saturating_sub(before);
+    let (after, took) = (resident(&stage)?, begun.elapsed());
+    let grown = after.saturating_sub(before);
     stop.store(true, Ordering::Release);
     let mut decided = [0, 0];
     while let Some(client) = clients.join_next().await {
@@ -86,6 +97,16 @@ async fn no_request_fails_while_a_binding_flips_ten_times_a_second() -> Result<(
         decided[1] += second;
     }
     assert!(decided.iter().all(|count| *count > 0), "both decided: {decided:?}");
-    assert!(grown < GROWTH_MAX, "{grown} bytes more over {} flips", FLIPS - FLIPS / 3);
+    let requests = decided[0] + decided[1];
+    // Shown by `--no-capture`; a rate is of this machine at this moment and asserts nothing.
+    println!(
+        "{flips} flips in {} ms, {requests} requests, none failed; decided by {:?}; resident {} \
+         KiB after a third of them, {} KiB after all",
+        took.as_millis(),
+        decided,
+        before >> 10,
+        after >> 10,
+    );
+    assert!(grown < GROWTH_MAX, "{grown} bytes more over {} flips", flips - flips / 3);
     Ok(())
 }

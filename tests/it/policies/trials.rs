@@ -107,3 +107,62 @@ async fn a_canary_decides_for_its_share_of_conversations() -> Result<()> {
     assert_eq!(compared["examples"][0]["current"], "code, difficulty 0.00");
     Ok(())
 }
+
+/// What the router knows a conversation by is what decides which side of a canary it is on.
+#[tokio::test]
+async fn a_canary_knows_a_conversation_as_the_router_does() -> Result<()> {
+    let stage = Stage::open().await?;
+    let active = upload_answering(&stage, "active", "code").await?;
+    let canary = upload_answering(&stage, "canary", "extraction").await?;
+    stage.bind("classify", &to(&active)).await?;
+    let binding = json!({ "plugin": canary, "mode": "canary", "percent": 50 });
+    stage.bind("classify", &binding).await?;
+    let mut sides = HashSet::new();
+    for conversation in 0..24 {
+        let mut seen = HashSet::new();
+        for turn in 0..3 {
+            // The name stays the same; the text and its length do not.
+            let mut body = chat("auto", &format!("turn {turn} of {conversation}"));
+            body["prompt_cache_key"] = json!(format!("conversation {conversation}"));
+            let answer = stage.caller.chat(&body).await?.expect_status(200)?;
+            seen.insert(answer.header("x-turnpike-policy").contains("canary@"));
+        }
+        assert_eq!(seen.len(), 1, "conversation {conversation} stays on its side");
+        sides.extend(seen);
+    }
+    assert_eq!(sides.len(), 2, "both sides have some");
+    Ok(())
+}
+
+/// Cost differences of a route policy on trial are added up and shown.
+#[tokio::test]
+async fn what_a_shadow_would_cost_is_visible() -> Result<()> {
+    let stage = Stage::open().await?;
+    let shadow = json!({
+        "plugin": "route-default", "mode": "shadow", "config": { "floor": 1.0 }
+    });
+    stage.bind("route", &shadow).await?;
+    for _ in 0..3 {
+        stage.caller.chat(&chat("auto", PRIVATE)).await?.expect_status(200)?;
+    }
+    let path = format!("/orgs/{}/bindings/route", turnpike_tests::ORG);
+    let looked = async {
+        loop {
+            let shown = stage.operate(reqwest::Method::GET, &path, None).await?.body;
+            let compared = shown["shadow"]["statistics"]["compared"].clone();
+            if compared["calls"].as_u64() >= Some(3) {
+                return anyhow::Ok(compared);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let compared = tokio::time::timeout(std::time::Duration::from_secs(60), looked).await??;
+    assert_eq!(compared["agreement"], json!(0.0), "{compared}");
+    let usd = |name: &str| {
+        turnpike_tests::pico(compared[name].as_str().with_context(|| name.to_owned())?)
+    };
+    let (current, tried) = (usd("cost_current_usd")?, usd("cost_tried_usd")?);
+    assert!(tried > current, "{compared}");
+    assert_eq!(usd("cost_difference_usd")?, tried - current, "{compared}");
+    Ok(())
+}

@@ -22,7 +22,7 @@ pub struct Wanted<'a> {
     pub model: &'a str,
     /// The caller's key, by its id.
     pub key: &'a str,
-    /// The conversation as the caller names it.
+    /// The conversation as the caller names it, as for the router's memory of where it is warm.
     pub session: Option<&'a str>,
     /// How the conversation begins, where it has no name.
     pub opening: [Option<&'a str>; 2],
