@@ -8,7 +8,7 @@ use turnpike_protocol::Call;
 use crate::auth::Caller;
 use crate::catalog::{ConfiguredCatalog, Offer};
 use crate::gateway::{Gateway, Wanted};
-use crate::policy::{self, AttrValue, BindingSet, Conversation, Offers, RequestFacts, Session};
+use crate::policy::{self, AttrValue, BindingSet, Conversation, Offers, Session};
 use crate::redact::{self, Direction, Findings, ScanFailure};
 
 use super::conversation::Known;
