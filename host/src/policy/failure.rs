@@ -117,6 +117,12 @@ impl Fault {
     pub(super) fn new(kind: FailureKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into() }
     }
+
+    /// It is not asked for so many milliseconds.
+    pub(super) fn suspended(ms: u64) -> Self {
+        let detail = format!("it failed too often and is asked again in {ms} ms");
+        Self::new(FailureKind::Suspended, detail)
+    }
 }
 
 /// A call that took too long.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::binding::{Binding, BindingSet, Hook, OnFailure};
+use super::breaker::Gate;
 use super::chain;
 use super::comparison::{Asked, Decision, Job, Scoring};
 use super::engine::{PolicyEngine, Share};
@@ -298,8 +299,12 @@ impl Session {
         question: &Q,
     ) -> Result<Q::Answer, PolicyFailure> {
         let watch = Stopwatch::start();
-        let mut fresh = 0;
-        let outcome = self.ask(binding, question, &mut fresh).await;
+        let (mut fresh, breaker) = (0, &binding.breaker);
+        let gate = if breaker.is_touched() { breaker.gate(clock::now_ms()) } else { Gate::Open };
+        let outcome = match gate {
+            Gate::Shut(ms) => Err(Fault::suspended(ms)),
+            Gate::Open | Gate::Trial => self.ask(binding, question, &mut fresh).await,
+        };
         let outcome = outcome.map_err(|fault| PolicyFailure {
             hook: Q::HOOK,
             policy: Arc::clone(&binding.policy.name),
@@ -309,9 +314,10 @@ impl Session {
         match &outcome {
             Err(failure) if failure.kind.blames_policy() && !binding.builtin => {
                 let because = format!("{}: {}", failure.kind.label(), failure.detail);
-                binding.breaker.failed(clock::now_ms(), &because);
+                breaker.failed(clock::now_ms(), &because, gate);
             }
-            Ok(_) if binding.breaker.is_touched() => binding.breaker.succeeded(clock::now_ms()),
+            Err(failure) if !failure.is_normal() => {}
+            Ok(_) | Err(_) if breaker.is_touched() => breaker.succeeded(clock::now_ms(), gate),
             Ok(_) | Err(_) => {}
         }
         let failure = outcome.as_ref().err().cloned();
@@ -326,12 +332,6 @@ impl Session {
         question: &Q,
         fresh: &mut u32,
     ) -> Result<Q::Answer, Fault> {
-        if binding.breaker.is_touched()
-            && let Some(ms) = binding.breaker.suspended_for_ms(clock::now_ms())
-        {
-            let detail = format!("it failed too often and is asked again in {ms} ms");
-            return Err(Fault::new(FailureKind::Suspended, detail));
-        }
         let (of, mut instance) = match self.take(binding) {
             Some(alive) => alive,
             None => {
