@@ -8,6 +8,7 @@ mod bindings;
 mod credits;
 mod error;
 mod extract;
+mod grants;
 mod keys;
 mod orgs;
 mod plugins;
@@ -79,8 +80,9 @@ pub struct PolicyBounds {
 
 /// Checks a component before it is stored. Runs off the async threads and may take seconds.
 pub trait PolicyAdmission: Send + Sync {
-    /// Looks at the bytes; the error is every check, at least one of which failed.
-    fn admit(&self, bytes: &[u8]) -> Result<Admitted, Vec<PluginCheck>>;
+    /// Looks at the bytes, for an organization; the error is every check, at least one of which
+    /// failed.
+    fn admit(&self, org: &str, bytes: &[u8]) -> Result<Admitted, Vec<PluginCheck>>;
 
     /// The policy of that name that is part of the program and needs no upload.
     fn builtin(&self, name: &str) -> Option<Admitted>;
@@ -103,6 +105,10 @@ pub trait BindingsChanged: Send + Sync {
     /// Loads and configures everything the bindings need, without making it visible yet. Hooks
     /// without a binding are decided by the built-ins. Runs off the async threads.
     fn prepare(&self, org: &str, bindings: &[BindingRecord]) -> Result<Switch, BindingRefused>;
+
+    /// What an organization's policies may import from now on; `None`: it is gone, and what they
+    /// kept with it.
+    fn granted(&self, org: &str, granted: Option<policy::Abilities>);
 
     /// What the policies of a revision in force did, in their order; none if it is not in force.
     fn observed(&self, org: &str, revision: u64) -> Vec<Observed>;

@@ -25,6 +25,7 @@ use hyper::body::Incoming;
 use turnpike_protocol::{Call, Dialect, RequestError, counted_request, embeddings};
 use uuid::Uuid;
 
+pub(crate) use facts::whole_catalog;
 pub(crate) use repeats::Repeats;
 
 use crate::egress::{GatewayBody, refuse};

@@ -1,6 +1,7 @@
 //! The life of a plugin: admitted within limits, bound for whom it is meant, tried beside, replaced
 //! under load, and brought back.
 
+mod grants;
 mod reload;
 mod revisions;
 mod trials;

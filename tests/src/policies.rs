@@ -27,11 +27,19 @@ pub fn bad_policy(name: &str) -> Result<Vec<u8>> {
 /// The hostile policy of this name: `hostile/NAME.wat`, whose first line names its world. What the
 /// file does not export itself comes from the prelude of the bad ones.
 pub fn hostile_policy(name: &str) -> Result<Vec<u8>> {
-    let body = text_of(&format!("hostile/{name}.wat"))?;
+    of_its_world(name, &text_of(&format!("hostile/{name}.wat"))?)
+}
+
+/// A policy that uses what an operator grants: `remembers` or `timed-bill`.
+pub fn granted_policy(name: &str) -> Result<Vec<u8>> {
+    of_its_world(name, &fixture(&format!("policies/{name}.wat"))?)
+}
+
+fn of_its_world(name: &str, body: &str) -> Result<Vec<u8>> {
     let first = body.lines().next().unwrap_or_default();
     let world = first.strip_prefix(";; world: ");
     let world = world.with_context(|| format!("{name}.wat does not begin with its world"))?;
-    component(name, world, &body)
+    component(name, world, body)
 }
 
 /// The names of all hostile policies.

@@ -58,7 +58,13 @@ pub(super) async fn create(
     let name = input.name.unwrap_or_else(|| input.id.clone());
     check_name("name", &name)?;
     let created_at_ms = clock::now_ms();
-    let org = Organization { id: input.id, name, created_at_ms, deleted_at_ms: None };
+    let org = Organization {
+        id: input.id,
+        name,
+        created_at_ms,
+        deleted_at_ms: None,
+        policy_imports: Vec::new(),
+    };
     state
         .changing(move |parts| {
             parts.store.create_org(&org)?;
@@ -138,6 +144,7 @@ pub(super) async fn delete(
             parts.store.delete_org(&id, clock::now_ms())?;
             publish_keys(parts)?;
             switch();
+            parts.bindings.granted(&id, None);
             Ok(StatusCode::NO_CONTENT)
         })
         .await

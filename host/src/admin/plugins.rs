@@ -108,11 +108,12 @@ pub(super) async fn upload(
     if bytes.is_empty() {
         return Err(ApiError::bad_request("empty_body", "the body is empty; send the component"));
     }
+    let of = org.clone();
     let (admitted, bytes) = state
         .reading(move |parts| {
             // Kept until the work is done, also when the caller has hung up.
             let _turn = turn;
-            let admitted = parts.admission.admit(&bytes).map_err(not_admitted)?;
+            let admitted = parts.admission.admit(&of, &bytes).map_err(not_admitted)?;
             Ok((admitted, bytes))
         })
         .await?;

@@ -5,7 +5,9 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use super::error::ApiError;
-use super::{AdminState, access, bindings, credits, keys, orgs, plugins, requests, system, usage};
+use super::{
+    AdminState, access, bindings, credits, grants, keys, orgs, plugins, requests, system, usage,
+};
 
 /// The admin API, all under `/admin/v1` and behind the operator token.
 pub fn router(state: AdminState) -> Router {
@@ -21,6 +23,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/bindings", get(bindings::list))
         .route("/bindings/{hook}", bindings::methods())
         .route("/bindings/{hook}/rollback", post(bindings::roll_back))
+        .route("/policy-grants", get(grants::get).put(grants::put))
         .route("/usage", get(usage::report))
         .route("/requests", get(requests::list))
         .route("/requests/{id}", get(requests::get_of_org));

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 pub use crate::hook::{Hook, OnFailure};
 
+use super::abilities::Abilities;
 use super::admitted::Policy;
 use super::breaker::{Breaker, Suspension};
 use super::comparison::Beside;
 use super::guest_log::LogRing;
+use super::home::Home;
 use super::quota::Quota;
 use super::statistics::{Statistics, Tally};
 use super::verdict::PolicyRef;
@@ -38,6 +40,8 @@ pub struct Binding {
     pub(super) identity: Arc<PolicyRef>,
     /// Its organization's share; none for a built-in.
     pub(super) quota: Option<Arc<Quota>>,
+    /// What it keeps between requests; only where it imports what must be granted.
+    pub(super) home: Option<Arc<Home>>,
 }
 
 impl Binding {
@@ -69,6 +73,7 @@ impl Binding {
             breaker: Breaker::default(),
             identity,
             quota: None,
+            home: None,
         }
     }
 
@@ -77,6 +82,23 @@ impl Binding {
     pub fn of_share(mut self, quota: Arc<Quota>) -> Self {
         self.quota = Some(quota);
         self
+    }
+
+    /// The same, at home where its plugin keeps what it keeps; a policy that imports nothing that
+    /// must be granted needs none.
+    #[must_use]
+    pub fn at(mut self, home: impl FnOnce() -> Arc<Home>) -> Self {
+        self.home = (!self.policy.abilities.is_empty()).then(home);
+        self
+    }
+
+    /// What the policy imports and its organization is not granted now.
+    pub fn lacks(&self) -> Abilities {
+        let wanted = self.policy.abilities;
+        if wanted.is_empty() {
+            return wanted;
+        }
+        self.home.as_ref().map_or(wanted, |home| home.lacks(wanted))
     }
 
     /// Binds one of the policies that ship with the host: it may use the whole pool of instances

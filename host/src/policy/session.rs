@@ -4,7 +4,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::binding::{Binding, BindingSet, Hook, OnFailure};
 use super::breaker::Gate;
@@ -12,24 +11,17 @@ use super::chain;
 use super::comparison::{Asked, Decision, Job, Scoring};
 use super::engine::{PolicyEngine, Share};
 use super::facts::{AttrValue, Conversation, Offers, RequestFacts};
-use super::failure::{FailureKind, Fault, Overdue, PolicyFailure};
+use super::failure::{FailureKind, Fault, PolicyFailure};
 use super::guest::View;
 use super::guest_log::{Level, LogLine};
-use super::instance::Instance;
+use super::instance::{Instance, within};
 use super::questions::{Classify, Price, Question, Reasons, Scan, Score};
 use super::v0_1::turnpike::policy::types::Refusal;
 use super::verdict::{
     BillCall, Classification, Figures, Findings, Line, Objective, Place, PolicyCallRecord, Verdict,
 };
 use crate::clock::{self, Stopwatch};
-use crate::tasks;
 
-/// A deadline counts the guest's own processor time; on a busy machine the wall clock may take
-/// this much longer before the call is given up.
-const WALL_FACTOR: u32 = 4;
-/// The least wall time beyond the deadline: a machine that is short of processors is not the
-/// policy's fault, and its own time is bounded by ticks anyway.
-const WALL_GRACE: Duration = Duration::from_secs(1);
 /// Bytes of text for one token, roughly, for what a comparison keeps in memory.
 const TOKEN_BYTES: usize = 4;
 /// Records of one session: eight pairs of hook and policy, and failures up to here.
@@ -44,6 +36,8 @@ pub struct Session {
     /// Who scored last, and on which offers, for the reasons.
     scored: Option<(Arc<Binding>, Arc<dyn Offers>)>,
     trace: Vec<PolicyCallRecord>,
+    /// Whether its policies are asked beside others: what they would keep is not kept.
+    aside: bool,
 }
 
 impl Session {
@@ -56,6 +50,7 @@ impl Session {
             instances: Vec::new(),
             scored: None,
             trace: Vec::new(),
+            aside: false,
         }
     }
 
@@ -210,6 +205,7 @@ impl Session {
             instances: Vec::new(),
             scored: None,
             trace: Vec::new(),
+            aside: true,
         };
         let request = usize::try_from(self.facts.input_tokens).unwrap_or(usize::MAX);
         let bytes = request.saturating_mul(TOKEN_BYTES).saturating_add(bytes);
@@ -346,6 +342,8 @@ impl Session {
                 facts: Arc::clone(&self.facts),
                 candidates: question.candidates(),
                 log: Arc::clone(&binding.log),
+                home: binding.home.clone(),
+                aside: self.aside,
             },
             deadline,
         );
@@ -376,6 +374,10 @@ impl Session {
         if !self.engine.owns(artifact) {
             let detail = "the policy was admitted by another engine; admit it to this one";
             return Err(Fault::new(FailureKind::Internal, detail));
+        }
+        let lacks = binding.lacks();
+        if !lacks.is_empty() {
+            return Err(Fault::ungranted(lacks));
         }
         let share = match binding.builtin {
             true => Share::Any,
@@ -470,13 +472,4 @@ impl fmt::Debug for Session {
             .field("trace", &self.trace)
             .finish_non_exhaustive()
     }
-}
-
-/// Bounds a call by the wall clock too: a guest that is given no processor can't count its time.
-async fn within<T>(
-    deadline: Duration,
-    call: impl Future<Output = wasmtime::Result<T>>,
-) -> wasmtime::Result<T> {
-    let wall = deadline.saturating_mul(WALL_FACTOR).saturating_add(WALL_GRACE);
-    tasks::within(wall, call).await.unwrap_or_else(|| Err(Overdue::Wall.into()))
 }

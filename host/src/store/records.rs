@@ -16,6 +16,8 @@ pub struct Organization {
     pub created_at_ms: u64,
     /// When it was deleted; its money stays in the ledger, and its id stays taken.
     pub deleted_at_ms: Option<u64>,
+    /// What its policies may import beside the request and their log, by the interfaces' names.
+    pub policy_imports: Vec<String>,
 }
 
 /// How long a budget's counter runs before it starts again.

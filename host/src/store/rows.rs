@@ -64,6 +64,8 @@ pub(super) struct OrganizationRow {
     created_at_ms: u64,
     #[serde(default)]
     deleted_at_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    policy_imports: Vec<String>,
 }
 
 impl Record for Organization {
@@ -81,6 +83,7 @@ impl Record for Organization {
             name: self.name.clone(),
             created_at_ms: self.created_at_ms,
             deleted_at_ms: self.deleted_at_ms,
+            policy_imports: self.policy_imports.clone(),
         })
     }
 
@@ -91,6 +94,7 @@ impl Record for Organization {
             name: row.name,
             created_at_ms: row.created_at_ms,
             deleted_at_ms: row.deleted_at_ms,
+            policy_imports: row.policy_imports,
         })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admin::BindingRefused;
-use crate::policy::{Binding, Policy};
+use crate::policy::{Abilities, Binding, Policy};
 use crate::store::{BindingRecord, LinkRecord};
 
 use super::Bindings;
@@ -74,7 +74,8 @@ impl Bindings {
         let deadline = Duration::from_millis(u64::from(record.deadline_ms));
         let config = link.config.clone();
         Ok(Binding::new(policy, config, record.on_failure, deadline, record.revision)
-            .of_share(self.engine.quota_of(&record.org)))
+            .of_share(self.engine.quota_of(&record.org))
+            .at(|| self.engine.home_of(&record.org, &link.plugin)))
     }
 
     fn policy(&self, link: &LinkRecord) -> anyhow::Result<Arc<Policy>> {
@@ -96,7 +97,8 @@ impl Bindings {
             return Ok(policy);
         }
         let bytes = self.store.plugin_bytes(digest)?;
-        let policy = self.engine.admit(&bytes)?;
+        // What of it the organization is granted is asked of each binding, now and later.
+        let policy = self.engine.admit_granted(&bytes, Abilities::all())?;
         let mut compiled = self.compiled.lock();
         compiled.retain(|_, policy| policy.strong_count() > 0);
         compiled.insert(digest.to_owned(), Arc::downgrade(&policy));

@@ -8,7 +8,13 @@ use super::open;
 
 fn org(id: &str) -> Organization {
     let name = id.to_uppercase();
-    Organization { id: id.into(), name, created_at_ms: 1, deleted_at_ms: None }
+    Organization {
+        id: id.into(),
+        name,
+        created_at_ms: 1,
+        deleted_at_ms: None,
+        policy_imports: Vec::new(),
+    }
 }
 
 /// A data folder in which `acme` was stored and the process ended in good order.

@@ -18,7 +18,13 @@ fn store() -> (tempfile::TempDir, Store) {
 }
 
 fn org(id: &str) -> Organization {
-    Organization { id: id.into(), name: id.into(), created_at_ms: 1, deleted_at_ms: None }
+    Organization {
+        id: id.into(),
+        name: id.into(),
+        created_at_ms: 1,
+        deleted_at_ms: None,
+        policy_imports: Vec::new(),
+    }
 }
 
 fn key(org: &str, id: &str) -> ApiKey {

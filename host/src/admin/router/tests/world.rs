@@ -19,7 +19,7 @@ use super::super::super::{
 };
 use crate::auth::{AuthError, Caller, Directory, OperatorToken, Pepper, authenticate};
 use crate::clock;
-use crate::policy::Tally;
+use crate::policy::{Abilities, Tally};
 use crate::secret::Secret;
 use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::{CandidateFact, Explanation, Label, LineItem, Record, Recorder, UsageEvent};
@@ -30,7 +30,7 @@ const TOKEN: &str = "operator-token";
 struct Admission;
 
 impl PolicyAdmission for Admission {
-    fn admit(&self, bytes: &[u8]) -> Result<Admitted, Vec<PluginCheck>> {
+    fn admit(&self, _org: &str, bytes: &[u8]) -> Result<Admitted, Vec<PluginCheck>> {
         let check = |name: &str, passed: bool, detail: &str| PluginCheck {
             name: name.into(),
             passed,
@@ -67,6 +67,7 @@ impl PolicyAdmission for Admission {
 #[derive(Default)]
 pub(super) struct Plane {
     pub(super) visible: Mutex<Vec<(String, Vec<BindingRecord>)>>,
+    pub(super) granted: Mutex<Vec<(String, Option<Abilities>)>>,
 }
 
 impl BindingsChanged for Arc<Plane> {
@@ -79,6 +80,10 @@ impl BindingsChanged for Arc<Plane> {
         let plane = Arc::clone(self);
         let (org, bindings) = (org.to_owned(), bindings.to_vec());
         Ok(Box::new(move || plane.visible.lock().push((org, bindings))))
+    }
+
+    fn granted(&self, org: &str, granted: Option<Abilities>) {
+        self.granted.lock().push((org.to_owned(), granted));
     }
 
     fn observed(&self, _org: &str, revision: u64) -> Vec<Observed> {

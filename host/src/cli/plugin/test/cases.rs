@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use turnpike_protocol::{Call, Dialect};
 
 use crate::hook::Hook;
-use crate::policy::{AttrValue, RequestFacts};
+use crate::policy::{AttrValue, Beginnings, RequestFacts};
 
 use super::figures::{Bill, Route};
 
@@ -24,6 +24,8 @@ pub(super) struct Case {
     pub(super) name: String,
     pub(super) question: Question,
     pub(super) facts: RequestFacts,
+    /// What a policy finds that imports the clock or the state.
+    pub(super) begin: Beginnings,
     /// JSON for `configure`, in place of the run's.
     pub(super) config: Option<String>,
     pub(super) expect: Value,
@@ -92,11 +94,22 @@ struct Line {
     #[serde(default)]
     attrs: BTreeMap<String, Value>,
     config: Option<Value>,
+    /// Milliseconds since 1970, for the clock.
+    #[serde(default = "new_year")]
+    now_ms: u64,
+    /// What the state holds, as text.
+    #[serde(default)]
+    state: BTreeMap<String, String>,
     expect: Value,
     #[serde(default = "no_tolerance")]
     tolerance: f64,
     #[serde(default)]
     exact: bool,
+}
+
+/// The beginning of 2026, where nothing else is said: cases give the same today and tomorrow.
+fn new_year() -> u64 {
+    1_767_225_600_000
 }
 
 /// Floats that are the same but for their last bits are the same.
@@ -154,6 +167,10 @@ fn case(line: &str, place: &str) -> anyhow::Result<Case> {
         facts: facts(body, line.attrs).context("request")?,
         name,
         question,
+        begin: Beginnings {
+            now_ms: line.now_ms,
+            state: line.state.into_iter().map(|(key, text)| (key, text.into_bytes())).collect(),
+        },
         config: line.config.map(|config| config.to_string()),
         expect: line.expect,
         tolerance: line.tolerance,
