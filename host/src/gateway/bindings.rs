@@ -102,7 +102,7 @@ impl Bindings {
         let before = self.by_org.load();
         let before = before.get(org);
         let is_new = |record: &&BindingRecord| {
-            !before.is_some_and(|own| own.revision(record.revision).is_some())
+            before.is_none_or(|own| own.revision(record.revision).is_none())
         };
         for record in records.iter().filter(is_new) {
             let Some(bound) = set.revision(record.revision) else { continue };
