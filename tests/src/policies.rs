@@ -30,7 +30,7 @@ pub fn hostile_policy(name: &str) -> Result<Vec<u8>> {
     of_its_world(name, &text_of(&format!("hostile/{name}.wat"))?)
 }
 
-/// A policy that uses what an operator grants: `remembers` or `timed-bill`.
+/// A policy that uses what an operator grants: `remembers`, `timed-bill` or `floods-its-home`.
 pub fn granted_policy(name: &str) -> Result<Vec<u8>> {
     of_its_world(name, &fixture(&format!("policies/{name}.wat"))?)
 }

@@ -155,6 +155,59 @@ async fn a_bill_may_not_depend_on_the_time() -> Result<()> {
     Ok(())
 }
 
+/// The command line's trials have the same imports; each case begins where it says.
+#[tokio::test]
+async fn an_author_tries_the_same_imports() -> Result<()> {
+    let stage = Stage::open().await?;
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("remembers.wasm"), granted_policy(NAME)?)?;
+    let cases = |second: f64| {
+        let first = json!({ "classify": {}, "state": { NAME: "41" },
+            "expect": { "difficulty": 0.42 } });
+        let second = json!({ "classify": {}, "expect": { "difficulty": second } });
+        std::fs::write(path("cases.jsonl"), format!("{first}\n{second}\n"))
+    };
+    for (second, good) in [(0.01, true), (0.43, false)] {
+        cases(second)?;
+        let run = ["plugin", "test", &path("remembers.wasm"), "--cases", &path("cases.jsonl")];
+        let ran = stage.program(&run).await?;
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert_eq!(ran.status.success(), good, "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    }
+    let shown = stage.program(&["plugin", "inspect", &path("remembers.wasm")]).await?;
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("to grant   counters, state"), "{shown}");
+    Ok(())
+}
+
+/// Thousands of keys and of counters' names: the bounds hold, the policy is ended, and neither its
+/// neighbour nor its organization's other plugin has less for it.
+#[tokio::test]
+async fn who_floods_its_state_and_counters_fills_only_its_own() -> Result<()> {
+    const FLOOD: &str = "floods-its-home";
+    let stage = Stage::open().await?;
+    let other = stage.add_org("other", "50").await?;
+    for org in [ORG, "other"] {
+        grant(&stage, org, &["counters", "state"]).await?.expect_status(200)?;
+    }
+    install(&stage, "other", NAME).await?;
+    stage.upload(FLOOD, "0.1.0", granted_policy(FLOOD)?).await?.expect_status(201)?;
+    let flood = json!({ "plugin": format!("{FLOOD}@0.1.0"), "deadline_ms": 1000 });
+    stage.bind("classify", &flood).await?;
+    for expected in [1.0, 2.0] {
+        stage.caller.chat(&chat("auto", "hello")).await?.expect_status(200)?;
+        assert_eq!(counted(&stage, "other", &other).await?, expected);
+    }
+    let metrics = stage.metrics().await?;
+    let own: Vec<&str> = metrics.lines().filter(|line| line.contains(FLOOD)).collect();
+    assert_eq!(own.len(), 33, "32 names, and what was dropped: {own:?}");
+    assert!(own.iter().any(|line| line.contains("name=\"(dropped)\"")), "{own:?}");
+    install(&stage, ORG, NAME).await?;
+    assert_eq!(counted(&stage, ORG, &stage.caller).await?, 1.0, "room for another plugin");
+    Ok(())
+}
+
 /// The organization goes, and so does what its policies kept: nobody who comes later finds it.
 #[tokio::test]
 async fn a_deleted_organization_leaves_no_counter() -> Result<()> {

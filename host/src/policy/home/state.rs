@@ -281,6 +281,17 @@ mod tests {
     }
 
     #[test]
+    fn of_requests_at_once_each_one_counts() {
+        let state = state();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..250).for_each(|_| drop(state.increment("n", 1, 60, 0))));
+            }
+        });
+        assert_eq!(state.would_be("n", 0, 0), Ok(1_000));
+    }
+
+    #[test]
     fn keys_and_values_have_a_length() {
         let state = state();
         assert!(state.set("", vec![1], 1, 0).is_err());

@@ -89,6 +89,16 @@ async fn state_lives_from_request_to_request_and_is_shared_with_nobody() {
     }
 }
 
+#[test]
+fn who_imports_nothing_has_no_home() {
+    let engine = engine();
+    let policy = engine.admit(&classifier("0.5")).unwrap();
+    let deadline = Hook::Classify.default_deadline();
+    let binding = Binding::new(policy, None, OnFailure::Builtin, deadline, 1)
+        .at(|| panic!("nothing is looked up for it"));
+    assert!(binding.lacks().is_empty());
+}
+
 #[tokio::test]
 async fn a_withdrawn_grant_ends_the_policy_and_what_it_kept() {
     let engine = engine();

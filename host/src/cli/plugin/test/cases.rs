@@ -222,6 +222,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_case_says_where_time_and_state_begin() {
+        let text = r#"{"classify":{},"now_ms":5,"state":{"n":"41"},"expect":{}}
+{"classify":{},"expect":{}}"#;
+        let cases = read(text, "c").unwrap();
+        assert_eq!(cases[0].begin.now_ms, 5);
+        assert_eq!(cases[0].begin.state, [("n".to_owned(), b"41".to_vec())]);
+        assert_eq!((cases[1].begin.now_ms, cases[1].begin.state.len()), (new_year(), 0));
+    }
+
+    #[test]
     fn a_case_is_a_question_and_what_is_expected() {
         let text = r#"
 // a comment
