@@ -9,6 +9,7 @@ mod bindings;
 mod credits;
 mod error;
 mod extract;
+mod grants;
 mod keys;
 mod multipart;
 mod orgs;
@@ -87,10 +88,11 @@ pub struct PolicyBounds {
 
 /// Checks a component before it is stored. Runs off the async threads and may take seconds.
 pub trait PolicyAdmission: Send + Sync {
-    /// Looks at the bytes, and asks what the cases ask; the error is every check, at least one of
-    /// which failed.
+    /// Looks at the bytes, for an organization, and asks what the cases ask; the error is every
+    /// check, at least one of which failed.
     fn admit(
         &self,
+        org: &str,
         bytes: &[u8],
         cases: Option<&policy::SelfTest>,
     ) -> Result<Admitted, Vec<PluginCheck>>;
@@ -116,6 +118,10 @@ pub trait BindingsChanged: Send + Sync {
     /// Loads and configures everything the bindings need, without making it visible yet. Hooks
     /// without a binding are decided by the built-ins. Runs off the async threads.
     fn prepare(&self, org: &str, bindings: &[BindingRecord]) -> Result<Switch, BindingRefused>;
+
+    /// What an organization's policies may import from now on; `None`: it is gone, and what they
+    /// kept with it.
+    fn granted(&self, org: &str, granted: Option<policy::Abilities>);
 
     /// What the policies of a revision in force did, in their order; none if it is not in force.
     fn observed(&self, org: &str, revision: u64) -> Vec<Observed>;

@@ -7,6 +7,7 @@ mod builtins;
 mod credential;
 mod families;
 mod google;
+mod policy_metrics;
 mod providers;
 mod running;
 mod state;

@@ -26,6 +26,7 @@ use turnpike_protocol::{Call, Dialect, RequestError, counted_request, embeddings
 use uuid::Uuid;
 
 pub(crate) use facts::fact as offer_fact;
+pub(crate) use facts::whole_catalog;
 pub(crate) use repeats::Repeats;
 
 use crate::egress::{GatewayBody, refuse};

@@ -6,6 +6,7 @@
 //! The way of one call: [`Session`] picks the request's instance of the bound component (or makes
 //! a fresh one), arms its deadline, asks, checks the answer, and records what it cost.
 
+mod abilities;
 mod admission;
 mod admitted;
 mod binding;
@@ -16,8 +17,10 @@ mod compiler;
 mod engine;
 mod facts;
 mod failure;
+mod granted;
 mod guest;
 mod guest_log;
+mod home;
 mod instance;
 pub(crate) mod kit;
 mod limiter;
@@ -37,6 +40,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use abilities::{Abilities, Ability};
 pub use admitted::{AdmissionError, AdmissionFigures, Check, Hooks, Policy};
 pub use binding::{Binding, BindingSet, Builtins, Hook, OnFailure};
 pub use breaker::Suspension;
@@ -46,6 +50,7 @@ pub use engine::{PolicyEngine, PolicyLimits};
 pub use facts::{AttrValue, Conversation, Offers, RequestFacts};
 pub use failure::{FailureKind, PolicyFailure};
 pub use guest_log::{Level, LogLine, LogRing};
+pub use home::{Beginnings, Counted, Home};
 pub use kit::{CASES_BYTES_MAX, Measured, Outcome, SelfTest, Trial, measure};
 pub use quota::Quota;
 pub use schema::SchemaFault;

@@ -18,6 +18,8 @@ mod explanation;
 #[cfg(test)]
 mod fallback;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod hot_upload;
 #[cfg(test)]
 mod kept_elsewhere;

@@ -3,6 +3,7 @@
 
 mod backtest;
 mod cases;
+mod grants;
 mod reload;
 mod revisions;
 mod stand_in;

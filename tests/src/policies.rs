@@ -1,5 +1,5 @@
 //! Policies that tests upload: the ones that `make plugins` built, and bad ones made here of the
-//! text modules in `fixtures/bad-policies`.
+//! text modules in `fixtures/bad-policies` and `hostile`. Never uploads anything itself.
 
 use std::path::Path;
 
@@ -22,6 +22,37 @@ pub fn built_policy(name: &str) -> Result<Vec<u8>> {
 /// The bad classify policy of this name: `endless-loop`, `allocates`, `traps` or `nonsense`.
 pub fn bad_policy(name: &str) -> Result<Vec<u8>> {
     classifier(name, &fixture(&format!("bad-policies/{name}.wat"))?)
+}
+
+/// The hostile policy of this name: `hostile/NAME.wat`, whose first line names its world. What the
+/// file does not export itself comes from the prelude of the bad ones.
+pub fn hostile_policy(name: &str) -> Result<Vec<u8>> {
+    of_its_world(name, &text_of(&format!("hostile/{name}.wat"))?)
+}
+
+/// A policy that uses what an operator grants: `remembers`, `timed-bill` or `floods-its-home`.
+pub fn granted_policy(name: &str) -> Result<Vec<u8>> {
+    of_its_world(name, &fixture(&format!("policies/{name}.wat"))?)
+}
+
+fn of_its_world(name: &str, body: &str) -> Result<Vec<u8>> {
+    let first = body.lines().next().unwrap_or_default();
+    let world = first.strip_prefix(";; world: ");
+    let world = world.with_context(|| format!("{name}.wat does not begin with its world"))?;
+    component(name, world, body)
+}
+
+/// The names of all hostile policies.
+pub fn hostile_policies() -> Result<Vec<String>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_stem().context("a file has a name")?;
+        names.push(name.to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// A classify policy of this name that answers `task`, whatever it is asked.
@@ -67,19 +98,40 @@ pub fn component_bomb() -> Vec<u8> {
 }
 
 fn fixture(path: &str) -> Result<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    std::fs::read_to_string(folder.join(path)).with_context(|| format!("no fixture {path}"))
+    text_of(&format!("fixtures/{path}"))
+}
+
+fn text_of(path: &str) -> Result<String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))
 }
 
 fn classifier(name: &str, body: &str) -> Result<Vec<u8>> {
-    let prelude = fixture("bad-policies/prelude.wat")?
-        .replace("{name}", name)
-        .replace("{name_length}", &name.len().to_string());
-    let text = format!("(module\n{prelude}\n{body}\n)");
-    let mut module = wat::parse_str(&text).with_context(|| format!("fixture {name}"))?;
+    component(name, "classifier", body)
+}
+
+/// The export that a paragraph of a module defines.
+fn exported(paragraph: &str) -> Option<&str> {
+    let (_, rest) = paragraph.split_once("(export \"")?;
+    Some(rest.split_once('"')?.0)
+}
+
+/// A component of a world. Paragraphs of the prelude that the body has itself are left out, and
+/// imports come first, as the text format wants it.
+fn component(name: &str, world: &str, body: &str) -> Result<Vec<u8>> {
+    let prelude = fixture("bad-policies/prelude.wat")?;
+    let own: Vec<&str> = body.split("\n\n").filter_map(exported).collect();
+    let shared = prelude
+        .split("\n\n")
+        .filter(|paragraph| !exported(paragraph).is_some_and(|export| own.contains(&export)));
+    let (imports, rest): (Vec<&str>, Vec<&str>) =
+        body.split("\n\n").partition(|paragraph| paragraph.contains("(import \""));
+    let text = [vec!["(module"], imports, shared.collect(), rest, vec![")"]].concat().join("\n\n");
+    let text = text.replace("{name}", name).replace("{name_length}", &name.len().to_string());
+    let mut module = wat::parse_str(&text).with_context(|| format!("module {name}"))?;
     let mut contract = Resolve::default();
     let (package, _) = contract.push_dir(repository().join(CONTRACT))?;
-    let world = contract.select_world(&[package], Some("classifier"))?;
+    let world = contract.select_world(&[package], Some(world))?;
     embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8, false)?;
     ComponentEncoder::default().module(&module)?.validate(true).encode()
 }
@@ -92,6 +144,16 @@ mod tests {
     fn every_bad_policy_is_a_valid_component() {
         for name in ["endless-loop", "allocates", "traps", "nonsense"] {
             let component = bad_policy(name).unwrap();
+            assert!(component.starts_with(b"\0asm\x0d"), "{name} is a component");
+        }
+    }
+
+    #[test]
+    fn every_hostile_policy_is_a_valid_component() {
+        let names = hostile_policies().unwrap();
+        assert!(names.len() > 20, "{names:?}");
+        for name in names {
+            let component = hostile_policy(&name).unwrap();
             assert!(component.starts_with(b"\0asm\x0d"), "{name} is a component");
         }
     }

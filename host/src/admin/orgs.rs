@@ -66,8 +66,14 @@ pub(super) async fn create(
     let name = input.name.unwrap_or_else(|| input.id.clone());
     check_name("name", &name)?;
     let created_at_ms = clock::now_ms();
-    let (id, signing) = (input.id, Signing::default());
-    let org = Organization { id, name, created_at_ms, deleted_at_ms: None, signing };
+    let org = Organization {
+        id: input.id,
+        name,
+        created_at_ms,
+        deleted_at_ms: None,
+        signing: Signing::default(),
+        policy_imports: Vec::new(),
+    };
     state
         .changing(move |parts| {
             parts.store.create_org(&org)?;
@@ -149,6 +155,7 @@ pub(super) async fn delete(
             parts.store.delete_org(&id, clock::now_ms())?;
             publish_keys(parts)?;
             switch();
+            parts.bindings.granted(&id, None);
             Ok(StatusCode::NO_CONTENT)
         })
         .await

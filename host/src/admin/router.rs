@@ -6,8 +6,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    AdminState, access, backtest, bindings, credits, keys, orgs, plugins, requests, signing_keys,
-    system, usage,
+    AdminState, access, backtest, bindings, credits, grants, keys, orgs, plugins, requests,
+    signing_keys, system, usage,
 };
 
 /// The admin API, all under `/admin/v1` and behind the operator token.
@@ -27,6 +27,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/bindings", get(bindings::list))
         .route("/bindings/{hook}", bindings::methods())
         .route("/bindings/{hook}/rollback", post(bindings::roll_back))
+        .route("/policy-grants", get(grants::get).put(grants::put))
         .route("/usage", get(usage::report))
         .route("/requests", get(requests::list))
         .route("/requests/{id}", get(requests::get_of_org));

@@ -13,12 +13,15 @@ use parking_lot::Mutex;
 use crate::admin::{self, Admitted, BindingRefused, Observed, SignaturePolicy, Switch};
 use crate::clock;
 use crate::hook::{Hook, Mode};
-use crate::policy::{self, BindingSet, Policy, PolicyEngine};
-use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
+use crate::policy::{self, Abilities, Ability, Binding, BindingSet, Policy, PolicyEngine};
+use crate::store::{BindingRecord, Organization, PluginCheck, PluginFigures, Store};
 
 use super::builtins::Builtins;
 use choice::OrgBindings;
 pub use choice::Wanted;
+
+/// Where words leave room for an organization that the policy room does not know.
+const ORG_PLACE: &str = "{org}";
 
 type ByOrg = HashMap<Arc<str>, Arc<OrgBindings>>;
 
@@ -58,6 +61,9 @@ impl Bindings {
             unguarded: Arc::default(),
             compiled: Mutex::default(),
         };
+        for org in bindings.store.all_orgs()? {
+            bindings.engine.grant(&org.id, abilities(&org));
+        }
         let mut by_org: HashMap<String, Vec<BindingRecord>> = HashMap::new();
         for record in bindings.store.all_bindings()? {
             by_org.entry(record.org.clone()).or_default().push(record);
@@ -88,10 +94,60 @@ impl Bindings {
         }
     }
 
+    /// Refuses new revisions whose policies import what they may not. Those that are in force
+    /// already stay, and fail when they are asked.
+    fn check_grants(
+        &self,
+        org: &str,
+        records: &[BindingRecord],
+        set: &OrgBindings,
+    ) -> Result<(), BindingRefused> {
+        let before = self.by_org.load();
+        let before = before.get(org);
+        let is_new = |record: &&BindingRecord| {
+            before.is_none_or(|own| own.revision(record.revision).is_none())
+        };
+        for record in records.iter().filter(is_new) {
+            let Some(bound) = set.revision(record.revision) else { continue };
+            let mut links = std::iter::once(bound).chain(&bound.then);
+            if let Some(message) = links.find_map(|link| barred(link, record.hook)) {
+                let field = Some("plugin".to_owned());
+                return Err(BindingRefused { field, message: message.replace(ORG_PLACE, org) });
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the organization's own redaction is bound but could not be loaded.
     pub fn is_unguarded(&self, org: &str) -> bool {
         self.unguarded.load().contains(org)
     }
+}
+
+/// What an organization's record grants. A name that this program does not know grants nothing.
+fn abilities(org: &Organization) -> Abilities {
+    org.policy_imports.iter().filter_map(|name| Ability::from_label(name)).collect()
+}
+
+/// Why a policy may not be bound to a hook now, if it may not.
+fn barred(bound: &Binding, hook: Hook) -> Option<String> {
+    let label = &bound.identity().label;
+    let lacks = bound.lacks();
+    if !lacks.is_empty() {
+        return Some(format!(
+            "{label} imports {}, which the organization is not granted; have the operator grant \
+             it (PUT /admin/v1/orgs/{{org}}/policy-grants)",
+            lacks.names()
+        ));
+    }
+    let unsuited = bound.policy.abilities.iter().find(|ability| !ability.suits_bill());
+    unsuited.filter(|_| hook == Hook::Bill).map(|ability| {
+        format!(
+            "{label} imports {}, and a bill may not depend on it: the same call must cost the \
+             same whenever it is asked about",
+            ability.label()
+        )
+    })
 }
 
 /// Whether a binding may come to decide.
@@ -129,10 +185,18 @@ fn guard(unguarded: &ArcSwap<HashSet<Arc<str>>>, org: &str, guarded: bool) {
 impl admin::PolicyAdmission for Bindings {
     fn admit(
         &self,
+        org: &str,
         bytes: &[u8],
         cases: Option<&policy::SelfTest>,
     ) -> Result<Admitted, Vec<PluginCheck>> {
-        let policy = self.engine.admit(bytes).map_err(|refused| checks(&refused.checks))?;
+        let granted = self.engine.granted(org);
+        let policy = self.engine.admit_granted(bytes, granted).map_err(|refused| {
+            let mut checks = checks(&refused.checks);
+            for check in &mut checks {
+                check.detail = check.detail.replace(ORG_PLACE, org);
+            }
+            checks
+        })?;
         let mut admitted = admitted(&policy);
         if let Some(cases) = cases {
             // Its calls have time-outs, so it needs the runtime; this thread is one for blocking.
@@ -155,6 +219,7 @@ impl admin::PolicyAdmission for Bindings {
 impl admin::BindingsChanged for Bindings {
     fn prepare(&self, org: &str, records: &[BindingRecord]) -> Result<Switch, BindingRefused> {
         let set = self.set(org, records)?;
+        self.check_grants(org, records, &set)?;
         let set = (!records.is_empty()).then_some(set);
         let (by_org, org) = (Arc::clone(&self.by_org), org.to_owned());
         let unguarded = Arc::clone(&self.unguarded);
@@ -162,6 +227,13 @@ impl admin::BindingsChanged for Bindings {
             swap(&by_org, &org, set);
             guard(&unguarded, &org, true);
         }))
+    }
+
+    fn granted(&self, org: &str, granted: Option<Abilities>) {
+        match granted {
+            Some(granted) => self.engine.grant(org, granted),
+            None => self.engine.forget(org),
+        }
     }
 
     fn observed(&self, org: &str, revision: u64) -> Vec<Observed> {

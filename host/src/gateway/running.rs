@@ -15,6 +15,7 @@ use crate::policy::Comparer;
 use crate::server::{self, DataPlane};
 use crate::{admin, clock};
 
+use super::policy_metrics;
 use super::state::{self, State};
 use super::{Gateway, Provider};
 
@@ -157,7 +158,12 @@ fn metrics(gateway: &Arc<Gateway>) -> axum::Router {
         async move {
             gateway.metrics.usage_dropped(gateway.recorder.log().dropped());
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(http::header::CONTENT_TYPE, kind)], gateway.metrics.render())
+            (
+                [(http::header::CONTENT_TYPE, kind)],
+                gateway
+                    .metrics
+                    .render_with(&policy_metrics::text(&gateway.policy_engine.counted())),
+            )
         }
     };
     axum::Router::new().route("/metrics", axum::routing::get(show))

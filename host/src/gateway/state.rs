@@ -15,6 +15,7 @@ use crate::auth::{OperatorToken, Pepper};
 use crate::catalog::{Catalog, ConfiguredCatalog, Offer, ProviderSelection};
 use crate::clock;
 use crate::config::{self, Config};
+use crate::pipeline;
 use crate::policy::signature::PublicKey;
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits};
 use crate::route::{Affinity, BreakerRule, Health};
@@ -77,13 +78,15 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         failures: config.routing.breaker_failures,
         open_ms: config.routing.breaker_open_ms,
     };
+    let offers = Arc::new(offers);
+    engine.set_catalog(pipeline::whole_catalog(&offers));
     let health = Arc::new(Health::new(offers.offers().len(), rule));
     let gateway = Arc::new(Gateway {
         settings: Settings::of(config),
         directory: Arc::clone(&directory),
         bindings: Arc::clone(&bindings),
         policy_engine: engine,
-        offers: Arc::new(offers),
+        offers,
         health,
         repeats: Arc::default(),
         affinity: Affinity::new(config.routing.session_ms),

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Call;
 
 use crate::auth::Caller;
@@ -87,6 +88,17 @@ impl Offers for Ranked {
     }
 }
 
+/// The whole catalogue, for policies that may look things up in it.
+pub(crate) fn whole_catalog(catalog: &Arc<ConfiguredCatalog>) -> Arc<dyn Offers> {
+    let indices = (0..catalog.offers().len()).collect();
+    Arc::new(Ranked { catalog: Arc::clone(catalog), indices })
+}
+
+/// The list price of a token, exact.
+fn price(rate: Option<PicoUsd>) -> Option<AttrValue> {
+    rate.map(|rate| AttrValue::Text(rate.to_string()))
+}
+
 /// The names are listed in `docs/policies`.
 pub(crate) fn fact(offer: &Offer, name: &str) -> Option<AttrValue> {
     let text = |value: &str| Some(AttrValue::Text(value.to_owned()));
@@ -105,6 +117,9 @@ pub(crate) fn fact(offer: &Offer, name: &str) -> Option<AttrValue> {
         "needs.reasoning" => Some(AttrValue::Flag(offer.reasoning)),
         "needs.image-input" => Some(AttrValue::Flag(offer.input.image)),
         "open-weights" => Some(AttrValue::Flag(offer.open_weights)),
+        "price.input" => price(offer.rates.base.input),
+        "price.output" => price(offer.rates.base.output),
+        "price.cache-read" => price(offer.rates.base.cache_read),
         _ => None,
     }
 }

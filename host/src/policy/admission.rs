@@ -11,6 +11,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
+use super::abilities::{Abilities, Ability};
 pub(super) use super::admitted::{AdmissionError, Check, Hooks, Policy};
 use super::compiler::Origin;
 use super::engine::PolicyEngine;
@@ -31,10 +32,10 @@ const VERSION_BYTES_MAX: usize = 64;
 const SUMMARY_BYTES_MAX: usize = 1024;
 /// Bytes of the configuration's schema.
 const SCHEMA_BYTES_MAX: usize = 64 << 10;
-/// The interfaces that a component may import.
-const GRANTED: [&str; 4] = ["types", "log", "request", "candidates"];
+/// The interfaces that every component may import.
+const OPEN: [&str; 4] = ["types", "log", "request", "candidates"];
 /// The interfaces of the WIT that no organization is granted on this host.
-const WITHHELD: [&str; 5] = ["counters", "state", "clock", "random", "fetch"];
+const WITHHELD: [&str; 1] = ["fetch"];
 /// The package, and the versions of it that this host speaks.
 const PACKAGE: &str = "turnpike:policy/";
 const VERSIONS: &str = "0.1.";
@@ -70,15 +71,30 @@ impl PolicyEngine {
     /// the compiler needs (seconds for an interpreted language): call it on a blocking thread. One
     /// admission runs at a time.
     pub fn admit(&self, bytes: &[u8]) -> Result<Arc<Policy>, AdmissionError> {
-        self.admit_from(bytes, Origin::Uploaded)
+        self.admit_from(bytes, Origin::Uploaded, Abilities::default())
+    }
+
+    /// The same for a component that may import these abilities too. Which of them it does is in
+    /// the policy; whether it still may is asked before each fresh instance.
+    pub fn admit_granted(
+        &self,
+        bytes: &[u8],
+        granted: Abilities,
+    ) -> Result<Arc<Policy>, AdmissionError> {
+        self.admit_from(bytes, Origin::Uploaded, granted)
     }
 
     /// Takes in a component that is part of this program: it is compiled in this process.
     pub fn admit_shipped(&self, bytes: &[u8]) -> Result<Arc<Policy>, AdmissionError> {
-        self.admit_from(bytes, Origin::Shipped)
+        self.admit_from(bytes, Origin::Shipped, Abilities::default())
     }
 
-    fn admit_from(&self, bytes: &[u8], origin: Origin) -> Result<Arc<Policy>, AdmissionError> {
+    fn admit_from(
+        &self,
+        bytes: &[u8],
+        origin: Origin,
+        granted: Abilities,
+    ) -> Result<Arc<Policy>, AdmissionError> {
         let mut steps = Steps::default();
         let digest = steps.take("size", size(bytes, self.limits.component_bytes_max))?;
         steps.take("component", kind(bytes))?;
@@ -89,7 +105,7 @@ impl PolicyEngine {
         let compiled = self.compiler.compile(&self.engine, bytes, &digest, origin);
         let component = steps.take("compile", compiled)?;
         let hooks = steps.take("exports", self.exports(&component))?;
-        steps.take("imports", self.imports(&component))?;
+        let abilities = steps.take("imports", self.imports(&component, granted))?;
         steps.take("resources", resources(&component))?;
         let artifact = steps.take("link", self.link(&component, hooks))?;
         let mut instance = steps.take("start", self.try_start(&artifact))?;
@@ -106,6 +122,7 @@ impl PolicyEngine {
             digest,
             size: bytes.len(),
             hooks,
+            abilities,
             checks: steps.0,
             figures,
             schema,
@@ -173,13 +190,19 @@ impl PolicyEngine {
         Ok((hooks, hooks.labels().join(", ")))
     }
 
-    fn imports(&self, component: &Component) -> Result<((), String), String> {
-        let mut names = Vec::new();
+    fn imports(
+        &self,
+        component: &Component,
+        granted: Abilities,
+    ) -> Result<(Abilities, String), String> {
+        let (mut names, mut wanted) = (Vec::new(), Abilities::default());
         for (name, _) in component.component_type().imports(&self.engine) {
-            grant(name)?;
+            if let Some(ability) = ability(name, granted)? {
+                wanted.insert(ability);
+            }
             names.push(name.to_owned());
         }
-        Ok(((), if names.is_empty() { "none".to_owned() } else { names.join(", ") }))
+        Ok((wanted, if names.is_empty() { "none".to_owned() } else { names.join(", ") }))
     }
 
     fn link(&self, component: &Component, hooks: Hooks) -> Result<(Artifact, String), String> {
@@ -251,28 +274,43 @@ fn kind(bytes: &[u8]) -> Result<((), String), String> {
     Err(detail.to_owned())
 }
 
-/// Whether a component may import that, or what to do about it.
-fn grant(name: &str) -> Result<(), String> {
+/// Whether a component may import that, or what to do about it; the ability that had to be granted
+/// for it, if one had to.
+fn ability(name: &str, granted: Abilities) -> Result<Option<Ability>, String> {
     let own = name.strip_prefix(PACKAGE).map(|found| found.split_once('@').unwrap_or((found, "")));
-    match own {
-        Some((interface, version)) if GRANTED.contains(&interface) => {
-            if version.starts_with(VERSIONS) {
-                return Ok(());
-            }
-            Err(format!("it imports `{name}`; this host speaks {VERSIONS}x: rebuild it for that"))
-        }
-        Some((interface, _)) if WITHHELD.contains(&interface) => Err(format!(
-            "it imports `{name}`, which this host does not grant: remove the calls to `{interface}`"
+    let other_version =
+        || format!("it imports `{name}`; this host speaks {VERSIONS}x: rebuild it for that");
+    let known = own.and_then(|(interface, version)| {
+        let ability = Ability::from_label(interface);
+        (ability.is_some() || OPEN.contains(&interface)).then_some((ability, version))
+    });
+    match (known, own) {
+        (Some((_, version)), _) if !version.starts_with(VERSIONS) => Err(other_version()),
+        (Some((Some(ability), _)), _) if !granted.has(ability) => Err(format!(
+            "it imports `{name}`, which the organization is not granted: remove the calls to \
+             `{}`, or have the operator grant it (PUT /admin/v1/orgs/{{org}}/policy-grants)",
+            ability.label()
         )),
-        _ if name.starts_with("wasi:") => Err(format!(
+        (Some((ability, _)), _) => Ok(ability),
+        (None, own) => Err(foreign(name, own.map(|(interface, _)| interface))),
+    }
+}
+
+/// What to do about an import that nobody can grant.
+fn foreign(name: &str, interface: Option<&str>) -> String {
+    match interface {
+        Some(interface) if WITHHELD.contains(&interface) => format!(
+            "it imports `{name}`, which this host does not grant: remove the calls to `{interface}`"
+        ),
+        _ if name.starts_with("wasi:") => format!(
             "it imports `{name}`; policies get no WASI. Rebuild it without: Rust for the target \
              wasm32-unknown-unknown; JavaScript with `--backend-qjs-stub-wasi` (QuickJS) or with \
              `disableFeatures: ['random','stdio','clocks','http','fetch-event']` (StarlingMonkey); \
              Python with `--stub-wasi`; C as a reactor that uses no files, clocks or streams"
-        )),
-        _ => Err(format!(
+        ),
+        _ => format!(
             "it imports `{name}`, which is not an interface of {PACKAGE}: remove the import"
-        )),
+        ),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::abilities::Abilities;
 use super::binding::Hook;
 use super::instance::Artifact;
 use super::schema::{ConfigSchema, SchemaFault};
@@ -99,6 +100,8 @@ pub struct Policy {
     pub size: usize,
     /// Which decisions it can make.
     pub hooks: Hooks,
+    /// What it imports that must be granted.
+    pub abilities: Abilities,
     /// The steps of its admission.
     pub checks: Vec<Check>,
     /// What it costs.

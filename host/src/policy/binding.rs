@@ -6,10 +6,12 @@ use std::time::Duration;
 
 pub use crate::hook::{Hook, OnFailure};
 
+use super::abilities::Abilities;
 use super::admitted::Policy;
-use super::breaker::{Breaker, Suspension};
+use super::breaker::{Breaker, Gate, Suspension};
 use super::comparison::Beside;
 use super::guest_log::LogRing;
+use super::home::Home;
 use super::quota::Quota;
 use super::statistics::{Statistics, Tally};
 use super::verdict::PolicyRef;
@@ -40,6 +42,8 @@ pub struct Binding {
     pub(super) identity: Arc<PolicyRef>,
     /// Its organization's share; none for a built-in.
     pub(super) quota: Option<Arc<Quota>>,
+    /// What it keeps between requests; only where it imports what must be granted.
+    pub(super) home: Option<Arc<Home>>,
 }
 
 impl Binding {
@@ -72,6 +76,7 @@ impl Binding {
             breaker: Breaker::default(),
             identity,
             quota: None,
+            home: None,
         }
     }
 
@@ -80,6 +85,23 @@ impl Binding {
     pub fn of_share(mut self, quota: Arc<Quota>) -> Self {
         self.quota = Some(quota);
         self
+    }
+
+    /// The same, at home where its plugin keeps what it keeps; a policy that imports nothing that
+    /// must be granted needs none.
+    #[must_use]
+    pub fn at(mut self, home: impl FnOnce() -> Arc<Home>) -> Self {
+        self.home = (!self.policy.abilities.is_empty()).then(home);
+        self
+    }
+
+    /// What the policy imports and its organization is not granted now.
+    pub fn lacks(&self) -> Abilities {
+        let wanted = self.policy.abilities;
+        if wanted.is_empty() {
+            return wanted;
+        }
+        self.home.as_ref().map_or(wanted, |home| home.lacks(wanted))
     }
 
     /// Binds one of the policies that ship with the host: it may use the whole pool of instances
@@ -106,8 +128,8 @@ impl Binding {
     }
 
     /// Counts a failure that is its own, and says so where it is one too many.
-    pub(super) fn failed(&self, now_ms: u64, because: &str) {
-        if self.breaker.failed(now_ms, because) {
+    pub(super) fn failed(&self, now_ms: u64, because: &str, gate: Gate) {
+        if self.breaker.failed(now_ms, because, gate) {
             let earlier = self.earlier.as_ref().map(|it| &*it.identity.label);
             let (policy, revision) = (&*self.identity.label, self.revision);
             tracing::warn!(policy, revision, because, earlier, "a policy is suspended");

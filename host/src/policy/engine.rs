@@ -14,15 +14,20 @@ use wasmtime::{
     UpdateDeadline,
 };
 
+use super::abilities::Abilities;
 use super::comparison::{Comparer, Comparisons};
 use super::compiler::{Compiler, Compiling};
+use super::facts::Offers;
 use super::failure::Overdue;
 use super::guest::Guest;
+use super::home::{Counted, Home, Homes};
 use super::instance::Artifact;
 use super::limiter::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX};
 use super::quota::{Quota, Quotas};
 use super::ticker::{TICK, Ticker};
-use super::v0_1::turnpike::policy::{candidates, log, request, types};
+use super::v0_1::turnpike::policy::{
+    candidates, catalog, clock, counters, log, random, request, state, types,
+};
 
 /// Pool slots beyond `instances_max`: an admission and a check of a configuration may run at a
 /// time and take three instances in all; with room to spare.
@@ -83,6 +88,7 @@ pub struct PolicyEngine {
     pub(super) limits: PolicyLimits,
     pub(super) compiler: Compiler,
     pub(super) comparisons: Comparisons,
+    pub(super) homes: Homes,
     /// One compilation at a time, so that uploads leave the processors to the requests.
     pub(super) admitting: Mutex<()>,
     /// One check of a configuration at a time, because it takes an instance of the headroom.
@@ -152,6 +158,7 @@ impl PolicyEngine {
             limits: limits.clone(),
             compiler,
             comparisons: Comparisons::default(),
+            homes: Homes::default(),
             admitting: Mutex::new(()),
             checking: Mutex::new(()),
             pooled,
@@ -176,6 +183,37 @@ impl PolicyEngine {
     /// An organization's share of the instances; the same one as long as anyone holds it.
     pub fn quota_of(&self, org: &str) -> Arc<Quota> {
         self.quotas.of(org)
+    }
+
+    /// What policies look up in a catalogue from now on; once.
+    pub fn set_catalog(&self, offers: Arc<dyn Offers>) {
+        self.homes.set_catalog(offers);
+    }
+
+    /// What an organization is granted now.
+    pub fn granted(&self, org: &str) -> Abilities {
+        self.homes.granted(org)
+    }
+
+    /// Grants an organization these abilities and no others, for the next request. State and
+    /// counters that were kept under a grant that is withdrawn are gone.
+    pub fn grant(&self, org: &str, granted: Abilities) {
+        self.homes.grant(org, granted);
+    }
+
+    /// Forgets an organization that is gone, with what its policies kept.
+    pub fn forget(&self, org: &str) {
+        self.homes.forget(org);
+    }
+
+    /// Where a plugin of an organization keeps what it keeps.
+    pub fn home_of(&self, org: &str, plugin: &str) -> Arc<Home> {
+        self.homes.of(org, plugin)
+    }
+
+    /// What policies counted.
+    pub fn counted(&self) -> Vec<Counted> {
+        self.homes.counted()
     }
 
     /// Who compares what policies on trial would decide; `None` the second time. Until it runs
@@ -315,5 +353,12 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     log::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     request::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     candidates::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    // Whether an organization may have these is asked of each component, at its admission and
+    // before each fresh instance; what it does not import it does not pay for.
+    counters::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    state::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    clock::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    random::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    catalog::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     Ok(linker)
 }

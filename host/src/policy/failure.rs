@@ -5,6 +5,7 @@ use std::fmt;
 
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
+use super::abilities::Abilities;
 use super::binding::Hook;
 use super::limiter::MemoryRefused;
 
@@ -29,11 +30,13 @@ pub enum FailureKind {
     Saturated,
     /// The policy failed too often lately and is not asked for a while.
     Suspended,
+    /// The policy imports what its organization is not granted, or not any more.
+    Ungranted,
 }
 
 impl FailureKind {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Trap,
         Self::Deadline,
         Self::Memory,
@@ -43,6 +46,7 @@ impl FailureKind {
         Self::Abstained,
         Self::Saturated,
         Self::Suspended,
+        Self::Ungranted,
     ];
 
     /// The place in [`Self::ALL`].
@@ -62,6 +66,7 @@ impl FailureKind {
             Self::Abstained => "abstained",
             Self::Saturated => "saturated",
             Self::Suspended => "suspended",
+            Self::Ungranted => "ungranted",
         }
     }
 
@@ -116,6 +121,22 @@ pub(super) struct Fault {
 impl Fault {
     pub(super) fn new(kind: FailureKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into() }
+    }
+
+    /// It imports what must be granted and is not.
+    pub(super) fn ungranted(lacks: Abilities) -> Self {
+        let detail = format!(
+            "it imports {}, which its organization is not granted; the operator grants it with PUT \
+             /admin/v1/orgs/{{org}}/policy-grants",
+            lacks.names()
+        );
+        Self::new(FailureKind::Ungranted, detail)
+    }
+
+    /// It is not asked for so many milliseconds.
+    pub(super) fn suspended(ms: u64) -> Self {
+        let detail = format!("it failed too often and is asked again in {ms} ms");
+        Self::new(FailureKind::Suspended, detail)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What one instance can reach: the facts of the request in hand, and its log. Text only while a
-//! hook runs that may read content. Nothing else exists for a guest.
+//! hook runs that may read content. What must be granted is in `granted.rs`; nothing else exists
+//! for a guest.
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use super::binding::Hook;
 use super::engine::PolicyLimits;
 use super::facts::{AttrValue, Offers, RequestFacts};
 use super::guest_log::{LEVEL_MIN, Level, LogLine, LogRing};
+use super::home::Home;
 use super::limiter::Account;
 use super::v0_1::turnpike::policy::types::ValueResult;
 use super::v0_1::turnpike::policy::{candidates, log, request, types};
@@ -24,6 +26,10 @@ pub(super) struct View {
     pub(super) facts: Arc<RequestFacts>,
     pub(super) candidates: Option<Arc<dyn Offers>>,
     pub(super) log: Arc<LogRing>,
+    /// Where a policy that imports what must be granted keeps what it keeps.
+    pub(super) home: Option<Arc<Home>>,
+    /// Whether it is asked beside another one, so that nothing that it does may count.
+    pub(super) aside: bool,
 }
 
 /// The data of a store.
@@ -58,15 +64,15 @@ impl Guest {
     }
 }
 
-fn count(number: usize) -> u32 {
+pub(super) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-fn index(number: u32) -> usize {
+pub(super) fn index(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-fn lower(value: AttrValue) -> ValueResult {
+pub(super) fn lower(value: AttrValue) -> ValueResult {
     match value {
         AttrValue::Text(text) => ValueResult::Text(text),
         AttrValue::Number(number) => ValueResult::Number(number),

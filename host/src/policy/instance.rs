@@ -8,9 +8,17 @@ use wasmtime::{Engine, Store, component};
 
 use super::admitted::Hooks;
 use super::engine::{PolicyEngine, Slot, arm};
+use super::failure::Overdue;
 use super::guest::{Guest, View};
 use super::v0_1::exports::turnpike::policy as exports;
+use crate::tasks;
 
+/// A deadline counts the guest's own processor time; on a busy machine the wall clock may take
+/// this much longer before the call is given up.
+const WALL_FACTOR: u32 = 4;
+/// The least wall time beyond the deadline: a machine that is short of processors is not the
+/// policy's fault, and its own time is bounded by ticks anyway.
+const WALL_GRACE: Duration = Duration::from_secs(1);
 /// The interfaces that policies export, each with its one function.
 const CLASSIFY: (&str, &str) = ("classify", "classify");
 const ROUTE: (&str, &str) = ("route", "score");
@@ -184,4 +192,13 @@ impl Instance {
     hook_functions!(reasons, route_reasons, "route-reasons");
     hook_functions!(redact, redact, "redact");
     hook_functions!(bill, bill, "bill");
+}
+
+/// Bounds a call by the wall clock too: a guest that is given no processor can't count its time.
+pub(super) async fn within<T>(
+    deadline: Duration,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<T> {
+    let wall = deadline.saturating_mul(WALL_FACTOR).saturating_add(WALL_GRACE);
+    tasks::within(wall, call).await.unwrap_or_else(|| Err(Overdue::Wall.into()))
 }

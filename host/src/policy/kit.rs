@@ -21,6 +21,7 @@ use super::engine::PolicyEngine;
 use super::facts::{Offers, RequestFacts};
 use super::failure::PolicyFailure;
 use super::guest_log::LogLine;
+use super::home::{Beginnings, Home};
 use super::questions::{Classify, Price, Reasons, Scan, Score};
 use super::session::Session;
 use super::verdict::{
@@ -55,10 +56,18 @@ impl Trial {
             Binding::new(Arc::clone(policy), config, hook.default_on_failure(), deadline, 1);
         // No breaker: an author wants to see the sixth failure too.
         binding.builtin = true;
+        let binding = binding.at(|| Arc::new(Home::trial(&Beginnings::default())));
         let binding = Arc::new(binding);
         let behind = BindingSet::defaults(Builtins::combined(policy));
         let session = Session::new(Arc::clone(engine), Arc::new(behind), facts);
         Self { session, binding }
+    }
+
+    /// Sets time and state to where a question begins, if the policy imports them.
+    pub fn begin(&self, begin: &Beginnings) {
+        if let Some(home) = &self.binding.home {
+            home.begin(begin);
+        }
     }
 
     /// The next request, in the instance of the last one.

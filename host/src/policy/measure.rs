@@ -190,6 +190,9 @@ impl Measuring<'_> {
             facts,
             candidates: question.candidates(),
             log: Arc::new(LogRing::default()),
+            // Nobody is there yet for whom anything could be kept.
+            home: None,
+            aside: true,
         };
         instance.prepare(view, self.deadline);
         question.ask(self.artifact, instance).await.is_ok()

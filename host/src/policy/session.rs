@@ -4,31 +4,24 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::binding::{Binding, BindingSet, Hook, OnFailure};
+use super::breaker::Gate;
 use super::chain;
 use super::comparison::{Asked, Decision, Job, Scoring};
 use super::engine::{PolicyEngine, Share};
 use super::facts::{AttrValue, Conversation, Offers, RequestFacts};
-use super::failure::{FailureKind, Fault, Overdue, PolicyFailure};
+use super::failure::{FailureKind, Fault, PolicyFailure};
 use super::guest::View;
 use super::guest_log::{Level, LogLine};
-use super::instance::Instance;
+use super::instance::{Instance, within};
 use super::questions::{Classify, Price, Question, Reasons, Scan, Score};
 use super::v0_1::turnpike::policy::types::Refusal;
 use super::verdict::{
     BillCall, Classification, Figures, Findings, Line, Objective, Place, PolicyCallRecord, Verdict,
 };
 use crate::clock::{self, Stopwatch};
-use crate::tasks;
 
-/// A deadline counts the guest's own processor time; on a busy machine the wall clock may take
-/// this much longer before the call is given up.
-const WALL_FACTOR: u32 = 4;
-/// The least wall time beyond the deadline: a machine that is short of processors is not the
-/// policy's fault, and its own time is bounded by ticks anyway.
-const WALL_GRACE: Duration = Duration::from_secs(1);
 /// Bytes of text for one token, roughly, for what a comparison keeps in memory.
 const TOKEN_BYTES: usize = 4;
 /// Records of one session: eight pairs of hook and policy, and failures up to here.
@@ -43,6 +36,8 @@ pub struct Session {
     /// Who scored last, and on which offers, for the reasons.
     scored: Option<(Arc<Binding>, Arc<dyn Offers>)>,
     trace: Vec<PolicyCallRecord>,
+    /// Whether its policies are asked beside others: what they would keep is not kept.
+    aside: bool,
 }
 
 impl Session {
@@ -55,6 +50,7 @@ impl Session {
             instances: Vec::new(),
             scored: None,
             trace: Vec::new(),
+            aside: false,
         }
     }
 
@@ -209,6 +205,7 @@ impl Session {
             instances: Vec::new(),
             scored: None,
             trace: Vec::new(),
+            aside: true,
         };
         let request = usize::try_from(self.facts.input_tokens).unwrap_or(usize::MAX);
         let bytes = request.saturating_mul(TOKEN_BYTES).saturating_add(bytes);
@@ -306,8 +303,12 @@ impl Session {
         question: &Q,
     ) -> Result<Q::Answer, PolicyFailure> {
         let watch = Stopwatch::start();
-        let mut fresh = 0;
-        let outcome = self.ask(binding, question, &mut fresh).await;
+        let (mut fresh, breaker) = (0, &binding.breaker);
+        let gate = if breaker.is_touched() { breaker.gate(clock::now_ms()) } else { Gate::Open };
+        let outcome = match gate {
+            Gate::Shut(ms) => Err(Fault::suspended(ms)),
+            Gate::Open | Gate::Trial => self.ask(binding, question, &mut fresh).await,
+        };
         let outcome = outcome.map_err(|fault| PolicyFailure {
             hook: Q::HOOK,
             policy: Arc::clone(&binding.policy.name),
@@ -317,9 +318,10 @@ impl Session {
         match &outcome {
             Err(failure) if failure.kind.blames_policy() && !binding.builtin => {
                 let because = format!("{}: {}", failure.kind.label(), failure.detail);
-                binding.failed(clock::now_ms(), &because);
+                binding.failed(clock::now_ms(), &because, gate);
             }
-            Ok(_) if binding.breaker.is_touched() => binding.breaker.succeeded(clock::now_ms()),
+            Err(failure) if !failure.is_normal() => {}
+            Ok(_) | Err(_) if breaker.is_touched() => breaker.succeeded(clock::now_ms(), gate),
             Ok(_) | Err(_) => {}
         }
         let failure = outcome.as_ref().err().cloned();
@@ -334,12 +336,6 @@ impl Session {
         question: &Q,
         fresh: &mut u32,
     ) -> Result<Q::Answer, Fault> {
-        if binding.breaker.is_touched()
-            && let Some(ms) = binding.breaker.suspended_for_ms(clock::now_ms())
-        {
-            let detail = format!("it failed too often and is asked again in {ms} ms");
-            return Err(Fault::new(FailureKind::Suspended, detail));
-        }
         let (of, mut instance) = match self.take(binding) {
             Some(alive) => alive,
             None => {
@@ -354,6 +350,8 @@ impl Session {
                 facts: Arc::clone(&self.facts),
                 candidates: question.candidates(),
                 log: Arc::clone(&binding.log),
+                home: binding.home.clone(),
+                aside: self.aside,
             },
             deadline,
         );
@@ -384,6 +382,10 @@ impl Session {
         if !self.engine.owns(artifact) {
             let detail = "the policy was admitted by another engine; admit it to this one";
             return Err(Fault::new(FailureKind::Internal, detail));
+        }
+        let lacks = binding.lacks();
+        if !lacks.is_empty() {
+            return Err(Fault::ungranted(lacks));
         }
         let share = match binding.builtin {
             true => Share::Any,
@@ -478,13 +480,4 @@ impl fmt::Debug for Session {
             .field("trace", &self.trace)
             .finish_non_exhaustive()
     }
-}
-
-/// Bounds a call by the wall clock too: a guest that is given no processor can't count its time.
-async fn within<T>(
-    deadline: Duration,
-    call: impl Future<Output = wasmtime::Result<T>>,
-) -> wasmtime::Result<T> {
-    let wall = deadline.saturating_mul(WALL_FACTOR).saturating_add(WALL_GRACE);
-    tasks::within(wall, call).await.unwrap_or_else(|| Err(Overdue::Wall.into()))
 }

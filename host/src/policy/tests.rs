@@ -2,6 +2,7 @@
 
 mod admission;
 mod decisions;
+mod granted;
 mod guests;
 mod sandbox;
 mod shipped;

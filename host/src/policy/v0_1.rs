@@ -10,6 +10,11 @@ wasmtime::component::bindgen!({
             import turnpike:policy/log@0.1.0;
             import turnpike:policy/request@0.1.0;
             import turnpike:policy/candidates@0.1.0;
+            import turnpike:policy/counters@0.1.0;
+            import turnpike:policy/state@0.1.0;
+            import turnpike:policy/clock@0.1.0;
+            import turnpike:policy/random@0.1.0;
+            import turnpike:policy/catalog@0.1.0;
             export turnpike:policy/plugin@0.1.0;
             export turnpike:policy/classify@0.1.0;
             export turnpike:policy/route@0.1.0;

@@ -20,6 +20,8 @@ pub struct Organization {
     pub deleted_at_ms: Option<u64>,
     /// What it asks of its policies' signatures.
     pub signing: Signing,
+    /// What its policies may import beside the request and their log, by the interfaces' names.
+    pub policy_imports: Vec<String>,
 }
 
 /// How long a budget's counter runs before it starts again.

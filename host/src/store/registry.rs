@@ -45,6 +45,13 @@ impl Store {
         self.page("", after, limit, |org: &Organization| org.deleted_at_ms.is_none())
     }
 
+    /// Every organization that is not deleted.
+    pub fn all_orgs(&self) -> Result<Vec<Organization>, StoreError> {
+        let mut all = self.all_of::<Organization>("")?;
+        all.retain(|org| org.deleted_at_ms.is_none());
+        Ok(all)
+    }
+
     /// Replaces an organization's record.
     pub fn update_org(&self, org: &Organization) -> Result<(), StoreError> {
         let mut writer = self.writer.lock();
@@ -58,6 +65,7 @@ impl Store {
         let mut writer = self.writer.lock();
         let mut org = self.org(id)?;
         org.deleted_at_ms = Some(at_ms);
+        org.policy_imports.clear();
         let mut changes = vec![put(&org)?];
         let prefix = prefix_of(id);
         for table in [Table::Keys, Table::Bindings, Table::BindingHistory, Table::Plugins] {

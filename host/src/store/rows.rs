@@ -67,6 +67,8 @@ pub(super) struct OrganizationRow {
     deleted_at_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Signing::is_default")]
     signing: Signing,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    policy_imports: Vec<String>,
 }
 
 impl Record for Organization {
@@ -85,6 +87,7 @@ impl Record for Organization {
             created_at_ms: self.created_at_ms,
             deleted_at_ms: self.deleted_at_ms,
             signing: self.signing.clone(),
+            policy_imports: self.policy_imports.clone(),
         })
     }
 
@@ -96,6 +99,7 @@ impl Record for Organization {
             created_at_ms: row.created_at_ms,
             deleted_at_ms: row.deleted_at_ms,
             signing: row.signing,
+            policy_imports: row.policy_imports,
         })
     }
 }

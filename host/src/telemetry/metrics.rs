@@ -247,6 +247,16 @@ impl Metrics {
         self.usage_dropped.set(total);
     }
 
+    /// The Prometheus text format, with families from elsewhere, in the same format, behind.
+    pub fn render_with(&self, more: &str) -> String {
+        const END: &str = "# EOF\n";
+        let text = self.render();
+        match text.strip_suffix(END) {
+            Some(own) => format!("{own}{more}{END}"),
+            None => text,
+        }
+    }
+
     /// The Prometheus text format.
     pub fn render(&self) -> String {
         let mut text = String::with_capacity(8 << 10);

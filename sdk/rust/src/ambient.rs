@@ -19,7 +19,7 @@ pub fn log(level: Level, message: &str) {
     host::log::write(level, message);
 }
 
-fn value(value: host::types::Value) -> Value {
+pub(crate) fn value(value: host::types::Value) -> Value {
     match value {
         host::types::Value::Text(text) => Value::Text(text),
         host::types::Value::Number(number) => Value::Number(number),

@@ -9,6 +9,7 @@ mod export;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod glue;
+pub mod granted;
 #[cfg(any(target_arch = "wasm32", test))]
 mod heap;
 pub mod json;

@@ -1,5 +1,8 @@
 //! A request and candidates to test a policy with, natively and without a host.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use crate::request::{Candidates, Request};
 use crate::types::Value;
 
@@ -142,5 +145,29 @@ impl Candidates for MockCandidates {
     fn attr(&self, index: u32, name: &str) -> Option<Value> {
         let (_, attrs) = self.0.get(usize::try_from(index).ok()?)?;
         attrs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+    }
+}
+
+/// What stands in for the host behind [`crate::granted`], one for each thread: set what a policy
+/// should find, call it, and look at what it left.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    pub now_ms: f64,
+    pub state: BTreeMap<String, Vec<u8>>,
+    /// What was counted up, by name.
+    pub counters: BTreeMap<String, f64>,
+    pub samples: BTreeMap<String, Vec<f64>>,
+    pub catalog: MockCandidates,
+    /// Where the random bytes are; the same beginning gives the same bytes.
+    pub drawn: u64,
+}
+
+impl World {
+    /// Works on this thread's world.
+    pub fn with<T>(work: impl FnOnce(&mut Self) -> T) -> T {
+        std::thread_local! {
+            static WORLD: RefCell<World> = RefCell::default();
+        }
+        WORLD.with(|world| work(&mut world.borrow_mut()))
     }
 }

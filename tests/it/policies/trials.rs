@@ -13,7 +13,7 @@ use super::{classify_binding, task_of, to, upload_answering};
 const PRIVATE: &str = "marmalade-4711";
 
 /// The comparison once it has this many calls.
-async fn compared(stage: &Stage, mode: &str, calls: u64) -> Result<Value> {
+pub(super) async fn compared(stage: &Stage, mode: &str, calls: u64) -> Result<Value> {
     let enough = async {
         loop {
             let shown = classify_binding(stage).await?;

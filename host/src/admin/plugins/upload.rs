@@ -184,7 +184,8 @@ fn check(parts: &AdminParts, upload: Upload, bytes: &[u8]) -> Result<PluginRecor
     }
     let signature = upload.params.signature.as_deref();
     let signature = signatures::judge(&parts.signatures, &org, &digest, signature)?;
-    let admitted = parts.admission.admit(bytes, upload.cases.as_ref()).map_err(not_admitted)?;
+    let admitted =
+        parts.admission.admit(&upload.org, bytes, upload.cases.as_ref()).map_err(not_admitted)?;
     record_of(upload, admitted, signature, bytes.len())
 }
 

@@ -9,7 +9,7 @@ use turnpike_componentize::{Interfaces, interfaces};
 
 use super::super::say;
 use super::{bytes_text, checks_text, engine, read};
-use crate::policy::{Check, Policy, signature};
+use crate::policy::{Abilities, Ability, Check, Policy, signature};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct InspectArgs {
@@ -25,7 +25,7 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     // What is no component has no interfaces; the checks say so.
     let found = interfaces(&bytes).unwrap_or_default();
     let digest = signature::digest_hex(&bytes);
-    let outcome = engine(None)?.admit(&bytes);
+    let outcome = engine(None)?.admit_granted(&bytes, Abilities::all());
     let checks = match &outcome {
         Ok(policy) => policy.checks.as_slice(),
         Err(refused) => refused.checks.as_slice(),
@@ -65,6 +65,8 @@ fn as_json(
         fields.insert("version".to_owned(), json!(*policy.version));
         fields.insert("summary".to_owned(), json!(policy.summary));
         fields.insert("decisions".to_owned(), json!(policy.hooks.labels()));
+        let granted: Vec<&str> = policy.abilities.iter().map(Ability::label).collect();
+        fields.insert("must_be_granted".to_owned(), json!(granted));
         fields.insert("gives_reasons".to_owned(), json!(policy.hooks.reasons));
         // Admission has seen that it is JSON, if there is one.
         let schema = serde_json::from_str(&policy.config_schema).unwrap_or(Value::Null);
@@ -109,6 +111,9 @@ fn as_text(
             "" => "takes no configuration",
             schema => schema,
         };
+        if !policy.abilities.is_empty() {
+            out.push_str(&format!("  to grant   {}\n", policy.abilities.names()));
+        }
         out.push_str(&format!(
             "  fresh      {} µs to start\n  memory     {} once started\n  schema     {schema}\n",
             policy.figures.start_us,

@@ -14,7 +14,7 @@ pub(super) const MANIFEST: &str = "policy.toml";
 /// Where what the build makes goes: bindings, the SDK's sources, intermediate files.
 const WORK: &str = ".turnpike";
 /// Interfaces that a policy may ask for beside those that are always there.
-const EXTRA_IMPORTS: [&str; 5] = ["counters", "state", "clock", "random", "fetch"];
+const EXTRA_IMPORTS: [&str; 6] = ["counters", "state", "clock", "random", "catalog", "fetch"];
 
 /// A language that there is an SDK for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
@@ -49,7 +49,8 @@ pub(super) struct Manifest {
     /// Whether a router also says why.
     #[serde(default)]
     pub(super) reasons: bool,
-    /// Of `counters`, `state`, `clock`, `random` and `fetch`: each must be granted by the operator.
+    /// Of `counters`, `state`, `clock`, `random`, `catalog` and `fetch`: each must be granted by
+    /// the operator.
     #[serde(default)]
     pub(super) imports: Vec<String>,
     #[serde(default)]

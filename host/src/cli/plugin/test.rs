@@ -190,6 +190,7 @@ async fn shared(bed: &Bed, cases: &[(&Case, &Value)], dice: &mut Dice, report: &
         let twice = group.iter().chain(&group).copied();
         for (case, verdict) in dice.shuffled(twice) {
             trial.turn(case.facts.clone());
+            trial.begin(&case.begin);
             let warm = ask::ask(&mut trial, case).await;
             report.memory_bytes = report.memory_bytes.max(trial.memory_bytes());
             if warm != *verdict {
@@ -207,7 +208,9 @@ impl Bed {
     fn trial(&self, case: &Case) -> Trial {
         let config = case.config.clone().or_else(|| self.config.clone());
         let (hook, facts) = (case.question.hook(), case.facts.clone());
-        Trial::new(&self.engine, &self.policy, config, hook, self.deadline, facts)
+        let trial = Trial::new(&self.engine, &self.policy, config, hook, self.deadline, facts);
+        trial.begin(&case.begin);
+        trial
     }
 }
 

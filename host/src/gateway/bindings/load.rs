@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::admin::{self, BindingRefused};
 use crate::hook::Mode;
-use crate::policy::{Binding, Policy};
+use crate::policy::{Abilities, Binding, Policy};
 use crate::store::{BindingRecord, LinkRecord};
 
 use super::Bindings;
@@ -79,7 +79,8 @@ impl Bindings {
         let deadline = Duration::from_millis(u64::from(earlier.deadline_ms));
         let config = link.config.clone();
         let binding = Binding::new(policy, config, earlier.on_failure, deadline, earlier.revision);
-        Some(binding.of_share(self.engine.quota_of(org)))
+        let binding = binding.of_share(self.engine.quota_of(org));
+        Some(binding.at(|| self.engine.home_of(org, &link.plugin)))
     }
 
     /// One policy of a binding; `at` is its place in a chain.
@@ -98,7 +99,8 @@ impl Bindings {
         let deadline = Duration::from_millis(u64::from(record.deadline_ms));
         let config = link.config.clone();
         Ok(Binding::new(policy, config, record.on_failure, deadline, record.revision)
-            .of_share(self.engine.quota_of(&record.org)))
+            .of_share(self.engine.quota_of(&record.org))
+            .at(|| self.engine.home_of(&record.org, &link.plugin)))
     }
 
     /// Whether a policy takes a configuration; `name` is for the words, `at` its place in a chain.
@@ -165,7 +167,8 @@ impl Bindings {
             return Ok(policy);
         }
         let bytes = self.store.plugin_bytes(digest)?;
-        let policy = self.engine.admit(&bytes)?;
+        // What of it the organization is granted is asked of each binding, now and later.
+        let policy = self.engine.admit_granted(&bytes, Abilities::all())?;
         let mut compiled = self.compiled.lock();
         compiled.retain(|_, policy| policy.strong_count() > 0);
         compiled.insert(digest.to_owned(), Arc::downgrade(&policy));

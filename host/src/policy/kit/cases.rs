@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use turnpike_protocol::{Call, Dialect};
 
 use crate::hook::Hook;
-use crate::policy::{AttrValue, RequestFacts};
+use crate::policy::{AttrValue, Beginnings, RequestFacts};
 
 use super::figures::{Bill, Route};
 
@@ -24,6 +24,8 @@ pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) question: Question,
     pub(crate) facts: RequestFacts,
+    /// What a policy finds that imports the clock or the state.
+    pub(crate) begin: Beginnings,
     /// JSON for `configure`, in place of the run's.
     pub(crate) config: Option<String>,
     pub(crate) expect: Value,
@@ -92,11 +94,22 @@ struct Line {
     #[serde(default)]
     attrs: BTreeMap<String, Value>,
     config: Option<Value>,
+    /// Milliseconds since 1970, for the clock.
+    #[serde(default = "new_year")]
+    now_ms: u64,
+    /// What the state holds, as text.
+    #[serde(default)]
+    state: BTreeMap<String, String>,
     expect: Value,
     #[serde(default = "no_tolerance")]
     tolerance: f64,
     #[serde(default)]
     exact: bool,
+}
+
+/// The beginning of 2026, where nothing else is said: cases give the same today and tomorrow.
+fn new_year() -> u64 {
+    1_767_225_600_000
 }
 
 /// Floats that are the same but for their last bits are the same.
@@ -154,6 +167,10 @@ fn case(line: &str, place: &str) -> anyhow::Result<Case> {
         facts: facts(body, line.attrs).context("request")?,
         name,
         question,
+        begin: Beginnings {
+            now_ms: line.now_ms,
+            state: line.state.into_iter().map(|(key, text)| (key, text.into_bytes())).collect(),
+        },
         config: line.config.map(|config| config.to_string()),
         expect: line.expect,
         tolerance: line.tolerance,
@@ -203,6 +220,16 @@ pub(crate) fn attr(value: Value) -> anyhow::Result<AttrValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_case_says_where_time_and_state_begin() {
+        let text = r#"{"classify":{},"now_ms":5,"state":{"n":"41"},"expect":{}}
+{"classify":{},"expect":{}}"#;
+        let cases = read(text, "c").unwrap();
+        assert_eq!(cases[0].begin.now_ms, 5);
+        assert_eq!(cases[0].begin.state, [("n".to_owned(), b"41".to_vec())]);
+        assert_eq!((cases[1].begin.now_ms, cases[1].begin.state.len()), (new_year(), 0));
+    }
 
     #[test]
     fn a_case_is_a_question_and_what_is_expected() {

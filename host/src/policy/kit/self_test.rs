@@ -105,6 +105,7 @@ impl SelfTest {
         let config = case.config.clone().or_else(|| self.config.clone());
         let facts = case.facts.clone();
         let mut trial = Trial::new(engine, policy, config, hook, self.deadline, facts);
+        trial.begin(&case.begin);
         let verdict = ask(&mut trial, case).await;
         differences(&case.expect, &verdict, Rules { tolerance: case.tolerance, exact: case.exact })
     }

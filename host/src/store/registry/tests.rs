@@ -24,6 +24,7 @@ fn org(id: &str) -> Organization {
         created_at_ms: 1,
         deleted_at_ms: None,
         signing: Signing::default(),
+        policy_imports: Vec::new(),
     }
 }
 

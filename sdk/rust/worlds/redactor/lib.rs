@@ -18,6 +18,7 @@ wit_bindgen::generate!({
         "turnpike:policy/state@0.1.0": turnpike_policy_world::turnpike::policy::state,
         "turnpike:policy/clock@0.1.0": turnpike_policy_world::turnpike::policy::clock,
         "turnpike:policy/random@0.1.0": turnpike_policy_world::turnpike::policy::random,
+        "turnpike:policy/catalog@0.1.0": turnpike_policy_world::turnpike::policy::catalog,
         "turnpike:policy/fetch@0.1.0": turnpike_policy_world::turnpike::policy::fetch,
     },
 });

@@ -20,7 +20,7 @@ use super::super::super::{
 };
 use crate::auth::{AuthError, Caller, Directory, OperatorToken, Pepper, authenticate};
 use crate::clock;
-use crate::policy::{SelfTest, Tally};
+use crate::policy::{Abilities, SelfTest, Tally};
 use crate::secret::Secret;
 use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::{CandidateFact, Explanation, Label, LineItem, Record, Recorder, UsageEvent};
@@ -31,7 +31,12 @@ const TOKEN: &str = "operator-token";
 struct Admission;
 
 impl PolicyAdmission for Admission {
-    fn admit(&self, bytes: &[u8], cases: Option<&SelfTest>) -> Result<Admitted, Vec<PluginCheck>> {
+    fn admit(
+        &self,
+        _org: &str,
+        bytes: &[u8],
+        cases: Option<&SelfTest>,
+    ) -> Result<Admitted, Vec<PluginCheck>> {
         let check = |name: &str, passed: bool, detail: &str| PluginCheck {
             name: name.into(),
             passed,
@@ -71,6 +76,7 @@ impl PolicyAdmission for Admission {
 #[derive(Default)]
 pub(super) struct Plane {
     pub(super) visible: Mutex<Vec<(String, Vec<BindingRecord>)>>,
+    pub(super) granted: Mutex<Vec<(String, Option<Abilities>)>>,
 }
 
 impl BindingsChanged for Arc<Plane> {
@@ -83,6 +89,10 @@ impl BindingsChanged for Arc<Plane> {
         let plane = Arc::clone(self);
         let (org, bindings) = (org.to_owned(), bindings.to_vec());
         Ok(Box::new(move || plane.visible.lock().push((org, bindings))))
+    }
+
+    fn granted(&self, org: &str, granted: Option<Abilities>) {
+        self.granted.lock().push((org.to_owned(), granted));
     }
 
     fn observed(&self, _org: &str, revision: u64) -> Vec<Observed> {

@@ -1,0 +1,58 @@
+//! What policies counted, in the text of the metrics: sums, and samples as sum and count, each with
+//! its organization, plugin and name. Shows what the policy room has; counts nothing itself.
+
+use crate::policy::Counted;
+
+/// Families in the text format, without the end mark; nothing where nothing was counted.
+pub(super) fn text(counted: &[Counted]) -> String {
+    let mut out = String::new();
+    let families = [
+        (false, "turnpike_policy_counter", "counter", "What policies count for themselves"),
+        (true, "turnpike_policy_sample", "summary", "What policies observe for themselves"),
+    ];
+    for (samples, family, kind, help) in families {
+        let mut own = counted.iter().filter(|one| one.samples == samples).peekable();
+        if own.peek().is_none() {
+            continue;
+        }
+        out.push_str(&format!("# HELP {family} {help}.\n# TYPE {family} {kind}\n"));
+        for one in own {
+            let Counted { org, plugin, name, sum, count, .. } = one;
+            // Ids and labels: none of them has a quote, a backslash or a line's end.
+            let labels = format!("{{organization=\"{org}\",plugin=\"{plugin}\",name=\"{name}\"}}");
+            out.push_str(&match samples {
+                false => format!("{family}_total{labels} {sum:?}\n"),
+                true => format!("{family}_sum{labels} {sum:?}\n{family}_count{labels} {count}\n"),
+            });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_and_samples_are_families_of_their_own() {
+        let one = |samples, sum, count| Counted {
+            org: "acme".to_owned(),
+            plugin: "mine".to_owned(),
+            name: "hits".to_owned(),
+            samples,
+            sum,
+            count,
+        };
+        assert_eq!(text(&[]), "");
+        let shown = text(&[one(false, 3.0, 2), one(true, 1.5, 4)]);
+        let labels = r#"{organization="acme",plugin="mine",name="hits"}"#;
+        for line in [
+            "# TYPE turnpike_policy_counter counter".to_owned(),
+            format!("turnpike_policy_counter_total{labels} 3.0"),
+            format!("turnpike_policy_sample_sum{labels} 1.5"),
+            format!("turnpike_policy_sample_count{labels} 4"),
+        ] {
+            assert!(shown.lines().any(|shown| shown == line), "{line} in {shown}");
+        }
+    }
+}

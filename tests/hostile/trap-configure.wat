@@ -1,0 +1,7 @@
+;; world: classifier
+;; Fails on any configuration.
+  (func (export "turnpike:policy/plugin@0.1.0#configure") (param i32 i32) (result i32)
+    (unreachable))
+
+  (func (export "turnpike:policy/classify@0.1.0#classify") (result i32)
+    (i32.const 1024))
