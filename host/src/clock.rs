@@ -52,6 +52,13 @@ pub fn http_date_ms(text: &str) -> Option<u64> {
     u64::try_from(date.timestamp().as_millisecond()).ok()
 }
 
+/// A time as ISO 8601 writes it without separators, in UTC: `20150830T123600Z`.
+pub fn basic_utc(at_ms: u64) -> String {
+    let at = i64::try_from(at_ms).unwrap_or(i64::MAX);
+    let at = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    at.strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
 /// The start of an ISO date (`2026-03-01`, or `2026-03` for its first day) in UTC, in seconds since
 /// the Unix epoch. Zero when it is no date.
 pub fn day_start_s(date: &str) -> u64 {

@@ -2,6 +2,7 @@
 //! field. Parsing binds no port, opens no file but the configuration and the secrets it names, and
 //! never logs a secret. An unknown field is an error that names it.
 
+mod cloud;
 mod overlay;
 mod secret_ref;
 
@@ -15,6 +16,7 @@ use turnpike_protocol::Dialect;
 
 use crate::catalog::DeclaredOffer;
 
+pub use cloud::{AwsCredentials, GoogleCredentials};
 pub use secret_ref::SecretRef;
 
 /// The whole configuration file.
@@ -137,7 +139,7 @@ pub enum Durability {
 }
 
 /// `[providers.NAME]`: one upstream.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// For example `https://api.openai.com/v1`; the operation's path is appended. Default: the
@@ -147,8 +149,21 @@ pub struct Provider {
     /// The gateway's own credential there: `env:NAME`, `file:PATH`, or the key itself.
     #[serde(default)]
     pub api_key: Option<SecretRef>,
+    /// `aws = { access_key_id, secret_access_key }` in place of a key: requests are signed.
+    #[serde(default)]
+    pub aws: Option<AwsCredentials>,
+    /// `google = { service_account }` in place of a key: tokens are fetched and renewed.
+    #[serde(default)]
+    pub google: Option<GoogleCredentials>,
+    /// The `api-version` of Azure's paths by deployment. Default: none, and the paths of its v1.
+    #[serde(default)]
+    pub api_version: Option<String>,
+    /// What models are called there, where that is the operator's choice, as of Azure's
+    /// deployments: by the name that the catalogue has for the wire, or by catalogue id.
+    #[serde(default)]
+    pub deployments: BTreeMap<String, String>,
     /// The one wire protocol to speak to it: `openai-chat`, `openai-responses`,
-    /// `anthropic-messages` or `gemini`. Default: those that a provider of that name is known to
+    /// `anthropic-messages`, `gemini` or `bedrock-converse`. Default: those that a provider of that name is known to
     /// speak, the caller's own first; for any other name `openai-chat`.
     #[serde(default)]
     pub dialect: Option<String>,

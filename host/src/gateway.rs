@@ -3,7 +3,9 @@
 
 mod bindings;
 mod builtins;
+mod credential;
 mod families;
+mod google;
 mod providers;
 mod running;
 mod state;
@@ -25,7 +27,9 @@ use crate::upstream::Upstream;
 use crate::usage::Recorder;
 
 pub use bindings::Bindings;
-pub use providers::{Operation, Provider};
+pub use credential::Unsigned;
+pub use google::TokenError;
+pub use providers::{Framing, Operation, Provider};
 pub use running::{Running, resolve, start};
 pub use state::JOURNAL_DIR;
 

@@ -2,7 +2,7 @@
 //! money and holds the locks. What a request *means* is decided by WebAssembly policies.
 //!
 //! Rooms, in request order: `server`, `pipeline`, `auth`, `redact`, `classify`, `catalog`, `route`,
-//! `budget`, `upstream`, `egress`, `usage`; beside the request: `policy`, `store`, `admin`,
+//! `budget`, `sign`, `upstream`, `egress`, `usage`; beside the request: `policy`, `store`, `admin`,
 //! `telemetry`, `config`, `cli`. `ARCHITECTURE.md` tells what each is for.
 
 pub mod admin;
@@ -23,6 +23,7 @@ pub mod redact;
 pub mod route;
 pub mod secret;
 pub mod server;
+pub mod sign;
 pub mod store;
 pub mod tasks;
 pub mod telemetry;

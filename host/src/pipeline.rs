@@ -21,7 +21,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use turnpike_protocol::{Call, Dialect};
+use turnpike_protocol::{Call, Dialect, RequestError, embeddings};
 use uuid::Uuid;
 
 use crate::egress::{GatewayBody, refuse};
@@ -91,15 +91,23 @@ async fn take_in(
     let caller = serve::caller(gateway, head, at_ms)?;
     let body = ingress::read(body, gateway.settings.body_bytes).await?;
     let parsing = clock::Stopwatch::start();
-    let call = Call::parse_addressed(spoken(wire.dialect, &body), body, &wire.addressed())
+    let call = parsed(wire, body)
         .map_err(|e| Refusal::invalid(e.status, e.code, e.message.clone(), e.param))?;
     let started = flight::Started { id, at_ms, watch };
     let manner = Manner::of(wire.dialect, wire.array, &head.headers);
     let manner = manner.with_query(head.uri.query());
+    let call = call.with_betas(manner.betas());
     let gateway = Arc::clone(gateway);
     let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner);
     flight.timing.parse_us = parsing.micros().into();
     Ok(Box::new(flight))
+}
+
+fn parsed(wire: &Wire<'_>, body: bytes::Bytes) -> Result<Call, RequestError> {
+    if wire.embeds {
+        return embeddings::parse(body);
+    }
+    Call::parse_addressed(spoken(wire.dialect, &body), body, &wire.addressed())
 }
 
 /// The dialect of a body. Cursor sends bodies of the Responses dialect to the chat endpoint, and

@@ -1,13 +1,15 @@
 //! The upstream room: a pooled HTTP/1.1 client of our own, which hands on all that a socket holds
 //! as one piece, so that a burst of stream events costs one write and not a hundred.
 //!
-//! It never retries what a provider may have begun to answer, never follows redirects, never
-//! decompresses, never adds or forwards credentials by itself, and knows nothing of JSON.
+//! It asks for no compression and undoes that of providers who compress all the same. It never
+//! retries what a provider may have begun to answer, never follows redirects, never adds or
+//! forwards credentials by itself, and knows nothing of JSON.
 
 mod body;
 mod chunked;
 mod client;
 mod connection;
+mod decompress;
 mod pool;
 mod wire;
 
@@ -23,6 +25,7 @@ use http::{HeaderMap, StatusCode};
 pub use body::{BodyReader, Read};
 use client::Dialer;
 use connection::Connection;
+use decompress::Decompressor;
 use pool::Pool;
 pub use pool::PoolLimits;
 
@@ -74,7 +77,7 @@ pub struct Timeouts {
 pub struct Response {
     /// Never 1xx: interim answers are skipped.
     pub status: StatusCode,
-    /// As the provider sent them.
+    /// As the provider sent them, but for what its compression made of them.
     pub headers: HeaderMap,
     /// Read it to its end and the connection is used again; drop it and it is closed.
     pub body: BodyReader,
@@ -137,6 +140,11 @@ struct Failure {
 // === impl Endpoint ===
 
 impl Endpoint {
+    /// As the `host` header has it: with the port where it is not the usual one.
+    pub fn authority(&self) -> String {
+        wire::authority(self)
+    }
+
     /// `host` without its IPv6 brackets, for the resolver and for TLS.
     fn bare_host(&self) -> &str {
         let host = self.host.as_ref();
@@ -243,7 +251,15 @@ impl Upstream {
             .map_err(|error| Failure { error: error.at(connection.endpoint()), received: true })?;
         let reusable = head.keep_alive && framing.has_known_end();
         let pool = reusable.then(|| Arc::clone(&self.pool));
+        let mut headers = head.headers;
+        let decompressor = Decompressor::of(&headers);
+        if decompressor.is_some() {
+            // Of the body as it is read here they would be untrue.
+            headers.remove(http::header::CONTENT_ENCODING);
+            headers.remove(http::header::CONTENT_LENGTH);
+        }
         let body = BodyReader::new(connection, framing, pool, timeouts.idle);
-        Ok(Response { status: head.status, headers: head.headers, body })
+        let body = body.through(decompressor);
+        Ok(Response { status: head.status, headers, body })
     }
 }

@@ -153,3 +153,25 @@ async fn the_openai_package_completes_streams_and_calls_tools_with_auto() -> Res
     assert_eq!(report.lines.len(), 5, "every part ran:\n{}", report.errors);
     Ok(())
 }
+
+/// Floats and base64 of a provider that is asked as the package asks, and of one in Google's shape.
+#[tokio::test]
+async fn the_openai_package_embeds() -> Result<()> {
+    let script = crate::embeddings::script();
+    let providers = crate::embeddings::configuration;
+    let stage = Stage::open_with(Setup { script, providers, ..Setup::default() }).await?;
+    for provider in ["alike", "google"] {
+        stage.simulator.change(provider, "vec", |model| model.dimensions = None)?;
+        let vec = format!("acme/vec@{provider}");
+        let endpoint = Endpoint {
+            base_url: stage.gateway()?.data_url.clone(),
+            key: stage.caller.key().to_owned(),
+            models: json!({ "any": { "echo": vec, "unknown": "nobody/has-this" } }),
+        };
+        let report = run(roster::EMBEDDINGS, &Installed::ready().await?, &endpoint, &[]).await?;
+        let failed: Vec<_> = report.lines.iter().filter(|line| line.result != "ok").collect();
+        assert!(failed.is_empty(), "{provider}: {failed:#?}\n{}", report.errors);
+        assert_eq!(report.lines.len(), 3, "every part ran:\n{}", report.errors);
+    }
+    Ok(())
+}

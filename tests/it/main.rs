@@ -10,6 +10,8 @@ mod clients;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod embeddings;
+#[cfg(test)]
 mod explanation;
 #[cfg(test)]
 mod fallback;

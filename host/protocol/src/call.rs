@@ -8,10 +8,11 @@ use bytes::Bytes;
 use crate::Dialect;
 use crate::content::{Content, Source};
 use crate::estimate::{frame_tokens_upper, text_tokens_upper};
+use crate::neutral::Losses;
 use crate::quirks::Quirks;
 use crate::request_error::RequestError;
 use crate::splice::{self, Edit};
-use crate::{anthropic, gemini, openai_chat, openai_responses};
+use crate::{anthropic, embeddings, gemini, openai_chat, openai_responses};
 
 /// Messages in one call. The longest agent sessions seen have hundreds; each costs a small record.
 pub const MESSAGES_MAX: usize = 16_384;
@@ -167,6 +168,7 @@ pub(crate) enum Points {
     OpenAiResponses(openai_responses::request::Points),
     Anthropic(anthropic::request::Points),
     Gemini(gemini::request::Points),
+    Embeddings(embeddings::Points),
 }
 
 /// What the URL of a request says of it, in dialects where the body does not.
@@ -206,6 +208,8 @@ pub struct Call {
     pub needs: Needs,
     /// Bytes of the body as it came.
     pub body_len: usize,
+    /// Betas of Anthropic's that the caller names beside the body.
+    pub betas: Vec<String>,
     pub(crate) media: Media,
     pub(crate) source: Source,
     pub(crate) points: Points,
@@ -312,6 +316,23 @@ impl Call {
         }
     }
 
+    /// The same call with the betas that a header names, separated by commas.
+    pub fn with_betas(self, header: Option<&str>) -> Self {
+        let named = header.unwrap_or_default().split(',').map(str::trim);
+        let betas = named.filter(|beta| !beta.is_empty()).map(str::to_owned).collect();
+        Self { betas, ..self }
+    }
+
+    /// Those of the betas that a provider gets.
+    pub fn betas_for(&self, quirks: &Quirks) -> Vec<&str> {
+        let asked = self.betas.iter().map(String::as_str);
+        let known = |beta: &&str| match &quirks.betas {
+            Some(known) => known.iter().any(|one| one == beta),
+            None => true,
+        };
+        asked.filter(known).collect()
+    }
+
     /// Replaces a text, by its index in `texts`. From then on `content` reads the new text and
     /// `encode` writes it. An index out of range changes nothing.
     pub fn replace_text(&mut self, text: usize, new: String) {
@@ -345,6 +366,7 @@ impl Call {
             image,
             files.max(self.media.file_bytes.div_ceil(FILE_BYTES_PER_TOKEN)),
             self.media.sealed_bytes.div_ceil(SEALED_BYTES_PER_TOKEN),
+            self.token_ids(),
         ];
         bounded(parts.into_iter().fold(0, usize::saturating_add))
     }
@@ -415,8 +437,9 @@ impl Call {
         match &self.points {
             Points::OpenAiChat(points) => points.edits(self.stream, out, &mut edits),
             Points::OpenAiResponses(points) => points.edits(out, &mut edits),
-            Points::Anthropic(points) => points.edits(out, &mut edits),
+            Points::Anthropic(points) => points.edits(&self.betas, out, &mut edits),
             Points::Gemini(points) => points.edits(out, &mut edits),
+            Points::Embeddings(points) => points.edits(out, &mut edits),
         }
         splice::apply(self.source.0.as_bytes(), edits, b"", b"")
     }
@@ -427,8 +450,33 @@ impl Call {
     pub fn encode_without_thinking(&self, out: &Outgoing<'_>) -> Option<Bytes> {
         let Points::Anthropic(points) = &self.points else { return None };
         let mut edits = text_edits(&self.texts);
-        points.edits_without_thinking(out, &mut edits)?;
+        points.edits_without_thinking(&self.betas, out, &mut edits)?;
         Some(splice::apply(self.source.0.as_bytes(), edits, b"", b""))
+    }
+
+    /// Whether vectors are asked for, and no answer.
+    pub fn embeds(&self) -> bool {
+        matches!(self.points, Points::Embeddings(_))
+    }
+
+    /// Tokens that the caller sent in place of text. What they say can't be read here.
+    pub fn token_ids(&self) -> usize {
+        match &self.points {
+            Points::Embeddings(points) => points.token_ids,
+            _ => 0,
+        }
+    }
+
+    /// What [`Call::encode`] leaves out because the provider refuses it.
+    pub fn refused(&self, quirks: &Quirks) -> Losses {
+        let mut losses = Losses::default();
+        match &self.points {
+            Points::OpenAiChat(points) => points.note_refused(quirks, &mut losses),
+            Points::Embeddings(points) => points.note_refused(quirks, &mut losses),
+            Points::Anthropic(points) => points.note_refused(&self.betas, quirks, &mut losses),
+            Points::OpenAiResponses(_) | Points::Gemini(_) => {}
+        }
+        losses
     }
 
     /// Whether part of the conversation is kept by a provider and named here only by its id: an

@@ -11,6 +11,7 @@ pub mod call;
 pub mod chunk;
 pub mod content;
 pub mod cut;
+pub mod embeddings;
 pub mod error_body;
 pub mod eventstream;
 pub mod models;
@@ -21,8 +22,9 @@ pub mod translate;
 pub mod usage;
 
 mod anthropic;
-mod base64;
+pub mod base64;
 pub mod bedrock;
+mod betas;
 mod draft;
 mod estimate;
 mod gemini;

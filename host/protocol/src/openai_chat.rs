@@ -10,7 +10,8 @@ pub(crate) mod request;
 pub(crate) mod usage;
 
 pub(crate) mod message;
-mod place;
+pub(crate) mod place;
+mod refusal;
 pub(crate) mod spoken;
 pub(crate) mod tools;
 pub(crate) mod tree;

@@ -11,8 +11,8 @@ use bytes::Bytes;
 
 use crate::neutral::Request;
 use crate::{
-    Addressed, Call, Dialect, Losses, Outgoing, RequestError, anthropic, bedrock, gemini,
-    openai_chat, openai_responses,
+    Addressed, Call, Dialect, Losses, Outgoing, RequestError, anthropic, bedrock, embeddings,
+    gemini, openai_chat, openai_responses,
 };
 
 pub use answer::{TranslatedAnswer, answer};
@@ -56,7 +56,11 @@ pub fn request(
     to: Dialect,
     out: &Outgoing<'_>,
 ) -> Result<TranslatedRequest, RequestError> {
-    let request = decode(call)?;
+    if call.embeds() {
+        return embeddings::translate(call, to, out);
+    }
+    let mut request = decode(call)?;
+    request.betas.clone_from(&call.betas);
     let mut losses = Losses::default();
     let body = encode(&request, to, out, &mut losses);
     Ok(TranslatedRequest { body: Bytes::from(body), losses })

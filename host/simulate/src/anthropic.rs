@@ -19,9 +19,11 @@ mod models;
 mod request;
 mod stream;
 mod tools;
+mod vertex;
 
 pub(crate) use error::{admit, unknown_model, unknown_path};
 pub(crate) use models::{models, one_model};
+pub(crate) use vertex::{STREAM, WHOLE};
 
 /// `anthropic-organization-id` of every answer.
 pub(crate) const ORGANIZATION: &str = "5e1f0c1a-0000-4000-8000-51a0a7e0d000";

@@ -3,6 +3,8 @@
 
 use bytes::Bytes;
 
+use crate::bedrock;
+
 /// Stands in the data of an event until its place in the stream is known.
 pub(crate) const NUMBER: &str = "\"sequence_number\":0";
 
@@ -41,6 +43,8 @@ pub(crate) struct Piece {
 pub(crate) struct Framing {
     /// Elements of a JSON array instead of events.
     pub(crate) array: bool,
+    /// Amazon's binary messages instead of events.
+    pub(crate) messages: bool,
     /// Events have numbers, where [`NUMBER`] stands in them.
     pub(crate) numbered: bool,
     /// `\r\n` instead of `\n`.
@@ -59,6 +63,7 @@ impl Framing {
     /// Line feeds, one `data:` line.
     pub(crate) const EVENTS: Self = Self {
         array: false,
+        messages: false,
         numbered: false,
         crlf: false,
         multi_line: false,
@@ -87,12 +92,19 @@ impl Framing {
 
     /// One event that stands alone, such as a ping.
     pub(crate) fn lone(&self, frame: &Frame) -> Bytes {
-        Bytes::from(self.text(frame, false))
+        self.bytes(frame, false)
+    }
+
+    fn bytes(&self, frame: &Frame, last: bool) -> Bytes {
+        if self.messages {
+            return Bytes::from(bedrock::message(frame.event.unwrap_or("unknown"), &frame.data));
+        }
+        Bytes::from(self.text(frame, last))
     }
 
     fn framed(&self, frame: &Frame, index: usize, last: usize) -> Bytes {
         if !self.numbered {
-            return Bytes::from(self.text(frame, index == last));
+            return self.bytes(frame, index == last);
         }
         let number = format!("\"sequence_number\":{index}");
         let data = frame.data.replacen(NUMBER, &number, 1);

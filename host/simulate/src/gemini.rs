@@ -14,12 +14,14 @@ use crate::speech::{Answered, ErrorBody, Incoming, Speech, Stamp};
 mod body;
 mod contents;
 mod declarations;
+mod embed;
 mod error;
 mod fields;
 mod models;
 mod request;
 
-pub(crate) use error::{admit, unknown_model, unknown_path};
+pub(crate) use embed::answer as embed;
+pub(crate) use error::{admit, admit_bearer, unknown_model, unknown_path};
 pub(crate) use models::{models, one_model};
 
 /// `:generateContent` and `:streamGenerateContent`.

@@ -165,7 +165,11 @@ impl Generate<'_> {
             || Bytes::from_static(b": keep-alive\n\n"),
             |frame| broken.framing.lone(&frame),
         );
-        let content = if broken.framing.array { Content::JsonParts } else { Content::Events };
+        let content = match broken.framing {
+            Framing { array: true, .. } => Content::JsonParts,
+            Framing { messages: true, .. } => Content::Messages,
+            _ => Content::Events,
+        };
         delivery.stream(wire, (&pieces, ending), content, &ping).await
     }
 

@@ -226,6 +226,8 @@ pub(crate) enum Content {
     JsonParts,
     /// Server-sent events in chunked coding.
     Events,
+    /// Amazon's binary messages in chunked coding.
+    Messages,
 }
 
 /// A response's head, blank line included.
@@ -246,6 +248,10 @@ pub(crate) fn head(
         ),
         Content::Events => out.write_str(
             "content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n\
+             transfer-encoding: chunked\r\n",
+        ),
+        Content::Messages => out.write_str(
+            "content-type: application/vnd.amazon.eventstream\r\n\
              transfer-encoding: chunked\r\n",
         ),
     };
@@ -281,6 +287,7 @@ fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         408 => "Request Timeout",
+        424 => "Failed Dependency",
         413 => "Payload Too Large",
         429 => "Too Many Requests",
         500 => "Internal Server Error",

@@ -12,6 +12,7 @@
 mod agent;
 mod answer;
 mod anthropic;
+mod bedrock;
 mod clock;
 mod control;
 mod delivery;

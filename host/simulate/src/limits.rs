@@ -42,12 +42,12 @@ pub(crate) fn headers(
                     .map(|what| format!("anthropic-ratelimit-{kind}-{what}")),
                 clock::date(clock::now_s().saturating_add(WAIT_S)),
             ),
-            // Google tells its limits in the bodies of errors.
-            Family::Gemini => continue,
+            // Google tells its limits in the bodies of errors, and Amazon nowhere.
+            Family::Gemini | Family::Bedrock => continue,
         };
         out.extend(names.into_iter().zip([most.to_string(), left.to_string(), reset]));
     }
-    if refused && family != Family::Gemini {
+    if refused && !matches!(family, Family::Gemini | Family::Bedrock) {
         out.push(("retry-after".to_owned(), WAIT_S.to_string()));
     }
     out

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::encode::base64;
 use crate::openai_chat::invalid;
+use crate::script::ModelScript;
 use crate::server::Visit;
 use crate::speech::{ErrorBody, Peek};
 use crate::{dice, openai_chat, tokens};
@@ -23,6 +24,7 @@ pub(crate) fn answer(visit: &Visit<'_>) -> Result<(String, Value), ErrorBody> {
         .map_err(|_| invalid("you must provide a model parameter", Some("model"), None))?;
     let model = visit.provider.model(&name);
     let model = model.ok_or_else(|| openai_chat::unknown_model(&name))?.live();
+    visit.scripted(&openai_chat::Chat, &model, &name)?;
     let body: Value = serde_json::from_slice(&visit.request.body)
         .map_err(|error| invalid(&error.to_string(), None, None))?;
     check(&body)?;
@@ -120,6 +122,11 @@ fn dimensions(body: &Value, own: u32) -> Result<u32, ErrorBody> {
         );
         invalid(&text, Some("dimensions"), None)
     })
+}
+
+/// The vector of a text by a model, or of the length that is wanted.
+pub(crate) fn vector_of(text: &str, model: &ModelScript, wanted: Option<u32>) -> Vec<f32> {
+    vector(text, wanted.or(model.dimensions).unwrap_or(DIMENSIONS))
 }
 
 /// The sum of a direction for each word, brought to length one.

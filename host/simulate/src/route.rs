@@ -3,7 +3,7 @@
 use crate::http::Request;
 use crate::script::Dialect;
 use crate::speech::Speech;
-use crate::{anthropic, gemini, openai_chat, openai_responses};
+use crate::{anthropic, bedrock, gemini, openai_chat, openai_responses};
 
 /// Whose words errors, lists and headers are in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,7 @@ pub(crate) enum Family {
     OpenAi,
     Anthropic,
     Gemini,
+    Bedrock,
 }
 
 /// What is asked for.
@@ -49,6 +50,16 @@ pub(crate) fn find<'a>(dialect: Dialect, request: &Request, rest: &'a str) -> Ro
 fn post<'a>(dialect: Dialect, request: &Request, tail: &'a str) -> Operation<'a> {
     let speaks = |wanted| dialect == wanted || dialect == Dialect::Any;
     let openai = speaks(Dialect::OpenAiChat) || speaks(Dialect::OpenAiResponses);
+    if dialect == Dialect::BedrockConverse {
+        return match tail.rsplit_once('/') {
+            Some((_, "converse")) => Operation::Answer(&bedrock::WHOLE),
+            Some((_, "converse-stream")) => Operation::Answer(&bedrock::STREAM),
+            _ => Operation::Unknown,
+        };
+    }
+    if dialect == Dialect::Vertex {
+        return published(request, tail);
+    }
     match tail {
         "/chat/completions" if speaks(Dialect::OpenAiChat) => Operation::Answer(&openai_chat::Chat),
         "/embeddings" if openai => Operation::Embed,
@@ -60,15 +71,33 @@ fn post<'a>(dialect: Dialect, request: &Request, tail: &'a str) -> Operation<'a>
             Operation::Answer(&anthropic::Messages)
         }
         "/messages/count_tokens" if speaks(Dialect::AnthropicMessages) => Operation::Count,
-        _ if speaks(Dialect::Gemini) => match tail.split_once(':') {
-            Some((_, "generateContent")) => Operation::Answer(&gemini::WHOLE),
-            Some((_, "streamGenerateContent")) if request.query("alt") == Some("sse") => {
-                Operation::Answer(&gemini::EVENTS)
-            }
-            Some((_, "streamGenerateContent")) => Operation::Answer(&gemini::ARRAY),
-            Some((_, "countTokens")) => Operation::Count,
-            _ => Operation::Unknown,
-        },
+        _ if speaks(Dialect::Gemini) => generated(request, tail),
+        _ => Operation::Unknown,
+    }
+}
+
+fn generated<'a>(request: &Request, tail: &'a str) -> Operation<'a> {
+    match tail.split_once(':') {
+        Some((_, "generateContent")) => Operation::Answer(&gemini::WHOLE),
+        Some((_, "streamGenerateContent")) if request.query("alt") == Some("sse") => {
+            Operation::Answer(&gemini::EVENTS)
+        }
+        Some((_, "streamGenerateContent")) => Operation::Answer(&gemini::ARRAY),
+        Some((_, "countTokens")) => Operation::Count,
+        Some((_, "batchEmbedContents" | "predict")) => Operation::Embed,
+        _ => Operation::Unknown,
+    }
+}
+
+/// What the two publishers of Vertex have.
+fn published<'a>(request: &Request, tail: &'a str) -> Operation<'a> {
+    if let Some(rest) = tail.strip_prefix("/publishers/google") {
+        return generated(request, rest);
+    }
+    let Some(rest) = tail.strip_prefix("/publishers/anthropic") else { return Operation::Unknown };
+    match rest.split_once(':') {
+        Some((_, "rawPredict")) => Operation::Answer(&anthropic::WHOLE),
+        Some((_, "streamRawPredict")) => Operation::Answer(&anthropic::STREAM),
         _ => Operation::Unknown,
     }
 }
@@ -100,6 +129,9 @@ fn family(dialect: Dialect, request: &Request, version: &str, tail: &str) -> Fam
         Dialect::AnthropicMessages => Family::Anthropic,
         Dialect::OpenAiChat | Dialect::OpenAiResponses => Family::OpenAi,
         Dialect::Gemini => Family::Gemini,
+        Dialect::BedrockConverse => Family::Bedrock,
+        Dialect::Vertex if tail.starts_with("/publishers/anthropic") => Family::Anthropic,
+        Dialect::Vertex => Family::Gemini,
         Dialect::Any => {
             let header = |name| request.header(name).is_some();
             if tail.starts_with("/messages") || header("anthropic-version") {

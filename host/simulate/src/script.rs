@@ -66,6 +66,10 @@ pub enum Dialect {
     AnthropicMessages,
     /// Google Gemini.
     Gemini,
+    /// Converse of Amazon Bedrock.
+    BedrockConverse,
+    /// Both publishers of Google Vertex: Gemini, and Anthropic with its version in the body.
+    Vertex,
     /// All of them on one prefix, told apart by path.
     Any,
 }

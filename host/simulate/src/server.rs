@@ -7,13 +7,17 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::failure::{Facts, Failure};
 use crate::generate::Generate;
 use crate::http::{After, Content, Gone, Request, Wire, head};
 use crate::route::{self, Family, Operation};
+use crate::script::Dialect;
 use crate::seen::{Outcome, Seen};
-use crate::speech::{ErrorBody, Incoming};
+use crate::speech::{ErrorBody, Incoming, Speech};
 use crate::world::{Live, Provider, World};
-use crate::{anthropic, control, dice, gemini, openai_chat, openai_embeddings, openai_responses};
+use crate::{
+    anthropic, bedrock, control, dice, gemini, openai_chat, openai_embeddings, openai_responses,
+};
 
 /// Connections at once: a gateway's pool and a load test fit; a leak is noticed.
 const CONNECTIONS_MAX: usize = 8192;
@@ -128,7 +132,11 @@ impl Visit<'_> {
     /// Whether the key is the provider's, given where its API wants it.
     fn admit(&self) -> Result<(), ErrorBody> {
         let wanted = self.provider.script.api_key.as_deref();
+        if self.provider.script.dialect == Dialect::Vertex {
+            return gemini::admit_bearer(self.request, wanted);
+        }
         match self.family {
+            Family::Bedrock => bedrock::admit(self.request, wanted),
             Family::OpenAi => openai_chat::admit(self.request, wanted),
             Family::Anthropic => anthropic::admit(self.request, wanted),
             Family::Gemini => gemini::admit(self.request, wanted),
@@ -140,7 +148,7 @@ impl Visit<'_> {
         let seed = self.world.seed;
         match self.family {
             Family::Anthropic => format!("req_011C{}", dice::letters(seed, self.serial, 20)),
-            Family::OpenAi | Family::Gemini => {
+            Family::OpenAi | Family::Gemini | Family::Bedrock => {
                 format!("req_{}", dice::letters(seed, self.serial, 32))
             }
         }
@@ -154,6 +162,7 @@ impl Visit<'_> {
                 own("x-request-id", self.request_id()),
                 own("openai-version", "2020-10-01".to_owned()),
             ],
+            Family::Bedrock => vec![own("x-amzn-requestid", self.request_id())],
             Family::Gemini => vec![own("x-gemini-service-tier", "standard".to_owned())],
             Family::Anthropic => vec![
                 own("request-id", self.request_id()),
@@ -203,7 +212,9 @@ impl Visit<'_> {
     /// Sends an error with the request's id where the provider's errors have one.
     pub(crate) async fn refuse(&self, wire: &mut Wire, error: ErrorBody) -> Result<After, Gone> {
         let status = error.status;
-        self.send(wire, status, &self.sealed(error.body), &[]).await
+        let class = ("x-amzn-errortype".to_owned(), bedrock::class_of(status).to_owned());
+        let more = if self.family == Family::Bedrock { vec![class] } else { Vec::new() };
+        self.send(wire, status, &self.sealed(error.body), &more).await
     }
 
     /// An error's body with the request's id.
@@ -216,7 +227,7 @@ impl Visit<'_> {
 
     fn models(&self) -> Value {
         match self.family {
-            Family::OpenAi => openai_chat::models(&self.provider.script),
+            Family::OpenAi | Family::Bedrock => openai_chat::models(&self.provider.script),
             Family::Anthropic => anthropic::models(&self.provider.script, self.request),
             Family::Gemini => gemini::models(&self.provider.script),
         }
@@ -225,7 +236,7 @@ impl Visit<'_> {
     fn one_model(&self, id: &str) -> Result<Value, ErrorBody> {
         let script = &self.provider.script;
         match self.family {
-            Family::OpenAi => {
+            Family::OpenAi | Family::Bedrock => {
                 openai_chat::one_model(script, id).ok_or_else(|| openai_chat::unknown_model(id))
             }
             Family::Anthropic => {
@@ -244,6 +255,7 @@ impl Visit<'_> {
             Family::OpenAi => openai_chat::unknown_path(method, rest),
             Family::Anthropic => anthropic::unknown_path(path),
             Family::Gemini => gemini::unknown_path(path),
+            Family::Bedrock => bedrock::unknown_path(path),
         }
     }
 
@@ -252,6 +264,7 @@ impl Visit<'_> {
             Family::Anthropic => anthropic::count(self),
             Family::OpenAi => openai_responses::count(self),
             Family::Gemini => gemini::count(self),
+            Family::Bedrock => Err(bedrock::unknown_path(self.request.path())),
         };
         match counted {
             Ok(body) => self.send(wire, 200, &body, &[]).await,
@@ -259,8 +272,25 @@ impl Visit<'_> {
         }
     }
 
+    /// The status that the script wants for this request, in the words of `speech`.
+    pub(crate) fn scripted(
+        &self,
+        speech: &dyn Speech,
+        live: &Live,
+        model: &str,
+    ) -> Result<(), ErrorBody> {
+        let facts = Facts { prompt: "", streaming: false };
+        match self.provider.failure(live, facts) {
+            Some(Failure::Status { status, .. }) => Err(speech.failed(status, model, None)),
+            _ => Ok(()),
+        }
+    }
+
     async fn embed(&self, wire: &mut Wire) -> Result<After, Gone> {
-        let answered = openai_embeddings::answer(self);
+        let answered = match self.family {
+            Family::Gemini => gemini::embed(self),
+            _ => openai_embeddings::answer(self),
+        };
         let model = answered.as_ref().map_or("", |(model, _)| model.as_str());
         self.record(model);
         match answered {

@@ -86,9 +86,8 @@ fn config(
                 base_url: Some(simulator.url(&provider.name)?),
                 api_key: Some(SecretRef::Literal(Secret::new(key))),
                 dialect: dialect(provider.dialect),
-                catalog: None,
                 models: provider.models.iter().map(|model| model.id.clone()).collect(),
-                offers: Vec::new(),
+                ..Provider::default()
             },
         );
     }

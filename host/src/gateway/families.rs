@@ -39,6 +39,9 @@ pub(crate) enum Layout {
     Vertex,
     /// `/model/MODEL/converse`, `/model/MODEL/invoke`.
     Bedrock,
+    /// `/deployments/MODEL/chat/completions?api-version=…`: Azure's before its v1. Set by the
+    /// configuration's `api_version`.
+    Deployments,
 }
 
 /// One provider as the table has it.
@@ -50,6 +53,8 @@ pub(crate) struct Family {
     pub(crate) layout: Layout,
     pub(crate) dialects: Vec<String>,
     limit: Limit,
+    /// Betas of Anthropic's that it takes; a rule of a model adds to them.
+    betas: Option<Vec<String>>,
     quirks: Overlay,
     models: Vec<ModelRule>,
 }
@@ -66,6 +71,9 @@ enum Limit {
 #[serde(deny_unknown_fields)]
 struct ModelRule {
     names: Vec<String>,
+    #[serde(default)]
+    betas: Vec<String>,
+    #[serde(default)]
     quirks: Overlay,
 }
 
@@ -145,18 +153,25 @@ impl Family {
         // Custom tools are OpenAI's own; whoever copied its API knows functions.
         let mut quirks = Quirks { functions_only: true, ..Quirks::default() };
         self.quirks.lay_over(&mut quirks);
+        quirks.betas.clone_from(&self.betas);
         let rule = self.models.iter().find(|rule| rule.names.iter().any(|n| is_called(n, model)));
         if let Some(rule) = rule {
             rule.quirks.lay_over(&mut quirks);
+            if let Some(betas) = &mut quirks.betas {
+                betas.extend(rule.betas.iter().cloned());
+            }
         }
         quirks
     }
 }
 
 fn is_called(pattern: &str, model: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => model.starts_with(start),
-        None => model == pattern,
+    let (rest, open) = pattern.strip_suffix('*').map_or((pattern, false), |rest| (rest, true));
+    match (rest.strip_prefix('*'), open) {
+        (Some(middle), true) => model.contains(middle),
+        (Some(end), false) => model.ends_with(end),
+        (None, true) => model.starts_with(rest),
+        (None, false) => model == rest,
     }
 }
 

@@ -1,18 +1,21 @@
 //! Each configured provider as the pipeline needs it: where to connect, which path, which
-//! credential, which dialects. Read once at start.
+//! dialects, which names. Read once at start.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context as _, bail};
 use turnpike_protocol::quirks::Envelope;
-use turnpike_protocol::{Dialect, LimitField, Quirks};
+use turnpike_protocol::{Call, Dialect, LimitField, Quirks, embeddings};
 
 use crate::catalog::Offer;
 use crate::config;
 use crate::secret::Secret;
-use crate::upstream::{Endpoint, Scheme};
+use crate::tasks::Tasks;
+use crate::upstream::{Endpoint, Scheme, Upstream};
 
+use super::credential::{Credential, Unsigned};
 use super::families::{AuthStyle, Families, Family, Layout};
+use super::google::TokenError;
 
 /// What Anthropic's API calls its only version.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
@@ -24,8 +27,11 @@ pub struct Provider {
     /// The base URL's path, without a slash at its end.
     base_path: String,
     layout: Layout,
-    /// The header that signs in, and its whole value.
-    credential: Option<(&'static str, Secret)>,
+    credential: Credential,
+    /// Of the paths by deployment.
+    api_version: Option<String>,
+    /// Names that the operator chose, by those of the catalogue.
+    deployments: BTreeMap<String, String>,
     /// In which it is spoken to, the best first.
     dialects: Vec<Dialect>,
     /// How it wants to be told the bound on answer tokens.
@@ -43,6 +49,17 @@ pub enum Operation {
     Embed,
 }
 
+/// How the events of a stream are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events.
+    Events,
+    /// Amazon's binary messages.
+    Messages,
+    /// The same, with an event of Anthropic's in each.
+    Wrapped,
+}
+
 impl Provider {
     pub(super) fn new(
         name: &str,
@@ -57,16 +74,29 @@ impl Provider {
         let (endpoint, base_path) = parse_url(url).with_context(|| format!("{field}.base_url"))?;
         let dialects = dialects(&field, config, &family)?;
         let auth = auth_style(config, &family, &dialects);
-        let credential = match &config.api_key {
-            Some(reference) => {
-                Some(credential(auth, &reference.resolve(&format!("{field}.api_key"))?))
+        let credential = Credential::of(&field, config, auth, &endpoint)?;
+        let (mut layout, limit_field) = (family.layout, family.limit_field());
+        if layout == Layout::Standard && dialects.contains(&Dialect::BedrockConverse) {
+            layout = Layout::Bedrock;
+        }
+        if config.api_version.is_some() {
+            if layout != Layout::Standard {
+                bail!("{field}.api_version belongs to Azure's paths by deployment alone");
             }
-            None => None,
-        };
-        let (layout, limit_field) = (family.layout, family.limit_field());
-        let plain = family.quirks("");
-        let quirks = HashMap::new();
-        Ok(Self { endpoint, base_path, layout, credential, dialects, limit_field, quirks, plain })
+            layout = Layout::Deployments;
+        }
+        Ok(Self {
+            endpoint,
+            base_path,
+            layout,
+            credential,
+            api_version: config.api_version.clone(),
+            deployments: config.deployments.clone(),
+            dialects,
+            limit_field,
+            quirks: HashMap::new(),
+            plain: family.quirks(""),
+        })
     }
 
     /// Looks up once what each offer's model is like, so that no request has to.
@@ -76,18 +106,26 @@ impl Provider {
             quirks.envelope = match self.layout {
                 Layout::Vertex => Envelope::Vertex,
                 Layout::Bedrock => Envelope::Bedrock,
-                Layout::Standard | Layout::Gemini => Envelope::Plain,
+                Layout::Standard | Layout::Gemini | Layout::Deployments => Envelope::Plain,
             };
             self.quirks.insert((*offer.upstream_model).into(), quirks);
         }
     }
 
-    /// The dialect in which to ask for an offer on behalf of a caller who speaks `caller`: the
-    /// caller's own where the provider has it, else the provider's best.
-    pub fn dialect(&self, offer: &Offer, caller: Dialect) -> Option<Dialect> {
+    /// The dialect in which to ask an offer: the caller's own where the provider has it, else the
+    /// provider's best. `None` where it has none for what is asked.
+    pub fn dialect(&self, offer: &Offer, call: &Call) -> Option<Dialect> {
         // The catalogue has left of the offer's dialects those that are spoken here.
-        let spoken = || offer.dialects.iter().filter_map(|label| Dialect::parse(label));
-        spoken().find(|dialect| *dialect == caller).or_else(|| spoken().next())
+        let spoken = offer.dialects.iter().filter_map(|label| Dialect::parse(label));
+        let mut best = None;
+        for dialect in spoken {
+            let asked = if call.embeds() { embeddings::dialect(dialect) } else { Some(dialect) };
+            if asked == Some(call.dialect) {
+                return asked;
+            }
+            best = best.or(asked);
+        }
+        best
     }
 
     /// In which it is spoken to, the best first.
@@ -98,6 +136,37 @@ impl Provider {
     /// How this model differs from its dialect.
     pub fn quirks(&self, model: &str) -> &Quirks {
         self.quirks.get(model).unwrap_or(&self.plain)
+    }
+
+    /// What an offer's model is called there.
+    pub fn model<'a>(&'a self, offer: &'a Offer) -> &'a str {
+        let chosen = self.deployments.get(&*offer.upstream_model);
+        let chosen = chosen.or_else(|| self.deployments.get(&*offer.model));
+        chosen.map_or(&offer.upstream_model, String::as_str)
+    }
+
+    /// How its streams are cut.
+    pub fn framing(&self, dialect: Dialect) -> Framing {
+        match (self.layout, dialect) {
+            (_, Dialect::BedrockConverse) => Framing::Messages,
+            (Layout::Bedrock, Dialect::AnthropicMessages) => Framing::Wrapped,
+            _ => Framing::Events,
+        }
+    }
+
+    /// Whether it counts the tokens of a request in this dialect.
+    pub fn counts(&self, dialect: Dialect) -> bool {
+        match self.layout {
+            Layout::Standard => true,
+            Layout::Gemini | Layout::Vertex => dialect == Dialect::Gemini,
+            Layout::Bedrock | Layout::Deployments => false,
+        }
+    }
+
+    /// Whether it takes the caller's query and headers: a provider's own API does, a cloud has
+    /// other ways to say the same.
+    pub fn is_first_party(&self) -> bool {
+        matches!(self.layout, Layout::Standard | Layout::Gemini)
     }
 
     /// The path and query of a request.
@@ -114,23 +183,59 @@ impl Provider {
                 format!("{base}/publishers/anthropic/models/{}:{verb}", segment(model))
             }
             (Layout::Vertex, Dialect::Gemini) => {
-                let verb = gemini_operation(operation);
+                let verb = match operation {
+                    Operation::Embed => "predict",
+                    operation => gemini_operation(operation),
+                };
                 format!("{base}/publishers/google/models/{}:{verb}", segment(model))
+            }
+            (Layout::Bedrock, dialect) => {
+                let verb = match (dialect, stream) {
+                    (Dialect::AnthropicMessages, true) => "invoke-with-response-stream",
+                    (Dialect::AnthropicMessages, false) => "invoke",
+                    (_, true) => "converse-stream",
+                    (_, false) => "converse",
+                };
+                format!("{base}/model/{}/{verb}", strict_segment(model))
+            }
+            (Layout::Deployments, dialect) => {
+                let version = self.api_version.as_deref().unwrap_or_default();
+                let place = match dialect {
+                    // Responses were never asked by deployment.
+                    Dialect::OpenAiResponses => String::new(),
+                    _ => format!("/deployments/{}", segment(model)),
+                };
+                let path = standard_path(dialect, operation);
+                format!("{base}{place}{path}?api-version={}", segment(version))
             }
             (_, dialect) => format!("{base}{}", standard_path(dialect, operation)),
         }
     }
 
-    /// Headers that the provider needs besides the body's.
-    pub fn headers(&self, dialect: Dialect) -> Vec<(&'static str, &str)> {
-        let mut headers = Vec::with_capacity(2);
-        if let Some((name, value)) = &self.credential {
-            headers.push((*name, value.reveal()));
-        }
+    /// Headers that the dialect needs.
+    pub fn headers(&self, dialect: Dialect) -> Vec<(&'static str, &'static str)> {
         if dialect == Dialect::AnthropicMessages && self.layout == Layout::Standard {
-            headers.push(("anthropic-version", ANTHROPIC_VERSION));
+            return vec![("anthropic-version", ANTHROPIC_VERSION)];
         }
-        headers
+        Vec::new()
+    }
+
+    /// Headers that sign a request in. Waits only where a token has to be fetched first.
+    ///
+    /// # Errors
+    /// [`TokenError`] when there is no token to be had.
+    pub async fn credential(
+        &self,
+        request: &Unsigned<'_>,
+        upstream: &Upstream,
+        tasks: &Tasks,
+    ) -> Result<Vec<(&'static str, Secret)>, TokenError> {
+        self.credential.headers(&self.endpoint, request, upstream, tasks).await
+    }
+
+    /// The provider did not take the credential.
+    pub fn credential_refused(&self) {
+        self.credential.refused();
     }
 }
 
@@ -156,16 +261,25 @@ fn gemini_operation(operation: Operation) -> &'static str {
         Operation::Answer { stream: true } => "streamGenerateContent?alt=sse",
         Operation::Answer { stream: false } => "generateContent",
         Operation::CountTokens => "countTokens",
-        Operation::Embed => "embedContent",
+        Operation::Embed => "batchEmbedContents",
     }
 }
 
 /// A model's name as one segment of a path: what could end the segment is percent-encoded.
 fn segment(model: &str) -> String {
+    escaped(model, b"-._~@:")
+}
+
+/// The same as Amazon's own clients write it, whose form is what is signed.
+fn strict_segment(model: &str) -> String {
+    escaped(model, b"-._~")
+}
+
+fn escaped(model: &str, plain: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(model.len());
     for byte in model.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'@' | b':') {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
             out.push(char::from(byte));
         } else {
             // Writing to a string can't fail.
@@ -204,20 +318,8 @@ fn auth_style(config: &config::Provider, family: &Family, dialects: &[Dialect]) 
     }
 }
 
-fn credential(auth: AuthStyle, key: &Secret) -> (&'static str, Secret) {
-    let bare = || Secret::new(key.reveal().to_owned());
-    match auth {
-        AuthStyle::Bearer | AuthStyle::Aws | AuthStyle::Google => {
-            ("authorization", Secret::new(format!("Bearer {}", key.reveal())))
-        }
-        AuthStyle::XApiKey => ("x-api-key", bare()),
-        AuthStyle::XGoogApiKey => ("x-goog-api-key", bare()),
-        AuthStyle::ApiKey => ("api-key", bare()),
-    }
-}
-
 /// Scheme, host, port and the path without a trailing slash.
-fn parse_url(url: &str) -> anyhow::Result<(Endpoint, String)> {
+pub(super) fn parse_url(url: &str) -> anyhow::Result<(Endpoint, String)> {
     let uri: http::Uri = url.parse().with_context(|| format!("{url:?} is no URL"))?;
     let scheme = match uri.scheme_str() {
         Some("http") => Scheme::Http,
@@ -273,5 +375,6 @@ mod tests {
     fn a_models_name_stays_one_segment_of_the_path() {
         assert_eq!(segment("claude-sonnet-4@20250514"), "claude-sonnet-4@20250514");
         assert_eq!(segment("a/../b?c"), "a%2F..%2Fb%3Fc");
+        assert_eq!(strict_segment("anthropic.claude-v2:0"), "anthropic.claude-v2%3A0");
     }
 }

@@ -103,7 +103,7 @@ pub fn resolve(config: &Config) -> anyhow::Result<String> {
         let usable = offers.iter().filter(|offer| state::usable(offer, name)).count();
         writeln!(
             text,
-            "provider    {name}: {}, {} offers, {} usable (chat, with a known price)",
+            "provider    {name}: {}, {} offers, {} usable (with a known price)",
             resolved.providers.get(name.as_str()).map(Provider::to_string).unwrap_or_default(),
             all,
             usable,

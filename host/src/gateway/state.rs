@@ -11,7 +11,7 @@ use turnpike_ledger::{Ledger, LedgerError, ViewSnapshot};
 
 use crate::admin::{self, AdminParts, AdminState, SystemNumbers};
 use crate::auth::{OperatorToken, Pepper};
-use crate::catalog::{Catalog, ConfiguredCatalog, Kind, Offer, ProviderSelection};
+use crate::catalog::{Catalog, ConfiguredCatalog, Offer, ProviderSelection};
 use crate::clock;
 use crate::config::Config;
 use crate::policy::{PolicyEngine, PolicyLimits};
@@ -167,10 +167,7 @@ pub(super) fn offers(config: &Config) -> anyhow::Result<Offers> {
 
 /// Whether requests can be served by this offer of the provider.
 pub(super) fn usable(offer: &Offer, provider: &str) -> bool {
-    *offer.provider == *provider
-        && offer.kind == Kind::Chat
-        && offer.is_priced()
-        && !offer.dialects.is_empty()
+    *offer.provider == *provider && offer.is_priced() && !offer.dialects.is_empty()
 }
 
 /// About a provider that nothing can be asked of.
@@ -179,7 +176,7 @@ fn warning(catalog: &Catalog, config: &Config, name: &str) -> String {
     let why = if catalog.offers_of(like.unwrap_or(name)).is_empty() {
         catalog.provider_hint(name)
     } else {
-        "none of its models is a chat model with a known price".to_owned()
+        "none of its models has a known price".to_owned()
     };
     format!(
         "providers.{name} serves nothing, because it has no usable offer: {why}, or declare its \

@@ -19,6 +19,7 @@ use crate::catalog::Offer;
 use crate::clock::{self, Stopwatch};
 use crate::egress::GatewayBody;
 use crate::error::Refusal;
+use crate::gateway::Framing;
 use crate::route::{InFlight, Sample};
 
 use super::flight::Flight;
@@ -41,6 +42,8 @@ pub(super) struct Asking {
     pub status: Option<u16>,
     /// In which the provider is spoken to.
     pub dialect: Dialect,
+    /// How a stream of the provider's is cut.
+    pub framing: Framing,
     /// It failed in this request before and is asked once more.
     pub again: bool,
     /// Counts it as in flight until the attempt is over.
@@ -136,10 +139,11 @@ fn begin(flight: &mut Flight, row: usize, again: bool) -> Option<Asking> {
     let watch = Stopwatch::start();
     let (first_byte_ms, status) = (None, None);
     let provider = flight.gateway.providers.get(&*offer.provider);
-    let dialect = provider.and_then(|provider| provider.dialect(&offer, flight.call.dialect));
+    let dialect = provider.and_then(|provider| provider.dialect(&offer, &flight.call));
     let dialect = dialect.unwrap_or(flight.call.dialect);
+    let framing = provider.map_or(Framing::Events, |provider| provider.framing(dialect));
     let _in_flight = in_flight;
-    Some(Asking { offer, index, watch, first_byte_ms, status, dialect, again, _in_flight })
+    Some(Asking { offer, index, watch, first_byte_ms, status, dialect, framing, again, _in_flight })
 }
 
 /// One attempt, to its answer or its first content.

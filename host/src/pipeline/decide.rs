@@ -7,7 +7,7 @@ use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Needs;
 
 use crate::budget::{self, OUTPUT_TOKENS_UNKNOWN, Payer};
-use crate::catalog::Offer;
+use crate::catalog::{Kind, Offer};
 use crate::clock;
 use crate::error::Refusal;
 use crate::policy::{AttrValue, Figures, Objective};
@@ -19,6 +19,8 @@ use super::fidelity::Fidelity;
 use super::flight::Flight;
 use super::settle;
 
+/// The task of every request for vectors.
+const EMBEDDING: &str = "embedding";
 /// Rejection reasons that a refusal lists.
 const REASONS_SHOWN: usize = 3;
 
@@ -50,8 +52,12 @@ pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>
     }
 }
 
-/// Step 5.
+/// Step 5. What vectors are for is not to be seen from one text, and needs no policy to be named.
 pub(super) async fn classify(flight: &mut Flight) {
+    if flight.call.embeds() {
+        EMBEDDING.clone_into(&mut flight.task.task);
+        return;
+    }
     let verdict = flight.session.classify().await;
     if let Some(task) = verdict.value {
         flight.task = task;
@@ -73,7 +79,9 @@ pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
         }
     };
     let needs = needs(flight, selector);
+    let embeds = flight.call.embeds();
     let asked = Asked {
+        kind: if embeds { Kind::Embedding } else { Kind::Chat },
         selector,
         needs: &needs,
         input_tokens: flight.input_tokens.saturating_add(flight.task.context_tokens),
@@ -81,6 +89,8 @@ pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
     };
     let task = &flight.task;
     let (input, limit) = (flight.input_tokens, flight.call.output_limit);
+    // Vectors are no tokens: the answer has none.
+    let limit = if embeds { Some(0) } else { limit };
     let work = Workload::new(&task.task, task.difficulty, input, limit);
     let now_ms = clock::now_ms();
     let health = &flight.gateway.health;
@@ -151,8 +161,15 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
     let mut shown: Vec<String> = Vec::new();
     for candidate in &flight.candidates {
         let Some(reason) = &candidate.rejection else { continue };
-        let telling =
-            !matches!(reason, Rejection::NotChat | Rejection::Dialect | Rejection::Deprecated);
+        // Where the choice is ours, only what was near to being chosen is worth telling.
+        let plain = matches!(
+            reason,
+            Rejection::NotChat
+                | Rejection::NotEmbedding
+                | Rejection::Dialect
+                | Rejection::Deprecated
+        );
+        let telling = !plain || matches!(flight.selector(), Selector::Named(_));
         if let Some(offer) = flight.offer(candidate)
             && telling
             && shown.len() < REASONS_SHOWN
@@ -161,7 +178,10 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
         }
     }
     if shown.is_empty() {
-        shown.push("no chat model is configured; the operator adds one under [providers]".into());
+        let kind = if flight.call.embeds() { EMBEDDING } else { "chat" };
+        shown.push(format!(
+            "no {kind} model is configured; the operator adds one under [providers]"
+        ));
     }
     Refusal::no_candidate(&shown.join("; "))
 }
@@ -207,8 +227,21 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
     if plan.is_empty() {
         return Err(Box::new(nobody(flight, clock::now_ms())));
     }
+    let plan = comparable(flight, plan);
     flight.plan.clone_from(&plan);
     Ok(plan)
+}
+
+/// Of a plan for vectors what has the first one's model: those of another can't be compared with
+/// them, so it is no fallback.
+fn comparable(flight: &Flight, mut plan: Vec<usize>) -> Vec<usize> {
+    let model = |row: &usize| flight.offer_of(*row).map(|offer| &*offer.model);
+    if flight.call.embeds()
+        && let Some(first) = plan.first().and_then(model)
+    {
+        plan.retain(|row| model(row) == Some(first));
+    }
+    plan
 }
 
 /// The order when even the built-in policy could not decide.
@@ -221,7 +254,8 @@ fn cheapest_first(figures: &Figures) -> Vec<Option<f64>> {
 pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), Box<Refusal>> {
     let offers: Vec<Arc<Offer>> =
         plan.iter().filter_map(|row| flight.offer_of(*row).map(Arc::clone)).collect();
-    let asked = longest_answer(flight.call.output_limit, &offers);
+    let embeds = flight.call.embeds();
+    let asked = if embeds { 0 } else { longest_answer(flight.call.output_limit, &offers) };
     let worst = worst_quote(flight, &offers, asked).await?;
     let ledger = Arc::clone(&flight.gateway.ledger);
     let caller = Arc::clone(&flight.caller);
@@ -237,6 +271,7 @@ pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), B
     let affordable = budget::affordable(&ledger, &payer);
     let mut amount = worst;
     if worst > affordable
+        && !embeds
         && let Some(limit) = clamp(flight, &offers, asked, worst, affordable)
     {
         let clamped = worst_quote(flight, &offers, limit).await?;

@@ -37,6 +37,8 @@ pub(super) struct Wire<'a> {
     pub stream: Option<bool>,
     /// A stream is sent as one JSON array, piece by piece, and not as events.
     pub array: bool,
+    /// Vectors are asked for, and no answer.
+    pub embeds: bool,
 }
 
 /// Whose list of models.
@@ -62,7 +64,7 @@ const GEMINI_MODELS: [&str; 2] = ["/v1beta/models", "/v1/models"];
 
 impl Wire<'_> {
     fn plain(dialect: Dialect) -> Self {
-        Self { dialect, model: None, stream: None, array: false }
+        Self { dialect, model: None, stream: None, array: false, embeds: false }
     }
 
     /// What the parser needs of it.
@@ -107,6 +109,9 @@ fn posted<'a>(path: &'a str, uri: &Uri) -> Endpoint<'a> {
         "/v1/chat/completions" => Endpoint::Answer(Wire::plain(Dialect::OpenAiChat)),
         "/v1/responses" => Endpoint::Answer(Wire::plain(Dialect::OpenAiResponses)),
         "/v1/messages" => Endpoint::Answer(Wire::plain(Dialect::AnthropicMessages)),
+        "/v1/embeddings" => {
+            Endpoint::Answer(Wire { embeds: true, ..Wire::plain(Dialect::OpenAiChat) })
+        }
         "/v1/messages/count_tokens" => {
             Endpoint::CountTokens(Wire::plain(Dialect::AnthropicMessages))
         }
@@ -114,7 +119,7 @@ fn posted<'a>(path: &'a str, uri: &Uri) -> Endpoint<'a> {
             Some((model, stream)) => {
                 let array = stream == Some(true) && parameter(uri, "alt") != Some("sse");
                 let model = Some(decoded(model));
-                let wire = Wire { dialect: Dialect::Gemini, model, stream, array };
+                let wire = Wire { model, stream, array, ..Wire::plain(Dialect::Gemini) };
                 match stream {
                     Some(_) => Endpoint::Answer(wire),
                     None => Endpoint::CountTokens(wire),
@@ -154,7 +159,7 @@ fn gemini_operation(path: &str) -> Option<(&str, Option<bool>)> {
 }
 
 fn is_known(path: &str) -> bool {
-    const EXACT: [&str; 10] = [
+    const EXACT: [&str; 11] = [
         "/",
         "/health/live",
         "/health/ready",
@@ -165,6 +170,7 @@ fn is_known(path: &str) -> bool {
         "/v1/responses",
         "/v1/messages",
         "/v1/messages/count_tokens",
+        "/v1/embeddings",
     ];
     EXACT.contains(&path) || path.starts_with("/v1/models/") || path.starts_with("/v1beta/models/")
 }

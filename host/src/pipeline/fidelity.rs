@@ -2,7 +2,7 @@
 //! to leave the offer out. Translates at most once for each dialect, and nothing where the caller's
 //! own is spoken.
 
-use turnpike_protocol::{Call, Dialect, LimitField, Outgoing, Quirks, Severity, translate};
+use turnpike_protocol::{Call, Dialect, LimitField, Losses, Outgoing, Quirks, Severity, translate};
 
 use crate::catalog::Offer;
 use crate::gateway::Gateway;
@@ -16,7 +16,6 @@ pub(super) struct Fidelity<'a> {
     call: &'a Call,
     /// The least loss that rules an offer out.
     tolerated: Severity,
-    native: &'static str,
     known: Vec<(Dialect, Option<String>)>,
 }
 
@@ -28,21 +27,22 @@ impl<'a> Fidelity<'a> {
         let tolerated =
             if flight.manner.strict { Severity::Approximated } else { Severity::Unsupported };
         let call = &*flight.call;
-        let native = call.dialect.label();
-        Self { gateway: &flight.gateway, call, tolerated, native, known: Vec::new() }
+        Self { gateway: &flight.gateway, call, tolerated, known: Vec::new() }
     }
 
     /// Why `offer` can't be asked without losing what may not be lost.
     pub(super) fn check(&mut self, offer: &Offer) -> Option<Rejection> {
-        if offer.speaks(self.native) {
-            return None;
+        let provider = self.gateway.providers.get(&*offer.provider)?;
+        let Some(dialect) = provider.dialect(offer, self.call) else {
+            return Some(Rejection::Dialect);
+        };
+        if dialect == self.call.dialect {
+            return self.refused(provider.quirks(&offer.upstream_model));
         }
         if self.call.previous_response() {
             let what = "the conversation that it names, which another provider keeps".to_owned();
             return Some(Rejection::Lossy { what });
         }
-        let provider = self.gateway.providers.get(&*offer.provider)?;
-        let dialect = provider.dialect(offer, self.call.dialect)?;
         if let Some((_, what)) = self.known.iter().find(|(known, _)| *known == dialect) {
             return what.clone().map(|what| Rejection::Lossy { what });
         }
@@ -62,7 +62,19 @@ impl<'a> Fidelity<'a> {
             quirks: &Quirks::default(),
         };
         let translated = translate::request(self.call, dialect, &out).ok()?;
-        let worst = translated.losses.iter().find(|loss| loss.severity >= self.tolerated)?;
+        self.beyond(&translated.losses)
+    }
+
+    /// The same for members that a provider of the caller's own dialect refuses.
+    fn refused(&self, quirks: &Quirks) -> Option<Rejection> {
+        if quirks.refused.is_empty() {
+            return None;
+        }
+        self.beyond(&self.call.refused(quirks)).map(|what| Rejection::Lossy { what })
+    }
+
+    fn beyond(&self, losses: &Losses) -> Option<String> {
+        let worst = losses.iter().find(|loss| loss.severity >= self.tolerated)?;
         Some(format!("{} ({})", worst.at, worst.what))
     }
 }

@@ -378,6 +378,7 @@ fn attrs(
         ("input.file", call.needs.file_input),
         ("needs.structured-output", call.needs.structured_output),
         ("needs.reasoning", call.needs.reasoning),
+        ("input.token-ids", call.token_ids() > 0),
     ];
     attrs.extend(
         needs
@@ -415,6 +416,12 @@ impl Manner {
         let anthropic = self.dialect == Dialect::AnthropicMessages;
         let query = query.filter(|_| anthropic).and_then(passable);
         Self { query, ..self }
+    }
+
+    /// The betas of Anthropic's that the caller names.
+    pub(super) fn betas(&self) -> Option<&str> {
+        let named = self.forwarded.iter().find(|(name, _)| *name == "anthropic-beta");
+        named.map(|(_, betas)| betas.as_str())
     }
 
     /// What the headers of a request in `dialect` say of it.

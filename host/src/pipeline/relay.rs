@@ -4,6 +4,7 @@
 
 mod array;
 mod body;
+mod cut;
 mod ending;
 mod meter;
 mod words;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::Response;
 use turnpike_protocol::cut::Cut;
-use turnpike_protocol::sse::{Frame, Framer};
+use turnpike_protocol::sse::Frame;
 use turnpike_protocol::translate::StreamTranslator;
 use turnpike_protocol::{Dialect, Usage};
 
@@ -28,6 +29,7 @@ use super::facts::PolicyScan;
 use super::flight::Flight;
 use super::{explain, settle};
 use array::Listing;
+use cut::Cutter;
 use meter::Meter;
 use words::{ping, withheld};
 
@@ -67,7 +69,7 @@ impl Begun {
 /// The provider's side of a stream.
 struct Upstream {
     body: BodyReader,
-    framer: Framer,
+    cutter: Cutter,
     frames: Vec<Frame>,
     /// Where the provider speaks another dialect than the caller.
     translator: Option<StreamTranslator>,
@@ -112,19 +114,19 @@ pub(super) async fn open(
     asking: &Asking,
     body: BodyReader,
 ) -> Result<Begun, Trouble> {
-    let (caller, from) = (flight.manner.dialect, asking.dialect);
+    let (from, caller) = (asking.dialect, flight.manner.dialect);
     let translator = (from != caller).then(|| StreamTranslator::new(from, caller, flight.naming()));
     let options = StreamOptions {
         dialect: caller,
         scan_output: true,
         include_usage: flight.call.include_usage,
     };
-    let framer = Framer::new(flight.gateway.settings.event_bytes);
+    let cutter = Cutter::new(asking.framing, flight.gateway.settings.event_bytes);
     // Kept in the flight until an attempt has content, because the next attempt needs them too.
     let redactor = StreamRedactor::new(options, flight.pseudonyms.clone());
     let mut stream = Upstream {
         body,
-        framer,
+        cutter,
         frames: Vec::new(),
         translator,
         redactor,
@@ -245,9 +247,7 @@ impl Upstream {
             Read::End => return self.ended(flight).await,
         };
         self.read_bytes = self.read_bytes.saturating_add(bytes.len());
-        self.framer
-            .push(bytes, &mut self.frames)
-            .map_err(|_| Broken::Malformed("an event is longer than limits.event_bytes"))?;
+        self.cutter.push(bytes, &mut self.frames).map_err(Broken::Malformed)?;
         self.translate(false)?;
         let out = self.redact(flight).await?;
         // The last bytes go out at once where the rest of the body has yet to come.
@@ -259,7 +259,7 @@ impl Upstream {
 
     /// The body has ended: complete if the answer was.
     async fn ended(&mut self, flight: &mut Flight) -> Result<Step, Broken> {
-        self.framer.finish(&mut self.frames);
+        self.cutter.finish(&mut self.frames);
         self.translate(true)?;
         let last = self.redact(flight).await?;
         let facts = self.redactor.facts();

@@ -119,12 +119,18 @@ fn filled(reported: Usage, counted: &Usage) -> Usage {
     usage
 }
 
+/// The gateway's own count of a request without an answer.
+pub(super) fn counted(flight: &Flight) -> Usage {
+    count(flight, 0)
+}
+
 /// The gateway's own count, where the provider sent none.
 fn count(flight: &Flight, text_bytes: u64) -> Usage {
     let prompt = flight.call.texts.iter().map(|text| text.content.len()).sum::<usize>();
     let prompt = u64::try_from(prompt).unwrap_or(u64::MAX);
+    let ids = u64::try_from(flight.call.token_ids()).unwrap_or(u64::MAX);
     Usage {
-        input_uncached: prompt.div_ceil(BYTES_PER_TOKEN),
+        input_uncached: prompt.div_ceil(BYTES_PER_TOKEN).saturating_add(ids),
         output_text: text_bytes.div_ceil(BYTES_PER_TOKEN),
         requests: 1,
         ..Usage::default()

@@ -14,7 +14,10 @@ use crate::catalog::{Kind, Offer};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
     NotAllowed,
+    /// It does not answer in text: an embedding model, or one that draws or speaks.
     NotChat,
+    /// It answers, and gives no vectors.
+    NotEmbedding,
     /// Its provider serves it in wire protocols that the gateway does not speak.
     Dialect,
     /// It is spoken to in another dialect, which can't carry what the request holds.
@@ -47,6 +50,8 @@ pub enum Rejection {
 /// What is asked of an offer.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
+    /// What the model is to be for.
+    pub kind: Kind,
     pub selector: Selector<'a>,
     pub needs: &'a Needs,
     /// Estimated upwards.
@@ -66,8 +71,12 @@ fn may_use(offer: &Offer, asked: &Asked<'_>, allowed: bool) -> Option<Rejection>
     if !allowed {
         return Some(Rejection::NotAllowed);
     }
-    if offer.kind != Kind::Chat || !offer.output.text {
-        return Some(Rejection::NotChat);
+    match asked.kind {
+        Kind::Chat if offer.kind != Kind::Chat || !offer.output.text => {
+            return Some(Rejection::NotChat);
+        }
+        Kind::Embedding if offer.kind != Kind::Embedding => return Some(Rejection::NotEmbedding),
+        Kind::Chat | Kind::Embedding => {}
     }
     if offer.dialects.is_empty() {
         return Some(Rejection::Dialect);
@@ -118,6 +127,7 @@ impl Rejection {
         match self {
             Self::NotAllowed => "not_allowed",
             Self::NotChat => "not_chat",
+            Self::NotEmbedding => "not_embedding",
             Self::Dialect => "other_protocol",
             Self::Lossy { .. } => "lossy_translation",
             Self::Unpriced => "unknown_price",
@@ -142,6 +152,7 @@ impl Rejection {
         Cow::Borrowed(match self {
             Self::NotAllowed => "this key may not use the model",
             Self::NotChat => "it does not answer in text",
+            Self::NotEmbedding => "it gives no embeddings",
             Self::Dialect => "its provider serves it in a protocol that is not spoken here",
             Self::Lossy { what } => return Cow::Owned(format!("translation would lose {what}")),
             Self::Unpriced => "its price is not known, and unknown is never free",

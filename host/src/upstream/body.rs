@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::connection::Connection;
+use super::decompress::{Damaged, Decompressor};
 use super::pool::Pool;
 use super::wire::{Framing, Malformed};
 use super::{Endpoint, ErrorKind, Phase, TransportError};
@@ -26,6 +27,8 @@ pub struct BodyReader {
     /// How long nothing has come since the last piece.
     silent: Duration,
     complete: bool,
+    /// Of a provider that compresses although nobody asked.
+    decompressor: Option<Box<Decompressor>>,
 }
 
 /// What a bounded wait for the body brought.
@@ -52,11 +55,18 @@ impl BodyReader {
         let empty = matches!(framing, Framing::Length(0));
         let connection = Some(connection);
         let silent = Duration::ZERO;
-        let mut body = Self { connection, endpoint, framing, pool, idle, silent, complete: false };
+        let (complete, decompressor) = (false, None);
+        let mut body =
+            Self { connection, endpoint, framing, pool, idle, silent, complete, decompressor };
         if empty {
             body.finish();
         }
         body
+    }
+
+    /// The same body, decompressed.
+    pub(super) fn through(self, decompressor: Option<Decompressor>) -> Self {
+        Self { decompressor: decompressor.map(Box::new), ..self }
     }
 
     /// The next piece, never empty: everything the socket held when it woke us, up to a bound.
@@ -84,7 +94,7 @@ impl BodyReader {
     /// As for [`BodyReader::read`].
     pub async fn read_for(&mut self, patience: Duration) -> Result<Read, TransportError> {
         loop {
-            if let Some(piece) = self.take()? {
+            if let Some(piece) = self.plain()? {
                 self.silent = Duration::ZERO;
                 return Ok(Read::Piece(piece));
             }
@@ -124,7 +134,42 @@ impl BodyReader {
 
     /// Whether the body has been read to its orderly end.
     pub fn is_complete(&self) -> bool {
-        self.complete
+        self.complete && self.decompressor.as_ref().is_none_or(|it| it.is_drained())
+    }
+
+    /// What the buffer holds of the body, without its compression. All of it is read before the
+    /// socket is.
+    fn plain(&mut self) -> Result<Option<Bytes>, TransportError> {
+        let Some(mut decompressor) = self.decompressor.take() else { return self.take() };
+        let piece = self.decompress(&mut decompressor);
+        self.decompressor = Some(decompressor);
+        piece
+    }
+
+    fn decompress(&mut self, through: &mut Decompressor) -> Result<Option<Bytes>, TransportError> {
+        loop {
+            let piece = through.pull().map_err(|damaged| self.damaged(damaged))?;
+            if !piece.is_empty() {
+                return Ok(Some(piece));
+            }
+            if !through.is_drained() {
+                continue;
+            }
+            match self.take()? {
+                Some(input) => through.feed(input),
+                None if self.complete => {
+                    let last = through.finish().map_err(|damaged| self.damaged(damaged))?;
+                    return Ok(Some(last).filter(|last| !last.is_empty()));
+                }
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn damaged(&mut self, _: Damaged) -> TransportError {
+        self.connection = None;
+        let detail = format!("the compressed answer of {} is damaged or cut off", self.endpoint);
+        TransportError::new(ErrorKind::Protocol, detail)
     }
 
     /// What the buffer holds of the body.

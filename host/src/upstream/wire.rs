@@ -118,6 +118,13 @@ fn put_host(out: &mut BytesMut, to: &Endpoint) {
     }
 }
 
+/// The value of the `host` header.
+pub(super) fn authority(to: &Endpoint) -> String {
+    let mut out = BytesMut::new();
+    put_host(&mut out, to);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// Writes a number without a text of its own.
 fn put_number(out: &mut BytesMut, before: &str, number: u64) {
     // Memory grows as needed, so writing cannot fail.

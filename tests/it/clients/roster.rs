@@ -102,6 +102,15 @@ pub(super) const CLIENTS: [Client; 17] = [
     client("ai-anthropic", "AI SDK, Anthropic", Node, "node/ai-anthropic.js", Messages),
 ];
 
+/// Vectors, which no other client asks for; no row of the matrix, since they are no conversation.
+pub(super) const EMBEDDINGS: Client = client(
+    "openai-embeddings",
+    "OpenAI Python, Embeddings",
+    Python,
+    "python/openai_embeddings.py",
+    Chat,
+);
+
 /// The model that the gateway chooses; no row of the matrix, since it is no protocol's.
 pub(super) const AUTO: Client =
     client("openai-auto", "OpenAI Python, auto", Python, "python/openai_auto.py", Chat);

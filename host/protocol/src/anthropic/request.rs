@@ -8,13 +8,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::Dialect;
+use crate::betas::{self, Betas};
 use crate::call::{Call, Channel, MODEL_BYTES_MAX, Outgoing, Points as AnyPoints, Role};
 use crate::content::Source;
 use crate::draft::{Draft, Known, Mark};
 use crate::labels::{is_call_id, is_name, is_version};
 use crate::names::Names;
+use crate::neutral::Losses;
 use crate::openai_chat::request::service_tier;
-use crate::quirks::Envelope;
+use crate::quirks::{Envelope, Quirks};
 use crate::request_error::RequestError;
 use crate::scan::{Kind, LoneSurrogate, Scanner};
 use crate::splice::{self, Edit};
@@ -39,6 +41,8 @@ const REQUEST: &[&str] = &[
     "anthropic_version",
     "anthropic_beta",
     "betas",
+    "context_management",
+    "mcp_servers",
 ];
 const THINKING: &[&str] = &["type", "budget_tokens", "display"];
 const OUTPUT: &[&str] = &["format", "effort"];
@@ -71,6 +75,8 @@ pub(crate) struct Points {
     /// begins with thinking.
     thinking: Option<Member>,
     budget: Option<Budget>,
+    /// Members that need a beta, with their indices.
+    paired: Vec<(&'static str, usize)>,
     thoughts: Thoughts,
 }
 
@@ -147,6 +153,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         tools: draft.tools,
         needs: draft.needs,
         body_len,
+        betas: Vec::new(),
         media: draft.media,
         source: Source(source),
         points: AnyPoints::Anthropic(points),
@@ -280,7 +287,10 @@ fn output_config(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), Req
 // === impl Points ===
 
 impl Points {
-    fn note(&mut self, name: &str, member: Member, head: &Head) {
+    fn note(&mut self, name: &'static str, member: Member, head: &Head) {
+        if betas::is_paired(name) {
+            self.paired.push((name, member.index));
+        }
         match name {
             "model" => self.model = member,
             "stream" => self.stream = Some(member),
@@ -293,21 +303,22 @@ impl Points {
 
     /// Adds the edits that make the caller's request the host's. Thinking that another provider
     /// signed is left out: this one would refuse the whole conversation for it.
-    pub(crate) fn edits(&self, out: &Outgoing<'_>, edits: &mut Vec<Edit>) {
-        self.host_edits(out, edits);
+    pub(crate) fn edits(&self, betas: &[String], out: &Outgoing<'_>, edits: &mut Vec<Edit>) {
+        self.host_edits(betas, out, edits);
         edits.extend(self.thoughts.removal(|thought| thought.foreign));
     }
 
     /// The same without any thinking of earlier turns; `None` if there is none.
     pub(crate) fn edits_without_thinking(
         &self,
+        betas: &[String],
         out: &Outgoing<'_>,
         edits: &mut Vec<Edit>,
     ) -> Option<()> {
         if self.thoughts.is_empty() {
             return None;
         }
-        self.host_edits(out, edits);
+        self.host_edits(betas, out, edits);
         edits.extend(self.thoughts.removal(|_| true));
         // With a budget, the turn whose tools have just answered would have to begin with thinking.
         if self.thoughts.answers_tools {
@@ -331,7 +342,19 @@ impl Points {
         self.disable_thinking()
     }
 
-    fn host_edits(&self, out: &Outgoing<'_>, edits: &mut Vec<Edit>) {
+    /// Notes what a cloud does not know and is left out.
+    pub(crate) fn note_refused(&self, asked: &[String], quirks: &Quirks, losses: &mut Losses) {
+        if quirks.betas.is_none() {
+            return;
+        }
+        let betas = Betas::towards(asked, quirks);
+        betas.note(losses);
+        for (name, _) in self.paired.iter().filter(|(name, _)| betas.drops(name)) {
+            losses.dropped(*name, "the provider does not know the beta that it needs");
+        }
+    }
+
+    fn host_edits(&self, asked: &[String], out: &Outgoing<'_>, edits: &mut Vec<Edit>) {
         if let Some(limit) = out.output_limit {
             edits.push(match &self.max_tokens {
                 Some(member) => Edit::raw(member.value.clone(), limit.to_string()),
@@ -340,16 +363,25 @@ impl Points {
             });
             edits.extend(self.fit_budget(limit));
         }
+        let betas = Betas::towards(asked, out.quirks);
+        let unpaired = self.paired.iter().filter(|(name, _)| betas.drops(name));
+        let mut removed: Vec<usize> = unpaired.map(|(_, index)| *index).collect();
         let (version, streams) = match out.quirks.envelope {
             Envelope::Plain => {
                 let with = splice::literal(out.model);
                 edits.push(Edit { span: self.model.value.clone(), with });
+                edits.extend(thoughts::remove(&self.members, |index| removed.contains(&index)));
                 return;
             }
             Envelope::Vertex => (VERTEX_VERSION, true),
             Envelope::Bedrock => (BEDROCK_VERSION, false),
         };
-        let mut removed = vec![self.model.index];
+        removed.push(self.model.index);
+        let sent: Vec<&str> = betas.known_alone().sent().collect();
+        if out.quirks.envelope == Envelope::Bedrock && !sent.is_empty() {
+            let list = serde_json::json!(sent);
+            edits.push(self.insert(format!("\"anthropic_beta\":{list},")));
+        }
         match &self.version {
             Some(member) => edits.push(Edit::literal(member.value.clone(), version)),
             None => edits.push(self.insert(format!("\"anthropic_version\":\"{version}\","))),

@@ -26,6 +26,7 @@ pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses
     let mut extra = Map::new();
     let thinks = config::thinking(request, out, (limit, forced), &mut extra, losses);
     let inference = config::inference(request, (limit, thinks), &mut extra, losses);
+    config::betas(request, out.quirks, &mut extra, losses);
     let format = config::format(request, &mut system, losses);
     root.insert("messages".to_owned(), Value::Array(written));
     let mut set = |name: &str, value: Option<Value>| {
@@ -37,9 +38,6 @@ pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses
     set("outputConfig", format);
     set("additionalModelRequestFields", (!extra.is_empty()).then_some(Value::Object(extra)));
     set("serviceTier", config::service_tier(request, losses));
-    for own in &request.own {
-        losses.dropped(own.at.as_str(), "unknown to the provider");
-    }
     serde_json::to_vec(&Value::Object(root)).unwrap_or_default()
 }
 

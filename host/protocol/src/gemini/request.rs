@@ -121,6 +121,7 @@ pub(crate) fn parse(body: Bytes, addressed: &Addressed<'_>) -> Result<Call, Requ
         tools: draft.tools,
         needs: draft.needs,
         body_len,
+        betas: Vec::new(),
         media: draft.media,
         source: Source(source),
         points: AnyPoints::Gemini(Points { start, config: head.config }),

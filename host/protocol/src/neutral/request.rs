@@ -7,6 +7,8 @@ use super::{Json, Signature, Words};
 /// One request for an answer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Request {
+    /// Betas of Anthropic's that are named beside the body.
+    pub(crate) betas: Vec<String>,
     /// The model asked for, as the caller wrote it.
     pub(crate) model: String,
     /// The answer shall be streamed.

@@ -8,10 +8,10 @@ use crate::splice::Edit;
 
 /// Where a member stands.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Its key, with both quotes.
     key: Range<usize>,
-    pub(super) value: Range<usize>,
+    pub(crate) value: Range<usize>,
     /// The comma in front of it.
     before: Option<usize>,
     /// The comma behind it.
@@ -22,7 +22,7 @@ pub(super) struct Place {
 
 impl Place {
     /// Reads a member whose key was just taken; `value` takes its value.
-    pub(super) fn read<'a, T, E: From<Fault>>(
+    pub(crate) fn read<'a, T, E: From<Fault>>(
         scanner: &mut Scanner<'a>,
         value: impl FnOnce(&mut Scanner<'a>) -> Result<T, E>,
     ) -> Result<(T, Self), E> {
@@ -42,27 +42,24 @@ impl Place {
     }
 
     /// Gives the member another name.
-    pub(super) fn rename(&self, name: &str) -> Edit {
+    pub(crate) fn rename(&self, name: &str) -> Edit {
         Edit::literal(self.key.clone(), name)
     }
 
-    /// Takes this member and perhaps one more out, each with one comma; neighbours go as one,
-    /// because they share one.
-    pub(super) fn remove(places: [Option<&Self>; 2]) -> Vec<Edit> {
-        let [Some(one), Some(two)] = places else {
-            return places.into_iter().flatten().map(Self::removal).collect();
-        };
-        let (one, two) = if one.key.start < two.key.start { (one, two) } else { (two, one) };
-        if one.after.is_none() || one.after != two.before {
-            return vec![one.removal(), two.removal()];
+    /// Takes members out, each with one comma; neighbours go as one, because they share one.
+    pub(crate) fn remove<'a>(places: impl Iterator<Item = &'a Self>) -> Vec<Edit> {
+        let mut places: Vec<Self> = places.cloned().collect();
+        places.sort_by_key(|place| place.key.start);
+        let mut runs: Vec<Self> = Vec::with_capacity(places.len());
+        for place in places {
+            match runs.last_mut() {
+                Some(run) if run.after.is_some() && run.after == place.before => {
+                    (run.value.end, run.after) = (place.value.end, place.after);
+                }
+                _ => runs.push(place),
+            }
         }
-        let both = Self {
-            key: one.key.clone(),
-            value: one.value.start..two.value.end,
-            before: one.before,
-            after: two.after,
-        };
-        vec![both.removal()]
+        runs.iter().map(Self::removal).collect()
     }
 
     fn removal(&self) -> Edit {

@@ -12,11 +12,15 @@ use crate::content::Source;
 use crate::draft::{Draft, Known, Mark};
 use crate::labels::is_name;
 use crate::names::Names;
+use crate::neutral::Losses;
+use crate::neutral::loss::Severity;
+use crate::quirks::Quirks;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, LoneSurrogate, Scanner};
 use crate::splice::{self, Edit};
 
 use super::place::Place;
+use super::refusal::{self, REFUSABLE, REFUSED};
 use super::{message, tools};
 
 const REQUEST: &[&str] = &[
@@ -45,6 +49,16 @@ const REQUEST: &[&str] = &[
     "audio",
     "input",
     "prediction",
+    "frequency_penalty",
+    "presence_penalty",
+    "logit_bias",
+    "top_logprobs",
+    "metadata",
+    "parallel_tool_calls",
+    "seed",
+    "stop",
+    "store",
+    "user",
 ];
 const STREAM_OPTIONS: &[&str] = &["include_usage"];
 
@@ -85,6 +99,17 @@ pub(crate) struct Points {
     max_completion_tokens: Option<Box<Limit>>,
     /// The bound to write where the member with the right name is null: the other one's.
     limit: Option<u32>,
+    /// Members that some provider refuses.
+    refusable: Vec<Refusable>,
+}
+
+/// A member that may have to be left out.
+#[derive(Debug, Clone)]
+struct Refusable {
+    name: &'static str,
+    place: Place,
+    /// How much it is missed then.
+    severity: Option<Severity>,
 }
 
 /// Control members while they are read.
@@ -111,7 +136,15 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
     let mut names = Names::new(REQUEST);
     scanner.open_object()?;
     while let Some(name) = names.next_in(&mut scanner, &mut draft, Mark::DOCUMENT)? {
-        member(name, &mut draft, &mut scanner, &mut points, &mut head)?;
+        if !REFUSABLE.contains(&name) {
+            member(name, &mut draft, &mut scanner, &mut points, &mut head)?;
+            continue;
+        }
+        let read =
+            |scanner: &mut Scanner<'_>| member(name, &mut draft, scanner, &mut points, &mut head);
+        let ((), place) = Place::read(&mut scanner, read)?;
+        let severity = refusal::severity(name, scanner.raw(place.value.clone()));
+        points.refusable.push(Refusable { name, place, severity });
     }
     scanner.end()?;
     points.limit = head.limits.into_iter().flatten().max();
@@ -138,6 +171,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         tools: draft.tools,
         needs: draft.needs,
         body_len,
+        betas: Vec::new(),
         media: draft.media,
         source: Source(source),
         points: AnyPoints::OpenAiChat(points),
@@ -242,7 +276,7 @@ fn control(
     Ok(())
 }
 
-fn model(scanner: &mut Scanner<'_>) -> Result<(String, Range<usize>), RequestError> {
+pub(crate) fn model(scanner: &mut Scanner<'_>) -> Result<(String, Range<usize>), RequestError> {
     let expected = "the name of a model as a string of 1 to 256 bytes";
     if scanner.kind()? != Kind::String {
         return Err(RequestError::invalid("model", expected));
@@ -338,7 +372,21 @@ impl Points {
             edits.extend(self.usage_edit());
         }
         let other = self.limit_edits(out, edits);
-        edits.extend(Place::remove([unknown, other]));
+        let refused = self.refused(out.quirks).map(|refused| &refused.place);
+        edits.extend(Place::remove(unknown.into_iter().chain(other).chain(refused)));
+    }
+
+    /// Notes what the provider refuses and is left out.
+    pub(crate) fn note_refused(&self, quirks: &Quirks, losses: &mut Losses) {
+        for refused in self.refused(quirks) {
+            if let Some(severity) = refused.severity {
+                losses.note(severity, refused.name, REFUSED);
+            }
+        }
+    }
+
+    fn refused(&self, quirks: &Quirks) -> impl Iterator<Item = &Refusable> {
+        self.refusable.iter().filter(|member| refusal::goes(member.name, &quirks.refused))
     }
 
     fn usage_edit(&self) -> Option<Edit> {

@@ -31,7 +31,7 @@ pub(crate) fn parse(raw: &str) -> Option<Usage> {
 }
 
 /// Reads the `usage` value that comes next.
-pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Option<Usage>, Fault> {
+pub(crate) fn read(scanner: &mut Scanner<'_>) -> Result<Option<Usage>, Fault> {
     if scanner.kind()? != Kind::Object {
         scanner.skip()?;
         return Ok(None);

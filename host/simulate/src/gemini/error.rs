@@ -80,6 +80,18 @@ pub(crate) fn admit(request: &Request, wanted: Option<&str>) -> Result<(), Error
     }
 }
 
+/// Refuses a token that is not `wanted`, as Google's cloud takes them.
+pub(crate) fn admit_bearer(request: &Request, wanted: Option<&str>) -> Result<(), ErrorBody> {
+    match wanted {
+        Some(wanted) if request.bearer() != Some(wanted) => Err(error(
+            401,
+            "Request had invalid authentication credentials. Expected OAuth 2 access token, login \
+             cookie or other valid authentication credential.",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// 404 for a model that the provider does not have.
 pub(crate) fn unknown_model(model: &str) -> ErrorBody {
     error(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use turnpike_protocol::{Dialect, Outgoing};
 
-use crate::gateway::Operation;
+use crate::gateway::{Operation, Unsigned};
 use crate::upstream::{RequestHead, Timeouts};
 
 use super::super::flight::Flight;
@@ -32,24 +32,28 @@ pub(in crate::pipeline) async fn count(flight: &Flight) -> Option<Bytes> {
         return None;
     }
     let provider = flight.gateway.providers.get(&*offer.provider)?;
-    if provider.dialect(&offer, caller) != Some(caller) {
+    if provider.dialect(&offer, &flight.call) != Some(caller) || !provider.counts(caller) {
         return None;
     }
     let body = flight.call.encode(&Outgoing {
-        model: &offer.upstream_model,
+        model: provider.model(&offer),
         output_limit: None,
         model_limit: None,
         limit_field: provider.limit_field,
         quirks: provider.quirks(&offer.upstream_model),
     });
-    let mut headers = request::plain_headers("application/json");
-    headers.extend(request::provider_headers(flight, caller, provider));
-    let path = provider.path(caller, &offer.upstream_model, Operation::CountTokens);
-    let path = request::with_query(path, flight, caller);
-    let head = RequestHead { method: "POST", path: &path, headers: &headers };
+    let path = provider.path(caller, provider.model(&offer), Operation::CountTokens);
+    let path = request::with_query(path, flight, caller, provider);
     let timeouts =
         Timeouts { connect: COUNT_TIME_MAX, first_byte: COUNT_TIME_MAX, idle: COUNT_TIME_MAX };
     let exchange = async {
+        let unsigned = Unsigned { path: &path, body: &body };
+        let signed = request::sign(flight, &offer, provider, &unsigned).await.ok()?;
+        let passed_on = request::provider_headers(flight, caller, provider, &offer);
+        let mut headers = request::plain_headers("application/json");
+        headers.extend(signed.iter().map(|(name, value)| (*name, value.reveal())));
+        headers.extend(passed_on.iter().map(|(name, value)| (*name, &**value)));
+        let head = RequestHead { method: "POST", path: &path, headers: &headers };
         let upstream = &flight.gateway.upstream;
         let mut response = upstream.send(&provider.endpoint, &head, body, &timeouts).await.ok()?;
         let body = response.body.collect(COUNT_BYTES_MAX).await.ok()?;

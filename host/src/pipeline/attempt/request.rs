@@ -1,18 +1,20 @@
 //! One request to one provider: the caller's own bytes with the provider's model name and the
 //! gateway's credential, and the judgement of the answer's head.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
+use turnpike_protocol::quirks::Envelope;
 use turnpike_protocol::{Dialect, Outgoing, translate};
 
 use crate::budget::OUTPUT_TOKENS_UNKNOWN;
 use crate::catalog::Offer;
 use crate::error::Refusal;
-use crate::upstream::{BodyReader, ErrorKind, RequestHead, Timeouts};
-
-use crate::gateway::{Operation, Provider};
+use crate::gateway::{Framing, Operation, Provider, TokenError, Unsigned};
+use crate::secret::Secret;
+use crate::upstream::{BodyReader, ErrorKind, RequestHead, Timeouts, TransportError};
 
 use super::super::flight::Flight;
 use super::Asking;
@@ -24,6 +26,11 @@ const ERROR_BODY_BYTES_MAX: usize = 256 << 10;
 /// For the body of an error after which somebody else is asked: it comes with its head, or it is
 /// not worth waiting for.
 const ERROR_BODY_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// The media type of Amazon's binary messages.
+const AMAZON_STREAM: &str = "application/vnd.amazon.eventstream";
+/// Anthropic's list of what a body needs beyond the API.
+const BETA: &str = "anthropic-beta";
 
 pub(super) enum Refused {
     Trouble(Trouble),
@@ -69,12 +76,21 @@ async fn exchange(
 ) -> Result<BodyReader, Refused> {
     let offer = &asking.offer;
     let stream = flight.call.stream;
-    let accept = if stream { "text/event-stream" } else { "application/json" };
+    let accept = match (stream, asking.framing) {
+        (false, _) => "application/json",
+        (true, Framing::Events) => "text/event-stream",
+        (true, Framing::Messages | Framing::Wrapped) => AMAZON_STREAM,
+    };
+    let operation =
+        if flight.call.embeds() { Operation::Embed } else { Operation::Answer { stream } };
+    let path = provider.path(asking.dialect, provider.model(offer), operation);
+    let path = with_query(path, flight, asking.dialect, provider);
+    let unsigned = Unsigned { path: &path, body: &body };
+    let signed = sign(flight, &asking.offer, provider, &unsigned).await?;
     let mut headers = plain_headers(accept);
-    headers.extend(provider_headers(flight, asking.dialect, provider));
-    let operation = Operation::Answer { stream };
-    let path = provider.path(asking.dialect, &offer.upstream_model, operation);
-    let path = with_query(path, flight, asking.dialect);
+    headers.extend(signed.iter().map(|(name, value)| (*name, value.reveal())));
+    let passed_on = provider_headers(flight, asking.dialect, provider, offer);
+    headers.extend(passed_on.iter().map(|(name, value)| (*name, &**value)));
     let head = RequestHead { method: "POST", path: &path, headers: &headers };
     let timeouts = timeouts(flight, stream);
     let sent = flight.gateway.upstream.send(&provider.endpoint, &head, body, &timeouts).await;
@@ -90,6 +106,29 @@ async fn exchange(
     judge(flight, asking, response.status, &response.headers, response.body).await
 }
 
+/// What signs a request in. A token that can't be had is the provider's trouble, unless it is
+/// refused for good.
+pub(super) async fn sign(
+    flight: &Flight,
+    offer: &Offer,
+    provider: &Provider,
+    request: &Unsigned<'_>,
+) -> Result<Vec<(&'static str, Secret)>, Refused> {
+    let gateway = &flight.gateway;
+    let signed = provider.credential(request, &gateway.upstream, &gateway.tasks).await;
+    signed.map_err(|error| {
+        let (id, provider) = (&*flight.id_text, offer.provider.to_string());
+        tracing::error!(id, provider, ?error, "no token could be had to sign in with");
+        match error {
+            TokenError::Refused(_) => Refused::Fault(Box::new(Fault::Credential { provider })),
+            TokenError::Failed(detail) => {
+                let kind = ErrorKind::Connect;
+                Refused::Trouble(Trouble::Transport(TransportError { kind, detail }))
+            }
+        }
+    })
+}
+
 /// The body in the provider's dialect: the caller's own bytes where that is the caller's.
 fn written(
     flight: &mut Flight,
@@ -98,6 +137,7 @@ fn written(
 ) -> Result<bytes::Bytes, Refused> {
     let out = outgoing(flight, &asking.offer, provider);
     if asking.dialect == flight.call.dialect {
+        flight.losses = flight.call.refused(out.quirks);
         return Ok(flight.call.encode(&out));
     }
     match translate::request(&flight.call, asking.dialect, &out) {
@@ -115,7 +155,7 @@ fn written(
 
 fn outgoing<'a>(flight: &Flight, offer: &'a Offer, provider: &'a Provider) -> Outgoing<'a> {
     Outgoing {
-        model: &offer.upstream_model,
+        model: provider.model(offer),
         output_limit: output_limit(flight, offer),
         model_limit: (offer.output_tokens > 0).then_some(offer.output_tokens),
         limit_field: provider.limit_field,
@@ -124,9 +164,15 @@ fn outgoing<'a>(flight: &Flight, offer: &'a Offer, provider: &'a Provider) -> Ou
 }
 
 /// The path with the caller's query, where the provider is asked as the caller asks.
-pub(super) fn with_query(path: String, flight: &Flight, dialect: Dialect) -> String {
+pub(super) fn with_query(
+    path: String,
+    flight: &Flight,
+    dialect: Dialect,
+    provider: &Provider,
+) -> String {
+    let alike = dialect == flight.call.dialect && provider.is_first_party();
     match &flight.manner.query {
-        Some(query) if dialect == flight.call.dialect && !path.contains('?') => {
+        Some(query) if alike && !path.contains('?') => {
             format!("{path}?{query}")
         }
         _ => path,
@@ -144,20 +190,34 @@ pub(super) fn plain_headers(accept: &str) -> Vec<(&str, &str)> {
     ]
 }
 
-/// The provider's own headers, and those of the caller's that belong to the body it gets.
+/// The dialect's own headers, and those of the caller's that belong to the body it gets: all of
+/// them to a provider's own API, to a cloud the betas that it knows.
 pub(super) fn provider_headers<'a>(
     flight: &'a Flight,
     dialect: Dialect,
     provider: &'a Provider,
-) -> Vec<(&'a str, &'a str)> {
-    let own = provider.headers(dialect);
-    let mut headers: Vec<(&str, &str)> = Vec::with_capacity(own.len().saturating_add(2));
-    let forwarded: &[(&str, String)] =
-        if dialect == flight.call.dialect { &flight.manner.forwarded } else { &[] };
+    offer: &Offer,
+) -> Vec<(&'static str, Cow<'a, str>)> {
+    let quirks = provider.quirks(&offer.upstream_model);
+    let mut headers: Vec<(&'static str, Cow<'a, str>)> = Vec::with_capacity(4);
+    if dialect == flight.call.dialect {
+        let forwarded = flight.manner.forwarded.iter().filter(|(name, _)| match &quirks.betas {
+            // The version is in the body there.
+            Some(_) => false,
+            None => provider.is_first_party() || *name == BETA,
+        });
+        headers.extend(forwarded.map(|(name, value)| (*name, value.as_str().into())));
+        if quirks.betas.is_some() && quirks.envelope != Envelope::Bedrock {
+            let known = flight.call.betas_for(quirks).join(",");
+            headers.extend((!known.is_empty()).then_some((BETA, known.into())));
+        }
+    }
     // What the caller says of its body's version goes before what is assumed of it.
-    let said = |name: &str| forwarded.iter().any(|(known, _)| *known == name);
-    headers.extend(own.into_iter().filter(|(name, _)| !said(name)));
-    headers.extend(forwarded.iter().map(|(name, value)| (*name, value.as_str())));
+    for (name, value) in provider.headers(dialect) {
+        if !headers.iter().any(|(known, _)| *known == name) {
+            headers.push((name, value.into()));
+        }
+    }
     headers
 }
 
@@ -187,7 +247,7 @@ async fn judge(
     mut body: BodyReader,
 ) -> Result<BodyReader, Refused> {
     if status.is_success() {
-        return match check_head(headers, flight.call.stream) {
+        return match check_head(headers, flight.call.stream, asking.framing) {
             Ok(()) => Ok(body),
             Err(what) => Err(Refused::Trouble(Trouble::Malformed(what))),
         };
@@ -200,6 +260,8 @@ async fn judge(
                 | StatusCode::TOO_MANY_REQUESTS
                 | StatusCode::NOT_FOUND
                 | StatusCode::PAYMENT_REQUIRED
+                // Of Bedrock, whose model failed.
+                | StatusCode::FAILED_DEPENDENCY
         );
     if fallback {
         return Err(Refused::Trouble(trouble(flight, asking, status, headers, &mut body).await));
@@ -208,6 +270,9 @@ async fn judge(
         let (id, provider) = (&*flight.id_text, asking.offer.provider.to_string());
         let status = status.as_u16();
         tracing::error!(id, provider, status, "a provider refused our credential");
+        if let Some(refusing) = flight.gateway.providers.get(&*asking.offer.provider) {
+            refusing.credential_refused();
+        }
         return Err(Refused::Fault(Box::new(Fault::Credential { provider })));
     }
     match body.collect(ERROR_BODY_BYTES_MAX).await {
@@ -258,13 +323,14 @@ fn empty_account(flight: &Flight, asking: &Asking) -> Trouble {
 }
 
 /// Whether the body is of the kind that was asked for.
-fn check_head(headers: &HeaderMap, stream: bool) -> Result<(), &'static str> {
+fn check_head(headers: &HeaderMap, stream: bool, framing: Framing) -> Result<(), &'static str> {
     let encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity");
     if encoded {
-        return Err("it is compressed, although identity was asked for");
+        return Err("it is compressed in a way that is not known here");
     }
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let is_stream = kind.is_some_and(|kind| kind.starts_with("text/event-stream"));
+    let wanted = if framing == Framing::Events { "text/event-stream" } else { AMAZON_STREAM };
+    let is_stream = kind.is_some_and(|kind| kind.starts_with(wanted));
     if stream && !is_stream {
         return Err("it is no event stream, although one was asked for");
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Response;
-use turnpike_protocol::{Answer, Dialect, translate};
+use turnpike_protocol::{Answer, Dialect, embeddings, translate};
 
 use crate::clock;
 use crate::egress::{GatewayBody, Served, anthropic_request_id, content_type, request_id};
@@ -44,17 +44,25 @@ pub(super) async fn collect(
     asking.first_byte_ms.get_or_insert(asking.watch.millis());
     let unread = |_| Trouble::Malformed("its body is no answer in the dialect that was spoken");
     let caller = flight.manner.dialect;
+    let embeds = flight.call.embeds();
+    let parse = |body| if embeds { embeddings::answer(body) } else { Answer::parse(caller, body) };
     let answer = if asking.dialect == caller {
-        Answer::parse(caller, bytes).map_err(unread)?
+        parse(bytes).map_err(unread)?
     } else {
-        let naming = flight.naming();
-        let said = translate::answer(asking.dialect, caller, &bytes, &naming).map_err(unread)?;
+        let mut naming = flight.naming();
+        let said = if embeds {
+            naming.input_tokens = settle::counted(flight).input_tokens();
+            embeddings::translate_answer(&flight.call, &bytes, &naming)
+        } else {
+            translate::answer(asking.dialect, caller, &bytes, &naming)
+        };
+        let said = said.map_err(unread)?;
         if let Some(error) = said.error {
             flight.bear(&asking.offer, &settle::Reported { usage: said.usage, ..empty() });
             return Err(Trouble::StreamError(error.kind.unwrap_or_else(|| "error".to_owned())));
         }
         flight.losses.extend(said.losses);
-        let mut answer = Answer::parse(caller, said.body).map_err(unread)?;
+        let mut answer = parse(said.body).map_err(unread)?;
         // The provider's own report has buckets that the caller's dialect may not have.
         (answer.usage, answer.service_tier) = (said.usage, said.service_tier);
         answer

@@ -3,9 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::betas::Betas;
 use crate::call::Outgoing;
 use crate::neutral::{Effort, Format, Issuer, Losses, Part, Request, Speaker};
-use crate::quirks::ReasoningField;
+use crate::quirks::{Quirks, ReasoningField};
 
 /// The smallest budget that is accepted.
 const BUDGET_MIN: u32 = 1_024;
@@ -163,5 +164,28 @@ pub(super) fn service_tier(request: &Request, losses: &mut Losses) -> Option<Val
             losses.dropped("service_tier", "no such tier");
             None
         }
+    }
+}
+
+/// What Claude knows beyond the API, and the members that need it. Any other member of another
+/// dialect is left out.
+pub(super) fn betas(
+    request: &Request,
+    quirks: &Quirks,
+    extra: &mut Map<String, Value>,
+    losses: &mut Losses,
+) {
+    let betas = Betas::towards(&request.betas, quirks).known_alone();
+    betas.note(losses);
+    for own in &request.own {
+        if betas.carries(&own.at) {
+            extra.insert(own.at.clone(), own.value.0.clone());
+        } else {
+            losses.dropped(own.at.as_str(), "unknown to the provider");
+        }
+    }
+    let sent: Vec<&str> = betas.sent().collect();
+    if !sent.is_empty() {
+        extra.insert("anthropic_beta".to_owned(), json!(sent));
     }
 }

@@ -7,6 +7,7 @@ use crate::call::{LimitField, Outgoing};
 use crate::neutral::{Format, Losses, Own, Part, Request, Speaker, Turn};
 use crate::quirks::{Quirks, Structured};
 
+use super::super::refusal;
 use super::super::tree::Object;
 use super::history::History;
 use super::{chosen, setting, tool};
@@ -165,27 +166,12 @@ fn own(own: &[Own], body: &mut Object, losses: &mut Losses) {
 
 /// Leaves out what the provider would refuse.
 fn refused(quirks: &Quirks, body: &mut Object, losses: &mut Losses) {
-    for name in &quirks.refused {
-        let Some(value) = body.shift_remove(name.as_str()) else { continue };
-        let what = "the provider refuses this member";
-        match name.as_str() {
-            "n" | "tools" | "response_format" | "modalities" | "audio" => {
-                losses.unsupported(name.as_str(), what);
-            }
-            "logprobs" => {
-                body.shift_remove("top_logprobs");
-                losses.unsupported(name.as_str(), what);
-            }
-            "tool_choice" if value == "auto" => {}
-            "tool_choice" => losses.unsupported(name.as_str(), what),
-            "parallel_tool_calls" if value == true => {}
-            // Without effect on the answer.
-            "user" | "prompt_cache_key" | "stream_options" | "service_tier" | "prediction" => {}
-            _ => losses.dropped(name.as_str(), what),
-        }
-        if name == "tools" {
-            body.shift_remove("tool_choice");
-            body.shift_remove("parallel_tool_calls");
+    let going: Vec<String> =
+        body.keys().filter(|name| refusal::goes(name, &quirks.refused)).cloned().collect();
+    for name in going {
+        let Some(value) = body.shift_remove(&name) else { continue };
+        if let Some(severity) = refusal::severity(&name, &value.to_string()) {
+            losses.note(severity, name, refusal::REFUSED);
         }
     }
 }
