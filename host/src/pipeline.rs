@@ -107,6 +107,7 @@ fn parsed(wire: &Wire<'_>, body: bytes::Bytes) -> Result<Call, RequestError> {
     if wire.embeds {
         return embeddings::parse(body);
     }
+    let body = if wire.counts_for_gemini() { count::unwrapped(body) } else { body };
     Call::parse_addressed(spoken(wire.dialect, &body), body, &wire.addressed())
 }
 

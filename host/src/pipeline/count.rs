@@ -4,9 +4,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use turnpike_protocol::Dialect;
 use uuid::Uuid;
 
@@ -39,7 +42,7 @@ pub(super) async fn tokens(
     }
 }
 
-async fn counted(flight: &mut Flight) -> Result<bytes::Bytes, Box<Refusal>> {
+async fn counted(flight: &mut Flight) -> Result<Bytes, Box<Refusal>> {
     // What must not leave must not leave to be counted either.
     decide::redact_input(flight).await?;
     decide::match_offers(flight)?;
@@ -49,10 +52,41 @@ async fn counted(flight: &mut Flight) -> Result<bytes::Bytes, Box<Refusal>> {
     Ok(written(flight.call.dialect, flight.call.input_tokens_upper()))
 }
 
+/// What is to be counted as a request by itself: Google's clients may send it as the one member
+/// `generateContentRequest`, which takes system instructions and tools too.
+pub(super) fn unwrapped(body: Bytes) -> Bytes {
+    #[derive(Deserialize)]
+    struct Counted<'a> {
+        #[serde(borrow, rename = "generateContentRequest", alias = "generate_content_request")]
+        request: Option<&'a RawValue>,
+    }
+    let read = serde_json::from_slice::<Counted<'_>>(&body);
+    let inner = read.ok().and_then(|counted| counted.request);
+    let inner = inner.map(|request| body.slice_ref(request.get().as_bytes()));
+    inner.unwrap_or(body)
+}
+
 /// The count as the caller's dialect has it.
-fn written(dialect: Dialect, tokens: u32) -> bytes::Bytes {
+fn written(dialect: Dialect, tokens: u32) -> Bytes {
     match dialect {
         Dialect::Gemini => format!("{{\"totalTokens\":{tokens}}}").into(),
         _ => format!("{{\"input_tokens\":{tokens}}}").into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_to_be_counted_may_stand_inside_another() {
+        let read = |body: &'static str| unwrapped(Bytes::from_static(body.as_bytes()));
+        let inner = r#"{"model":"models/g","contents":[{"parts":[{"text":"hi"}]}]}"#;
+        let whole: &str = r#"{"generateContentRequest":
+            {"model":"models/g","contents":[{"parts":[{"text":"hi"}]}]} }"#;
+        assert_eq!(read(whole), inner);
+        for other in [r#"{"contents":[]}"#, "{", "", r#"{"generateContentRequest":null}"#] {
+            assert_eq!(read(other), other);
+        }
     }
 }

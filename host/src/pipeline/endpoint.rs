@@ -67,6 +67,11 @@ impl Wire<'_> {
         Self { dialect, model: None, stream: None, array: false, embeds: false }
     }
 
+    /// Whether tokens are to be counted of a body that may stand inside another.
+    pub(super) fn counts_for_gemini(&self) -> bool {
+        self.dialect == Dialect::Gemini && self.stream.is_none() && !self.embeds
+    }
+
     /// What the parser needs of it.
     pub(super) fn addressed(&self) -> Addressed<'_> {
         Addressed { model: self.model.as_deref(), stream: self.stream }
