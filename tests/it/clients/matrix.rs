@@ -157,3 +157,36 @@ pub(super) fn times(reports: &[Report]) -> String {
     }
     out
 }
+
+/// A release is gated on all of it: no client, no family of providers and no case is missing from
+/// the page, and each is well or cannot be.
+#[test]
+fn pitfall_25_every_client_and_provider_and_case_is_on_the_page_and_well() -> anyhow::Result<()> {
+    let page = std::fs::read_to_string(turnpike_tests::repository().join("docs/compatibility.md"))?;
+    let sections: Vec<&str> = page.split("\n## A provider that speaks ").skip(1).collect();
+    assert_eq!(sections.len(), PROVIDERS.len(), "a section for each family of providers");
+    let mut good = 0;
+    for ((provider, dialect), section) in PROVIDERS.into_iter().zip(sections) {
+        assert!(section.starts_with(&format!("{}: models `{provider}/", label(dialect))));
+        let rows: Vec<Vec<&str>> = section
+            .lines()
+            .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"))
+            .map(|line| line.split(" | ").collect())
+            .collect();
+        let (head, rows) = rows.split_first().expect("a head");
+        assert_eq!(head[2..], CASES, "the columns at {provider}");
+        assert_eq!(rows.len(), CLIENTS.len(), "the rows at {provider}");
+        for (client, row) in CLIENTS.iter().zip(rows) {
+            let (name, cells) = (row[0], &row[2..]);
+            assert!(name.starts_with(&format!("{}<br>", client.label)), "{name} at {provider}");
+            assert_eq!((row[1], cells.len()), (&*label(client.dialect), CASES.len()), "{name}");
+            let bad = cells.iter().find(|cell| **cell != "ok" && !cell.starts_with("n/a ("));
+            assert!(bad.is_none(), "{name} at {provider}: {bad:?}");
+            good += cells.iter().filter(|cell| **cell == "ok").count();
+        }
+    }
+    // Codex shows no pieces of a stream: one cell of each family.
+    let all = PROVIDERS.len() * CLIENTS.len() * CASES.len();
+    assert!(good + PROVIDERS.len() >= all, "{good} of {all}");
+    Ok(())
+}

@@ -1,5 +1,5 @@
-//! Attempts that came to nothing: the caller pays for the answer it got, and what a provider counted
-//! for nothing is the platform's, booked and shown as such.
+//! Attempts that came to nothing: the caller pays for the answer it got, and what a provider
+//! counted for nothing is the platform's, booked and shown as such.
 
 use anyhow::{Context, Result};
 use serde_json::Value;

@@ -117,8 +117,8 @@ async fn pitfall_59_the_wait_is_told_also_when_everything_is_resting() -> Result
 fn odd_body(dialect: Dialect, status: u16) -> String {
     match dialect {
         Dialect::AnthropicMessages => format!(
-            "{{ \"type\":\"error\",\n  \"error\": {{\"type\":\"x_{status}\",\"message\":\"prompt is \
-             too long: 201\\u00e9 tokens\"}}, \"request_id\":\"req_up\", \"new_member\":[1 ,2]}}"
+            "{{ \"type\":\"error\",\n  \"error\": {{\"type\":\"x_{status}\",\"message\":\"prompt \
+             is too long: 201\\u00e9 tokens\"}}, \"request_id\":\"req_up\", \"new_member\":[1 ,2]}}"
         ),
         Dialect::Gemini => format!(
             "{{\n \"error\": {{\"code\": {status}, \"message\" : \"T\\u00f6o much\", \"status\": \

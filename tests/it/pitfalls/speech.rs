@@ -111,6 +111,7 @@ impl Said {
             "/delta/stop_reason",
             "/stop_reason",
             "/candidates/0/finishReason",
+            "/response/status",
         ];
         let found = |payload: &Value| {
             let word = pointers.iter().find_map(|pointer| payload.pointer(pointer)?.as_str());

@@ -66,9 +66,9 @@ fn a_hold_is_captured_at_the_actual_price_and_the_rest_returns() {
     assert_eq!(report.accounts[&crate::Account::Revenue], 750_000_000_000);
 }
 
-/// Pitfall 46: a settlement that is retried charges once.
+/// A settlement that is retried charges once, also after a crash in between.
 #[test]
-fn a_repeat_books_nothing_and_a_contradiction_is_named() {
+fn pitfall_46_a_repeat_books_nothing_and_a_contradiction_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = funded(&dir, "10");
     let exists = |posted| matches!(posted, Posted::Exists { .. });
@@ -93,6 +93,13 @@ fn a_repeat_books_nothing_and_a_contradiction_is_named() {
     assert_eq!(ledger.release(id(2), ZERO, 20), refused);
     assert_eq!(ledger.reserve(&request(2, "3", &[])), Err(ReserveError::AlreadyUsed(id(2))));
     assert_eq!(ledger.release(id(3), ZERO, 20), Err(SettleError::Unknown(id(3))));
+    assert_eq!(ledger.balance(ORG).available, usd("8"));
+    ledger.close().unwrap();
+    drop(ledger);
+    let ledger = open(&dir);
+    let repeat = ledger.capture(id(2), usd("2"), NOTE, ZERO, 99).unwrap();
+    assert_eq!((repeat.seq, repeat.new), (captured.seq, false), "nor after a restart");
+    assert_eq!(ledger.release(id(2), ZERO, 99), refused);
     assert_eq!(ledger.balance(ORG).available, usd("8"));
 }
 

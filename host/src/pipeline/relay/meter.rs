@@ -1,5 +1,6 @@
 //! Whether what is held for a stream still covers it. The provider was told how long its answer may
-//! be, so this is for one that does not keep to it. Holds more where it can; never decides what becomes of a stream that is too dear.
+//! be, so this is for one that does not keep to it. Holds more where it can; never decides what
+//! becomes of a stream that is too dear.
 
 use std::sync::Arc;
 
