@@ -163,8 +163,8 @@ pub struct Provider {
     #[serde(default)]
     pub deployments: BTreeMap<String, String>,
     /// The one wire protocol to speak to it: `openai-chat`, `openai-responses`,
-    /// `anthropic-messages`, `gemini` or `bedrock-converse`. Default: those that a provider of that name is known to
-    /// speak, the caller's own first; for any other name `openai-chat`.
+    /// `anthropic-messages`, `gemini` or `bedrock-converse`. Default: those that a provider of that
+    /// name is known to speak, the caller's own first; for any other name `openai-chat`.
     #[serde(default)]
     pub dialect: Option<String>,
     /// The provider's name in the catalogue, where it differs from NAME.

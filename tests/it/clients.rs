@@ -163,7 +163,7 @@ async fn the_openai_package_embeds() -> Result<()> {
     let script = crate::embeddings::script();
     let providers = crate::embeddings::configuration;
     let stage = Stage::open_with(Setup { script, providers, ..Setup::default() }).await?;
-    for provider in ["alike", "google"] {
+    for provider in ["alike", "second"] {
         stage.simulator.change(provider, "vec", |model| model.dimensions = None)?;
         let vec = format!("acme/vec@{provider}");
         let endpoint = Endpoint {

@@ -31,7 +31,7 @@ pub(crate) fn script() -> Script {
     };
     let all = [
         ("alike", Dialect::OpenAiChat, "vec"),
-        ("google", Dialect::Gemini, "vec"),
+        ("second", Dialect::Gemini, "vec"),
         ("talker", Dialect::OpenAiChat, "talk"),
     ];
     Script { seed: 3, providers: all.into_iter().map(provider).collect() }
@@ -97,7 +97,7 @@ async fn they_pass_byte_for_byte_and_only_the_input_is_paid() -> Result<()> {
     let cost = pico(explanation["cost_usd"].as_str().context("a cost")?)?;
     assert_eq!(cost, u128::from(tokens) * 20_000);
     let held = pico(explanation["hold_usd"].as_str().context("a hold")?)?;
-    assert!((cost..cost * 10).contains(&held), "{held} was held for {cost}");
+    assert!((cost..cost * 200).contains(&held), "{held} was held for {cost}");
     assert_eq!(stage.settled_balance(ORG).await?.spent, cost);
     Ok(())
 }
@@ -109,7 +109,7 @@ async fn a_failing_provider_is_replaced_by_one_of_another_dialect() -> Result<()
     let alike = embed(&stage, &body).await?.expect_status(200)?;
     stage.simulator.fail("alike", &[Rule::always(Failure::status(500))])?;
     let other = embed(&stage, &body).await?.expect_status(200)?;
-    assert_eq!(other.header("x-turnpike-provider"), "google");
+    assert_eq!(other.header("x-turnpike-provider"), "second");
     assert_eq!(vectors(&alike)?, vectors(&other)?);
     assert_eq!(other.body["object"], "list");
     let explanation = stage.explanation(ORG, other.request_id()).await?;
@@ -136,7 +136,7 @@ async fn tokens_go_to_who_can_read_them_alone() -> Result<()> {
     stage.simulator.fail("alike", &[Rule::always(Failure::status(500))])?;
     let body = json!({ "model": "acme/vec", "input": [1, 2, 3] });
     embed(&stage, &body).await?.expect_status(502)?;
-    assert!(stage.simulator.requests("google").is_empty());
+    assert!(stage.simulator.requests("second").is_empty());
     Ok(())
 }
 

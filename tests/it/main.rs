@@ -8,6 +8,8 @@ mod basics;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod clouds;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod embeddings;

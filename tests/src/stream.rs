@@ -107,6 +107,11 @@ impl Streamed {
         }
         self.take_text()?;
         while let Some((event, rest)) = self.inbox.split_once("\n\n") {
+            // A comment is a sign of life.
+            if event.starts_with(':') {
+                self.inbox = rest.to_owned();
+                continue;
+            }
             let data = event.strip_prefix("data: ").with_context(|| format!("event {event:?}"))?;
             if data == "[DONE]" {
                 self.done = true;

@@ -366,6 +366,16 @@ impl Call {
         }
     }
 
+    /// Whether there is anything in it that some provider of its dialect refuses.
+    pub fn is_refusable(&self) -> bool {
+        match &self.points {
+            Points::OpenAiChat(points) => points.is_refusable(),
+            Points::Anthropic(points) => !self.betas.is_empty() || points.is_paired(),
+            Points::Embeddings(_) => true,
+            Points::OpenAiResponses(_) | Points::Gemini(_) => false,
+        }
+    }
+
     /// What [`Call::encode`] leaves out because the provider refuses it.
     pub fn refused(&self, quirks: &Quirks) -> Losses {
         let mut losses = Losses::default();

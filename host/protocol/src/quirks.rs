@@ -26,8 +26,8 @@ pub struct Quirks {
     /// Anthropic: the model decides how long it thinks (`thinking.type = "adaptive"`, with
     /// `output_config.effort`); a budget is refused.
     pub adaptive_thinking: bool,
-    /// Anthropic: the betas that the provider knows, and no other is sent. `None`: it gets them all,
-    /// as they came.
+    /// Anthropic: the betas that the provider knows, and no other is sent. `None`: it gets them
+    /// all, as they came.
     pub betas: Option<Vec<String>>,
     /// Gemini: `thinkingLevel` in place of `thinkingBudget`.
     pub thinking_level: bool,

@@ -1,5 +1,5 @@
-//! Amazon Bedrock on the wire: Converse requests read as strictly as Bedrock reads them, answers and
-//! the binary messages of a stream. Knows nothing of sockets, pace or failures.
+//! Amazon Bedrock on the wire: Converse requests read as strictly as Bedrock reads them, answers
+//! and the binary messages of a stream. Knows nothing of sockets, pace or failures.
 
 use std::borrow::Cow;
 

@@ -41,6 +41,7 @@ pub(crate) struct Route<'a> {
 /// Finds the way of a request; `rest` is its path after the provider's prefix.
 pub(crate) fn find<'a>(dialect: Dialect, request: &Request, rest: &'a str) -> Route<'a> {
     let (version, tail) = tail(rest);
+    let tail = deployed(request, tail);
     let family = family(dialect, request, version, tail);
     let operation =
         if request.method == "POST" { post(dialect, request, tail) } else { get(dialect, tail) };
@@ -111,6 +112,18 @@ fn get(dialect: Dialect, tail: &str) -> Operation<'_> {
         Some("" | "/") => Operation::Models,
         Some(id) => id.strip_prefix('/').map_or(Operation::Unknown, Operation::Model),
         None => Operation::Unknown,
+    }
+}
+
+/// The path without the name of one of Azure's deployments, which only goes with a version.
+fn deployed<'a>(request: &Request, tail: &'a str) -> &'a str {
+    let rest =
+        tail.strip_prefix("/deployments/").and_then(|rest| rest.find('/').map(|at| (rest, at)));
+    match rest {
+        Some((rest, at)) if request.query("api-version").is_some() => {
+            rest.get(at..).unwrap_or_default()
+        }
+        _ => tail,
     }
 }
 

@@ -218,6 +218,9 @@ impl Overlay {
 }
 
 #[cfg(test)]
+mod table;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -222,3 +222,6 @@ impl Drop for Lease {
         self.inner.state.send_modify(|_| {});
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ pub(super) struct Fidelity<'a> {
     call: &'a Call,
     /// The least loss that rules an offer out.
     tolerated: Severity,
+    /// An answer, and nothing in the request that a provider of its dialect may refuse.
+    simple: bool,
     known: Vec<(Dialect, Option<String>)>,
 }
 
@@ -27,11 +29,16 @@ impl<'a> Fidelity<'a> {
         let tolerated =
             if flight.manner.strict { Severity::Approximated } else { Severity::Unsupported };
         let call = &*flight.call;
-        Self { gateway: &flight.gateway, call, tolerated, known: Vec::new() }
+        let simple = !call.embeds() && !call.is_refusable();
+        Self { gateway: &flight.gateway, call, tolerated, simple, known: Vec::new() }
     }
 
     /// Why `offer` can't be asked without losing what may not be lost.
     pub(super) fn check(&mut self, offer: &Offer) -> Option<Rejection> {
+        // Asked of every candidate: the usual request has nothing that anybody refuses.
+        if self.simple && offer.speaks(self.call.dialect.label()) {
+            return None;
+        }
         let provider = self.gateway.providers.get(&*offer.provider)?;
         let Some(dialect) = provider.dialect(offer, self.call) else {
             return Some(Rejection::Dialect);

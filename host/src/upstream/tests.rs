@@ -1,5 +1,6 @@
 //! The client against scripted servers on raw sockets.
 
+mod compressed;
 mod framing;
 
 use std::io::{Read, Write};

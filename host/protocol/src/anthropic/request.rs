@@ -342,6 +342,11 @@ impl Points {
         self.disable_thinking()
     }
 
+    /// Whether a member needs a beta.
+    pub(crate) fn is_paired(&self) -> bool {
+        !self.paired.is_empty()
+    }
+
     /// Notes what a cloud does not know and is left out.
     pub(crate) fn note_refused(&self, asked: &[String], quirks: &Quirks, losses: &mut Losses) {
         if quirks.betas.is_none() {

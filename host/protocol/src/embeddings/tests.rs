@@ -147,7 +147,10 @@ fn googles_vectors_come_back_in_openais_shape() {
 
 #[test]
 fn an_answer_is_counted_and_passes_as_it_is() {
-    let body = r#"{"data":[{"embedding":[1,2]},{"embedding":"AAAA"}],"usage":{"prompt_tokens":7,"total_tokens":7}}"#;
+    let body = concat!(
+        r#"{"data":[{"embedding":[1,2]},{"embedding":"AAAA"}],"#,
+        r#""usage":{"prompt_tokens":7,"total_tokens":7}}"#
+    );
     let answer = super::answer(body.into()).unwrap();
     assert_eq!((answer.choices, answer.usage.unwrap().input_uncached), (2, 7));
     assert_eq!(answer.encode(), body.as_bytes());

@@ -376,6 +376,11 @@ impl Points {
         edits.extend(Place::remove(unknown.into_iter().chain(other).chain(refused)));
     }
 
+    /// Whether a member is missed where it is refused.
+    pub(crate) fn is_refusable(&self) -> bool {
+        self.refusable.iter().any(|member| member.severity.is_some())
+    }
+
     /// Notes what the provider refuses and is left out.
     pub(crate) fn note_refused(&self, quirks: &Quirks, losses: &mut Losses) {
         for refused in self.refused(quirks) {

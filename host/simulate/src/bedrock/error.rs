@@ -58,7 +58,9 @@ pub(crate) fn admit(request: &Request, wanted: Option<&str>) -> Result<(), Error
     let Some(rest) = given.strip_prefix("AWS4-HMAC-SHA256 Credential=") else {
         return Err(error(403, "Missing Authentication Token"));
     };
-    let signed = ["host", "x-amz-date"].iter().all(|name| rest.contains(name));
+    let mut names = vec!["host", "x-amz-date"];
+    names.extend(request.header("x-amz-security-token").map(|_| "x-amz-security-token"));
+    let signed = names.iter().all(|name| rest.contains(name));
     let scoped = rest.starts_with(&format!("{wanted}/")) && rest.contains("/bedrock/aws4_request,");
     let signature = rest.rsplit_once("Signature=").map_or("", |(_, signature)| signature);
     let dated = request.header("x-amz-date").is_some_and(|date| date.len() == 16);
