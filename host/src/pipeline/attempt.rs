@@ -115,10 +115,12 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
 }
 
 /// Whether the offer in one row may take what the one in another refused: what is too long for one
-/// may fit another, and what one provider does not keep another may.
+/// may fit another, what one provider does not keep another may, and what can't be said in the
+/// dialect of one can perhaps in that of another.
 fn may_do_better(flight: &Flight, fault: &Fault, row: usize, than: usize) -> bool {
     let provider = |row| flight.offer_of(row).map(|offer| &offer.provider);
-    (fault.is_about_length() && is_larger(flight, row, than))
+    matches!(fault, Fault::Untranslatable(_))
+        || (fault.is_about_length() && is_larger(flight, row, than))
         || (fault.is_about_a_reference() && provider(row) != provider(than))
 }
 

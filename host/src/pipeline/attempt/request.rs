@@ -13,9 +13,11 @@ use crate::budget::OUTPUT_TOKENS_UNKNOWN;
 use crate::catalog::Offer;
 use crate::error::Refusal;
 use crate::gateway::{Framing, Operation, Provider, TokenError, Unsigned};
+use crate::route::Rejection;
 use crate::secret::Secret;
 use crate::upstream::{BodyReader, ErrorKind, RequestHead, Timeouts, TransportError};
 
+use super::super::fidelity;
 use super::super::flight::Flight;
 use super::Asking;
 use super::blame::{self, Blame};
@@ -143,6 +145,13 @@ fn written(
     }
     match translate::request(&flight.call, asking.dialect, &out) {
         Ok(translated) => {
+            // What was looked at before did not know of a bound that the money sets.
+            if let Some(what) = fidelity::intolerable(flight, &translated.losses) {
+                let rejection = Rejection::Lossy { what };
+                let reason = format!("{}: {rejection}", asking.offer.id);
+                let refusal = Box::new(Refusal::no_candidate(&reason));
+                return Err(Refused::Fault(Box::new(Fault::Untranslatable(refusal))));
+            }
             flight.losses = translated.losses;
             Ok(translated.body)
         }

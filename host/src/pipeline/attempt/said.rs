@@ -88,8 +88,9 @@ impl Said {
     /// Whether it is about something that the request names and another provider may have.
     pub(super) fn is_about_a_reference(&self) -> bool {
         let missing = matches!(self.status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN);
-        let told = |error: &StreamError| blame::names_something_kept(error.message.expose());
-        missing && self.error().as_ref().is_some_and(told)
+        let Some(error) = self.error() else { return false };
+        error.code.as_deref() == Some("previous_response_not_found")
+            || (missing && blame::names_something_kept(error.message.expose()))
     }
 
     /// Whether it says that the request is too long for this model, but not for every one.

@@ -53,12 +53,16 @@ async fn gateway_with(data: &std::path::Path, port: u16, more: &str) -> Arc<Gate
 
 /// The same, of a provider that speaks this dialect.
 async fn gateway_in(data: &Path, port: u16, dialect: Dialect, more: &str) -> Arc<Gateway> {
-    let dialect = dialect.label();
+    gateway_of(data, port, &format!("dialect = {:?}", dialect.label()), more).await
+}
+
+/// The same, of a provider with these settings.
+async fn gateway_of(data: &Path, port: u16, settings: &str, more: &str) -> Arc<Gateway> {
     let text = format!(
         "[data]\ndir = {data:?}\n[admin]\ntoken = \"a-token\"\n\
          [routing]\nbreaker_failures = {BREAKER_FAILURES}\n\
          [providers.local]\nbase_url = \"http://127.0.0.1:{port}/v1\"\n\
-         dialect = {dialect:?}\napi_key = \"k\"\n\
+         api_key = \"k\"\n{settings}\n\
          [[providers.local.offers]]\nid = \"acme/one\"\n{more}\n"
     );
     let config = Config::parse("turnpike.toml", &text, std::iter::empty()).unwrap();
@@ -331,4 +335,32 @@ async fn who_leaves_after_the_first_word_pays_for_the_pictures_too() {
     assert_eq!((bill.usage.input_image, bill.usage.output_text), (2 * 4_096, 3), "{bill:?}");
     assert!(bill.estimated && bill.cost > PicoUsd::parse("0.008192").unwrap(), "{bill:?}");
     assert_eq!(bill.absorbed, PicoUsd(0), "what was held covers it");
+}
+
+/// What a provider is known not to take is lost like what its dialect can't say; before it is asked,
+/// and once more when its turn has come.
+#[tokio::test]
+async fn who_is_strict_is_refused_what_the_providers_own_ways_would_lose() {
+    let tools = r#"{"model":"acme/one","max_tokens":9,"messages":[{"role":"user","content":"hi"}],
+        "tools":[{"name":"f","description":"d","input_schema":{"type":"object","properties":{}}}],
+        "tool_choice":{"type":"any"}}"#;
+    let schema = r#"{"model":"acme/one","max_tokens":9,"messages":[{"role":"user","content":"hi"}],
+        "output_config":{"format":{"type":"json_schema","schema":{"type":"object",
+        "properties":{},"additionalProperties":false}}}}"#;
+    for (like, body) in [("perplexity", tools), ("deepseek", schema)] {
+        let data = tempfile::tempdir().unwrap();
+        let settings = format!("catalog = {like:?}\nmodels = []");
+        let able = "free = true\ntools = true\nstructured_output = true";
+        let gateway = gateway_of(data.path(), 9, &settings, able).await;
+        let strictly = || {
+            let mut flight = flight_of(&gateway, Dialect::AnthropicMessages, body);
+            flight.manner.strict = true;
+            flight
+        };
+        let refused = decide::match_offers(&mut strictly()).unwrap_err();
+        assert_eq!(refused.code, "no_suitable_model", "{like}");
+        assert!(refused.message.contains("translation would lose"), "{}", refused.message);
+        let asked = run(Box::new(strictly()), vec![0]).await;
+        assert_eq!(asked.status(), StatusCode::UNPROCESSABLE_ENTITY, "{like}");
+    }
 }
