@@ -4,6 +4,7 @@
 mod catalog;
 mod demo;
 mod ledger;
+mod plugin;
 mod serve;
 
 use std::net::SocketAddr;
@@ -33,6 +34,9 @@ enum Command {
     /// The model catalogue
     #[command(subcommand)]
     Catalog(catalog::CatalogCommand),
+    /// Policies: write, build, try, sign and push them
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     /// The money journal
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
@@ -56,6 +60,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Check(args) => serve::check(&args),
         Command::Simulate(args) => simulate(&args),
         Command::Catalog(command) => catalog::run(command),
+        Command::Plugin(command) => plugin::run(command),
         Command::Ledger(command) => ledger::run(command),
     }
 }

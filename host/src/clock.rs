@@ -45,18 +45,18 @@ pub fn new_id() -> uuid::Uuid {
     uuid::Builder::from_unix_timestamp_millis(now_ms(), &rand::random()).into_uuid()
 }
 
-/// The time that an HTTP header gives (`Sun, 06 Nov 1994 08:49:37 GMT`), in milliseconds since the
-/// Unix epoch; `None` when it is no such date.
-pub fn http_date_ms(text: &str) -> Option<u64> {
-    let date = jiff::fmt::rfc2822::parse(text).ok()?;
-    u64::try_from(date.timestamp().as_millisecond()).ok()
-}
-
 /// A time as ISO 8601 writes it without separators, in UTC: `20150830T123600Z`.
 pub fn basic_utc(at_ms: u64) -> String {
     let at = i64::try_from(at_ms).unwrap_or(i64::MAX);
     let at = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     at.strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// The time that an HTTP header gives (`Sun, 06 Nov 1994 08:49:37 GMT`), in milliseconds since the
+/// Unix epoch; `None` when it is no such date.
+pub fn http_date_ms(text: &str) -> Option<u64> {
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    u64::try_from(date.timestamp().as_millisecond()).ok()
 }
 
 /// The start of an ISO date (`2026-03-01`, or `2026-03` for its first day) in UTC, in seconds since

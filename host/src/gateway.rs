@@ -27,6 +27,7 @@ use crate::upstream::Upstream;
 use crate::usage::Recorder;
 
 pub use bindings::Bindings;
+pub use builtins::builtin_component;
 pub use credential::Unsigned;
 pub use google::TokenError;
 pub use providers::{Framing, Operation, Provider};

@@ -15,9 +15,11 @@ mod failure;
 mod guest;
 mod guest_log;
 mod instance;
+mod kit;
 mod limiter;
 mod questions;
 mod session;
+pub mod signature;
 mod ticker;
 mod usd;
 mod v0_1;
@@ -33,6 +35,7 @@ pub use engine::{PolicyEngine, PolicyLimits};
 pub use facts::{AttrValue, Conversation, Offers, RequestFacts};
 pub use failure::{FailureKind, PolicyFailure};
 pub use guest_log::{Level, LogLine, LogRing};
+pub use kit::{Measured, Outcome, Trial, measure};
 pub use session::Session;
 pub use verdict::{
     Action, BillCall, Classification, Figures, Findings, Line, Objective, Place, PolicyCallRecord,

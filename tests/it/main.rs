@@ -32,4 +32,6 @@ mod settlement;
 #[cfg(test)]
 mod slow_reader;
 #[cfg(test)]
+mod starters;
+#[cfg(test)]
 mod tidy;

@@ -12,6 +12,11 @@ const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/builtins.
 /// The one that serves all four decisions, so that the default path pays for one instance.
 const COMBINED: &str = "policy-default";
 
+/// The component of a built-in, as it is embedded.
+pub fn builtin_component(name: &str) -> Option<&'static [u8]> {
+    EMBEDDED.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+}
+
 /// The built-in policies by name.
 #[derive(Debug)]
 pub(super) struct Builtins {

@@ -4,7 +4,7 @@
 
 mod array;
 mod body;
-mod cut;
+mod cutter;
 mod ending;
 mod meter;
 mod words;
@@ -29,7 +29,7 @@ use super::facts::PolicyScan;
 use super::flight::Flight;
 use super::{explain, settle};
 use array::Listing;
-use cut::Cutter;
+use cutter::Cutter;
 use meter::Meter;
 use words::{ping, withheld};
 

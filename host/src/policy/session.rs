@@ -68,6 +68,16 @@ impl Session {
         }
     }
 
+    /// Begins another request in the same instances, as only a trial does.
+    pub(super) fn set_facts(&mut self, facts: RequestFacts) {
+        self.facts = Arc::new(facts);
+    }
+
+    /// Bytes of linear memory of the live instances.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.instances.iter().map(|(_, instance)| instance.memory_bytes()).sum()
+    }
+
     /// What the policies are told.
     pub fn facts(&self) -> &RequestFacts {
         &self.facts
@@ -205,7 +215,7 @@ impl Session {
     }
 
     /// Asks one policy once, and keeps the account of it.
-    async fn attempt<Q: Question>(
+    pub(super) async fn attempt<Q: Question>(
         &mut self,
         binding: &Arc<Binding>,
         question: &Q,

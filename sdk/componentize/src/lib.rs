@@ -57,7 +57,39 @@ pub fn component_imports(component: &[u8]) -> Result<Vec<String>> {
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(component)
         .context("the component does not validate")?;
-    let mut imports = Vec::new();
+    Ok(interfaces(component)?.imports)
+}
+
+/// What a component asks for and what it offers, by the names of the interfaces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interfaces {
+    /// In the order of the component.
+    pub imports: Vec<String>,
+    /// In the order of the component.
+    pub exports: Vec<String>,
+}
+
+impl Interfaces {
+    /// The packages of this project that it names, with their versions: `turnpike:policy@0.1.0`.
+    pub fn wit_versions(&self) -> Vec<String> {
+        let mut out: Vec<String> = Vec::new();
+        for name in self.imports.iter().chain(&self.exports) {
+            let Some((_, version)) = name.split_once('@') else { continue };
+            let package = format!("{}@{version}", OUR_PACKAGE.trim_end_matches('/'));
+            if name.starts_with(OUR_PACKAGE) && !out.contains(&package) {
+                out.push(package);
+            }
+        }
+        out
+    }
+}
+
+/// Reads the names of a component's interfaces and validates nothing else.
+///
+/// # Errors
+/// When `component` is not a component, or does not parse.
+pub fn interfaces(component: &[u8]) -> Result<Interfaces> {
+    let mut found = Interfaces::default();
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(component) {
         match payload.context("the component does not parse")? {
@@ -71,13 +103,19 @@ pub fn component_imports(component: &[u8]) -> Result<Vec<String>> {
             Payload::ComponentImportSection(section) if depth == 1 => {
                 for import in section {
                     let import = import.context("the component's imports do not parse")?;
-                    imports.push(import.name.name.to_owned());
+                    found.imports.push(import.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 1 => {
+                for export in section {
+                    let export = export.context("the component's exports do not parse")?;
+                    found.exports.push(export.name.name.to_owned());
                 }
             }
             _ => {}
         }
     }
-    Ok(imports)
+    Ok(found)
 }
 
 fn inspect(module: &[u8]) -> Result<Module> {
@@ -103,6 +141,10 @@ fn inspect(module: &[u8]) -> Result<Module> {
     }
     Ok(found)
 }
+
+mod bindings;
+
+pub use bindings::c_bindings;
 
 #[cfg(test)]
 mod tests;

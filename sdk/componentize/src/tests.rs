@@ -62,3 +62,12 @@ fn a_world_that_does_not_parse_is_refused() {
 fn the_imports_of_a_core_module_are_not_asked_for() {
     assert!(component_imports(&module(&[])).is_err());
 }
+
+#[test]
+fn c_bindings_are_a_header_a_source_and_the_worlds_type() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let made = super::c_bindings(&root.join("../../wit/policy@0.1.0"), "biller").unwrap();
+    let names: Vec<_> = made.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["biller.c", "biller.h", "biller_component_type.o"]);
+    assert!(made.iter().all(|(_, bytes)| !bytes.is_empty()));
+}

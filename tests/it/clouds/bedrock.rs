@@ -52,7 +52,7 @@ async fn a_request_is_signed_and_names_the_model_in_its_path() -> Result<()> {
     let seen = stage.simulator.requests("amazon-bedrock").remove(0);
     let model = "anthropic.claude-sonnet-4-5-20250929-v1%3A0";
     assert_eq!(seen.path, format!("/bedrock/model/{model}/converse"));
-    // The log has no credentials; the simulator has looked at the signature's form, scope and names.
+    // The log has no credentials; the simulator has looked at the signature's form and scope.
     assert!(seen.credentials.iter().any(|name| name == "authorization"));
     assert!(seen.header("x-amz-date").is_some_and(|date| date.ends_with('Z')));
     assert_eq!(seen.header("x-amz-security-token"), Some("a-role"));

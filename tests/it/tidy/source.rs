@@ -5,8 +5,8 @@ use std::path::Path;
 use turnpike_tests::repository;
 
 /// Folders that hold what tools make or what git keeps.
-const SKIPPED: [&str; 7] =
-    [".git", "target", "node_modules", "dist", ".venv", "__pycache__", "demo-data"];
+const SKIPPED: [&str; 8] =
+    [".git", "target", "node_modules", "dist", ".venv", "__pycache__", "demo-data", ".turnpike"];
 /// Endings of text files that rules look at.
 const CODE: [&str; 9] = ["rs", "wit", "wat", "py", "sh", "js", "ts", "tsx", "css"];
 /// Endings of files in which only words are looked at.
