@@ -19,7 +19,8 @@ say() { echo "guests: $*" >&2; }
 newer_source() {
   find "$root/wit" "$root/sdk" . -newer "$stamp" -type f \
     \( -name '*.rs' -o -name '*.toml' -o -name '*.lock' -o -name '*.wit' -o -name '*.sh' \) \
-    -not -path './dist/*' -not -path '*/target/*' -not -path './.toolchain/*' -print -quit
+    -not -path '*/dist/*' -not -path '*/target/*' -not -path './.toolchain/*' \
+    -not -path '*/.turnpike/*' -print -quit
 }
 
 up_to_date() {
