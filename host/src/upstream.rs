@@ -22,6 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
+use crate::clock::Stopwatch;
 pub use body::{BodyReader, Read};
 use client::Dialer;
 use connection::Connection;
@@ -209,7 +210,7 @@ impl Upstream {
         let written = wire::encode_head(to, head, body.len())?;
         let bodiless = head.method == "HEAD";
         if let Some(pooled) = self.pool.take(to) {
-            let began = std::time::Instant::now();
+            let began = Stopwatch::start();
             let first = self.exchange(pooled, written.clone(), body.clone(), timeouts, bodiless);
             match first.await {
                 Ok(response) => return Ok(response),

@@ -133,7 +133,7 @@ pub(crate) struct Media {
     pub(crate) file_bytes: usize,
     /// Signatures and sealed thinking.
     pub(crate) sealed_bytes: usize,
-    /// Files and sounds that are named only, by an address or an id: nobody knows how long they are.
+    /// Files and sounds that are named only, by an address or an id: of any length.
     pub(crate) named: u32,
     /// Where they stand, in the order of the body.
     pub(crate) spans: Vec<Range<usize>>,

@@ -65,8 +65,8 @@ impl Call {
         bounded(parts.into_iter().fold(0, usize::saturating_add))
     }
 
-    /// The size of what is said, in tokens, about as [`Self::input_tokens_upper`] would have it, but
-    /// the same in every dialect: without the members between the texts, which differ, and counted
+    /// The size of what is said, in tokens, about as the upward estimate would have it, but the
+    /// same in every dialect: without the members between the texts, which differ, and counted
     /// by bytes, which costs nothing.
     pub fn said_tokens(&self) -> u32 {
         let texts = self.texts.iter().map(|text| text.content.len().div_ceil(BYTES_PER_SAID_TOKEN));

@@ -303,8 +303,8 @@ fn trouble(status: StatusCode, headers: &HeaderMap, said: Said) -> Trouble {
     Trouble::Status { status, retry_after, said: Some(Box::new(said)) }
 }
 
-/// What the provider's trouble with an answer is when its own error says more: under status 200 come
-/// errors too that are about the request.
+/// What the provider's trouble with an answer is when its own error says more: under status 200
+/// come errors too that are about the request.
 pub(super) fn judged(flight: &Flight, asking: &Asking, trouble: Trouble) -> Refused {
     let Trouble::StreamError(error) = trouble else { return Refused::Trouble(trouble) };
     match blame::of_answer(&error) {

@@ -337,8 +337,8 @@ async fn who_leaves_after_the_first_word_pays_for_the_pictures_too() {
     assert_eq!(bill.absorbed, PicoUsd(0), "what was held covers it");
 }
 
-/// What a provider is known not to take is lost like what its dialect can't say; before it is asked,
-/// and once more when its turn has come.
+/// What a provider is known not to take is lost like what its dialect can't say; before it is
+/// asked, and once more when its turn has come.
 #[tokio::test]
 async fn who_is_strict_is_refused_what_the_providers_own_ways_would_lose() {
     let tools = r#"{"model":"acme/one","max_tokens":9,"messages":[{"role":"user","content":"hi"}],
