@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
@@ -39,7 +40,7 @@ pub(super) async fn tokens(
     }
 }
 
-async fn counted(flight: &mut Flight) -> Result<bytes::Bytes, Box<Refusal>> {
+async fn counted(flight: &mut Flight) -> Result<Bytes, Box<Refusal>> {
     // What must not leave must not leave to be counted either.
     decide::redact_input(flight).await?;
     decide::match_offers(flight)?;
@@ -50,7 +51,7 @@ async fn counted(flight: &mut Flight) -> Result<bytes::Bytes, Box<Refusal>> {
 }
 
 /// The count as the caller's dialect has it.
-fn written(dialect: Dialect, tokens: u32) -> bytes::Bytes {
+fn written(dialect: Dialect, tokens: u32) -> Bytes {
     match dialect {
         Dialect::Gemini => format!("{{\"totalTokens\":{tokens}}}").into(),
         _ => format!("{{\"input_tokens\":{tokens}}}").into(),

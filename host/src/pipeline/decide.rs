@@ -48,7 +48,9 @@ pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>
             Ok(())
         }
         Err(redact::Refusal::Blocked { reason }) => Err(Box::new(Refusal::policy_blocked(&reason))),
-        Err(redact::Refusal::Failed(_)) => Err(Box::new(Refusal::redaction_failed())),
+        Err(redact::Refusal::Failed(_) | redact::Refusal::Unreadable) => {
+            Err(Box::new(Refusal::redaction_failed()))
+        }
     }
 }
 

@@ -117,8 +117,8 @@ pub(super) struct Manner {
 }
 
 /// Headers of Anthropic's API that belong to its body: the version it is written in, and the
-/// betas that its members need.
-const FORWARDED: [&str; 2] = ["anthropic-version", "anthropic-beta"];
+/// betas that its members need; and the workspace whose files it names.
+const FORWARDED: [&str; 3] = ["anthropic-version", "anthropic-beta", "anthropic-workspace-id"];
 /// Bytes of a header that is passed on; Claude Code's list of betas has a few hundred.
 const FORWARDED_BYTES_MAX: usize = 4096;
 
@@ -463,8 +463,23 @@ impl Manner {
 /// The pairs of a query that are the provider's business: never the caller's key.
 fn passable(query: &str) -> Option<String> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("key="));
-    let kept = pairs.collect::<Vec<_>>().join("&");
+    let kept = encoded(&pairs.collect::<Vec<_>>().join("&"));
     (!kept.is_empty() && kept.len() <= LABEL_BYTES_MAX).then_some(kept)
+}
+
+/// A query as it may stand in a request's first line.
+fn encoded(query: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(query.len());
+    for byte in query.bytes() {
+        if byte.is_ascii_graphic() {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string can't fail.
+            write!(out, "%{byte:02X}").ok();
+        }
+    }
+    out
 }
 
 /// All values of a header in one, in order; none that is too long.
@@ -473,4 +488,25 @@ fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
         headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
     let joined = values.join(",");
     (!joined.is_empty() && joined.len() <= FORWARDED_BYTES_MAX).then_some(joined)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_an_anthropic_body_is_handed_on_as_http_allows() {
+        let mut headers = HeaderMap::new();
+        headers.insert("anthropic-workspace-id", "wrkspc_1".parse().unwrap());
+        headers.append("anthropic-beta", "one".parse().unwrap());
+        headers.append("anthropic-beta", "two".parse().unwrap());
+        let manner = Manner::of(Dialect::AnthropicMessages, false, &headers);
+        let manner = manner.with_query(Some("beta=true&key=secret&name=zoë"));
+        let forwarded = [("anthropic-beta", "one,two"), ("anthropic-workspace-id", "wrkspc_1")]
+            .map(|(name, value)| (name, value.to_owned()));
+        assert_eq!(manner.forwarded, forwarded);
+        assert_eq!(manner.query.as_deref(), Some("beta=true&name=zo%C3%AB"));
+        let chat = Manner::of(Dialect::OpenAiChat, false, &headers).with_query(Some("beta=true"));
+        assert!(chat.forwarded.is_empty() && chat.query.is_none());
+    }
 }

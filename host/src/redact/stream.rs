@@ -253,8 +253,7 @@ impl StreamRedactor {
             let unreadable = self.facts.unreadable;
             item.chunk = self.read(frame);
             if self.facts.unreadable != unreadable && self.options.scan_output {
-                let what = "the provider sent an event that cannot be read, and so not be checked";
-                return Err(ScanFailure::new(what).into());
+                return Err(Refusal::Unreadable);
             }
             match &item.chunk {
                 Some(chunk) => {
