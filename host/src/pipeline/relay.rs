@@ -312,6 +312,13 @@ impl Upstream {
         }
     }
 
+    /// The frames at hand, which are the last ones, and what was held back.
+    async fn last(&mut self, flight: &mut Flight) -> Result<Bytes, Broken> {
+        let last = self.redact(flight).await?;
+        let tail = self.flush(flight).await?;
+        Ok(join(last, tail))
+    }
+
     /// What was held back, at the end of a body that had no end mark.
     async fn flush(&mut self, flight: &mut Flight) -> Result<Bytes, Broken> {
         let mut scan = PolicyScan(&mut flight.session);

@@ -70,7 +70,7 @@ impl Relay {
         let reported = self.stream.reported();
         let usage = settle::so_far(&self.flight, &self.asking.offer, &reported);
         self.stream.cut(&self.flight, &usage);
-        let end = match self.stream.redact(&mut self.flight).await {
+        let end = match self.stream.last(&mut self.flight).await {
             Ok(end) => end,
             Err(broken) => return self.fail(broken).await,
         };

@@ -10,6 +10,7 @@ use turnpike_protocol::{Chunk, Slot};
 use super::super::{StreamOptions, StreamRedactor};
 use super::*;
 
+mod last;
 mod parts;
 
 const SCANNED: StreamOptions =
