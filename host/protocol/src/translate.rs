@@ -72,6 +72,9 @@ pub fn request(
     if call.dialect == Dialect::AnthropicMessages && to != Dialect::AnthropicMessages {
         fit::from_anthropic(&mut request, &mut losses);
     }
+    if to != Dialect::OpenAiResponses {
+        fit::shown_thinking(&request, &mut losses);
+    }
     let body = encode(&request, to, out, &mut losses);
     Ok(TranslatedRequest { body: Bytes::from(body), losses })
 }

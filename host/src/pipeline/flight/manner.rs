@@ -1,5 +1,5 @@
-//! How a caller is spoken to, and what of its headers and its query counts. Never reads a credential
-//! and never passes one on.
+//! How a caller is spoken to, and what of its headers and its query counts. Never reads a
+//! credential and never passes one on.
 
 use http::HeaderMap;
 use turnpike_protocol::Dialect;
