@@ -1,6 +1,7 @@
 """The `langgraph` package: a graph of a model and its tools, with `langchain-openai` below."""
 
 import asyncio
+import contextlib
 import operator
 from typing import Annotated, TypedDict
 
@@ -141,10 +142,14 @@ async def stop_early(target):
     """Reads a little of what a graph says, and leaves."""
     app = graph(target, "slow", tools=None)
     said_so_far = ""
-    async for message, _ in app.astream(ask("Go."), CONVERSATION, stream_mode="messages"):
-        said_so_far += said(message)
-        if len(said_so_far) > 20:
-            break
+    heard = app.astream(ask("Go."), CONVERSATION, stream_mode="messages")
+    # Closed here and awaited. Left to the event loop's end, the closing and the loop's own
+    # cancelling of every task meet, one of the two is lost, and the node speaks to its end.
+    async with contextlib.aclosing(heard):
+        async for message, _ in heard:
+            said_so_far += said(message)
+            if len(said_so_far) > 20:
+                break
     return said_so_far
 
 
