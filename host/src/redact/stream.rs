@@ -214,8 +214,13 @@ impl StreamRedactor {
         Ok(write(&items))
     }
 
-    /// Whether some text of a choice is held.
+    /// Whether some text of a choice is held that its end has to wait for, also an end without text
+    /// of its own. Elsewhere than in Gemini's streams the usage follows such an end, and would be
+    /// known, and charged, before what is held has been looked at.
     fn holds(&self, choice: u32) -> bool {
+        if self.options.dialect != Dialect::Gemini {
+            return false;
+        }
         let own = |window: &Window| window.slot.choice == choice && !window.text().is_empty();
         self.windows.iter().any(own)
     }

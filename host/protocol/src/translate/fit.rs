@@ -27,8 +27,8 @@ pub(super) fn to_model(request: &mut Request, out: &Outgoing<'_>, losses: &mut L
     }
 }
 
-/// Only the Responses dialect says how the thinking that is shown is to be put. `auto` asks for what
-/// there is.
+/// Only the Responses dialect says how the thinking that is shown is to be put. `auto` asks for
+/// what there is.
 pub(super) fn shown_thinking(request: &Request, losses: &mut Losses) {
     let asked = request.reasoning.as_ref().and_then(|reasoning| reasoning.summary.as_deref());
     if asked.is_some_and(|summary| summary == "concise" || summary == "detailed") {

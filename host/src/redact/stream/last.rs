@@ -23,8 +23,8 @@ pub(super) fn judge(items: &mut [Item]) {
     }
 }
 
-/// From which frame on a batch is to wait: the last one that ends a choice of which some text is
-/// held, by `holds`, or begins in the batch.
+/// From which frame on a batch is to wait: the last one that ends a choice of which it says some
+/// text, or of which some is held, by `holds`.
 pub(super) fn waits(items: &[Item], holds: impl Fn(u32) -> bool) -> Option<usize> {
     let ends = |item: &Item| item.chunk.as_ref().is_some_and(|chunk| !chunk.finished.is_empty());
     let from = items.iter().rposition(ends)?;
@@ -33,13 +33,11 @@ pub(super) fn waits(items: &[Item], holds: impl Fn(u32) -> bool) -> Option<usize
     if behind.len() >= WAITING_MAX || behind.iter().any(over) {
         return None;
     }
-    let here = items.get(..=from).unwrap_or_default();
-    let begins = |choice: u32| {
-        let deltas = here.iter().filter_map(|item| item.chunk.as_ref()).flat_map(|c| &c.deltas);
-        deltas.filter(|delta| !delta.whole).any(|delta| delta.choice == choice)
+    let end = items.get(from)?.chunk.as_ref()?;
+    let says = |choice: u32| {
+        end.deltas.iter().filter(|delta| !delta.whole).any(|delta| delta.choice == choice)
     };
-    let finished = items.get(from)?.chunk.as_ref()?.finished.iter();
-    finished.into_iter().any(|choice| holds(*choice) || begins(*choice)).then_some(from)
+    end.finished.iter().any(|choice| holds(*choice) || says(*choice)).then_some(from)
 }
 
 /// The next chunk in which an answer goes on.
