@@ -18,7 +18,7 @@ use crate::config::{self, Config};
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits};
 use crate::route::{Affinity, BreakerRule, Health};
 use crate::store::{LedgerViews, Store, load_ledger_view};
-use crate::tasks::Tasks;
+use crate::tasks::{Aside, Tasks};
 use crate::telemetry::Metrics;
 use crate::upstream::{PoolLimits, Upstream};
 use crate::usage;
@@ -88,6 +88,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         recorder,
         metrics: Arc::new(Metrics::default()),
         tasks: Tasks::default(),
+        aside: Aside::default(),
     });
     let admin = AdminState::new(AdminParts {
         store: Arc::clone(&store),

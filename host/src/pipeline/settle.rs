@@ -210,7 +210,17 @@ fn folded(usage: &Usage) -> Usage {
 /// Whether the provider may search the web: in another dialect it does not get the tool.
 pub(super) fn searches(flight: &Flight, offer: &Offer) -> bool {
     let call = &flight.call;
-    call.needs.web_search && offer.speaks(call.dialect.label())
+    call.needs.web_search && offer.speaks(call.dialect.label()) && !withholds_search(flight, offer)
+}
+
+/// Whether the provider does not get a tool to search with that it would have: nobody knows what it
+/// would charge, and the request does not insist. Agents bring such a tool along to every request.
+pub(super) fn withholds_search(flight: &Flight, offer: &Offer) -> bool {
+    let call = &flight.call;
+    call.can_do_without_search()
+        && offer.rates.base.search.is_none()
+        && !flight.manner.strict
+        && offer.speaks(call.dialect.label())
 }
 
 /// The longest that the prompt can be at one offer: as it was estimated, or, where it names files

@@ -9,6 +9,9 @@ use super::{Call, Media, Message, Role};
 
 /// What providers add around each message, rounded up.
 const TOKENS_PER_MESSAGE: usize = 8;
+/// What OpenAI's models have around each message, and in front of the answer.
+const TOKENS_AROUND_MESSAGE: usize = 4;
+const TOKENS_BEFORE_ANSWER: usize = 3;
 /// An image at full detail: the small OpenAI models, which count each of 1536 patches two and a
 /// half times, stay below this, and so do tiles and pixels of others. (`gpt-4o-mini` counts far
 /// more.)
@@ -54,7 +57,7 @@ impl Call {
         let [audio, image, file] = self.media_tokens();
         let parts = [
             texts,
-            self.frame_tokens(),
+            self.frames(frame_tokens_upper),
             self.messages.len().saturating_mul(TOKENS_PER_MESSAGE),
             audio,
             image,
@@ -63,6 +66,23 @@ impl Call {
             self.token_ids(),
         ];
         bounded(parts.into_iter().fold(0, usize::saturating_add))
+    }
+
+    /// Prompt tokens with the texts counted by `count`, which knows a model's own vocabulary. What
+    /// stands between the texts becomes a few tokens a message, and where tools are described it
+    /// is counted as it is written; what is no text is estimated as for a hold.
+    pub fn input_tokens_by(&self, count: impl Fn(&str) -> usize) -> u32 {
+        let texts = self.texts.iter().map(|text| count(text.content.expose()));
+        let mut parts = texts.fold(TOKENS_BEFORE_ANSWER, usize::saturating_add);
+        parts = parts.saturating_add(self.messages.len().saturating_mul(TOKENS_AROUND_MESSAGE));
+        if !self.tools.is_empty() {
+            let frame = |part: &[u8]| std::str::from_utf8(part).map_or(0, &count);
+            parts = parts.saturating_add(self.frames(frame));
+        }
+        let [audio, image, file] = self.media_tokens();
+        let sealed = self.media.sealed_bytes.div_ceil(SEALED_BYTES_PER_TOKEN);
+        let others = [audio, image, file, sealed, self.token_ids()];
+        bounded(others.into_iter().fold(parts, usize::saturating_add))
     }
 
     /// The size of what is said, in tokens, about as the upward estimate would have it, but the
@@ -102,15 +122,15 @@ impl Call {
         [self.media.audio_bytes.div_ceil(AUDIO_BYTES_PER_TOKEN), image, file]
     }
 
-    /// Tokens of what is neither text nor base64.
-    fn frame_tokens(&self) -> usize {
+    /// Tokens of what is neither text nor base64, piece by piece as `count` has them.
+    fn frames(&self, count: impl Fn(&[u8]) -> usize) -> usize {
         let body = self.source.0.as_bytes();
         let mut media = self.media.spans.iter().peekable();
         let mut tokens = 0_usize;
         let mut at = 0;
         let mut frame = |at: usize, span: &Range<usize>| {
             let part = body.get(at..span.start).unwrap_or_default();
-            tokens = tokens.saturating_add(frame_tokens_upper(part));
+            tokens = tokens.saturating_add(count(part));
             span.end.max(at)
         };
         for text in &self.texts {

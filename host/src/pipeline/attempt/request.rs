@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use turnpike_protocol::quirks::Envelope;
-use turnpike_protocol::{Dialect, Outgoing, translate};
+use turnpike_protocol::{Dialect, Outgoing};
 
 use crate::budget::OUTPUT_TOKENS_UNKNOWN;
 use crate::catalog::Offer;
@@ -17,8 +17,8 @@ use crate::route::Rejection;
 use crate::secret::Secret;
 use crate::upstream::{BodyReader, ErrorKind, RequestHead, Timeouts, TransportError};
 
-use super::super::fidelity;
 use super::super::flight::Flight;
+use super::super::{fidelity, settle};
 use super::Asking;
 use super::blame::{self, Blame};
 use super::outcome::{Fault, Trouble};
@@ -46,7 +46,7 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
     let Some(provider) = gateway.providers.get(&*asking.offer.provider) else {
         return Err(Refused::Fault(Box::new(Fault::Unsendable)));
     };
-    let body = written(flight, asking, provider)?;
+    let body = written(flight, asking, provider).await?;
     match exchange(flight, asking, provider, body).await {
         Err(Refused::Fault(fault)) if refuses_signature(&fault) => {
             // Thinking of an earlier turn was issued elsewhere. The conversation goes on without
@@ -133,7 +133,7 @@ pub(super) async fn sign(
 }
 
 /// The body in the provider's dialect: the caller's own bytes where that is the caller's.
-fn written(
+async fn written(
     flight: &mut Flight,
     asking: &Asking,
     provider: &Provider,
@@ -141,9 +141,16 @@ fn written(
     let out = outgoing(flight, &asking.offer, provider);
     if asking.dialect == flight.call.dialect {
         flight.losses = flight.call.refused(out.quirks);
+        if settle::withholds_search(flight, &asking.offer) {
+            flight.losses.extend(flight.call.without_search());
+            return Ok(flight.call.encode_without_search(&out));
+        }
         return Ok(flight.call.encode(&out));
     }
-    match translate::request(&flight.call, asking.dialect, &out) {
+    let Some(translated) = fidelity::translated(flight, asking.dialect, &out).await else {
+        return Err(Refused::Fault(Box::new(Fault::Unsendable)));
+    };
+    match translated {
         Ok(translated) => {
             // What was looked at before did not know of a bound that the money sets.
             if let Some(what) = fidelity::intolerable(flight, &translated.losses) {
