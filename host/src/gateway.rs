@@ -24,7 +24,7 @@ use crate::config::{Config, Durability, Timeouts};
 use crate::pipeline::Repeats;
 use crate::policy::PolicyEngine;
 use crate::route::{Affinity, Health};
-use crate::tasks::Tasks;
+use crate::tasks::{Aside, Tasks};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
 use crate::usage::Recorder;
@@ -76,6 +76,8 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// Settlements that outlive their connection.
     pub tasks: Tasks,
+    /// Work that is too long for a worker's other requests to wait for.
+    pub aside: Aside,
 }
 
 impl std::fmt::Debug for Gateway {

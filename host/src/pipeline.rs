@@ -137,7 +137,7 @@ async fn plan(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
     let redacted = watch.micros();
     decide::classify(flight).await;
     let classified = watch.micros();
-    decide::match_offers(flight)?;
+    decide::match_offers(flight).await?;
     let plan = decide::score(flight).await?;
     let routed = watch.micros();
     decide::reserve(flight, &plan).await?;

@@ -112,6 +112,10 @@ pub enum Refusal {
         /// The policy's words, shortened.
         reason: String,
     },
+    /// The provider sent something that can't be read, and so not be checked: its fault, not the
+    /// scanner's.
+    #[error("the provider sent an event that cannot be read")]
+    Unreadable,
     /// The scanner failed, and this room fails closed.
     #[error(transparent)]
     Failed(#[from] ScanFailure),

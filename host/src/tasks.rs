@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// Counts the running tasks of one kind of work; cloned into whoever spawns.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +27,38 @@ impl Drop for Guard {
         if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.idle.notify_waiters();
         }
+    }
+}
+
+/// Long work of the data plane that runs on threads of their own at once, in the whole program:
+/// with more, the workers would have to share their processors with it.
+const ASIDE_MAX: usize = 2;
+
+/// Runs what takes long beside the workers, a bounded number at a time; the others wait.
+#[derive(Debug)]
+pub struct Aside(Arc<Semaphore>);
+
+impl Default for Aside {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(ASIDE_MAX)))
+    }
+}
+
+impl Aside {
+    /// What `work` comes to; `None` only where it panicked or the program is coming down. It is not
+    /// given up when nobody waits any more, but nothing that waits for its turn is begun then.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let permit = Arc::clone(&self.0).acquire_owned().await.ok()?;
+        // The work has the permit: it runs to its end also when nobody waits for it.
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(permit);
+            done
+        });
+        done.await.ok()
     }
 }
 
@@ -91,6 +123,24 @@ impl Tasks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn long_work_runs_a_few_at_a_time_and_its_panic_is_nobodys() {
+        let (aside, now) = (Aside::default(), Arc::new(AtomicUsize::new(0)));
+        let one = || {
+            let now = Arc::clone(&now);
+            aside.run(move || {
+                let others = now.fetch_add(1, Ordering::SeqCst);
+                std::thread::yield_now();
+                now.fetch_sub(1, Ordering::SeqCst);
+                others
+            })
+        };
+        let all = futures_util::future::join_all((0..64).map(|_| one())).await;
+        assert!(all.iter().all(|others| others.is_some_and(|n| n < ASIDE_MAX)), "{all:?}");
+        assert_eq!(aside.run(|| -> u8 { panic!("of the test") }).await, None);
+        assert_eq!(aside.run(|| 7).await, Some(7));
+    }
 
     #[tokio::test]
     async fn work_is_given_up_after_its_limit_and_not_before() {

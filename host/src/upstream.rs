@@ -22,12 +22,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
+use crate::clock::Stopwatch;
 pub use body::{BodyReader, Read};
 use client::Dialer;
 use connection::Connection;
 use decompress::Decompressor;
 use pool::Pool;
 pub use pool::PoolLimits;
+
+/// How soon a connection shows that it was closed while it was idle: within a way there and back. A
+/// provider that hangs up later has had the request, and may have worked on it.
+const STALE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Whether the bytes are encrypted on their way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -190,8 +195,8 @@ impl Upstream {
 
     /// Sends one request and waits for the answer's head.
     ///
-    /// A request that finds its pooled connection hung up before a single byte came back is sent
-    /// once more on a fresh one; every other failure is the caller's to judge.
+    /// A request that finds its pooled connection hung up at once and before a single byte came
+    /// back is sent once more on a fresh one; every other failure is the caller's to judge.
     ///
     /// # Errors
     /// Typed by [`ErrorKind`]; nothing of the answer's body has been handed out by then.
@@ -205,10 +210,13 @@ impl Upstream {
         let written = wire::encode_head(to, head, body.len())?;
         let bodiless = head.method == "HEAD";
         if let Some(pooled) = self.pool.take(to) {
+            let began = Stopwatch::start();
             let first = self.exchange(pooled, written.clone(), body.clone(), timeouts, bodiless);
             match first.await {
                 Ok(response) => return Ok(response),
-                Err(Failure { error, received: false }) if error.kind == ErrorKind::Closed => {
+                Err(Failure { error, received: false })
+                    if error.kind == ErrorKind::Closed && began.elapsed() < STALE_WITHIN =>
+                {
                     tracing::debug!(endpoint = %to, "a pooled connection was stale, opening one");
                 }
                 Err(failure) => return Err(failure.error),

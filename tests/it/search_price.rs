@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use turnpike_simulate::{AnswerScript, Dialect, ModelScript, ProviderScript, Script, Simulator};
 use turnpike_tests::{ORG, Setup, Stage};
 
@@ -50,12 +50,32 @@ async fn a_search_whose_price_is_not_known_is_not_allowed() -> Result<()> {
     plain.expect_status(200)?;
     stage.simulator.forget();
     body["tools"] = json!([{ "type": "web_search" }]);
+    body["tool_choice"] = json!("required");
     let answer = stage.caller.call(Method::POST, "/v1/responses", Some(&body)).await?;
     let answer = answer.expect_status(422)?;
     assert!(answer.text.contains("the price of its web search is not known"), "{}", answer.text);
     let explanation = stage.explanation(ORG, answer.request_id()).await?;
     assert_eq!(explanation["candidates"][0]["reason_code"], "unknown_price");
     assert!(stage.simulator.requests(UNPRICED).is_empty());
+    Ok(())
+}
+
+/// Codex brings a search along to every request: without a price for it the model does without.
+#[tokio::test]
+async fn a_search_that_is_only_offered_is_withheld_where_its_price_is_not_known() -> Result<()> {
+    let stage = stage(UNPRICED).await?;
+    let function = json!({ "type": "function", "name": "f", "parameters": { "type": "object" } });
+    let body = json!({ "model": "gpt-5.4", "input": "news?", "tool_choice": "auto",
+        "tools": [function, { "type": "web_search" }] });
+    let answer = stage.caller.call(Method::POST, "/v1/responses", Some(&body)).await?;
+    let answer = answer.expect_status(200)?;
+    let lost = answer.header("x-turnpike-loss");
+    assert!(lost.starts_with("tools[1]=dropped"), "{lost}");
+    let requests = stage.simulator.requests(UNPRICED);
+    let sent: Value = serde_json::from_slice(&requests.last().context("a request")?.body)?;
+    assert_eq!(sent["tools"], json!([function]));
+    let strict = [("x-turnpike-strict", "1")];
+    stage.caller.post("/v1/responses", &body, &strict).await?.expect_status(422)?;
     Ok(())
 }
 

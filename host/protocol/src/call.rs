@@ -3,6 +3,7 @@
 
 mod asked;
 mod text;
+mod tokens;
 
 use std::ops::Range;
 
@@ -10,11 +11,11 @@ use bytes::Bytes;
 
 use crate::Dialect;
 use crate::content::{Content, Source};
-use crate::estimate::{frame_tokens_upper, text_tokens_upper};
 use crate::quirks::Quirks;
 use crate::request_error::RequestError;
 use crate::splice;
 use crate::{anthropic, embeddings, gemini, openai_chat, openai_responses};
+pub use tokens::MediaTokens;
 
 pub use text::Text;
 pub(crate) use text::text_edits;
@@ -35,23 +36,6 @@ pub const BLOCKS_MAX: usize = 65_536;
 pub const MODEL_BYTES_MAX: usize = 256;
 /// Answers to one call (`n`), as OpenAI bounds it.
 pub const CHOICES_MAX: u32 = 128;
-
-/// What providers add around each message, rounded up.
-const TOKENS_PER_MESSAGE: usize = 8;
-/// An image at full detail: the small OpenAI models, which count each of 1536 patches two and a
-/// half times, stay below this, and so do tiles and pixels of others. (`gpt-4o-mini` counts far
-/// more.)
-const TOKENS_PER_IMAGE: usize = 4_096;
-/// A file known only by its id, or a short one.
-const TOKENS_PER_FILE_MIN: usize = 2_048;
-/// Bytes of text for one token in [`Call::said_tokens`]: as the upward estimate has it for prose.
-const BYTES_PER_SAID_TOKEN: usize = 2;
-/// Bytes of base64 for one token of audio: 32 tokens a second at 32 kbit/s, rounded up.
-const AUDIO_BYTES_PER_TOKEN: usize = 128;
-/// Bytes of base64 for one token of a document.
-const FILE_BYTES_PER_TOKEN: usize = 4;
-/// The same for thinking that its provider has sealed: three bytes of text.
-const SEALED_BYTES_PER_TOKEN: usize = 4;
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -146,17 +130,10 @@ pub(crate) struct Media {
     pub(crate) file_bytes: usize,
     /// Signatures and sealed thinking.
     pub(crate) sealed_bytes: usize,
+    /// Files and sounds that are named only, by an address or an id: of any length.
+    pub(crate) named: u32,
     /// Where they stand, in the order of the body.
     pub(crate) spans: Vec<Range<usize>>,
-}
-
-/// Prompt tokens that are not text, estimated upwards.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct MediaTokens {
-    /// Of audio clips.
-    pub audio: u32,
-    /// Of images.
-    pub image: u32,
 }
 
 /// Where a dialect's encoder splices.
@@ -335,85 +312,6 @@ impl Call {
         names.filter(|name| name.len() > TOOL_NAME_BYTES).cloned().collect()
     }
 
-    /// Prompt tokens, estimated upwards: the texts by what they are made of, what stands between
-    /// them, and constants for each message, image, audio clip and file. A hold, not a measurement.
-    pub fn input_tokens_upper(&self) -> u32 {
-        let texts = self.texts.iter().map(|text| text_tokens_upper(text.content.expose()));
-        let texts = texts.fold(0, usize::saturating_add);
-        let files = self.count(|message| message.files).saturating_mul(TOKENS_PER_FILE_MIN);
-        let [audio, image] = self.media_tokens();
-        let parts = [
-            texts,
-            self.frame_tokens(),
-            self.messages.len().saturating_mul(TOKENS_PER_MESSAGE),
-            audio,
-            image,
-            files.max(self.media.file_bytes.div_ceil(FILE_BYTES_PER_TOKEN)),
-            self.media.sealed_bytes.div_ceil(SEALED_BYTES_PER_TOKEN),
-            self.token_ids(),
-        ];
-        bounded(parts.into_iter().fold(0, usize::saturating_add))
-    }
-
-    /// The size of what is said, in tokens, about as the upward estimate would have it, but the
-    /// same in every dialect: without the members between the texts, which differ, and counted by
-    /// bytes, which costs nothing.
-    pub fn said_tokens(&self) -> u32 {
-        let texts = self.texts.iter().map(|text| text.content.len().div_ceil(BYTES_PER_SAID_TOKEN));
-        let said = |message: &&Message| !matches!(message.role, Role::System | Role::Developer);
-        let files = self.count(|message| message.files).saturating_mul(TOKENS_PER_FILE_MIN);
-        let [audio, image] = self.media_tokens();
-        let messages = self.messages.iter().filter(said).count();
-        let parts = [
-            texts.fold(0, usize::saturating_add),
-            messages.saturating_mul(TOKENS_PER_MESSAGE),
-            audio,
-            image,
-            files.max(self.media.file_bytes.div_ceil(FILE_BYTES_PER_TOKEN)),
-        ];
-        bounded(parts.into_iter().fold(0, usize::saturating_add))
-    }
-
-    /// The part of [`Self::input_tokens_upper`] that is audio and images.
-    pub fn media_tokens_upper(&self) -> MediaTokens {
-        let [audio, image] = self.media_tokens().map(bounded);
-        MediaTokens { audio, image }
-    }
-
-    fn media_tokens(&self) -> [usize; 2] {
-        let image = self.count(|message| message.images).saturating_mul(TOKENS_PER_IMAGE);
-        [self.media.audio_bytes.div_ceil(AUDIO_BYTES_PER_TOKEN), image]
-    }
-
-    /// Tokens of what is neither text nor base64.
-    fn frame_tokens(&self) -> usize {
-        let body = self.source.0.as_bytes();
-        let mut media = self.media.spans.iter().peekable();
-        let mut tokens = 0_usize;
-        let mut at = 0;
-        let mut frame = |at: usize, span: &Range<usize>| {
-            let part = body.get(at..span.start).unwrap_or_default();
-            tokens = tokens.saturating_add(frame_tokens_upper(part));
-            span.end.max(at)
-        };
-        for text in &self.texts {
-            while let Some(span) = media.next_if(|span| span.start < text.span.start) {
-                at = frame(at, span);
-            }
-            at = frame(at, &text.span);
-        }
-        for span in media {
-            at = frame(at, span);
-        }
-        frame(at, &(body.len()..body.len()));
-        tokens
-    }
-
-    fn count(&self, pick: fn(&Message) -> u32) -> usize {
-        let total: u64 = self.messages.iter().map(|message| u64::from(pick(message))).sum();
-        usize::try_from(total).unwrap_or(usize::MAX)
-    }
-
     /// The request to send upstream: the original bytes with the model, the replaced texts, the
     /// output bound and, for a stream, the wish for usage spliced in.
     pub fn encode(&self, out: &Outgoing<'_>) -> Bytes {
@@ -466,8 +364,4 @@ impl Call {
     pub(crate) fn redacted_body(&self) -> Bytes {
         splice::apply(self.source.0.as_bytes(), text_edits(&self.texts), b"", b"")
     }
-}
-
-fn bounded(tokens: usize) -> u32 {
-    u32::try_from(tokens).unwrap_or(u32::MAX)
 }

@@ -320,6 +320,11 @@ impl Chunk {
         !self.deltas.is_empty() || self.tool_started || self.media || !self.finished.is_empty()
     }
 
+    /// Whether an answer goes on here. What is said once more, or beside it, is no more of it.
+    pub fn goes_on(&self) -> bool {
+        self.tool_started || self.media || self.deltas.iter().any(|delta| !delta.whole)
+    }
+
     /// Whether the chunk only opens or keeps up the stream: a role, an empty delta, nothing else.
     pub fn is_lifecycle(&self) -> bool {
         !self.has_content() && self.usage.is_none() && self.error.is_none()

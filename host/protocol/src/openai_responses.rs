@@ -11,3 +11,4 @@ pub(crate) mod usage;
 
 mod input;
 mod output;
+mod search;

@@ -64,7 +64,48 @@ pub fn request(
     if call.embeds() {
         return embeddings::translate(call, to, out);
     }
-    let mut request = decode(call)?;
+    Ok(write(call, decode(call)?, to, out))
+}
+
+/// A call that has been read, to be written in several dialects or ways.
+#[derive(Clone)]
+pub struct Understood(Option<Request>);
+
+impl std::fmt::Debug for Understood {
+    /// Without the request, which is content.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Understood").finish_non_exhaustive()
+    }
+}
+
+impl Understood {
+    /// Reads a call, with its redacted texts.
+    ///
+    /// # Errors
+    /// Those of [`request`].
+    pub fn of(call: &Call) -> Result<Self, RequestError> {
+        let request = if call.embeds() { None } else { Some(decode(call)?) };
+        Ok(Self(request))
+    }
+
+    /// Writes `call`, which this was read from, as [`request`] does.
+    ///
+    /// # Errors
+    /// Those of [`request`].
+    pub fn written(
+        &self,
+        call: &Call,
+        to: Dialect,
+        out: &Outgoing<'_>,
+    ) -> Result<TranslatedRequest, RequestError> {
+        match &self.0 {
+            Some(request) => Ok(write(call, request.clone(), to, out)),
+            None => embeddings::translate(call, to, out),
+        }
+    }
+}
+
+fn write(call: &Call, mut request: Request, to: Dialect, out: &Outgoing<'_>) -> TranslatedRequest {
     request.betas.clone_from(&call.betas);
     tool_names::fit_all(&mut request, to);
     let mut losses = Losses::default();
@@ -72,8 +113,11 @@ pub fn request(
     if call.dialect == Dialect::AnthropicMessages && to != Dialect::AnthropicMessages {
         fit::from_anthropic(&mut request, &mut losses);
     }
+    if to != Dialect::OpenAiResponses {
+        fit::shown_thinking(&request, &mut losses);
+    }
     let body = encode(&request, to, out, &mut losses);
-    Ok(TranslatedRequest { body: Bytes::from(body), losses })
+    TranslatedRequest { body: Bytes::from(body), losses }
 }
 
 fn decode(call: &Call) -> Result<Request, RequestError> {

@@ -61,11 +61,11 @@ pub fn anthropic_request_id(headers: &mut HeaderMap, id: &str) {
 /// Places come from the caller's own member names, so what no header can carry is replaced.
 fn loss_text(losses: &Losses) -> String {
     let mut text = String::new();
+    let mut more = usize::try_from(losses.more()).unwrap_or(usize::MAX);
     for (index, loss) in losses.iter().enumerate() {
         let entry = loss.to_string();
         if text.len().saturating_add(entry.len()) > LOSS_BYTES_MAX {
-            let more = losses.iter().count().saturating_sub(index);
-            text.push_str(&format!("; and {more} more"));
+            more = more.saturating_add(losses.iter().count().saturating_sub(index));
             break;
         }
         if index > 0 {
@@ -75,6 +75,9 @@ fn loss_text(losses: &Losses) -> String {
             ' '..='~' => c,
             _ => '?',
         }));
+    }
+    if more > 0 {
+        text.push_str(&format!("; and {more} more"));
     }
     text
 }

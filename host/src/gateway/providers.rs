@@ -85,6 +85,9 @@ impl Provider {
             }
             layout = Layout::Deployments;
         }
+        for dialect in &dialects {
+            fits(layout, *dialect).with_context(|| format!("{field}.dialect"))?;
+        }
         Ok(Self {
             endpoint,
             base_path,
@@ -260,6 +263,22 @@ impl std::fmt::Display for Provider {
     }
 }
 
+/// Whether a provider with these paths has one for the dialect. What isn't said here has the paths
+/// of the dialect's inventor.
+fn fits(layout: Layout, dialect: Dialect) -> anyhow::Result<()> {
+    let fits = match layout {
+        Layout::Bedrock => {
+            matches!(dialect, Dialect::BedrockConverse | Dialect::AnthropicMessages)
+        }
+        Layout::Deployments => matches!(dialect, Dialect::OpenAiChat | Dialect::OpenAiResponses),
+        Layout::Standard | Layout::Gemini | Layout::Vertex => dialect != Dialect::BedrockConverse,
+    };
+    if !fits {
+        bail!("{} is not spoken at the addresses that this provider has", dialect.label());
+    }
+    Ok(())
+}
+
 fn standard_path(dialect: Dialect, operation: Operation) -> &'static str {
     match (operation, dialect) {
         (Operation::Embed, _) => "/embeddings",
@@ -390,5 +409,39 @@ mod tests {
         assert_eq!(segment("claude-sonnet-4@20250514"), "claude-sonnet-4@20250514");
         assert_eq!(segment("a/../b?c"), "a%2F..%2Fb%3Fc");
         assert_eq!(strict_segment("anthropic.claude-v2:0"), "anthropic.claude-v2%3A0");
+    }
+
+    fn configured(settings: &str) -> anyhow::Result<Provider> {
+        let text = format!(
+            "[data]\ndir = \"d\"\n[admin]\ntoken = \"t\"\n[providers.mine]\napi_key = \"k\"\n\
+             {settings}\n"
+        );
+        let config = config::Config::parse("turnpike.toml", &text, std::iter::empty())?;
+        Provider::new("mine", config.providers.get("mine").unwrap(), &Families::embedded()?)
+    }
+
+    #[test]
+    fn the_paths_of_an_unknown_provider_are_those_of_its_dialect() {
+        let path = |dialect: &str, operation| {
+            let base = "base_url = \"http://127.0.0.1:9/v1\"";
+            let mine = configured(&format!("{base}\ndialect = \"{dialect}\"")).unwrap();
+            mine.path(Dialect::parse(dialect).unwrap(), "m", operation)
+        };
+        let stream = Operation::Answer { stream: true };
+        assert_eq!(path("gemini", stream), "/v1/models/m:streamGenerateContent?alt=sse");
+        assert_eq!(path("gemini", Operation::CountTokens), "/v1/models/m:countTokens");
+        assert_eq!(path("openai-chat", stream), "/v1/chat/completions");
+        assert_eq!(path("openai-responses", stream), "/v1/responses");
+        assert_eq!(path("anthropic-messages", stream), "/v1/messages");
+        assert_eq!(path("bedrock-converse", stream), "/v1/model/m/converse-stream");
+    }
+
+    #[test]
+    fn a_dialect_without_paths_at_its_provider_is_refused() {
+        let azure = "base_url = \"http://127.0.0.1:9/openai\"\napi_version = \"2024-10-21\"";
+        assert!(configured(azure).is_ok());
+        assert!(configured(&format!("{azure}\ndialect = \"gemini\"")).is_err());
+        let bedrock = "catalog = \"amazon-bedrock\"\nbase_url = \"http://127.0.0.1:9\"";
+        assert!(configured(&format!("{bedrock}\ndialect = \"openai-chat\"")).is_err());
     }
 }

@@ -20,7 +20,7 @@ use crate::policy::signature::PublicKey;
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits};
 use crate::route::{Affinity, BreakerRule, Health};
 use crate::store::{LedgerViews, Store, load_ledger_view};
-use crate::tasks::Tasks;
+use crate::tasks::{Aside, Tasks};
 use crate::telemetry::Metrics;
 use crate::upstream::{PoolLimits, Upstream};
 use crate::usage;
@@ -96,6 +96,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         recorder,
         metrics: Arc::new(Metrics::default()),
         tasks: Tasks::default(),
+        aside: Aside::default(),
     });
     let admin = AdminState::new(AdminParts {
         store: Arc::clone(&store),

@@ -1,6 +1,7 @@
 //! Step 9: the plan's offers are asked in turn until one answers. What fails before the first
 //! content costs the caller nothing and the next one is asked; after it nothing is replayed.
 
+mod blame;
 mod count;
 mod outcome;
 mod request;
@@ -24,6 +25,7 @@ use crate::route::{InFlight, Sample};
 
 use super::flight::Flight;
 use super::{decide, relay};
+pub(super) use blame::{Blame, of_answer as blame_of};
 pub(super) use count::count;
 pub(super) use outcome::{Fault, Trouble, note};
 
@@ -77,7 +79,7 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
     let mut last: Option<Trouble> = None;
     let mut unknown: Option<Box<Fault>> = None;
     let mut soonest: Option<Duration> = None;
-    let mut too_long: Option<Box<Fault>> = None;
+    let mut refused: Option<Box<Fault>> = None;
     let mut queue = plan.clone();
     queue.reverse();
     let mut again = false;
@@ -90,12 +92,11 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
             // Another may have given the response that this one does not know.
             Err(Ended::Fault(fault)) if fault.keeps_it_not() => unknown = Some(fault),
             Err(Ended::Fault(fault)) => {
-                // What is too long for one may fit another, and only there is it tried again.
-                queue.retain(|other| fault.is_about_length() && is_larger(&flight, *other, row));
+                queue.retain(|other| may_do_better(&flight, &fault, *other, row));
                 if queue.is_empty() {
                     return outcome::pass_on(flight, *fault);
                 }
-                too_long = Some(fault);
+                refused = Some(fault);
             }
             Err(Ended::Next(trouble)) => {
                 soonest = soonest.into_iter().chain(trouble.wait()).min();
@@ -103,7 +104,7 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
             }
         }
         let worth = last.as_ref().is_some_and(Trouble::worth_repeating);
-        let over = queue.is_empty() && too_long.is_none() && tried == plan.len();
+        let over = queue.is_empty() && refused.is_none() && tried == plan.len();
         if over && tried < attempts_max && worth {
             pause().await;
             queue.extend(plan.first());
@@ -111,11 +112,21 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
         }
     }
     // Where one of them failed it may be the one that keeps the conversation, and it may come back.
-    let fault = too_long.or(unknown.filter(|_| last.is_none()));
+    let fault = refused.or(unknown.filter(|_| last.is_none()));
     match fault {
         Some(fault) => outcome::pass_on(flight, *fault),
         None => outcome::give_out(flight, last, tried, soonest),
     }
+}
+
+/// Whether the offer in one row may take what the one in another refused: what is too long for one
+/// may fit another, what one provider does not keep another may, and what can't be said in the
+/// dialect of one can perhaps in that of another.
+fn may_do_better(flight: &Flight, fault: &Fault, row: usize, than: usize) -> bool {
+    let provider = |row| flight.offer_of(row).map(|offer| &offer.provider);
+    matches!(fault, Fault::Untranslatable(_))
+        || (fault.is_about_length() && is_larger(flight, row, than))
+        || (fault.is_about_a_reference() && provider(row) != provider(than))
 }
 
 /// Whether the offer in one row takes longer prompts than the one in another.
@@ -202,7 +213,7 @@ impl<'a> UnderWay<'a> {
             let answer = whole::collect(self.flight, self.asking, body).await;
             answer.map(|answer| Got::Whole(Box::new(answer)))
         };
-        got.map_err(request::Refused::Trouble)
+        got.map_err(|trouble| request::judged(self.flight, self.asking, trouble))
     }
 }
 

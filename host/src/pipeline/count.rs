@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
 use turnpike_protocol::Dialect;
+use turnpike_tokenizer::Vocabulary;
 use uuid::Uuid;
 
 use crate::egress::{GatewayBody, refuse};
@@ -39,18 +41,39 @@ pub(super) async fn tokens(
     }
 }
 
-async fn counted(flight: &mut Flight) -> Result<bytes::Bytes, Box<Refusal>> {
+async fn counted(flight: &mut Flight) -> Result<Bytes, Box<Refusal>> {
     // What must not leave must not leave to be counted either.
     decide::redact_input(flight).await?;
-    decide::match_offers(flight)?;
+    decide::match_offers(flight).await?;
     if let Some(body) = attempt::count(flight).await {
         return Ok(body);
     }
-    Ok(written(flight.call.dialect, flight.call.input_tokens_upper()))
+    Ok(written(flight.call.dialect, here(flight).await))
+}
+
+/// The gateway's own count: with the model's vocabulary where that is public and one model is meant,
+/// else the estimate that holds are made from, which is an upper one.
+async fn here(flight: &Flight) -> u32 {
+    let call = Arc::clone(&flight.call);
+    let counted = match vocabulary(flight) {
+        Some(vocabulary) => {
+            let count = move || call.input_tokens_by(|text| vocabulary.count(text));
+            flight.gateway.aside.run(count).await
+        }
+        None => None,
+    };
+    counted.unwrap_or_else(|| flight.call.input_tokens_upper())
+}
+
+fn vocabulary(flight: &Flight) -> Option<Vocabulary> {
+    let open = flight.candidates.iter().filter(|candidate| candidate.rejection.is_none());
+    let mut models = open.filter_map(|candidate| flight.offer(candidate)).map(|offer| &offer.model);
+    let first = Vocabulary::of(models.next()?)?;
+    models.all(|model| Vocabulary::of(model) == Some(first)).then_some(first)
 }
 
 /// The count as the caller's dialect has it.
-fn written(dialect: Dialect, tokens: u32) -> bytes::Bytes {
+fn written(dialect: Dialect, tokens: u32) -> Bytes {
     match dialect {
         Dialect::Gemini => format!("{{\"totalTokens\":{tokens}}}").into(),
         _ => format!("{{\"input_tokens\":{tokens}}}").into(),

@@ -48,7 +48,9 @@ pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>
             Ok(())
         }
         Err(redact::Refusal::Blocked { reason }) => Err(Box::new(Refusal::policy_blocked(&reason))),
-        Err(redact::Refusal::Failed(_)) => Err(Box::new(Refusal::redaction_failed())),
+        Err(redact::Refusal::Failed(_) | redact::Refusal::Unreadable) => {
+            Err(Box::new(Refusal::redaction_failed()))
+        }
     }
 }
 
@@ -66,7 +68,7 @@ pub(super) async fn classify(flight: &mut Flight) {
 }
 
 /// Step 6. Every offer that was looked at is kept with the reason why it is out.
-pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
+pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
     let offers = &flight.gateway.offers;
     let selector = Selector::parse(&flight.call.model);
     let indices = match selector {
@@ -95,14 +97,20 @@ pub(super) fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
     let now_ms = clock::now_ms();
     let health = &flight.gateway.health;
     let pin = flight.turn.and_then(|turn| turn.pin(&flight.gateway.affinity));
-    let mut fidelity = Fidelity::new(flight);
-    let mut candidates = Vec::with_capacity(indices.len());
-    for index in indices {
-        let Some(offer) = offers.offer(*index) else { continue };
+    let found = |index: &u32| {
         let row = usize::try_from(*index).unwrap_or(usize::MAX);
+        offers.offer(*index).map(|offer| (row, offer))
+    };
+    let check = |row: usize, offer: &Offer| {
         let allowed = flight.caller.may_use(&offer.model);
-        let mut rejection = route::check(offer, &asked, allowed, health.gate(row, now_ms))
-            .or_else(|| fidelity.check(offer));
+        route::check(offer, &asked, allowed, health.gate(row, now_ms))
+    };
+    let mut fidelity = Fidelity::new(flight);
+    let open = indices.iter().filter_map(found).filter(|(row, offer)| check(*row, offer).is_none());
+    fidelity.prepare(open.map(|(_, offer)| &**offer)).await;
+    let mut candidates = Vec::with_capacity(indices.len());
+    for (row, offer) in indices.iter().filter_map(found) {
+        let mut rejection = check(row, offer).or_else(|| fidelity.check(offer));
         let mut figures = None;
         if rejection.is_none() {
             figures = route::figure_row(offer, &work, health.snapshot(row));

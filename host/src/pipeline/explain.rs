@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use turnpike_protocol::Loss;
+use turnpike_protocol::{Loss, Losses};
 
 use crate::catalog::ConfiguredCatalog;
 use crate::route::{Rejection, Selector};
@@ -90,7 +90,7 @@ fn explanation(flight: &mut Flight, ending: Ending, bill: &Bill, asked: Arc<str>
     e.settlement = ending.label().into();
     e.policies = policies(flight);
     e.redactions = redactions(flight);
-    e.losses = flight.losses.iter().map(loss).collect();
+    e.losses = flight.losses.iter().map(loss).chain(more(&flight.losses)).collect();
     e.timing = Timing {
         total_us: flight.started.watch.micros().into(),
         first_content_us: flight.first_content_us.unwrap_or(0),
@@ -171,6 +171,13 @@ fn loss(loss: &Loss) -> LossFact {
         what: loss.what.into(),
         severity: loss.severity.label().into(),
     }
+}
+
+/// What stands for the losses that are only counted.
+fn more(losses: &Losses) -> Option<LossFact> {
+    let worst = losses.worst().filter(|_| losses.more() > 0)?;
+    let what = format!("and {} more", losses.more());
+    Some(LossFact { at: "(others)".into(), what: what.into(), severity: worst.label().into() })
 }
 
 /// A place as far as it is made of member names as APIs have them: a caller may call a member

@@ -1,12 +1,14 @@
 //! What is known of one request so far, from authentication to its record. However the request
 //! ends, also by being dropped, its hold is settled and one event is recorded.
 
+mod manner;
+
 use std::sync::Arc;
 
 use http::{HeaderMap, Response};
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::translate::Naming;
-use turnpike_protocol::{Call, Dialect, Losses, MediaTokens, Usage};
+use turnpike_protocol::{Call, Losses, MediaTokens, Usage};
 use uuid::Uuid;
 
 use crate::auth::Caller;
@@ -26,6 +28,7 @@ use super::conversation::{self, Known, Turn};
 use super::facts::{self, CallView};
 use super::repeats::{Print, Ticket};
 use super::{explain, settle};
+pub(super) use manner::Manner;
 
 /// Bytes of a session id or a tag that a caller may attach.
 const LABEL_BYTES_MAX: usize = 128;
@@ -100,27 +103,6 @@ pub(super) struct Started {
     pub at_ms: u64,
     pub watch: Stopwatch,
 }
-
-/// How the caller is spoken to, and what of its headers counts.
-#[derive(Debug)]
-pub(super) struct Manner {
-    /// The dialect of answers and errors.
-    pub dialect: Dialect,
-    /// A stream is sent as one JSON array.
-    pub array: bool,
-    /// Refuse what a translation would lose.
-    pub strict: bool,
-    /// Headers that a provider of the caller's own dialect gets as they came.
-    pub forwarded: Vec<(&'static str, String)>,
-    /// The query, for the same: `beta=true`.
-    pub query: Option<String>,
-}
-
-/// Headers of Anthropic's API that belong to its body: the version it is written in, and the
-/// betas that its members need.
-const FORWARDED: [&str; 2] = ["anthropic-version", "anthropic-beta"];
-/// Bytes of a header that is passed on; Claude Code's list of betas has a few hundred.
-const FORWARDED_BYTES_MAX: usize = 4096;
 
 /// Headers that name the conversation, the first that is there counts: our own, Claude Code's,
 /// Codex's.
@@ -428,50 +410,4 @@ fn attrs(
         }
     }
     attrs
-}
-
-// === impl Manner ===
-
-impl Manner {
-    /// The same with what the URL says behind its path.
-    pub(super) fn with_query(self, query: Option<&str>) -> Self {
-        let anthropic = self.dialect == Dialect::AnthropicMessages;
-        let query = query.filter(|_| anthropic).and_then(passable);
-        Self { query, ..self }
-    }
-
-    /// The betas of Anthropic's that the caller names.
-    pub(super) fn betas(&self) -> Option<&str> {
-        let named = self.forwarded.iter().find(|(name, _)| *name == "anthropic-beta");
-        named.map(|(_, betas)| betas.as_str())
-    }
-
-    /// What the headers of a request in `dialect` say of it.
-    pub(super) fn of(dialect: Dialect, array: bool, headers: &HeaderMap) -> Self {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let strict = header("x-turnpike-strict").is_some_and(|value| value.trim() == "1");
-        let forwarded = match dialect {
-            Dialect::AnthropicMessages => FORWARDED
-                .into_iter()
-                .filter_map(|name| Some((name, joined(headers, name)?)))
-                .collect(),
-            _ => Vec::new(),
-        };
-        Self { dialect, array, strict, forwarded, query: None }
-    }
-}
-
-/// The pairs of a query that are the provider's business: never the caller's key.
-fn passable(query: &str) -> Option<String> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("key="));
-    let kept = pairs.collect::<Vec<_>>().join("&");
-    (!kept.is_empty() && kept.len() <= LABEL_BYTES_MAX).then_some(kept)
-}
-
-/// All values of a header in one, in order; none that is too long.
-fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
-    let values: Vec<&str> =
-        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    let joined = values.join(",");
-    (!joined.is_empty() && joined.len() <= FORWARDED_BYTES_MAX).then_some(joined)
 }

@@ -17,14 +17,14 @@ use http::Response;
 use turnpike_protocol::cut::Cut;
 use turnpike_protocol::sse::Frame;
 use turnpike_protocol::translate::StreamTranslator;
-use turnpike_protocol::{Dialect, Usage};
+use turnpike_protocol::{Dialect, StreamError, Usage};
 
 use crate::clock;
 use crate::egress::{GatewayBody, Served, anthropic_request_id, content_type, request_id};
 use crate::redact::{StreamOptions, StreamRedactor};
 use crate::upstream::{BodyReader, ErrorKind, Phase, Read, TransportError};
 
-use super::attempt::{Asking, Trouble};
+use super::attempt::{Asking, Blame, Trouble, blame_of};
 use super::facts::PolicyScan;
 use super::flight::Flight;
 use super::{explain, settle};
@@ -96,7 +96,7 @@ enum Broken {
     Transport(TransportError),
     /// The provider's own error event; it has been passed on as it was.
     Reported {
-        kind: String,
+        error: Box<StreamError>,
         raw: Bytes,
     },
     /// The redaction policy stops the stream, or failed.
@@ -106,6 +106,20 @@ enum Broken {
     Malformed(&'static str),
     /// The body ended without finish and without `[DONE]`.
     CutOff,
+}
+
+// === impl Broken ===
+
+impl Broken {
+    /// Whether it counts against the offer's health: what the provider says of the request itself
+    /// does not, or one caller could take an offer from all others.
+    fn counts(&self) -> bool {
+        match self {
+            Self::Reported { error, .. } => blame_of(error) != Blame::Request,
+            Self::Withheld { .. } => false,
+            Self::Transport(_) | Self::Malformed(_) | Self::CutOff => true,
+        }
+    }
 }
 
 /// Reads until the first content.
@@ -180,7 +194,7 @@ async fn first(flight: &mut Flight, stream: &mut Upstream) -> Result<Bytes, Trou
             Err(Broken::Transport(error)) => return Err(Trouble::Transport(error)),
             // Also when it came in one read with content: nothing has gone out yet, so the next
             // candidate can still answer.
-            Err(Broken::Reported { kind, .. }) => return Err(Trouble::StreamError(kind)),
+            Err(Broken::Reported { error, .. }) => return Err(Trouble::StreamError(error)),
             Err(Broken::Malformed(what)) => return Err(Trouble::Malformed(what)),
             Err(Broken::CutOff) => return Err(Trouble::Empty),
             // Content has come, so the answer belongs to this provider; the caller hears of the
@@ -290,13 +304,19 @@ impl Upstream {
         let out = out?;
         // Not before: what a refused batch holds is not handed on.
         self.sent_bytes = self.redactor.facts().delivered_bytes;
-        match &self.redactor.facts().error {
-            Some(error) => {
-                let kind = error.kind.clone().unwrap_or_else(|| "error".to_owned());
-                Err(Broken::Reported { kind, raw: out })
-            }
+        // The provider's own words say more than what a translation leaves of them.
+        let own = self.translator.as_ref().and_then(|translator| translator.facts().error.as_ref());
+        match own.or(self.redactor.facts().error.as_ref()) {
+            Some(error) => Err(Broken::Reported { error: Box::new(error.clone()), raw: out }),
             None => Ok(out),
         }
+    }
+
+    /// The frames at hand, which are the last ones, and what was held back.
+    async fn last(&mut self, flight: &mut Flight) -> Result<Bytes, Broken> {
+        let last = self.redact(flight).await?;
+        let tail = self.flush(flight).await?;
+        Ok(join(last, tail))
     }
 
     /// What was held back, at the end of a body that had no end mark.

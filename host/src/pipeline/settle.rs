@@ -12,6 +12,8 @@ use super::flight::{Bill, Ending, Flight};
 
 /// Bytes of text for one token, where a provider reports no usage and the gateway has to count.
 const BYTES_PER_TOKEN: u64 = 4;
+/// The longest prompt of a model whose context window is not known, for what is only named in it.
+const CONTEXT_TOKENS_UNKNOWN: u32 = 262_144;
 
 /// Searches of the web that a request is held for where it lets the provider search: more than the
 /// answers of assistants are seen to take. What goes beyond the hold is absorbed.
@@ -55,7 +57,7 @@ pub(super) async fn charge(
     ending: Ending,
 ) -> Bill {
     let watch = clock::Stopwatch::start();
-    let (usage, estimated) = used(flight, reported, ending);
+    let (usage, estimated) = used(flight, offer, reported, ending);
     let official = official(offer, &usage, reported.service_tier.as_deref());
     let lines = lines(flight, offer, &official, true).await;
     let cost = total(&lines);
@@ -95,21 +97,30 @@ fn delivered(offer: &Offer, usage: &Usage, reported: &Reported, bytes: u64) -> P
 }
 
 /// What was used up to here.
-pub(super) fn so_far(flight: &Flight, reported: &Reported) -> Usage {
-    used(flight, reported, Ending::RanOut).0
+pub(super) fn so_far(flight: &Flight, offer: &Offer, reported: &Reported) -> Usage {
+    used(flight, offer, reported, Ending::RanOut).0
 }
 
 /// What the platform paid for an answer that nobody is charged for, at official prices.
 pub(super) fn absorbed(flight: &Flight, offer: &Offer, reported: &Reported) -> PicoUsd {
-    let (usage, _) = used(flight, reported, Ending::Failed);
+    let (usage, _) = used(flight, offer, reported, Ending::Failed);
     let official = official(offer, &usage, reported.service_tier.as_deref());
     sum(official.iter().map(|q| (q.count, q.unit_price)))
 }
 
 /// What was used, and whether it is the gateway's own count: where the provider says nothing, or
 /// says nothing of a prompt or of text that it did send.
-fn used(flight: &Flight, reported: &Reported, ending: Ending) -> (Usage, bool) {
-    let counted = || count(flight, reported.text_bytes);
+fn used(flight: &Flight, offer: &Offer, reported: &Reported, ending: Ending) -> (Usage, bool) {
+    let counted = || {
+        let mut counted = count(flight, reported.text_bytes);
+        // Who leaves before anybody has said how long the files are that it named pays for them
+        // what was held, or else leaving would make them free.
+        if ending == Ending::Partial && flight.call.names_media() {
+            let more = input_bound(flight, offer).saturating_sub(counted.input_tokens());
+            counted.input_uncached = counted.input_uncached.saturating_add(more);
+        }
+        counted
+    };
     match reported.usage {
         None => (counted(), true),
         Some(usage) if reported.is_silent() => (filled(usage, &counted()), true),
@@ -118,16 +129,17 @@ fn used(flight: &Flight, reported: &Reported, ending: Ending) -> (Usage, bool) {
         Some(usage)
             if matches!(ending, Ending::Partial | Ending::FailedPartial | Ending::RanOut) =>
         {
-            (at_least(usage, &counted()), false)
+            at_least(usage, &counted())
         }
         Some(usage) => (usage, false),
     }
 }
 
-/// The report, with an answer that is not shorter than what was counted.
-fn at_least(reported: Usage, counted: &Usage) -> Usage {
+/// The report, with an answer that is not shorter than what was counted; and whether it was.
+fn at_least(reported: Usage, counted: &Usage) -> (Usage, bool) {
     let missing = counted.output_text.saturating_sub(reported.output_tokens());
-    Usage { output_text: reported.output_text.saturating_add(missing), ..reported }
+    let output_text = reported.output_text.saturating_add(missing);
+    (Usage { output_text, ..reported }, missing > 0)
 }
 
 /// The report, with the count for each side of it that says nothing.
@@ -135,6 +147,8 @@ fn filled(reported: Usage, counted: &Usage) -> Usage {
     let mut usage = reported;
     if usage.input_tokens() == 0 {
         usage.input_uncached = counted.input_uncached;
+        usage.input_audio = counted.input_audio;
+        usage.input_image = counted.input_image;
     }
     if usage.output_tokens() == 0 {
         usage.output_text = counted.output_text;
@@ -147,13 +161,17 @@ pub(super) fn counted(flight: &Flight) -> Usage {
     count(flight, 0)
 }
 
-/// The gateway's own count, where the provider sent none.
+/// The gateway's own count, where the provider sent none: the texts by their bytes, and what is no
+/// text as it was held for.
 fn count(flight: &Flight, text_bytes: u64) -> Usage {
     let prompt = flight.call.texts.iter().map(|text| text.content.len()).sum::<usize>();
-    let prompt = u64::try_from(prompt).unwrap_or(u64::MAX);
+    let prompt = u64::try_from(prompt).unwrap_or(u64::MAX).div_ceil(BYTES_PER_TOKEN);
+    let media = flight.media_tokens;
     let ids = u64::try_from(flight.call.token_ids()).unwrap_or(u64::MAX);
     Usage {
-        input_uncached: prompt.div_ceil(BYTES_PER_TOKEN).saturating_add(ids),
+        input_uncached: prompt.saturating_add(ids).saturating_add(media.file.into()),
+        input_audio: media.audio.into(),
+        input_image: media.image.into(),
         output_text: text_bytes.div_ceil(BYTES_PER_TOKEN),
         requests: 1,
         ..Usage::default()
@@ -192,16 +210,47 @@ fn folded(usage: &Usage) -> Usage {
 /// Whether the provider may search the web: in another dialect it does not get the tool.
 pub(super) fn searches(flight: &Flight, offer: &Offer) -> bool {
     let call = &flight.call;
-    call.needs.web_search && offer.speaks(call.dialect.label())
+    call.needs.web_search && offer.speaks(call.dialect.label()) && !withholds_search(flight, offer)
+}
+
+/// Whether the provider does not get a tool to search with that it would have: nobody knows what it
+/// would charge, and the request does not insist. Agents bring such a tool along to every request.
+pub(super) fn withholds_search(flight: &Flight, offer: &Offer) -> bool {
+    let call = &flight.call;
+    call.can_do_without_search()
+        && offer.rates.base.search.is_none()
+        && !flight.manner.strict
+        && offer.speaks(call.dialect.label())
+}
+
+/// The longest that the prompt can be at one offer: as it was estimated, or, where it names files
+/// of which only the provider will know how long they are, as long as the model takes.
+fn input_bound(flight: &Flight, offer: &Offer) -> u64 {
+    let estimated = u64::from(flight.input_tokens);
+    if !flight.call.names_media() {
+        return estimated;
+    }
+    let window = match offer.context_tokens {
+        0 => CONTEXT_TOKENS_UNKNOWN,
+        known => known,
+    };
+    estimated.max(window.into())
 }
 
 /// What a call can come to at one offer, with `output` tokens for each choice.
 fn bounds<'a>(flight: &'a Flight, offer: &Offer, output: u32) -> Bounds<'a> {
     let call = &flight.call;
+    let input_tokens = input_bound(flight, offer);
+    let input_image = u64::from(flight.media_tokens.image);
+    // All that is not known may be the sound.
+    let input_audio = match call.needs.audio_input && call.names_media() {
+        true => input_tokens.saturating_sub(input_image),
+        false => u64::from(flight.media_tokens.audio),
+    };
     Bounds {
-        input_tokens: u64::from(flight.input_tokens),
-        input_audio: u64::from(flight.media_tokens.audio),
-        input_image: u64::from(flight.media_tokens.image),
+        input_tokens,
+        input_audio,
+        input_image,
         output_tokens: u64::from(output).saturating_mul(u64::from(call.choices)),
         output_audio: call.needs.audio_output,
         // Some models draw without being asked to.

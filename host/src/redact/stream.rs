@@ -2,6 +2,8 @@
 //! Frames pass verbatim unless something in them was found, held or restored. Never waits for more
 //! frames, never reads a socket, and after a refusal nothing of the batch may be sent.
 
+mod last;
+
 use bytes::{Bytes, BytesMut};
 use turnpike_protocol::sse::Frame;
 use turnpike_protocol::{Chunk, ChunkHead, Dialect, Origin, Slot, StreamError, Usage};
@@ -69,6 +71,8 @@ pub struct StreamRedactor {
     changed: Vec<u32>,
     /// Events that were added to the stream.
     inserted: u64,
+    /// A frame that says that the answer ends, and what came after it: it waits for what follows.
+    pending: Vec<Item>,
 }
 
 /// One frame of a batch.
@@ -77,6 +81,8 @@ struct Item {
     chunk: Option<Chunk>,
     edited: bool,
     dropped: bool,
+    /// It is the mark at the end of a stream.
+    marks_end: bool,
     /// Held texts that go out in front of this one.
     tails: Vec<(Slot, String)>,
     /// The same as events.
@@ -149,7 +155,8 @@ impl StreamRedactor {
     pub fn new(options: StreamOptions, pseudonyms: Pseudonyms) -> Self {
         let (facts, summary) = (StreamFacts::default(), Summary::default());
         let (windows, changed) = (Vec::new(), Vec::new());
-        Self { options, pseudonyms, windows, facts, summary, changed, inserted: 0 }
+        let (inserted, pending) = (0, Vec::new());
+        Self { options, pseudonyms, windows, facts, summary, changed, inserted, pending }
     }
 
     /// What the stream showed so far.
@@ -178,7 +185,13 @@ impl StreamRedactor {
         if !self.options.scan_output && self.pseudonyms.is_empty() {
             return Ok(self.pass(frames));
         }
-        let mut items = self.sort(frames)?;
+        let mut items = self.items(frames)?;
+        let ended = self.facts.done || self.facts.error.is_some();
+        last::judge(&mut items);
+        if !ended && let Some(from) = last::waits(&items, |choice| self.holds(choice)) {
+            self.pending = items.split_off(from);
+        }
+        self.sort(&items)?;
         self.work(scan, &mut items).await?;
         self.drop_logprobs(&mut items);
         Ok(write(&items))
@@ -190,10 +203,26 @@ impl StreamRedactor {
     /// # Errors
     /// [`Refusal`], as for [`StreamRedactor::push`].
     pub async fn finish(&mut self, scan: &mut impl Scan) -> Result<Bytes, Refusal> {
-        let mut end = vec![Item::new(Bytes::new())];
-        self.windows.iter_mut().for_each(|window| window.close(0));
-        self.work(scan, &mut end).await?;
-        Ok(write(&end))
+        let mut items = std::mem::take(&mut self.pending);
+        last::judge(&mut items);
+        self.sort(&items)?;
+        let end = items.len();
+        items.push(Item::new(Bytes::new()));
+        self.windows.iter_mut().for_each(|window| window.close(end));
+        self.work(scan, &mut items).await?;
+        self.drop_logprobs(&mut items);
+        Ok(write(&items))
+    }
+
+    /// Whether some text of a choice is held that its end has to wait for, also an end without text
+    /// of its own. Elsewhere than in Gemini's streams the usage follows such an end, and would be
+    /// known, and charged, before what is held has been looked at.
+    fn holds(&self, choice: u32) -> bool {
+        if self.options.dialect != Dialect::Gemini {
+            return false;
+        }
+        let own = |window: &Window| window.slot.choice == choice && !window.text().is_empty();
+        self.windows.iter().any(own)
     }
 
     /// Probabilities of tokens repeat the text in pieces, as it was before it was masked or
@@ -245,30 +274,36 @@ impl StreamRedactor {
         Some(chunk)
     }
 
-    /// Reads the frames and puts their texts into the windows they belong to.
-    fn sort(&mut self, frames: &[Frame]) -> Result<Vec<Item>, Refusal> {
-        let mut items = Vec::with_capacity(frames.len());
-        for (at, frame) in frames.iter().enumerate() {
+    /// Reads the frames; those that waited come first.
+    fn items(&mut self, frames: &[Frame]) -> Result<Vec<Item>, Refusal> {
+        let mut items = std::mem::take(&mut self.pending);
+        items.reserve(frames.len());
+        for frame in frames {
             let mut item = Item::new(frame.raw.clone());
-            let unreadable = self.facts.unreadable;
+            let (unreadable, done) = (self.facts.unreadable, self.facts.done);
             item.chunk = self.read(frame);
             if self.facts.unreadable != unreadable && self.options.scan_output {
-                let what = "the provider sent an event that cannot be read, and so not be checked";
-                return Err(ScanFailure::new(what).into());
+                return Err(Refusal::Unreadable);
             }
-            match &item.chunk {
-                Some(chunk) => {
-                    item.dropped = chunk.usage_only && !self.options.include_usage;
-                    self.place(at, chunk)?;
-                }
-                None if self.facts.done => {
-                    self.windows.iter_mut().for_each(|window| window.close(at));
-                }
-                None => {}
+            item.marks_end = item.chunk.is_none() && self.facts.done && !done;
+            if let Some(chunk) = &item.chunk {
+                item.dropped = chunk.usage_only && !self.options.include_usage;
             }
             items.push(item);
         }
         Ok(items)
+    }
+
+    /// Puts the texts of a batch into the windows they belong to.
+    fn sort(&mut self, items: &[Item]) -> Result<(), Refusal> {
+        for (at, item) in items.iter().enumerate() {
+            if let Some(chunk) = &item.chunk {
+                self.place(at, chunk)?;
+            } else if item.marks_end {
+                self.windows.iter_mut().for_each(|window| window.close(at));
+            }
+        }
+        Ok(())
     }
 
     fn place(&mut self, at: usize, chunk: &Chunk) -> Result<(), Refusal> {
@@ -416,7 +451,15 @@ fn write(items: &[Item]) -> Bytes {
 impl Item {
     fn new(raw: Bytes) -> Self {
         let (tails, before) = (Vec::new(), Vec::new());
-        Self { raw, chunk: None, edited: false, dropped: false, tails, before }
+        let (edited, dropped, marks_end) = (false, false, false);
+        Self { raw, chunk: None, edited, dropped, marks_end, tails, before }
+    }
+}
+
+impl std::fmt::Debug for Item {
+    /// Without its bytes, which are content.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Item").field("chunk", &self.chunk).finish_non_exhaustive()
     }
 }
 

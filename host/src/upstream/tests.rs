@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Endpoint, ErrorKind, Phase, PoolLimits, RequestHead, Response, Scheme, Timeouts,
+    Endpoint, ErrorKind, Phase, PoolLimits, RequestHead, Response, STALE_WITHIN, Scheme, Timeouts,
     TransportError, Upstream,
 };
 
@@ -269,6 +269,24 @@ async fn a_stale_pooled_connection_costs_one_retry() {
         assert_eq!(text(&mut post(&client, &server.endpoint).await.unwrap()).await, "ok");
     }
     assert_eq!(server.connections(), 2);
+}
+
+/// What a provider may have worked on is not asked for, and paid, twice.
+#[tokio::test]
+async fn a_pooled_connection_that_hangs_up_late_is_not_stale() {
+    let server = Scripted::start(|number, mut stream| {
+        read_request(&mut stream).unwrap();
+        stream.write_all(OK).unwrap();
+        if number == 0 {
+            read_request(&mut stream).unwrap();
+            std::thread::sleep(STALE_WITHIN + Duration::from_millis(200));
+            stream.shutdown(Shutdown::Both).unwrap();
+        }
+    });
+    let client = client();
+    assert_eq!(text(&mut post(&client, &server.endpoint).await.unwrap()).await, "ok");
+    let failed = post(&client, &server.endpoint).await.unwrap_err();
+    assert_eq!((failed.kind, server.connections()), (ErrorKind::Closed, 1));
 }
 
 /// Pitfalls 46 and 49: what a provider may have begun to answer is never sent again.

@@ -203,6 +203,7 @@ impl Reading<'_> {
     fn block(&mut self, scanner: &mut Scanner<'_>, mark: Mark) -> Result<Block, RequestError> {
         self.draft.block()?;
         let mut block = Block::default();
+        let mut named = false;
         let mut names = Names::new(BLOCK);
         scanner.open_object()?;
         while let Some(name) = names.next_in(scanner, self.draft, mark)? {
@@ -229,9 +230,13 @@ impl Reading<'_> {
                     self.draft.json(scanner, mark.on(Channel::ToolArguments))?;
                 }
                 ("content", _) => self.result(scanner, mark)?,
-                ("source", Kind::Object) => self.source(scanner, mark)?,
+                ("source", Kind::Object) => named |= self.source(scanner, mark)?,
                 _ => self.draft.sift(scanner, mark.on(Channel::Document), &KNOWN)?,
             }
+        }
+        // A picture has its own bound.
+        if block.kind == "container_upload" || (named && block.kind == "document") {
+            self.draft.media.add_named();
         }
         Ok(block)
     }
@@ -258,8 +263,8 @@ impl Reading<'_> {
     }
 
     /// Where an image or a document comes from. Inline base64 is counted; a document's plain text,
-    /// an address and everything else are texts.
-    fn source(&mut self, scanner: &mut Scanner<'_>, mark: Mark) -> Result<(), RequestError> {
+    /// an address and everything else are texts. Returns whether it is only named.
+    fn source(&mut self, scanner: &mut Scanner<'_>, mark: Mark) -> Result<bool, RequestError> {
         let mark = mark.on(Channel::Document);
         let mut kind = String::new();
         let mut media_type = String::new();
@@ -281,9 +286,9 @@ impl Reading<'_> {
                 _ => self.draft.walk(scanner, mark, &[])?,
             }
         }
-        let Some(literal) = data else { return Ok(()) };
+        let Some(literal) = data else { return Ok(matches!(kind.as_str(), "url" | "file")) };
         if kind == "text" || !is_base64(scanner.raw(literal.inner())) {
-            return self.file(scanner, literal, mark);
+            return self.file(scanner, literal, mark).map(|()| false);
         }
         let bytes = literal.span.len();
         self.draft.media.spans.push(literal.span);
@@ -292,7 +297,7 @@ impl Reading<'_> {
         } else {
             self.draft.media.file_bytes += bytes;
         }
-        Ok(())
+        Ok(false)
     }
 
     fn file(

@@ -1,10 +1,13 @@
 //! What a call asks for beside its conversation: vectors in place of an answer, betas, members that
 //! not every provider takes. Never changes what the caller wrote.
 
+use bytes::Bytes;
+
 use crate::neutral::Losses;
 use crate::quirks::Quirks;
+use crate::splice;
 
-use super::{Call, Points};
+use super::{Call, Outgoing, Points, text_edits};
 
 // === impl Call ===
 
@@ -37,6 +40,33 @@ impl Call {
             Points::Embeddings(points) => points.token_ids,
             _ => 0,
         }
+    }
+
+    /// What is lost when the provider gets no tool to search the web with; nothing where the request
+    /// offers none, or insists on one: it can't do without then.
+    pub fn without_search(&self) -> Losses {
+        let mut losses = Losses::default();
+        if let Points::OpenAiResponses(points) = &self.points {
+            for place in &points.optional_searches {
+                let what = "a search whose price at the provider is not known";
+                losses.dropped(format!("tools[{place}]"), what);
+            }
+        }
+        losses
+    }
+
+    /// Whether it offers such tools and can do without them.
+    pub fn can_do_without_search(&self) -> bool {
+        matches!(&self.points, Points::OpenAiResponses(points) if !points.optional_searches.is_empty())
+    }
+
+    /// [`Call::encode`] without the tools that [`Call::without_search`] tells of.
+    pub fn encode_without_search(&self, out: &Outgoing<'_>) -> Bytes {
+        let Points::OpenAiResponses(points) = &self.points else { return self.encode(out) };
+        let mut edits = text_edits(&self.texts);
+        points.edits(out, &mut edits);
+        points.cut_searches(&self.source.0, &mut edits);
+        splice::apply(self.source.0.as_bytes(), edits, b"", b"")
     }
 
     /// Whether there is anything in it that some provider of its dialect refuses.

@@ -197,6 +197,10 @@ fn data(
     };
     *count = count.saturating_add(1);
     *total += bytes;
+    // A picture has its own bound.
+    if bytes == 0 && !mime.starts_with("image/") {
+        draft.media.add_named();
+    }
     Ok(())
 }
 

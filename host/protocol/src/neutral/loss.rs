@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-/// Entries kept for one request; what comes beyond is counted only.
+/// Entries kept for one request, the worst ones; what comes beyond is counted only.
 const LOSSES_MAX: usize = 64;
 
 /// How bad it is.
@@ -30,7 +30,11 @@ pub struct Loss {
 
 /// Everything that one translation lost, without repeats.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Losses(Vec<Loss>);
+pub struct Losses {
+    kept: Vec<Loss>,
+    /// Those that found no room, none of them worse than any that did.
+    more: u32,
+}
 
 // === impl Severity ===
 
@@ -59,14 +63,21 @@ impl Losses {
     /// Notes one loss; the same place is noted once, at its worst.
     pub(crate) fn note(&mut self, severity: Severity, at: impl Into<String>, what: &'static str) {
         let at = at.into();
-        if let Some(known) = self.0.iter_mut().find(|loss| loss.at == at) {
+        if let Some(known) = self.kept.iter_mut().find(|loss| loss.at == at) {
             if severity > known.severity {
                 (known.severity, known.what) = (severity, what);
             }
             return;
         }
-        if self.0.len() < LOSSES_MAX {
-            self.0.push(Loss { at, what, severity });
+        if self.kept.len() < LOSSES_MAX {
+            self.kept.push(Loss { at, what, severity });
+            return;
+        }
+        self.more = self.more.saturating_add(1);
+        // What rules a provider out must not hide behind what does not.
+        let least = self.kept.iter_mut().rev().min_by_key(|loss| loss.severity);
+        if let Some(least) = least.filter(|least| least.severity < severity) {
+            *least = Loss { at, what, severity };
         }
     }
 
@@ -82,25 +93,53 @@ impl Losses {
         self.note(Severity::Unsupported, at, what);
     }
 
-    /// In the order they were met.
+    /// In the order they were met; the first of them, where there are very many.
     pub fn iter(&self) -> impl Iterator<Item = &Loss> {
-        self.0.iter()
+        self.kept.iter()
+    }
+
+    /// How many there are besides those.
+    pub fn more(&self) -> u32 {
+        self.more
     }
 
     /// Whether nothing was lost.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.kept.is_empty()
     }
 
     /// The worst of them.
     pub fn worst(&self) -> Option<Severity> {
-        self.0.iter().map(|loss| loss.severity).max()
+        self.kept.iter().map(|loss| loss.severity).max()
     }
 
     /// Adds those of another step.
     pub fn extend(&mut self, other: Self) {
-        for loss in other.0 {
+        self.more = self.more.saturating_add(other.more);
+        for loss in other.kept {
             self.note(loss.severity, loss.at, loss.what);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_finds_no_room_is_counted_and_hides_nothing_worse() {
+        let mut losses = Losses::default();
+        for index in 0..100 {
+            losses.approximated(format!("messages[{index}]"), "close");
+        }
+        losses.unsupported("n", "one answer");
+        losses.dropped("messages[0]", "left out");
+        assert_eq!(losses.iter().count(), LOSSES_MAX);
+        assert_eq!(losses.more(), 37);
+        assert_eq!(losses.worst(), Some(Severity::Unsupported));
+        assert!(losses.iter().any(|loss| loss.at == "n"));
+        let mut all = Losses::default();
+        all.extend(losses);
+        assert_eq!((all.iter().count(), all.more()), (LOSSES_MAX, 37));
     }
 }

@@ -263,6 +263,18 @@ const ESSENTIAL: &[&str] = &[
     "web_search_options",
     "generationConfig.speechConfig",
 ];
+/// Members without effect on the answer: how long the provider keeps caches, what the gateway asks
+/// for in any case, the version of a dialect, and where an answer is computed, which can be said
+/// only where it may be anywhere.
+const WITHOUT_EFFECT: &[&str] = &[
+    "include",
+    "stream_options",
+    "safety_identifier",
+    "prompt_cache_retention",
+    "cache_control",
+    "anthropic_version",
+    "inference_geo",
+];
 /// Members that say in what the answer may come.
 const MODALITIES: &[&str] =
     &["modalities", "prediction.modalities", "generationConfig.responseModalities"];
@@ -271,9 +283,12 @@ const MODALITIES: &[&str] =
 
 impl Own {
     /// How bad it is that a provider of another dialect does not get it; `None` where it only asks
-    /// for what is given anyway.
+    /// for what is given anyway, or no answer depends on it.
     pub(crate) fn without(&self) -> Option<Severity> {
         let at = self.at.as_str();
+        if WITHOUT_EFFECT.contains(&at) {
+            return None;
+        }
         if MODALITIES.contains(&at) {
             let is_text = |item: &serde_json::Value| {
                 item.as_str().is_some_and(|item| item.eq_ignore_ascii_case("text"))

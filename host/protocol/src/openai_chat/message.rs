@@ -173,7 +173,11 @@ fn part(
             }
             "file" => {
                 message.files = message.files.saturating_add(1);
-                draft.media.file_bytes += media(draft, scanner, mark, FILE)?;
+                let bytes = media(draft, scanner, mark, FILE)?;
+                draft.media.file_bytes += bytes;
+                if bytes == 0 {
+                    draft.media.add_named();
+                }
             }
             _ => draft.walk(scanner, mark, &[])?,
         }

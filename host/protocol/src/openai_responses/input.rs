@@ -228,6 +228,7 @@ fn part(
 ) -> Result<(), RequestError> {
     draft.block()?;
     let (mut image, mut audio, mut file) = (false, false, false);
+    let file_bytes = draft.media.file_bytes;
     let mut names = Names::new(PART);
     scanner.open_object()?;
     while let Some(name) = names.next_in(scanner, draft, mark)? {
@@ -269,6 +270,9 @@ fn part(
     message.images = message.images.saturating_add(u32::from(image));
     message.audio = message.audio.saturating_add(u32::from(audio));
     message.files = message.files.saturating_add(u32::from(file));
+    if file && draft.media.file_bytes == file_bytes {
+        draft.media.add_named();
+    }
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
 use crate::splice::{self, Edit};
 
-use super::input;
+use super::{input, search};
 
 const REQUEST: &[&str] = &[
     "model",
@@ -60,6 +60,10 @@ pub(crate) struct Points {
     /// The member that names by its id what a provider keeps of the conversation: an earlier
     /// response, a conversation, a prompt or an item.
     pub(crate) elsewhere: Option<&'static str>,
+    tools: Option<Range<usize>>,
+    tool_choice: Option<Range<usize>>,
+    /// Which of the tools search the web, if the request leaves it to the model whether to.
+    pub(crate) optional_searches: Vec<usize>,
 }
 
 /// Control members while they are read.
@@ -110,6 +114,9 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         member(name, &mut draft, &mut scanner, &mut points, &mut head)?;
     }
     scanner.end()?;
+    if draft.needs.web_search {
+        points.find_searches(&source);
+    }
     let model = head.model.ok_or_else(|| {
         RequestError::missing("model", "the name of a model, or auto to have one chosen")
     })?;
@@ -169,7 +176,16 @@ fn member(
             let (limit, span) = limit(scanner, name)?;
             (head.limit, points.limit) = (limit, Some(span));
         }
-        "tools" => tools::read_all(draft, scanner, name)?,
+        "tools" => {
+            let at = scanner.position();
+            tools::read_all(draft, scanner, name)?;
+            points.tools = Some(at..scanner.position());
+        }
+        "tool_choice" => {
+            let at = scanner.position();
+            control(name, draft, scanner)?;
+            points.tool_choice = Some(at..scanner.position());
+        }
         "previous_response_id" | "conversation" => {
             let named = scanner.kind()? != Kind::Null;
             points.elsewhere = if named { Some(name) } else { points.elsewhere };
@@ -332,6 +348,26 @@ fn limit(
 // === impl Points ===
 
 impl Points {
+    fn find_searches(&mut self, source: &str) {
+        let text = |span: &Option<Range<usize>>| source.get(span.clone()?);
+        if search::is_optional(text(&self.tool_choice)) {
+            let found = text(&self.tools).map(search::find);
+            self.optional_searches = found.unwrap_or_default().places;
+        }
+    }
+
+    /// Adds the edits that take those tools out.
+    pub(crate) fn cut_searches(&self, source: &str, edits: &mut Vec<Edit>) {
+        let Some(span) = self.tools.clone() else { return };
+        let cuts = source.get(span.clone()).map_or_else(Vec::new, |list| search::find(list).cuts);
+        for cut in cuts {
+            let cut = span.start.saturating_add(cut.start)..span.start.saturating_add(cut.end);
+            // What was replaced in it goes with it.
+            edits.retain(|edit| edit.span.start < cut.start || edit.span.end > cut.end);
+            edits.push(Edit::raw(cut, String::new()));
+        }
+    }
+
     /// Adds the edits that make the caller's request the host's.
     pub(crate) fn edits(&self, out: &Outgoing<'_>, edits: &mut Vec<Edit>) {
         edits.push(Edit { span: self.model.clone(), with: splice::literal(out.model) });

@@ -27,6 +27,15 @@ pub(super) fn to_model(request: &mut Request, out: &Outgoing<'_>, losses: &mut L
     }
 }
 
+/// Only the Responses dialect says how the thinking that is shown is to be put. `auto` asks for
+/// what there is.
+pub(super) fn shown_thinking(request: &Request, losses: &mut Losses) {
+    let asked = request.reasoning.as_ref().and_then(|reasoning| reasoning.summary.as_deref());
+    if asked.is_some_and(|summary| summary == "concise" || summary == "detailed") {
+        losses.approximated("reasoning.summary", "the thinking comes as the provider shows it");
+    }
+}
+
 /// Puts what only Anthropic's dialect has a form for into forms that all dialects have.
 pub(super) fn from_anthropic(request: &mut Request, losses: &mut Losses) {
     for turn in &mut request.turns {

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::answer::AnswerError;
+use crate::chunk::StreamError;
 use crate::neutral::{Event, Finish, Opening};
 use crate::sse::Frame;
 use crate::{Dialect, Losses, Usage, anthropic, bedrock, gemini, openai_chat, openai_responses};
@@ -19,6 +20,8 @@ pub struct StreamFacts {
     pub service_tier: Option<String>,
     /// The model that the provider says it uses.
     pub model: Option<String>,
+    /// The error with which it ended, in the provider's own words.
+    pub error: Option<StreamError>,
 }
 
 /// Translates one stream.
@@ -188,7 +191,11 @@ impl StreamTranslator {
             }
             Event::Close { block } => self.blocks.retain(|open| open != block),
             Event::Finish { choice, .. } => self.choices.retain(|open| open != choice),
-            Event::End | Event::Error(_) => self.over = true,
+            Event::End => self.over = true,
+            Event::Error(error) => {
+                self.facts.error = Some(error.clone());
+                self.over = true;
+            }
             _ => {}
         }
     }

@@ -138,3 +138,60 @@ fn callers_who_speak_converse_are_told_what_to_speak() {
         assert_eq!(Dialect::parse(dialect.label()), Some(dialect));
     }
 }
+
+fn lost(from: Dialect, body: &Value, to: Dialect) -> Vec<String> {
+    let address = turnpike_protocol::Addressed { model: Some("m"), stream: Some(false) };
+    let call = Call::parse_addressed(from, Bytes::from(body.to_string()), &address).unwrap();
+    let quirks = Quirks::default();
+    let out = Outgoing {
+        model: "served",
+        output_limit: None,
+        model_limit: None,
+        limit_field: LimitField::MaxTokens,
+        quirks: &quirks,
+    };
+    let written = translate::request(&call, to, &out).unwrap();
+    written.losses.iter().map(|loss| format!("{}={}", loss.at, loss.severity.label())).collect()
+}
+
+#[test]
+fn what_a_function_of_geminis_says_of_its_future_is_told() {
+    let body = |more: Value| {
+        let mut answer = json!({"name": "f", "response": {"result": "1"}});
+        answer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"contents": [
+            {"role": "user", "parts": [{"text": "hi"}]},
+            {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}}]},
+            {"role": "user", "parts": [{"functionResponse": answer}]}]})
+    };
+    for to in [Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::AnthropicMessages] {
+        let goes_on = body(json!({"willContinue": true, "scheduling": "SILENT"}));
+        let wanted = ["willContinue", "scheduling"]
+            .map(|name| format!("contents[2].parts[0].functionResponse.{name}=dropped"));
+        assert_eq!(lost(Dialect::Gemini, &goes_on, to), wanted, "{to:?}");
+        let ends = body(json!({"willContinue": false}));
+        assert_eq!(lost(Dialect::Gemini, &ends, to), [""; 0], "{to:?}");
+    }
+}
+
+#[test]
+fn what_no_answer_depends_on_is_no_loss_and_the_manner_of_thinking_is_one() {
+    let asked = |summary: &str| {
+        let reasoning = json!({"effort": "low", "summary": summary});
+        json!({"model": "m", "input": "hi", "store": false, "prompt_cache_key": "k", "user": "u",
+            "reasoning": reasoning})
+    };
+    let to = Dialect::OpenAiChat;
+    assert_eq!(lost(Dialect::OpenAiResponses, &asked("auto"), to), [""; 0]);
+    let wanted = ["reasoning.summary=approximated"];
+    assert_eq!(lost(Dialect::OpenAiResponses, &asked("detailed"), to), wanted);
+    let body = json!({"model": "m", "max_tokens": 99, "inference_geo": "global",
+        "system": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}],
+        "messages": [{"role": "user", "content": "hi"}]});
+    for to in [Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::Gemini] {
+        assert_eq!(lost(Dialect::AnthropicMessages, &body, to), [""; 0], "{to:?}");
+    }
+    let named = json!({"model": "m", "messages": [
+        {"role": "user", "name": "ada", "content": "hi"}]});
+    assert_eq!(lost(Dialect::OpenAiChat, &named, Dialect::Gemini), ["messages[0].name=dropped"]);
+}

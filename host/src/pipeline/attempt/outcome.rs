@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Response, StatusCode};
+use turnpike_protocol::StreamError;
 
 use crate::catalog::Offer;
 use crate::egress::{GatewayBody, refuse};
@@ -32,7 +33,7 @@ pub(in crate::pipeline) enum Trouble {
     /// No connection, no TLS, broken HTTP, or hung up.
     Transport(TransportError),
     /// An error in the stream before any content.
-    StreamError(String),
+    StreamError(Box<StreamError>),
     /// It is no answer in the dialect that was spoken.
     Malformed(&'static str),
     /// It ended without content.
@@ -83,8 +84,10 @@ impl Trouble {
             Self::Status { .. } => "",
             Self::Transport(error) => &error.detail,
             // The provider's word for it, if it is a word: anything else may quote the prompt.
-            Self::StreamError(kind) if is_word(kind) => kind,
-            Self::StreamError(_) => "an error of a kind of its own",
+            Self::StreamError(error) => match error.kind.as_deref().unwrap_or("error") {
+                kind if is_word(kind) => kind,
+                _ => "an error of a kind of its own",
+            },
             Self::Malformed(what) => what,
             Self::Empty => "it ended before any content",
         }
@@ -132,6 +135,11 @@ impl Fault {
     /// Whether the request is too long for the model that was asked.
     pub(super) fn is_about_length(&self) -> bool {
         matches!(self, Self::Request(said) if said.is_about_length())
+    }
+
+    /// Whether it is about something that another provider may have: a file, an earlier answer.
+    pub(super) fn is_about_a_reference(&self) -> bool {
+        matches!(self, Self::Request(said) if said.is_about_a_reference())
     }
 
     pub(super) fn label(&self) -> &'static str {

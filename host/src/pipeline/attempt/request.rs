@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use turnpike_protocol::quirks::Envelope;
-use turnpike_protocol::{Dialect, Outgoing, translate};
+use turnpike_protocol::{Dialect, Outgoing};
 
 use crate::budget::OUTPUT_TOKENS_UNKNOWN;
 use crate::catalog::Offer;
 use crate::error::Refusal;
 use crate::gateway::{Framing, Operation, Provider, TokenError, Unsigned};
+use crate::route::Rejection;
 use crate::secret::Secret;
 use crate::upstream::{BodyReader, ErrorKind, RequestHead, Timeouts, TransportError};
 
 use super::super::flight::Flight;
+use super::super::{fidelity, settle};
 use super::Asking;
+use super::blame::{self, Blame};
 use super::outcome::{Fault, Trouble};
 use super::said::{self, Said};
 
@@ -43,7 +46,7 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
     let Some(provider) = gateway.providers.get(&*asking.offer.provider) else {
         return Err(Refused::Fault(Box::new(Fault::Unsendable)));
     };
-    let body = written(flight, asking, provider)?;
+    let body = written(flight, asking, provider).await?;
     match exchange(flight, asking, provider, body).await {
         Err(Refused::Fault(fault)) if refuses_signature(&fault) => {
             // Thinking of an earlier turn was issued elsewhere. The conversation goes on without
@@ -130,7 +133,7 @@ pub(super) async fn sign(
 }
 
 /// The body in the provider's dialect: the caller's own bytes where that is the caller's.
-fn written(
+async fn written(
     flight: &mut Flight,
     asking: &Asking,
     provider: &Provider,
@@ -138,10 +141,24 @@ fn written(
     let out = outgoing(flight, &asking.offer, provider);
     if asking.dialect == flight.call.dialect {
         flight.losses = flight.call.refused(out.quirks);
+        if settle::withholds_search(flight, &asking.offer) {
+            flight.losses.extend(flight.call.without_search());
+            return Ok(flight.call.encode_without_search(&out));
+        }
         return Ok(flight.call.encode(&out));
     }
-    match translate::request(&flight.call, asking.dialect, &out) {
+    let Some(translated) = fidelity::translated(flight, asking.dialect, &out).await else {
+        return Err(Refused::Fault(Box::new(Fault::Unsendable)));
+    };
+    match translated {
         Ok(translated) => {
+            // What was looked at before did not know of a bound that the money sets.
+            if let Some(what) = fidelity::intolerable(flight, &translated.losses) {
+                let rejection = Rejection::Lossy { what };
+                let reason = format!("{}: {rejection}", asking.offer.id);
+                let refusal = Box::new(Refusal::no_candidate(&reason));
+                return Err(Refused::Fault(Box::new(Fault::Untranslatable(refusal))));
+            }
             flight.losses = translated.losses;
             Ok(translated.body)
         }
@@ -252,7 +269,7 @@ async fn judge(
             Err(what) => Err(Refused::Trouble(Trouble::Malformed(what))),
         };
     }
-    let fallback = status.is_server_error()
+    let hopeless = status.is_server_error()
         || status.is_redirection()
         || matches!(
             status,
@@ -260,31 +277,24 @@ async fn judge(
                 | StatusCode::TOO_MANY_REQUESTS
                 | StatusCode::NOT_FOUND
                 | StatusCode::PAYMENT_REQUIRED
+                | StatusCode::UNAUTHORIZED
+                | StatusCode::FORBIDDEN
                 // Of Bedrock, whose model failed.
                 | StatusCode::FAILED_DEPENDENCY
         );
-    if fallback {
-        return Err(Refused::Trouble(trouble(flight, asking, status, headers, &mut body).await));
-    }
-    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        let (id, provider) = (&*flight.id_text, asking.offer.provider.to_string());
-        let status = status.as_u16();
-        tracing::error!(id, provider, status, "a provider refused our credential");
-        if let Some(refusing) = flight.gateway.providers.get(&*asking.offer.provider) {
-            refusing.credential_refused();
-        }
-        return Err(Refused::Fault(Box::new(Fault::Credential { provider })));
-    }
-    match body.collect(ERROR_BODY_BYTES_MAX).await {
-        Ok(body) => {
-            let said = heard(flight, asking, status, headers, body);
-            if said.is_about_the_account() {
-                return Err(Refused::Trouble(empty_account(flight, asking)));
-            }
-            Err(Refused::Fault(Box::new(Fault::Request(said))))
-        }
-        Err(error) => Err(Refused::Trouble(Trouble::Transport(error))),
-    }
+    let time = if hopeless { ERROR_BODY_TIME_MAX } else { Duration::MAX };
+    let read = tokio::time::timeout(time, body.collect(ERROR_BODY_BYTES_MAX)).await;
+    let body = match read {
+        Ok(Err(error)) if !hopeless => return Err(Refused::Trouble(Trouble::Transport(error))),
+        read => read.ok().and_then(Result::ok).unwrap_or_default(),
+    };
+    let said = heard(flight, asking, status, headers, body);
+    Err(match said.blame() {
+        Blame::Request => Refused::Fault(Box::new(Fault::Request(said))),
+        Blame::Account => Refused::Trouble(empty_account(flight, asking)),
+        Blame::Credential => refused_credential(flight, asking, status),
+        Blame::Provider => Refused::Trouble(trouble(status, headers, said)),
+    })
 }
 
 /// What a provider says, in whichever dialect it says it.
@@ -302,31 +312,31 @@ fn heard(
 }
 
 /// A status after which somebody else is asked, with what the provider says about it: the caller
-/// hears it if there is nobody else. What it says of the operator's account, or of a model that it
-/// should have, is not for the caller.
-async fn trouble(
-    flight: &Flight,
-    asking: &Asking,
-    status: StatusCode,
-    headers: &HeaderMap,
-    body: &mut BodyReader,
-) -> Trouble {
+/// hears it if there is nobody else. What it says of a model that it should have is not for the
+/// caller.
+fn trouble(status: StatusCode, headers: &HeaderMap, said: Said) -> Trouble {
     let told = status.is_server_error()
         || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
-    if status == StatusCode::PAYMENT_REQUIRED {
-        return empty_account(flight, asking);
-    }
     if !told {
         return Trouble::Status { status, retry_after: said::wait(headers), said: None };
     }
-    let read = tokio::time::timeout(ERROR_BODY_TIME_MAX, body.collect(ERROR_BODY_BYTES_MAX)).await;
-    let body = read.ok().and_then(Result::ok).unwrap_or_default();
-    let said = heard(flight, asking, status, headers, body);
-    if said.is_about_the_account() {
-        return empty_account(flight, asking);
-    }
     let retry_after = said::wait(headers).or_else(|| said.wait());
     Trouble::Status { status, retry_after, said: Some(Box::new(said)) }
+}
+
+/// What the provider's trouble with an answer is when its own error says more: under status 200
+/// come errors too that are about the request.
+pub(super) fn judged(flight: &Flight, asking: &Asking, trouble: Trouble) -> Refused {
+    let Trouble::StreamError(error) = trouble else { return Refused::Trouble(trouble) };
+    match blame::of_answer(&error) {
+        Blame::Request => {
+            let said = Said::inside(&error, asking.dialect, &flight.id_text);
+            Refused::Fault(Box::new(Fault::Request(said)))
+        }
+        Blame::Account => Refused::Trouble(empty_account(flight, asking)),
+        Blame::Credential => refused_credential(flight, asking, StatusCode::OK),
+        Blame::Provider => Refused::Trouble(Trouble::StreamError(error)),
+    }
 }
 
 /// The operator's account at the provider is empty.
@@ -334,6 +344,17 @@ fn empty_account(flight: &Flight, asking: &Asking) -> Trouble {
     let (id, provider) = (&*flight.id_text, &*asking.offer.provider);
     tracing::error!(id, provider, "the account at a provider is empty; top it up there");
     Trouble::Status { status: StatusCode::PAYMENT_REQUIRED, retry_after: None, said: None }
+}
+
+/// The provider does not take the operator's credential.
+fn refused_credential(flight: &Flight, asking: &Asking, status: StatusCode) -> Refused {
+    let (id, provider) = (&*flight.id_text, asking.offer.provider.to_string());
+    let status = status.as_u16();
+    tracing::error!(id, provider, status, "a provider refused our credential");
+    if let Some(refusing) = flight.gateway.providers.get(&*asking.offer.provider) {
+        refusing.credential_refused();
+    }
+    Refused::Fault(Box::new(Fault::Credential { provider }))
 }
 
 /// Whether the body is of the kind that was asked for.

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::egress::{GatewayBody, anthropic_request_id, request_id};
 
 use super::super::flight::Flight;
+use super::blame::{self, Blame};
 
 /// Where Anthropic's clients look for the id of a request.
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -23,8 +24,6 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const LIMITS: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
 /// Headers about limits that are passed on; the providers have a dozen.
 const LIMITS_MAX: usize = 32;
-/// How Anthropic says under status 400 that the operator's account is empty.
-const CREDIT_TOO_LOW: &str = "Your credit balance is too low";
 
 /// An error as the provider wrote it.
 #[derive(Debug)]
@@ -51,6 +50,26 @@ impl Said {
         Self { status, dialect, body, headers }
     }
 
+    /// An error that came inside an answer of status 200, as it would have come by itself.
+    pub(super) fn inside(error: &StreamError, dialect: Dialect, id: &str) -> Self {
+        let kind = error.kind.as_deref().unwrap_or("invalid_request_error");
+        let status = match kind {
+            "request_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        let facts = ErrorFacts {
+            message: error.message.expose(),
+            kind,
+            param: None,
+            code: error.code.as_deref(),
+            status: status.as_u16(),
+            request_id: Some(id),
+        };
+        let body = error_body::encode(dialect, &facts);
+        let headers = vec![(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        Self { status, dialect, body, headers }
+    }
+
     /// The error, if it is one in its dialect's shape.
     pub(super) fn error(&self) -> Option<StreamError> {
         error_body::parse(self.dialect, &self.body)
@@ -61,18 +80,17 @@ impl Said {
         error_body::wait_ms(self.dialect, &self.body).map(Duration::from_millis)
     }
 
-    /// Whether it says that the operator's account at the provider is empty, which is no fault of
-    /// the caller's and nothing that waiting would mend.
-    pub(super) fn is_about_the_account(&self) -> bool {
+    /// Whose fault it is.
+    pub(super) fn blame(&self) -> Blame {
+        blame::of_status(self.status, self.error().as_ref(), &self.body)
+    }
+
+    /// Whether it is about something that the request names and another provider may have.
+    pub(super) fn is_about_a_reference(&self) -> bool {
+        let missing = matches!(self.status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN);
         let Some(error) = self.error() else { return false };
-        let word = |word: &Option<String>| {
-            let known = ["insufficient_quota", "billing_hard_limit_reached", "billing_error"];
-            word.as_deref().is_some_and(|word| known.contains(&word))
-        };
-        word(&error.kind)
-            || word(&error.code)
-            || (self.status == StatusCode::BAD_REQUEST
-                && error.message.expose().starts_with(CREDIT_TOO_LOW))
+        error.code.as_deref() == Some("previous_response_not_found")
+            || (missing && blame::names_something_kept(error.message.expose()))
     }
 
     /// Whether it says that the request is too long for this model, but not for every one.
@@ -179,23 +197,5 @@ mod tests {
         let body = Bytes::from_static(body);
         let said = Said::new(status, Dialect::Gemini, &HeaderMap::new(), body);
         assert_eq!(said.wait(), Some(Duration::from_secs(3)));
-    }
-
-    #[test]
-    fn pitfall_58_an_empty_account_is_told_from_a_limit() {
-        let said = |status: u16, dialect, body: &'static str| {
-            let status = StatusCode::from_u16(status).unwrap();
-            Said::new(status, dialect, &HeaderMap::new(), Bytes::from_static(body.as_bytes()))
-        };
-        let chat = |body| said(429, Dialect::OpenAiChat, body);
-        let quota = r#"{"error":{"message":"x","type":"insufficient_quota","param":null,
-            "code":"insufficient_quota"}}"#;
-        assert!(chat(quota).is_about_the_account());
-        let limit = r#"{"error":{"message":"x","type":"requests","param":null,
-            "code":"rate_limit_exceeded"}}"#;
-        assert!(!chat(limit).is_about_the_account());
-        let low = r#"{"type":"error","error":{"type":"invalid_request_error",
-            "message":"Your credit balance is too low to access the Anthropic API."}}"#;
-        assert!(said(400, Dialect::AnthropicMessages, low).is_about_the_account());
     }
 }

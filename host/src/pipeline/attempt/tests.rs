@@ -1,19 +1,21 @@
 //! Attempts at a provider that answers one thing: against the real client, without a caller's
 //! connection.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use turnpike_protocol::{Call, Dialect};
+use turnpike_protocol::{Addressed, Call, Dialect};
 
 use super::*;
 use crate::auth::{Caller, Clearance, ModelRules};
 use crate::config::Config;
 use crate::gateway::{self, Gateway};
-use crate::pipeline::flight::{Manner, Started};
+use crate::pipeline::flight::{Ending, Manner, Started};
+use crate::pipeline::settle;
 use crate::route::{Candidate, Gate};
 
 /// Failures in a row that open the breaker.
@@ -46,10 +48,21 @@ async fn gateway(data: &std::path::Path, port: u16) -> Arc<Gateway> {
 
 /// The same, with this price and whatever follows it.
 async fn gateway_with(data: &std::path::Path, port: u16, more: &str) -> Arc<Gateway> {
+    gateway_in(data, port, Dialect::OpenAiChat, more).await
+}
+
+/// The same, of a provider that speaks this dialect.
+async fn gateway_in(data: &Path, port: u16, dialect: Dialect, more: &str) -> Arc<Gateway> {
+    gateway_of(data, port, &format!("dialect = {:?}", dialect.label()), more).await
+}
+
+/// The same, of a provider with these settings.
+async fn gateway_of(data: &Path, port: u16, settings: &str, more: &str) -> Arc<Gateway> {
     let text = format!(
         "[data]\ndir = {data:?}\n[admin]\ntoken = \"a-token\"\n\
          [routing]\nbreaker_failures = {BREAKER_FAILURES}\n\
          [providers.local]\nbase_url = \"http://127.0.0.1:{port}/v1\"\n\
+         api_key = \"k\"\n{settings}\n\
          [[providers.local.offers]]\nid = \"acme/one\"\n{more}\n"
     );
     let config = Config::parse("turnpike.toml", &text, std::iter::empty()).unwrap();
@@ -57,6 +70,11 @@ async fn gateway_with(data: &std::path::Path, port: u16, more: &str) -> Arc<Gate
 }
 
 fn flight(gateway: &Arc<Gateway>) -> Flight {
+    let body = r#"{"model":"acme/one","messages":[{"role":"user","content":"hello"}]}"#;
+    flight_of(gateway, Dialect::OpenAiChat, body)
+}
+
+fn flight_of(gateway: &Arc<Gateway>, dialect: Dialect, body: &'static str) -> Flight {
     let caller = Caller {
         org: "acme".into(),
         key_id: "k1".into(),
@@ -70,17 +88,34 @@ fn flight(gateway: &Arc<Gateway>) -> Flight {
         disabled: false,
         expires_at_ms: None,
     };
-    let body = r#"{"model":"acme/one","messages":[{"role":"user","content":"hello"}]}"#;
-    let call = Call::parse(Dialect::OpenAiChat, body.into()).unwrap();
+    // Gemini has it in the path.
+    let addressed = Addressed { model: Some("acme/one"), stream: None };
+    let call = Call::parse_addressed(dialect, body.into(), &addressed).unwrap();
     let started =
         Started { id: clock::new_id(), at_ms: clock::now_ms(), watch: Stopwatch::start() };
     let headers = HeaderMap::new();
-    let manner = Manner::of(Dialect::OpenAiChat, false, &headers);
+    let manner = Manner::of(dialect, false, &headers);
     let mut flight =
         Flight::new(Arc::clone(gateway), Arc::new(caller), call, started, &headers, manner);
     let candidate = Candidate { index: 0, rejection: None, figures: None, score: None };
     flight.candidates.push(candidate);
     flight
+}
+
+/// Micro-dollars for a token of the prompt, and two for one of the answer.
+const PRICE: &str = "usd_per_million = { input = \"1\", output = \"2\" }\n";
+
+/// Gives the organization a dollar.
+fn top_up(gateway: &Gateway) {
+    let payment = turnpike_ledger::TopUp {
+        id: turnpike_ledger::TransferId([7; 16]),
+        org: "acme",
+        amount: PicoUsd::parse("1").unwrap(),
+        channel: "manual",
+        reference: "first",
+        at_ms: clock::now_ms(),
+    };
+    gateway.ledger.top_up(&payment).unwrap();
 }
 
 fn outcomes(flight: &Flight) -> Vec<&str> {
@@ -143,18 +178,9 @@ async fn a_caller_that_leaves_during_the_wait_for_the_disk_is_recorded_as_charge
     let body = r#"{"id":"x","object":"chat.completion","model":"one","choices":[{"index":0,
         "message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],
         "usage":{"prompt_tokens":10,"completion_tokens":2,"total_tokens":12}}"#;
-    let price = "usd_per_million = { input = \"1\", output = \"2\" }\n\
-                 [money]\ndurability = \"strict\"";
-    let gateway = gateway_with(data.path(), 9, price).await;
-    let payment = turnpike_ledger::TopUp {
-        id: turnpike_ledger::TransferId([7; 16]),
-        org: "acme",
-        amount: turnpike_ledger::PicoUsd::parse("1").unwrap(),
-        channel: "manual",
-        reference: "first",
-        at_ms: clock::now_ms(),
-    };
-    gateway.ledger.top_up(&payment).unwrap();
+    let price = format!("{PRICE}[money]\ndurability = \"strict\"");
+    let gateway = gateway_with(data.path(), 9, &price).await;
+    top_up(&gateway);
     let mut flight = flight(&gateway);
     decide::reserve(&mut flight, &[0]).await.unwrap();
     let id = flight.started.id;
@@ -173,4 +199,168 @@ async fn a_caller_that_leaves_during_the_wait_for_the_disk_is_recorded_as_charge
     let record = gateway.recorder.log().find(None, id).unwrap().unwrap();
     assert_eq!(&*record.explanation.settlement, "complete");
     assert_eq!(record.explanation.cost_usd, spent());
+}
+
+/// Asks more often than the breaker bears failures; what every caller heard, all the same.
+async fn heard(gateway: &Arc<Gateway>, dialect: Dialect, body: &'static str) -> (u16, String) {
+    let mut heard = None;
+    for _ in 0..=BREAKER_FAILURES {
+        let response = run(Box::new(flight_of(gateway, dialect, body)), vec![0]).await;
+        let status = response.status().as_u16();
+        let GatewayBody::Whole(body) = response.into_body() else { panic!("a stream") };
+        let body = String::from_utf8(body.unwrap_or_default().to_vec()).unwrap();
+        heard = Some((status, body));
+        assert_eq!(gateway.health.gate(0, clock::now_ms()), Gate::Closed, "{heard:?}");
+    }
+    heard.unwrap()
+}
+
+#[tokio::test]
+async fn an_error_in_a_stream_about_the_request_is_the_callers_alone() {
+    let failed = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n\
+        event: response.failed\n\
+        data: {\"type\":\"response.failed\",\"sequence_number\":1,\"response\":{\"id\":\"r\",\
+        \"object\":\"response\",\"status\":\"failed\",\"output\":[],\"error\":{\
+        \"code\":\"context_length_exceeded\",\"message\":\"Your input is too long for me.\"}}}\n\n";
+    let responses = Dialect::OpenAiResponses;
+    let own = r#"{"model":"acme/one","stream":true,"input":"hello"}"#;
+    let foreign = r#"{"model":"acme/one","stream":true,"max_tokens":9,
+        "messages":[{"role":"user","content":"hello"}]}"#;
+    for (caller, body) in [(responses, own), (Dialect::AnthropicMessages, foreign)] {
+        let data = tempfile::tempdir().unwrap();
+        let port = provider(Some(failed)).await;
+        let gateway = gateway_in(data.path(), port, responses, "free = true").await;
+        let (status, said) = heard(&gateway, caller, body).await;
+        assert_eq!(status, 400, "{said}");
+        assert!(said.contains("Your input is too long for me."), "{said}");
+        assert!(said.contains("invalid_request_error"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_the_provider_does_not_have_is_the_callers_404() {
+    let body = "{\"type\":\"error\",\"error\":{\"type\":\"not_found_error\",\
+                \"message\":\"File not found: file_x\"}}";
+    let answer = format!(
+        "HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let data = tempfile::tempdir().unwrap();
+    let port = provider(Some(answer.leak())).await;
+    let anthropic = Dialect::AnthropicMessages;
+    let gateway = gateway_in(data.path(), port, anthropic, "free = true").await;
+    let asked = r#"{"model":"acme/one","max_tokens":9,"messages":[{"role":"user","content":[
+        {"type":"document","source":{"type":"file","file_id":"file_x"}}]}]}"#;
+    assert_eq!(heard(&gateway, anthropic, asked).await, (404, body.to_owned()));
+}
+
+/// Bodies with a file of which the gateway sees nothing but the name.
+const NAMED: [(Dialect, &str); 4] = [
+    (
+        Dialect::AnthropicMessages,
+        r#"{"model":"acme/one","max_tokens":9,"messages":[{"role":"user","content":[{"type":
+        "document","source":{"type":"url","url":"https://a.example/600-pages.pdf"}}]}]}"#,
+    ),
+    (
+        Dialect::OpenAiResponses,
+        r#"{"model":"acme/one","max_output_tokens":16,"input":[{"role":"user","content":[{"type":
+        "input_file","file_url":"https://a.example/600-pages.pdf"}]}]}"#,
+    ),
+    (
+        Dialect::OpenAiChat,
+        r#"{"model":"acme/one","max_tokens":9,"messages":[{"role":"user","content":[{"type":
+        "file","file":{"file_id":"file-1"}}]}]}"#,
+    ),
+    (
+        Dialect::Gemini,
+        r#"{"model":"acme/one","generationConfig":{"maxOutputTokens":9},"contents":[{"parts":[{
+        "fileData":{"fileUri":"https://a.example/v=1","mimeType":"video/mp4"}}]}]}"#,
+    ),
+];
+
+/// Nobody knows how long such a file is, but that the model can read it: so much is held, and it is
+/// charged where the caller leaves before the provider has counted.
+#[tokio::test]
+async fn a_file_that_is_only_named_is_held_for_as_long_as_the_model_reads() {
+    let data = tempfile::tempdir().unwrap();
+    let declared = format!("context_tokens = 100000\n{PRICE}");
+    let gateway = gateway_with(data.path(), 9, &declared).await;
+    top_up(&gateway);
+    let whole = PicoUsd::parse("0.1").unwrap();
+    for (dialect, body) in NAMED {
+        let mut named = flight_of(&gateway, dialect, body);
+        decide::reserve(&mut named, &[0]).await.unwrap();
+        assert!(named.held >= whole, "{dialect:?} {}", named.held);
+        let offer = Arc::clone(named.offer_of(0).unwrap());
+        let left = settle::Reported { text_bytes: 8, ..settle::Reported::default() };
+        let bill = settle::charge(&mut named, &offer, &left, Ending::Partial).await;
+        assert!(bill.cost >= whole && bill.estimated, "{dialect:?} {bill:?}");
+        gateway
+            .ledger
+            .top_up(&turnpike_ledger::TopUp {
+                id: turnpike_ledger::TransferId(*named.started.id.as_bytes()),
+                org: "acme",
+                amount: bill.cost,
+                channel: "manual",
+                reference: &named.id_text,
+                at_ms: clock::now_ms(),
+            })
+            .unwrap();
+    }
+    let inline = r#"{"model":"acme/one","max_tokens":9,"messages":[{"role":"user","content":[{
+        "type":"document","source":{"type":"base64","media_type":"application/pdf",
+        "data":"JVBERi0xLjQK"}},{"type":"document","source":{"type":"text",
+        "media_type":"text/plain","data":"one two three"}}]}]}"#;
+    let mut inline = flight_of(&gateway, Dialect::AnthropicMessages, inline);
+    decide::reserve(&mut inline, &[0]).await.unwrap();
+    assert!(inline.held < PicoUsd::parse("0.01").unwrap(), "{}", inline.held);
+}
+
+/// The provider has read the pictures before it said the first word.
+#[tokio::test]
+async fn who_leaves_after_the_first_word_pays_for_the_pictures_too() {
+    let data = tempfile::tempdir().unwrap();
+    let gateway = gateway_with(data.path(), 9, PRICE).await;
+    top_up(&gateway);
+    let body = r#"{"model":"acme/one","max_tokens":9,"messages":[{"role":"user","content":[
+        {"type":"text","text":"what do they show?"},
+        {"type":"image_url","image_url":{"url":"https://a.example/1.png"}},
+        {"type":"image_url","image_url":{"url":"https://a.example/2.png"}}]}]}"#;
+    let mut flight = flight_of(&gateway, Dialect::OpenAiChat, body);
+    decide::reserve(&mut flight, &[0]).await.unwrap();
+    let offer = Arc::clone(flight.offer_of(0).unwrap());
+    let left = settle::Reported { text_bytes: 12, ..settle::Reported::default() };
+    let bill = settle::charge(&mut flight, &offer, &left, Ending::Partial).await;
+    assert_eq!((bill.usage.input_image, bill.usage.output_text), (2 * 4_096, 3), "{bill:?}");
+    assert!(bill.estimated && bill.cost > PicoUsd::parse("0.008192").unwrap(), "{bill:?}");
+    assert_eq!(bill.absorbed, PicoUsd(0), "what was held covers it");
+}
+
+/// What a provider is known not to take is lost like what its dialect can't say; before it is
+/// asked, and once more when its turn has come.
+#[tokio::test]
+async fn who_is_strict_is_refused_what_the_providers_own_ways_would_lose() {
+    let tools = r#"{"model":"acme/one","max_tokens":9,"messages":[{"role":"user","content":"hi"}],
+        "tools":[{"name":"f","description":"d","input_schema":{"type":"object","properties":{}}}],
+        "tool_choice":{"type":"any"}}"#;
+    let schema = r#"{"model":"acme/one","max_tokens":9,"messages":[{"role":"user","content":"hi"}],
+        "output_config":{"format":{"type":"json_schema","schema":{"type":"object",
+        "properties":{},"additionalProperties":false}}}}"#;
+    for (like, body) in [("perplexity", tools), ("deepseek", schema)] {
+        let data = tempfile::tempdir().unwrap();
+        let settings = format!("catalog = {like:?}\nmodels = []");
+        let able = "free = true\ntools = true\nstructured_output = true";
+        let gateway = gateway_of(data.path(), 9, &settings, able).await;
+        let strictly = || {
+            let mut flight = flight_of(&gateway, Dialect::AnthropicMessages, body);
+            flight.manner.strict = true;
+            flight
+        };
+        let refused = decide::match_offers(&mut strictly()).unwrap_err();
+        assert_eq!(refused.code, "no_suitable_model", "{like}");
+        assert!(refused.message.contains("translation would lose"), "{}", refused.message);
+        let asked = run(Box::new(strictly()), vec![0]).await;
+        assert_eq!(asked.status(), StatusCode::UNPROCESSABLE_ENTITY, "{like}");
+    }
 }

@@ -46,7 +46,7 @@ pub(super) async fn collect(
     let caller = flight.manner.dialect;
     let embeds = flight.call.embeds();
     let parse = |body| if embeds { embeddings::answer(body) } else { Answer::parse(caller, body) };
-    let answer = if asking.dialect == caller {
+    let mut answer = if asking.dialect == caller {
         parse(bytes).map_err(unread)?
     } else {
         let mut naming = flight.naming();
@@ -59,7 +59,7 @@ pub(super) async fn collect(
         let said = said.map_err(unread)?;
         if let Some(error) = said.error {
             flight.bear(&asking.offer, &settle::Reported { usage: said.usage, ..empty() });
-            return Err(Trouble::StreamError(error.kind.unwrap_or_else(|| "error".to_owned())));
+            return Err(Trouble::StreamError(Box::new(error)));
         }
         flight.losses.extend(said.losses);
         let mut answer = parse(said.body).map_err(unread)?;
@@ -72,9 +72,8 @@ pub(super) async fn collect(
     if answer.error.is_some() || answer.choices == 0 {
         flight.bear(&asking.offer, &settle::Reported { usage: answer.usage, ..empty() });
     }
-    if let Some(error) = &answer.error {
-        let kind = error.kind.clone().unwrap_or_else(|| "error".to_owned());
-        return Err(Trouble::StreamError(kind));
+    if let Some(error) = answer.error.take() {
+        return Err(Trouble::StreamError(Box::new(error)));
     }
     if answer.choices == 0 {
         return Err(Trouble::Empty);
@@ -132,7 +131,7 @@ fn withhold(
     flight.release(absorbed);
     let refusal = match refused {
         redact::Refusal::Blocked { reason } => Refusal::answer_withheld(reason),
-        redact::Refusal::Failed(_) => Refusal::answer_check_failed(),
+        redact::Refusal::Failed(_) | redact::Refusal::Unreadable => Refusal::answer_check_failed(),
     };
     flight.refuse(&refusal)
 }

@@ -37,10 +37,10 @@ impl Relay {
     pub(super) async fn fail(&mut self, broken: Broken) -> Bytes {
         self.over = true;
         let blocked = matches!(broken, Broken::Withheld { blocked: Some(_) });
+        let sample = if broken.counts() { self.asking.failed() } else { Sample::Neutral };
         let (event, outcome, provider_failed) =
             event(broken, self.flight.manner.dialect, self.stream.redactor.next_event());
         let now_ms = clock::now_ms();
-        let sample = if provider_failed { self.asking.failed() } else { Sample::Neutral };
         self.flight.gateway.health.record(self.asking.index, sample, now_ms);
         note(&mut self.flight, &self.asking, outcome, "after the first content");
         self.summarise();
@@ -68,9 +68,9 @@ impl Relay {
     /// length, and what was delivered is charged (pitfall 50).
     pub(super) async fn run_out(&mut self) -> Bytes {
         let reported = self.stream.reported();
-        let usage = settle::so_far(&self.flight, &reported);
+        let usage = settle::so_far(&self.flight, &self.asking.offer, &reported);
         self.stream.cut(&self.flight, &usage);
-        let end = match self.stream.redact(&mut self.flight).await {
+        let end = match self.stream.last(&mut self.flight).await {
             Ok(end) => end,
             Err(broken) => return self.fail(broken).await,
         };
@@ -106,9 +106,9 @@ impl Relay {
             // The provider's failure, or the policy's refusal; but the caller owes what it had been
             // given by then.
             Some(Err(broken)) => {
-                let (_, outcome, provider_failed) =
-                    event(broken, self.flight.manner.dialect, self.stream.redactor.next_event());
-                let sample = if provider_failed { self.asking.failed() } else { Sample::Neutral };
+                let sample = if broken.counts() { self.asking.failed() } else { Sample::Neutral };
+                let next = self.stream.redactor.next_event();
+                let (_, outcome, _) = event(broken, self.flight.manner.dialect, next);
                 self.stream.sent_bytes = delivered;
                 let detail = "after the first content; the caller had left";
                 self.settle_partial(outcome, detail, sample).await;

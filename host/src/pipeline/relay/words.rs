@@ -27,6 +27,7 @@ pub(super) fn withheld(refusal: redact::Refusal) -> Broken {
     match refusal {
         redact::Refusal::Blocked { reason } => Broken::Withheld { blocked: Some(reason) },
         redact::Refusal::Failed(_) => Broken::Withheld { blocked: None },
+        redact::Refusal::Unreadable => Broken::Malformed("an event of it cannot be read"),
     }
 }
 

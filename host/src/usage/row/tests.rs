@@ -409,22 +409,6 @@ fn candidates_in_rows_are_written_as_those_of_the_explanation_are() {
 }
 
 #[test]
-fn encoding_a_usual_record_takes_microseconds() {
-    let (mut lexicon, mut payload) = (Lexicon::default(), Vec::new());
-    let mut record = Fresh::from(usual());
-    let watch = crate::clock::Stopwatch::start();
-    let rounds = 2_000;
-    for _ in 0..rounds {
-        payload.clear();
-        encode(&mut payload, &mut record, &mut lexicon);
-    }
-    let each = watch.elapsed() / rounds;
-    println!("{each:?} each");
-    // The bound is for a debug build on a busy machine: it catches what is out of all proportion.
-    assert!(each.as_micros() < 1_000, "{each:?}");
-}
-
-#[test]
 fn records_of_another_version_and_torn_ones_are_refused() {
     let mut lexicon = Lexicon::default();
     let (payload, _) = there_and_back(&usual(), &mut lexicon);

@@ -16,9 +16,6 @@ use super::{schema, tools};
 /// Members that only this dialect has and that are passed on as they are.
 const OWN: &[&str] =
     &["context_management", "mcp_servers", "container", "betas", "cache_control", "inference_geo"];
-/// Members of other dialects that mean nothing here and change no answer.
-const WITHOUT_EFFECT: &[&str] =
-    &["store", "include", "stream_options", "safety_identifier", "prompt_cache_retention"];
 /// Bytes of `metadata.user_id`.
 const USER_BYTES_MAX: usize = 256;
 /// Instruction in place of a mode for JSON of any shape.
@@ -251,7 +248,7 @@ fn own(body: &mut Map<String, Value>, request: &Request, losses: &mut Losses) {
         let elsewhere = name.starts_with("output_config.") || tools::is_own_path(name);
         if native && OWN.contains(&name) {
             body.insert(at.clone(), value.0.clone());
-        } else if !(WITHOUT_EFFECT.contains(&name) || native && elsewhere) {
+        } else if !(native && elsewhere) {
             own.lost(losses, "only the caller's dialect has it");
         }
     }

@@ -140,7 +140,16 @@ impl History {
     fn keep(&mut self, place: &Place<'_>, rest: Members) {
         for (name, value) in rest {
             let at = tree::below(&place.path(), &name);
-            self.own.push(Own { at, value: value.into() });
+            match value {
+                Value::Object(inner) if name.starts_with("function") => {
+                    let own = |(name, value): (String, Value)| Own {
+                        at: tree::below(&at, &name),
+                        value: value.into(),
+                    };
+                    self.own.extend(inner.into_iter().map(own));
+                }
+                value => self.own.push(Own { at, value: value.into() }),
+            }
         }
     }
 }

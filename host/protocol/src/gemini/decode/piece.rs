@@ -74,11 +74,15 @@ fn json_text(text: String) -> Members {
 }
 
 fn piece(members: &mut Members, thought: bool) -> Piece {
-    if let Some(call) = take_object(members, "functionCall") {
-        return Piece::Call(read_call(call));
+    if let Some(mut call) = take_object(members, "functionCall") {
+        let read = read_call(&mut call);
+        put_back(members, "functionCall", call);
+        return Piece::Call(read);
     }
-    if let Some(result) = take_object(members, "functionResponse") {
-        return Piece::Result(read_outcome(result));
+    if let Some(mut result) = take_object(members, "functionResponse") {
+        let read = read_outcome(&mut result);
+        put_back(members, "functionResponse", result);
+        return Piece::Result(read);
     }
     if let Some(data) = take_object(members, "inlineData") {
         return Piece::Media(inline(data));
@@ -97,22 +101,31 @@ fn piece(members: &mut Members, thought: bool) -> Piece {
     }
 }
 
-fn read_call(mut call: Members) -> Call {
-    let args = take(&mut call, "args").unwrap_or_else(|| json!({}));
-    let id = take_string(&mut call, "id").filter(|id| !id.is_empty());
-    let name = take_string(&mut call, "name").unwrap_or_default();
+/// Leaves what is not known of a call or a result where it was, for whoever tells what is lost.
+fn put_back(members: &mut Members, name: &str, mut rest: Members) {
+    // Nothing follows unless it says so.
+    rest.retain(|_, value| !value.is_null() && *value != Value::Bool(false));
+    if !rest.is_empty() {
+        members.insert(name.to_owned(), Value::Object(rest));
+    }
+}
+
+fn read_call(call: &mut Members) -> Call {
+    let args = take(call, "args").unwrap_or_else(|| json!({}));
+    let id = take_string(call, "id").filter(|id| !id.is_empty());
+    let name = take_string(call, "name").unwrap_or_default();
     Call { id, name, input: Words::from(args.to_string()) }
 }
 
-fn read_outcome(mut result: Members) -> Outcome {
-    let response = take(&mut result, "response");
+fn read_outcome(result: &mut Members) -> Outcome {
+    let response = take(result, "response");
     let (text, failed) = response.as_ref().map_or((None, false), said);
     Outcome {
-        id: take_string(&mut result, "id").filter(|id| !id.is_empty()),
-        name: take_string(&mut result, "name").unwrap_or_default(),
+        id: take_string(result, "id").filter(|id| !id.is_empty()),
+        name: take_string(result, "name").unwrap_or_default(),
         text: text.map(Words::from),
         failed,
-        parts: tree::items(take(&mut result, "parts")),
+        parts: tree::items(take(result, "parts")),
     }
 }
 

@@ -29,9 +29,6 @@ const OWN: [&str; 12] = [
     "context_management",
     "prompt_cache_retention",
 ];
-/// Members of other dialects without effect on the answer.
-const WITHOUT_EFFECT: [&str; 5] =
-    ["stream_options", "cache_control", "safety_identifier", "anthropic_version", "inference_geo"];
 
 /// Writes a whole request.
 pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses) -> Vec<u8> {
@@ -200,9 +197,7 @@ fn own(request: &Request, body: &mut Map<String, Value>, losses: &mut Losses) {
     for own in &request.own {
         let at = own.at.as_str();
         if !native || !OWN.contains(&at) {
-            if !WITHOUT_EFFECT.contains(&at) {
-                own.lost(losses, "the provider has no such thing");
-            }
+            own.lost(losses, "the provider has no such thing");
             continue;
         }
         match (at.split_once('.'), at) {
