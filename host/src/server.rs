@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::egress::GatewayBody;
-use crate::tasks::Tasks;
+use crate::tasks::{self, Tasks};
 use write_idle::WriteIdle;
 
 /// Header fields of a request; the SDKs send about twenty.
@@ -175,7 +175,12 @@ async fn work<S: Service>(
             TokioIo::new(WriteIdle::new(stream, options.write_idle)),
             service_fn(move |request| {
                 let service = Arc::clone(&service);
-                async move { Ok::<_, Infallible>(service.call(request).await) }
+                async move {
+                    tasks::turn().await;
+                    let response = service.call(request).await;
+                    tasks::turn().await;
+                    Ok::<_, Infallible>(response)
+                }
             }),
         );
         let connection = graceful.watch(connection);

@@ -14,6 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::wire::{self, HEAD_BYTES_MAX, Head};
 use super::{Endpoint, ErrorKind, Failure, TransportError};
+use crate::tasks;
 
 /// The room made for a read: an ordinary burst of events fits, and an idle stream costs little.
 const READ_BYTES: usize = 32 * 1024;
@@ -141,6 +142,7 @@ impl Connection {
     /// Writes head and body in one go and reads the answer's head; the body's first bytes may be
     /// left in `buffer`.
     pub(super) async fn exchange(&mut self, head: Bytes, body: Bytes) -> Result<Head, Failure> {
+        tasks::turn().await;
         if let Err(cause) = self.write(head, body).await {
             // A provider that refuses a long body answers and hangs up while we still write; what
             // it said is worth more than the broken pipe.
