@@ -51,8 +51,8 @@ async fn counted(flight: &mut Flight) -> Result<Bytes, Box<Refusal>> {
     Ok(written(flight.call.dialect, here(flight).await))
 }
 
-/// The gateway's own count: with the model's vocabulary where that is public and one model is meant,
-/// else the estimate that holds are made from, which is an upper one.
+/// The gateway's own count: with the model's vocabulary where that is public and one model is
+/// meant, else the estimate that holds are made from, which is an upper one.
 async fn here(flight: &Flight) -> u32 {
     let call = Arc::clone(&flight.call);
     let counted = match vocabulary(flight) {

@@ -1,8 +1,8 @@
 //! What a request would lose on its way to an offer that is spoken to in another dialect: a reason
-//! to leave the offer out. Reads the request once and writes it once for each way in which providers
-//! want to be spoken to, a few times at most, and not at all where the caller's own dialect is
-//! spoken; a long request never on a worker's own thread. Offers that go beyond are looked at when
-//! their turn comes, as all are once more.
+//! to leave the offer out. Reads the request once and writes it once for each way in which
+//! providers want to be spoken to, a few times at most, and not at all where the caller's own
+//! dialect is spoken; a long request never on a worker's own thread. Offers that go beyond are
+//! looked at when their turn comes, as all are once more.
 
 use std::sync::Arc;
 

@@ -42,8 +42,8 @@ impl Call {
         }
     }
 
-    /// What is lost when the provider gets no tool to search the web with; nothing where the request
-    /// offers none, or insists on one: it can't do without then.
+    /// What is lost when the provider gets no tool to search the web with; nothing where the
+    /// request offers none, or insists on one: it can't do without then.
     pub fn without_search(&self) -> Losses {
         let mut losses = Losses::default();
         if let Points::OpenAiResponses(points) = &self.points {
@@ -57,7 +57,10 @@ impl Call {
 
     /// Whether it offers such tools and can do without them.
     pub fn can_do_without_search(&self) -> bool {
-        matches!(&self.points, Points::OpenAiResponses(points) if !points.optional_searches.is_empty())
+        match &self.points {
+            Points::OpenAiResponses(points) => !points.optional_searches.is_empty(),
+            _ => false,
+        }
     }
 
     /// [`Call::encode`] without the tools that [`Call::without_search`] tells of.

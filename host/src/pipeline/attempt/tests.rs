@@ -347,17 +347,28 @@ async fn who_is_strict_is_refused_what_the_providers_own_ways_would_lose() {
     let schema = r#"{"model":"acme/one","max_tokens":9,"messages":[{"role":"user","content":"hi"}],
         "output_config":{"format":{"type":"json_schema","schema":{"type":"object",
         "properties":{},"additionalProperties":false}}}}"#;
-    for (like, body) in [("perplexity", tools), ("deepseek", schema)] {
+    // A long one is looked at beside the worker.
+    let long = format!("\"{}\"", "x ".repeat(150_000));
+    let lengthened =
+        |body: &str| -> &'static str { Box::leak(body.replace("\"hi\"", &long).into_boxed_str()) };
+    let asked = [
+        ("perplexity", tools),
+        ("deepseek", schema),
+        ("perplexity", lengthened(tools)),
+        ("deepseek", lengthened(schema)),
+    ];
+    for (like, body) in asked {
         let data = tempfile::tempdir().unwrap();
         let settings = format!("catalog = {like:?}\nmodels = []");
-        let able = "free = true\ntools = true\nstructured_output = true";
+        let able = "free = true\ntools = true\nstructured_output = true\n\
+             context_tokens = 1000000";
         let gateway = gateway_of(data.path(), 9, &settings, able).await;
         let strictly = || {
             let mut flight = flight_of(&gateway, Dialect::AnthropicMessages, body);
             flight.manner.strict = true;
             flight
         };
-        let refused = decide::match_offers(&mut strictly()).unwrap_err();
+        let refused = decide::match_offers(&mut strictly()).await.unwrap_err();
         assert_eq!(refused.code, "no_suitable_model", "{like}");
         assert!(refused.message.contains("translation would lose"), "{}", refused.message);
         let asked = run(Box::new(strictly()), vec![0]).await;
