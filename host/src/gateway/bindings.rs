@@ -217,6 +217,10 @@ impl admin::BindingsChanged for Bindings {
         }
     }
 
+    fn deleted(&self, org: &str, plugin: &str) {
+        self.engine.forget_plugin(org, plugin);
+    }
+
     fn observed(&self, org: &str, revision: u64) -> Vec<Observed> {
         let by_org = self.by_org.load();
         let Some(bound) = by_org.get(org).and_then(|own| own.revision(revision)) else {
@@ -225,7 +229,11 @@ impl admin::BindingsChanged for Bindings {
         let now_ms = clock::now_ms();
         std::iter::once(bound)
             .chain(&bound.then)
-            .map(|one| Observed { tally: one.tally(), suspension: one.suspension(now_ms) })
+            .map(|one| Observed {
+                tally: one.tally(),
+                suspension: one.suspension(now_ms),
+                lacks: one.lacks(),
+            })
             .collect()
     }
 }

@@ -238,6 +238,16 @@ impl Homes {
         self.known.lock().remove(org);
     }
 
+    /// Forgets a plugin that is gone.
+    pub(super) fn forget_plugin(&self, org: &str, plugin: &str) {
+        let mut known = self.known.lock();
+        if let Some(home) = known.get_mut(org).and_then(|own| own.plugins.remove(plugin)) {
+            // A request under way may hold it still.
+            home.state.clear();
+            home.counters.clear();
+        }
+    }
+
     /// What policies counted, by organization and plugin.
     pub(super) fn counted(&self) -> Vec<Counted> {
         let known = self.known.lock();
@@ -294,6 +304,19 @@ mod tests {
         homes.grant("a", only(Ability::State));
         assert_eq!(home.state.get("k", 1_000), None);
         assert_eq!(homes.state_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_deleted_plugin_leaves_nothing_to_its_successor() {
+        let homes = Homes::default();
+        let (gone, stays) = (homes.of("a", "gone"), homes.of("a", "stays"));
+        for home in [&gone, &stays] {
+            home.state.set("k", b"v".to_vec(), 60, 1_000).unwrap();
+        }
+        homes.forget_plugin("a", "gone");
+        assert_eq!(homes.of("a", "gone").state.get("k", 1_000), None);
+        assert_eq!(gone.state.get("k", 1_000), None);
+        assert!(stays.state.get("k", 1_000).is_some());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::super::error::ApiError;
 use super::super::text::{rfc3339, rfc3339_opt};
 use super::super::{AdminParts, Observed};
 use super::Place;
-use crate::policy::Compared;
+use crate::policy::{Ability, Compared};
 use crate::store::{BindingRecord, Hook, LinkRecord, Mode, Scope};
 
 #[derive(Serialize)]
@@ -172,7 +172,7 @@ fn statistics(observed: &[Observed]) -> Value {
 }
 
 fn of_one(observed: &Observed) -> Value {
-    let Observed { tally, suspension } = observed;
+    let Observed { tally, suspension, lacks } = observed;
     let failures: serde_json::Map<String, Value> =
         tally.failures.iter().map(|(kind, count)| ((*kind).to_owned(), json!(count))).collect();
     json!({
@@ -185,6 +185,7 @@ fn of_one(observed: &Observed) -> Value {
             "until": rfc3339(why.until_ms),
             "because": why.because,
         })),
+        "ungranted": lacks.iter().map(Ability::label).collect::<Vec<_>>(),
         "compared": (tally.compared != Compared::default()).then(|| compared(&tally.compared)),
     })
 }

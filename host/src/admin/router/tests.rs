@@ -1,6 +1,7 @@
 //! The admin API through its router, over a real store and ledger, without a socket.
 
 mod bindings;
+mod grants;
 mod keys;
 mod money;
 mod world;
