@@ -221,12 +221,15 @@ impl Homes {
     pub(super) fn grant(&self, org: &str, granted: Abilities) {
         let mut known = self.known.lock();
         let own = known.entry(org.to_owned()).or_default();
+        // Also of what is granted anew: a request that was under way at the withdrawal may have
+        // written after it.
+        let kept = own.grants.now().and(granted);
         own.grants.set(granted);
         for home in own.plugins.values() {
-            if !granted.has(Ability::State) {
+            if !kept.has(Ability::State) {
                 home.state.clear();
             }
-            if !granted.has(Ability::Counters) {
+            if !kept.has(Ability::Counters) {
                 home.counters.clear();
             }
         }
@@ -299,10 +302,13 @@ mod tests {
         homes.grant("a", only(Ability::State));
         assert!(home.lacks(only(Ability::State)).is_empty());
         home.state.set("k", b"v".to_vec(), 60, 1_000).unwrap();
+        homes.grant("a", Abilities::all());
+        assert!(home.state.get("k", 1_000).is_some(), "a wider grant takes nothing");
         homes.grant("a", only(Ability::Clock));
         assert!(!home.lacks(only(Ability::State)).is_empty());
+        home.state.set("late", b"v".to_vec(), 60, 1_000).unwrap();
         homes.grant("a", only(Ability::State));
-        assert_eq!(home.state.get("k", 1_000), None);
+        assert_eq!((home.state.get("k", 1_000), home.state.get("late", 1_000)), (None, None));
         assert_eq!(homes.state_bytes.load(Ordering::Relaxed), 0);
     }
 
