@@ -71,6 +71,8 @@ pub struct Observed {
     pub suspension: Option<policy::Suspension>,
     /// The earlier revision that decides meanwhile; none where `on_failure` rules.
     pub stand_in: Option<Arc<policy::PolicyRef>>,
+    /// What it imports and is not granted any more: until it is, it fails.
+    pub lacks: policy::Abilities,
 }
 
 /// How much may be uploaded and asked for.
@@ -122,6 +124,9 @@ pub trait BindingsChanged: Send + Sync {
     /// What an organization's policies may import from now on; `None`: it is gone, and what they
     /// kept with it.
     fn granted(&self, org: &str, granted: Option<policy::Abilities>);
+
+    /// The last version of a plugin is deleted, and what it kept with it.
+    fn deleted(&self, org: &str, plugin: &str);
 
     /// What the policies of a revision in force did, in their order; none if it is not in force.
     fn observed(&self, org: &str, revision: u64) -> Vec<Observed>;

@@ -56,6 +56,9 @@ pub(super) async fn delete(
     state
         .changing(move |parts| {
             parts.store.delete_plugin(&org, &name, &version)?;
+            if !parts.store.has_plugin(&org, &name)? {
+                parts.bindings.deleted(&org, &name);
+            }
             Ok(StatusCode::NO_CONTENT)
         })
         .await

@@ -236,6 +236,10 @@ impl admin::BindingsChanged for Bindings {
         }
     }
 
+    fn deleted(&self, org: &str, plugin: &str) {
+        self.engine.forget_plugin(org, plugin);
+    }
+
     fn observed(&self, org: &str, revision: u64) -> Vec<Observed> {
         let by_org = self.by_org.load();
         let Some(bound) = by_org.get(org).and_then(|own| own.revision(revision)) else {
@@ -248,6 +252,7 @@ impl admin::BindingsChanged for Bindings {
                 tally: one.tally(),
                 suspension: one.suspension(now_ms),
                 stand_in: one.stand_in(now_ms),
+                lacks: one.lacks(),
             })
             .collect()
     }

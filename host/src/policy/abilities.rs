@@ -93,6 +93,12 @@ impl Abilities {
         Self(self.0 & !other.0)
     }
 
+    /// Those that are in both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Their names, for a sentence.
     pub fn names(self) -> String {
         self.iter().map(Ability::label).collect::<Vec<_>>().join(", ")

@@ -206,6 +206,11 @@ impl PolicyEngine {
         self.homes.forget(org);
     }
 
+    /// Forgets what a plugin kept that is gone.
+    pub fn forget_plugin(&self, org: &str, plugin: &str) {
+        self.homes.forget_plugin(org, plugin);
+    }
+
     /// Where a plugin of an organization keeps what it keeps.
     pub fn home_of(&self, org: &str, plugin: &str) -> Arc<Home> {
         self.homes.of(org, plugin)

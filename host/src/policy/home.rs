@@ -221,12 +221,15 @@ impl Homes {
     pub(super) fn grant(&self, org: &str, granted: Abilities) {
         let mut known = self.known.lock();
         let own = known.entry(org.to_owned()).or_default();
+        // Also of what is granted anew: a request that was under way at the withdrawal may have
+        // written after it.
+        let kept = own.grants.now().and(granted);
         own.grants.set(granted);
         for home in own.plugins.values() {
-            if !granted.has(Ability::State) {
+            if !kept.has(Ability::State) {
                 home.state.clear();
             }
-            if !granted.has(Ability::Counters) {
+            if !kept.has(Ability::Counters) {
                 home.counters.clear();
             }
         }
@@ -236,6 +239,16 @@ impl Homes {
     pub(super) fn forget(&self, org: &str) {
         self.grant(org, Abilities::default());
         self.known.lock().remove(org);
+    }
+
+    /// Forgets a plugin that is gone.
+    pub(super) fn forget_plugin(&self, org: &str, plugin: &str) {
+        let mut known = self.known.lock();
+        if let Some(home) = known.get_mut(org).and_then(|own| own.plugins.remove(plugin)) {
+            // A request under way may hold it still.
+            home.state.clear();
+            home.counters.clear();
+        }
     }
 
     /// What policies counted, by organization and plugin.
@@ -289,11 +302,27 @@ mod tests {
         homes.grant("a", only(Ability::State));
         assert!(home.lacks(only(Ability::State)).is_empty());
         home.state.set("k", b"v".to_vec(), 60, 1_000).unwrap();
+        homes.grant("a", Abilities::all());
+        assert!(home.state.get("k", 1_000).is_some(), "a wider grant takes nothing");
         homes.grant("a", only(Ability::Clock));
         assert!(!home.lacks(only(Ability::State)).is_empty());
+        home.state.set("late", b"v".to_vec(), 60, 1_000).unwrap();
         homes.grant("a", only(Ability::State));
-        assert_eq!(home.state.get("k", 1_000), None);
+        assert_eq!((home.state.get("k", 1_000), home.state.get("late", 1_000)), (None, None));
         assert_eq!(homes.state_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_deleted_plugin_leaves_nothing_to_its_successor() {
+        let homes = Homes::default();
+        let (gone, stays) = (homes.of("a", "gone"), homes.of("a", "stays"));
+        for home in [&gone, &stays] {
+            home.state.set("k", b"v".to_vec(), 60, 1_000).unwrap();
+        }
+        homes.forget_plugin("a", "gone");
+        assert_eq!(homes.of("a", "gone").state.get("k", 1_000), None);
+        assert_eq!(gone.state.get("k", 1_000), None);
+        assert!(stays.state.get("k", 1_000).is_some());
     }
 
     #[test]

@@ -179,6 +179,12 @@ impl Store {
         self.page(&prefix_of(org), after, limit, |_| true)
     }
 
+    /// Whether an organization has any version of a plugin.
+    pub fn has_plugin(&self, org: &str, name: &str) -> Result<bool, StoreError> {
+        let prefix = joined(&[org, name, ""]);
+        Ok(!self.state.scan(Table::Plugins, prefix.as_bytes(), None, 1)?.is_empty())
+    }
+
     /// How many plugins there are, of all organizations.
     pub fn plugin_count(&self) -> Result<usize, StoreError> {
         Ok(self.state.scan(Table::Plugins, b"", None, usize::MAX)?.len())

@@ -110,6 +110,8 @@ async fn a_withdrawn_grant_makes_the_built_in_decide_and_says_why() -> Result<()
         // Bound before, so it is bound after a restart too; and what is granted is remembered.
         stage.restart().await?;
     }
+    let shown = super::classify_binding(&stage).await?;
+    assert_eq!(shown["statistics"]["ungranted"], json!(["state"]), "{shown}");
     let path = format!("/orgs/{ORG}/bindings/classify");
     let body = json!({ "plugin": format!("{NAME}@0.1.0") });
     let refused = stage.operate(Method::PUT, &path, Some(&body)).await?.expect_status(422)?;
@@ -208,11 +210,21 @@ async fn who_floods_its_state_and_counters_fills_only_its_own() -> Result<()> {
     Ok(())
 }
 
-/// The organization goes, and so does what its policies kept: nobody who comes later finds it.
+/// Plugin and organization go, and so does what was kept for them: nobody who comes later finds it.
 #[tokio::test]
-async fn a_deleted_organization_leaves_no_counter() -> Result<()> {
+async fn what_is_deleted_leaves_nothing_behind() -> Result<()> {
     let stage = Stage::open().await?;
     grant(&stage, ORG, &["counters", "state"]).await?.expect_status(200)?;
+    for _ in 0..2 {
+        install(&stage, ORG, NAME).await?;
+        assert_eq!(counted(&stage, ORG, &stage.caller).await?, 1.0);
+        assert_eq!(metric(&stage, ORG, NAME).await?, Some(1.0));
+        for path in ["bindings/classify", "plugins/remembers/0.1.0"] {
+            let path = format!("/orgs/{ORG}/{path}");
+            stage.operate(Method::DELETE, &path, None).await?.expect_status(204)?;
+        }
+        assert_eq!(metric(&stage, ORG, NAME).await?, None);
+    }
     install(&stage, ORG, NAME).await?;
     counted(&stage, ORG, &stage.caller).await?;
     assert_eq!(metric(&stage, ORG, NAME).await?, Some(1.0));

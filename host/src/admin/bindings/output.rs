@@ -10,7 +10,7 @@ use super::super::error::ApiError;
 use super::super::text::{rfc3339, rfc3339_opt};
 use super::super::{AdminParts, Observed};
 use super::Place;
-use crate::policy::Compared;
+use crate::policy::{Ability, Compared};
 use crate::store::{BindingRecord, Hook, LinkRecord, Mode, Scope};
 
 #[derive(Serialize)]
@@ -172,7 +172,7 @@ fn statistics(observed: &[Observed]) -> Value {
 }
 
 fn of_one(observed: &Observed) -> Value {
-    let Observed { tally, suspension, stand_in } = observed;
+    let Observed { tally, suspension, stand_in, lacks } = observed;
     let decides = stand_in.as_ref().map(|it| json!({"plugin": it.label, "revision": it.revision}));
     let failures: serde_json::Map<String, Value> =
         tally.failures.iter().map(|(kind, count)| ((*kind).to_owned(), json!(count))).collect();
@@ -187,6 +187,7 @@ fn of_one(observed: &Observed) -> Value {
             "because": why.because,
             "decides": decides,
         })),
+        "ungranted": lacks.iter().map(Ability::label).collect::<Vec<_>>(),
         "compared": (tally.compared != Compared::default()).then(|| compared(&tally.compared)),
     })
 }

@@ -2,6 +2,7 @@
 
 mod backtests;
 mod bindings;
+mod grants;
 mod keys;
 mod money;
 mod signatures;

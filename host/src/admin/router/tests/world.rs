@@ -77,6 +77,8 @@ impl PolicyAdmission for Admission {
 pub(super) struct Plane {
     pub(super) visible: Mutex<Vec<(String, Vec<BindingRecord>)>>,
     pub(super) granted: Mutex<Vec<(String, Option<Abilities>)>>,
+    /// Plugins of which no version is left.
+    pub(super) deleted: Mutex<Vec<String>>,
 }
 
 impl BindingsChanged for Arc<Plane> {
@@ -95,9 +97,14 @@ impl BindingsChanged for Arc<Plane> {
         self.granted.lock().push((org.to_owned(), granted));
     }
 
+    fn deleted(&self, org: &str, plugin: &str) {
+        self.deleted.lock().push(format!("{org}/{plugin}"));
+    }
+
     fn observed(&self, _org: &str, revision: u64) -> Vec<Observed> {
         let tally = Tally { calls: revision, ..Tally::default() };
-        vec![Observed { tally, suspension: None, stand_in: None }]
+        let lacks = Abilities::default();
+        vec![Observed { tally, suspension: None, stand_in: None, lacks }]
     }
 }
 
