@@ -2,6 +2,8 @@
 //! of many scripts and kinds, written for this test but for sentences of the Universal Declaration
 //! of Human Rights. Says nothing of vocabularies that are not public.
 
+#![allow(clippy::unwrap_used, reason = "every function here is a test's")]
+
 use bpe_openai::{cl100k_base, o200k_base};
 use bytes::Bytes;
 use serde_json::json;
