@@ -211,7 +211,10 @@ fn the_goldens_are_json() {
 
 #[test]
 fn a_search_that_is_only_offered_can_be_left_out() {
-    let body = r#"{"model":"gpt-5.4","input":"news?","tool_choice":"auto","tools":[{"type":"function","name":"f","parameters":{}},{"type":"web_search","user_location":{"city":"Oslo"}}]}"#;
+    let body = json!({"model": "gpt-5.4", "input": "news?", "tool_choice": "auto", "tools": [
+        {"type": "function", "name": "f", "parameters": {}},
+        {"type": "web_search", "user_location": {"city": "Oslo"}}]});
+    let body = body.to_string();
     let call = Call::parse(Dialect::OpenAiResponses, Bytes::from(body)).unwrap();
     let lost = call.without_search();
     assert_eq!(lost.iter().map(|loss| loss.at.as_str()).collect::<Vec<_>>(), ["tools[1]"]);
