@@ -186,6 +186,17 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", code, message).at(member)
     }
 
+    /// 429: every provider that could answer has said that it is over its rate limit.
+    pub fn all_limited(retry_after_s: u64) -> Self {
+        let message = format!(
+            "every provider that could answer is over its rate limit; you were not charged; try \
+             again in {retry_after_s} s"
+        );
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self::new(status, "rate_limit_error", "upstream_rate_limited", message)
+            .retry_after(retry_after_s)
+    }
+
     /// 503: every model that could answer is resting after failures.
     pub fn all_resting(retry_after_s: u64) -> Self {
         let message = format!(

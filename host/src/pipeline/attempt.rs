@@ -237,6 +237,9 @@ fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble, lost: PicoUsd
         let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
         flight.gateway.health.rest(asking.index, now_ms.saturating_add(rest_ms));
     }
+    if trouble.is_rate_limit() {
+        flight.gateway.health.limited(asking.index);
+    }
     let mut detail = Cow::Borrowed(trouble.detail());
     if !lost.is_zero() {
         let joint = if detail.is_empty() { "" } else { "; " };

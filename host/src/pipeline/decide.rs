@@ -157,6 +157,24 @@ fn needs(flight: &Flight, selector: Selector<'_>) -> Needs {
     needs
 }
 
+/// That those who could take it rest, if any does; as a rate limit where that is all they rest for,
+/// because a caller's client then slows down instead of going elsewhere.
+fn resting(flight: &Flight, now_ms: u64) -> Option<Refusal> {
+    let resting = || {
+        flight.candidates.iter().filter_map(|candidate| match candidate.rejection {
+            Some(Rejection::Resting { until_ms }) => Some((candidate.index, until_ms)),
+            _ => None,
+        })
+    };
+    let until_ms = resting().map(|(_, until_ms)| until_ms).min()?;
+    let retry_after_s = until_ms.saturating_sub(now_ms).div_ceil(1000).max(1);
+    let health = &flight.gateway.health;
+    Some(match resting().all(|(offer, _)| health.is_limited(offer, now_ms)) {
+        true => Refusal::all_limited(retry_after_s),
+        false => Refusal::all_resting(retry_after_s),
+    })
+}
+
 /// Why nobody can take it, as the status that tells the caller what to do.
 fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
     let reasons = || flight.candidates.iter().filter_map(|c| c.rejection.as_ref());
@@ -166,12 +184,8 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
     {
         return Refusal::kept_elsewhere(member);
     }
-    let resting = reasons().filter_map(|reason| match reason {
-        Rejection::Resting { until_ms } => Some(*until_ms),
-        _ => None,
-    });
-    if let Some(until_ms) = resting.min() {
-        return Refusal::all_resting(until_ms.saturating_sub(now_ms).div_ceil(1000).max(1));
+    if let Some(refusal) = resting(flight, now_ms) {
+        return refusal;
     }
     if reasons().all(|reason| *reason == Rejection::NotAllowed) {
         return Refusal::model_forbidden(&flight.call.model);

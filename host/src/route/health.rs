@@ -88,6 +88,8 @@ struct OfferHealth {
     open_until_ms: AtomicU64,
     /// Until when the one probe of a half-open breaker has the floor.
     probe_until_ms: AtomicU64,
+    /// Until when its last word is that we are over its rate limit.
+    limited_until_ms: AtomicU64,
 }
 
 /// A moving average; the bits of NaN until the first sample.
@@ -145,6 +147,7 @@ impl Health {
             failures_in_a_row: AtomicU32::new(0),
             open_until_ms: AtomicU64::new(0),
             probe_until_ms: AtomicU64::new(0),
+            limited_until_ms: AtomicU64::new(0),
         };
         Self { offers: (0..offers).map(|_| one()).collect(), rule }
     }
@@ -222,11 +225,13 @@ impl Health {
                 o.failures_in_a_row.store(0, Ordering::Relaxed);
                 o.open_until_ms.store(0, Ordering::Relaxed);
                 o.probe_until_ms.store(0, Ordering::Relaxed);
+                o.limited_until_ms.store(0, Ordering::Relaxed);
             }
             Sample::Failed => {
                 o.availability.add_from(1.0, 0.0);
                 let failures =
                     o.failures_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+                o.limited_until_ms.store(0, Ordering::Relaxed);
                 if failures >= self.rule.failures {
                     let until_ms = now_ms.saturating_add(self.rule.open_ms);
                     o.open_until_ms.store(until_ms, Ordering::Relaxed);
@@ -244,6 +249,22 @@ impl Health {
             o.open_until_ms.store(until_ms, Ordering::Relaxed);
             o.probe_until_ms.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// Call after [`Self::record`] where the failure was that we are over the provider's rate
+    /// limit: what rests until then does so for that, which is not the same to a caller as an
+    /// outage.
+    pub fn limited(&self, offer: usize) {
+        if let Some(o) = self.offers.get(offer) {
+            let until_ms = o.open_until_ms.load(Ordering::Relaxed);
+            o.limited_until_ms.store(until_ms, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it rests because we are over its rate limit.
+    pub fn is_limited(&self, offer: usize, now_ms: u64) -> bool {
+        let limited = |o: &OfferHealth| o.limited_until_ms.load(Ordering::Relaxed);
+        self.offers.get(offer).is_some_and(|o| now_ms < limited(o))
     }
 }
 
@@ -274,6 +295,18 @@ mod tests {
         drop(probe);
         health.record(0, FINE, 1002);
         assert_eq!(health.gate(0, 1002), Gate::Closed);
+    }
+
+    #[test]
+    fn a_rest_for_a_rate_limit_is_known_as_one_until_anything_else_is_known() {
+        let health = Arc::new(Health::new(1, RULE));
+        health.record(0, Sample::Failed, 0);
+        health.rest(0, 500);
+        health.limited(0);
+        assert!(health.is_limited(0, 499));
+        assert!(!health.is_limited(0, 500), "the rest is over");
+        health.record(0, Sample::Failed, 400);
+        assert!(!health.is_limited(0, 499), "it failed in another way");
     }
 
     #[test]

@@ -28,7 +28,7 @@ fn write_as(request: &Request, quirks: &Quirks) -> (Value, Losses) {
         quirks,
     };
     let mut losses = Losses::default();
-    let body = encode::request(request, &out, &mut losses);
+    let body = encode::request(&request.numbered(), &out, &mut losses);
     (serde_json::from_slice(&body).unwrap(), losses)
 }
 
@@ -37,7 +37,7 @@ fn write(request: &Request) -> (Value, Losses) {
 }
 
 fn turn(speaker: Speaker, parts: Vec<Part>) -> Turn {
-    Turn { speaker, parts, name: None }
+    Turn { at: String::new(), speaker, parts, name: None }
 }
 
 fn call(id: &str, signature: Option<Signature>) -> Part {

@@ -29,7 +29,7 @@ fn write(request: &Request, newer: bool) -> (Value, Losses) {
         quirks: &quirks,
     };
     let mut losses = Losses::default();
-    let body = encode::request(request, &out, &mut losses);
+    let body = encode::request(&request.numbered(), &out, &mut losses);
     (serde_json::from_slice(&body).unwrap(), losses)
 }
 
@@ -46,7 +46,7 @@ fn naming() -> Naming {
 }
 
 fn turn(speaker: Speaker, parts: Vec<Part>) -> Turn {
-    Turn { speaker, parts, name: None }
+    Turn { at: String::new(), speaker, parts, name: None }
 }
 
 fn call(id: &str, input: &str, kind: ToolKind, signature: Option<Signature>) -> Part {

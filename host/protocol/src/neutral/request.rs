@@ -54,10 +54,20 @@ pub(crate) struct Request {
 /// One speaker's turn.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Turn {
+    /// Where it began in the caller's request, in the caller's words: `contents[3]`. For losses.
+    pub(crate) at: String,
     pub(crate) speaker: Speaker,
     pub(crate) parts: Vec<Part>,
     /// The speaker's name, where one is given.
     pub(crate) name: Option<String>,
+}
+
+impl Turn {
+    /// Where its part of that number stood, if it began with this turn.
+    pub(crate) fn at_of_part(&self, number: usize) -> String {
+        let list = if self.at.starts_with("contents[") { "parts" } else { "content" };
+        format!("{}.{list}[{number}]", self.at)
+    }
 }
 
 /// Who speaks.
@@ -394,15 +404,25 @@ impl Request {
         if insisted { Severity::Unsupported } else { Severity::Dropped }
     }
 
-    /// Whether the last turn is the beginning of the answer, which the caller wants to be gone on
-    /// with.
-    pub(crate) fn begins_the_answer(&self) -> bool {
+    /// The same with its turns where a caller with as many messages would have them.
+    #[cfg(test)]
+    pub(crate) fn numbered(&self) -> Self {
+        let mut request = self.clone();
+        for (index, turn) in request.turns.iter_mut().enumerate() {
+            turn.at = format!("messages[{index}]");
+        }
+        request
+    }
+
+    /// Where the beginning of the answer stands, which the caller wants to be gone on with; none
+    /// where the last turn is no such thing.
+    pub(crate) fn begun_answer(&self) -> Option<&str> {
         let begun = |turn: &Turn| {
             let spoken = turn.parts.iter().any(|part| matches!(part, Part::Text { .. }));
             let called = turn.parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
             turn.speaker == Speaker::Assistant && spoken && !called
         };
-        self.turns.last().is_some_and(begun)
+        self.turns.last().filter(|turn| begun(turn)).map(|turn| turn.at.as_str())
     }
 
     /// The names of the tools that the conversation called, by the ids of the calls. Dialects

@@ -58,9 +58,7 @@ impl Trouble {
     /// For the explanation and the metrics.
     pub(super) fn label(&self) -> &'static str {
         match self {
-            Self::Status { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS => {
-                "rate_limited"
-            }
+            Self::Status { .. } if self.is_rate_limit() => "rate_limited",
             Self::Status { status, .. } if *status == StatusCode::PAYMENT_REQUIRED => "no_credit",
             Self::Status { .. } => "error",
             Self::Transport(error) => match error.kind {
@@ -73,6 +71,11 @@ impl Trouble {
             Self::Malformed(_) => "malformed",
             Self::Empty => "died",
         }
+    }
+
+    /// Whether we are over the provider's rate limit.
+    pub(super) fn is_rate_limit(&self) -> bool {
+        matches!(self, Self::Status { status: StatusCode::TOO_MANY_REQUESTS, .. })
     }
 
     /// In words; never an upstream's body.

@@ -89,7 +89,7 @@ fn turns(messages: &[Value]) -> Result<Vec<Turn>, RequestError> {
             _ => return Err(RequestError::invalid(format!("{at}.role"), "user or assistant")),
         };
         let parts = parts(message.get("content"), &format!("{at}.content"))?;
-        turns.push(Turn { speaker, parts, name: None });
+        turns.push(Turn { at, speaker, parts, name: None });
     }
     Ok(turns)
 }

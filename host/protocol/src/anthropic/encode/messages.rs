@@ -20,23 +20,22 @@ struct Message {
 pub(super) fn messages(request: &Request, losses: &mut Losses) -> Vec<Value> {
     let mut blocks = Blocks::of(request);
     let mut messages: Vec<Message> = Vec::new();
-    for (index, turn) in request.turns.iter().enumerate() {
+    for turn in &request.turns {
         if turn.name.is_some() {
-            losses.dropped("messages.name", "names of speakers are left out");
+            losses.dropped(format!("{}.name", turn.at), "names of speakers are left out");
         }
         let mut written = Vec::new();
         for part in &turn.parts {
             blocks.push(part, losses, &mut written);
         }
         if turn.speaker == Speaker::System {
-            let at = format!("messages[{index}]");
+            let at = turn.at.as_str();
             losses.approximated(at, "instructions inside the conversation become a user's note");
             written = written.into_iter().map(note).collect();
         }
         if written.is_empty() && turn.speaker == Speaker::User {
-            let at = format!("messages[{index}]");
             losses.approximated(
-                at,
+                turn.at.as_str(),
                 "the provider takes no empty message: a note says that it is one",
             );
             written.push(json!({ "type": "text", "text": EMPTY }));

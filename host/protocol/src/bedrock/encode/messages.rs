@@ -40,13 +40,13 @@ impl<'a> Messages<'a> {
     }
 
     pub(super) fn write_turns(&mut self, request: &Request) {
-        for (index, turn) in request.turns.iter().enumerate() {
-            let at = format!("messages[{index}]");
+        for turn in &request.turns {
+            let at = turn.at.as_str();
             let role = match turn.speaker {
                 Speaker::Assistant => "assistant",
                 Speaker::User => "user",
                 Speaker::System => {
-                    self.losses.approximated(at.as_str(), "sent in the words of the user");
+                    self.losses.approximated(at, "sent in the words of the user");
                     "user"
                 }
             };
@@ -55,7 +55,7 @@ impl<'a> Messages<'a> {
             }
             let mut blocks = Vec::new();
             for part in &turn.parts {
-                self.part(part, &at, &mut blocks);
+                self.part(part, at, &mut blocks);
             }
             self.add(role, blocks);
         }

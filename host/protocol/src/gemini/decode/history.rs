@@ -52,7 +52,7 @@ impl History {
             let place = Place { at: &at, content: index, part: place };
             self.part(&place, piece::read(part), &mut parts);
         }
-        self.turns.push(Turn { speaker, parts, name: None });
+        self.turns.push(Turn { at, speaker, parts, name: None });
         Ok(())
     }
 

@@ -53,11 +53,10 @@ impl<'a> Contents<'a> {
 
     pub(super) fn write_turns(&mut self) {
         let request = self.request;
-        for (index, turn) in request.turns.iter().enumerate() {
-            self.turn(turn, &format!("messages[{index}]"));
+        for turn in &request.turns {
+            self.turn(turn, &turn.at);
         }
-        if request.begins_the_answer() {
-            let at = format!("messages[{}]", request.turns.len().saturating_sub(1));
+        if let Some(at) = request.begun_answer() {
             self.losses.approximated(at, "the provider may answer anew rather than go on from it");
         }
     }

@@ -70,7 +70,8 @@ impl Thread {
             }
             Some("tool" | "function") => {
                 let result = self.result(at, index, &message, content)?;
-                self.turns.push(Turn { speaker: Speaker::User, parts: vec![result], name: None });
+                let (at, parts) = (at.to_owned(), vec![result]);
+                self.turns.push(Turn { at, speaker: Speaker::User, parts, name: None });
                 return Ok(());
             }
             _ => {
@@ -79,7 +80,7 @@ impl Thread {
             }
         };
         let name = tree::string(&message, "name").map(str::to_owned);
-        self.turns.push(Turn { speaker, parts, name });
+        self.turns.push(Turn { at: at.to_owned(), speaker, parts, name });
         Ok(())
     }
 

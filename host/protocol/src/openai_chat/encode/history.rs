@@ -65,23 +65,23 @@ impl<'a> History<'a> {
         }
     }
 
-    /// One turn, which stands at `index` in the conversation.
-    pub(super) fn turn(&mut self, index: usize, turn: &Turn, losses: &mut Losses) {
-        let at = format!("messages[{index}]");
+    /// One turn of the conversation.
+    pub(super) fn turn(&mut self, turn: &Turn, losses: &mut Losses) {
+        let at = turn.at.as_str();
         match turn.speaker {
             Speaker::Assistant => {
                 self.show_waiting();
-                self.assistant(&at, turn, losses);
+                self.assistant(at, turn, losses);
             }
             Speaker::System => {
                 self.settle();
                 self.show_waiting();
-                let texts = texts_only(&at, &turn.parts, losses);
+                let texts = texts_only(at, &turn.parts, losses);
                 self.instruct(&texts);
             }
             Speaker::User => {
                 self.settle();
-                self.user(&at, turn, losses);
+                self.user(turn, losses);
             }
         }
     }
@@ -93,10 +93,10 @@ impl<'a> History<'a> {
         Value::Array(self.messages)
     }
 
-    fn user(&mut self, at: &str, turn: &Turn, losses: &mut Losses) {
+    fn user(&mut self, turn: &Turn, losses: &mut Losses) {
         let mut parts = Vec::new();
         for (position, part) in turn.parts.iter().enumerate() {
-            let at = format!("{at}.content[{position}]");
+            let at = turn.at_of_part(position);
             match part {
                 Part::ToolResult { call_id, parts, failed, .. } => {
                     let outcome = Outcome { call_id, parts, failed: *failed };

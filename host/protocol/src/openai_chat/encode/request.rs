@@ -48,13 +48,12 @@ fn messages(request: &Request, quirks: &Quirks, losses: &mut Losses) -> Value {
     let mut history = History::new(quirks);
     let wish = setting::format_in_words(request, quirks, losses);
     history.system(&request.system, wish.as_deref(), losses);
-    for (index, turn) in request.turns.iter().enumerate() {
-        history.turn(index, turn, losses);
+    for turn in &request.turns {
+        history.turn(turn, losses);
     }
-    if request.begins_the_answer() {
-        let index = request.turns.len().saturating_sub(1);
+    if let Some(at) = request.begun_answer() {
         let what = "providers of this dialect answer anew rather than go on from it";
-        losses.approximated(format!("messages[{index}]"), what);
+        losses.approximated(at, what);
     }
     history.finish()
 }

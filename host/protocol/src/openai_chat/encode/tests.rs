@@ -34,7 +34,7 @@ fn sent(of: &Request) -> (Value, Losses) {
         quirks: &quirks,
     };
     let mut losses = Losses::default();
-    let body = request(of, &out, &mut losses);
+    let body = request(&of.numbered(), &out, &mut losses);
     (serde_json::from_slice(&body).unwrap(), losses)
 }
 
@@ -43,7 +43,7 @@ fn told(losses: &Losses, at: &str) -> Option<Severity> {
 }
 
 fn turn(speaker: Speaker, parts: Vec<Part>) -> Turn {
-    Turn { speaker, parts, name: None }
+    Turn { at: String::new(), speaker, parts, name: None }
 }
 
 fn call(id: &str) -> Part {

@@ -14,7 +14,8 @@ use super::blocks::{self, str_of};
 pub(super) fn read(value: &Value, request: &mut Request) -> Result<(), RequestError> {
     match value {
         Value::String(text) => {
-            request.turns.push(turn(Speaker::User, vec![Part::text(text.as_str())]));
+            let parts = vec![Part::text(text.as_str())];
+            request.turns.push(turn("input", Speaker::User, parts));
         }
         Value::Array(items) => {
             for (index, value) in items.iter().enumerate() {
@@ -26,8 +27,8 @@ pub(super) fn read(value: &Value, request: &mut Request) -> Result<(), RequestEr
     Ok(())
 }
 
-fn turn(speaker: Speaker, parts: Vec<Part>) -> Turn {
-    Turn { speaker, parts, name: None }
+fn turn(at: &str, speaker: Speaker, parts: Vec<Part>) -> Turn {
+    Turn { at: at.to_owned(), speaker, parts, name: None }
 }
 
 fn item(value: &Value, at: &str, request: &mut Request) -> Result<(), RequestError> {
@@ -35,7 +36,7 @@ fn item(value: &Value, at: &str, request: &mut Request) -> Result<(), RequestErr
         "message" => message(value, at, request),
         "" if value.get("role").is_some() => message(value, at, request),
         "reasoning" => {
-            thinking(value, request);
+            thinking(value, at, request);
             Ok(())
         }
         "function_call" => call(value, at, ToolKind::Function, request),
@@ -45,7 +46,7 @@ fn item(value: &Value, at: &str, request: &mut Request) -> Result<(), RequestErr
         kind => {
             let speaker =
                 if kind.ends_with("_output") { Speaker::User } else { Speaker::Assistant };
-            join(request, speaker, Part::Own(own(at, value)));
+            join(request, at, speaker, Part::Own(own(at, value)));
             Ok(())
         }
     }
@@ -67,10 +68,14 @@ fn message(value: &Value, at: &str, request: &mut Request) -> Result<(), Request
     match role {
         "system" | "developer" if request.turns.is_empty() => request.system.extend(parts),
         "system" | "developer" => {
-            request.turns.push(Turn { speaker: Speaker::System, parts, name });
+            let at = at.to_owned();
+            request.turns.push(Turn { at, speaker: Speaker::System, parts, name });
         }
         "assistant" => said(value, parts, at, request)?,
-        _ => request.turns.push(Turn { speaker: Speaker::User, parts, name }),
+        _ => {
+            let at = at.to_owned();
+            request.turns.push(Turn { at, speaker: Speaker::User, parts, name });
+        }
     }
     Ok(())
 }
@@ -90,7 +95,7 @@ fn said(
         Some(last) if last.speaker == Speaker::Assistant && last.parts.iter().all(thinks) => {
             last.parts.extend(parts);
         }
-        _ => request.turns.push(turn(Speaker::Assistant, parts)),
+        _ => request.turns.push(turn(at, Speaker::Assistant, parts)),
     }
     // Calls in the manner of chat.
     let calls = value.get("tool_calls").and_then(Value::as_array);
@@ -106,7 +111,7 @@ fn said(
     Ok(())
 }
 
-fn thinking(value: &Value, request: &mut Request) {
+fn thinking(value: &Value, at: &str, request: &mut Request) {
     let part = match blocks::thinking(value) {
         Some(crate::neutral::Block::Thinking { text, signature }) => {
             Part::Thinking { text, signature }
@@ -114,7 +119,7 @@ fn thinking(value: &Value, request: &mut Request) {
         Some(crate::neutral::Block::SealedThinking(signature)) => Part::SealedThinking(signature),
         _ => return,
     };
-    join(request, Speaker::Assistant, part);
+    join(request, at, Speaker::Assistant, part);
 }
 
 fn call(
@@ -148,7 +153,7 @@ fn called(
         signature: call_signature(request),
         cache: None,
     };
-    join(request, Speaker::Assistant, part);
+    join(request, at, Speaker::Assistant, part);
     Ok(())
 }
 
@@ -199,16 +204,16 @@ fn outcome(
         Some(last) if last.speaker == Speaker::User && results(last) => {
             last.parts.push(part);
         }
-        _ => request.turns.push(turn(Speaker::User, vec![part])),
+        _ => request.turns.push(turn(at, Speaker::User, vec![part])),
     }
     Ok(())
 }
 
 /// Adds a part to the speaker's turn at the end.
-fn join(request: &mut Request, speaker: Speaker, part: Part) {
+fn join(request: &mut Request, at: &str, speaker: Speaker, part: Part) {
     match request.turns.last_mut() {
         Some(last) if last.speaker == speaker => last.parts.push(part),
-        _ => request.turns.push(turn(speaker, vec![part])),
+        _ => request.turns.push(turn(at, speaker, vec![part])),
     }
 }
 

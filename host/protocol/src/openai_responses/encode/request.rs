@@ -35,8 +35,7 @@ pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses
     let mut body = Map::new();
     put(&mut body, "model", json!(out.model));
     let input = turns::write(request, losses);
-    if request.begins_the_answer() {
-        let at = format!("messages[{}]", request.turns.len().saturating_sub(1));
+    if let Some(at) = request.begun_answer() {
         losses.approximated(at, "the provider answers anew rather than go on from it");
     }
     if let Some(instructions) = input.instructions {

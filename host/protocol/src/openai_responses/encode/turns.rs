@@ -56,8 +56,8 @@ pub(super) fn write(request: &Request, losses: &mut Losses) -> Input {
         writer.part(part, &format!("system[{}]", index.saturating_add(1)), losses);
     }
     writer.flush();
-    for (index, turn) in request.turns.iter().enumerate() {
-        writer.turn(turn, &format!("messages[{index}]"), losses);
+    for turn in &request.turns {
+        writer.turn(turn, &turn.at, losses);
     }
     Input { instructions, items: writer.items }
 }
@@ -82,7 +82,7 @@ impl Writer<'_> {
             Speaker::Assistant => "assistant",
         };
         for (index, part) in turn.parts.iter().enumerate() {
-            self.part(part, &format!("{at}.content[{index}]"), losses);
+            self.part(part, &turn.at_of_part(index), losses);
         }
         self.flush_turn(turn);
         if turn.name.is_some() {
