@@ -119,7 +119,9 @@ async fn pitfall_59_a_rest_after_an_outage_is_no_rate_limit() -> Result<()> {
     let stage = Stage::open_with(impatient()).await?;
     let failure = Failure::Status { status: 503, retry_after_s: Some(17), echo: false };
     fail_all(&stage, Some(&failure))?;
-    let ask = Ask::of(Dialect::OpenAiChat, "sim/openai", "hello");
+    let (provider, _) = SPOKEN[0];
+    let model = format!("sim/{provider}");
+    let ask = Ask::of(Dialect::OpenAiChat, &model, "hello");
     ask.say(&stage.caller).await?.error()?;
     let resting = ask.say(&stage.caller).await?;
     assert_eq!(resting.answered.status, 503, "{}", resting.answered.text);
