@@ -27,6 +27,9 @@ class State(TypedDict):
 def graph(target, model, tools=TOOLS):
     """A model that may call tools, the tools, and a memory of the conversation."""
     chat = make(target, model)
+    # The package's limit on the wait for each piece is `asyncio.wait_for`, which up to Python 3.11
+    # loses a cancellation that meets a piece; the graph would then read a stream to its end.
+    chat.stream_chunk_timeout = None
     chat = chat.bind_tools(tools) if tools else chat
 
     async def say(state):
@@ -143,8 +146,7 @@ async def stop_early(target):
     app = graph(target, "slow", tools=None)
     said_so_far = ""
     heard = app.astream(ask("Go."), CONVERSATION, stream_mode="messages")
-    # Closed here and awaited. Left to the event loop's end, the closing and the loop's own
-    # cancelling of every task meet, one of the two is lost, and the node speaks to its end.
+    # Closed here and awaited, rather than whenever the event loop ends.
     async with contextlib.aclosing(heard):
         async for message, _ in heard:
             said_so_far += said(message)
