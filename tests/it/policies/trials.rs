@@ -79,14 +79,20 @@ async fn a_broken_shadow_harms_no_request() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_canary_decides_for_its_share_of_conversations() -> Result<()> {
+/// A policy in force that says `code`, and a canary of half the conversations that says otherwise.
+async fn with_half_a_canary() -> Result<Stage> {
     let stage = Stage::open().await?;
     let active = upload_answering(&stage, "active", "code").await?;
     let canary = upload_answering(&stage, "canary", "extraction").await?;
     stage.bind("classify", &to(&active)).await?;
     let binding = json!({ "plugin": canary, "mode": "canary", "percent": 50 });
     stage.bind("classify", &binding).await?;
+    Ok(stage)
+}
+
+#[tokio::test]
+async fn a_canary_decides_for_its_share_of_conversations() -> Result<()> {
+    let stage = with_half_a_canary().await?;
     let (mut taken, mut sides) = (HashSet::new(), [0_u32, 0]);
     for round in 0..2 {
         for conversation in 0..24 {
@@ -111,12 +117,7 @@ async fn a_canary_decides_for_its_share_of_conversations() -> Result<()> {
 /// What the router knows a conversation by is what decides which side of a canary it is on.
 #[tokio::test]
 async fn a_canary_knows_a_conversation_as_the_router_does() -> Result<()> {
-    let stage = Stage::open().await?;
-    let active = upload_answering(&stage, "active", "code").await?;
-    let canary = upload_answering(&stage, "canary", "extraction").await?;
-    stage.bind("classify", &to(&active)).await?;
-    let binding = json!({ "plugin": canary, "mode": "canary", "percent": 50 });
-    stage.bind("classify", &binding).await?;
+    let stage = with_half_a_canary().await?;
     let mut sides = HashSet::new();
     for conversation in 0..24 {
         let mut seen = HashSet::new();
