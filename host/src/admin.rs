@@ -4,12 +4,14 @@
 //! never calls an upstream, never shows a key again, and never sees a prompt.
 
 mod access;
+mod adjustments;
 mod backtest;
 mod bindings;
 mod credits;
 mod error;
 mod extract;
 mod grants;
+mod holds;
 mod keys;
 mod multipart;
 mod orgs;

@@ -19,4 +19,4 @@ pub use self::directory::Directory;
 pub use self::key::{KEY_PREFIX, KeyText, SHOWN_CHARS};
 pub use self::models::{ModelRules, PatternError};
 pub use self::operator::OperatorToken;
-pub use self::pepper::{KeyHash, Pepper, PepperError};
+pub use self::pepper::{FILE_NAME as PEPPER_FILE, KeyHash, Pepper, PepperError};

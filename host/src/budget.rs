@@ -62,7 +62,9 @@ fn refusal(error: &ReserveError, needed: PicoUsd) -> Refusal {
         ReserveError::BudgetExceeded { budget, remaining } => {
             Refusal::budget_exceeded(budget, &remaining.to_string(), &needed)
         }
-        ReserveError::NotDurable(_) | ReserveError::Overloaded => Refusal::ledger_unavailable(),
+        ReserveError::NotDurable(_) | ReserveError::DiskFull(_) | ReserveError::Overloaded => {
+            Refusal::ledger_unavailable()
+        }
         ReserveError::UnknownBudget(_)
         | ReserveError::WindowClosed { .. }
         | ReserveError::AlreadyUsed(_)

@@ -1,10 +1,12 @@
 //! The command line. Each subcommand is a file; this one says what there is. Long work shows what
 //! it does; errors say what to do next.
 
+mod backup;
 mod catalog;
 mod demo;
 mod ledger;
 mod plugin;
+mod restore;
 mod serve;
 
 use std::net::SocketAddr;
@@ -40,6 +42,10 @@ enum Command {
     /// The money journal
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// Copy everything that can't be made again, also while the gateway runs
+    Backup(backup::BackupArgs),
+    /// Make a data folder from a backup
+    Restore(restore::RestoreArgs),
     /// What the gateway starts itself as, to compile an upload within limits
     #[command(name = crate::policy::SUBCOMMAND, hide = true)]
     CompilePolicy(crate::policy::ChildLimits),
@@ -65,6 +71,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Catalog(command) => catalog::run(command),
         Command::Plugin(command) => plugin::run(command),
         Command::Ledger(command) => ledger::run(command),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::CompilePolicy(limits) => crate::policy::compile_as_child(limits),
     }
 }

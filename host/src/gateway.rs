@@ -35,7 +35,7 @@ pub use credential::Unsigned;
 pub use google::TokenError;
 pub use providers::{Framing, Operation, Provider};
 pub use running::{Running, resolve, start};
-pub use state::JOURNAL_DIR;
+pub use state::{JOURNAL_DIR, USAGE_DIR};
 
 /// The gateway of a configuration without listeners and loops, for tests of the request's order.
 /// Blocks.
@@ -118,7 +118,10 @@ impl Gateway {
             }),
         );
         if receiver.await != Ok(true) {
-            tracing::error!(seq, "a capture did not reach the disk; its hold will expire");
+            tracing::error!(
+                seq,
+                "a capture is not safe on the disk; it waits for space or is lost"
+            );
         }
     }
 }

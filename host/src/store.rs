@@ -27,9 +27,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 pub use self::bindings::REVISIONS_KEPT;
+pub use self::changes::{FILE_NAME as CHANGES_FILE, whole_changes};
 pub use self::files::{PluginFiles, sha256_hex};
 pub use self::memory::MemoryState;
-pub use self::open::{OpenReport, Opened};
+pub use self::open::{OpenReport, Opened, PLUGINS_DIR};
 pub use self::records::{
     ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, LinkRecord, Mode, OnFailure,
     Organization, PluginCheck, PluginFigures, PluginRecord, Scope,

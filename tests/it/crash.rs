@@ -1,5 +1,7 @@
 //! Power cuts: the process is killed under load, again and again, and the books still add up.
 
+mod rounds;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

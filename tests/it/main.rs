@@ -2,6 +2,8 @@
 //! per promise; `tidy` reads the source instead.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod bad_policies;
 #[cfg(test)]
 mod basics;
@@ -18,11 +20,15 @@ mod explanation;
 #[cfg(test)]
 mod fallback;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod hot_upload;
 #[cfg(test)]
 mod kept_elsewhere;
+#[cfg(test)]
+mod many_callers;
 #[cfg(test)]
 mod pitfalls;
 #[cfg(test)]

@@ -60,17 +60,7 @@ impl Gateway {
         if listen_file.exists() {
             std::fs::remove_file(&listen_file).context("the old listen.json can't be removed")?;
         }
-        let (output, errors) = (log_file(folder)?, log_file(folder)?);
-        let mut child = Command::new(gateway_binary()?)
-            .arg("serve")
-            .arg("--config")
-            .arg(Self::config_path(folder))
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(errors)
-            .spawn()
-            .context("the gateway can't be started")?;
+        let mut child = spawn(folder, environment)?;
         let ready = tokio::time::timeout(READY_MAX, ready(&mut child, &listen_file)).await;
         let failed = |child: &mut Child, why: String| {
             end(child);
@@ -89,6 +79,18 @@ impl Gateway {
             }
             Err(_) => Err(failed(&mut child, format!("not ready after {READY_MAX:?}"))),
         }
+    }
+
+    /// Starts it and ends it at once after `life`, ready or not, as a power cut would.
+    pub async fn start_and_kill(
+        folder: &Path,
+        environment: &[(&str, &str)],
+        life: Duration,
+    ) -> Result<()> {
+        let mut child = spawn(folder, environment)?;
+        tokio::time::sleep(life).await;
+        end(&mut child);
+        Ok(())
     }
 
     /// Everything that it has printed.
@@ -126,6 +128,20 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         end(&mut self.child);
     }
+}
+
+fn spawn(folder: &Path, environment: &[(&str, &str)]) -> Result<Child> {
+    let (output, errors) = (log_file(folder)?, log_file(folder)?);
+    Command::new(gateway_binary()?)
+        .arg("serve")
+        .arg("--config")
+        .arg(Gateway::config_path(folder))
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors)
+        .spawn()
+        .context("the gateway can't be started")
 }
 
 fn log_file(folder: &Path) -> Result<File> {

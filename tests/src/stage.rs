@@ -215,6 +215,12 @@ impl Stage {
         Ok(())
     }
 
+    /// Starts the gateway and kills it after `life`, ready or not.
+    pub async fn start_and_kill(&mut self, life: Duration) -> Result<()> {
+        self.kill();
+        Gateway::start_and_kill(self.folder.path(), &environment(&self.setup), life).await
+    }
+
     /// Runs the gateway's program with other arguments to its end.
     pub async fn program(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = tokio::process::Command::new(gateway_binary()?);
@@ -235,9 +241,13 @@ impl Stage {
 }
 
 async fn start(setup: &Setup, folder: &Path) -> Result<Gateway> {
+    Gateway::start(folder, &environment(setup)).await
+}
+
+fn environment(setup: &Setup) -> Vec<(&'static str, &'static str)> {
     let mut environment = vec![("TURNPIKE_ADMIN_TOKEN", ADMIN_TOKEN)];
     environment.extend(setup.environment.iter().copied());
-    Gateway::start(folder, &environment).await
+    environment
 }
 
 fn configuration(setup: &Setup, simulator: &Simulator, folder: &Path) -> Result<String> {

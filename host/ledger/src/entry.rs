@@ -103,8 +103,10 @@ pub enum Event {
         direction: Direction,
         /// How much.
         amount: PicoUsd,
-        /// Why.
+        /// What it refers to, such as a request, a ticket or an invoice.
         reference: Arc<str>,
+        /// Why, in the operator's words.
+        reason: Arc<str>,
     },
     /// A budget was made or changed.
     SetBudget {
@@ -269,6 +271,11 @@ impl Entry {
             | Event::Expire { org, .. } => Some(org),
             Event::SetBudget { .. } => None,
         }
+    }
+
+    /// Whether it moved this organization's money.
+    pub fn is_of(&self, org: &str) -> bool {
+        self.org().is_some_and(|of| **of == *org)
     }
 
     /// The kind of entry: `top-up`, `adjust`, `set-budget`, `hold`, `extend`, `capture`,

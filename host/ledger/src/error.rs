@@ -49,6 +49,10 @@ pub enum LedgerError {
     /// The stored view is not of this journal, or is damaged.
     #[error("the stored view does not fit the journal: {0}; drop the view and open without it")]
     ViewMismatch(String),
+    /// The journal's disk is full, so nothing new is booked. What was booked before is kept and
+    /// written as soon as there is space.
+    #[error("the journal's disk is full: {0}; free some space, it then goes on by itself")]
+    DiskFull(Arc<str>),
     /// The id was used before for something else.
     #[error("transfer {0} was already used for something else; make a new id")]
     IdReused(TransferId),
@@ -106,6 +110,9 @@ pub enum ReserveError {
     /// The journal failed, so no paid work is accepted.
     #[error("the journal has failed: {0}; repair the disk and restart")]
     NotDurable(Arc<str>),
+    /// The journal's disk is full, so no new paid work is accepted until there is space.
+    #[error("the journal's disk is full: {0}; free some space, it then goes on by itself")]
+    DiskFull(Arc<str>),
     /// The journal's queue, or the table of open holds, is full.
     #[error("the ledger is overloaded; try again in a moment")]
     Overloaded,

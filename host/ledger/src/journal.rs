@@ -5,8 +5,11 @@
 //! next one is made. Frames are chained by hash across segments.
 
 pub(crate) mod append;
+pub(crate) mod copy;
 pub(crate) mod read;
 pub(crate) mod recover;
+
+use std::collections::VecDeque;
 
 use crate::entry::Entry;
 use crate::error::LedgerError;
@@ -54,6 +57,12 @@ pub(crate) struct SegmentWalk<'a> {
     pub(crate) next_seq: u64,
     /// The hash of the last sound frame.
     pub(crate) last_hash: FrameHash,
+    /// Where the part ends of which a later frame says that it was synced.
+    pub(crate) proven: usize,
+    /// The last entry that some frame says was synced.
+    synced: u64,
+    /// Entries after `proven` with the place where each ends.
+    unproven: VecDeque<(u64, usize)>,
 }
 
 /// One sound step through a segment.
@@ -83,7 +92,15 @@ impl<'a> SegmentWalk<'a> {
         if previous.is_some_and(|previous| previous != frame.header.previous) {
             return Err("the file does not follow the one before it");
         }
-        Ok(Self { bytes, offset: frame.len, next_seq: first_seq, last_hash: frame.hash })
+        Ok(Self {
+            bytes,
+            offset: frame.len,
+            next_seq: first_seq,
+            last_hash: frame.hash,
+            proven: 0,
+            synced: frame.header.synced,
+            unproven: VecDeque::new(),
+        })
     }
 
     /// The next entry; `None` at the end of the file.
@@ -107,9 +124,18 @@ impl<'a> SegmentWalk<'a> {
         if entry.seq != self.next_seq {
             return Err("the entry has another number than its frame");
         }
+        if self.proven == 0 {
+            // No entry is written before the segment frame is synced.
+            self.proven = self.offset;
+        }
         self.offset = self.offset.saturating_add(frame.len);
         self.next_seq = self.next_seq.saturating_add(1);
         self.last_hash = frame.hash;
+        self.unproven.push_back((entry.seq, self.offset));
+        self.synced = self.synced.max(frame.header.synced);
+        while let Some((_, end)) = self.unproven.pop_front_if(|(seq, _)| *seq <= self.synced) {
+            self.proven = end;
+        }
         Ok(Some(Step { entry, hash: frame.hash }))
     }
 

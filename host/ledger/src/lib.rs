@@ -21,6 +21,7 @@ mod frame;
 mod journal;
 mod ledger;
 mod money;
+mod repair;
 mod settled;
 #[cfg(test)]
 mod simulation;
@@ -32,14 +33,16 @@ pub use entry::{
     Account, BudgetWindow, CaptureNote, Direction, Entry, Event, Period, Posting, TransferId,
 };
 pub use error::{LedgerError, ReserveError, SettleError};
+pub use journal::copy::{CopiedJournal, copy_journal};
 pub use journal::read::{EntriesPage, export, export_storage};
 pub use ledger::options::Options;
 pub use ledger::post::{Adjust, Posted, TopUp};
 pub use ledger::reserve::{HoldRef, Reserve};
 pub use ledger::settle::Settled;
-pub use ledger::writer::OnFailure;
+pub use ledger::writer::{OnFailure, OnFull};
 pub use ledger::{Balance, BudgetState, Health, Ledger};
 pub use money::{PICO_PER_USD, ParseMoneyError, PicoUsd};
+pub use repair::{RepairReport, repair};
 pub use settled::Ending;
 pub use storage::{FileStorage, SegmentFile, Storage};
 pub use view::{

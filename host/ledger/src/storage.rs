@@ -5,6 +5,7 @@
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// The name of the file whose lock says that the ledger is in use.
@@ -43,6 +44,13 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// What the operating system says.
     fn append_to(&self, name: &str, len: u64) -> io::Result<Box<dyn SegmentFile>>;
 
+    /// Writes the same bytes that reading shows at this place once more, and makes them safe on disk:
+    /// the system may believe that the disk has them when it has not.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn rewrite(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
     /// Removes a file. Safe only after [`Storage::sync_names`].
     ///
     /// # Errors
@@ -63,6 +71,13 @@ pub trait SegmentFile: Send {
     /// # Errors
     /// What the operating system says.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Cuts the file to `len` bytes: takes back a part of a write that found no space. Safe only
+    /// after [`SegmentFile::sync`].
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn cut(&mut self, len: u64) -> io::Result<()>;
 
     /// Makes everything that was appended safe on disk.
     ///
@@ -137,6 +152,16 @@ impl Storage for FileStorage {
         Ok(Box::new(file))
     }
 
+    fn rewrite(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        // Not for appending: that would write at the end, whatever the place.
+        let file = OpenOptions::new().write(true).open(self.dir.join(name))?;
+        file.write_all_at(bytes, offset)?;
+        file.sync_data()
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         std::fs::remove_file(self.dir.join(name))
     }
@@ -149,6 +174,10 @@ impl Storage for FileStorage {
 impl SegmentFile for File {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write_all(bytes)
+    }
+
+    fn cut(&mut self, len: u64) -> io::Result<()> {
+        self.set_len(len)
     }
 
     fn sync(&mut self) -> io::Result<()> {

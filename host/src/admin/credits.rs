@@ -33,7 +33,7 @@ pub(super) struct TopUpInput {
 }
 
 #[derive(Serialize)]
-struct ShownBalance {
+pub(super) struct ShownBalance {
     available_usd: PicoUsd,
     held_usd: PicoUsd,
     spent_usd: PicoUsd,
@@ -72,7 +72,7 @@ pub(super) async fn top_up(
         Some(text) => TransferId::parse(&text)
             .ok_or_else(|| ApiError::invalid("id", "an id is a UUID; leave it out to get one"))?,
         None if reference.is_empty() => TransferId(clock::new_id().into_bytes()),
-        None => id_of_reference(&org, &channel, &reference),
+        None => id_of_reference(["turnpike-top-up", &org, &channel, &reference]),
     };
     state
         .changing(move |parts| {
@@ -116,13 +116,7 @@ pub(super) async fn entries(
     Path(org): Path<String>,
     Params(page): Params<PageParams>,
 ) -> Result<Response, ApiError> {
-    let limit = page.limit()?;
-    let after_seq = match page.after.as_deref() {
-        None => 0,
-        Some(text) => text
-            .parse()
-            .map_err(|_| ApiError::invalid("after", "use the \"next\" of the page before"))?,
-    };
+    let (limit, after_seq) = (page.limit()?, after_seq(&page)?);
     state
         .reading(move |parts| {
             parts.store.org(&org)?;
@@ -134,11 +128,17 @@ pub(super) async fn entries(
         .await
 }
 
-/// One id per organization, channel and reference, so that a repeat is recognised. The length in
-/// front of each part keeps different parts from reading alike.
-fn id_of_reference(org: &str, channel: &str, reference: &str) -> TransferId {
+/// The entry after which a page begins.
+pub(super) fn after_seq(page: &PageParams) -> Result<u64, ApiError> {
+    let parsed = page.after.as_deref().map_or(Ok(0), str::parse);
+    parsed.map_err(|_| ApiError::invalid("after", "use the \"next\" of the page before"))
+}
+
+/// One id per kind of posting, organization, channel and reference, so that a repeat is recognised.
+/// The length in front of each part keeps different parts from reading alike.
+pub(super) fn id_of_reference(parts: [&str; 4]) -> TransferId {
     let mut hash = Sha256::new();
-    for part in ["turnpike-top-up", org, channel, reference] {
+    for part in parts {
         hash.update(part.len().to_le_bytes());
         hash.update(part.as_bytes());
     }
@@ -159,11 +159,11 @@ fn shown(entry: &Entry) -> serde_json::Value {
             "amount_usd": posting.amount,
         })
     };
-    let (channel, reference, note) = match &entry.event {
-        Event::TopUp { channel, reference, .. } => (Some(channel), Some(reference), None),
-        Event::Adjust { reference, .. } => (None, Some(reference), None),
-        Event::Capture { note, .. } => (None, None, Some(note)),
-        _ => (None, None, None),
+    let (channel, reference, note, reason) = match &entry.event {
+        Event::TopUp { channel, reference, .. } => (Some(channel), Some(reference), None, None),
+        Event::Adjust { reference, reason, .. } => (None, Some(reference), None, Some(reason)),
+        Event::Capture { note, .. } => (None, None, Some(note), None),
+        _ => (None, None, None, None),
     };
     json!({
         "seq": entry.seq,
@@ -174,5 +174,6 @@ fn shown(entry: &Entry) -> serde_json::Value {
         "channel": channel,
         "reference": reference,
         "note": note,
+        "reason": reason,
     })
 }

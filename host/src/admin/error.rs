@@ -144,6 +144,7 @@ impl From<LedgerError> for ApiError {
             LedgerError::Insufficient { .. } => Self::conflict("insufficient_credit", message),
             LedgerError::Invalid(_) => Self::refused("invalid", message),
             LedgerError::Overloaded => Self::unavailable("overloaded", message),
+            LedgerError::DiskFull(_) => Self::unavailable("disk_full", message),
             LedgerError::NotDurable(_) => Self::unavailable("ledger_failed", message),
             LedgerError::Io { .. }
             | LedgerError::InUse

@@ -6,8 +6,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    AdminState, access, backtest, bindings, credits, grants, keys, orgs, plugins, requests,
-    signing_keys, system, usage,
+    AdminState, access, adjustments, backtest, bindings, credits, grants, holds, keys, orgs,
+    plugins, requests, signing_keys, system, usage,
 };
 
 /// The admin API, all under `/admin/v1` and behind the operator token.
@@ -19,6 +19,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/credits", get(credits::balance))
         .route("/credits/topups", post(credits::top_up))
         .route("/credits/entries", get(credits::entries))
+        .route("/credits/adjustments", post(adjustments::create))
+        .route("/credits/holds", get(holds::list))
         .route("/plugins", post(plugins::upload).get(plugins::list))
         .route("/plugins/{name}/{version}", get(plugins::get).delete(plugins::delete))
         .route("/plugins/{name}/{version}/backtest", post(backtest::run))

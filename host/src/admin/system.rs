@@ -25,6 +25,7 @@ pub(super) async fn get(State(state): State<AdminState>) -> Result<Response, Api
                     "durable_seq": journal.durable_seq,
                     "open_holds": journal.open_holds,
                     "failed": journal.failed,
+                    "full": journal.full,
                     "view_error": journal.view_error,
                 },
                 "usage": {"records_dropped": parts.usage.dropped()},

@@ -14,7 +14,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 /// The file's name in the data folder.
-const FILE_NAME: &str = "pepper";
+pub const FILE_NAME: &str = "pepper";
 
 /// Bytes in the file, all random.
 const PEPPER_BYTES: usize = 32;

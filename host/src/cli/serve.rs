@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use tokio::signal::unix;
 
 use crate::config::Config;
 use crate::gateway;
 use crate::telemetry;
 
 use super::say;
+
+/// SIGXFSZ, which the library has no name for.
+const FILE_SIZE_SIGNAL: i32 = 25;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArgs {
@@ -32,6 +36,10 @@ pub(super) fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let config = Config::load(args.config.as_deref())?;
     let runtime = runtime()?;
     runtime.block_on(async {
+        // With somebody who listens, a limit on the size of files (ulimit -f) fails the write that
+        // passes it, which the journal survives, instead of ending the program.
+        let _listens = unix::signal(unix::SignalKind::from_raw(FILE_SIZE_SIGNAL))
+            .context("can't listen for SIGXFSZ")?;
         let running = gateway::start(&config).await?;
         tracing::info!(data = %running.data_addr, admin = %running.admin_addr, "ready");
         stop_signal().await?;
@@ -49,8 +57,8 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 /// Ctrl-C or SIGTERM.
 pub(super) async fn stop_signal() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
+    let mut terminate =
+        unix::signal(unix::SignalKind::terminate()).context("can't listen for SIGTERM")?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted.context("can't listen for Ctrl-C")?,
         _ = terminate.recv() => {}

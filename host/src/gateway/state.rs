@@ -35,7 +35,7 @@ use super::{Gateway, Settings};
 /// The journal's folder in the data folder.
 pub const JOURNAL_DIR: &str = "journal";
 /// The usage events' folder in the data folder.
-const USAGE_DIR: &str = "usage";
+pub const USAGE_DIR: &str = "usage";
 /// The folder of compiled policies in the data folder.
 const COMPILED_DIR: &str = "compiled";
 
@@ -161,6 +161,13 @@ fn open_ledger(dir: &Path, store: &Store) -> anyhow::Result<Ledger> {
         options.view_sink = Some(Box::new(LedgerViews::start(store.state())?));
         options.on_failure = Some(Box::new(|why| {
             tracing::error!(why, "the journal has failed: no paid request is accepted any more");
+        }));
+        options.on_full = Some(Box::new(|why| match why {
+            Some(why) => tracing::error!(
+                why,
+                "the journal's disk is full: no paid request is accepted until there is space"
+            ),
+            None => tracing::warn!("the journal has space again; paid requests are accepted"),
         }));
         Ok(Ledger::open(options, view))
     };

@@ -38,7 +38,8 @@ pub(super) fn live(id: Uuid) -> Response<GatewayBody> {
 
 /// The gateway can take paid work.
 pub(super) fn ready(gateway: &Gateway, id: Uuid) -> Response<GatewayBody> {
-    if gateway.ledger.health().failed.is_some() {
+    let journal = gateway.ledger.health();
+    if journal.failed.is_some() || journal.full.is_some() {
         let refusal = Refusal::ledger_unavailable();
         return refuse(&refusal, turnpike_protocol::Dialect::OpenAiChat, &id.to_string());
     }

@@ -15,7 +15,7 @@ use super::sled_state::sync_dir;
 use super::state::{Change, State, Table};
 
 /// The file's name in the data folder.
-const FILE_NAME: &str = "admin.log";
+pub const FILE_NAME: &str = "admin.log";
 
 /// Where the tables keep the number of the last change applied to them.
 const SEQ_KEY: &[u8] = b"admin-seq";
@@ -193,6 +193,27 @@ impl ChangesFile {
     fn error(&self, cause: impl std::fmt::Display) -> StoreError {
         StoreError::io(format!("writing the changes file {}", self.path.display()), cause)
     }
+}
+
+/// The bytes of all whole frames of the changes file in `dir`, also while a store writes it: it is
+/// only appended to, and replaced as a whole. Empty where there is none.
+pub fn whole_changes(dir: &Path) -> Result<Vec<u8>, StoreError> {
+    let path = dir.join(FILE_NAME);
+    let mut bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(cause) => {
+            let what = format!("reading the changes file {}", path.display());
+            return Err(StoreError::io(what, cause));
+        }
+    };
+    let mut rest = bytes.as_slice();
+    while let Some((_, after)) = next_frame(rest) {
+        rest = after;
+    }
+    let whole = bytes.len().saturating_sub(rest.len());
+    bytes.truncate(whole);
+    Ok(bytes)
 }
 
 /// All whole frames, their length in bytes, and how many bytes follow them.

@@ -18,7 +18,7 @@ use super::{Store, StoreError, Writer};
 /// The database's folder in the data folder.
 const DB_DIR: &str = "db";
 /// The folder of plugin binaries in the data folder.
-const PLUGINS_DIR: &str = "plugins";
+pub const PLUGINS_DIR: &str = "plugins";
 /// Locked for as long as the store is open, so that two processes never share a data folder.
 const LOCK_FILE: &str = "lock";
 

@@ -185,6 +185,11 @@ impl Store {
         Ok(!self.state.scan(Table::Plugins, prefix.as_bytes(), None, 1)?.is_empty())
     }
 
+    /// Every plugin there is.
+    pub fn all_plugins(&self) -> Result<Vec<PluginRecord>, StoreError> {
+        self.all_of("")
+    }
+
     /// How many plugins there are, of all organizations.
     pub fn plugin_count(&self) -> Result<usize, StoreError> {
         Ok(self.state.scan(Table::Plugins, b"", None, usize::MAX)?.len())

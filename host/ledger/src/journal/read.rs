@@ -102,10 +102,10 @@ fn torn(
     (segment_name(first_seq), u64::try_from(offset).unwrap_or(u64::MAX), why, left)
 }
 
-/// The entries of `org`, or all, after `after_seq` and up to `durable_seq`.
+/// The wanted entries after `after_seq` and up to `durable_seq`.
 pub(crate) fn page(
     storage: &dyn Storage,
-    org: Option<&str>,
+    wanted: impl Fn(&Entry) -> bool,
     after_seq: u64,
     durable_seq: u64,
     limit: usize,
@@ -124,7 +124,7 @@ pub(crate) fn page(
         if entry.seq > after_seq {
             reached = entry.seq;
             left = left.saturating_sub(1);
-            if org.is_none_or(|org| entry.org().is_some_and(|of| **of == *org)) {
+            if wanted(&entry) {
                 entries.push(entry);
             }
         }

@@ -76,7 +76,7 @@ pub(crate) fn recover(
     }
     let storage = Arc::clone(storage);
     let appender = match end {
-        Some(end) => Appender::resume(storage, segment_bytes, end),
+        Some((end, unproven)) => Appender::resume(storage, segment_bytes, end, &unproven),
         None => Appender::create(storage, segment_bytes),
     };
     let appender = appender.map_err(|source| LedgerError::Io {
@@ -127,12 +127,13 @@ impl Replay<'_> {
         Err(corrupt(first_seq, 0, &why))
     }
 
+    /// Where the segment ends, and the part before it of which no frame says that it was synced.
     fn segment(
         &mut self,
         storage: &dyn Storage,
         first_seq: u64,
         last: bool,
-    ) -> Result<JournalEnd, LedgerError> {
+    ) -> Result<(JournalEnd, Vec<u8>), LedgerError> {
         let bytes = load(storage, first_seq)?;
         let mut walk = SegmentWalk::start(&bytes, first_seq, self.last_hash)
             .map_err(|why| corrupt(first_seq, 0, why))?;
@@ -160,12 +161,14 @@ impl Replay<'_> {
         }
         self.last_hash = Some(walk.last_hash);
         self.last_seq = walk.next_seq.saturating_sub(1);
-        Ok(JournalEnd {
+        let end = JournalEnd {
             first_seq,
             len: u64::try_from(walk.offset).unwrap_or(u64::MAX),
             last_seq: self.last_seq,
             last_hash: walk.last_hash,
-        })
+        };
+        let unproven = bytes.get(walk.proven..walk.offset).filter(|_| last).unwrap_or_default();
+        Ok((end, unproven.to_vec()))
     }
 
     fn compare_with_view(&self, seq: u64, hash: FrameHash) -> Result<(), LedgerError> {

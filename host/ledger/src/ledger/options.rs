@@ -4,14 +4,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::ledger::writer::OnFailure;
+use crate::ledger::writer::{OnFailure, OnFull};
 use crate::settled::SETTLED_WINDOW_ENTRIES;
 use crate::storage::Storage;
 use crate::view::ViewSink;
 
 /// A segment that has reached this size is full. Reading starts at a segment's start and holds one
 /// in memory, so it is small; a busy day is a few hundred.
-const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+pub(crate) const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How to open a [`crate::Ledger`].
 pub struct Options {
@@ -27,6 +27,8 @@ pub struct Options {
     pub view_sink: Option<Box<dyn ViewSink>>,
     /// Told once why the journal has failed, on the writer thread.
     pub on_failure: Option<OnFailure>,
+    /// Told when the journal's disk is full and when there is space again, on the writer thread.
+    pub on_full: Option<OnFull>,
 }
 
 // === impl Options ===
@@ -41,6 +43,7 @@ impl Options {
             settled_window_entries: SETTLED_WINDOW_ENTRIES,
             view_sink: None,
             on_failure: None,
+            on_full: None,
         }
     }
 }

@@ -55,8 +55,10 @@ pub struct Adjust<'a> {
     pub direction: Direction,
     /// How much; more than nothing.
     pub amount: PicoUsd,
-    /// Why.
+    /// What it refers to, such as a request, a ticket or an invoice; may be empty.
     pub reference: &'a str,
+    /// Why, in the operator's words.
+    pub reason: &'a str,
     /// Now, in milliseconds since the Unix epoch.
     pub at_ms: u64,
 }
@@ -93,7 +95,7 @@ impl Ledger {
     /// Books money that came in.
     ///
     /// # Errors
-    /// `IdReused`, `NotDurable`, `Overloaded` or `Invalid`.
+    /// `IdReused`, `NotDurable`, `DiskFull`, `Overloaded` or `Invalid`.
     pub fn top_up(&self, top_up: &TopUp<'_>) -> Result<Posted, LedgerError> {
         let TopUp { id, org, amount, channel, reference, at_ms } = *top_up;
         check_money(amount)?;
@@ -112,22 +114,24 @@ impl Ledger {
     /// Corrects a balance. A debit takes at most what is available.
     ///
     /// # Errors
-    /// `IdReused`, `Insufficient`, `NotDurable`, `Overloaded` or `Invalid`.
+    /// `IdReused`, `Insufficient`, `NotDurable`, `DiskFull`, `Overloaded` or `Invalid`.
     pub fn adjust(&self, adjust: &Adjust<'_>) -> Result<Posted, LedgerError> {
-        let Adjust { id, org, direction, amount, reference, at_ms } = *adjust;
+        let Adjust { id, org, direction, amount, reference, reason, at_ms } = *adjust;
         check_money(amount)?;
         check_name(org)?;
         check_reference(reference)?;
+        check_reference(reason)?;
         self.post_once(id, org, at_ms, |book| {
-            let reference = Arc::from(reference);
-            Ok(Event::Adjust { id, org: book.org_name(org), direction, amount, reference })
+            let (org, reference, reason) =
+                (book.org_name(org), Arc::from(reference), Arc::from(reason));
+            Ok(Event::Adjust { id, org, direction, amount, reference, reason })
         })
     }
 
     /// Makes or changes a budget. A lower limit stops further holds and takes none back.
     ///
     /// # Errors
-    /// `NotDurable`, `Overloaded` or `Invalid`.
+    /// `NotDurable`, `DiskFull`, `Overloaded` or `Invalid`.
     pub fn set_budget(
         &self,
         id: &str,
@@ -203,6 +207,7 @@ impl Book {
 
 fn ready(state: &State) -> Result<(), LedgerError> {
     state.accepting().map_err(LedgerError::NotDurable)?;
+    state.has_space().map_err(LedgerError::DiskFull)?;
     if state.behind() { Err(LedgerError::Overloaded) } else { Ok(()) }
 }
 
@@ -226,7 +231,7 @@ fn check_name(name: &str) -> Result<(), LedgerError> {
 
 fn check_reference(reference: &str) -> Result<(), LedgerError> {
     if reference.len() > REFERENCE_BYTES_MAX {
-        return Err(LedgerError::Invalid("the reference is over 512 bytes"));
+        return Err(LedgerError::Invalid("a reference or a reason is over 512 bytes"));
     }
     Ok(())
 }

@@ -51,7 +51,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Nothing was changed. `InsufficientCredit`, `BudgetExceeded`, `UnknownBudget`,
-    /// `WindowClosed`, `AlreadyUsed`, `NotDurable`, `Overloaded` or `Invalid`.
+    /// `WindowClosed`, `AlreadyUsed`, `NotDurable`, `DiskFull`, `Overloaded` or `Invalid`.
     pub fn reserve(&self, request: &Reserve<'_>) -> Result<HoldRef, ReserveError> {
         check_limits(request)?;
         let state = self.shared.state.lock();
@@ -59,6 +59,7 @@ impl Ledger {
             return Ok(hold);
         }
         ready(&state)?;
+        state.has_space().map_err(ReserveError::DiskFull)?;
         if state.book.holds.len() >= HOLDS_MAX {
             return Err(ReserveError::Overloaded);
         }
@@ -77,7 +78,8 @@ impl Ledger {
     }
 
     /// Grows a hold to `total`, and lets it live until `expires_at_ms` if that is later. Asking for
-    /// no more than is held is no error, so it can be repeated. All or none, as reserving.
+    /// no more than is held is no error, so it can be repeated. All or none, as reserving. A full
+    /// disk does not refuse it: a request under way can come to its end.
     ///
     /// # Errors
     /// Nothing was changed. As for [`Ledger::reserve`], and `Unknown`.

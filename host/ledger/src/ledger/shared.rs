@@ -8,6 +8,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::book::Book;
 use crate::entry::{Entry, Event};
+use crate::error::LedgerError;
 use crate::settled::SettledWindow;
 
 /// Queued entries at which new work (reserve, extend, top up) is refused: some seconds of a slow
@@ -46,6 +47,8 @@ pub(crate) struct State {
     pub(crate) durable_seq: u64,
     /// Why nothing is booked any more.
     pub(crate) failed: Option<Arc<str>>,
+    /// Why no new work is taken for the moment: there is no space for what was booked before.
+    pub(crate) full: Option<Arc<str>>,
     pub(crate) view_error: Option<String>,
     /// No more postings; the writer ends when the queue is empty.
     pub(crate) closing: bool,
@@ -89,16 +92,18 @@ impl Shared {
         }
     }
 
-    pub(crate) fn wait_durable(&self, seq: u64) -> Result<(), Arc<str>> {
+    pub(crate) fn wait_durable(&self, seq: u64) -> Result<(), LedgerError> {
         let mut state = self.state.lock();
         loop {
             if state.durable_seq >= seq {
                 return Ok(());
             }
-            state.healthy()?;
+            state.healthy().map_err(LedgerError::NotDurable)?;
             if seq > state.book.applied_seq {
-                return Err(Arc::from("there is no such entry yet"));
+                return Err(LedgerError::NotDurable(Arc::from("there is no such entry yet")));
             }
+            // Nobody knows how long: who asks is told, and the entry is written all the same.
+            state.has_space().map_err(LedgerError::DiskFull)?;
             state.hurry_to = state.hurry_to.max(seq);
             state.parked = false;
             self.work.notify_one();
@@ -110,6 +115,7 @@ impl Shared {
         let mut state = self.state.lock();
         let durable = state.durable_seq >= seq;
         let hopeless = state.failed.is_some()
+            || state.full.is_some()
             || seq > state.book.applied_seq
             || state.waiters.len() >= WAITERS_MAX;
         if durable || hopeless {
@@ -144,6 +150,24 @@ impl Shared {
         }
     }
 
+    /// No new work is taken; what was queued stays. Those who wait for the disk are told that they
+    /// wait in vain.
+    pub(crate) fn fill(&self, why: Arc<str>) {
+        let mut state = self.state.lock();
+        state.full = Some(why);
+        let waiters = std::mem::take(&mut state.waiters);
+        drop(state);
+        self.durable.notify_all();
+        for (_, done) in waiters {
+            done(false);
+        }
+    }
+
+    /// There is space again.
+    pub(crate) fn resume(&self) {
+        self.state.lock().full = None;
+    }
+
     /// Nothing is booked any more. What was queued is lost to this process.
     pub(crate) fn fail(&self, why: Arc<str>) {
         let mut state = self.state.lock();
@@ -168,6 +192,7 @@ impl State {
             settled,
             queue: VecDeque::new(),
             failed: None,
+            full: None,
             view_error: None,
             closing: false,
             parked: false,
@@ -192,6 +217,15 @@ impl State {
     pub(crate) fn accepting(&self) -> Result<(), Arc<str>> {
         self.healthy()?;
         if self.closing { Err(Arc::from("the ledger is closed")) } else { Ok(()) }
+    }
+
+    /// # Errors
+    /// Why no new work is taken for the moment.
+    pub(crate) fn has_space(&self) -> Result<(), Arc<str>> {
+        match &self.full {
+            Some(why) => Err(Arc::clone(why)),
+            None => Ok(()),
+        }
     }
 
     /// Whether new work has to wait for the disk.

@@ -183,10 +183,10 @@ fn a_window_closes_when_newer_ones_have_pushed_it_out() {
 fn an_operator_corrects_but_never_overdraws() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = funded(&dir, "10");
-    let (reference, at_ms) = ("chargeback", 9);
+    let (reference, reason, at_ms) = ("case 12", "chargeback", 9);
     let debit = |number, amount| {
         let (id, amount, direction) = (id(number), usd(amount), Direction::Debit);
-        ledger.adjust(&Adjust { id, org: ORG, direction, amount, reference, at_ms })
+        ledger.adjust(&Adjust { id, org: ORG, direction, amount, reference, reason, at_ms })
     };
     assert!(matches!(debit(2, "10.5"), Err(LedgerError::Insufficient { .. })));
     assert!(matches!(debit(2, "4"), Ok(Posted::New { .. })));

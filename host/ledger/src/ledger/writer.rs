@@ -1,7 +1,8 @@
 //! The journal's writer: takes what was decided in groups, writes it soon, makes several groups
-//! safe on disk at once, tells those who wait, and keeps the view. After any failure it stops for
-//! good: a failed sync may have lost what the next one would call safe. Reads no clock: it counts
-//! its own timed rounds.
+//! safe on disk at once, tells those who wait, and keeps the view. While there is no space it keeps
+//! what it could not write and tries again. After any other failure it stops for good: a failed
+//! sync may have lost what the next one would call safe. Reads no clock: it counts its own timed
+//! rounds.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use crate::book::Book;
 use crate::book::rows::Touched;
 use crate::entry::Entry;
 use crate::frame::FrameHash;
-use crate::journal::append::Appender;
-use crate::ledger::shared::Shared;
+use crate::journal::append::{AppendError, Appender};
+use crate::ledger::shared::{Shared, State};
 use crate::view::ViewSink;
 
 /// Longest time an entry waits for others to share its write: what a killed process may lose. At
@@ -36,8 +37,22 @@ const BATCH_ENTRIES_MAX: usize = 4096;
 /// so that a steady flow of requests never pays for waking it.
 const QUIET_ROUNDS: u32 = 50;
 
+/// How long after a write that found no space it is tried again: soon for who frees some, and
+/// seldom enough that nobody notices the tries.
+const SPACE_RETRY: Duration = Duration::from_millis(500);
+
 /// Told once why the journal failed.
 pub type OnFailure = Box<dyn FnOnce(&str) + Send>;
+
+/// Told why the disk is full, and with `None` that there is space again.
+pub type OnFull = Box<dyn FnMut(Option<&str>) + Send>;
+
+/// Who is told when the journal has no space, or has failed.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) on_failure: Option<OnFailure>,
+    pub(crate) on_full: Option<OnFull>,
+}
 
 /// The state at the last durable entry, worked out again from the entries, and where its rows go.
 pub(crate) struct Replica {
@@ -56,13 +71,16 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     appender: Appender,
     replica: Option<Replica>,
-    on_failure: Option<OnFailure>,
-    /// Written and not synced; less than [`SYNC_ENTRIES`] after every round.
+    told: Told,
+    /// Taken and not synced; less than [`SYNC_ENTRIES`] after every round but one that found no
+    /// space: then also what could not be written.
     unsynced: Vec<Entry>,
     /// Timed rounds since the first unsynced write.
     rounds: u32,
     /// The disk was slow to sync: what came meanwhile has waited enough.
     back_from_sync: bool,
+    /// The last write found no space.
+    full: bool,
 }
 
 /// What the writer does next.
@@ -82,11 +100,11 @@ impl Writer {
         shared: Arc<Shared>,
         appender: Appender,
         replica: Option<Replica>,
-        on_failure: Option<OnFailure>,
+        told: Told,
     ) -> Self {
         let unsynced = Vec::new();
-        let (rounds, back_from_sync) = (0, false);
-        Self { shared, appender, replica, on_failure, unsynced, rounds, back_from_sync }
+        let (rounds, back_from_sync, full) = (0, false, false);
+        Self { shared, appender, replica, told, unsynced, rounds, back_from_sync, full }
     }
 
     /// Writes until the ledger closes or the journal fails.
@@ -119,6 +137,12 @@ impl Writer {
                 shared.work.wait_while_for(&mut state, |state| !state.work_now(), WRITE_DELAY);
                 self.rounds = self.rounds.saturating_add(1);
             }
+            if state.full.is_some() {
+                // Whatever is asked for, there is nothing to do but to try again.
+                let ended = |state: &mut State| !state.closing && state.failed.is_none();
+                shared.work.wait_while_for(&mut state, ended, SPACE_RETRY);
+                return Some(Round::Sync);
+            }
             if state.failed.is_some() {
                 // After a failure there is one more round, which says so.
                 return Some(Round::Write);
@@ -143,24 +167,29 @@ impl Writer {
         }
     }
 
-    /// Writes what is queued, and makes it safe on disk only if that is a lot.
+    /// Writes what is queued, and makes it safe on disk only if that is a lot. Where there is no
+    /// space nothing is lost, and it is no error.
     ///
     /// # Errors
     /// Why the journal has failed; the writer must not be used again.
     pub(crate) fn write(&mut self) -> Result<(), Arc<str>> {
         loop {
-            let written = self.unsynced.len();
+            if self.unsynced.is_empty() {
+                self.rounds = 0;
+            }
             if let Err(why) = self.take_batch() {
                 return Err(self.fail(&why));
             }
-            if written == 0 {
-                self.rounds = 0;
-            }
-            let batch = self.unsynced.get(written..).unwrap_or_default();
-            if let Some(last_seq) = batch.last().map(|last| last.seq)
-                && let Err(error) = self.appender.append(batch)
-            {
-                return Err(self.fail(&format!("writing entries up to {last_seq}: {error}")));
+            let encoded_seq = self.appender.encoded_seq;
+            let rest = self.unsynced.partition_point(|entry| entry.seq <= encoded_seq);
+            let rest = self.unsynced.get(rest..).unwrap_or_default();
+            match self.appender.append(rest) {
+                Ok(()) => self.go_on(),
+                Err(AppendError::Full(error)) => return self.wait_for_space(&error),
+                Err(AppendError::Failed(error)) => {
+                    let last_seq = self.unsynced.last().map_or(0, |entry| entry.seq);
+                    return Err(self.fail(&format!("writing entries up to {last_seq}: {error}")));
+                }
             }
             // A full segment was synced on the way.
             self.announce()?;
@@ -168,6 +197,32 @@ impl Writer {
                 return Ok(());
             }
             self.sync()?;
+        }
+    }
+
+    /// Takes no new work until there is space; what was written is made safe.
+    fn wait_for_space(&mut self, error: &std::io::Error) -> Result<(), Arc<str>> {
+        self.sync()?;
+        let why = format!("writing after entry {}: {error}", self.appender.written_seq);
+        if self.shared.state.lock().closing {
+            return Err(self.fail(&why));
+        }
+        self.shared.fill(Arc::from(why.as_str()));
+        if !std::mem::replace(&mut self.full, true)
+            && let Some(on_full) = &mut self.told.on_full
+        {
+            on_full(Some(&why));
+        }
+        Ok(())
+    }
+
+    /// Everything that was taken is written.
+    fn go_on(&mut self) {
+        if std::mem::take(&mut self.full) {
+            self.shared.resume();
+            if let Some(on_full) = &mut self.told.on_full {
+                on_full(None);
+            }
         }
     }
 
@@ -191,6 +246,9 @@ impl Writer {
     fn take_batch(&mut self) -> Result<(), Arc<str>> {
         let mut state = self.shared.state.lock();
         state.healthy()?;
+        if state.full.is_some() {
+            return Ok(());
+        }
         let take = state.queue.len().min(BATCH_ENTRIES_MAX);
         self.unsynced.extend(state.queue.drain(..take));
         Ok(())
@@ -241,10 +299,16 @@ impl Writer {
         self.shared.state.lock().view_error = stored.err();
     }
 
+    /// The last entry that a process which dies now does not lose.
+    #[cfg(test)]
+    pub(crate) fn written_seq(&self) -> u64 {
+        self.appender.written_seq
+    }
+
     fn fail(&mut self, why: &str) -> Arc<str> {
         let reason: Arc<str> = Arc::from(why);
         self.shared.fail(Arc::clone(&reason));
-        if let Some(on_failure) = self.on_failure.take() {
+        if let Some(on_failure) = self.told.on_failure.take() {
             on_failure(why);
         }
         reason

@@ -8,8 +8,8 @@ use super::disk::{Fault, SimDisk};
 use super::view::SimView;
 use crate::ledger::writer::Writer;
 use crate::{
-    Ledger, LedgerError, Options, Period, PicoUsd, Reserve, ReserveError, TopUp, TransferId,
-    ViewSnapshot, check_storage,
+    CaptureNote, Ledger, LedgerError, Options, Period, PicoUsd, Posted, Reserve, ReserveError,
+    TopUp, TransferId, ViewSnapshot, check_storage,
 };
 
 fn assemble(disk: &SimDisk, view: Option<&ViewSnapshot>) -> Result<(Ledger, Writer), LedgerError> {
@@ -174,7 +174,7 @@ fn nobody_has_to_wait_for_an_entry_to_become_safe() {
 
 #[test]
 fn a_failed_disk_stops_paid_work_and_says_so_once() {
-    for fault in [Fault::Sync, Fault::Full, Fault::Crash] {
+    for fault in [Fault::Sync, Fault::Write, Fault::Crash] {
         let disk = SimDisk::new(7);
         let said = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&said);
@@ -196,6 +196,96 @@ fn a_failed_disk_stops_paid_work_and_says_so_once() {
         assert!(ledger.close().is_err());
         assert_eq!(said.lock().len(), 1);
         assert!(ledger.health().failed.is_some());
+    }
+}
+
+/// A full disk stops new paid work and nothing else: what was booked is kept, requests under way
+/// come to their end, those who wait are told, and all of it is written once there is space.
+#[test]
+fn a_full_disk_is_waited_for_and_loses_nothing() {
+    let disk = SimDisk::new(11);
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&said);
+    let options = Options {
+        storage: Some(Arc::new(disk.clone())),
+        on_full: Some(Box::new(move |why| told.lock().push(why.map(str::to_owned)))),
+        on_failure: Some(Box::new(|why| panic!("failed: {why}"))),
+        ..Options::at("")
+    };
+    let ledger = Ledger::open(options, None).unwrap();
+    let safe = ledger.top_up(&top_up(1)).unwrap();
+    ledger.wait_durable(safe.seq()).unwrap();
+    let (id, amount) = (TransferId([3; 16]), PicoUsd::from_usd(1));
+    let request = Reserve { id, org: "acme", budgets: &[], amount, at_ms: 0, expires_at_ms: 9 };
+    let hold = ledger.reserve(&request).unwrap();
+    ledger.wait_durable(hold.seq).unwrap();
+    disk.plan(0, Fault::Full);
+    let late = ledger.top_up(&top_up(2)).unwrap();
+    let waited = ledger.wait_durable(late.seq());
+    assert!(matches!(waited, Err(LedgerError::DiskFull(_))), "{waited:?}");
+    let refused = ledger.reserve(&Reserve { id: TransferId([4; 16]), ..request });
+    assert!(matches!(refused, Err(ReserveError::DiskFull(_))), "{refused:?}");
+    let refused = ledger.top_up(&top_up(5));
+    assert!(matches!(refused, Err(LedgerError::DiskFull(_))), "{refused:?}");
+    ledger.extend_to(id, amount, 99, 1).unwrap();
+    let captured = ledger.capture(id, amount, CaptureNote::Complete, PicoUsd::ZERO, 2).unwrap();
+    assert!(ledger.health().full.is_some() && ledger.health().failed.is_none());
+    disk.free();
+    while ledger.health().full.is_some() {
+        std::thread::yield_now();
+    }
+    ledger.wait_durable(captured.seq).unwrap();
+    assert_eq!(ledger.top_up(&top_up(2)).unwrap(), Posted::Exists { seq: late.seq() });
+    ledger.close().unwrap();
+    let said = std::mem::take(&mut *said.lock());
+    assert!(matches!(&said[..], [Some(_), None]), "{said:?}");
+    let report = check_storage(&disk, None).unwrap();
+    assert!(report.is_sound() && report.entries == captured.seq, "{report}");
+}
+
+/// Who stops a gateway whose disk stays full is told that something was not written.
+#[test]
+fn closing_on_a_full_disk_says_what_was_not_written() {
+    let disk = SimDisk::new(12);
+    let (ledger, writer) = assemble(&disk, None).unwrap();
+    let thread = std::thread::spawn(|| writer.run());
+    let safe = ledger.top_up(&top_up(1)).unwrap();
+    ledger.wait_durable(safe.seq()).unwrap();
+    disk.plan(0, Fault::Full);
+    let lost = ledger.top_up(&top_up(2)).unwrap();
+    assert!(ledger.wait_durable(lost.seq()).is_err());
+    ledger.shared.start_closing();
+    thread.join().unwrap();
+    let failed = ledger.health().failed.unwrap();
+    assert!(failed.contains("after entry 1"), "{failed}");
+    drop(ledger);
+    disk.free();
+    let (ledger, _writer) = assemble(&disk, None).unwrap();
+    assert_eq!(ledger.health().last_seq, 1, "what was safe is there");
+}
+
+/// After a failed sync the system shows from its memory what the disk never got, and a later sync
+/// of another process does not write it: the next start does.
+#[test]
+fn what_a_failed_sync_left_in_memory_is_written_again_by_the_next_process() {
+    for seed in 0..40 {
+        let disk = SimDisk::new(seed);
+        let (ledger, mut writer) = assemble(&disk, None).unwrap();
+        ledger.top_up(&top_up(1)).unwrap();
+        writer.commit().unwrap();
+        ledger.top_up(&top_up(2)).unwrap();
+        disk.plan(0, Fault::Sync);
+        assert!(writer.commit().is_err());
+        drop((ledger, writer));
+        disk.next_process();
+        let (ledger, mut writer) = assemble(&disk, None).unwrap();
+        assert_eq!(ledger.health().durable_seq, 2, "reading shows it");
+        ledger.top_up(&top_up(3)).unwrap();
+        writer.commit().unwrap();
+        drop((ledger, writer));
+        disk.reboot();
+        let (ledger, _writer) = assemble(&disk, None).unwrap();
+        assert_eq!(ledger.health().last_seq, 3, "seed {seed}: the power cut took nothing");
     }
 }
 

@@ -1,6 +1,7 @@
-//! A disk in memory that keeps only what was synced, and decides by a seeded generator what of the
-//! rest survives a crash: any of the unsynced writes, in whatever order the disk took them, whole
-//! or in pieces. Fails a write or a sync when it is told to.
+//! A disk in memory with the system's cache before it. It keeps only what was synced, and decides
+//! by a seeded generator what of the rest survives a crash: any of the unsynced writes, in whatever
+//! order the disk took them, whole or in pieces. It can be full, fail a write or a sync, and stop
+//! at any step. After a failed sync, reading still shows what the disk never got.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
+use super::file::SimFile;
 use crate::storage::{SegmentFile, Storage};
 
 /// What goes wrong next.
@@ -16,10 +18,28 @@ use crate::storage::{SegmentFile, Storage};
 pub(super) enum Fault {
     /// The machine stops in the middle of the operation.
     Crash,
-    /// A write ends in the middle: the disk is full.
+    /// A write ends in the middle: the disk is full, and stays so until there is space.
     Full,
+    /// A write fails in the middle.
+    Write,
     /// A sync fails, and the system forgets what it should have written.
     Sync,
+    /// A read fails.
+    Read,
+}
+
+impl Fault {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Crash, Self::Full, Self::Write, Self::Sync, Self::Read];
+}
+
+/// What an operation does, by which a fault finds it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Write,
+    Sync,
+    Read,
+    Other,
 }
 
 #[derive(Debug, Clone)]
@@ -31,33 +51,26 @@ struct Disk {
     files: BTreeMap<String, SimFile>,
     /// Removed files whose removal is not safe yet.
     removed: BTreeMap<String, SimFile>,
-    /// Steps until the fault.
+    /// Operations until the fault.
     fault: Option<(u32, Fault)>,
+    /// Operations so far.
+    steps: u64,
     crashed: bool,
-    /// A write or sync has failed since the last boot: another one would be a retry.
+    full: bool,
+    /// A write or sync has failed in this process: another one would be a retry.
     failed: bool,
-    boots: u64,
+    /// Processes so far: none may use a file of another's.
+    process: u64,
     locked: bool,
-}
-
-#[derive(Debug, Clone, Default)]
-struct SimFile {
-    /// Survives everything.
-    safe: Vec<u8>,
-    /// What `safe` was before a cut that is not safe yet.
-    uncut: Option<Vec<u8>>,
-    /// Appended and not synced, write by write.
-    pending: Vec<Vec<u8>>,
-    name_is_safe: bool,
 }
 
 struct Open {
     disk: SimDisk,
     name: String,
-    boot: u64,
+    process: u64,
 }
 
-struct Lock(SimDisk);
+struct Lock(SimDisk, u64);
 
 // === impl SimDisk ===
 
@@ -68,11 +81,21 @@ impl SimDisk {
             files: BTreeMap::new(),
             removed: BTreeMap::new(),
             fault: None,
+            steps: 0,
             crashed: false,
+            full: false,
             failed: false,
-            boots: 0,
+            process: 0,
             locked: false,
         })))
+    }
+
+    /// Another disk with the same content, which nobody has open.
+    pub(super) fn copy(&self, seed: u64) -> Self {
+        let files = self.0.lock().files.clone();
+        let copy = Self::new(seed);
+        copy.0.lock().files = files;
+        copy
     }
 
     /// Goes wrong within the next `steps` operations.
@@ -80,15 +103,35 @@ impl SimDisk {
         self.0.lock().fault = Some((steps, fault));
     }
 
-    /// Nothing more goes wrong.
-    pub(super) fn calm(&self) {
-        self.0.lock().fault = None;
+    /// Whether a planned fault has not come yet.
+    pub(super) fn is_planned(&self) -> bool {
+        self.0.lock().fault.is_some()
     }
 
-    /// Whether the machine has to be rebooted before anything else can be tried.
+    /// Nothing more goes wrong.
+    pub(super) fn calm(&self) {
+        let mut disk = self.0.lock();
+        disk.fault = None;
+        disk.full = false;
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.0.lock().full
+    }
+
+    /// Somebody has freed some space.
+    pub(super) fn free(&self) {
+        self.0.lock().full = false;
+    }
+
+    /// Whether the machine has stopped.
     pub(super) fn is_down(&self) -> bool {
-        let disk = self.0.lock();
-        disk.crashed || disk.failed
+        self.0.lock().crashed
+    }
+
+    /// Operations so far.
+    pub(super) fn steps(&self) -> u64 {
+        self.0.lock().steps
     }
 
     /// The machine stops and starts: unsynced writes survive wholly, partly, damaged or not.
@@ -106,70 +149,75 @@ impl SimDisk {
         });
         files.values_mut().for_each(|file| file.name_is_safe = true);
         disk.crashed = false;
-        disk.failed = false;
         disk.fault = None;
-        disk.locked = false;
-        disk.boots += 1;
+        disk.next_process();
+    }
+
+    /// The process ends and another one starts; the system keeps what it has in its cache, and
+    /// knows nothing of a sync that failed before.
+    pub(super) fn next_process(&self) {
+        self.0.lock().next_process();
     }
 
     /// Flips a bit somewhere in a file, which had better be noticed.
     pub(super) fn damage(&self, name: &str, offset: usize) {
-        let mut disk = self.0.lock();
-        let file = disk.files.get_mut(name).unwrap();
-        file.safe[offset] ^= 0x10;
+        self.0.lock().files.get_mut(name).unwrap().flip(offset);
     }
 
     pub(super) fn cut(&self, name: &str, len: usize) {
-        self.0.lock().files.get_mut(name).unwrap().safe.truncate(len);
+        self.0.lock().files.get_mut(name).unwrap().cut_safely(len);
     }
 
     /// The machine stops and starts; of the file's unsynced writes only this one is lost, and
     /// reads as zeroes.
     pub(super) fn reboot_without(&self, name: &str, write: usize) {
-        {
-            let mut disk = self.0.lock();
-            let file = disk.files.get_mut(name).unwrap();
-            file.pending[write].fill(0);
-            let pending = std::mem::take(&mut file.pending);
-            file.safe.extend(pending.concat());
-        }
+        self.0.lock().files.get_mut(name).unwrap().lose(write);
         self.reboot();
     }
 
-    /// The files and their sizes: safe and pending.
+    /// The files and their sizes: safe, and as reading shows them.
     pub(super) fn describe(&self) -> String {
         let disk = self.0.lock();
-        let sizes = disk.files.iter();
-        let lines = sizes
-            .map(|(name, f)| format!("{name} {} + {}", f.safe.len(), f.pending.concat().len()));
+        let lines = disk.files.iter().map(|(name, file)| format!("{name} {}", file.describe()));
         lines.collect::<Vec<_>>().join("\n")
-    }
-
-    /// How often the machine was started again.
-    pub(super) fn boots(&self) -> u64 {
-        self.0.lock().boots
     }
 
     pub(super) fn names(&self) -> Vec<String> {
         self.0.lock().files.keys().cloned().collect()
     }
 
+    /// Bytes of the file that no crash takes.
     pub(super) fn len(&self, name: &str) -> usize {
-        self.0.lock().files[name].safe.len()
+        self.0.lock().files[name].safe_len()
+    }
+
+    fn open(&self, name: &str, process: u64) -> Open {
+        Open { disk: self.clone(), name: name.to_owned(), process }
     }
 }
 
 impl Disk {
+    fn next_process(&mut self) {
+        self.failed = false;
+        self.locked = false;
+        self.process += 1;
+    }
+
     /// One operation; the fault that hits it.
-    fn step(&mut self, writes: bool, syncs: bool) -> io::Result<Option<Fault>> {
+    fn step(&mut self, kind: Kind) -> io::Result<Option<Fault>> {
         if self.crashed {
-            return Err(io::Error::other("the machine is down"));
+            return Err(down());
+        }
+        self.steps += 1;
+        if self.full && kind == Kind::Write {
+            return Ok(Some(Fault::Full));
         }
         let Some((steps, fault)) = self.fault else { return Ok(None) };
         let hits = match fault {
             Fault::Crash => true,
-            Fault::Full => writes,
-            Fault::Sync => syncs,
+            Fault::Full | Fault::Write => kind == Kind::Write,
+            Fault::Sync => kind == Kind::Sync,
+            Fault::Read => kind == Kind::Read,
         };
         if steps > 0 || !hits {
             self.fault = Some((steps.saturating_sub(1), fault));
@@ -177,146 +225,130 @@ impl Disk {
         }
         self.fault = None;
         self.crashed = fault == Fault::Crash;
+        self.full |= fault == Fault::Full;
         Ok(Some(fault))
     }
 
-    fn plain_step(&mut self) -> io::Result<()> {
-        match self.step(false, false)? {
-            Some(_) => Err(io::Error::other("the machine went down")),
+    /// An operation that only a crash, or a fault of its kind, can hit.
+    fn plain_step(&mut self, kind: Kind) -> io::Result<()> {
+        match self.step(kind)? {
+            Some(_) => Err(down()),
             None => Ok(()),
         }
+    }
+
+    /// A write of these bytes; how many of them are taken.
+    fn write_step(&mut self, len: usize) -> io::Result<(usize, io::Result<()>)> {
+        self.expect_no_retry();
+        let fault = self.step(Kind::Write)?;
+        let taken = if fault.is_some() { self.rng.random_range(0..=len) } else { len };
+        let result = match fault {
+            None => Ok(()),
+            Some(Fault::Full) => Err(io::ErrorKind::StorageFull.into()),
+            Some(_) => {
+                self.failed = true;
+                Err(io::Error::other("could not write"))
+            }
+        };
+        Ok((taken, result))
+    }
+
+    fn sync_step(&mut self) -> io::Result<bool> {
+        self.expect_no_retry();
+        let failed = self.step(Kind::Sync)?.is_some();
+        self.failed |= failed;
+        Ok(!failed)
+    }
+
+    fn expect_no_retry(&self) {
+        assert!(!self.failed, "a failed write or sync was followed by another");
     }
 
     fn file(&mut self, name: &str) -> io::Result<&mut SimFile> {
         self.files.get_mut(name).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
-}
 
-impl SimFile {
-    fn survive(&mut self, rng: &mut StdRng) {
-        if let Some(uncut) = self.uncut.take()
-            && rng.random_bool(0.5)
-        {
-            self.safe = uncut;
-            self.pending.clear();
-            return;
+    /// The file's unsynced changes reach the disk, all of them or by chance.
+    fn sync_file(&mut self, name: &str, all: bool) -> io::Result<()> {
+        let Self { files, rng, .. } = self;
+        let file = files.get_mut(name).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        if all {
+            file.sync();
+            return Ok(());
         }
-        if self.pending.is_empty() {
-            return;
-        }
-        let writes = std::mem::take(&mut self.pending);
-        let mut pending = writes.concat();
-        let cut = rng.random_range(0..=pending.len());
-        match rng.random_range(0..7) {
-            0 => pending.clear(),
-            1 => {}
-            2 => pending.truncate(cut),
-            3 => {
-                pending.truncate(cut);
-                let garbage = rng.random_range(0..200);
-                pending.extend((0..garbage).map(|_| rng.random::<u8>()));
-            }
-            // The later part reached the disk and the earlier didn't.
-            4 => pending[..cut].fill(0),
-            5 => pending = some_of(writes, rng),
-            // Pieces as the disk keeps them, wherever writes begin: each is there or not.
-            _ => {
-                let piece = rng.random_range(1..=300);
-                for piece in pending.chunks_mut(piece) {
-                    match rng.random_range(0..8) {
-                        0..=4 => {}
-                        5..=6 => piece.fill(0),
-                        _ => rng.fill(piece),
-                    }
-                }
-            }
-        }
-        self.safe.extend(pending);
+        file.fail_to_sync(rng);
+        Err(io::Error::other("could not sync"))
     }
 }
 
-/// Any of the writes, whole or torn at either end; the file ends with the last one that is there,
-/// or with room for those that aren't.
-fn some_of(writes: Vec<Vec<u8>>, rng: &mut StdRng) -> Vec<u8> {
-    let (mut bytes, mut end) = (Vec::new(), 0);
-    for mut write in writes {
-        let cut = rng.random_range(0..=write.len());
-        let there = rng.random_bool(0.6);
-        match rng.random_range(0..6) {
-            _ if !there => write.fill(0),
-            0 => write[cut..].fill(0),
-            1 => write[..cut].fill(0),
-            _ => {}
-        }
-        bytes.extend(write);
-        end = if there { bytes.len() } else { end };
-    }
-    if rng.random_bool(0.7) {
-        bytes.truncate(end);
-    }
-    bytes
+fn down() -> io::Error {
+    io::Error::other("the machine is down")
 }
 
 impl Storage for SimDisk {
     fn lock(&self) -> io::Result<Option<Box<dyn Send + Sync>>> {
         let mut disk = self.0.lock();
-        disk.plain_step()?;
-        if std::mem::replace(&mut disk.locked, true) {
+        disk.plain_step(Kind::Other)?;
+        if disk.locked {
             return Ok(None);
         }
-        Ok(Some(Box::new(Lock(self.clone()))))
+        disk.locked = true;
+        Ok(Some(Box::new(Lock(self.clone(), disk.process))))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
         let mut disk = self.0.lock();
-        disk.plain_step()?;
-        Ok(disk.files.keys().cloned().chain(["ledger.lock".to_owned()]).collect())
+        disk.plain_step(Kind::Read)?;
+        Ok(disk.files.keys().cloned().collect())
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         let mut disk = self.0.lock();
-        disk.plain_step()?;
-        let file = disk.file(name)?;
-        Ok([&file.safe[..], &file.pending.concat()].concat())
+        disk.plain_step(Kind::Read)?;
+        Ok(disk.file(name)?.shown().to_vec())
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn SegmentFile>> {
         let mut disk = self.0.lock();
-        let fault = disk.step(true, false)?;
-        if disk.files.contains_key(name) {
-            return Err(io::ErrorKind::AlreadyExists.into());
+        let (taken, made) = disk.write_step(1)?;
+        // A full disk may still have room for a name.
+        if taken == 0 {
+            made?;
         }
-        if fault != Some(Fault::Full) {
-            disk.files.insert(name.to_owned(), SimFile::default());
-        }
-        disk.failed |= fault.is_some();
-        match fault {
-            Some(_) => Err(io::Error::other("could not make the file")),
-            None => Ok(Box::new(self.open(name, disk.boots))),
-        }
+        disk.failed = false;
+        let before = disk.files.insert(name.to_owned(), SimFile::default());
+        assert!(before.is_none(), "{name} was there already");
+        let process = disk.process;
+        Ok(Box::new(self.open(name, process)))
     }
 
     fn append_to(&self, name: &str, len: u64) -> io::Result<Box<dyn SegmentFile>> {
         let mut disk = self.0.lock();
-        disk.plain_step()?;
-        let boots = disk.boots;
-        let file = disk.file(name)?;
+        disk.plain_step(Kind::Other)?;
+        let process = disk.process;
         let len = usize::try_from(len).unwrap();
-        if let Some(kept) = len.checked_sub(file.safe.len()) {
-            let mut pending = file.pending.concat();
-            pending.truncate(kept);
-            file.pending = vec![pending];
-        } else {
-            file.uncut = Some(file.safe.clone());
-            file.safe.truncate(len);
-            file.pending.clear();
+        let file = disk.file(name)?;
+        if file.shown().len() != len {
+            file.cut(len);
         }
-        Ok(Box::new(self.open(name, boots)))
+        Ok(Box::new(self.open(name, process)))
+    }
+
+    fn rewrite(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut disk = self.0.lock();
+        let (taken, written) = disk.write_step(bytes.len())?;
+        let offset = usize::try_from(offset).unwrap();
+        let file = disk.file(name)?;
+        assert_eq!(&file.shown()[offset..offset + bytes.len()], bytes, "not the same bytes");
+        file.write(offset, &bytes[..taken]);
+        written?;
+        let all = disk.sync_step()?;
+        disk.sync_file(name, all)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut disk = self.0.lock();
-        disk.plain_step()?;
+        disk.plain_step(Kind::Other)?;
         if let Some(file) = disk.files.remove(name) {
             disk.removed.insert(name.to_owned(), file);
         }
@@ -325,9 +357,7 @@ impl Storage for SimDisk {
 
     fn sync_names(&self) -> io::Result<()> {
         let mut disk = self.0.lock();
-        assert!(!disk.failed, "a failed write or sync was followed by another");
-        if disk.step(false, true)?.is_some() {
-            disk.failed = true;
+        if !disk.sync_step()? {
             return Err(io::Error::other("could not sync the folder"));
         }
         disk.removed.clear();
@@ -336,46 +366,42 @@ impl Storage for SimDisk {
     }
 }
 
-impl SimDisk {
-    fn open(&self, name: &str, boot: u64) -> Open {
-        Open { disk: self.clone(), name: name.to_owned(), boot }
+impl Open {
+    fn disk(&self) -> parking_lot::MutexGuard<'_, Disk> {
+        let disk = self.disk.0.lock();
+        assert_eq!(self.process, disk.process, "another process's file was used");
+        disk
     }
 }
 
 impl SegmentFile for Open {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut disk = self.disk.0.lock();
-        assert_eq!(self.boot, disk.boots, "a file from before the crash was written to");
-        assert!(!disk.failed, "a failed write or sync was followed by another");
-        let fault = disk.step(true, false)?;
-        let cut = disk.rng.random_range(0..=bytes.len());
-        let taken = if fault.is_some() { &bytes[..cut] } else { bytes };
-        disk.file(&self.name)?.pending.push(taken.to_vec());
-        if fault.is_none() {
-            return Ok(());
-        }
-        disk.failed = true;
-        Err(io::ErrorKind::StorageFull.into())
+        let mut disk = self.disk();
+        let (taken, written) = disk.write_step(bytes.len())?;
+        let file = disk.file(&self.name)?;
+        file.write(file.shown().len(), &bytes[..taken]);
+        written
+    }
+
+    fn cut(&mut self, len: u64) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.plain_step(Kind::Other)?;
+        disk.file(&self.name)?.cut(usize::try_from(len).unwrap());
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let mut disk = self.disk.0.lock();
-        assert_eq!(self.boot, disk.boots, "a file from before the crash was synced");
-        assert!(!disk.failed, "a failed write or sync was followed by another");
-        if disk.step(false, true)?.is_some() {
-            disk.failed = true;
-            return Err(io::Error::other("could not sync"));
-        }
-        let file = disk.file(&self.name)?;
-        let pending = std::mem::take(&mut file.pending);
-        file.safe.extend(pending.concat());
-        file.uncut = None;
-        Ok(())
+        let mut disk = self.disk();
+        let all = disk.sync_step()?;
+        disk.sync_file(&self.name, all)
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        self.0.0.lock().locked = false;
+        let mut disk = self.0.0.lock();
+        if disk.process == self.1 {
+            disk.locked = false;
+        }
     }
 }

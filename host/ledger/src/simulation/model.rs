@@ -14,6 +14,8 @@ pub(super) struct Model {
     pub(super) sums: Sums,
     pub(super) limits: BTreeMap<Arc<str>, Option<PicoUsd>>,
     pub(super) endings: HashMap<TransferId, (u64, Ending)>,
+    /// Top-ups and adjustments, with their entries.
+    pub(super) posted: HashMap<TransferId, u64>,
 }
 
 impl Model {
@@ -34,7 +36,11 @@ impl Model {
             }
             Event::Release { absorbed, .. } => Some(Ending::Released { absorbed: *absorbed }),
             Event::Expire { .. } => Some(Ending::Expired),
-            _ => None,
+            Event::TopUp { id, .. } | Event::Adjust { id, .. } => {
+                assert!(self.posted.insert(*id, entry.seq).is_none(), "{id} was booked twice");
+                None
+            }
+            Event::Extend { .. } => None,
         };
         if let (Some(ending), Some(id)) = (ending, entry.transfer()) {
             assert!(self.endings.insert(id, (entry.seq, ending)).is_none(), "{id} ended twice");

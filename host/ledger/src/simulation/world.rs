@@ -8,31 +8,32 @@ use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
 
 use super::disk::{Fault, SimDisk};
 use super::model::Model;
+use super::operations::ORGS;
 use super::view::SimView;
 use crate::check::check_window;
 use crate::ledger::writer::Writer;
 use crate::{
-    Adjust, BudgetWindow, CaptureNote, Direction, Ending, Entry, Event, Ledger, LedgerError,
-    Options, Period, PicoUsd, Posted, Reserve, ReserveError, SettleError, TopUp, TransferId,
-    export_storage,
+    BudgetWindow, Direction, Entry, Ledger, LedgerError, Options, PicoUsd, Reserve, ReserveError,
+    TransferId, export_storage,
 };
 
-const ORGS: [&str; 3] = ["acme", "globex", "initech"];
-const BUDGETS: [&str; 4] = ["org", "team", "key", "never-set"];
+/// A segment is full after some twenty entries.
+const SEGMENT_BYTES: u64 = 3_000;
 
 pub(super) struct World {
-    rng: StdRng,
+    pub(super) rng: StdRng,
     disk: SimDisk,
     view: SimView,
-    settled_window: u64,
+    pub(super) settled_window: u64,
     /// `None` only while it is being opened.
     open: Option<(Ledger, Writer)>,
-    model: Model,
+    pub(super) model: Model,
     /// The last entry that a caller was told is safe.
-    promised: Arc<Mutex<u64>>,
-    used: Vec<TransferId>,
-    top_ups: Vec<(TransferId, PicoUsd)>,
-    now_ms: u64,
+    pub(super) promised: Arc<Mutex<u64>>,
+    pub(super) used: Vec<TransferId>,
+    pub(super) top_ups: Vec<(TransferId, PicoUsd)>,
+    pub(super) adjustments: Vec<(TransferId, &'static str, Direction, PicoUsd)>,
+    pub(super) now_ms: u64,
 }
 
 impl World {
@@ -47,13 +48,14 @@ impl World {
             promised: Arc::default(),
             used: Vec::new(),
             top_ups: Vec::new(),
+            adjustments: Vec::new(),
             now_ms: 1,
         };
         world.reopen();
         world
     }
 
-    fn ledger(&self) -> &Ledger {
+    pub(super) fn ledger(&self) -> &Ledger {
         &self.open.as_ref().unwrap().0
     }
 
@@ -70,205 +72,17 @@ impl World {
             80..=87 => self.work(Writer::write),
             88..=92 => self.commit(),
             93..=94 => {
-                let faults = [Fault::Crash, Fault::Full, Fault::Sync];
-                let fault = *faults.choose(&mut self.rng).unwrap();
+                let fault = *Fault::ALL.choose(&mut self.rng).unwrap();
                 self.disk.plan(self.rng.random_range(0..8), fault);
             }
             95 => self.crash(),
-            96..=97 => self.kill(),
+            96 => self.kill(),
+            97 => self.decay(),
+            98 if self.rng.random_bool(0.5) => self.disk.free(),
             98 => self.view.fail(self.rng.random_bool(0.5)),
             _ => self.close(),
         }
         self.follow();
-    }
-
-    // === operations ===
-
-    fn top_up(&mut self) {
-        let repeat = self.rng.random_bool(0.3);
-        let (id, before) = match self.top_ups.choose(&mut self.rng) {
-            Some((id, amount)) if repeat => (*id, Some(*amount)),
-            _ => (self.rng.random::<[u8; 16]>().into(), None),
-        };
-        let changed = self.rng.random_bool(0.3);
-        let amount = before.filter(|_| !changed).unwrap_or_else(|| self.amount(5_000));
-        let (org, channel) = (ORGS[usize::from(id.0[0]) % 3], "manual");
-        let (reference, at_ms) = ("by hand", self.now_ms);
-        let top_up = TopUp { id, org, amount, channel, reference, at_ms };
-        let result = self.ledger().top_up(&top_up);
-        let known = self.model.entries.iter().find(|entry| entry.transfer() == Some(id));
-        match (known.map(|entry| (entry.seq, &entry.event)), result) {
-            (_, Err(LedgerError::NotDurable(_))) => {}
-            (None, Ok(Posted::New { .. })) => self.top_ups.push((id, amount)),
-            (
-                Some((seq, Event::TopUp { amount: before, .. })),
-                Ok(Posted::Exists { seq: again }),
-            ) => {
-                assert_eq!((seq, *before), (again, amount));
-            }
-            (Some((_, Event::TopUp { amount: before, .. })), Err(LedgerError::IdReused(_))) => {
-                assert_ne!(*before, amount);
-            }
-            (known, result) => panic!("{known:?} {result:?}"),
-        }
-    }
-
-    fn adjust(&mut self) {
-        let org = ORGS.choose(&mut self.rng).unwrap();
-        let up = self.rng.random_bool(0.5);
-        let direction = if up { Direction::Credit } else { Direction::Debit };
-        let (id, amount) = (self.rng.random::<[u8; 16]>().into(), self.amount(300));
-        let adjust = Adjust { id, org, direction, amount, reference: "oops", at_ms: self.now_ms };
-        let enough = up || amount <= self.model.available(org);
-        match self.ledger().adjust(&adjust) {
-            Err(LedgerError::NotDurable(_)) => {}
-            result => assert_eq!(result.is_ok(), enough, "{result:?}"),
-        }
-    }
-
-    fn set_budget(&mut self) {
-        let id = *BUDGETS[..3].choose(&mut self.rng).unwrap();
-        let limit = self.rng.random_bool(0.8).then(|| self.amount(3_000));
-        match self.ledger().set_budget(id, limit, Period::Day, self.now_ms) {
-            Ok(_) | Err(LedgerError::NotDurable(_)) => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    fn reserve(&mut self) {
-        let repeat = self.rng.random_bool(0.1);
-        let id = match self.used.choose(&mut self.rng) {
-            Some(id) if repeat => *id,
-            _ => self.rng.random::<[u8; 16]>().into(),
-        };
-        let org = *ORGS.choose(&mut self.rng).unwrap();
-        let window = self.now_ms / 400 + self.rng.random_range(0..2);
-        let count = self.rng.random_range(0..BUDGETS.len());
-        let never_set = self.rng.random_bool(0.05);
-        let budgets = BUDGETS[..count].iter().chain(never_set.then_some(&BUDGETS[3]));
-        let budgets: Vec<(&str, u64)> = budgets.map(|id| (*id, window)).collect();
-        let amount = self.amount(800);
-        let expires_at_ms = self.now_ms + self.rng.random_range(0..2_000);
-        let at_ms = self.now_ms;
-        let request = Reserve { id, org, budgets: &budgets, amount, at_ms, expires_at_ms };
-        let fits = self.model.fits(org, &budgets, amount);
-        let affordable = self.ledger().affordable(org, &budgets);
-        let result = self.ledger().reserve(&request);
-        let open = self.model.sums.holds.contains_key(&id);
-        match &result {
-            Err(ReserveError::NotDurable(_)) => {}
-            Ok(hold) if hold.new => {
-                assert!(fits && !open, "{request:?}");
-                let ended = self.model.endings.get(&id);
-                assert!(ended.is_none_or(|ended| self.forgotten(ended.0)), "{id} used again");
-                assert!(amount <= affordable);
-                self.used.push(id);
-                self.promise(hold.seq);
-            }
-            Ok(hold) => assert!(open && !hold.new),
-            Err(ReserveError::AlreadyUsed(_)) => {
-                assert!(open || self.model.endings.contains_key(&id));
-            }
-            Err(ReserveError::WindowClosed { .. }) => assert!(window < self.now_ms / 400 + 2),
-            Err(error) => assert!(!fits, "{request:?} {error}"),
-        }
-    }
-
-    fn extend(&mut self) {
-        let Some(id) = self.used.choose(&mut self.rng).copied() else { return };
-        let held = self.model.sums.holds.get(&id).cloned();
-        let extra = self.amount(300);
-        let total = held.as_ref().map_or(extra, |held| held.0.checked_add(extra).unwrap());
-        let expires_at_ms = self.now_ms + self.rng.random_range(0..2_000);
-        let result = self.ledger().extend_to(id, total, expires_at_ms, self.now_ms);
-        match (held, result) {
-            (_, Err(ReserveError::NotDurable(_))) => {}
-            (None, Err(ReserveError::Unknown(_))) => {}
-            (Some(held), result) => {
-                let budgets: Vec<_> = held.1.iter().map(|at| (&*at.budget, at.window)).collect();
-                let entry = self.model.entries.iter().rev();
-                let entry = entry.clone().find(|e| e.label() == "hold" && e.transfer() == Some(id));
-                let org = entry.and_then(|entry| entry.org()).unwrap();
-                let fits = self.model.fits(org, &budgets, extra);
-                assert_eq!(result.is_ok(), fits, "{result:?}");
-            }
-            (None, result) => panic!("{result:?}"),
-        }
-    }
-
-    fn settle(&mut self) {
-        let Some(id) = self.used.choose(&mut self.rng).copied() else { return };
-        let held = self.model.sums.holds.get(&id).map(|held| held.0);
-        let before = self.model.endings.get(&id).copied();
-        let absorbed = if self.rng.random_bool(0.2) { self.amount(20) } else { PicoUsd::ZERO };
-        let note = *[CaptureNote::Complete, CaptureNote::Partial].choose(&mut self.rng).unwrap();
-        let actual = match held {
-            Some(held) => PicoUsd(self.rng.random_range(0..=held.0 + held.0 / 20)),
-            None => self.amount(100),
-        };
-        let again = self.rng.random_bool(0.7);
-        let ending = match before {
-            Some((_, before)) if again => before,
-            _ if self.rng.random_bool(0.7) => Ending::Captured { actual, absorbed, note },
-            _ => Ending::Released { absorbed },
-        };
-        let result = match ending {
-            Ending::Captured { actual, absorbed, note } => {
-                self.ledger().capture(id, actual, note, absorbed, self.now_ms)
-            }
-            Ending::Released { absorbed } => self.ledger().release(id, absorbed, self.now_ms),
-            Ending::Expired => return,
-        };
-        match (held, before, result) {
-            (_, _, Err(SettleError::NotDurable(_))) => {}
-            (Some(held), _, Ok(settled)) => {
-                assert!(settled.new && settled.ending == ending);
-                assert!(!matches!(ending, Ending::Captured { actual, .. } if actual > held));
-                self.promise(settled.seq);
-            }
-            (Some(held), _, Err(SettleError::OverCapture { actual, .. })) => assert!(actual > held),
-            (None, Some((seq, before)), Ok(settled)) => {
-                assert_eq!((settled.seq, settled.ending, settled.new), (seq, before, false));
-                assert_eq!(ending, before);
-            }
-            (None, Some((_, before)), Err(SettleError::AlreadySettled { ending: told, .. })) => {
-                assert!(before == told && before != ending);
-            }
-            (None, Some((seq, _)), Err(SettleError::Unknown(_))) => assert!(self.forgotten(seq)),
-            (None, None, Err(SettleError::Unknown(_))) => {}
-            (held, before, result) => panic!("{held:?} {before:?} {result:?}"),
-        }
-    }
-
-    fn expire(&mut self) {
-        match self.ledger().expire_due(self.now_ms) {
-            Err(LedgerError::NotDurable(_)) => {}
-            result => {
-                let expired = result.unwrap();
-                assert!(expired.iter().all(|id| self.model.sums.holds.contains_key(id)));
-            }
-        }
-    }
-
-    fn amount(&mut self, up_to: u128) -> PicoUsd {
-        PicoUsd(self.rng.random_range(1..=up_to))
-    }
-
-    fn forgotten(&self, seq: u64) -> bool {
-        let last = u64::try_from(self.model.entries.len()).unwrap();
-        seq + self.settled_window <= last + 1
-    }
-
-    /// Sometimes asks to be told when the entry is safe.
-    fn promise(&mut self, seq: u64) {
-        if self.rng.random_bool(0.3) {
-            let promised = Arc::clone(&self.promised);
-            let told = move |safe: bool| {
-                let mut last = promised.lock();
-                *last = if safe { seq.max(*last) } else { *last };
-            };
-            self.ledger().on_durable(seq, Box::new(told));
-        }
     }
 
     // === the disk ===
@@ -281,15 +95,24 @@ impl World {
     fn work(&mut self, round: fn(&mut Writer) -> Result<(), Arc<str>>) {
         self.follow();
         let (ledger, writer) = self.open.as_mut().unwrap();
-        if round(writer).is_err() {
-            let org = ORGS[0];
-            let id = TransferId([9; 16]);
-            let amount = PicoUsd::ZERO;
-            let request = Reserve { id, org, budgets: &[], amount, at_ms: 0, expires_at_ms: 0 };
+        let done = round(writer);
+        let (id, amount) = (TransferId([9; 16]), PicoUsd::ZERO);
+        let org = ORGS[0];
+        let request = Reserve { id, org, budgets: &[], amount, at_ms: 0, expires_at_ms: 0 };
+        if done.is_err() {
             let refused = ledger.reserve(&request);
             assert!(matches!(refused, Err(ReserveError::NotDurable(_))), "{refused:?}");
             assert!(writer.commit().is_err(), "a failed journal took more");
-            self.crash();
+            // The operator starts it again, with or without the machine.
+            if self.disk.is_down() || self.rng.random_bool(0.5) {
+                self.crash()
+            } else {
+                self.kill()
+            }
+        } else if ledger.health().full.is_some() {
+            assert!(self.disk.is_full());
+            let refused = ledger.reserve(&request);
+            assert!(matches!(refused, Err(ReserveError::DiskFull(_))), "{refused:?}");
         }
     }
 
@@ -309,17 +132,16 @@ impl World {
     /// The process dies and the machine doesn't: what was written is still there, synced or not.
     fn kill(&mut self) {
         self.follow();
-        let state = self.ledger().shared.state.lock();
-        let written = state.book.applied_seq - u64::try_from(state.queue.len()).unwrap();
-        let healthy = state.failed.is_none();
-        drop(state);
+        let written = self.open.as_ref().unwrap().1.written_seq();
+        let healthy = self.ledger().health().failed.is_none();
         self.open = None;
         if self.disk.is_down() {
             self.disk.reboot();
+            self.reopen();
+            return;
         }
-        let boots = self.disk.boots();
-        self.reopen();
-        if healthy && self.disk.boots() == boots {
+        self.disk.next_process();
+        if self.reopen() && healthy {
             let found = u64::try_from(self.model.entries.len()).unwrap();
             assert_eq!(found, written, "what a killed process has written");
         }
@@ -330,24 +152,66 @@ impl World {
         self.kill();
     }
 
-    fn reopen(&mut self) {
+    /// Bits flip on the disk. What is proven is then refused or found wanting; only the last few
+    /// entries, which no later frame vouches for, may read as a torn tail.
+    fn decay(&mut self) {
+        self.follow();
+        let disk = self.disk.copy(self.rng.random());
+        let files = disk.names();
+        let Some(name) = files.choose(&mut self.rng).filter(|name| disk.len(name) > 0) else {
+            return;
+        };
+        for _ in 0..self.rng.random_range(1..4) {
+            disk.damage(name, self.rng.random_range(0..disk.len(name)));
+        }
+        let report = check_window(&disk, None, self.settled_window).unwrap();
+        let mut found = Vec::new();
+        let read = export_storage(&disk, |entry| found.push(entry));
+        assert_eq!(found[..], self.model.entries[..found.len()], "no entry is made up");
+        let all = u64::try_from(found.len()).unwrap() >= self.ledger().health().durable_seq;
+        assert!(all || !report.is_sound() || report.torn_tail.is_some(), "{report}");
+        assert_eq!(report.is_sound(), read.is_ok(), "{read:?} {report}");
+        let opened = Ledger::assemble(self.options(&disk), None);
+        match (report.is_sound(), opened) {
+            (true, Ok((ledger, _))) => {
+                assert_eq!(ledger.health().last_seq, report.entries);
+            }
+            (false, Err(LedgerError::Corrupt { .. })) => {}
+            (sound, opened) => panic!("{sound} {:?}\n{report}", opened.err()),
+        }
+    }
+
+    fn options(&self, disk: &SimDisk) -> Options {
+        Options {
+            storage: Some(Arc::new(disk.clone())),
+            segment_bytes: SEGMENT_BYTES,
+            settled_window_entries: self.settled_window,
+            ..Options::at("")
+        }
+    }
+
+    /// False if the machine went down on the way.
+    fn reopen(&mut self) -> bool {
         if self.rng.random_bool(0.1) {
-            let faults = [Fault::Crash, Fault::Full, Fault::Sync];
-            let fault = *faults.choose(&mut self.rng).unwrap();
+            let fault = *Fault::ALL.choose(&mut self.rng).unwrap();
             self.disk.plan(self.rng.random_range(0..6), fault);
         }
         let view = self.view.current();
+        let mut stayed_up = true;
         let opened = loop {
-            let options = Options {
-                storage: Some(Arc::new(self.disk.clone())),
-                segment_bytes: 3_000,
-                settled_window_entries: self.settled_window,
-                view_sink: Some(Box::new(self.view.clone())),
-                ..Options::at("")
-            };
+            let mut options = self.options(&self.disk);
+            options.view_sink = Some(Box::new(self.view.clone()));
             match Ledger::assemble(options, view.as_ref()) {
                 Ok(opened) => break opened,
-                Err(LedgerError::Io { .. }) if self.disk.is_down() => self.disk.reboot(),
+                Err(LedgerError::Io { .. }) if self.disk.is_down() => {
+                    self.disk.reboot();
+                    stayed_up = false;
+                }
+                // The operator mends what the message says, and starts it again.
+                Err(LedgerError::Io { .. }) => {
+                    self.disk.free();
+                    self.disk.next_process();
+                }
                 Err(error) => {
                     panic!("the ledger did not open again: {error}\n{}", self.disk.describe())
                 }
@@ -356,6 +220,7 @@ impl World {
         self.open = Some(opened);
         self.open.as_mut().unwrap().1.start();
         self.compare_entries();
+        stayed_up
     }
 
     /// No promised entry is missing, none is there twice, and none that was never decided.
@@ -364,7 +229,7 @@ impl World {
         while export_storage(&self.disk, |entry| found.push(entry)).is_err() {
             // A planned fault hit the reading.
             found.clear();
-            self.crash_while_reading();
+            self.crash_if_down();
         }
         let promised = usize::try_from(*self.promised.lock()).unwrap();
         assert!(found.len() >= promised, "entries up to {promised} were safe, {}", found.len());
@@ -375,11 +240,12 @@ impl World {
         *self.promised.lock() = u64::try_from(self.model.entries.len()).unwrap();
     }
 
-    fn crash_while_reading(&mut self) {
-        assert!(self.disk.is_down());
-        self.open = None;
-        self.disk.reboot();
-        self.reopen();
+    fn crash_if_down(&mut self) {
+        if self.disk.is_down() {
+            self.open = None;
+            self.disk.reboot();
+            self.reopen();
+        }
     }
 
     // === proofs ===
@@ -437,7 +303,7 @@ impl World {
                 assert_eq!(report.entries, self.ledger().health().durable_seq);
             }
             Err(_) => {
-                self.crash_while_reading();
+                self.crash_if_down();
                 self.prove_files();
             }
         }
@@ -446,6 +312,7 @@ impl World {
     /// Pitfall 52: once every hold has ended, nothing is left held anywhere.
     pub(super) fn settle_all(&mut self) {
         self.disk.calm();
+        self.commit();
         while !self.ledger().expire_due(u64::MAX).unwrap().is_empty() {
             self.follow();
         }
@@ -455,5 +322,10 @@ impl World {
         assert!(state.book.orgs.values().all(|org| org.held.is_zero()));
         let mut budgets = state.book.budgets.by_id.values();
         assert!(budgets.all(|budget| budget.windows.iter().all(|c| c.held.is_zero())));
+    }
+
+    /// The hash of the last frame, which is chained with all before it.
+    pub(super) fn last_hash(&self) -> [u8; 16] {
+        self.view.current().map(|view| view.applied_hash).unwrap_or_default()
     }
 }

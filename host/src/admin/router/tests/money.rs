@@ -102,3 +102,91 @@ async fn an_organization_with_money_or_open_holds_is_not_deleted_by_accident() {
     let gone = world.send("DELETE", "/admin/v1/orgs/acme?force=true", &json!(null)).await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.body);
 }
+
+const ADJUSTMENTS: &str = "/admin/v1/orgs/acme/credits/adjustments";
+
+#[tokio::test]
+async fn a_correction_books_once_with_its_reason_and_takes_no_more_than_there_is() {
+    let world = World::new();
+    world.org("acme").await;
+    let up = json!({"amount_usd": "3", "direction": "credit", "reason": "a failed answer was \
+        charged", "reference": "ticket 7"});
+    let first = world.send("POST", ADJUSTMENTS, &up).await;
+    assert_eq!(first.status, StatusCode::CREATED, "{}", first.body);
+    assert_eq!(first.body["balance"]["available_usd"], "3.000000");
+    let again = world.send("POST", ADJUSTMENTS, &up).await;
+    assert_eq!((again.status, &again.body["seq"]), (StatusCode::OK, &first.body["seq"]));
+    let other = json!({"amount_usd": "4", "direction": "credit", "reason": "x",
+        "reference": "ticket 7"});
+    let other = world.send("POST", ADJUSTMENTS, &other).await;
+    assert_eq!((other.status, other.code()), (StatusCode::CONFLICT, "reference_reused"));
+    let down = json!({"amount_usd": "5", "direction": "debit", "reason": "credited twice"});
+    let down = world.send("POST", ADJUSTMENTS, &down).await;
+    assert_eq!((down.status, down.code()), (StatusCode::CONFLICT, "insufficient_credit"));
+    let down = json!({"amount_usd": "1", "direction": "debit", "reason": "credited twice"});
+    let down = world.send("POST", ADJUSTMENTS, &down).await;
+    assert_eq!(down.body["balance"]["available_usd"], "2.000000");
+    for (field, body) in [
+        ("reason", json!({"amount_usd": "1", "direction": "credit", "reason": " "})),
+        ("reason", json!({"amount_usd": "1", "direction": "credit"})),
+        ("direction", json!({"amount_usd": "1", "direction": "up", "reason": "x"})),
+        ("amount_usd", json!({"amount_usd": "0", "direction": "credit", "reason": "x"})),
+    ] {
+        let refused = world.send("POST", ADJUSTMENTS, &body).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+        assert_eq!(refused.body["error"]["field"], field, "{}", refused.body);
+    }
+    let entries = world.get("/admin/v1/orgs/acme/credits/entries").await;
+    assert_eq!(entries["items"][0]["reason"], "a failed answer was charged");
+    assert_eq!(entries["items"][0]["postings"][0]["from"], "adjustment");
+    assert_eq!(entries["items"][1]["postings"][0]["to"], "adjustment");
+}
+
+#[tokio::test]
+async fn holds_are_listed_while_they_are_open_and_once_nobody_has_settled_them() {
+    let world = World::new();
+    world.org("acme").await;
+    world.org("beta").await;
+    for org in ["acme", "beta"] {
+        let path = format!("/admin/v1/orgs/{org}/credits/topups");
+        world.send("POST", &path, &json!({"amount_usd": "50"})).await;
+    }
+    for number in 1..=9_u8 {
+        let org = if number % 3 == 0 { "beta" } else { "acme" };
+        let (id, amount) = (TransferId([number; 16]), PicoUsd::from_usd(u64::from(number)));
+        let expires_at_ms = 100 - u64::from(number);
+        let hold = Reserve { id, org, budgets: &[], amount, at_ms: 1, expires_at_ms };
+        let _held = world.ledger.reserve(&hold).unwrap();
+    }
+    let all = |state: &'static str| {
+        let world = &world;
+        async move {
+            let (mut items, mut after) = (Vec::new(), String::new());
+            loop {
+                let path =
+                    format!("/admin/v1/orgs/acme/credits/holds?state={state}&limit=2{after}");
+                let page = world.get(&path).await;
+                items.extend(page["items"].as_array().unwrap().clone());
+                match page["next"].as_str() {
+                    Some(next) => after = format!("&after={next}"),
+                    None => return items,
+                }
+            }
+        }
+    };
+    let open = all("open").await;
+    let amounts: Vec<&str> = open.iter().map(|hold| hold["amount_usd"].as_str().unwrap()).collect();
+    let expected = ["8.000000", "7.000000", "5.000000", "4.000000", "2.000000", "1.000000"];
+    assert_eq!(amounts, expected, "those that expire soonest first");
+    assert!(all("expired").await.is_empty());
+    world.ledger.expire_due(96).unwrap();
+    world.ledger.wait_durable(world.ledger.health().last_seq).unwrap();
+    assert_eq!(all("open").await.len(), 2);
+    let expired = all("expired").await;
+    let ids: Vec<&str> = expired.iter().map(|hold| hold["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 4);
+    assert!(ids[0].starts_with("08080808"), "{ids:?}");
+    let wrong = "/admin/v1/orgs/acme/credits/holds?state=lost";
+    let wrong = world.send("GET", wrong, &json!(null)).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
