@@ -5,6 +5,7 @@
 
 mod access;
 mod adjustments;
+mod audit;
 mod backtest;
 mod bindings;
 mod credits;
@@ -13,6 +14,7 @@ mod extract;
 mod grants;
 mod holds;
 mod keys;
+mod limits;
 mod multipart;
 mod orgs;
 mod plugins;
@@ -34,11 +36,12 @@ use turnpike_ledger::Ledger;
 
 use crate::auth::{Directory, OperatorToken};
 use crate::policy;
-use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
+use crate::store::{Acting, BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::UsageLog;
 
 pub use self::backtest::{Backtest, BacktestOf, BacktestReport, Counts, Example};
 pub use self::error::ApiError;
+pub use self::limits::limits_of;
 pub use self::publish::{directory_of, ensure_budgets};
 pub use self::router::router;
 pub use self::signatures::{SignaturePolicy, may_be_bound};
@@ -75,6 +78,8 @@ pub struct Observed {
     pub stand_in: Option<Arc<policy::PolicyRef>>,
     /// What it imports and is not granted any more: until it is, it fails.
     pub lacks: policy::Abilities,
+    /// Instances that wait for their next call; none where each request has fresh ones.
+    pub idle_instances: Option<usize>,
 }
 
 /// How much may be uploaded and asked for.
@@ -88,6 +93,14 @@ pub struct PolicyBounds {
     pub components: usize,
     /// Milliseconds of the longest deadline of a call: a caller waits for it.
     pub deadline_ms: u32,
+    /// Bytes of memory of an instance.
+    pub memory_bytes: usize,
+    /// Instances alive at once of all organizations.
+    pub instances: u32,
+    /// Instances alive at once of an organization that has no limit of its own.
+    pub instances_per_org: u32,
+    /// Log lines of an instance where there is no other limit.
+    pub log_lines: u32,
 }
 
 /// Checks a component before it is stored. Runs off the async threads and may take seconds.
@@ -126,6 +139,12 @@ pub trait BindingsChanged: Send + Sync {
     /// What an organization's policies may import from now on; `None`: it is gone, and what they
     /// kept with it.
     fn granted(&self, org: &str, granted: Option<policy::Abilities>);
+
+    /// The hosts that an organization's policies may ask from now on.
+    fn hosts_named(&self, org: &str, hosts: Vec<policy::HostRule>);
+
+    /// What an organization's policies may take from now on.
+    fn limited(&self, org: &str, limits: &policy::OrgLimits);
 
     /// The last version of a plugin is deleted, and what it kept with it.
     fn deleted(&self, org: &str, plugin: &str);
@@ -223,9 +242,13 @@ impl AdminState {
         work: impl FnOnce(&AdminParts) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let turn = Arc::clone(&self.turn);
+        let author = access::author();
         self.reading(move |parts| {
             let _turn = turn.lock();
-            work(parts)
+            let acting = author.map(|author| parts.store.acting(author));
+            let done = work(parts)?;
+            acting.map_or(Ok(()), Acting::finish)?;
+            Ok(done)
         })
         .await
     }

@@ -11,6 +11,7 @@ mod policy_metrics;
 mod providers;
 mod running;
 mod state;
+mod web;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub struct Gateway {
     pub providers: HashMap<Box<str>, Provider>,
     pub ledger: Arc<Ledger>,
     pub upstream: Upstream,
+    /// The network as policies reach it.
+    web: Arc<web::PolicyWeb>,
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
     /// Settlements that outlive their connection.

@@ -138,6 +138,30 @@ impl Mode {
     }
 }
 
+/// How long an instance of a policy lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum InstanceLife {
+    /// As long as its request: no memory of one survives into the next.
+    Fresh,
+    /// Kept between requests of its organization, for a while.
+    Warm,
+}
+
+impl InstanceLife {
+    /// The name in the API and on disk.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Warm => "warm",
+        }
+    }
+
+    /// The life of that name.
+    pub fn from_label(label: &str) -> Option<Self> {
+        [Self::Fresh, Self::Warm].into_iter().find(|life| life.label() == label)
+    }
+}
+
 /// What happens when a policy fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OnFailure {

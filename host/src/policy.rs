@@ -1,7 +1,7 @@
 //! The policy room: admits WebAssembly components, runs them on behalf of one request, checks what
 //! they answer, and falls back to the built-in policies when they fail. The only room that knows
 //! wasmtime. It never acts on a verdict, never keeps content, and never lets a guest's memory
-//! survive into another request.
+//! survive into another request, unless its binding keeps instances warm.
 //!
 //! The way of one call: [`Session`] picks the request's instance of the bound component (or makes
 //! a fresh one), arms its deadline, asks, checks the answer, and records what it cost.
@@ -17,6 +17,7 @@ mod compiler;
 mod engine;
 mod facts;
 mod failure;
+mod fetched;
 mod granted;
 mod guest;
 mod guest_log;
@@ -36,6 +37,7 @@ mod usd;
 mod v0_1;
 mod validate;
 mod verdict;
+mod warm;
 
 #[cfg(test)]
 mod tests;
@@ -50,9 +52,12 @@ pub use engine::{PolicyEngine, PolicyLimits};
 pub use facts::{AttrValue, Conversation, Offers, RequestFacts};
 pub use failure::{FailureKind, PolicyFailure};
 pub use guest_log::{Level, LogLine, LogRing};
-pub use home::{Beginnings, Counted, Home};
+pub use home::{
+    ANSWER_BYTES_MAX, Asked, Beginnings, Counted, Fetched, Home, HostRule, Web, WebAnswer,
+    WebRequest,
+};
 pub use kit::{CASES_BYTES_MAX, Measured, Outcome, SelfTest, Trial, measure};
-pub use quota::Quota;
+pub use quota::{OrgLimits, Quota};
 pub use schema::SchemaFault;
 pub use session::Session;
 pub use statistics::{Compared, Difference, Tally};
@@ -60,3 +65,4 @@ pub use verdict::{
     Action, BillCall, Classification, Figures, Findings, Line, Objective, Place, PolicyCallRecord,
     PolicyRef, Quantity, Span, Verdict,
 };
+pub use warm::keeps_warm;

@@ -7,6 +7,7 @@
 //! never sees a prompt or an answer, never holds a key in clear text, and is never read on the
 //! request path: the data plane reads snapshots made from it.
 
+mod audit;
 mod binding_rows;
 mod bindings;
 mod changes;
@@ -26,14 +27,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+pub use self::audit::{Acting, AuditEntry, AuditFilter, AuditedChange, Author};
 pub use self::bindings::REVISIONS_KEPT;
 pub use self::changes::{FILE_NAME as CHANGES_FILE, whole_changes};
 pub use self::files::{PluginFiles, sha256_hex};
 pub use self::memory::MemoryState;
 pub use self::open::{OpenReport, Opened, PLUGINS_DIR};
 pub use self::records::{
-    ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, LinkRecord, Mode, OnFailure,
-    Organization, PluginCheck, PluginFigures, PluginRecord, Scope,
+    ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, InstanceLife, LinkRecord, Mode,
+    OnFailure, Organization, PluginCheck, PluginFigures, PluginRecord, PolicyLimitsRecord, Scope,
 };
 pub use self::registry::Page;
 pub use self::signing::{PluginSignature, Signing, SigningKey};
@@ -111,6 +113,8 @@ pub struct Store {
 struct Writer {
     /// Absent only in a store in memory.
     changes: Option<ChangesFile>,
+    /// Who is acting, if it is a person.
+    turn: Option<audit::Turn>,
     /// Keeps the data folder locked; absent in memory.
     _lock: Option<std::fs::File>,
 }
@@ -126,7 +130,7 @@ impl Store {
     pub fn in_memory(plugins_dir: PathBuf) -> Result<Self, StoreError> {
         Ok(Self {
             state: Arc::new(MemoryState::default()),
-            writer: Mutex::new(Writer { changes: None, _lock: None }),
+            writer: Mutex::new(Writer { changes: None, turn: None, _lock: None }),
             files: PluginFiles::open(plugins_dir)?,
         })
     }

@@ -11,6 +11,7 @@ mod client;
 mod connection;
 mod decompress;
 mod pool;
+mod public;
 mod wire;
 
 #[cfg(test)]
@@ -25,10 +26,12 @@ use http::{HeaderMap, StatusCode};
 use crate::clock::Stopwatch;
 pub use body::{BodyReader, Read};
 use client::Dialer;
+pub use client::Reachable;
 use connection::Connection;
 use decompress::Decompressor;
 use pool::Pool;
 pub use pool::PoolLimits;
+pub use public::is_public;
 
 /// How soon a connection shows that it was closed while it was idle: within a way there and back. A
 /// provider that hangs up later has had the request, and may have worked on it.
@@ -191,6 +194,13 @@ impl Upstream {
     /// pool. A machine without roots is not an error until something is sent over `https`.
     pub fn new(limits: PoolLimits) -> Self {
         Self { dialer: Arc::new(Dialer::new()), pool: Arc::new(Pool::new(limits)) }
+    }
+
+    /// The same, but it connects only to addresses that `reachable` lets it: asked after a name is
+    /// resolved, about the very address that is connected to.
+    pub fn guarded(limits: PoolLimits, reachable: Reachable) -> Self {
+        let dialer = Arc::new(Dialer::guarded(reachable));
+        Self { dialer, pool: Arc::new(Pool::new(limits)) }
     }
 
     /// Sends one request and waits for the answer's head.

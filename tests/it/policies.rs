@@ -4,12 +4,14 @@
 mod backtest;
 mod cases;
 mod grants;
+mod network;
 mod reload;
 mod revisions;
 mod stand_in;
 mod trials;
 mod trust;
 mod uploads;
+mod warm;
 
 use anyhow::{Context, Result};
 use reqwest::Method;

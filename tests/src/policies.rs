@@ -30,9 +30,19 @@ pub fn hostile_policy(name: &str) -> Result<Vec<u8>> {
     of_its_world(name, &text_of(&format!("hostile/{name}.wat"))?)
 }
 
-/// A policy that uses what an operator grants: `remembers`, `timed-bill` or `floods-its-home`.
+/// A policy that uses what an operator grants, or remembers more than it should: `remembers`,
+/// `timed-bill`, `floods-its-home` or `peeks`.
 pub fn granted_policy(name: &str) -> Result<Vec<u8>> {
     of_its_world(name, &fixture(&format!("policies/{name}.wat"))?)
+}
+
+/// A classify policy named `asks` that asks this address; the status is a thousand times its
+/// difficulty.
+pub fn asking_policy(url: &str) -> Result<Vec<u8>> {
+    let body = fixture("policies/asks.wat")?
+        .replace("{url}", url)
+        .replace("{url_length}", &url.len().to_string());
+    of_its_world("asks", &body)
 }
 
 fn of_its_world(name: &str, body: &str) -> Result<Vec<u8>> {

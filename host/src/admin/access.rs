@@ -11,6 +11,8 @@ use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 
 use super::AdminState;
 use super::error::ApiError;
+use crate::clock;
+use crate::store::Author;
 
 /// Who asks, as the audit names them. Every handler behind [`require_operator`] has one.
 #[derive(Debug, Clone)]
@@ -18,6 +20,16 @@ pub(super) struct Principal(pub(super) Arc<str>);
 
 /// The name of whoever has the operator token.
 const OPERATOR: &str = "operator";
+
+tokio::task_local! {
+    /// The change that a request asks for; of a request that changes nothing there is none.
+    static ASKED: Author;
+}
+
+/// Whose change this request is.
+pub(super) fn author() -> Option<Author> {
+    ASKED.try_with(Author::clone).ok()
+}
 
 /// Lets a request pass that carries the operator token, and audits changes.
 pub(super) async fn require_operator(
@@ -33,7 +45,17 @@ pub(super) async fn require_operator(
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     request.extensions_mut().insert(Principal(Arc::from(OPERATOR)));
-    let mut response = next.run(request).await;
+    let mut response = if method.is_safe() {
+        next.run(request).await
+    } else {
+        let author = Author {
+            actor: OPERATOR.to_owned(),
+            method: method.to_string(),
+            path: path.clone(),
+            at_ms: clock::now_ms(),
+        };
+        ASKED.scope(author, next.run(request)).await
+    };
     if !method.is_safe() {
         let status = response.status().as_u16();
         tracing::info!(target: "audit", %method, path, status, actor = OPERATOR,

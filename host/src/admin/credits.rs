@@ -85,6 +85,7 @@ pub(super) async fn top_up(
                 reference: &reference,
                 at_ms: clock::now_ms(),
             };
+            let before = parts.ledger.balance(&org).available;
             let posted = parts.ledger.top_up(&top_up).map_err(|error| match error {
                 LedgerError::IdReused(_) => ApiError::conflict(
                     "reference_reused",
@@ -98,6 +99,12 @@ pub(super) async fn top_up(
                 Posted::New { .. } => StatusCode::CREATED,
                 Posted::Exists { .. } => StatusCode::OK,
             };
+            let after = parts.ledger.balance(&org).available;
+            let noted = json!({
+                "id": id.to_string(), "amount_usd": input.amount_usd, "channel": channel,
+                "reference": reference, "available_usd": after,
+            });
+            parts.store.note("credits", &org, json!({"available_usd": before}), noted);
             let body = json!({
                 "id": id.to_string(),
                 "seq": posted.seq(),

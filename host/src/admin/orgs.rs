@@ -14,7 +14,7 @@ use super::extract::{JsonBody, PageParams, Params};
 use super::publish::publish_keys;
 use super::text::{check_id, check_name, rfc3339};
 use crate::clock;
-use crate::store::{Organization, Signing};
+use crate::store::{Organization, PolicyLimitsRecord, Signing};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,6 +73,8 @@ pub(super) async fn create(
         deleted_at_ms: None,
         signing: Signing::default(),
         policy_imports: Vec::new(),
+        fetch_hosts: Vec::new(),
+        policy_limits: PolicyLimitsRecord::default(),
     };
     state
         .changing(move |parts| {

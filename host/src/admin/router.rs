@@ -6,8 +6,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    AdminState, access, adjustments, backtest, bindings, credits, grants, holds, keys, orgs,
-    plugins, requests, signing_keys, system, usage,
+    AdminState, access, adjustments, audit, backtest, bindings, credits, grants, holds, keys,
+    limits, orgs, plugins, requests, signing_keys, system, usage,
 };
 
 /// The admin API, all under `/admin/v1` and behind the operator token.
@@ -30,6 +30,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/bindings/{hook}", bindings::methods())
         .route("/bindings/{hook}/rollback", post(bindings::roll_back))
         .route("/policy-grants", get(grants::get).put(grants::put))
+        .route("/policy-limits", get(limits::get).put(limits::put))
+        .route("/audit", get(audit::of_org))
         .route("/usage", get(usage::report))
         .route("/requests", get(requests::list))
         .route("/requests/{id}", get(requests::get_of_org));
@@ -37,6 +39,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/orgs", post(orgs::create).get(orgs::list))
         .nest("/orgs/{org}", organization)
         .route("/requests/{id}", get(requests::get))
+        .route("/audit", get(audit::all))
         .route("/system", get(system::get));
     Router::new()
         .nest("/admin/v1", admin)

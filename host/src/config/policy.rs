@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::policy::HostRule;
 use crate::policy::signature::PublicKey;
 
 /// `[policy]`: what policies may use. Each limit of an organization holds for every one of them.
@@ -35,6 +36,9 @@ pub struct Policy {
     pub compile_memory_bytes: u64,
     /// Bytes of compiled code that are kept in the data folder. Default 2 GiB.
     pub compiled_bytes: u64,
+    /// `host:port` that policies may ask although they are private or not over TLS; for each
+    /// organization it must be among its hosts besides. Default none.
+    pub fetch_private: Vec<String>,
     /// Whether every organization's policies must be signed. Default false.
     pub require_signature: bool,
     /// Public keys that every organization trusts, as `turnpike plugin keygen` writes them.
@@ -58,6 +62,7 @@ impl Default for Policy {
             compile_ms: 60_000,
             compile_memory_bytes: 2 << 30,
             compiled_bytes: 2 << 30,
+            fetch_private: Vec::new(),
             require_signature: false,
             trusted_keys: Vec::new(),
         }
@@ -94,6 +99,13 @@ impl Policy {
                 self.compile_memory_bytes < 512 << 20,
                 "compile_memory_bytes",
                 "must be at least 512 MiB: the program itself needs some of it",
+            ),
+            (
+                self.fetch_private
+                    .iter()
+                    .any(|it| !it.contains(':') || HostRule::parse(it).is_none()),
+                "fetch_private",
+                "each must be host:port, like 127.0.0.1:9000",
             ),
             (
                 self.trusted_keys.iter().any(|key| PublicKey::parse(key).is_err()),

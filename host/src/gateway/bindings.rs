@@ -13,7 +13,9 @@ use parking_lot::Mutex;
 use crate::admin::{self, Admitted, BindingRefused, Observed, SignaturePolicy, Switch};
 use crate::clock;
 use crate::hook::{Hook, Mode};
-use crate::policy::{self, Abilities, Ability, Binding, BindingSet, Policy, PolicyEngine};
+use crate::policy::{
+    self, Abilities, Ability, Binding, BindingSet, HostRule, OrgLimits, Policy, PolicyEngine,
+};
 use crate::store::{BindingRecord, Organization, PluginCheck, PluginFigures, Store};
 
 use super::builtins::Builtins;
@@ -63,6 +65,9 @@ impl Bindings {
         };
         for org in bindings.store.all_orgs()? {
             bindings.engine.grant(&org.id, abilities(&org));
+            let hosts = org.fetch_hosts.iter().filter_map(|host| HostRule::parse(host)).collect();
+            bindings.engine.allow_hosts(&org.id, hosts);
+            bindings.engine.limit(&org.id, &admin::limits_of(&org.policy_limits));
         }
         let mut by_org: HashMap<String, Vec<BindingRecord>> = HashMap::new();
         for record in bindings.store.all_bindings()? {
@@ -236,6 +241,14 @@ impl admin::BindingsChanged for Bindings {
         }
     }
 
+    fn hosts_named(&self, org: &str, hosts: Vec<HostRule>) {
+        self.engine.allow_hosts(org, hosts);
+    }
+
+    fn limited(&self, org: &str, limits: &OrgLimits) {
+        self.engine.limit(org, limits);
+    }
+
     fn deleted(&self, org: &str, plugin: &str) {
         self.engine.forget_plugin(org, plugin);
     }
@@ -253,6 +266,7 @@ impl admin::BindingsChanged for Bindings {
                 suspension: one.suspension(now_ms),
                 stand_in: one.stand_in(now_ms),
                 lacks: one.lacks(),
+                idle_instances: one.idle_instances(),
             })
             .collect()
     }

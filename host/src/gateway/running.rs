@@ -21,7 +21,7 @@ use super::{Gateway, Provider};
 
 /// How often holds whose time is over are looked for. Their credit is out of reach until then.
 const EXPIRE_EVERY: Duration = Duration::from_secs(5);
-/// How often idle upstream connections are looked at.
+/// How often idle upstream connections and policy instances are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// Where the addresses in force are written, for scripts that let the system choose the ports.
 const LISTEN_FILE: &str = "listen.json";
@@ -160,9 +160,7 @@ fn metrics(gateway: &Arc<Gateway>) -> axum::Router {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             (
                 [(http::header::CONTENT_TYPE, kind)],
-                gateway
-                    .metrics
-                    .render_with(&policy_metrics::text(&gateway.policy_engine.counted())),
+                gateway.metrics.render_with(&policy_metrics::all(&gateway.policy_engine)),
             )
         }
     };
@@ -202,6 +200,8 @@ async fn expire(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
 async fn sweep(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
     while pause(SWEEP_EVERY, &mut stopped).await {
         gateway.upstream.sweep();
+        gateway.web.sweep();
+        gateway.policy_engine.sweep();
     }
 }
 

@@ -17,7 +17,7 @@ use crate::clock;
 use crate::config::{self, Config};
 use crate::pipeline;
 use crate::policy::signature::PublicKey;
-use crate::policy::{Compiling, PolicyEngine, PolicyLimits};
+use crate::policy::{Compiling, PolicyEngine, PolicyLimits, Web};
 use crate::route::{Affinity, BreakerRule, Health};
 use crate::store::{LedgerViews, Store, load_ledger_view};
 use crate::tasks::{Aside, Tasks};
@@ -30,6 +30,7 @@ use super::bindings::Bindings;
 use super::builtins::Builtins;
 use super::families::Families;
 use super::providers::Provider;
+use super::web::PolicyWeb;
 use super::{Gateway, Settings};
 
 /// The journal's folder in the data folder.
@@ -80,6 +81,8 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
     };
     let offers = Arc::new(offers);
     engine.set_catalog(pipeline::whole_catalog(&offers));
+    let web = Arc::new(PolicyWeb::new(&config.policy.fetch_private));
+    engine.set_web(Arc::clone(&web) as Arc<dyn Web>);
     let health = Arc::new(Health::new(offers.offers().len(), rule));
     let gateway = Arc::new(Gateway {
         settings: Settings::of(config),
@@ -93,6 +96,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         providers,
         ledger: Arc::clone(&ledger),
         upstream: Upstream::new(PoolLimits::default()),
+        web,
         recorder,
         metrics: Arc::new(Metrics::default()),
         tasks: Tasks::default(),
@@ -114,6 +118,10 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
             components_per_org: config.policy.components_per_org,
             components: config.policy.components,
             deadline_ms: config.policy.deadline_ms,
+            memory_bytes: config.policy.memory_bytes,
+            instances: config.policy.instances.saturating_mul(3) / 4,
+            instances_per_org: config.policy.instances_per_org,
+            log_lines: config.policy.log_lines,
         },
         started_at_ms,
     });
@@ -264,6 +272,7 @@ impl SystemNumbers for Numbers {
         vec![
             ("tasks_running", count(self.0.tasks.running())),
             ("policy_instances", count(self.0.policy_engine.live_instances())),
+            ("policy_instances_idle", count(self.0.policy_engine.idle_instances())),
             ("upstream_idle_connections", count(self.0.upstream.idle_connections())),
             ("offers", count(self.0.offers.offers().len())),
         ]

@@ -91,7 +91,10 @@ fn explanation(flight: &mut Flight, ending: Ending, bill: &Bill, asked: Arc<str>
     e.policies = policies(flight);
     e.redactions = redactions(flight);
     e.losses = flight.losses.iter().map(loss).chain(more(&flight.losses)).collect();
+    let (policy_fetches, policy_fetch_us) = flight.session.fetched();
     e.timing = Timing {
+        policy_fetches,
+        policy_fetch_us,
         total_us: flight.started.watch.micros().into(),
         first_content_us: flight.first_content_us.unwrap_or(0),
         ..flight.timing

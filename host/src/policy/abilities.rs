@@ -14,12 +14,14 @@ pub enum Ability {
     Random,
     /// The offers that this installation has.
     Catalog,
+    /// The network: hosts that the operator names.
+    Fetch,
 }
 
 impl Ability {
     /// All that this host can grant.
-    pub const ALL: [Self; 5] =
-        [Self::Counters, Self::State, Self::Clock, Self::Random, Self::Catalog];
+    pub const ALL: [Self; 6] =
+        [Self::Counters, Self::State, Self::Clock, Self::Random, Self::Catalog, Self::Fetch];
 
     /// The interface's name in the contract, and in the admin API.
     pub fn label(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Ability {
             Self::Clock => "clock",
             Self::Random => "random",
             Self::Catalog => "catalog",
+            Self::Fetch => "fetch",
         }
     }
 
@@ -42,7 +45,7 @@ impl Ability {
     pub fn suits_bill(self) -> bool {
         match self {
             Self::Counters | Self::State | Self::Catalog => true,
-            Self::Clock | Self::Random => false,
+            Self::Clock | Self::Random | Self::Fetch => false,
         }
     }
 
@@ -53,6 +56,7 @@ impl Ability {
             Self::Clock => 4,
             Self::Random => 8,
             Self::Catalog => 16,
+            Self::Fetch => 32,
         }
     }
 }

@@ -34,8 +34,6 @@ const SUMMARY_BYTES_MAX: usize = 1024;
 const SCHEMA_BYTES_MAX: usize = 64 << 10;
 /// The interfaces that every component may import.
 const OPEN: [&str; 4] = ["types", "log", "request", "candidates"];
-/// The interfaces of the WIT that no organization is granted on this host.
-const WITHHELD: [&str; 1] = ["fetch"];
 /// The package, and the versions of it that this host speaks.
 const PACKAGE: &str = "turnpike:policy/";
 const VERSIONS: &str = "0.1.";
@@ -292,23 +290,20 @@ fn ability(name: &str, granted: Abilities) -> Result<Option<Ability>, String> {
             ability.label()
         )),
         (Some((ability, _)), _) => Ok(ability),
-        (None, own) => Err(foreign(name, own.map(|(interface, _)| interface))),
+        (None, _) => Err(foreign(name)),
     }
 }
 
 /// What to do about an import that nobody can grant.
-fn foreign(name: &str, interface: Option<&str>) -> String {
-    match interface {
-        Some(interface) if WITHHELD.contains(&interface) => format!(
-            "it imports `{name}`, which this host does not grant: remove the calls to `{interface}`"
-        ),
-        _ if name.starts_with("wasi:") => format!(
+fn foreign(name: &str) -> String {
+    match name.starts_with("wasi:") {
+        true => format!(
             "it imports `{name}`; policies get no WASI. Rebuild it without: Rust for the target \
              wasm32-unknown-unknown; JavaScript with `--backend-qjs-stub-wasi` (QuickJS) or with \
              `disableFeatures: ['random','stdio','clocks','http','fetch-event']` (StarlingMonkey); \
              Python with `--stub-wasi`; C as a reactor that uses no files, clocks or streams"
         ),
-        _ => format!(
+        false => format!(
             "it imports `{name}`, which is not an interface of {PACKAGE}: remove the import"
         ),
     }

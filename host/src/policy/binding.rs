@@ -6,15 +6,18 @@ use std::time::Duration;
 
 pub use crate::hook::{Hook, OnFailure};
 
-use super::abilities::Abilities;
+use super::abilities::{Abilities, Ability};
 use super::admitted::Policy;
 use super::breaker::{Breaker, Gate, Suspension};
 use super::comparison::Beside;
+use super::engine::PolicyEngine;
 use super::guest_log::LogRing;
-use super::home::Home;
+use super::home::{Fetches, Home};
+use super::instance::Instance;
 use super::quota::Quota;
 use super::statistics::{Statistics, Tally};
 use super::verdict::PolicyRef;
+use super::warm::Shelf;
 
 /// One policy bound to one hook (or several) of one organization.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub struct Binding {
     pub(super) quota: Option<Arc<Quota>>,
     /// What it keeps between requests; only where it imports what must be granted.
     pub(super) home: Option<Arc<Home>>,
+    /// Where its instances wait between requests; none if each request has a fresh one.
+    pub(super) warm: Option<Arc<Shelf>>,
 }
 
 impl Binding {
@@ -77,6 +82,7 @@ impl Binding {
             identity,
             quota: None,
             home: None,
+            warm: None,
         }
     }
 
@@ -93,6 +99,45 @@ impl Binding {
     pub fn at(mut self, home: impl FnOnce() -> Arc<Home>) -> Self {
         self.home = (!self.policy.abilities.is_empty()).then(home);
         self
+    }
+
+    /// The same, with its instances kept between requests. After [`Self::of_share`], to whose share
+    /// they count also while they wait.
+    #[must_use]
+    pub fn kept_warm(mut self, engine: &PolicyEngine) -> Self {
+        self.warm = Some(engine.shelf(self.quota.clone()));
+        self
+    }
+
+    /// Instances that wait for their next call; `None` where none is kept.
+    pub fn idle_instances(&self) -> Option<usize> {
+        self.warm.as_ref().map(|shelf| shelf.idle())
+    }
+
+    /// An instance that waits for its next call; none of a policy that may not be asked any more.
+    pub(super) fn spare(&self) -> Option<Instance> {
+        let shelf = self.warm.as_ref()?;
+        if !self.lacks().is_empty() {
+            shelf.clear();
+            return None;
+        }
+        shelf.take()
+    }
+
+    /// Whether it has a way to the network.
+    pub(super) fn may_fetch(&self) -> bool {
+        self.policy.abilities.has(Ability::Fetch)
+    }
+
+    /// How long a call may wait for others, beside its own time.
+    pub(super) fn patience(&self) -> Duration {
+        if self.may_fetch() { Fetches::WAIT_MAX } else { Duration::ZERO }
+    }
+
+    /// The processor time of one call: the binding's, or what its organization may have at most.
+    pub(super) fn time(&self) -> Duration {
+        let most = self.quota.as_ref().map(|quota| quota.deadline());
+        most.map_or(self.deadline, |most| self.deadline.min(most))
     }
 
     /// What the policy imports and its organization is not granted now.
@@ -158,8 +203,12 @@ impl Binding {
         Arc::clone(&self.identity)
     }
 
-    /// Whether an instance made for `other` serves this binding too.
+    /// Whether an instance made for `other` serves this binding too. One that outlives the request
+    /// serves only the binding that keeps it: a decision that sees content may be another's.
     pub(super) fn shares_instance_with(&self, other: &Self) -> bool {
+        if self.warm.is_some() || other.warm.is_some() {
+            return std::ptr::eq(self, other);
+        }
         Arc::ptr_eq(&self.policy, &other.policy)
             && self.config == other.config
             && self.builtin == other.builtin

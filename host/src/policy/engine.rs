@@ -20,14 +20,16 @@ use super::compiler::{Compiler, Compiling};
 use super::facts::Offers;
 use super::failure::Overdue;
 use super::guest::Guest;
-use super::home::{Counted, Home, Homes};
+use super::home::{Counted, Fetched, Home, Homes, HostRule, Web};
 use super::instance::Artifact;
 use super::limiter::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX};
-use super::quota::{Quota, Quotas};
+use super::quota::{Allowance, OrgLimits, Quota, Quotas};
 use super::ticker::{TICK, Ticker};
 use super::v0_1::turnpike::policy::{
-    candidates, catalog, clock, counters, log, random, request, state, types,
+    candidates, catalog, clock as clock_import, counters, fetch, log, random, request, state, types,
 };
+use super::warm::{Shelf, Shelves};
+use crate::clock;
 
 /// Pool slots beyond `instances_max`: an admission and a check of a configuration may run at a
 /// time and take three instances in all; with room to spare.
@@ -97,12 +99,15 @@ pub struct PolicyEngine {
     instances: Arc<Semaphore>,
     tenant_instances: Arc<Semaphore>,
     quotas: Quotas,
+    pub(super) shelves: Arc<Shelves>,
     _ticker: Ticker,
 }
 
 /// The right to have one instance; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Slot {
+    /// What the instance may take, where its organization has a share.
+    pub(super) allowance: Option<Allowance>,
     _any: OwnedSemaphorePermit,
     _tenant: Option<OwnedSemaphorePermit>,
     _own: Option<OwnedSemaphorePermit>,
@@ -115,6 +120,17 @@ pub(super) enum Share<'a> {
     Any,
     /// An organization's: its own, of what all organizations may have.
     Of(Option<&'a Arc<Quota>>),
+}
+
+// === impl Share ===
+
+impl Share<'_> {
+    fn allowance(self) -> Option<Allowance> {
+        match self {
+            Share::Any | Share::Of(None) => None,
+            Share::Of(Some(quota)) => Some(quota.allowance()),
+        }
+    }
 }
 
 // === impl PolicyEngine ===
@@ -164,7 +180,8 @@ impl PolicyEngine {
             pooled,
             instances: Arc::new(Semaphore::new(most)),
             tenant_instances: Arc::new(Semaphore::new((most - most / 4).max(1))),
-            quotas: Quotas::new(limits.org_instances_max),
+            quotas: Quotas::new(limits),
+            shelves: Arc::new(Shelves::new(most)),
             _ticker: ticker,
         }))
     }
@@ -185,9 +202,45 @@ impl PolicyEngine {
         self.quotas.of(org)
     }
 
+    /// Sets what an organization's policies may take, from their next instance and call on.
+    pub fn limit(&self, org: &str, limits: &OrgLimits) {
+        self.quotas.limit(org, limits);
+        self.homes.limit_state(org, limits.state_bytes);
+    }
+
+    /// Instances that wait for their next call.
+    pub fn idle_instances(&self) -> usize {
+        self.shelves.idle()
+    }
+
+    /// Lets go of instances that have waited for too long; to be called every few seconds.
+    pub fn sweep(&self) {
+        self.shelves.sweep(clock::now_ms());
+    }
+
+    /// Where a binding keeps its instances between requests.
+    pub(super) fn shelf(&self, quota: Option<Arc<Quota>>) -> Arc<Shelf> {
+        self.shelves.shelf(quota)
+    }
+
     /// What policies look up in a catalogue from now on; once.
     pub fn set_catalog(&self, offers: Arc<dyn Offers>) {
         self.homes.set_catalog(offers);
+    }
+
+    /// Who asks the network for policies from now on; once. Until then nobody does.
+    pub fn set_web(&self, web: Arc<dyn Web>) {
+        self.homes.set_web(web);
+    }
+
+    /// The hosts that an organization's policies may ask, and no others, from the next request on.
+    pub fn allow_hosts(&self, org: &str, hosts: Vec<HostRule>) {
+        self.homes.allow_hosts(org, hosts);
+    }
+
+    /// What policies asked of the network.
+    pub fn fetched(&self) -> Vec<Fetched> {
+        self.homes.fetched()
     }
 
     /// What an organization is granted now.
@@ -203,6 +256,7 @@ impl PolicyEngine {
 
     /// Forgets an organization that is gone, with what its policies kept.
     pub fn forget(&self, org: &str) {
+        self.quotas.limit(org, &OrgLimits::default());
         self.homes.forget(org);
     }
 
@@ -246,7 +300,7 @@ impl PolicyEngine {
             }
         };
         let any = Arc::clone(&self.instances).try_acquire_owned().ok()?;
-        Some(Slot { _any: any, _tenant: tenant, _own: own })
+        Some(Slot { allowance: share.allowance(), _any: any, _tenant: tenant, _own: own })
     }
 
     /// The right to one more instance, once one is free; `None` after a moment without. In turn:
@@ -264,7 +318,7 @@ impl PolicyEngine {
                 }
             };
             let any = Arc::clone(&self.instances).acquire_owned().await.ok()?;
-            Some(Slot { _any: any, _tenant: tenant, _own: own })
+            Some(Slot { allowance: share.allowance(), _any: any, _tenant: tenant, _own: own })
         };
         tokio::time::timeout(SLOT_WAIT, slot).await.ok()?
     }
@@ -362,8 +416,9 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     // before each fresh instance; what it does not import it does not pay for.
     counters::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     state::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-    clock::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    clock_import::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     random::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     catalog::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    fetch::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     Ok(linker)
 }

@@ -8,10 +8,12 @@ use super::binding::Hook;
 use super::engine::PolicyLimits;
 use super::facts::{AttrValue, Offers, RequestFacts};
 use super::guest_log::{LEVEL_MIN, Level, LogLine, LogRing};
-use super::home::Home;
+use super::home::{Fetches, Home};
 use super::limiter::Account;
+use super::quota::Allowance;
 use super::v0_1::turnpike::policy::types::ValueResult;
 use super::v0_1::turnpike::policy::{candidates, log, request, types};
+use super::warm;
 use crate::clock;
 
 /// Bytes of text given out by one call of `message-text`: bounds the copy that nothing interrupts.
@@ -28,6 +30,8 @@ pub(super) struct View {
     pub(super) log: Arc<LogRing>,
     /// Where a policy that imports what must be granted keeps what it keeps.
     pub(super) home: Option<Arc<Home>>,
+    /// What the request's policies may still ask of the network, where this one may at all.
+    pub(super) fetches: Option<Arc<Fetches>>,
     /// Whether it is asked beside another one, so that nothing that it does may count.
     pub(super) aside: bool,
 }
@@ -39,13 +43,54 @@ pub(super) struct Guest {
     pub(super) ticks_left: u32,
     /// None before the first call, while the component starts and is configured.
     pub(super) view: Option<View>,
+    /// What its organization may take; none for a built-in.
+    pub(super) allowance: Option<Allowance>,
+    lines_max: u32,
     lines_left: u32,
+    /// Calls so far, and those after which it is let go; drawn when it is first kept.
+    calls: u32,
+    calls_max: u32,
 }
 
 impl Guest {
     pub(super) fn new(limits: &PolicyLimits) -> Self {
-        let account = Account::new(limits.memory_bytes_max);
-        Self { account, ticks_left: 0, view: None, lines_left: limits.log_lines_max }
+        Self {
+            account: Account::new(limits.memory_bytes_max),
+            ticks_left: 0,
+            view: None,
+            allowance: None,
+            lines_max: limits.log_lines_max,
+            lines_left: limits.log_lines_max,
+            calls: 0,
+            calls_max: u32::MAX,
+        }
+    }
+
+    /// Bounds it by what its organization may take, before it is started.
+    pub(super) fn allow(&mut self, allowance: Allowance) {
+        self.account = Account::new(allowance.memory_bytes);
+        self.lines_max = allowance.log_lines;
+        self.lines_left = allowance.log_lines;
+        self.allowance = Some(allowance);
+    }
+
+    /// Begins a call.
+    pub(super) fn enter(&mut self, view: View) {
+        self.view = Some(view);
+        self.calls = self.calls.saturating_add(1);
+    }
+
+    /// Begins another request: what is counted for each request starts again.
+    pub(super) fn begin_anew(&mut self) {
+        self.lines_left = self.lines_max;
+        if self.calls_max == u32::MAX {
+            self.calls_max = warm::calls_of_one();
+        }
+    }
+
+    /// See [`super::instance::Instance::is_worn`].
+    pub(super) fn is_worn(&self) -> bool {
+        self.calls >= self.calls_max || self.account.is_half_used()
     }
 
     fn facts(&self) -> Option<&RequestFacts> {

@@ -3,6 +3,7 @@
 //! two plugins; the versions of a plugin and the decisions that it makes do. Knows no wasmtime.
 
 mod counters;
+mod network;
 mod state;
 
 use std::collections::BTreeMap;
@@ -10,12 +11,15 @@ use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use rand::TryRng;
 use rand::rngs::SysRng;
 
 pub use self::counters::Counted;
 pub(super) use self::counters::Counters;
+pub(super) use self::network::Fetches;
+pub use self::network::{ANSWER_BYTES_MAX, Asked, Fetched, HostRule, Web, WebAnswer, WebRequest};
 pub(super) use self::state::State;
 use super::abilities::{Abilities, Ability};
 use super::facts::Offers;
@@ -34,20 +38,28 @@ const TRIAL_SEED: u64 = 0x7475_726e_7069_6b65;
 /// What one organization's operator granted now. Shared by all its bindings, so that a withdrawal
 /// is felt by the next request.
 #[derive(Debug, Default)]
-pub(super) struct Grants(AtomicU8);
+pub(super) struct Grants {
+    abilities: AtomicU8,
+    /// Whom they may ask where `fetch` is granted.
+    hosts: ArcSwap<Vec<HostRule>>,
+}
 
 impl Grants {
     pub(super) fn now(&self) -> Abilities {
-        Abilities::of_bits(self.0.load(Ordering::Acquire))
+        Abilities::of_bits(self.abilities.load(Ordering::Acquire))
     }
 
     fn set(&self, granted: Abilities) {
-        self.0.store(granted.bits(), Ordering::Release);
+        self.abilities.store(granted.bits(), Ordering::Release);
     }
 }
 
-/// What policies may look up; empty until the gateway knows its offers.
-type Catalog = Arc<OnceLock<Arc<dyn Offers>>>;
+/// What is there for all policies; empty until the gateway has it.
+#[derive(Default)]
+struct Common {
+    catalog: OnceLock<Arc<dyn Offers>>,
+    web: OnceLock<Arc<dyn Web>>,
+}
 
 /// Where time and chance come from.
 #[derive(Debug)]
@@ -55,7 +67,7 @@ enum Nature {
     /// The machine's.
     Real,
     /// An author's trial: a time that stands still, and bytes that come again.
-    Trial { now_ms: AtomicU64, drawn: AtomicU64 },
+    Trial { now_ms: AtomicU64, drawn: AtomicU64, answers: Mutex<Vec<(String, WebAnswer)>> },
 }
 
 /// One plugin of one organization.
@@ -64,7 +76,8 @@ pub struct Home {
     nature: Nature,
     pub(super) state: State,
     pub(super) counters: Counters,
-    catalog: Catalog,
+    fetches: network::Tally,
+    common: Arc<Common>,
 }
 
 impl fmt::Debug for Home {
@@ -80,6 +93,8 @@ pub struct Beginnings {
     pub now_ms: u64,
     /// What the state holds; nothing of it expires.
     pub state: Vec<(String, Vec<u8>)>,
+    /// What the network answers, by address; there is nothing else in it.
+    pub answers: Vec<(String, WebAnswer)>,
 }
 
 // === impl Home ===
@@ -91,10 +106,15 @@ impl Home {
         grants.set(Abilities::all());
         let home = Self {
             grants: Arc::new(grants),
-            nature: Nature::Trial { now_ms: AtomicU64::default(), drawn: AtomicU64::default() },
+            nature: Nature::Trial {
+                now_ms: AtomicU64::default(),
+                drawn: AtomicU64::default(),
+                answers: Mutex::default(),
+            },
             state: State::new(Arc::default()),
             counters: Counters::default(),
-            catalog: Catalog::default(),
+            fetches: network::Tally::default(),
+            common: Arc::default(),
         };
         home.begin(begin);
         home
@@ -102,7 +122,8 @@ impl Home {
 
     /// Begins anew, where it is a trial's.
     pub(super) fn begin(&self, begin: &Beginnings) {
-        let Nature::Trial { now_ms, drawn } = &self.nature else { return };
+        let Nature::Trial { now_ms, drawn, answers } = &self.nature else { return };
+        answers.lock().clone_from(&begin.answers);
         now_ms.store(begin.now_ms, Ordering::Relaxed);
         drawn.store(TRIAL_SEED, Ordering::Relaxed);
         self.counters.clear();
@@ -134,7 +155,30 @@ impl Home {
 
     /// The offers of the installation; none in a trial.
     pub(super) fn catalog(&self) -> Option<&dyn Offers> {
-        self.catalog.get().map(|offers| &**offers)
+        self.common.catalog.get().map(|offers| &**offers)
+    }
+
+    /// Asks the network, if the organization may ask that host; a trial has its own answers.
+    pub(super) async fn fetch(
+        &self,
+        url: &str,
+        request: WebRequest,
+        fetches: &Fetches,
+    ) -> Result<WebAnswer, String> {
+        if let Nature::Trial { answers, .. } = &self.nature {
+            let found = answers.lock().iter().find(|(known, _)| known == url).cloned();
+            return found.map(|(_, answer)| answer).ok_or_else(|| {
+                "a trial has no network: the case's `fetch` has no such address".to_owned()
+            });
+        }
+        let (host, port) = (&request.host, request.port);
+        if !self.grants.hosts.load().iter().any(|rule| rule.covers(host, port)) {
+            return Err(format!("{host}:{port} is not among the hosts that the operator named"));
+        }
+        let Some(web) = self.common.web.get() else {
+            return Err("this host has no network".to_owned());
+        };
+        self.fetches.ask(&**web, request, fetches).await
     }
 
     /// So many random bytes, at most [`RANDOM_BYTES_MAX`]; none if the system has none to give.
@@ -170,6 +214,8 @@ fn drawn_from(seed: u64) -> u8 {
 struct OfOrg {
     grants: Arc<Grants>,
     plugins: BTreeMap<String, Arc<Home>>,
+    /// What the state of each plugin may take, where that is not the usual.
+    state_bytes: Option<usize>,
 }
 
 /// All of them.
@@ -178,7 +224,7 @@ pub(super) struct Homes {
     known: Mutex<BTreeMap<String, OfOrg>>,
     /// Bytes of all states together.
     state_bytes: Arc<AtomicUsize>,
-    catalog: Catalog,
+    common: Arc<Common>,
 }
 
 // === impl Homes ===
@@ -186,9 +232,29 @@ pub(super) struct Homes {
 impl Homes {
     /// What policies may look up from now on; once.
     pub(super) fn set_catalog(&self, offers: Arc<dyn Offers>) {
-        if self.catalog.set(offers).is_err() {
+        if self.common.catalog.set(offers).is_err() {
             tracing::error!("policies have a catalogue already; it stays");
         }
+    }
+
+    /// Who asks the network from now on; once.
+    pub(super) fn set_web(&self, web: Arc<dyn Web>) {
+        if self.common.web.set(web).is_err() {
+            tracing::error!("policies have a way to the network already; it stays");
+        }
+    }
+
+    /// Whom an organization's policies may ask, and nobody else.
+    pub(super) fn allow_hosts(&self, org: &str, hosts: Vec<HostRule>) {
+        let mut known = self.known.lock();
+        known.entry(org.to_owned()).or_default().grants.hosts.store(Arc::new(hosts));
+    }
+
+    /// What policies asked of the network, by organization and plugin.
+    pub(super) fn fetched(&self) -> Vec<Fetched> {
+        let known = self.known.lock();
+        let each = known.iter().flat_map(|(org, own)| own.plugins.iter().map(move |it| (org, it)));
+        each.filter_map(|(org, (plugin, home))| home.fetches.shown(org, plugin)).collect()
     }
 
     /// A plugin's home, made at its first use and kept until the organization goes.
@@ -206,8 +272,10 @@ impl Homes {
             nature: Nature::Real,
             state: State::new(Arc::clone(&self.state_bytes)),
             counters: Counters::default(),
-            catalog: Arc::clone(&self.catalog),
+            fetches: network::Tally::default(),
+            common: Arc::clone(&self.common),
         });
+        home.state.limit(own.state_bytes);
         own.plugins.insert(plugin.to_owned(), Arc::clone(&home));
         home
     }
@@ -235,9 +303,18 @@ impl Homes {
         }
     }
 
+    /// Bounds the state of each of an organization's plugins; the usual bound where there is none.
+    pub(super) fn limit_state(&self, org: &str, bytes: Option<usize>) {
+        let mut known = self.known.lock();
+        let own = known.entry(org.to_owned()).or_default();
+        own.state_bytes = bytes;
+        own.plugins.values().for_each(|home| home.state.limit(bytes));
+    }
+
     /// Forgets an organization that is gone; what still runs for it may use nothing any more.
     pub(super) fn forget(&self, org: &str) {
         self.grant(org, Abilities::default());
+        self.allow_hosts(org, Vec::new());
         self.known.lock().remove(org);
     }
 

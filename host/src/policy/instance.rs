@@ -10,6 +10,7 @@ use super::admitted::Hooks;
 use super::engine::{PolicyEngine, Slot, arm};
 use super::failure::Overdue;
 use super::guest::{Guest, View};
+use super::quota::Allowance;
 use super::v0_1::exports::turnpike::policy as exports;
 use crate::tasks;
 
@@ -124,6 +125,9 @@ impl Instance {
         deadline: Duration,
     ) -> wasmtime::Result<Self> {
         let mut store = engine.store();
+        if let Some(allowance) = slot.as_ref().and_then(|slot| slot.allowance) {
+            store.data_mut().allow(allowance);
+        }
         arm(&mut store, deadline);
         let instance = artifact.pre.instantiate_async(&mut store).await?;
         Ok(Self { store, instance, loaded: Loaded::default(), _slot: slot })
@@ -131,7 +135,7 @@ impl Instance {
 
     /// Sets what the guest sees and how long the next call may take.
     pub(super) fn prepare(&mut self, view: View, deadline: Duration) {
-        self.store.data_mut().view = Some(view);
+        self.store.data_mut().enter(view);
         arm(&mut self.store, deadline);
     }
 
@@ -182,6 +186,27 @@ impl Instance {
         Ok(())
     }
 
+    /// Forgets the request that it served, for whoever keeps it.
+    pub(super) fn forget_request(&mut self) {
+        self.store.data_mut().view = None;
+    }
+
+    /// Makes it like one that was just started, for another request.
+    pub(super) fn begin_anew(&mut self) {
+        self.store.data_mut().begin_anew();
+    }
+
+    /// Whether it has served long enough, or has come to need so much memory that it would soon
+    /// be refused more.
+    pub(super) fn is_worn(&self) -> bool {
+        self.store.data().is_worn()
+    }
+
+    /// What its organization's limits were when it started.
+    pub(super) fn allowance(&self) -> Option<Allowance> {
+        self.store.data().allowance
+    }
+
     /// Bytes of linear memory that it holds.
     pub(super) fn memory_bytes(&self) -> usize {
         self.store.data().account.used_bytes()
@@ -195,10 +220,13 @@ impl Instance {
 }
 
 /// Bounds a call by the wall clock too: a guest that is given no processor can't count its time.
+/// `patience`: what it may wait for others besides.
 pub(super) async fn within<T>(
     deadline: Duration,
+    patience: Duration,
     call: impl Future<Output = wasmtime::Result<T>>,
 ) -> wasmtime::Result<T> {
     let wall = deadline.saturating_mul(WALL_FACTOR).saturating_add(WALL_GRACE);
+    let wall = wall.saturating_add(patience);
     tasks::within(wall, call).await.unwrap_or_else(|| Err(Overdue::Wall.into()))
 }

@@ -41,6 +41,11 @@ impl Account {
         Self { allowed_bytes, used_bytes: 0 }
     }
 
+    /// Whether it holds more than half of what it may.
+    pub(super) fn is_half_used(&self) -> bool {
+        self.used_bytes > self.allowed_bytes / 2
+    }
+
     /// Bytes of linear memory that the instance holds now.
     pub(super) fn used_bytes(&self) -> usize {
         self.used_bytes

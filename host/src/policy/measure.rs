@@ -193,6 +193,7 @@ impl Measuring<'_> {
             log: Arc::new(LogRing::default()),
             // Nobody is there yet for whom anything could be kept.
             home: None,
+            fetches: None,
             aside: true,
         };
         instance.prepare(view, self.deadline);

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::binding::{Binding, BindingSet, Hook, OnFailure};
 use super::breaker::Gate;
@@ -38,20 +39,24 @@ pub struct Session {
     trace: Vec<PolicyCallRecord>,
     /// Whether its policies are asked beside others: what they would keep is not kept.
     aside: bool,
+    /// What they may still ask of the network; made when the first may at all.
+    pub(super) fetches: Option<Arc<super::home::Fetches>>,
 }
 
 impl Session {
     /// Begins a request; costs nothing until the first question.
     pub fn new(engine: Arc<PolicyEngine>, bindings: Arc<BindingSet>, facts: RequestFacts) -> Self {
-        Self {
-            engine,
-            bindings,
-            facts: Arc::new(facts),
-            instances: Vec::new(),
-            scored: None,
-            trace: Vec::new(),
-            aside: false,
-        }
+        Self::begin(engine, bindings, Arc::new(facts), false)
+    }
+
+    fn begin(
+        engine: Arc<PolicyEngine>,
+        bindings: Arc<BindingSet>,
+        facts: Arc<RequestFacts>,
+        aside: bool,
+    ) -> Self {
+        let (instances, trace) = (Vec::new(), Vec::new());
+        Self { engine, bindings, facts, instances, scored: None, trace, aside, fetches: None }
     }
 
     /// Replaces the messages, after redaction.
@@ -198,15 +203,8 @@ impl Session {
         };
         let mut bindings = (*self.bindings).clone().with(hook, Arc::clone(&beside.binding));
         bindings.beside.clear();
-        let session = Self {
-            engine: Arc::clone(&self.engine),
-            bindings: Arc::new(bindings),
-            facts: Arc::clone(&self.facts),
-            instances: Vec::new(),
-            scored: None,
-            trace: Vec::new(),
-            aside: true,
-        };
+        let (engine, facts) = (Arc::clone(&self.engine), Arc::clone(&self.facts));
+        let session = Self::begin(engine, Arc::new(bindings), facts, true);
         let request = usize::try_from(self.facts.input_tokens).unwrap_or(usize::MAX);
         let bytes = request.saturating_mul(TOKEN_BYTES).saturating_add(bytes);
         comparisons.submit(Job { session, asked, decided, beside: beside.clone(), turn }, bytes);
@@ -215,6 +213,7 @@ impl Session {
     /// Call before a long wait, such as for the upstream: gives the instances back if they are
     /// getting scarce. The next question gets a fresh one.
     pub fn rest(&mut self) {
+        super::warm::give_back(&mut self.instances);
         if self.engine.is_crowded() {
             self.instances.clear();
         }
@@ -343,7 +342,8 @@ impl Session {
                 (Arc::clone(binding), self.fresh(binding, Q::HOOK).await?)
             }
         };
-        let deadline = binding.deadline.saturating_add(question.extra_time());
+        let deadline = binding.time().saturating_add(question.extra_time());
+        let fetches = binding.may_fetch().then(|| self.fetches.get_or_insert_default().clone());
         instance.prepare(
             View {
                 hook: Q::HOOK,
@@ -351,11 +351,14 @@ impl Session {
                 candidates: question.candidates(),
                 log: Arc::clone(&binding.log),
                 home: binding.home.clone(),
+                fetches,
                 aside: self.aside,
             },
             deadline,
         );
-        let answer = within(deadline, question.ask(&binding.policy.artifact, &mut instance)).await;
+        let patience = binding.patience();
+        let answer =
+            within(deadline, patience, question.ask(&binding.policy.artifact, &mut instance)).await;
         let outcome = match answer {
             Err(error) => Err(self.broken(binding, Q::HOOK, error)),
             Ok(Err(refusal)) => Err(self.refused(binding, Q::HOOK, refusal)),
@@ -365,16 +368,29 @@ impl Session {
         };
         // An instance that failed is never entered again; one that declined is as good as before.
         if !outcome.as_ref().is_err_and(|fault| fault.kind.blames_policy()) {
-            self.instances.push((of, instance));
+            self.keep(of, instance, Q::HOOK);
         }
         outcome
     }
 
+    /// Keeps an instance for the request's next question, or gives it back for other requests'. One
+    /// that scored may be asked for its reasons first.
+    fn keep(&mut self, of: Arc<Binding>, instance: Instance, hook: Hook) {
+        let scored = hook == Hook::Route && of.policy.hooks.reasons && !self.aside;
+        match &of.warm {
+            Some(shelf) if !scored => shelf.put(instance),
+            Some(_) | None => self.instances.push((of, instance)),
+        }
+    }
+
     /// The live instance that serves this binding. It is out of the session while it is asked, so
     /// that a request that is given up in the middle never enters it again.
-    fn take(&mut self, binding: &Binding) -> Option<(Arc<Binding>, Instance)> {
-        let at = self.instances.iter().position(|(of, _)| of.shares_instance_with(binding))?;
-        Some(self.instances.swap_remove(at))
+    fn take(&mut self, binding: &Arc<Binding>) -> Option<(Arc<Binding>, Instance)> {
+        let at = self.instances.iter().position(|(of, _)| of.shares_instance_with(binding));
+        if let Some(at) = at {
+            return Some(self.instances.swap_remove(at));
+        }
+        binding.spare().map(|instance| (Arc::clone(binding), instance))
     }
 
     async fn fresh(&mut self, binding: &Arc<Binding>, hook: Hook) -> Result<Instance, Fault> {
@@ -404,12 +420,13 @@ impl Session {
         let Some(slot) = slot else {
             return Err(Fault::new(FailureKind::Saturated, "no instance is free"));
         };
-        let start = Instance::start(&self.engine, artifact, Some(slot), binding.deadline);
-        let started = within(binding.deadline, start).await;
+        let start = Instance::start(&self.engine, artifact, Some(slot), binding.time());
+        let started = within(binding.time(), Duration::ZERO, start).await;
         let mut instance = started.map_err(|error| self.broken(binding, hook, error))?;
         if let Some(config) = &binding.config {
             let deadline = self.engine.limits.configure_deadline;
-            let configured = within(deadline, instance.configure(artifact, config, deadline)).await;
+            let configure = instance.configure(artifact, config, deadline);
+            let configured = within(deadline, Duration::ZERO, configure).await;
             if let Err(words) = configured.map_err(|error| self.broken(binding, hook, error))? {
                 self.note(binding, hook, &words);
                 let detail = "it refuses its configuration; its log says why";

@@ -2,9 +2,11 @@
 
 mod admission;
 mod decisions;
+mod fetched;
 mod granted;
 mod guests;
 mod sandbox;
 mod shipped;
 mod stand_in;
 mod trials;
+mod warm;

@@ -15,6 +15,7 @@ wasmtime::component::bindgen!({
             import turnpike:policy/clock@0.1.0;
             import turnpike:policy/random@0.1.0;
             import turnpike:policy/catalog@0.1.0;
+            import turnpike:policy/fetch@0.1.0;
             export turnpike:policy/plugin@0.1.0;
             export turnpike:policy/classify@0.1.0;
             export turnpike:policy/route@0.1.0;
@@ -26,5 +27,9 @@ wasmtime::component::bindgen!({
     path: "../wit/policy@0.1.0",
     world: "turnpike:host/host",
     ownership: Borrowing { duplicate_if_necessary: true },
+    imports: {
+        "turnpike:policy/fetch.get": async,
+        "turnpike:policy/fetch.post": async,
+    },
     exports: { default: async },
 });

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::records::{BindingRecord, Hook, LinkRecord, Mode, OnFailure, Scope};
+use super::records::{BindingRecord, Hook, InstanceLife, LinkRecord, Mode, OnFailure, Scope};
 use super::rows::{ROW_VERSION, Record, joined, readable};
 use super::state::Table;
 
@@ -36,6 +36,8 @@ pub(super) struct BindingRow {
     config: Option<Box<RawValue>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     then: Vec<LinkRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    instances: Option<String>,
     on_failure: String,
     deadline_ms: u32,
     revision: u64,
@@ -96,6 +98,7 @@ impl Record for BindingRecord {
             digest: self.first.digest.clone(),
             config: to_raw(&self.first.config)?,
             then: self.then.iter().map(link).collect::<Result<_, _>>()?,
+            instances: self.instances.map(|life| life.label().to_owned()),
             on_failure: self.on_failure.label().to_owned(),
             deadline_ms: self.deadline_ms,
             revision: self.revision,
@@ -125,6 +128,13 @@ impl Record for BindingRecord {
                 .ok_or_else(|| format!("unknown on_failure {:?}", row.on_failure))?,
             mode: Mode::from_label(&row.mode)
                 .ok_or_else(|| format!("unknown mode {:?}", row.mode))?,
+            instances: match &row.instances {
+                Some(label) => Some(
+                    InstanceLife::from_label(label)
+                        .ok_or_else(|| format!("unknown instances {label:?}"))?,
+                ),
+                None => None,
+            },
             org: row.org,
             scope,
             percent: row.percent.unwrap_or(100),

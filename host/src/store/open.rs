@@ -77,7 +77,7 @@ pub(super) fn open(data_dir: &Path) -> Result<Opened, StoreError> {
     }
     let files = PluginFiles::open(data_dir.join(PLUGINS_DIR))?;
     files.sweep();
-    let writer = Mutex::new(Writer { changes: Some(changes), _lock: Some(lock) });
+    let writer = Mutex::new(Writer { changes: Some(changes), turn: None, _lock: Some(lock) });
     Ok(Opened { store: Store { state, writer, files }, report })
 }
 

@@ -1,11 +1,12 @@
 //! The records an operator manages, as the rest of the host sees them. How they look on disk is
 //! the business of `rows.rs`. A key's record holds a keyed hash of the key, never the key.
 
+use serde::{Deserialize, Serialize};
 use turnpike_ledger::PicoUsd;
 
 use super::signing::{PluginSignature, Signing};
 
-pub use crate::hook::{Hook, Mode, OnFailure, Scope};
+pub use crate::hook::{Hook, InstanceLife, Mode, OnFailure, Scope};
 
 /// An organization: the owner of credit, keys, plugins and bindings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,33 @@ pub struct Organization {
     pub signing: Signing,
     /// What its policies may import beside the request and their log, by the interfaces' names.
     pub policy_imports: Vec<String>,
+    /// The hosts that its policies may ask, where they may import `fetch`.
+    pub fetch_hosts: Vec<String>,
+    /// What its policies may take, where that is not what the installation allows everybody.
+    pub policy_limits: PolicyLimitsRecord,
+}
+
+/// Limits of one organization's policies; none where the installation's own hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyLimitsRecord {
+    /// Milliseconds of processor time of one call, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u32>,
+    /// Bytes of memory of an instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<usize>,
+    /// Instances alive at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<u32>,
+    /// Lines that an instance may write to its log for a request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_lines: Option<u32>,
+    /// Bytes that a plugin may keep in its state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_bytes: Option<usize>,
+    /// Components that are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub components: Option<usize>,
 }
 
 /// How long a budget's counter runs before it starts again.
@@ -185,6 +213,8 @@ pub struct BindingRecord {
     pub first: LinkRecord,
     /// Further policies of a chain, for redact, in order.
     pub then: Vec<LinkRecord>,
+    /// How long their instances live, where the owner says so; else as the host sees fit.
+    pub instances: Option<InstanceLife>,
     /// What happens when one fails.
     pub on_failure: OnFailure,
     /// How long one call may take.

@@ -2,7 +2,7 @@
 //! durable when it returns. Checks that need several rows run under the writer's lock. Knows no
 //! HTTP, no ledger and no policy engine.
 
-use super::records::{ApiKey, Organization, PluginRecord};
+use super::records::{ApiKey, Organization, PluginRecord, PolicyLimitsRecord};
 use super::rows::{Record, decode, encode, joined, prefix_of};
 use super::state::{Change, Table};
 use super::{PAGE_ROWS_MAX, Store, StoreError, Writer};
@@ -66,6 +66,8 @@ impl Store {
         let mut org = self.org(id)?;
         org.deleted_at_ms = Some(at_ms);
         org.policy_imports.clear();
+        org.fetch_hosts.clear();
+        org.policy_limits = PolicyLimitsRecord::default();
         let mut changes = vec![put(&org)?];
         let prefix = prefix_of(id);
         for table in [Table::Keys, Table::Bindings, Table::BindingHistory, Table::Plugins] {
@@ -282,6 +284,7 @@ impl Store {
         writer: &mut Writer,
         changes: Vec<Change>,
     ) -> Result<(), StoreError> {
+        let changes = self.audited(writer, changes)?;
         super::state::check_sizes(&changes)?;
         match &mut writer.changes {
             Some(file) => file.commit(self.state.as_ref(), changes),

@@ -8,6 +8,7 @@ use turnpike_ledger::PicoUsd;
 use super::StoreError;
 use super::records::{
     ApiKey, BudgetPeriod, BudgetRecord, Organization, PluginCheck, PluginFigures, PluginRecord,
+    PolicyLimitsRecord,
 };
 use super::signing::{PluginSignature, Signing};
 use super::state::Table;
@@ -69,6 +70,14 @@ pub(super) struct OrganizationRow {
     signing: Signing,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     policy_imports: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    fetch_hosts: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_usual")]
+    policy_limits: PolicyLimitsRecord,
+}
+
+fn is_usual(limits: &PolicyLimitsRecord) -> bool {
+    *limits == PolicyLimitsRecord::default()
 }
 
 impl Record for Organization {
@@ -88,6 +97,8 @@ impl Record for Organization {
             deleted_at_ms: self.deleted_at_ms,
             signing: self.signing.clone(),
             policy_imports: self.policy_imports.clone(),
+            fetch_hosts: self.fetch_hosts.clone(),
+            policy_limits: self.policy_limits,
         })
     }
 
@@ -100,6 +111,8 @@ impl Record for Organization {
             deleted_at_ms: row.deleted_at_ms,
             signing: row.signing,
             policy_imports: row.policy_imports,
+            fetch_hosts: row.fetch_hosts,
+            policy_limits: row.policy_limits,
         })
     }
 }

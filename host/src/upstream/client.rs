@@ -1,7 +1,7 @@
 //! Opens connections: looks a name up, tries its addresses in turn, and sets up TLS where the
 //! endpoint asks for it. The only file of this room that names rustls. Never sends a request.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +18,15 @@ use crate::clock::Stopwatch;
 /// A name's addresses beyond these are not tried: the connect timeout is shared between them.
 const ADDRESSES_MAX: usize = 8;
 
+/// Whether an endpoint may be reached at an address that its name was resolved to.
+pub type Reachable = Arc<dyn Fn(&Endpoint, IpAddr) -> bool + Send + Sync>;
+
 /// Makes connections.
 pub(super) struct Dialer {
     /// TLS with the system's roots, or why there is none.
     tls: Result<TlsConnector, String>,
+    /// None where the operator wrote every endpoint.
+    reachable: Option<Reachable>,
 }
 
 impl std::fmt::Debug for Dialer {
@@ -35,7 +40,12 @@ impl std::fmt::Debug for Dialer {
 impl Dialer {
     /// Loads the system's roots.
     pub(super) fn new() -> Self {
-        Self { tls: system_tls() }
+        Self { tls: system_tls(), reachable: None }
+    }
+
+    /// The same, with addresses that are not connected to.
+    pub(super) fn guarded(reachable: Reachable) -> Self {
+        Self { reachable: Some(reachable), ..Self::new() }
     }
 
     /// Opens a connection within `limit`, look-up and TLS included.
@@ -57,7 +67,7 @@ impl Dialer {
         limit: Duration,
         watch: Stopwatch,
     ) -> Result<Stream, TransportError> {
-        let tcp = open_tcp(to, limit, watch).await?;
+        let tcp = self.open_tcp(to, limit, watch).await?;
         if to.scheme == Scheme::Http {
             return Ok(Stream::Plain(tcp));
         }
@@ -72,6 +82,48 @@ impl Dialer {
             fail(format!("{cause}; check the address and the trusted certificates"))
         })?;
         Ok(Stream::Tls(Box::new(session)))
+    }
+
+    /// Tries the addresses in turn; each gets its share of the time that is left, so that one which
+    /// swallows packets does not eat the chance of the next.
+    async fn open_tcp(
+        &self,
+        to: &Endpoint,
+        limit: Duration,
+        watch: Stopwatch,
+    ) -> Result<TcpStream, TransportError> {
+        let fail = |cause: String| {
+            let detail =
+                format!("no connection to {to}: {cause}; check that it is up and reachable");
+            TransportError::new(ErrorKind::Connect, detail)
+        };
+        let found = lookup_host((to.bare_host(), to.port)).await;
+        let found = found.map_err(|cause| fail(format!("its name was not found ({cause})")))?;
+        let may_be = |address: &SocketAddr| {
+            self.reachable.as_ref().is_none_or(|reachable| reachable(to, address.ip()))
+        };
+        let (addresses, others): (Vec<SocketAddr>, Vec<SocketAddr>) =
+            found.take(ADDRESSES_MAX).partition(may_be);
+        if addresses.is_empty() && !others.is_empty() {
+            let detail = format!("{to} is not on the public internet, and nothing else is asked");
+            return Err(TransportError::new(ErrorKind::Request, detail));
+        }
+        let mut last = fail("its name has no address".into());
+        let mut untried = u32::try_from(addresses.len()).unwrap_or(1);
+        for address in addresses {
+            let share = limit.saturating_sub(watch.elapsed()) / untried.max(1);
+            untried = untried.saturating_sub(1);
+            last = match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(tcp)) => {
+                    // Without it a request that needs two segments waits 40 ms for an acknowledgement.
+                    tcp.set_nodelay(true).map_err(|cause| fail(cause.to_string()))?;
+                    return Ok(tcp);
+                }
+                Ok(Err(cause)) => fail(format!("{address} refused it ({cause})")),
+                Err(_) => too_slow(to, limit),
+            };
+        }
+        Err(last)
     }
 }
 
@@ -93,38 +145,6 @@ fn system_tls() -> Result<TlsConnector, String> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsConnector::from(Arc::new(config)))
-}
-
-/// Tries the addresses in turn; each gets its share of the time that is left, so that one which
-/// swallows packets does not eat the chance of the next.
-async fn open_tcp(
-    to: &Endpoint,
-    limit: Duration,
-    watch: Stopwatch,
-) -> Result<TcpStream, TransportError> {
-    let fail = |cause: String| {
-        let detail = format!("no connection to {to}: {cause}; check that it is up and reachable");
-        TransportError::new(ErrorKind::Connect, detail)
-    };
-    let found = lookup_host((to.bare_host(), to.port)).await;
-    let found = found.map_err(|cause| fail(format!("its name was not found ({cause})")))?;
-    let addresses: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
-    let mut last = fail("its name has no address".into());
-    let mut untried = u32::try_from(addresses.len()).unwrap_or(1);
-    for address in addresses {
-        let share = limit.saturating_sub(watch.elapsed()) / untried.max(1);
-        untried = untried.saturating_sub(1);
-        last = match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => {
-                // Without it a request that needs two segments waits 40 ms for an acknowledgement.
-                tcp.set_nodelay(true).map_err(|cause| fail(cause.to_string()))?;
-                return Ok(tcp);
-            }
-            Ok(Err(cause)) => fail(format!("{address} refused it ({cause})")),
-            Err(_) => too_slow(to, limit),
-        };
-    }
-    Err(last)
 }
 
 fn too_slow(to: &Endpoint, limit: Duration) -> TransportError {

@@ -196,6 +196,12 @@ pub struct Timing {
     pub settle_us: u64,
     /// From acceptance to the last byte.
     pub total_us: u64,
+    /// What of all this policies waited for the network.
+    #[serde(default)]
+    pub policy_fetch_us: u64,
+    /// How often they asked it; no time, but of it.
+    #[serde(default)]
+    pub policy_fetches: u64,
 }
 
 fn nothing() -> PicoUsd {

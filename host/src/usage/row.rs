@@ -260,6 +260,8 @@ fn timing<C: Codec>(c: &mut C, t: &mut Timing) -> Step {
         first_content_us,
         settle_us,
         total_us,
+        policy_fetch_us,
+        policy_fetches,
     } = t;
     let mut steps = [
         parse_us,
@@ -270,6 +272,9 @@ fn timing<C: Codec>(c: &mut C, t: &mut Timing) -> Step {
         first_content_us,
         settle_us,
         total_us,
+        // New ones go to the end: older records have no bit for them.
+        policy_fetch_us,
+        policy_fetches,
     ];
     sparse(c, &mut steps)
 }

@@ -1,4 +1,4 @@
-//! What an operator may grant: counters, a small state, the clock, chance and the catalogue. A
+//! What an operator may grant: counters, a small state, the clock, chance, the catalogue, hosts. A
 //! policy that calls none of these imports none of them. Natively a [`crate::mock::World`] for each
 //! thread stands in, so that unit tests need no host. Keeps nothing itself.
 
@@ -97,6 +97,51 @@ pub fn random(count: u32) -> Vec<u8> {
     })
 }
 
+/// What a server answered: any status, a redirect too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+/// Asks a host that the operator named, over `https`. The caller of the request waits meanwhile.
+///
+/// # Errors
+/// Why there is no answer: the host is not among those that were named, a bound is met, or it can't
+/// be reached.
+pub fn fetch(url: &str) -> Result<Response, String> {
+    #[cfg(target_arch = "wasm32")]
+    return host::fetch::get(url).map(response);
+    #[cfg(not(target_arch = "wasm32"))]
+    answered(url)
+}
+
+/// The same with a body.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn fetch_post(url: &str, content_type: &str, body: &[u8]) -> Result<Response, String> {
+    #[cfg(target_arch = "wasm32")]
+    return host::fetch::post(url, content_type, body).map(response);
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        let _ = (content_type, body);
+        answered(url)
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+fn response(response: host::fetch::Response) -> Response {
+    Response { status: response.status, body: response.body }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn answered(url: &str) -> Result<Response, String> {
+    let found = World::with(|world| world.answers.get(url).cloned());
+    let found = found.map(|(status, body)| Response { status, body });
+    found.ok_or_else(|| format!("the world's answers have no {url}"))
+}
+
 /// The offers that the installation has. Natively those of the thread's `World`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Catalog;
@@ -158,6 +203,9 @@ mod tests {
         });
         assert_eq!(now_ms().to_bits(), 5_000.0_f64.to_bits());
         assert_eq!(random(9_999).len(), 1024);
+        assert!(fetch("https://a.example").is_err());
+        World::with(|world| world.answers.insert("https://a.example".to_owned(), (404, Vec::new())));
+        assert_eq!(fetch("https://a.example").map(|it| it.status), Ok(404));
         std::thread::spawn(|| assert_eq!(now_ms().to_bits(), 0)).join().unwrap();
     }
 }

@@ -158,6 +158,8 @@ pub struct World {
     pub counters: BTreeMap<String, f64>,
     pub samples: BTreeMap<String, Vec<f64>>,
     pub catalog: MockCandidates,
+    /// What the network answers, by address: status and body. Nothing else is in it.
+    pub answers: BTreeMap<String, (u16, Vec<u8>)>,
     /// Where the random bytes are; the same beginning gives the same bytes.
     pub drawn: u64,
 }

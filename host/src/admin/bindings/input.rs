@@ -4,10 +4,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::error::ApiError;
+use super::super::limits::longest_deadline_ms;
 use super::super::{AdminParts, Admitted};
 use super::Place;
+use super::output::AUTOMATIC;
 use crate::clock;
-use crate::store::{BindingRecord, Hook, LinkRecord, Mode, OnFailure, PluginRecord};
+use crate::store::{BindingRecord, Hook, InstanceLife, LinkRecord, Mode, OnFailure, PluginRecord};
 
 /// Policies of a chain: each scans every text.
 const CHAIN_MAX: usize = 4;
@@ -25,6 +27,7 @@ pub(super) struct Put {
     pub(super) scope: Option<String>,
     mode: Option<String>,
     percent: Option<u8>,
+    instances: Option<String>,
     on_failure: Option<String>,
     deadline_ms: Option<u32>,
 }
@@ -80,8 +83,9 @@ pub(super) fn read(
         let config = config.map(|config| config.get().to_owned());
         links.push(LinkRecord { config, ..named.link });
     }
-    let deadline_ms = input.deadline_ms.unwrap_or_else(|| place.hook.default_deadline_ms());
-    let longest = parts.bounds.deadline_ms;
+    let longest = longest_deadline_ms(parts, &place.org)?;
+    let usual = || place.hook.default_deadline_ms().min(longest);
+    let deadline_ms = input.deadline_ms.unwrap_or_else(usual);
     if !(1..=longest).contains(&deadline_ms) {
         let message = format!("a deadline is 1 to {longest} milliseconds");
         return Err(ApiError::invalid("deadline_ms", message));
@@ -102,6 +106,7 @@ pub(super) fn read(
         percent,
         first,
         then: links.collect(),
+        instances: read_life(input.instances.as_deref())?,
         on_failure: read_on_failure(place.hook, input.on_failure.as_deref())?,
         deadline_ms,
         revision: parts.store.next_revision()?,
@@ -225,6 +230,18 @@ fn named_plugin(
         return Err(ApiError::invalid(field, message));
     }
     Ok(Named { link: LinkRecord { plugin, version, digest, config: None }, uploaded })
+}
+
+fn read_life(label: Option<&str>) -> Result<Option<InstanceLife>, ApiError> {
+    let label = label.filter(|label| *label != AUTOMATIC);
+    label
+        .map(|label| {
+            InstanceLife::from_label(label).ok_or_else(|| {
+                let message = "instances is \"fresh\", \"warm\" or \"automatic\"";
+                ApiError::invalid("instances", message)
+            })
+        })
+        .transpose()
 }
 
 fn percent(mode: Mode, percent: Option<u8>) -> Result<u8, ApiError> {

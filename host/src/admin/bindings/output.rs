@@ -11,7 +11,10 @@ use super::super::text::{rfc3339, rfc3339_opt};
 use super::super::{AdminParts, Observed};
 use super::Place;
 use crate::policy::{Ability, Compared};
-use crate::store::{BindingRecord, Hook, LinkRecord, Mode, Scope};
+use crate::store::{BindingRecord, Hook, InstanceLife, LinkRecord, Mode, Scope};
+
+/// Where the owner leaves it to the host how long instances live.
+pub(super) const AUTOMATIC: &str = "automatic";
 
 #[derive(Serialize)]
 pub(super) struct Shown {
@@ -27,6 +30,7 @@ pub(super) struct Shown {
     /// All of them, where there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     plugins: Vec<ShownLink>,
+    instances: &'static str,
     on_failure: &'static str,
     deadline_ms: u32,
     revision: Option<u64>,
@@ -69,6 +73,7 @@ impl Shown {
             percent: binding.percent,
             config: raw(binding.first.config.as_ref()),
             plugins: if several { binding.links().map(link).collect() } else { Vec::new() },
+            instances: binding.instances.map_or(AUTOMATIC, InstanceLife::label),
             on_failure: binding.on_failure.label(),
             deadline_ms: binding.deadline_ms,
             revision: Some(binding.revision),
@@ -88,6 +93,7 @@ impl Shown {
             percent: 100,
             config: None,
             plugins: Vec::new(),
+            instances: InstanceLife::Fresh.label(),
             on_failure: hook.default_on_failure().label(),
             deadline_ms: hook.default_deadline_ms(),
             revision: None,
@@ -172,7 +178,8 @@ fn statistics(observed: &[Observed]) -> Value {
 }
 
 fn of_one(observed: &Observed) -> Value {
-    let Observed { tally, suspension, stand_in, lacks } = observed;
+    let Observed { tally, suspension, stand_in, lacks, idle_instances } = observed;
+    let life = idle_instances.map_or(InstanceLife::Fresh, |_| InstanceLife::Warm);
     let decides = stand_in.as_ref().map(|it| json!({"plugin": it.label, "revision": it.revision}));
     let failures: serde_json::Map<String, Value> =
         tally.failures.iter().map(|(kind, count)| ((*kind).to_owned(), json!(count))).collect();
@@ -182,6 +189,7 @@ fn of_one(observed: &Observed) -> Value {
         "fallbacks": tally.fallbacks,
         "p50_us": tally.p50_us,
         "p99_us": tally.p99_us,
+        "instances": json!({"life": life.label(), "idle": idle_instances.unwrap_or(0)}),
         "suspended": suspension.as_ref().map(|why| json!({
             "until": rfc3339(why.until_ms),
             "because": why.because,

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::super::access::Principal;
 use super::super::error::ApiError;
 use super::super::extract::{Params, read_body};
+use super::super::limits::longest_deadline_ms;
 use super::super::multipart;
 use super::super::signatures;
 use super::super::text::{check_id, check_version};
@@ -72,14 +73,13 @@ pub(in crate::admin) async fn upload(
     if let Some(version) = &params.version {
         check_version("version", version)?;
     }
-    let longest = state.parts.bounds.deadline_ms;
+    let known = org.clone();
+    let longest = state.reading(move |parts| longest_deadline_ms(parts, &known)).await?;
     if params.case_deadline_ms.is_some_and(|asked| !(1..=longest).contains(&asked)) {
         let message = format!("a deadline is 1 to {longest} milliseconds");
         return Err(ApiError::invalid("case_deadline_ms", message));
     }
     let boundary = form_boundary(request.headers())?;
-    let known = org.clone();
-    state.reading(move |parts| Ok(parts.store.org(&known)?)).await?;
     // Waits its turn before the body is read: those who wait hold no memory.
     let turn = state.admissions.clone().acquire_owned().await;
     let turn = turn.map_err(|cause| ApiError::internal("waiting for admission", &cause))?;
@@ -208,12 +208,14 @@ fn check_room(parts: &AdminParts, plugin: &PluginRecord) -> Result<(), ApiError>
     if parts.store.plugin(&plugin.org, &plugin.name, &plugin.version).is_ok() {
         return Ok(());
     }
-    let PolicyBounds { components_per_org: own, components: all, .. } = parts.bounds;
+    let PolicyBounds { components_per_org, components: all, .. } = parts.bounds;
+    let limits = parts.store.org(&plugin.org)?.policy_limits;
+    let own = limits.components.unwrap_or(components_per_org);
     let there = parts.store.plugins(&plugin.org, None, own.saturating_add(1))?.items.len();
     if there >= own {
         let message = format!(
-            "{:?} has {there} components, at most {own} are kept (policy.components_per_org); \
-             delete old ones",
+            "{:?} has {there} components, at most {own} are kept (policy-limits, or \
+             policy.components_per_org); delete old ones",
             plugin.org
         );
         return Err(ApiError::conflict("too_many_plugins", message));

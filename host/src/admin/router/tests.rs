@@ -1,9 +1,11 @@
 //! The admin API through its router, over a real store and ledger, without a socket.
 
+mod audit;
 mod backtests;
 mod bindings;
 mod grants;
 mod keys;
+mod limits;
 mod money;
 mod signatures;
 mod world;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::admin::{self, BindingRefused};
 use crate::hook::Mode;
-use crate::policy::{Abilities, Binding, Policy};
+use crate::policy::{Abilities, Binding, Policy, keeps_warm};
 use crate::store::{BindingRecord, LinkRecord};
 
 use super::Bindings;
@@ -79,8 +79,10 @@ impl Bindings {
         let deadline = Duration::from_millis(u64::from(earlier.deadline_ms));
         let config = link.config.clone();
         let binding = Binding::new(policy, config, earlier.on_failure, deadline, earlier.revision);
-        let binding = binding.of_share(self.engine.quota_of(org));
-        Some(binding.at(|| self.engine.home_of(org, &link.plugin)))
+        let binding = binding
+            .of_share(self.engine.quota_of(org))
+            .at(|| self.engine.home_of(org, &link.plugin));
+        Some(self.living(binding, &earlier, link))
     }
 
     /// One policy of a binding; `at` is its place in a chain.
@@ -98,9 +100,22 @@ impl Bindings {
         self.check_config(&policy, link.config.as_deref(), &name, at)?;
         let deadline = Duration::from_millis(u64::from(record.deadline_ms));
         let config = link.config.clone();
-        Ok(Binding::new(policy, config, record.on_failure, deadline, record.revision)
+        let binding = Binding::new(policy, config, record.on_failure, deadline, record.revision)
             .of_share(self.engine.quota_of(&record.org))
-            .at(|| self.engine.home_of(&record.org, &link.plugin)))
+            .at(|| self.engine.home_of(&record.org, &link.plugin));
+        Ok(self.living(binding, record, link))
+    }
+
+    /// The binding with instances that live as long as its owner says, or as what they cost when
+    /// the policy was uploaded suggests.
+    fn living(&self, binding: Binding, record: &BindingRecord, link: &LinkRecord) -> Binding {
+        let uploaded = self.store.plugin(&record.org, &link.plugin, &link.version).ok();
+        let measured = uploaded.and_then(|plugin| plugin.figures).map(|figures| figures.fresh_us);
+        let fresh_us = measured.unwrap_or(binding.policy.figures.fresh_us);
+        match keeps_warm(record.instances, record.hook, fresh_us) {
+            true => binding.kept_warm(&self.engine),
+            false => binding,
+        }
     }
 
     /// Whether a policy takes a configuration; `name` is for the words, `at` its place in a chain.

@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 
 /// Keys of one plugin.
 const KEYS_MAX: usize = 1_000;
-/// Bytes of one plugin's keys and values, with what each entry takes beside them.
+/// Bytes of one plugin's keys and values, with what each entry takes beside them, where its
+/// organization has no limit of its own.
 const BYTES_MAX: usize = 256 << 10;
 /// Bytes of all states in the process together.
 const TOTAL_BYTES_MAX: usize = 64 << 20;
@@ -41,6 +42,7 @@ struct Shelf {
 pub(in crate::policy) struct State {
     shelf: Mutex<Shelf>,
     total: Arc<AtomicUsize>,
+    bytes_max: AtomicUsize,
 }
 
 fn size(key: &str, value: &[u8]) -> usize {
@@ -59,7 +61,13 @@ fn expiry(ttl_seconds: u32, now_ms: u64) -> u64 {
 
 impl State {
     pub(super) fn new(total: Arc<AtomicUsize>) -> Self {
-        Self { shelf: Mutex::default(), total }
+        Self { shelf: Mutex::default(), total, bytes_max: AtomicUsize::new(BYTES_MAX) }
+    }
+
+    /// Bounds it from now on. What is there stays; where it is more, nothing is added until it has
+    /// become less.
+    pub(super) fn limit(&self, bytes: Option<usize>) {
+        self.bytes_max.store(bytes.unwrap_or(BYTES_MAX), Ordering::Relaxed);
     }
 
     /// The value of a key that has not expired.
@@ -140,16 +148,17 @@ impl State {
             return Err(format!("a value has at most {VALUE_BYTES_MAX} bytes"));
         }
         let new = size(key, &value);
+        let bytes_max = self.bytes_max.load(Ordering::Relaxed);
         let fits = |shelf: &Shelf| {
             let old = shelf.entries.get(key).map(|old| size(key, &old.value));
             let keys = shelf.entries.len().saturating_add(usize::from(old.is_none()));
             let bytes = shelf.bytes.saturating_sub(old.unwrap_or(0)).saturating_add(new);
-            keys <= KEYS_MAX && bytes <= BYTES_MAX
+            keys <= KEYS_MAX && bytes <= bytes_max
         };
         if !fits(shelf) {
             self.drop_expired(shelf, now_ms);
             if !fits(shelf) {
-                return Err(format!("the state is full: {KEYS_MAX} keys, {BYTES_MAX} bytes"));
+                return Err(format!("the state is full: {KEYS_MAX} keys, {bytes_max} bytes"));
             }
         }
         // Reserved before anything changes, so that two plugins never take the last place both.

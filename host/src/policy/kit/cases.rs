@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use turnpike_protocol::{Call, Dialect};
 
 use crate::hook::Hook;
-use crate::policy::{AttrValue, Beginnings, RequestFacts};
+use crate::policy::{AttrValue, Beginnings, RequestFacts, WebAnswer};
 
 use super::figures::{Bill, Route};
 
@@ -100,11 +100,28 @@ struct Line {
     /// What the state holds, as text.
     #[serde(default)]
     state: BTreeMap<String, String>,
+    /// What the network answers, by address.
+    #[serde(default)]
+    fetch: BTreeMap<String, Answer>,
     expect: Value,
     #[serde(default = "no_tolerance")]
     tolerance: f64,
     #[serde(default)]
     exact: bool,
+}
+
+/// What the network answers.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answer {
+    #[serde(default = "ok")]
+    status: u16,
+    #[serde(default)]
+    body: String,
+}
+
+fn ok() -> u16 {
+    200
 }
 
 /// The beginning of 2026, where nothing else is said: cases give the same today and tomorrow.
@@ -170,6 +187,11 @@ fn case(line: &str, place: &str) -> anyhow::Result<Case> {
         begin: Beginnings {
             now_ms: line.now_ms,
             state: line.state.into_iter().map(|(key, text)| (key, text.into_bytes())).collect(),
+            answers: line
+                .fetch
+                .into_iter()
+                .map(|(url, it)| (url, WebAnswer { status: it.status, body: it.body.into_bytes() }))
+                .collect(),
         },
         config: line.config.map(|config| config.to_string()),
         expect: line.expect,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::super::{Organization, Signing, Store, load_ledger_view};
+use super::super::{Organization, PolicyLimitsRecord, Signing, Store, load_ledger_view};
 use super::open;
 
 fn org(id: &str) -> Organization {
@@ -15,6 +15,8 @@ fn org(id: &str) -> Organization {
         deleted_at_ms: None,
         signing: Signing::default(),
         policy_imports: Vec::new(),
+        fetch_hosts: Vec::new(),
+        policy_limits: PolicyLimitsRecord::default(),
     }
 }
 

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use turnpike_ledger::PicoUsd;
 
 use super::super::{
-    ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, LinkRecord, Mode, OnFailure,
-    Organization, PluginCheck, PluginFigures, PluginRecord, PluginSignature, REVISIONS_KEPT, Scope,
-    Signing, SigningKey, Store, StoreError, Table,
+    ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, InstanceLife, LinkRecord, Mode,
+    OnFailure, Organization, PluginCheck, PluginFigures, PluginRecord, PluginSignature,
+    PolicyLimitsRecord, REVISIONS_KEPT, Scope, Signing, SigningKey, Store, StoreError, Table,
 };
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -25,6 +25,8 @@ fn org(id: &str) -> Organization {
         deleted_at_ms: None,
         signing: Signing::default(),
         policy_imports: Vec::new(),
+        fetch_hosts: Vec::new(),
+        policy_limits: PolicyLimitsRecord::default(),
     }
 }
 
@@ -77,6 +79,7 @@ fn binding(org: &str, name: &str, revision: u64) -> BindingRecord {
             config: Some("{\"a\": 1.50}".into()),
         },
         then: Vec::new(),
+        instances: Some(InstanceLife::Warm),
         on_failure: OnFailure::Builtin,
         deadline_ms: 10,
         revision,

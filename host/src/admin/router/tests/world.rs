@@ -20,7 +20,7 @@ use super::super::super::{
 };
 use crate::auth::{AuthError, Caller, Directory, OperatorToken, Pepper, authenticate};
 use crate::clock;
-use crate::policy::{Abilities, SelfTest, Tally};
+use crate::policy::{Abilities, HostRule, OrgLimits, SelfTest, Tally};
 use crate::secret::Secret;
 use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::{CandidateFact, Explanation, Label, LineItem, Record, Recorder, UsageEvent};
@@ -77,6 +77,7 @@ impl PolicyAdmission for Admission {
 pub(super) struct Plane {
     pub(super) visible: Mutex<Vec<(String, Vec<BindingRecord>)>>,
     pub(super) granted: Mutex<Vec<(String, Option<Abilities>)>>,
+    pub(super) limited: Mutex<Vec<(String, OrgLimits)>>,
     /// Plugins of which no version is left.
     pub(super) deleted: Mutex<Vec<String>>,
 }
@@ -97,6 +98,12 @@ impl BindingsChanged for Arc<Plane> {
         self.granted.lock().push((org.to_owned(), granted));
     }
 
+    fn hosts_named(&self, _org: &str, _hosts: Vec<HostRule>) {}
+
+    fn limited(&self, org: &str, limits: &OrgLimits) {
+        self.limited.lock().push((org.to_owned(), *limits));
+    }
+
     fn deleted(&self, org: &str, plugin: &str) {
         self.deleted.lock().push(format!("{org}/{plugin}"));
     }
@@ -104,7 +111,8 @@ impl BindingsChanged for Arc<Plane> {
     fn observed(&self, _org: &str, revision: u64) -> Vec<Observed> {
         let tally = Tally { calls: revision, ..Tally::default() };
         let lacks = Abilities::default();
-        vec![Observed { tally, suspension: None, stand_in: None, lacks }]
+        let idle_instances = None;
+        vec![Observed { tally, suspension: None, stand_in: None, lacks, idle_instances }]
     }
 }
 
@@ -188,6 +196,10 @@ impl World {
                 components_per_org: 2,
                 components: 3,
                 deadline_ms: 1_000,
+                memory_bytes: 64 << 20,
+                instances: 192,
+                instances_per_org: 64,
+                log_lines: 64,
             },
             started_at_ms: 0,
         });
