@@ -35,6 +35,9 @@ pub struct Policy {
     pub compile_memory_bytes: u64,
     /// Bytes of compiled code that are kept in the data folder. Default 2 GiB.
     pub compiled_bytes: u64,
+    /// How long at most it is remembered that a text was scanned and nothing was found, in
+    /// milliseconds after it was last seen; 0: not at all. Default 30 minutes.
+    pub clean_texts_ms: u64,
     /// Whether every organization's policies must be signed. Default false.
     pub require_signature: bool,
     /// Public keys that every organization trusts, as `turnpike plugin keygen` writes them.
@@ -58,6 +61,7 @@ impl Default for Policy {
             compile_ms: 60_000,
             compile_memory_bytes: 2 << 30,
             compiled_bytes: 2 << 30,
+            clean_texts_ms: 30 * 60 * 1_000,
             require_signature: false,
             trusted_keys: Vec::new(),
         }
@@ -94,6 +98,11 @@ impl Policy {
                 self.compile_memory_bytes < 512 << 20,
                 "compile_memory_bytes",
                 "must be at least 512 MiB: the program itself needs some of it",
+            ),
+            (
+                self.clean_texts_ms > 24 * 60 * 60 * 1_000,
+                "clean_texts_ms",
+                "must be at most 86400000, a day",
             ),
             (
                 self.trusted_keys.iter().any(|key| PublicKey::parse(key).is_err()),

@@ -2,6 +2,7 @@
 //! request keeps the set that it began with, a change makes a new set.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use crate::hook::{Hook, OnFailure};
@@ -15,6 +16,9 @@ use super::home::Home;
 use super::quota::Quota;
 use super::statistics::{Statistics, Tally};
 use super::verdict::PolicyRef;
+
+/// How many bindings this process has made.
+static SERIAL: AtomicU64 = AtomicU64::new(0);
 
 /// One policy bound to one hook (or several) of one organization.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub struct Binding {
     pub then: Vec<Arc<Binding>>,
     /// The revision before, which decides while this one is suspended.
     pub earlier: Option<Arc<Binding>>,
+    /// No other binding of this process has or had it.
+    pub(super) serial: u64,
     pub(super) statistics: Statistics,
     pub(super) breaker: Breaker,
     pub(super) identity: Arc<PolicyRef>,
@@ -72,6 +78,7 @@ impl Binding {
             log: Arc::default(),
             then: Vec::new(),
             earlier: None,
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             statistics: Statistics::default(),
             breaker: Breaker::default(),
             identity,

@@ -39,27 +39,32 @@ pub(super) struct Guest {
     pub(super) ticks_left: u32,
     /// None before the first call, while the component starts and is configured.
     pub(super) view: Option<View>,
+    /// Whether it has asked for anything about a request so far.
+    pub(super) looked: bool,
     lines_left: u32,
 }
 
 impl Guest {
     pub(super) fn new(limits: &PolicyLimits) -> Self {
         let account = Account::new(limits.memory_bytes_max);
-        Self { account, ticks_left: 0, view: None, lines_left: limits.log_lines_max }
+        Self { account, ticks_left: 0, view: None, looked: false, lines_left: limits.log_lines_max }
     }
 
-    fn facts(&self) -> Option<&RequestFacts> {
+    fn facts(&mut self) -> Option<&RequestFacts> {
+        self.looked = true;
         self.view.as_ref().map(|view| &*view.facts)
     }
 
     /// The facts, if the hook that runs may read text.
-    fn readable(&self) -> Option<&RequestFacts> {
+    fn readable(&mut self) -> Option<&RequestFacts> {
+        self.looked = true;
         let view = self.view.as_ref()?;
         view.hook.reads_content().then_some(&*view.facts)
     }
 
     /// The offers, if the route hook runs.
-    fn offers(&self) -> Option<&dyn Offers> {
+    fn offers(&mut self) -> Option<&dyn Offers> {
+        self.looked = true;
         self.view.as_ref()?.candidates.as_deref()
     }
 }

@@ -2,6 +2,8 @@
 //! by the hooks of this request and dropped with it; asks, checks, records, falls back. Decides
 //! nothing itself and queues nothing.
 
+mod clean;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use super::verdict::{
     BillCall, Classification, Figures, Findings, Line, Objective, Place, PolicyCallRecord, Verdict,
 };
 use crate::clock::{self, Stopwatch};
+use clean::Remembering;
 
 /// Bytes of text for one token, roughly, for what a comparison keeps in memory.
 const TOKEN_BYTES: usize = 4;
@@ -38,6 +41,7 @@ pub struct Session {
     trace: Vec<PolicyCallRecord>,
     /// Whether its policies are asked beside others: what they would keep is not kept.
     aside: bool,
+    remembering: Option<Remembering>,
 }
 
 impl Session {
@@ -51,6 +55,7 @@ impl Session {
             scored: None,
             trace: Vec::new(),
             aside: false,
+            remembering: None,
         }
     }
 
@@ -139,9 +144,11 @@ impl Session {
         let question = Scan { place, text, last };
         let bound = Arc::clone(&self.bindings.redact);
         let mut found = Vec::with_capacity(bound.then.len().saturating_add(1));
-        let mut stood_in = false;
+        let (mut stood_in, mut all_themselves) = (false, true);
+        let unknown = self.take_unknown();
         for scanner in std::iter::once(&bound).chain(&bound.then) {
             let (verdict, by) = self.put(scanner, &question).await;
+            all_themselves &= by.as_ref().is_some_and(|by| Arc::ptr_eq(by, scanner));
             let builtin = by.is_some_and(|by| by.builtin) && !scanner.builtin;
             match (verdict.value, verdict.failure) {
                 // The built-in stands in once, for however many.
@@ -165,6 +172,9 @@ impl Session {
         };
         // The pieces of a stream are not compared, because each depends on what was held back.
         if last {
+            if let Some(mark) = unknown.filter(|_| all_themselves) {
+                self.remember(mark, &bound, &findings);
+            }
             let asked = || Some((Asked::scan(place, text)?, Decision::found(&findings)));
             self.compare(Hook::Redact, asked, text.len());
         }
@@ -206,6 +216,7 @@ impl Session {
             scored: None,
             trace: Vec::new(),
             aside: true,
+            remembering: None,
         };
         let request = usize::try_from(self.facts.input_tokens).unwrap_or(usize::MAX);
         let bytes = request.saturating_mul(TOKEN_BYTES).saturating_add(bytes);
