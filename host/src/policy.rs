@@ -12,6 +12,7 @@ mod admitted;
 mod binding;
 mod breaker;
 mod chain;
+mod clean_texts;
 mod comparison;
 mod compiler;
 mod engine;

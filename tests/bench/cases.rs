@@ -1,7 +1,9 @@
 //! What is sent and what must come back: the request of each case, and the check that its answer
-//! arrived whole. Bodies are fixed, so that slices compare.
+//! arrived whole. Bodies are fixed but for the name of their turn, so that slices compare.
 
-use anyhow::{Result, bail, ensure};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 /// Events with text in a stream.
@@ -19,6 +21,11 @@ const ID: &str = "chatcmpl-bench0000000000000000000000";
 
 /// Marks a request whose answer the upstream spreads over time.
 const PACED_MARK: &str = "[one at a time]";
+
+/// The name of a request's turn, as it is before the first is sent.
+const FIRST_TURN: &str = "aaaaaaaaaaaaaaaa";
+/// Turns that were named so far.
+static TURN: AtomicU64 = AtomicU64::new(0);
 
 /// A kind of call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +106,7 @@ impl Case {
         let written = |text: &str| {
             let mut body = json!({"model": model, "max_tokens": 256, "messages": [
                 {"role": "system", "content": "You are a careful assistant."},
-                {"role": "user", "content": format!("{mark}{text}")},
+                {"role": "user", "content": format!("{mark}{FIRST_TURN}{text}")},
             ]});
             if let Some(fields) = body.as_object_mut().filter(|_| self.streams()) {
                 fields.insert("stream".to_owned(), json!(true));
@@ -130,6 +137,34 @@ impl Case {
             ensure!(text.pointer("/usage/total_tokens").is_some(), "the answer has no usage");
         }
         Ok(())
+    }
+}
+
+/// A request of which every sending says something new, so that nothing that is remembered of the
+/// one before makes it cheaper.
+#[derive(Debug, Clone)]
+pub(crate) struct Turns {
+    request: Vec<u8>,
+    /// Where the turn's name stands.
+    at: usize,
+}
+
+impl Turns {
+    pub(crate) fn of(request: Vec<u8>) -> Result<Self> {
+        let mut windows = request.windows(FIRST_TURN.len());
+        let at = windows.position(|window| window == FIRST_TURN.as_bytes());
+        Ok(Self { at: at.context("the request has no name of its turn")?, request })
+    }
+
+    /// The request with a name of its turn that no other has.
+    pub(crate) fn next(&mut self) -> &[u8] {
+        let mut turn = TURN.fetch_add(1, Ordering::Relaxed);
+        for letter in self.request.iter_mut().skip(self.at).take(FIRST_TURN.len()) {
+            // Four bits each, as letters: digits would be looked at by the redactor.
+            *letter = b'a'.wrapping_add(u8::try_from(turn % 16).unwrap_or_default());
+            turn /= 16;
+        }
+        &self.request
     }
 }
 
@@ -236,6 +271,15 @@ mod tests {
             assert_eq!(asked_stream(body.as_bytes()), case.streams().then_some(false));
         }
         assert_eq!(asked_stream(Case::Paced.body("auto").as_bytes()), Some(true));
+    }
+
+    #[test]
+    fn no_two_requests_are_alike() {
+        let request = Case::Prompt.request("host", "key", "auto");
+        let (mut turns, length) = (Turns::of(request.clone()).unwrap(), request.len());
+        let (first, second) = (turns.next().to_vec(), turns.next().to_vec());
+        assert_ne!(first, second);
+        assert_eq!((first.len(), second.len()), (length, length));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::cases::Case;
+use crate::cases::{Case, Turns};
 use crate::clock::Stopwatch;
 use crate::process::Processes;
 use crate::wire::Connection;
@@ -44,17 +44,19 @@ pub(crate) fn slice(
     length: Duration,
     processes: Option<&Processes>,
 ) -> Result<Slice> {
-    let request = Arc::new(case.request(&aim.address.to_string(), &aim.key, &aim.model));
+    let request = case.request(&aim.address.to_string(), &aim.key, &aim.model);
+    let request = Turns::of(request)?;
     let stop = Arc::new(AtomicBool::new(false));
     let ready = Arc::new(Barrier::new(connections.saturating_add(1)));
     let mut threads: Vec<JoinHandle<Result<Vec<u32>>>> = Vec::with_capacity(connections);
     for _ in 0..connections {
-        let (request, stop, ready) = (Arc::clone(&request), Arc::clone(&stop), Arc::clone(&ready));
+        let (mut request, stop) = (request.clone(), Arc::clone(&stop));
+        let ready = Arc::clone(&ready);
         let address = aim.address;
         threads.push(std::thread::spawn(move || {
-            let warm = warm(address, case, &request);
+            let warm = warm(address, case, &mut request);
             ready.wait();
-            run(warm?, case, &request, &stop)
+            run(warm?, case, request, &stop)
         }));
     }
     ready.wait();
@@ -75,11 +77,11 @@ pub(crate) fn slice(
     Ok(Slice { calls, seconds, cpu_us: after - before, latencies_us })
 }
 
-fn warm(address: SocketAddr, case: Case, request: &[u8]) -> Result<Connection> {
+fn warm(address: SocketAddr, case: Case, request: &mut Turns) -> Result<Connection> {
     let mut connection = Connection::open(address)?;
     let calls = if case == Case::Paced { 1 } else { WARM_CALLS };
     for _ in 0..calls {
-        let (status, body) = connection.exchange(request)?;
+        let (status, body) = connection.exchange(request.next())?;
         case.check(status, body)?;
     }
     Ok(connection)
@@ -88,11 +90,12 @@ fn warm(address: SocketAddr, case: Case, request: &[u8]) -> Result<Connection> {
 fn run(
     mut connection: Connection,
     case: Case,
-    request: &[u8],
+    mut request: Turns,
     stop: &AtomicBool,
 ) -> Result<Vec<u32>> {
     let mut latencies_us = Vec::with_capacity(64 * 1024);
     while !stop.load(Ordering::Relaxed) {
+        let request = request.next();
         let watch = Stopwatch::start();
         let (status, body) = connection.exchange(request)?;
         latencies_us.push(watch.micros());

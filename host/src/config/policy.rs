@@ -39,6 +39,9 @@ pub struct Policy {
     /// `host:port` that policies may ask although they are private or not over TLS; for each
     /// organization it must be among its hosts besides. Default none.
     pub fetch_private: Vec<String>,
+    /// How long at most it is remembered that a text was scanned and nothing was found, in
+    /// milliseconds after it was last seen; 0: not at all. Default 30 minutes.
+    pub clean_texts_ms: u64,
     /// Whether every organization's policies must be signed. Default false.
     pub require_signature: bool,
     /// Public keys that every organization trusts, as `turnpike plugin keygen` writes them.
@@ -63,6 +66,7 @@ impl Default for Policy {
             compile_memory_bytes: 2 << 30,
             compiled_bytes: 2 << 30,
             fetch_private: Vec::new(),
+            clean_texts_ms: 30 * 60 * 1_000,
             require_signature: false,
             trusted_keys: Vec::new(),
         }
@@ -106,6 +110,11 @@ impl Policy {
                     .any(|it| !it.contains(':') || HostRule::parse(it).is_none()),
                 "fetch_private",
                 "each must be host:port, like 127.0.0.1:9000",
+            ),
+            (
+                self.clean_texts_ms > 24 * 60 * 60 * 1_000,
+                "clean_texts_ms",
+                "must be at most 86400000, a day",
             ),
             (
                 self.trusted_keys.iter().any(|key| PublicKey::parse(key).is_err()),

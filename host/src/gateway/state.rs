@@ -143,6 +143,7 @@ fn limits(policy: &config::Policy) -> PolicyLimits {
         memory_bytes_max: policy.memory_bytes,
         answer_bytes_max: policy.answer_bytes,
         component_bytes_max: policy.component_bytes,
+        clean_texts_ms: policy.clean_texts_ms,
         ..PolicyLimits::default()
     }
 }

@@ -134,18 +134,25 @@ impl redact::Scan for PolicyScan<'_> {
         text: &str,
         last: bool,
     ) -> Result<Findings, ScanFailure> {
-        let place = policy::Place {
-            direction: match place.direction {
-                Direction::Input => "input",
-                Direction::Output => "output",
-            },
-            channel: place.channel.label(),
-            role: place.role.label(),
-        };
-        match self.0.scan(place, text, last).await {
+        match self.0.scan(named(place), text, last).await {
             Ok(found) => Ok(findings(found)),
             Err(failure) => Err(ScanFailure { detail: failure.to_string() }),
         }
+    }
+
+    fn is_known_clean(&mut self, place: &redact::Place, json: bool, text: &str) -> bool {
+        self.0.is_known_clean(named(place), json, text)
+    }
+}
+
+fn named(place: &redact::Place) -> policy::Place<'static> {
+    policy::Place {
+        direction: match place.direction {
+            Direction::Input => "input",
+            Direction::Output => "output",
+        },
+        channel: place.channel.label(),
+        role: place.role.label(),
     }
 }
 

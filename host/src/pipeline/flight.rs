@@ -194,7 +194,8 @@ impl Flight {
             call: Arc::new(CallView(Arc::clone(&call))),
             attrs: attrs(&caller, &call, &tags, headers),
         };
-        let session = Session::new(Arc::clone(&gateway.policy_engine), bindings, known);
+        let mut session = Session::new(Arc::clone(&gateway.policy_engine), bindings, known);
+        session.remember_clean_texts(&caller.key_id);
         Self {
             gateway,
             started,

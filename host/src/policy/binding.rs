@@ -2,6 +2,7 @@
 //! request keeps the set that it began with, a change makes a new set.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use crate::hook::{Hook, OnFailure};
@@ -18,6 +19,9 @@ use super::quota::Quota;
 use super::statistics::{Statistics, Tally};
 use super::verdict::PolicyRef;
 use super::warm::Shelf;
+
+/// How many bindings this process has made.
+static SERIAL: AtomicU64 = AtomicU64::new(0);
 
 /// One policy bound to one hook (or several) of one organization.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ pub struct Binding {
     pub then: Vec<Arc<Binding>>,
     /// The revision before, which decides while this one is suspended.
     pub earlier: Option<Arc<Binding>>,
+    /// No other binding of this process has or had it.
+    pub(super) serial: u64,
     pub(super) statistics: Statistics,
     pub(super) breaker: Breaker,
     pub(super) identity: Arc<PolicyRef>,
@@ -77,6 +83,7 @@ impl Binding {
             log: Arc::default(),
             then: Vec::new(),
             earlier: None,
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             statistics: Statistics::default(),
             breaker: Breaker::default(),
             identity,

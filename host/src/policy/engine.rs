@@ -15,6 +15,7 @@ use wasmtime::{
 };
 
 use super::abilities::Abilities;
+use super::clean_texts::CleanTexts;
 use super::comparison::{Comparer, Comparisons};
 use super::compiler::{Compiler, Compiling};
 use super::facts::Offers;
@@ -66,6 +67,8 @@ pub struct PolicyLimits {
     pub component_bytes_max: usize,
     /// Processor time of starting and configuring an instance with a configuration.
     pub configure_deadline: Duration,
+    /// How long at most it is remembered that a text was clean, in milliseconds; 0: not at all.
+    pub clean_texts_ms: u64,
 }
 
 impl Default for PolicyLimits {
@@ -79,6 +82,7 @@ impl Default for PolicyLimits {
             answer_bytes_max: 1 << 20,
             component_bytes_max: 32 << 20,
             configure_deadline: Duration::from_millis(200),
+            clean_texts_ms: 30 * 60 * 1_000,
         }
     }
 }
@@ -91,6 +95,7 @@ pub struct PolicyEngine {
     pub(super) compiler: Compiler,
     pub(super) comparisons: Comparisons,
     pub(super) homes: Homes,
+    pub(super) clean_texts: CleanTexts,
     /// One compilation at a time, so that uploads leave the processors to the requests.
     pub(super) admitting: Mutex<()>,
     /// One check of a configuration at a time, because it takes an instance of the headroom.
@@ -175,6 +180,7 @@ impl PolicyEngine {
             compiler,
             comparisons: Comparisons::default(),
             homes: Homes::default(),
+            clean_texts: CleanTexts::new(limits.clean_texts_ms),
             admitting: Mutex::new(()),
             checking: Mutex::new(()),
             pooled,

@@ -46,6 +46,8 @@ pub(super) struct Guest {
     /// What its organization may take; none for a built-in.
     pub(super) allowance: Option<Allowance>,
     lines_max: u32,
+    /// Whether it has asked for anything about a request so far.
+    pub(super) looked: bool,
     lines_left: u32,
     /// Calls so far, and those after which it is let go; drawn when it is first kept.
     calls: u32,
@@ -59,6 +61,7 @@ impl Guest {
             ticks_left: 0,
             view: None,
             allowance: None,
+            looked: false,
             lines_max: limits.log_lines_max,
             lines_left: limits.log_lines_max,
             calls: 0,
@@ -93,18 +96,21 @@ impl Guest {
         self.calls >= self.calls_max || self.account.is_half_used()
     }
 
-    fn facts(&self) -> Option<&RequestFacts> {
+    fn facts(&mut self) -> Option<&RequestFacts> {
+        self.looked = true;
         self.view.as_ref().map(|view| &*view.facts)
     }
 
     /// The facts, if the hook that runs may read text.
-    fn readable(&self) -> Option<&RequestFacts> {
+    fn readable(&mut self) -> Option<&RequestFacts> {
+        self.looked = true;
         let view = self.view.as_ref()?;
         view.hook.reads_content().then_some(&*view.facts)
     }
 
     /// The offers, if the route hook runs.
-    fn offers(&self) -> Option<&dyn Offers> {
+    fn offers(&mut self) -> Option<&dyn Offers> {
+        self.looked = true;
         self.view.as_ref()?.candidates.as_deref()
     }
 }

@@ -207,6 +207,12 @@ impl Instance {
         self.store.data().allowance
     }
 
+    /// Whether it has ever asked for anything about a request, so that what it answers may depend
+    /// on more than it is given.
+    pub(super) fn has_looked(&self) -> bool {
+        self.store.data().looked
+    }
+
     /// Bytes of linear memory that it holds.
     pub(super) fn memory_bytes(&self) -> usize {
         self.store.data().account.used_bytes()

@@ -2,6 +2,8 @@
 //! by the hooks of this request and dropped with it; asks, checks, records, falls back. Decides
 //! nothing itself and queues nothing.
 
+mod clean;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,7 @@ use super::verdict::{
     BillCall, Classification, Figures, Findings, Line, Objective, Place, PolicyCallRecord, Verdict,
 };
 use crate::clock::{self, Stopwatch};
+use clean::Remembering;
 
 /// Bytes of text for one token, roughly, for what a comparison keeps in memory.
 const TOKEN_BYTES: usize = 4;
@@ -41,6 +44,7 @@ pub struct Session {
     aside: bool,
     /// What they may still ask of the network; made when the first may at all.
     pub(super) fetches: Option<Arc<super::home::Fetches>>,
+    remembering: Option<Remembering>,
 }
 
 impl Session {
@@ -56,7 +60,17 @@ impl Session {
         aside: bool,
     ) -> Self {
         let (instances, trace) = (Vec::new(), Vec::new());
-        Self { engine, bindings, facts, instances, scored: None, trace, aside, fetches: None }
+        Self {
+            engine,
+            bindings,
+            facts,
+            instances,
+            scored: None,
+            trace,
+            aside,
+            fetches: None,
+            remembering: None,
+        }
     }
 
     /// Replaces the messages, after redaction.
@@ -144,9 +158,11 @@ impl Session {
         let question = Scan { place, text, last };
         let bound = Arc::clone(&self.bindings.redact);
         let mut found = Vec::with_capacity(bound.then.len().saturating_add(1));
-        let mut stood_in = false;
+        let (mut stood_in, mut all_themselves) = (false, true);
+        let unknown = self.take_unknown();
         for scanner in std::iter::once(&bound).chain(&bound.then) {
             let (verdict, by) = self.put(scanner, &question).await;
+            all_themselves &= by.as_ref().is_some_and(|by| Arc::ptr_eq(by, scanner));
             let builtin = by.is_some_and(|by| by.builtin) && !scanner.builtin;
             match (verdict.value, verdict.failure) {
                 // The built-in stands in once, for however many.
@@ -170,6 +186,9 @@ impl Session {
         };
         // The pieces of a stream are not compared, because each depends on what was held back.
         if last {
+            if let Some(mark) = unknown.filter(|_| all_themselves) {
+                self.remember(mark, &bound, &findings);
+            }
             let asked = || Some((Asked::scan(place, text)?, Decision::found(&findings)));
             self.compare(Hook::Redact, asked, text.len());
         }

@@ -1,6 +1,7 @@
 //! The room's tests: what bad guests can't do, what good ones decide, and who gets in.
 
 mod admission;
+mod clean;
 mod decisions;
 mod fetched;
 mod granted;

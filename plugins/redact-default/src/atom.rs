@@ -64,11 +64,6 @@ impl Atom {
         self.classes & class != 0
     }
 
-    /// Nothing but letters: an ordinary word.
-    pub(crate) fn is_word(&self) -> bool {
-        self.classes == LETTER
-    }
-
     pub(crate) fn text<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         bytes.get(self.range.clone()).unwrap_or_default()
     }

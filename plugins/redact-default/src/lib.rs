@@ -7,6 +7,7 @@ mod config;
 mod email;
 mod number;
 mod pem;
+mod prefilter;
 mod scan;
 mod secret;
 

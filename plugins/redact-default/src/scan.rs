@@ -1,18 +1,23 @@
-//! Walks a window atom by atom, from left to right, and stops at the first atom about which more
-//! text could change the verdict: that is where the host shall hold.
+//! Walks a window from left to right, from one trigger ([`crate::prefilter`]) to the next, looks at
+//! the atoms around each, and stops at the first atom about which more text could change the
+//! verdict: that is where the host shall hold.
+//!
+//! Why nothing is missed between triggers: every entity has one within it, and the only thing to
+//! the left of an entity that matters is the name of a value, which is looked for from there.
 //!
 //! Why every chunking gives the same output: a verdict depends only on what stands to the right
 //! of an atom's start, within a bound, and on nothing to the left of it. A window begins where
 //! the one before stopped, which is an atom's start, so the same verdicts are reached from there.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use crate::atom::{self, AT, Atom, DIGIT};
 use crate::config::Kind;
 use crate::email;
 use crate::number::{self, Number};
 use crate::pem::{self, Block};
-use crate::secret::{self, Named};
+use crate::prefilter;
+use crate::secret::{self, MAX_GAP, Named};
 
 /// What may stand right before a private key without a break; it is held back with the key.
 const MAX_BEFORE_BLOCK: usize = 64;
@@ -25,7 +30,7 @@ pub(crate) struct Entity {
     pub(crate) kind: Kind,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scanned {
     pub(crate) entities: Vec<Entity>,
     /// Trailing bytes to hold back.
@@ -43,43 +48,88 @@ pub(crate) fn scan(text: &str, last: bool) -> Scanned {
     let bytes = text.as_bytes();
     let mut scanned = Scanned::default();
     let mut at = 0;
-    while let Some(atom) = atom::next(bytes, after_prose(bytes, at)) {
-        match step(text, &atom, last, &mut scanned.entities) {
-            Step::To(next) => at = next,
-            Step::Hold(from) => {
-                scanned.hold = bytes.len() - from;
-                return scanned;
-            }
+    while let Some(trigger) = prefilter::next(bytes, at) {
+        at = with_name(bytes, at, run_start(bytes, at, trigger));
+        if walk(text, &mut at, trigger + 1, last, &mut scanned).is_break() {
+            return scanned;
         }
     }
-    // An opening parenthesis at the very end may belong to a phone number.
-    if !last && bytes.ends_with(b"(") {
-        scanned.hold = 1;
+    if !last {
+        at = tail(bytes, at);
+        if walk(text, &mut at, bytes.len(), last, &mut scanned).is_break() {
+            return scanned;
+        }
+        // An opening parenthesis at the very end may belong to a phone number.
+        scanned.hold = usize::from(bytes.ends_with(b"("));
     }
     scanned
 }
 
-/// Skips plain words that are no name of anything, and what stands between them: the offset of
-/// the first atom that [`step`] has to look at. It must skip nothing else, because most of a text
-/// goes through here and only here.
-fn after_prose(bytes: &[u8], from: usize) -> usize {
-    let mut start = from;
-    for (offset, byte) in bytes.get(from..).unwrap_or_default().iter().enumerate() {
-        let at = from + offset;
-        match atom::class(*byte) {
-            atom::LETTER => {}
-            0 if at == start => start = at + 1,
-            0 => {
-                let word = Atom { range: start..at, classes: atom::LETTER };
-                if word.range.len() > atom::MAX_ATOM || may_be_name(bytes, &word) {
-                    return start;
-                }
-                start = at + 1;
+/// What [`scan`] finds without its short cuts.
+#[cfg(test)]
+pub(crate) fn scan_every_atom(text: &str, last: bool) -> Scanned {
+    let mut scanned = Scanned::default();
+    if walk(text, &mut 0, text.len(), last, &mut scanned).is_continue() && !last {
+        scanned.hold = usize::from(text.ends_with('('));
+    }
+    scanned
+}
+
+/// Looks at every atom from `at` on that begins before `until`; breaks off where the host shall
+/// hold.
+fn walk(
+    text: &str,
+    at: &mut usize,
+    until: usize,
+    last: bool,
+    scanned: &mut Scanned,
+) -> ControlFlow<()> {
+    let bytes = text.as_bytes();
+    while *at < until {
+        let Some(atom) = atom::next(bytes, *at) else { break };
+        match step(text, &atom, last, &mut scanned.entities) {
+            Step::To(next) => *at = next,
+            Step::Hold(from) => {
+                scanned.hold = bytes.len() - from;
+                return ControlFlow::Break(());
             }
-            _ => return start,
         }
     }
-    start
+    ControlFlow::Continue(())
+}
+
+/// Where the run of atom characters begins that reaches up to `end`, but not before `from`.
+fn run_start(bytes: &[u8], from: usize, end: usize) -> usize {
+    let before = bytes.get(from..end).unwrap_or_default();
+    end - before.iter().rev().take_while(|byte| atom::class(**byte) != 0).count()
+}
+
+/// The run of atom characters after `from` behind which, after a gap, a value stands at `value`.
+fn before_gap(bytes: &[u8], from: usize, value: usize) -> Option<Range<usize>> {
+    let before = bytes.get(from..value)?;
+    let gap =
+        before.iter().rev().take(MAX_GAP).take_while(|byte| secret::is_gap(**byte)).count();
+    let end = value - gap;
+    let start = run_start(bytes, from, end);
+    (gap > 0 && gap < MAX_GAP && start < end).then_some(start..end)
+}
+
+/// Where to begin so that the name of the value at `value` is looked at too, if it has one.
+fn with_name(bytes: &[u8], from: usize, value: usize) -> usize {
+    let (before, rest) = bytes.split_at_checked(value).unwrap_or_default();
+    if !secret::may_be_value(rest) {
+        return value;
+    }
+    let Some(name) = before_gap(before, from, value) else { return value };
+    let (words, gap) = before.split_at_checked(name.end).unwrap_or_default();
+    if secret::may_be_name(words, gap) { name.start } else { value }
+}
+
+/// Where what is undecided at the end begins at the earliest: the atom that the text ends in, or
+/// the one behind which it may be the value.
+fn tail(bytes: &[u8], from: usize) -> usize {
+    let open = run_start(bytes, from, bytes.len());
+    before_gap(bytes, from, open).map_or(open, |name| name.start)
 }
 
 fn step(text: &str, atom: &Atom, last: bool, entities: &mut Vec<Entity>) -> Step {
@@ -89,9 +139,6 @@ fn step(text: &str, atom: &Atom, last: bool, entities: &mut Vec<Entity>) -> Step
     let from = start - usize::from(opened);
     if atom::is_open(bytes, atom, last) {
         return Step::Hold(from);
-    }
-    if atom.is_word() && !may_be_name(bytes, atom) {
-        return Step::To(end);
     }
     if let Some(step) = block(text, atom, last, entities) {
         return step;
@@ -105,7 +152,7 @@ fn step(text: &str, atom: &Atom, last: bool, entities: &mut Vec<Entity>) -> Step
         }
         Named::No => {}
     }
-    if atom.has(DIGIT) || bytes.get(start) == Some(&b'+') {
+    if atom.has(DIGIT) {
         match number::find(bytes, atom, opened, last) {
             Number::Open => return Step::Hold(from),
             Number::Is(kind, end) => {
@@ -119,22 +166,6 @@ fn step(text: &str, atom: &Atom, last: bool, entities: &mut Vec<Entity>) -> Step
     }
     within(bytes, atom, entities);
     Step::To(end)
-}
-
-/// Whether a plain word stands before something that could make it a name: a quote or a sign, or
-/// a space and then one of those. `Bearer` needs only the space.
-#[inline]
-fn may_be_name(bytes: &[u8], atom: &Atom) -> bool {
-    match bytes.get(atom.range.end) {
-        Some(b' ' | b'\t') => {
-            let next = bytes.get(atom.range.end + 1);
-            next.is_none_or(|next| atom::class(*next) == 0 && secret::is_gap(*next))
-                || (atom.range.len() == secret::BEARER.len()
-                    && atom.text(bytes).eq_ignore_ascii_case(secret::BEARER))
-        }
-        Some(next) => secret::is_gap(*next),
-        None => false,
-    }
 }
 
 /// A private key whose first dash is in the atom.

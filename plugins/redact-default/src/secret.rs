@@ -9,13 +9,13 @@ use crate::config::Kind;
 /// Longer atoms are no name of a setting.
 pub(crate) const MAX_KEYWORD: usize = 64;
 /// Between a name and its value, quotes, spaces and the sign, there are fewer bytes than this.
-const MAX_GAP: usize = 8;
+pub(crate) const MAX_GAP: usize = 8;
 /// Shorter values are words, counts or examples.
 const MIN_VALUE: usize = 12;
 const MIN_PASSWORD: usize = 8;
 
 /// The one name behind which a value stands without a sign.
-pub(crate) const BEARER: &[u8] = b"bearer";
+const BEARER: &[u8] = b"bearer";
 
 /// Prefix, and how many characters must follow it.
 const PREFIXES: [(&str, usize); 30] = [
@@ -92,7 +92,11 @@ pub(crate) fn marked(atom: &[u8], from: usize) -> Option<(Range<usize>, Kind)> {
 }
 
 fn prefixed(rest: &[u8]) -> Option<usize> {
-    let (prefix, least) = PREFIXES.iter().find(|(it, _)| rest.starts_with(it.as_bytes()))?;
+    let first = rest.first();
+    let begins = |prefix: &str| {
+        prefix.as_bytes().first() == first && rest.starts_with(prefix.as_bytes())
+    };
+    let (prefix, least) = PREFIXES.iter().find(|(prefix, _)| begins(prefix))?;
     let length = rest.iter().take_while(|byte| is_token_byte(**byte)).count();
     let body = rest.get(prefix.len()..length)?;
     // A word with dashes (`sk-learn-compatible-estimators`) is no key.
@@ -173,6 +177,21 @@ pub(crate) fn named(bytes: &[u8], name: &Atom, last: bool) -> Named {
 /// Between a name and its value.
 pub(crate) fn is_gap(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\' | b':' | b'=' | b'>')
+}
+
+/// Whether what begins here may be a value that has a name. Only a cheap look: [`named`] decides.
+pub(crate) fn may_be_value(rest: &[u8]) -> bool {
+    rest.iter().take(MIN_PASSWORD).all(|byte| atom::class(*byte) != 0)
+}
+
+/// Whether a run that ends in `words` may be the name of the value behind `gap`. Only a cheap look.
+pub(crate) fn may_be_name(words: &[u8], gap: &[u8]) -> bool {
+    let signed = gap.iter().any(|byte| matches!(byte, b':' | b'='));
+    match words.last().map(u8::to_ascii_lowercase) {
+        Some(b'y' | b't' | b'n' | b'd') => signed,
+        Some(b'r') => !signed,
+        _ => false,
+    }
 }
 
 /// Compares the end of the atom with the names, case and dashes aside.

@@ -29,7 +29,6 @@ const GROWTH_MAX: usize = 48 << 20;
 async fn ask_on(caller: Caller, labels: [String; 2], stop: Arc<AtomicBool>) -> Result<[u64; 2]> {
     let mut count = [0, 0];
     let mut ticks = tokio::time::interval(EVERY * u32::try_from(CLIENTS)?);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !stop.load(Ordering::Acquire) {
         ticks.tick().await;
         let answer = caller.chat(&chat("auto", "hello")).await?;

@@ -94,6 +94,11 @@ fn as_json(policy: &Policy, rows: &[Measured]) -> Value {
     })
 }
 
+/// With one digit behind the point, or that it was not measured.
+fn measured(micros: f64) -> String {
+    if micros > 0.0 { format!("{micros:.1}") } else { "–".to_owned() }
+}
+
 fn as_text(engine: &PolicyEngine, policy: &Policy, rows: &[Measured]) -> String {
     let pool = if engine.is_pooled() { "pooled" } else { "allocated on demand" };
     let mut out = format!(
@@ -109,13 +114,13 @@ fn as_text(engine: &PolicyEngine, policy: &Policy, rows: &[Measured]) -> String 
     for row in rows {
         let note = if row.without_verdict > 0 { "  abstains" } else { "" };
         out.push_str(&format!(
-            "  {:<8} {:<14} {:>9.1} {:>9.1} {:>9.1} {:>9.1}     {}{note}\n",
+            "  {:<8} {:<14} {:>9.1} {:>9.1} {:>9} {:>9}     {}{note}\n",
             row.decision,
             row.input,
             row.fresh_p50_us,
             row.fresh_p99_us,
-            row.warm_p50_us,
-            row.warm_p99_us,
+            measured(row.warm_p50_us),
+            measured(row.warm_p99_us),
             bytes_text(row.memory_bytes)
         ));
     }

@@ -24,6 +24,18 @@ pub(super) fn text(bytes: usize) -> String {
     WORDS.chars().cycle().take(bytes).collect()
 }
 
+/// The messages of a conversation of so many bytes, each another one, none with a digit.
+pub(super) fn messages(bytes: usize) -> Vec<String> {
+    let words = |at| WORDS.chars().cycle().skip(at).take(MESSAGE).collect();
+    (0..bytes.div_ceil(MESSAGE)).map(words).collect()
+}
+
+/// A message that no round before had.
+pub(super) fn fresh_message(round: usize) -> String {
+    let mark = round.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a'));
+    mark.chain(WORDS.chars().cycle()).take(MESSAGE).collect()
+}
+
 /// A conversation of so many bytes of text, in messages that take turns.
 pub(super) fn facts(bytes: usize) -> Option<RequestFacts> {
     let messages: Vec<_> = (0..bytes.div_ceil(MESSAGE))

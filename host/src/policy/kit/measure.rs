@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::{Outcome, Trial, load};
 use crate::clock::Stopwatch;
 use crate::policy::admission::Policy;
-use crate::policy::binding::Hook;
+use crate::policy::binding::{Binding, BindingSet, Builtins, Hook};
 use crate::policy::engine::PolicyEngine;
 use crate::policy::facts::{Offers, RequestFacts};
+use crate::policy::session::Session;
 use crate::policy::verdict::{BillCall, Classification, Figures, Objective, Place};
 
 /// Rounds before anything is measured, as a share of those that are: pages, caches and branches.
@@ -26,10 +27,10 @@ pub struct Measured {
     /// A fresh instance, configured where there is a configuration, and the call.
     pub fresh_p50_us: f64,
     pub fresh_p99_us: f64,
-    /// The call alone, in an instance that has answered before.
+    /// The call alone, in an instance that has answered before; 0 where that is not measured.
     pub warm_p50_us: f64,
     pub warm_p99_us: f64,
-    /// Linear memory of an instance after the call.
+    /// Linear memory of an instance after the call; 0 where that is not measured.
     pub memory_bytes: usize,
     /// Calls that gave no verdict, abstentions among them; the first one's reason.
     pub without_verdict: usize,
@@ -86,8 +87,66 @@ pub async fn measure(
             Trial::new(engine, policy, config.map(str::to_owned), hook, None, input.facts.clone())
         };
         out.push(one(ask, hook, input, trial, rounds).await);
+        if let (Ask::Redact, load::LONG) = (ask, input.text.len()) {
+            out.push(turn(engine, policy, config, &input.facts, rounds).await);
+        }
     }
     out
+}
+
+/// A turn of a long conversation of which all but the last message was scanned before, as a
+/// request asks about it. Without figures for a warm instance: no request has one.
+async fn turn(
+    engine: &Arc<PolicyEngine>,
+    policy: &Arc<Policy>,
+    config: Option<&str>,
+    facts: &RequestFacts,
+    rounds: usize,
+) -> Measured {
+    let place = Place { direction: "input", channel: "text", role: "user" };
+    let key: Arc<str> = "bench".into();
+    let (on_failure, deadline) =
+        (Hook::Redact.default_on_failure(), Hook::Redact.default_deadline());
+    let config = config.map(str::to_owned);
+    let binding = Binding::new(Arc::clone(policy), config, on_failure, deadline, 1);
+    let set = BindingSet::defaults(Builtins::combined(policy));
+    let set = Arc::new(set.with(Hook::Redact, Arc::new(binding)));
+    let messages = load::messages(load::LONG.saturating_sub(load::SHORT));
+    let mut fresh = Vec::with_capacity(rounds);
+    let (mut without_verdict, mut reason) = (0, None);
+    let warm_up = (rounds / WARM_UP).max(1);
+    for round in 0..warm_up.saturating_add(rounds) {
+        let new = load::fresh_message(round);
+        let watch = Stopwatch::start();
+        let mut session = Session::new(Arc::clone(engine), Arc::clone(&set), facts.clone());
+        session.remember_clean_texts(&key);
+        for text in messages.iter().chain([&new]) {
+            if session.is_known_clean(place, false, text) {
+                continue;
+            }
+            if let Err(failure) = session.scan(place, text, true).await {
+                without_verdict += 1;
+                reason.get_or_insert_with(|| failure.to_string());
+            }
+        }
+        drop(session);
+        if round >= warm_up {
+            fresh.push(watch.elapsed().as_secs_f64() * 1e6);
+        }
+    }
+    let (fresh_p50_us, fresh_p99_us) = middle_and_tail(fresh);
+    Measured {
+        decision: Hook::Redact.label(),
+        input: "turn, 2 KB new".to_owned(),
+        rounds,
+        fresh_p50_us,
+        fresh_p99_us,
+        warm_p50_us: 0.0,
+        warm_p99_us: 0.0,
+        memory_bytes: 0,
+        without_verdict,
+        reason,
+    }
 }
 
 fn input(name: &str, bytes: usize) -> Option<Input> {

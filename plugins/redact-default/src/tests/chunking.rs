@@ -5,6 +5,7 @@ use turnpike_policy_sdk::Redact;
 
 use super::{masked, masking, place, replace};
 use crate::RedactDefault;
+use crate::scan::{scan, scan_every_atom};
 
 /// The host's bound on held bytes.
 const HOST_BOUND: usize = 4096;
@@ -96,6 +97,21 @@ fn the_output_is_equal_for_every_chunking() {
         let whole = masked(&policy, &text);
         for longest in [1, 3, 17] {
             assert_eq!(streamed(&policy, &text, longest, &mut dice), whole, "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn the_prefilter_skips_nothing_that_looking_at_every_atom_finds() {
+    let mut dice = Dice(0xFACE);
+    for round in 0..20_000 {
+        let count = 1 + dice.below(14);
+        let mut text: String = (0..count).map(|_| PIECES[dice.below(PIECES.len())]).collect();
+        if round % 100 == 0 {
+            text.insert_str(0, &"word-".repeat(dice.below(1300)));
+        }
+        for last in [true, false] {
+            assert_eq!(scan(&text, last), scan_every_atom(&text, last), "{last} {text:?}");
         }
     }
 }
