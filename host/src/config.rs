@@ -131,6 +131,14 @@ pub struct Money {
     /// How long a hold may stay open before it expires. Default 10800000, three hours: enough for
     /// the most attempts with the default time-outs.
     pub hold_ms: u64,
+    /// A stream whose caller has gone is read on to learn its usage, for at most this long.
+    /// Default 60000.
+    pub read_on_ms: u64,
+    /// And for at most so many bytes more. Default 16 MiB, more than the longest answers.
+    pub read_on_bytes: usize,
+    /// So many streams at once are read on for nobody; past that, what came is counted. Default
+    /// 1024.
+    pub read_on_streams: usize,
 }
 
 /// See [`Money::durability`].
@@ -318,6 +326,9 @@ impl Default for Money {
             bill_partial: false,
             clamp_floor_tokens: 256,
             hold_ms: 10_800_000,
+            read_on_ms: 60_000,
+            read_on_bytes: 16 << 20,
+            read_on_streams: 1_024,
         }
     }
 }

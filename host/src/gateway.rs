@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 use turnpike_ledger::Ledger;
 
 use crate::auth::Directory;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub attempts: usize,
     pub clamp_floor_tokens: u32,
     pub hold_ms: u64,
+    pub read_on_ms: u64,
+    pub read_on_bytes: usize,
     pub bill_partial: bool,
     pub strict: bool,
     pub timeouts: Timeouts,
@@ -79,6 +82,8 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// Settlements that outlive their connection.
     pub tasks: Tasks,
+    /// A permit for each stream that is read on for a caller that has gone.
+    pub drains: Arc<Semaphore>,
     /// Work that is too long for a worker's other requests to wait for.
     pub aside: Aside,
 }
@@ -98,6 +103,8 @@ impl Settings {
             attempts: config.routing.attempts,
             clamp_floor_tokens: config.money.clamp_floor_tokens,
             hold_ms: config.money.hold_ms,
+            read_on_ms: config.money.read_on_ms,
+            read_on_bytes: config.money.read_on_bytes,
             bill_partial: config.money.bill_partial,
             strict: config.money.durability == Durability::Strict,
             timeouts: config.timeouts.clone(),

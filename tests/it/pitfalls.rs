@@ -11,6 +11,6 @@ mod errors;
 mod fallback;
 mod holds;
 mod idempotency;
-mod speech;
+pub(crate) mod speech;
 mod words;
-mod world;
+pub(crate) mod world;

@@ -1,122 +1,101 @@
-//! Rows of the settlement rulebook that a caller or a provider could turn to a free answer, or to a
-//! record that contradicts the ledger.
+//! Each way in which a request can end, shown for every dialect that a caller speaks, with a
+//! provider of each dialect behind it: what the caller hears, what it pays to the pico-dollar, what
+//! the journal has of it. The rows are those of `docs/money.md`, and a test compares the two.
 
-use anyhow::{Context, Result};
-use serde_json::{Value, json};
-use turnpike_simulate::{Failure, Rule};
-use turnpike_tests::{ORG, PROVIDERS, Stage, chat, pico};
+mod bounds;
+mod complete;
+mod document;
+mod dying;
+mod embeddings;
+mod failing;
+mod games;
+mod journal;
+mod leaving;
+mod loopholes;
+mod policies;
+mod refused;
+mod stopping;
+mod till;
 
-/// Slow enough that a test can act between two chunks.
-fn slow_down(stage: &Stage, tokens_per_second: u64) -> Result<()> {
-    for (provider, models) in PROVIDERS {
-        for model in models {
-            stage.simulator.change(provider, model, |model| {
-                model.tokens_per_second = tokens_per_second;
-            })?;
+/// One test of a row: who asks, streamed or not.
+macro_rules! tests {
+    ($play:path; $($name:ident = $dialect:ident, $stream:literal;)*) => {
+        $(
+            #[tokio::test]
+            async fn $name() -> anyhow::Result<()> {
+                let dialect = turnpike_simulate::Dialect::$dialect;
+                $play(super::till::Asked { dialect, stream: $stream }).await
+            }
+        )*
+    };
+}
+
+/// The tests of a row: those of every dialect, whole and streamed where both can be.
+macro_rules! dialects {
+    ($play:path, both) => {
+        dialects!($play, whole);
+        dialects!($play, streamed);
+    };
+    ($play:path, whole) => {
+        tests! { $play;
+            openai_chat_whole = OpenAiChat, false;
+            openai_responses_whole = OpenAiResponses, false;
+            anthropic_messages_whole = AnthropicMessages, false;
+            gemini_whole = Gemini, false;
         }
-    }
-    Ok(())
-}
-
-fn fail_all(stage: &Stage, failure: &Failure) -> Result<()> {
-    for (provider, _) in PROVIDERS {
-        stage.simulator.fail(provider, &[Rule::always(failure.clone())])?;
-    }
-    Ok(())
-}
-
-fn amount(explanation: &Value, name: &str) -> Result<u128> {
-    pico(explanation[name].as_str().with_context(|| format!("no {name} in {explanation:#}"))?)
-}
-
-#[tokio::test]
-async fn the_hold_covers_the_service_tier_that_is_asked_for() -> Result<()> {
-    let stage = Stage::open().await?;
-    let mut body = chat("openai/gpt-5.4-mini", "hello");
-    body["max_tokens"] = json!(1_000);
-    let mut held = Vec::new();
-    for tier in [None, Some("priority"), Some("auto")] {
-        if let Some(tier) = tier {
-            body["service_tier"] = json!(tier);
+    };
+    ($play:path, streamed) => {
+        tests! { $play;
+            openai_chat_streamed = OpenAiChat, true;
+            openai_responses_streamed = OpenAiResponses, true;
+            anthropic_messages_streamed = AnthropicMessages, true;
+            gemini_streamed = Gemini, true;
         }
-        let answer = stage.caller.chat(&body).await?.expect_status(200)?;
-        held.push(amount(&stage.explanation(ORG, answer.request_id()).await?, "hold_usd")?);
-    }
-    // The list price of priority is twice the standard one, and the body a few bytes longer.
-    assert!(held[1] >= held[0] * 2, "{held:?}");
-    assert!(held[2] >= held[0] * 2, "{held:?}");
-    stage.simulator.change("openai", "gpt-5.4-mini", |m| m.service_tier = "priority".into())?;
-    body["service_tier"] = json!("priority");
-    let answer = stage.caller.chat(&body).await?.expect_status(200)?;
-    let explanation = stage.explanation(ORG, answer.request_id()).await?;
-    assert_eq!(amount(&explanation, "absorbed_usd")?, 0, "the hold was enough");
-    // Nobody knows what it costs there.
-    let mut unpriced = chat("mistral/mistral-large-3", "hello");
-    unpriced["service_tier"] = json!("priority");
-    let refused = stage.caller.chat(&unpriced).await?;
-    assert_ne!(refused.status, 200, "{}", refused.text);
-    Ok(())
+    };
+    ($play:path, embeddings) => {
+        tests! { $play; openai_embeddings_whole = OpenAiChat, false; }
+    };
 }
 
-/// Pitfalls 41, 45 and 48: zeros are no report.
-#[tokio::test]
-async fn a_report_of_zeros_does_not_make_an_answer_free() -> Result<()> {
-    let stage = Stage::open().await?;
-    fail_all(&stage, &Failure::ZeroUsage)?;
-    let text = "one two three four five six seven eight";
-    let mut answer = stage.caller.stream(&chat("auto", text)).await?;
-    answer.read().await?;
-    let whole = stage.caller.chat(&chat("auto", text)).await?.expect_status(200)?;
-    for id in [answer.request_id.as_str(), whole.request_id()] {
-        let explanation = stage.explanation(ORG, id).await?;
-        assert_eq!(explanation["usage_source"], "estimated", "{explanation:#}");
-        assert_eq!(explanation["settlement"], "complete_estimated");
-        assert!(amount(&explanation, "cost_usd")? > 0, "{explanation:#}");
-    }
-    Ok(())
+/// The rows, each a module of tests, and the list of their names.
+macro_rules! rows {
+    ($($row:ident: $how:ident, $room:ident::$play:ident;)*) => {
+        $( mod $row { dialects!(super::$room::$play, $how); } )*
+        /// Every row that has tests.
+        const ROWS: &[&str] = &[$(stringify!($row)),*];
+    };
 }
 
-/// What is blocked at the end of a stream does not make what was delivered free.
-#[tokio::test]
-async fn a_stream_that_a_policy_blocks_is_charged_as_far_as_it_was_delivered() -> Result<()> {
-    let stage = Stage::open().await?;
-    let config = json!({ "input": { "all": "count" }, "output": { "card": "block" } });
-    stage.bind("redact", &json!({ "plugin": "redact-default", "config": config })).await?;
-    slow_down(&stage, 40)?;
-    let story = "once upon a time there was a very long story about nothing ".repeat(3);
-    let mut answer =
-        stage.caller.stream(&chat("auto", &format!("{story} 4111 1111 1111 1111 end"))).await?;
-    answer.read().await?;
-    assert_eq!(answer.error().context("an error event")?["code"], "policy_blocked");
-    let delivered = answer.text();
-    assert!(delivered.starts_with("once upon") && !delivered.contains("4111"), "{delivered}");
-    let explanation = stage.explanation(ORG, &answer.request_id).await?;
-    assert_eq!(explanation["settlement"], "failed_partial");
-    assert_eq!(explanation["usage_source"], "estimated", "{explanation:#}");
-    let tokens = explanation["usage"]["output_text"].as_u64().context("tokens")?;
-    assert_eq!(tokens, (delivered.len() as u64).div_ceil(4), "{explanation:#}");
-    let cost = amount(&explanation, "cost_usd")?;
-    assert!(cost > 0);
-    assert_eq!(stage.settled_balance(ORG).await?.spent, cost);
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_provider_that_dies_after_the_caller_left_has_not_answered() -> Result<()> {
-    let stage = Stage::open().await?;
-    slow_down(&stage, 10)?;
-    fail_all(&stage, &Failure::DieAfter { chunks: 8 })?;
-    let text = "one two three four five six seven eight nine ten eleven twelve";
-    let mut answer = stage.caller.stream(&chat("auto", text)).await?;
-    assert!(answer.read_to_text().await?);
-    let (id, seen) = (answer.request_id.clone(), answer.text());
-    drop(answer);
-    let explanation = stage.explanation(ORG, &id).await?;
-    assert_eq!(explanation["settlement"], "partial", "{explanation:#}");
-    assert_eq!(explanation["attempts"][0]["outcome"], "died", "{explanation:#}");
-    let tokens = explanation["usage"]["output_text"].as_u64().context("tokens")?;
-    assert!(tokens >= (seen.len() as u64).div_ceil(4), "{explanation:#}");
-    assert!(tokens < (text.len() as u64).div_ceil(4), "what came later is not charged");
-    assert_eq!(stage.settled_balance(ORG).await?.spent, amount(&explanation, "cost_usd")?);
-    Ok(())
+rows! {
+    complete_with_usage: both, complete::with_usage;
+    complete_without_usage: both, complete::without_usage;
+    refused_by_the_model: both, complete::refused_by_the_model;
+    caller_leaves_before_content: both, leaving::before_content;
+    caller_leaves_after_content: streamed, leaving::after_content;
+    caller_leaves_and_nothing_tells_the_usage: streamed, leaving::without_usage;
+    caller_leaves_and_the_provider_dies: streamed, leaving::provider_dies;
+    money_runs_out_in_a_stream: streamed, bounds::money_runs_out;
+    provider_dies_after_content: streamed, dying::free;
+    provider_dies_after_content_billed: streamed, dying::billed;
+    provider_reports_an_error_after_content: streamed, dying::error_event;
+    policy_blocks_after_content: streamed, policies::blocks_after_content;
+    policy_blocks_before_content: streamed, policies::blocks_before_content;
+    policy_keeps_an_answer_back: whole, policies::keeps_back;
+    fallback_after_an_error: both, failing::error;
+    fallback_after_a_time_out: both, failing::time_out;
+    fallback_after_a_rate_limit: both, failing::rate_limit;
+    nobody_answers: both, failing::nobody;
+    refused_by_policy: both, refused::by_policy;
+    refused_by_model: both, refused::by_model;
+    refused_for_money: both, refused::for_money;
+    refused_by_validation: both, refused::by_validation;
+    refused_by_the_provider: both, refused::by_the_provider;
+    gateway_dies: both, stopping::dies;
+    caller_leaves_past_the_bounds: streamed, bounds::read_on_ends;
+    provider_refuses_after_content: streamed, dying::refused;
+    embeddings_complete: embeddings, embeddings::complete;
+    embeddings_without_usage: embeddings, embeddings::without_usage;
+    embeddings_caller_leaves: embeddings, embeddings::caller_leaves;
+    embeddings_nobody_answers: embeddings, embeddings::nobody;
+    embeddings_refused: embeddings, embeddings::refused;
 }

@@ -320,6 +320,11 @@ impl Chunk {
         !self.deltas.is_empty() || self.tool_started || self.media || !self.finished.is_empty()
     }
 
+    /// Whether a sound, a picture or something else that is no text comes here.
+    pub fn has_media(&self) -> bool {
+        self.media
+    }
+
     /// Whether an answer goes on here. What is said once more, or beside it, is no more of it.
     pub fn goes_on(&self) -> bool {
         self.tool_started || self.media || self.deltas.iter().any(|delta| !delta.whole)

@@ -293,9 +293,14 @@ impl Visit<'_> {
         };
         let model = answered.as_ref().map_or("", |(model, _)| model.as_str());
         self.record(model);
+        let takes = self.provider.model(model).map_or(0, |model| model.live().script.first_token_ms);
         match answered {
             Ok((_, body)) => {
-                let sent = self.send(wire, 200, &body, &[]).await;
+                let waited = wire.pause(std::time::Duration::from_millis(takes)).await;
+                let sent = match waited {
+                    Ok(()) => self.send(wire, 200, &body, &[]).await,
+                    Err(gone) => Err(gone),
+                };
                 let outcome = if sent.is_ok() { Outcome::Answered } else { Outcome::Cancelled };
                 self.world.ended(self.provider, self.serial, outcome);
                 sent

@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use turnpike_ledger::{CaptureNote, Ledger, PicoUsd, SettleError, TransferId};
 
+/// The most that the ledger books for one request, 10^15 USD: no loss of a call comes near it, so a
+/// report that does is not worth the caller's whole settlement.
+const ABSORBED_MAX: PicoUsd = PicoUsd(1_000_000_000_000_000_000_000_000_000);
+
 /// Money set aside for one request.
 #[must_use = "dropping a hold gives the money back"]
 pub struct Hold {
@@ -95,7 +99,7 @@ impl Hold {
         if !beyond.is_zero() {
             tracing::warn!(%beyond, "an answer cost more than was held; the platform bears it");
         }
-        let absorbed = beyond.saturating_add(lost);
+        let absorbed = beyond.saturating_add(lost).min(ABSORBED_MAX);
         self.open = false;
         match self.ledger.capture(self.id, charged, note, absorbed, at_ms) {
             Ok(settled) => Settlement { charged, absorbed, seq: Some(settled.seq) },
@@ -117,6 +121,7 @@ impl Hold {
     }
 
     fn give_back(&self, absorbed: PicoUsd, at_ms: u64) {
+        let absorbed = absorbed.min(ABSORBED_MAX);
         if let Err(error) = self.ledger.release(self.id, absorbed, at_ms) {
             tracing::error!(%error, "a release failed; the hold will expire");
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 use turnpike_ledger::{Ledger, LedgerError, ViewSnapshot};
 
 use crate::admin::{self, AdminParts, AdminState, PolicyBounds, SignaturePolicy, SystemNumbers};
@@ -100,6 +101,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         recorder,
         metrics: Arc::new(Metrics::default()),
         tasks: Tasks::default(),
+        drains: Arc::new(Semaphore::new(config.money.read_on_streams.min(Semaphore::MAX_PERMITS))),
         aside: Aside::default(),
     });
     let admin = AdminState::new(AdminParts {

@@ -232,7 +232,10 @@ impl Drop for UnderWay<'_> {
 /// all the same (`lost`) is the platform's.
 fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble, lost: PicoUsd) -> Trouble {
     let now_ms = clock::now_ms();
-    flight.gateway.health.record(asking.index, asking.failed(), now_ms);
+    // An event that is longer than the gateway takes may repeat what the caller sent.
+    let bounded = matches!(trouble, Trouble::Malformed(relay::TOO_LARGE));
+    let sample = if bounded { Sample::Neutral } else { asking.failed() };
+    flight.gateway.health.record(asking.index, sample, now_ms);
     if let Some(rest) = trouble.rest() {
         let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
         flight.gateway.health.rest(asking.index, now_ms.saturating_add(rest_ms));
@@ -260,4 +263,4 @@ pub(super) fn unreachable_plan() -> Refusal {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

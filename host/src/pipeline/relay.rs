@@ -10,6 +10,7 @@ mod meter;
 mod words;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -30,17 +31,15 @@ use super::flight::Flight;
 use super::{explain, settle};
 use array::Listing;
 use cutter::Cutter;
+pub(super) use cutter::TOO_LARGE;
 use meter::Meter;
 use words::{ping, withheld};
 
 /// A caller hears something this often while the model thinks: well below the idle time-outs of
 /// proxies (60 seconds) and of agents (5 minutes).
 const PING_EVERY: Duration = Duration::from_secs(15);
-/// For a stream whose caller has gone: how long and how much is still read to learn what it cost.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
-const DRAIN_BYTES_MAX: usize = 16 << 20;
-/// Streams that are read to their end for nobody; past that, what was delivered is counted instead.
-pub(super) const DRAINS_MAX: usize = 1_024;
+/// Looks at a silent stream while its hold lasts: a hold is prolonged when half of it is over.
+const LOOKS_PER_HOLD: u32 = 4;
 /// For the end of a body after its end mark, which normally comes with it.
 const TAIL_TIME_MAX: Duration = Duration::from_millis(100);
 /// Held back before the first content: role chunks and comments, a few hundred bytes.
@@ -74,9 +73,13 @@ struct Upstream {
     /// Where the provider speaks another dialect than the caller.
     translator: Option<StreamTranslator>,
     redactor: StreamRedactor,
+    /// After so much silence the caller hears something, and the hold is looked at.
+    patience: Duration,
     read_bytes: usize,
     /// Bytes of text in what was handed on.
     sent_bytes: u64,
+    /// Whether a sound or a picture was.
+    sent_media: bool,
     /// The policy's refusal came with the first content; the caller hears of it in the stream.
     withheld: Option<Option<String>>,
 }
@@ -104,6 +107,8 @@ enum Broken {
         blocked: Option<String>,
     },
     Malformed(&'static str),
+    /// It is longer than the gateway takes, which says nothing of the provider.
+    TooLong(&'static str),
     /// The body ended without finish and without `[DONE]`.
     CutOff,
 }
@@ -116,8 +121,19 @@ impl Broken {
     fn counts(&self) -> bool {
         match self {
             Self::Reported { error, .. } => blame_of(error) != Blame::Request,
-            Self::Withheld { .. } => false,
+            Self::Withheld { .. } | Self::TooLong(_) => false,
             Self::Transport(_) | Self::Malformed(_) | Self::CutOff => true,
+        }
+    }
+
+    /// Whether the caller brought it about, or can: by a text that its policy blocks, by a request
+    /// that the provider refuses in the middle, by an event that is longer than the gateway takes.
+    fn is_callers(&self) -> bool {
+        match self {
+            Self::Withheld { blocked } => blocked.is_some(),
+            Self::Reported { error, .. } => blame_of(error) == Blame::Request,
+            Self::TooLong(_) => true,
+            Self::Transport(_) | Self::Malformed(_) | Self::CutOff => false,
         }
     }
 }
@@ -138,30 +154,60 @@ pub(super) async fn open(
     let cutter = Cutter::new(asking.framing, flight.gateway.settings.event_bytes);
     // Kept in the flight until an attempt has content, because the next attempt needs them too.
     let redactor = StreamRedactor::new(options, flight.pseudonyms.clone());
-    let mut stream = Upstream {
+    let hold = Duration::from_millis(flight.gateway.settings.hold_ms);
+    let stream = Upstream {
         body,
         cutter,
         frames: Vec::new(),
         translator,
         redactor,
+        patience: PING_EVERY.min(hold / LOOKS_PER_HOLD),
         read_bytes: 0,
         sent_bytes: 0,
+        sent_media: false,
         withheld: None,
     };
     let limit = flight.gateway.settings.timeouts.first_content_ms;
-    let waited = tokio::time::timeout(Duration::from_millis(limit), first(flight, &mut stream));
-    let waited = waited.await;
-    if !matches!(waited, Ok(Ok(_))) {
-        // Some have counted the prompt before they failed.
-        flight.bear(&asking.offer, &stream.reported());
-    }
-    match waited {
-        Ok(Ok(first)) => Ok(Begun { stream, first }),
+    let mut opening = Opening { flight, asking, stream: Some(stream) };
+    match tokio::time::timeout(Duration::from_millis(limit), opening.first()).await {
+        Ok(Ok(first)) => opening.begun(first),
         Ok(Err(trouble)) => Err(trouble),
         Err(_) => {
             let detail = format!("no content within {limit} ms of the answer's head");
             let error = TransportError { kind: ErrorKind::Timeout(Phase::FirstByte), detail };
             Err(Trouble::Transport(error))
+        }
+    }
+}
+
+/// A stream that has not come to its first content. However that ends, also by the caller's
+/// leaving, the platform bears what the provider has counted by then: some count the prompt before
+/// anything else.
+struct Opening<'a> {
+    flight: &'a mut Flight,
+    asking: &'a Asking,
+    /// Taken when the content is there.
+    stream: Option<Upstream>,
+}
+
+impl Opening<'_> {
+    async fn first(&mut self) -> Result<Bytes, Trouble> {
+        match &mut self.stream {
+            Some(stream) => first(self.flight, stream).await,
+            None => Err(Trouble::Empty),
+        }
+    }
+
+    fn begun(mut self, first: Bytes) -> Result<Begun, Trouble> {
+        let stream = self.stream.take().ok_or(Trouble::Empty)?;
+        Ok(Begun { stream, first })
+    }
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            self.flight.bear(&self.asking.offer, &stream.reported());
         }
     }
 }
@@ -195,7 +241,9 @@ async fn first(flight: &mut Flight, stream: &mut Upstream) -> Result<Bytes, Trou
             // Also when it came in one read with content: nothing has gone out yet, so the next
             // candidate can still answer.
             Err(Broken::Reported { error, .. }) => return Err(Trouble::StreamError(error)),
-            Err(Broken::Malformed(what)) => return Err(Trouble::Malformed(what)),
+            Err(Broken::Malformed(what) | Broken::TooLong(what)) => {
+                return Err(Trouble::Malformed(what));
+            }
             Err(Broken::CutOff) => return Err(Trouble::Empty),
             // Content has come, so the answer belongs to this provider; the caller hears of the
             // refusal in the stream.
@@ -235,7 +283,6 @@ pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<Gateway
         losses: &flight.losses,
     }
     .write(headers);
-    let tasks = flight.gateway.tasks.clone();
     let mut listing =
         flight.manner.array.then(|| Listing::new(flight.gateway.settings.event_bytes));
     let first = match &mut listing {
@@ -244,8 +291,18 @@ pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<Gateway
     };
     let (asking, stream) = (opened.asking, opened.stream);
     let meter = Meter::new(&flight, &asking.offer);
-    let relay = Relay { flight, asking, stream, listing, meter, over: false };
-    head.map(|()| GatewayBody::Stream(Box::pin(body::RelayBody::new(relay, first, tasks))))
+    let relay = Relay {
+        flight,
+        asking,
+        stream,
+        listing,
+        meter,
+        given_bytes: 0,
+        left: Arc::default(),
+        broken: None,
+        over: false,
+    };
+    head.map(|()| GatewayBody::Stream(Box::pin(body::RelayBody::new(relay, first))))
 }
 
 impl Upstream {
@@ -255,13 +312,16 @@ impl Upstream {
             self.read_tail().await;
             return Ok(Step::Complete(Bytes::new()));
         }
-        let bytes = match self.body.read_for(PING_EVERY).await.map_err(Broken::Transport)? {
+        let bytes = match self.body.read_for(self.patience).await.map_err(Broken::Transport)? {
             Read::Piece(bytes) => bytes,
             Read::Silence => return Ok(Step::Silent),
             Read::End => return self.ended(flight).await,
         };
         self.read_bytes = self.read_bytes.saturating_add(bytes.len());
-        self.cutter.push(bytes, &mut self.frames).map_err(Broken::Malformed)?;
+        self.cutter.push(bytes, &mut self.frames).map_err(|what| match what {
+            TOO_LARGE => Broken::TooLong(what),
+            what => Broken::Malformed(what),
+        })?;
         self.translate(false)?;
         let out = self.redact(flight).await?;
         // The last bytes go out at once where the rest of the body has yet to come.
@@ -304,6 +364,7 @@ impl Upstream {
         let out = out?;
         // Not before: what a refused batch holds is not handed on.
         self.sent_bytes = self.redactor.facts().delivered_bytes;
+        self.sent_media = self.redactor.facts().media_seen;
         // The provider's own words say more than what a translation leaves of them.
         let own = self.translator.as_ref().and_then(|translator| translator.facts().error.as_ref());
         match own.or(self.redactor.facts().error.as_ref()) {
@@ -380,28 +441,40 @@ struct Relay {
     /// For callers that want a list in place of events.
     listing: Option<Listing>,
     meter: Meter,
+    /// Bytes of text in what was handed to the caller's connection.
+    given_bytes: u64,
+    /// Set when the caller is gone, also in the middle of a step.
+    left: Arc<AtomicBool>,
+    /// How the stream broke in the step in which the caller left.
+    broken: Option<Broken>,
     over: bool,
 }
 
 impl Relay {
-    /// The next bytes for the caller, never empty; `None` at the end, after everything is settled.
+    /// The next bytes for the caller, never empty; `None` at the end, after everything is settled,
+    /// or when the caller has gone meanwhile.
     async fn next(&mut self) -> Option<Bytes> {
-        while !self.over {
-            let hold_ms = self.flight.gateway.settings.hold_ms;
-            if let Some(hold) = &mut self.flight.hold {
-                hold.keep(hold_ms, clock::now_ms());
-            }
+        while !self.over && !self.has_left() {
+            self.keep_hold();
             let bytes = match self.stream.withheld.take() {
                 Some(blocked) => self.fail(Broken::Withheld { blocked }).await,
-                None => match self.stream.step(&mut self.flight).await {
-                    Ok(Step::More(bytes)) => self.within_the_hold(bytes).await,
-                    Ok(Step::Silent) => ping(self.flight.manner.dialect),
-                    Ok(Step::Complete(bytes)) => {
-                        self.complete(None).await;
-                        bytes
+                None => {
+                    let step = self.stream.step(&mut self.flight).await;
+                    // What this step brought goes to nobody, and ends as for somebody who left.
+                    if self.has_left() {
+                        self.note_left(step).await;
+                        return None;
                     }
-                    Err(broken) => self.fail(broken).await,
-                },
+                    match step {
+                        Ok(Step::More(bytes)) => self.within_the_hold(bytes).await,
+                        Ok(Step::Silent) => ping(self.flight.manner.dialect),
+                        Ok(Step::Complete(bytes)) => {
+                            self.complete(None).await;
+                            bytes
+                        }
+                        Err(broken) => self.fail(broken).await,
+                    }
+                }
             };
             let bytes = self.shaped(bytes);
             if !bytes.is_empty() {
@@ -409,6 +482,18 @@ impl Relay {
             }
         }
         None
+    }
+
+    fn has_left(&self) -> bool {
+        self.left.load(Ordering::Acquire)
+    }
+
+    /// A running stream's hold does not expire.
+    fn keep_hold(&mut self) {
+        let hold_ms = self.flight.gateway.settings.hold_ms;
+        if let Some(hold) = &mut self.flight.hold {
+            hold.keep(hold_ms, clock::now_ms());
+        }
     }
 
     /// These bytes, and the end of the stream if no more of it can be paid.

@@ -1,6 +1,8 @@
 //! From usage to money: quantities at official prices, the bill policy's lines, the check of its
 //! arithmetic, the capture. One row of the settlement rulebook per function.
 
+mod beyond;
+
 use turnpike_ledger::{CaptureNote, PicoUsd};
 use turnpike_protocol::Usage;
 
@@ -67,33 +69,27 @@ pub(super) async fn charge(
         _ if estimated => CaptureNote::Estimated,
         _ => CaptureNote::Complete,
     };
-    let Some(hold) = flight.hold.take() else {
+    let Some(mut hold) = flight.hold.take() else {
         tracing::error!(id = flight.id_text, "a request without a hold can't be charged");
         return Bill { usage, estimated, ..Bill::default() };
     };
     // What was charged for the same request before, and never delivered, is not charged again.
     let credit = flight.repeat.as_ref().map_or(PicoUsd::ZERO, |ticket| ticket.credit).min(cost);
     let (due, lost) = (cost.saturating_sub(credit), flight.lost.saturating_add(credit));
+    if due > hold.amount() && beyond::is_plausible(flight, offer, &usage, due) {
+        // What was held is a guess; who has more pays what was served (decision 038).
+        hold.grow(due, flight.gateway.settings.hold_ms, clock::now_ms());
+    }
     let settlement = hold.capture(due, note, lost, clock::now_ms());
     if let Some(bytes) = flight.delivered {
-        flight.owing = settlement.charged.saturating_sub(delivered(offer, &usage, reported, bytes));
+        let had = beyond::delivered(&usage, reported.text_bytes, bytes);
+        let had = official(offer, &had, reported.service_tier.as_deref());
+        let had = sum(had.iter().map(|q| (q.count, q.unit_price)));
+        flight.owing = settlement.charged.saturating_sub(had);
     }
     let (cost, absorbed, seq) = (settlement.charged, settlement.absorbed, settlement.seq);
     flight.timing.settle_us = watch.micros().into();
     Bill { charged: true, usage, estimated, lines, cost, absorbed, seq }
-}
-
-/// What the delivered part of an answer costs: its prompt, and the text that went out.
-fn delivered(offer: &Offer, usage: &Usage, reported: &Reported, bytes: u64) -> PicoUsd {
-    let part = Usage {
-        output_text: bytes.div_ceil(BYTES_PER_TOKEN),
-        output_reasoning: 0,
-        output_audio: 0,
-        output_image: 0,
-        ..*usage
-    };
-    let lines = official(offer, &part, reported.service_tier.as_deref());
-    sum(lines.iter().map(|q| (q.count, q.unit_price)))
 }
 
 /// What was used up to here.
@@ -332,3 +328,6 @@ fn sum(rows: impl Iterator<Item = (u64, PicoUsd)>) -> PicoUsd {
         sum.saturating_add(u128::from(count).saturating_mul(price.0))
     }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,8 @@ pub struct StreamOptions {
 pub struct StreamFacts {
     /// The model has said or done something: nothing may be replayed elsewhere any more.
     pub content_seen: bool,
+    /// A sound or a picture has come, which has no bytes of text.
+    pub media_seen: bool,
     /// What the provider reported last; reports are cumulative.
     pub usage: Option<Usage>,
     /// An error that came in place of an answer.
@@ -112,6 +114,7 @@ impl StreamFacts {
         self.open_block = chunk.opened.or(self.open_block);
         self.open_block = self.open_block.filter(|block| !chunk.closed.contains(&(0, *block)));
         self.content_seen |= chunk.has_content();
+        self.media_seen |= chunk.has_media();
         self.done |= chunk.done;
         self.usage = chunk.usage_after(self.usage);
         if self.head.is_none() {

@@ -8,33 +8,33 @@ use turnpike_tests::{Answered, Caller};
 
 /// One question.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ask<'a> {
-    pub(super) dialect: Dialect,
-    pub(super) model: &'a str,
-    pub(super) text: &'a str,
-    pub(super) limit: u32,
-    pub(super) stream: bool,
+pub(crate) struct Ask<'a> {
+    pub(crate) dialect: Dialect,
+    pub(crate) model: &'a str,
+    pub(crate) text: &'a str,
+    pub(crate) limit: u32,
+    pub(crate) stream: bool,
 }
 
 /// The answer to it.
 #[derive(Debug)]
-pub(super) struct Said {
-    pub(super) dialect: Dialect,
-    pub(super) stream: bool,
-    pub(super) answered: Answered,
+pub(crate) struct Said {
+    pub(crate) dialect: Dialect,
+    pub(crate) stream: bool,
+    pub(crate) answered: Answered,
 }
 
 impl<'a> Ask<'a> {
     /// A short question of `dialect`, answered in one piece.
-    pub(super) fn of(dialect: Dialect, model: &'a str, text: &'a str) -> Self {
+    pub(crate) fn of(dialect: Dialect, model: &'a str, text: &'a str) -> Self {
         Self { dialect, model, text, limit: 512, stream: false }
     }
 
-    pub(super) fn streamed(self, stream: bool) -> Self {
+    pub(crate) fn streamed(self, stream: bool) -> Self {
         Self { stream, ..self }
     }
 
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         match (self.dialect, self.stream) {
             (Dialect::OpenAiResponses, _) => "/v1/responses".to_owned(),
             (Dialect::AnthropicMessages, _) => "/v1/messages".to_owned(),
@@ -46,7 +46,7 @@ impl<'a> Ask<'a> {
         }
     }
 
-    pub(super) fn body(&self) -> Value {
+    pub(crate) fn body(&self) -> Value {
         let Self { model, text, limit, stream, .. } = *self;
         let message = json!([{ "role": "user", "content": text }]);
         match self.dialect {
@@ -66,11 +66,11 @@ impl<'a> Ask<'a> {
         }
     }
 
-    pub(super) async fn say(&self, caller: &Caller) -> Result<Said> {
+    pub(crate) async fn say(&self, caller: &Caller) -> Result<Said> {
         self.say_with(caller, &[]).await
     }
 
-    pub(super) async fn say_with(&self, caller: &Caller, headers: &[(&str, &str)]) -> Result<Said> {
+    pub(crate) async fn say_with(&self, caller: &Caller, headers: &[(&str, &str)]) -> Result<Said> {
         let answered = caller.post(&self.path(), &self.body(), headers).await?;
         Ok(Said { dialect: self.dialect, stream: self.stream, answered })
     }
@@ -78,19 +78,19 @@ impl<'a> Ask<'a> {
 
 impl Said {
     /// The same, if it is an answer.
-    pub(super) fn expect_answer(self) -> Result<Self> {
+    pub(crate) fn expect_answer(self) -> Result<Self> {
         if self.answered.status != 200 {
             bail!("{:?}: {}: {}", self.dialect, self.answered.status, self.answered.text);
         }
         Ok(self)
     }
 
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         self.answered.request_id()
     }
 
     /// The payloads of a stream, or the one body.
-    pub(super) fn payloads(&self) -> Vec<Value> {
+    pub(crate) fn payloads(&self) -> Vec<Value> {
         match self.stream && self.answered.status == 200 {
             true => payloads(&self.answered.text),
             false => vec![self.answered.body.clone()],
@@ -98,12 +98,12 @@ impl Said {
     }
 
     /// What the model said.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.payloads().iter().map(|payload| text_of(self.dialect, payload, self.stream)).collect()
     }
 
     /// Why the answer ended, in the dialect's own word.
-    pub(super) fn finish(&self) -> Option<String> {
+    pub(crate) fn finish(&self) -> Option<String> {
         let pointers = [
             "/choices/0/finish_reason",
             "/response/incomplete_details/reason",
@@ -121,7 +121,7 @@ impl Said {
     }
 
     /// Type and words of the error, after a look at every member that the dialect's clients read.
-    pub(super) fn error(&self) -> Result<(String, String)> {
+    pub(crate) fn error(&self) -> Result<(String, String)> {
         let payloads = self.payloads();
         let payload = payloads.last().context("an error")?;
         let streamed = self.stream && self.answered.status == 200;
@@ -160,13 +160,13 @@ impl Said {
 }
 
 /// The parsed payloads of a stream's bytes; what is cut off at its end is left out.
-pub(super) fn payloads(text: &str) -> Vec<Value> {
+pub(crate) fn payloads(text: &str) -> Vec<Value> {
     let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
     data.filter_map(|data| serde_json::from_str(data.trim()).ok()).collect()
 }
 
 /// The text that one payload adds.
-pub(super) fn text_of(dialect: Dialect, payload: &Value, stream: bool) -> String {
+pub(crate) fn text_of(dialect: Dialect, payload: &Value, stream: bool) -> String {
     let one = |pointer: &str| payload.pointer(pointer).and_then(Value::as_str).unwrap_or("");
     let all = |list: &str, within: &str| -> String {
         let items = payload.pointer(list).and_then(Value::as_array);
@@ -188,7 +188,7 @@ pub(super) fn text_of(dialect: Dialect, payload: &Value, stream: bool) -> String
 }
 
 /// Reads a stream until so many bytes of text have come, and gives back what was read.
-pub(super) async fn read_to(
+pub(crate) async fn read_to(
     response: &mut reqwest::Response,
     dialect: Dialect,
     bytes: usize,

@@ -10,7 +10,7 @@ use turnpike_tests::{Setup, Stage};
 
 /// The four dialects by the names of the providers that speak them: `chat` and `chat-spare` serve
 /// `sim/chat`.
-pub(super) const SPOKEN: [(&str, Dialect); 4] = [
+pub(crate) const SPOKEN: [(&str, Dialect); 4] = [
     ("chat", Dialect::OpenAiChat),
     ("responses", Dialect::OpenAiResponses),
     ("messages", Dialect::AnthropicMessages),
@@ -21,13 +21,13 @@ const SPARE: &str = "-spare";
 /// The one model's name at every provider.
 const MODEL: &str = "echo";
 /// The longest answer, by the gateway's configuration.
-pub(super) const OUTPUT_TOKENS: u64 = 4_096;
+pub(crate) const OUTPUT_TOKENS: u64 = 4_096;
 /// Prices of a token in pico-USD: of the prompt, of the prompt when cached, of the answer.
-pub(super) const INPUT_PICO: u128 = 1_000_000;
-pub(super) const OUTPUT_PICO: u128 = 2_000_000;
+pub(crate) const INPUT_PICO: u128 = 1_000_000;
+pub(crate) const OUTPUT_PICO: u128 = 2_000_000;
 
 /// The two providers of one dialect.
-pub(super) fn pair(name: &str) -> [String; 2] {
+pub(crate) fn pair(name: &str) -> [String; 2] {
     [name.to_owned(), format!("{name}{SPARE}")]
 }
 
@@ -75,21 +75,21 @@ fn configuration(script: &Script, simulator: &Simulator, times: u32) -> Result<S
 }
 
 /// The usual installation with these providers.
-pub(super) fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     Setup { script: script(), providers: equal, ..Setup::default() }
 }
 
 /// The same with spares that cost ten times as much, and so are asked last.
-pub(super) fn dear_spares() -> Setup {
+pub(crate) fn dear_spares() -> Setup {
     Setup { script: script(), providers: dearer, ..Setup::default() }
 }
 
-pub(super) async fn open() -> Result<Stage> {
+pub(crate) async fn open() -> Result<Stage> {
     Stage::open_with(setup()).await
 }
 
 /// Both providers of a dialect fail so from now on; none heals them.
-pub(super) fn fail_pair(stage: &Stage, name: &str, failure: Option<&Failure>) -> Result<()> {
+pub(crate) fn fail_pair(stage: &Stage, name: &str, failure: Option<&Failure>) -> Result<()> {
     let rules: Vec<Rule> = failure.into_iter().cloned().map(Rule::always).collect();
     for provider in pair(name) {
         stage.simulator.fail(&provider, &rules)?;
@@ -98,12 +98,12 @@ pub(super) fn fail_pair(stage: &Stage, name: &str, failure: Option<&Failure>) ->
 }
 
 /// Every provider fails so from now on; none heals them.
-pub(super) fn fail_all(stage: &Stage, failure: Option<&Failure>) -> Result<()> {
+pub(crate) fn fail_all(stage: &Stage, failure: Option<&Failure>) -> Result<()> {
     SPOKEN.iter().try_for_each(|(name, _)| fail_pair(stage, name, failure))
 }
 
 /// Changes the model of every provider.
-pub(super) fn change_all(stage: &Stage, change: impl Fn(&mut ModelScript)) -> Result<()> {
+pub(crate) fn change_all(stage: &Stage, change: impl Fn(&mut ModelScript)) -> Result<()> {
     for (name, _) in SPOKEN {
         for provider in pair(name) {
             stage.simulator.change(&provider, MODEL, &change)?;

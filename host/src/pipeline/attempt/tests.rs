@@ -47,7 +47,7 @@ async fn gateway(data: &std::path::Path, port: u16) -> Arc<Gateway> {
 }
 
 /// The same, with this price and whatever follows it.
-async fn gateway_with(data: &std::path::Path, port: u16, more: &str) -> Arc<Gateway> {
+pub(in crate::pipeline) async fn gateway_with(data: &std::path::Path, port: u16, more: &str) -> Arc<Gateway> {
     gateway_in(data, port, Dialect::OpenAiChat, more).await
 }
 
@@ -69,7 +69,7 @@ async fn gateway_of(data: &Path, port: u16, settings: &str, more: &str) -> Arc<G
     tokio::task::spawn_blocking(move || gateway::opened(&config)).await.unwrap()
 }
 
-fn flight(gateway: &Arc<Gateway>) -> Flight {
+pub(in crate::pipeline) fn flight(gateway: &Arc<Gateway>) -> Flight {
     let body = r#"{"model":"acme/one","messages":[{"role":"user","content":"hello"}]}"#;
     flight_of(gateway, Dialect::OpenAiChat, body)
 }
@@ -103,10 +103,10 @@ fn flight_of(gateway: &Arc<Gateway>, dialect: Dialect, body: &'static str) -> Fl
 }
 
 /// Micro-dollars for a token of the prompt, and two for one of the answer.
-const PRICE: &str = "usd_per_million = { input = \"1\", output = \"2\" }\n";
+pub(in crate::pipeline) const PRICE: &str = "usd_per_million = { input = \"1\", output = \"2\" }\n";
 
 /// Gives the organization a dollar.
-fn top_up(gateway: &Gateway) {
+pub(in crate::pipeline) fn top_up(gateway: &Gateway) {
     let payment = turnpike_ledger::TopUp {
         id: turnpike_ledger::TransferId([7; 16]),
         org: "acme",

@@ -3,14 +3,18 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
+use tokio::sync::Semaphore;
+
 use crate::tasks::Tasks;
 
-use super::{DRAINS_MAX, Relay};
+use super::Relay;
 
 type Step = Pin<Box<dyn Future<Output = (Box<Relay>, Option<Bytes>)> + Send>>;
 
@@ -28,12 +32,19 @@ pub(super) struct RelayBody {
     first: Bytes,
     /// Some content has been given to the connection.
     delivered: bool,
+    /// Tells a step that is under way that the caller has gone.
+    left: Arc<AtomicBool>,
     tasks: Tasks,
+    drains: Arc<Semaphore>,
 }
 
 impl RelayBody {
-    pub(super) fn new(relay: Relay, first: Bytes, tasks: Tasks) -> Self {
-        Self { state: State::Idle(Box::new(relay)), first, delivered: false, tasks }
+    pub(super) fn new(relay: Relay, first: Bytes) -> Self {
+        let gateway = &relay.flight.gateway;
+        let (tasks, drains) = (gateway.tasks.clone(), Arc::clone(&gateway.drains));
+        let left = Arc::clone(&relay.left);
+        let state = State::Idle(Box::new(relay));
+        Self { state, first, delivered: false, left, tasks, drains }
     }
 }
 
@@ -55,6 +66,9 @@ impl Body for RelayBody {
         let this = self.get_mut();
         if !this.first.is_empty() {
             this.delivered = true;
+            if let State::Idle(relay) = &mut this.state {
+                relay.given_bytes = relay.stream.sent_bytes;
+            }
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.first)))));
         }
         let mut future = match std::mem::replace(&mut this.state, State::Over) {
@@ -67,8 +81,9 @@ impl Body for RelayBody {
                 this.state = State::Busy(future);
                 Poll::Pending
             }
-            Poll::Ready((relay, Some(bytes))) => {
+            Poll::Ready((mut relay, Some(bytes))) => {
                 this.delivered = true;
+                relay.given_bytes = relay.stream.sent_bytes;
                 if !relay.over {
                     this.state = State::Idle(relay);
                 }
@@ -86,20 +101,21 @@ impl Body for RelayBody {
 impl Drop for RelayBody {
     /// The connection is gone before the stream was over.
     fn drop(&mut self) {
+        self.left.store(true, Ordering::Release);
         let delivered = self.delivered;
-        let may_drain = self.tasks.running() < DRAINS_MAX;
+        let drains = Arc::clone(&self.drains);
         match std::mem::replace(&mut self.state, State::Over) {
             State::Over => {}
             State::Idle(relay) if !delivered => relay.cancelled(),
             State::Idle(relay) => {
-                self.tasks.spawn("drain", async move { relay.abandoned(may_drain).await });
+                self.tasks.spawn("drain", async move { relay.abandoned(&drains).await });
             }
-            // A read is under way; it ends within the provider's idle time-out.
+            // A step is under way; it ends within the provider's idle time-out, and is the last.
             State::Busy(future) => self.tasks.spawn("drain", async move {
                 let (relay, _) = future.await;
                 if relay.over {
                 } else if delivered {
-                    relay.abandoned(may_drain).await;
+                    relay.abandoned(&drains).await;
                 } else {
                     relay.cancelled();
                 }

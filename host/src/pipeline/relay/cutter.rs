@@ -18,7 +18,7 @@ pub(super) enum Cutter {
     },
 }
 
-const TOO_LARGE: &str = "an event is longer than limits.event_bytes";
+pub(in crate::pipeline) const TOO_LARGE: &str = "an event is longer than limits.event_bytes";
 const NO_MESSAGE: &str = "it is no event stream of Amazon's";
 
 // === impl Cutter ===

@@ -2,8 +2,10 @@
 //! caller is sent last. Never reads the provider but to its end for a caller that has gone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 use turnpike_ledger::PicoUsd;
 
 use crate::clock;
@@ -13,7 +15,7 @@ use super::super::attempt::note;
 use super::super::flight::{Bill, Ending};
 use super::super::{conversation, settle};
 use super::words::event;
-use super::{Broken, DRAIN_BYTES_MAX, DRAIN_TIME_MAX, Relay, Step};
+use super::{Broken, Relay, Step};
 
 impl Relay {
     /// A complete answer is charged; with `left`, the caller is no longer there to see it.
@@ -32,11 +34,11 @@ impl Relay {
     }
 
     /// The stream broke after content: a legal error event, and the rulebook's row for it. What the
-    /// policy blocks has been delivered up to there, or else a caller could have any answer for
+    /// caller can bring about has been delivered up to there, or else it could have any answer for
     /// nothing by asking for something blocked at its end.
     pub(super) async fn fail(&mut self, broken: Broken) -> Bytes {
         self.over = true;
-        let blocked = matches!(broken, Broken::Withheld { blocked: Some(_) });
+        let callers = broken.is_callers();
         let sample = if broken.counts() { self.asking.failed() } else { Sample::Neutral };
         let (event, outcome, provider_failed) =
             event(broken, self.flight.manner.dialect, self.stream.redactor.next_event());
@@ -46,12 +48,13 @@ impl Relay {
         self.summarise();
         let reported = self.stream.reported();
         let offer = Arc::clone(&self.asking.offer);
+        let had = reported.text_bytes > 0 || self.stream.sent_media;
         let payable = (provider_failed && self.flight.gateway.settings.bill_partial)
-            || (blocked && reported.text_bytes > 0);
+            || (callers && had);
         let bill = if payable {
             let ending = Ending::FailedPartial;
             let bill = settle::charge(&mut self.flight, &offer, &reported, ending).await;
-            if provider_failed {
+            if provider_failed && !callers {
                 self.flight.owing = bill.cost;
             }
             bill
@@ -86,22 +89,29 @@ impl Relay {
         end
     }
 
-    /// The caller has gone after content: what was generated is charged. The provider is read to
-    /// its usage within bounds; `may_drain` is false when too many streams are being drained.
-    pub(super) async fn abandoned(mut self, may_drain: bool) {
-        let delivered = self.stream.sent_bytes;
-        self.flight.delivered = Some(delivered);
-        let drained = async {
-            while may_drain && self.stream.read_bytes < DRAIN_BYTES_MAX {
-                match self.stream.step(&mut self.flight).await {
-                    Ok(Step::More(_) | Step::Silent) => {}
-                    Ok(Step::Complete(_)) => return Some(Ok(())),
-                    Err(broken) => return Some(Err(broken)),
-                }
+    /// What a step brought while the caller left. Nothing is settled here but an answer that has
+    /// come to its end; `abandoned` has the rest.
+    pub(super) async fn note_left(&mut self, step: Result<Step, Broken>) {
+        match step {
+            Ok(Step::More(_) | Step::Silent) => {}
+            Ok(Step::Complete(_)) => {
+                self.flight.delivered = Some(self.given_bytes);
+                self.complete(Some(Ending::Partial)).await;
             }
-            None
+            Err(broken) => self.broken = Some(broken),
+        }
+    }
+
+    /// The caller has gone after content: what was generated is charged. The provider is read to
+    /// its usage within bounds, of which one is the number of permits in `drains`.
+    pub(super) async fn abandoned(mut self, drains: &Semaphore) {
+        let delivered = self.given_bytes;
+        self.flight.delivered = Some(delivered);
+        let ended = match self.broken.take() {
+            Some(broken) => Some(Err(broken)),
+            None => self.read_on(drains).await,
         };
-        match tokio::time::timeout(DRAIN_TIME_MAX, drained).await.ok().flatten() {
+        match ended {
             Some(Ok(())) => self.complete(Some(Ending::Partial)).await,
             // The provider's failure, or the policy's refusal; but the caller owes what it had been
             // given by then.
@@ -119,6 +129,26 @@ impl Relay {
                 self.settle_partial("cancelled", detail, Sample::Neutral).await;
             }
         }
+    }
+
+    /// Reads the provider to its end for nobody; `None` where that is beyond the bounds.
+    async fn read_on(&mut self, drains: &Semaphore) -> Option<Result<(), Broken>> {
+        let _permit = drains.try_acquire().ok()?;
+        let settings = &self.flight.gateway.settings;
+        let time = Duration::from_millis(settings.read_on_ms);
+        let read_max = self.stream.read_bytes.saturating_add(settings.read_on_bytes);
+        let drained = async {
+            while self.stream.read_bytes < read_max {
+                self.keep_hold();
+                match self.stream.step(&mut self.flight).await {
+                    Ok(Step::More(_) | Step::Silent) => {}
+                    Ok(Step::Complete(_)) => return Some(Ok(())),
+                    Err(broken) => return Some(Err(broken)),
+                }
+            }
+            None
+        };
+        tokio::time::timeout(time, drained).await.ok().flatten()
     }
 
     /// Charges a caller that left and whose answer did not come to its end.

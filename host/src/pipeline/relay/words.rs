@@ -57,6 +57,10 @@ pub(super) fn event(
                            again";
             (said(message, "api_error", "upstream_died", 502), "died", true)
         }
+        Broken::TooLong(what) => {
+            let message = format!("the answer can't be relayed: {what}; ask for a shorter one");
+            (said(&message, "api_error", "upstream_malformed", 502), "malformed", false)
+        }
         Broken::Malformed(what) => {
             let message = format!("the provider's stream broke: {what}; send the request again");
             (said(&message, "api_error", "upstream_malformed", 502), "malformed", true)
