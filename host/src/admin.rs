@@ -4,15 +4,19 @@
 //! never calls an upstream, never shows a key again, and never sees a prompt.
 
 mod access;
+mod alerts;
 mod backtest;
 mod bindings;
+mod budgets;
 mod credits;
 mod error;
 mod extract;
 mod grants;
 mod keys;
+mod limits;
 mod multipart;
 mod orgs;
+mod plans;
 mod plugins;
 mod publish;
 mod requests;
@@ -31,10 +35,12 @@ use tokio::sync::Semaphore;
 use turnpike_ledger::Ledger;
 
 use crate::auth::{Directory, OperatorToken};
+use crate::limits::Registry;
 use crate::policy;
 use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::UsageLog;
 
+pub use self::alerts::WebhookRule;
 pub use self::backtest::{Backtest, BacktestOf, BacktestReport, Counts, Example};
 pub use self::error::ApiError;
 pub use self::publish::{directory_of, ensure_budgets};
@@ -149,6 +155,8 @@ pub struct AdminParts {
     pub usage: UsageLog,
     /// The keys as the data plane sees them; replaced after every change.
     pub directory: Arc<ArcSwap<Directory>>,
+    /// What the scopes with rate limits have used.
+    pub limits: Arc<Registry>,
     /// Whoever has it may do everything here.
     pub operator: OperatorToken,
     /// Checks uploads.
@@ -157,6 +165,8 @@ pub struct AdminParts {
     pub bindings: Arc<dyn BindingsChanged>,
     /// Replays requests through a policy.
     pub backtests: Arc<dyn Backtest>,
+    /// Where webhooks may be sent.
+    pub webhook_rule: Arc<WebhookRule>,
     /// Numbers of other rooms.
     pub numbers: Arc<dyn SystemNumbers>,
     /// What the installation asks of policies' signatures.

@@ -13,11 +13,14 @@ mod changes;
 mod files;
 mod memory;
 mod open;
+mod plans;
 mod records;
 mod registry;
 mod rows;
 mod signing;
 mod sled_state;
+mod spending;
+mod spending_registry;
 mod state;
 mod views;
 
@@ -30,13 +33,17 @@ pub use self::bindings::REVISIONS_KEPT;
 pub use self::files::{PluginFiles, sha256_hex};
 pub use self::memory::MemoryState;
 pub use self::open::{OpenReport, Opened};
+pub use self::plans::{Discount, InvoiceTerms, PlanRecord};
 pub use self::records::{
-    ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, LinkRecord, Mode, OnFailure,
-    Organization, PluginCheck, PluginFigures, PluginRecord, Scope,
+    ApiKey, BindingRecord, BudgetMode, BudgetPeriod, BudgetRecord, Hook, LinkRecord, Mode,
+    OnFailure, Organization, PluginCheck, PluginFigures, PluginRecord, RateLimits, Scope,
+    Thresholds,
 };
 pub use self::registry::Page;
 pub use self::signing::{PluginSignature, Signing, SigningKey};
 pub use self::sled_state::SledState;
+pub use self::spending::{AlertRecord, Delivery, ScopeBudget, ScopeLimits, SpendScope, Webhook};
+pub use self::spending_registry::ALERTS_KEPT;
 pub use self::state::{Change, Row, State, Table, VALUE_BYTES_MAX};
 pub use self::views::{LedgerViews, load_ledger_view};
 

@@ -25,6 +25,7 @@ use http::{HeaderMap, StatusCode};
 use crate::clock::Stopwatch;
 pub use body::{BodyReader, Read};
 use client::Dialer;
+pub use client::Guard;
 use connection::Connection;
 use decompress::Decompressor;
 use pool::Pool;
@@ -191,6 +192,12 @@ impl Upstream {
     /// pool. A machine without roots is not an error until something is sent over `https`.
     pub fn new(limits: PoolLimits) -> Self {
         Self { dialer: Arc::new(Dialer::new()), pool: Arc::new(Pool::new(limits)) }
+    }
+
+    /// A client that connects only to addresses that the guard admits, whatever a name leads to.
+    pub fn guarded(guard: Arc<Guard>) -> Self {
+        let pool = Arc::new(Pool::new(PoolLimits::default()));
+        Self { dialer: Arc::new(Dialer::guarded(guard)), pool }
     }
 
     /// Sends one request and waits for the answer's head.

@@ -6,8 +6,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    AdminState, access, backtest, bindings, credits, grants, keys, orgs, plugins, requests,
-    signing_keys, system, usage,
+    AdminState, access, alerts, backtest, bindings, budgets, credits, grants, keys, limits, orgs,
+    plans, plugins, requests, signing_keys, system, usage,
 };
 
 /// The admin API, all under `/admin/v1` and behind the operator token.
@@ -16,6 +16,15 @@ pub fn router(state: AdminState) -> Router {
         .route("/", get(orgs::get).patch(orgs::patch).delete(orgs::delete))
         .route("/keys", post(keys::create).get(keys::list))
         .route("/keys/{id}", get(keys::get).patch(keys::patch).delete(keys::delete))
+        .route("/budgets", post(budgets::create).get(budgets::list))
+        .route("/budgets/{id}", get(budgets::get).patch(budgets::patch).delete(budgets::delete))
+        .route("/limits", get(limits::list))
+        .route("/limits/{scope}", get(limits::get).put(limits::put).delete(limits::delete))
+        .route("/alerts", get(alerts::list))
+        .route(
+            "/webhook",
+            get(alerts::get_webhook).put(alerts::put_webhook).delete(alerts::delete_webhook),
+        )
         .route("/credits", get(credits::balance))
         .route("/credits/topups", post(credits::top_up))
         .route("/credits/entries", get(credits::entries))
@@ -29,11 +38,16 @@ pub fn router(state: AdminState) -> Router {
         .route("/bindings/{hook}/rollback", post(bindings::roll_back))
         .route("/policy-grants", get(grants::get).put(grants::put))
         .route("/usage", get(usage::report))
+        .route("/usage.csv", get(usage::as_csv))
+        .route("/usage/focus.csv", get(usage::as_focus))
+        .route("/usage/anomalies", get(usage::anomalies))
         .route("/requests", get(requests::list))
         .route("/requests/{id}", get(requests::get_of_org));
     let admin = Router::new()
         .route("/orgs", post(orgs::create).get(orgs::list))
         .nest("/orgs/{org}", organization)
+        .route("/plans", post(plans::create).get(plans::list))
+        .route("/plans/{id}", get(plans::get).patch(plans::patch).delete(plans::delete))
         .route("/requests/{id}", get(requests::get))
         .route("/system", get(system::get));
     Router::new()

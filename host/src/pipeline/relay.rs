@@ -27,7 +27,7 @@ use crate::upstream::{BodyReader, ErrorKind, Phase, Read, TransportError};
 use super::attempt::{Asking, Blame, Trouble, blame_of};
 use super::facts::PolicyScan;
 use super::flight::Flight;
-use super::{explain, settle};
+use super::{admit, explain, settle};
 use array::Listing;
 use cutter::Cutter;
 use meter::Meter;
@@ -235,6 +235,7 @@ pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<Gateway
         losses: &flight.losses,
     }
     .write(headers);
+    admit::headers(&flight, headers);
     let tasks = flight.gateway.tasks.clone();
     let mut listing =
         flight.manner.array.then(|| Listing::new(flight.gateway.settings.event_bytes));

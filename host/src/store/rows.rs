@@ -7,7 +7,8 @@ use turnpike_ledger::PicoUsd;
 
 use super::StoreError;
 use super::records::{
-    ApiKey, BudgetPeriod, BudgetRecord, Organization, PluginCheck, PluginFigures, PluginRecord,
+    ApiKey, BudgetMode, BudgetPeriod, BudgetRecord, Organization, PluginCheck, PluginFigures,
+    PluginRecord, RateLimits, Thresholds,
 };
 use super::signing::{PluginSignature, Signing};
 use super::state::Table;
@@ -69,6 +70,10 @@ pub(super) struct OrganizationRow {
     signing: Signing,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     policy_imports: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
 }
 
 impl Record for Organization {
@@ -88,6 +93,8 @@ impl Record for Organization {
             deleted_at_ms: self.deleted_at_ms,
             signing: self.signing.clone(),
             policy_imports: self.policy_imports.clone(),
+            time_zone: self.time_zone.clone(),
+            plan: self.plan.clone(),
         })
     }
 
@@ -100,6 +107,8 @@ impl Record for Organization {
             deleted_at_ms: row.deleted_at_ms,
             signing: row.signing,
             policy_imports: row.policy_imports,
+            time_zone: row.time_zone,
+            plan: row.plan,
         })
     }
 }
@@ -108,6 +117,10 @@ impl Record for Organization {
 struct BudgetRow {
     amount_usd: PicoUsd,
     period: String,
+    #[serde(default)]
+    mode: BudgetMode,
+    #[serde(default, skip_serializing_if = "Thresholds::is_empty")]
+    alerts: Thresholds,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -124,6 +137,8 @@ pub(super) struct KeyRow {
     models: Vec<String>,
     clearance: String,
     budget: Option<BudgetRow>,
+    #[serde(default, skip_serializing_if = "RateLimits::is_none")]
+    limits: RateLimits,
     disabled: bool,
     expires_at_ms: Option<u64>,
     created_at_ms: u64,
@@ -153,7 +168,10 @@ impl Record for ApiKey {
             budget: self.budget.map(|budget| BudgetRow {
                 amount_usd: budget.amount,
                 period: budget.period.label().to_owned(),
+                mode: budget.mode,
+                alerts: budget.alerts,
             }),
+            limits: self.limits,
             disabled: self.disabled,
             expires_at_ms: self.expires_at_ms,
             created_at_ms: self.created_at_ms,
@@ -167,6 +185,8 @@ impl Record for ApiKey {
                 amount: budget.amount_usd,
                 period: BudgetPeriod::from_label(&budget.period)
                     .ok_or_else(|| format!("unknown period {:?}", budget.period))?,
+                mode: budget.mode,
+                alerts: budget.alerts,
             }),
             None => None,
         };
@@ -182,6 +202,7 @@ impl Record for ApiKey {
             models: row.models,
             clearance: row.clearance,
             budget,
+            limits: row.limits,
             disabled: row.disabled,
             expires_at_ms: row.expires_at_ms,
             created_at_ms: row.created_at_ms,

@@ -18,6 +18,8 @@ pub enum Table {
     Bindings,
     /// The latest revisions of bindings, by organization, hook, scope, mode and revision.
     BindingHistory,
+    /// Budgets, rate limits, webhooks and alerts by kind and organization; plans.
+    Spending,
     /// The ledger's accounts.
     LedgerAccounts,
     /// The ledger's budget settings and counters.
@@ -32,13 +34,14 @@ pub enum Table {
 
 impl Table {
     /// All of them, in a fixed order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Meta,
         Self::Organizations,
         Self::Keys,
         Self::Plugins,
         Self::Bindings,
         Self::BindingHistory,
+        Self::Spending,
         Self::LedgerAccounts,
         Self::LedgerBudgets,
         Self::LedgerHolds,
@@ -56,13 +59,14 @@ impl Table {
     ];
 
     /// The tables that hold what an operator changed; they are kept in the changes file as well.
-    pub const ADMINISTRATIVE: [Self; 6] = [
+    pub const ADMINISTRATIVE: [Self; 7] = [
         Self::Meta,
         Self::Organizations,
         Self::Keys,
         Self::Plugins,
         Self::Bindings,
         Self::BindingHistory,
+        Self::Spending,
     ];
 
     /// The name on disk. Never changes.
@@ -74,6 +78,7 @@ impl Table {
             Self::Plugins => "plugins",
             Self::Bindings => "bindings",
             Self::BindingHistory => "binding-history",
+            Self::Spending => "spending",
             Self::LedgerAccounts => "ledger-accounts",
             Self::LedgerBudgets => "ledger-budgets",
             Self::LedgerHolds => "ledger-holds",

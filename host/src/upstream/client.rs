@@ -1,7 +1,7 @@
 //! Opens connections: looks a name up, tries its addresses in turn, and sets up TLS where the
 //! endpoint asks for it. The only file of this room that names rustls. Never sends a request.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,12 @@ const ADDRESSES_MAX: usize = 8;
 pub(super) struct Dialer {
     /// TLS with the system's roots, or why there is none.
     tls: Result<TlsConnector, String>,
+    /// To which addresses connections may be made; none: to all.
+    guard: Option<Arc<Guard>>,
 }
+
+/// Whether a connection for a host may be made to an address that its name led to.
+pub type Guard = dyn Fn(&str, IpAddr) -> bool + Send + Sync;
 
 impl std::fmt::Debug for Dialer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -35,7 +40,12 @@ impl std::fmt::Debug for Dialer {
 impl Dialer {
     /// Loads the system's roots.
     pub(super) fn new() -> Self {
-        Self { tls: system_tls() }
+        Self { tls: system_tls(), guard: None }
+    }
+
+    /// The same for connections to the addresses that the guard admits.
+    pub(super) fn guarded(guard: Arc<Guard>) -> Self {
+        Self { guard: Some(guard), ..Self::new() }
     }
 
     /// Opens a connection within `limit`, look-up and TLS included.
@@ -57,7 +67,7 @@ impl Dialer {
         limit: Duration,
         watch: Stopwatch,
     ) -> Result<Stream, TransportError> {
-        let tcp = open_tcp(to, limit, watch).await?;
+        let tcp = open_tcp(to, limit, watch, self.guard.as_deref()).await?;
         if to.scheme == Scheme::Http {
             return Ok(Stream::Plain(tcp));
         }
@@ -101,6 +111,7 @@ async fn open_tcp(
     to: &Endpoint,
     limit: Duration,
     watch: Stopwatch,
+    guard: Option<&Guard>,
 ) -> Result<TcpStream, TransportError> {
     let fail = |cause: String| {
         let detail = format!("no connection to {to}: {cause}; check that it is up and reachable");
@@ -108,8 +119,12 @@ async fn open_tcp(
     };
     let found = lookup_host((to.bare_host(), to.port)).await;
     let found = found.map_err(|cause| fail(format!("its name was not found ({cause})")))?;
-    let addresses: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
-    let mut last = fail("its name has no address".into());
+    let admitted = |at: &SocketAddr| guard.is_none_or(|admits| admits(to.bare_host(), at.ip()));
+    let addresses: Vec<SocketAddr> = found.filter(admitted).take(ADDRESSES_MAX).collect();
+    let mut last = fail(match guard {
+        None => "its name has no address".into(),
+        Some(_) => "its name has no address that may be connected to".into(),
+    });
     let mut untried = u32::try_from(addresses.len()).unwrap_or(1);
     for address in addresses {
         let share = limit.saturating_sub(watch.elapsed()) / untried.max(1);

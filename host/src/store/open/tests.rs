@@ -15,6 +15,8 @@ fn org(id: &str) -> Organization {
         deleted_at_ms: None,
         signing: Signing::default(),
         policy_imports: Vec::new(),
+        time_zone: None,
+        plan: None,
     }
 }
 
