@@ -6,6 +6,8 @@ mod bad_policies;
 #[cfg(test)]
 mod basics;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod clouds;
@@ -23,6 +25,8 @@ mod hostile;
 mod hot_upload;
 #[cfg(test)]
 mod kept_elsewhere;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod pitfalls;
 #[cfg(test)]
