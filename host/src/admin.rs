@@ -5,9 +5,11 @@
 
 mod access;
 mod adjustments;
+mod alerts;
 mod audit;
 mod backtest;
 mod bindings;
+mod budgets;
 mod credits;
 mod error;
 mod extract;
@@ -17,7 +19,9 @@ mod keys;
 mod limits;
 mod multipart;
 mod orgs;
+mod plans;
 mod plugins;
+mod policy_limits;
 mod publish;
 mod requests;
 mod router;
@@ -35,13 +39,15 @@ use tokio::sync::Semaphore;
 use turnpike_ledger::Ledger;
 
 use crate::auth::{Directory, OperatorToken};
+use crate::limits::Registry;
 use crate::policy;
 use crate::store::{Acting, BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::UsageLog;
 
+pub use self::alerts::WebhookRule;
 pub use self::backtest::{Backtest, BacktestOf, BacktestReport, Counts, Example};
 pub use self::error::ApiError;
-pub use self::limits::limits_of;
+pub use self::policy_limits::limits_of;
 pub use self::publish::{directory_of, ensure_budgets};
 pub use self::router::router;
 pub use self::signatures::{SignaturePolicy, may_be_bound};
@@ -170,6 +176,8 @@ pub struct AdminParts {
     pub usage: UsageLog,
     /// The keys as the data plane sees them; replaced after every change.
     pub directory: Arc<ArcSwap<Directory>>,
+    /// What the scopes with rate limits have used.
+    pub limits: Arc<Registry>,
     /// Whoever has it may do everything here.
     pub operator: OperatorToken,
     /// Checks uploads.
@@ -178,6 +186,8 @@ pub struct AdminParts {
     pub bindings: Arc<dyn BindingsChanged>,
     /// Replays requests through a policy.
     pub backtests: Arc<dyn Backtest>,
+    /// Where webhooks may be sent.
+    pub webhook_rule: Arc<WebhookRule>,
     /// Numbers of other rooms.
     pub numbers: Arc<dyn SystemNumbers>,
     /// What the installation asks of policies' signatures.

@@ -11,12 +11,17 @@ mod key;
 mod models;
 mod operator;
 mod pepper;
+mod plan;
+mod seal;
+mod spending;
 
 pub use self::authenticate::{AuthError, authenticate};
-pub use self::budget::{BudgetRef, Period, window_end_ms, window_start_ms};
+pub use self::budget::{BudgetRef, Period, Window, window_of};
 pub use self::caller::{Caller, Clearance};
 pub use self::directory::Directory;
 pub use self::key::{KEY_PREFIX, KeyText, SHOWN_CHARS};
 pub use self::models::{ModelRules, PatternError};
 pub use self::operator::OperatorToken;
 pub use self::pepper::{FILE_NAME as PEPPER_FILE, KeyHash, Pepper, PepperError};
+pub use self::plan::{Allowance, PlanTerms, Volume};
+pub use self::spending::{CallerBudgets, OrgBudgets, Sometimes, Watched, period_of};

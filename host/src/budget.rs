@@ -2,6 +2,7 @@
 //! the clamp when it can't be afforded, and the hold that returns by itself. Where money is kept is
 //! the ledger's business; what an answer costs is the bill policy's.
 
+mod allowance;
 mod hold;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use turnpike_ledger::{Ledger, PicoUsd, Reserve, ReserveError};
 
 use crate::error::Refusal;
 
+pub use allowance::give_allowance;
 pub use hold::{Hold, Settlement};
 
 /// Output tokens that one request is held for when neither the caller nor the catalogue says how
@@ -17,50 +19,83 @@ pub use hold::{Hold, Settlement};
 pub const OUTPUT_TOKENS_UNKNOWN: u32 = 8_192;
 
 /// Whose money, and until when.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Payer<'a> {
     pub org: &'a str,
-    /// Budget ids with their current windows.
-    pub budgets: &'a [(&'a str, u64)],
+    /// What it counts on.
+    pub budgets: &'a [Counted<'a>],
     pub id: uuid::Uuid,
     pub at_ms: u64,
     pub expires_at_ms: u64,
 }
 
+/// A budget in the window that a request falls into.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted<'a> {
+    /// The ledger's id of it.
+    pub id: &'a str,
+    /// The ledger's number of the window.
+    pub window: u64,
+    /// Whose spending it counts, for the words of a refusal.
+    pub scope: &'a str,
+    /// When the next window begins, in milliseconds since the Unix epoch; none for a total budget.
+    pub ends_ms: Option<u64>,
+}
+
 /// What can be set aside for this payer now, from credit and every budget together.
 pub fn affordable(ledger: &Ledger, payer: &Payer<'_>) -> PicoUsd {
-    ledger.affordable(payer.org, payer.budgets)
+    ledger.affordable(payer.org, &windows(payer))
+}
+
+fn windows<'a>(payer: &Payer<'a>) -> Vec<(&'a str, u64)> {
+    payer.budgets.iter().map(|budget| (budget.id, budget.window)).collect()
+}
+
+/// Why nothing was set aside.
+#[derive(Debug)]
+pub struct Refused {
+    /// What the caller is told.
+    pub refusal: Box<Refusal>,
+    /// The budget that has too little left, by the ledger's id.
+    pub budget: Option<Arc<str>>,
 }
 
 /// Sets `amount` aside on the credit and on every budget, all or none.
-pub fn reserve(
-    ledger: &Arc<Ledger>,
-    payer: &Payer<'_>,
-    amount: PicoUsd,
-) -> Result<Hold, Box<Refusal>> {
+pub fn reserve(ledger: &Arc<Ledger>, payer: &Payer<'_>, amount: PicoUsd) -> Result<Hold, Refused> {
     let id = turnpike_ledger::TransferId(payer.id.into_bytes());
     let request = Reserve {
         id,
         org: payer.org,
-        budgets: payer.budgets,
+        budgets: &windows(payer),
         amount,
         at_ms: payer.at_ms,
         expires_at_ms: payer.expires_at_ms,
     };
     match ledger.reserve(&request) {
         Ok(_) => Ok(Hold::new(Arc::clone(ledger), id, amount, payer.expires_at_ms)),
-        Err(error) => Err(Box::new(refusal(&error, amount))),
+        Err(error) => {
+            let refusal = Box::new(refusal(&error, amount, payer));
+            let budget = match error {
+                ReserveError::BudgetExceeded { budget, .. } => Some(budget),
+                _ => None,
+            };
+            Err(Refused { refusal, budget })
+        }
     }
 }
 
-fn refusal(error: &ReserveError, needed: PicoUsd) -> Refusal {
+fn refusal(error: &ReserveError, needed: PicoUsd, payer: &Payer<'_>) -> Refusal {
     let needed = needed.to_string();
     match error {
         ReserveError::InsufficientCredit { available } => {
             Refusal::insufficient_credit(&available.to_string(), &needed)
         }
         ReserveError::BudgetExceeded { budget, remaining } => {
-            Refusal::budget_exceeded(budget, &remaining.to_string(), &needed)
+            let refused = payer.budgets.iter().find(|counted| *counted.id == **budget);
+            let (scope, ends_ms) =
+                refused.map_or((&**budget, None), |counted| (counted.scope, counted.ends_ms));
+            let left = remaining.to_string();
+            Refusal::budget_exceeded(scope, &left, &needed, ends_ms, payer.at_ms)
         }
         ReserveError::NotDurable(_) | ReserveError::DiskFull(_) | ReserveError::Overloaded => {
             Refusal::ledger_unavailable()

@@ -59,6 +59,13 @@ pub fn basic_utc(at_ms: u64) -> String {
     at.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
+/// A time as RFC 3339 writes it, in UTC.
+pub fn rfc3339(at_ms: u64) -> String {
+    let at = i64::try_from(at_ms).ok();
+    let at = at.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    at.unwrap_or(jiff::Timestamp::MAX).to_string()
+}
+
 /// The start of an ISO date (`2026-03-01`, or `2026-03` for its first day) in UTC, in seconds since
 /// the Unix epoch. Zero when it is no date.
 pub fn day_start_s(date: &str) -> u64 {

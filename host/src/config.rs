@@ -2,6 +2,7 @@
 //! field. Parsing binds no port, opens no file but the configuration and the secrets it names, and
 //! never logs a secret. An unknown field is an error that names it.
 
+mod alerts;
 mod cloud;
 mod overlay;
 mod policy;
@@ -17,6 +18,7 @@ use turnpike_protocol::Dialect;
 
 use crate::catalog::DeclaredOffer;
 
+pub use alerts::Alerts;
 pub use cloud::{AwsCredentials, GoogleCredentials};
 pub use policy::Policy;
 pub use secret_ref::SecretRef;
@@ -32,6 +34,7 @@ pub struct Config {
     pub timeouts: Timeouts,
     pub routing: Routing,
     pub money: Money,
+    pub alerts: Alerts,
     pub policy: Policy,
     pub providers: BTreeMap<String, Provider>,
 }

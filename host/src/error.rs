@@ -133,6 +133,17 @@ impl Refusal {
             .at("model")
     }
 
+    /// 403: the organization's plan includes no model that could answer.
+    pub fn model_not_in_plan(asked: &str, plan: &str) -> Self {
+        let shown: String = asked.chars().take(100).collect();
+        let message = format!(
+            "the plan {plan:?} of this organization does not include the model {shown:?}; ask for \
+             one that GET /v1/models lists, or change the plan"
+        );
+        Self::new(StatusCode::FORBIDDEN, "permission_error", "model_not_in_plan", message)
+            .at("model")
+    }
+
     /// 422: models exist, but each is ruled out. `reasons` is a short summary of why.
     pub fn no_candidate(reasons: &str) -> Self {
         let message = format!("no model can take this request: {reasons}");
@@ -254,15 +265,41 @@ impl Refusal {
         Self::new(status, "insufficient_quota", "insufficient_credit", message).final_word()
     }
 
-    /// 429: a budget of the key can't cover it.
-    pub fn budget_exceeded(budget: &str, remaining: &str, needed: &str) -> Self {
+    /// 429: a budget can't cover it: whose, what is left, and when it begins anew (milliseconds
+    /// since the Unix epoch; none for a budget that never does).
+    pub fn budget_exceeded(
+        scope: &str,
+        remaining: &str,
+        needed: &str,
+        ends_ms: Option<u64>,
+        now_ms: u64,
+    ) -> Self {
+        let next = match ends_ms {
+            Some(ends_ms) => {
+                format!("wait until {}, when it begins anew", crate::clock::rfc3339(ends_ms))
+            }
+            None => "it never begins anew".to_owned(),
+        };
         let message = format!(
-            "the budget {budget} can't cover this request: {remaining} USD left in this period, up \
-             to {needed} USD needed; lower max_tokens, wait for the next period, or ask for a \
-             larger budget"
+            "the budget of {scope} can't cover this request: {remaining} USD left, up to {needed} \
+             USD needed; lower max_tokens, {next}, or ask for a larger budget"
         );
         let status = StatusCode::TOO_MANY_REQUESTS;
-        Self::new(status, "insufficient_quota", "budget_exceeded", message).final_word()
+        let refusal = Self::new(status, "insufficient_quota", "budget_exceeded", message);
+        let wait_ms = ends_ms.map(|ends_ms| ends_ms.saturating_sub(now_ms));
+        let wait_s = wait_ms.map(|ms| ms.div_ceil(1_000).max(1));
+        Self { retry_after_s: wait_s, ..refusal.final_word() }
+    }
+
+    /// 429: the key, or whoever it belongs to, asks faster than it may.
+    pub fn rate_limited(scope: &str, limit: u32, what: &str, wait_s: u64) -> Self {
+        // Codex reads how long to wait out of these words.
+        let message = format!(
+            "rate limit reached: {scope} may have {limit} {what}; you were not charged; try again \
+             in {wait_s}s"
+        );
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self::new(status, "rate_limit_error", "rate_limit_exceeded", message).retry_after(wait_s)
     }
 
     /// 503: the ledger can't promise that money is kept.

@@ -1,6 +1,7 @@
 //! Everything a request needs, put together once at start from the configuration, and the start
 //! and stop of the whole program. Decides nothing about a request.
 
+mod alerts;
 mod backtest;
 mod bindings;
 mod builtins;
@@ -31,6 +32,7 @@ use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
 use crate::usage::Recorder;
 
+pub use alerts::Exhausted;
 pub use bindings::{Bindings, Wanted};
 pub use builtins::builtin_component;
 pub use credential::Unsigned;
@@ -75,6 +77,8 @@ pub struct Gateway {
     pub(crate) repeats: Arc<Repeats>,
     pub providers: HashMap<Box<str>, Provider>,
     pub ledger: Arc<Ledger>,
+    /// Budgets that refused a request, for whoever raises alerts.
+    pub exhausted: Exhausted,
     pub upstream: Upstream,
     /// The network as policies reach it.
     web: Arc<web::PolicyWeb>,

@@ -2,7 +2,7 @@
 //! money and holds the locks. What a request *means* is decided by WebAssembly policies.
 //!
 //! Rooms, in request order: `server`, `pipeline`, `auth`, `redact`, `classify`, `catalog`, `route`,
-//! `budget`, `sign`, `upstream`, `egress`, `usage`; beside the request: `policy`, `store`, `admin`,
+//! `limits`, `budget`, `sign`, `upstream`, `egress`, `usage`; beside the request: `policy`, `store`, `admin`,
 //! `telemetry`, `config`, `cli`. `ARCHITECTURE.md` tells what each is for.
 
 pub mod admin;
@@ -17,6 +17,7 @@ pub mod error;
 pub mod gateway;
 pub mod hook;
 pub mod ingress;
+pub mod limits;
 pub mod pipeline;
 pub mod policy;
 pub mod redact;

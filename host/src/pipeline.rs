@@ -2,6 +2,7 @@
 //! room calls them in turn and keeps what they found. It never parses a wire format, never books
 //! money by itself and never calls a provider but through `attempt`.
 
+mod admit;
 mod attempt;
 mod conversation;
 mod count;
@@ -14,6 +15,7 @@ mod flight;
 mod models;
 mod relay;
 mod repeats;
+mod reserve;
 mod serve;
 mod settle;
 
@@ -133,6 +135,7 @@ async fn plan(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
         let Started { id, at_ms, .. } = flight.started;
         flight.repeat = Some(flight.gateway.repeats.begin(print, id, at_ms)?);
     }
+    admit::let_in(flight)?;
     decide::redact_input(flight).await?;
     let redacted = watch.micros();
     decide::classify(flight).await;
@@ -140,10 +143,10 @@ async fn plan(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
     decide::match_offers(flight).await?;
     let plan = decide::score(flight).await?;
     let routed = watch.micros();
-    decide::reserve(flight, &plan).await?;
+    reserve::reserve(flight, &plan).await?;
     flight.timing.redact_us = redacted.into();
     flight.timing.classify_us = classified.saturating_sub(redacted).into();
     flight.timing.route_us = routed.saturating_sub(classified).into();
     flight.timing.reserve_us = watch.micros().saturating_sub(routed).into();
-    Ok(plan)
+    Ok(flight.plan.clone())
 }

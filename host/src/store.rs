@@ -14,11 +14,14 @@ mod changes;
 mod files;
 mod memory;
 mod open;
+mod plans;
 mod records;
 mod registry;
 mod rows;
 mod signing;
 mod sled_state;
+mod spending;
+mod spending_registry;
 mod state;
 mod views;
 
@@ -33,13 +36,17 @@ pub use self::changes::{FILE_NAME as CHANGES_FILE, whole_changes};
 pub use self::files::{PluginFiles, sha256_hex};
 pub use self::memory::MemoryState;
 pub use self::open::{OpenReport, Opened, PLUGINS_DIR};
+pub use self::plans::{Discount, InvoiceTerms, PlanRecord};
 pub use self::records::{
-    ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, InstanceLife, LinkRecord, Mode,
-    OnFailure, Organization, PluginCheck, PluginFigures, PluginRecord, PolicyLimitsRecord, Scope,
+    ApiKey, BindingRecord, BudgetMode, BudgetPeriod, BudgetRecord, Hook, InstanceLife, LinkRecord,
+    Mode, OnFailure, Organization, PluginCheck, PluginFigures, PluginRecord, PolicyLimitsRecord,
+    RateLimits, Scope, Thresholds,
 };
 pub use self::registry::Page;
 pub use self::signing::{PluginSignature, Signing, SigningKey};
 pub use self::sled_state::SledState;
+pub use self::spending::{AlertRecord, Delivery, ScopeBudget, ScopeLimits, SpendScope, Webhook};
+pub use self::spending_registry::ALERTS_KEPT;
 pub use self::state::{Change, Row, State, Table, VALUE_BYTES_MAX};
 pub use self::views::{LedgerViews, load_ledger_view};
 

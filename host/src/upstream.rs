@@ -154,7 +154,7 @@ impl Endpoint {
     }
 
     /// `host` without its IPv6 brackets, for the resolver and for TLS.
-    fn bare_host(&self) -> &str {
+    pub(crate) fn bare_host(&self) -> &str {
         let host = self.host.as_ref();
         host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host)
     }

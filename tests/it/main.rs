@@ -8,6 +8,8 @@ mod bad_policies;
 #[cfg(test)]
 mod basics;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod clouds;
@@ -27,6 +29,8 @@ mod hostile;
 mod hot_upload;
 #[cfg(test)]
 mod kept_elsewhere;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod many_callers;
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod binary;
 mod gateway;
 mod money;
 mod policies;
+mod receiver;
 mod recorder;
 mod scripts;
 mod stage;
@@ -19,6 +20,7 @@ pub use policies::{
     answering_policy, asking_policy, bad_policy, built_policy, component_bomb, granted_policy,
     hostile_policies, hostile_policy,
 };
+pub use receiver::Receiver;
 pub use recorder::{Recorded, Recorder};
 pub use scripts::{PROVIDERS, instant_script};
 pub use stage::{ADMIN_TOKEN, ORG, Setup, Stage};

@@ -121,7 +121,7 @@ async fn relay(client: TcpStream, server: SocketAddr, kept: Arc<Mutex<Vec<Vec<u8
 }
 
 /// The first whole request and its length; none when more has to come.
-fn read_request(bytes: &[u8]) -> Result<Option<(Recorded, usize)>> {
+pub(crate) fn read_request(bytes: &[u8]) -> Result<Option<(Recorded, usize)>> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut head = httparse::Request::new(&mut fields);
     let httparse::Status::Complete(start) = head.parse(bytes).context("not HTTP/1.1")? else {

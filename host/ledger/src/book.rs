@@ -123,6 +123,7 @@ impl Book {
             Event::Expire { hold, org, returned } => {
                 self.settle(hold, org, PicoUsd::ZERO, *returned)?;
             }
+            Event::Narrow { hold, org, budgets } => self.narrow(hold, org, budgets)?,
         }
         self.applied_seq = entry.seq;
         Ok(())
@@ -206,6 +207,27 @@ impl Book {
         self.due.remove(&(hold.expires_at_ms, *id));
         hold.expires_at_ms = expires_at_ms;
         self.due.insert((expires_at_ms, *id));
+        Ok(())
+    }
+
+    /// Lets a hold count on some of its budgets only.
+    fn narrow(
+        &mut self,
+        id: &TransferId,
+        org: &Arc<str>,
+        kept: &Arc<[BudgetWindow]>,
+    ) -> Result<(), Inconsistent> {
+        let hold = self.holds.get_mut(id).ok_or(Inconsistent("no such open hold"))?;
+        if hold.org != *org {
+            return Err(Inconsistent("the hold is another organization's"));
+        }
+        if kept.iter().any(|at| !hold.budgets.contains(at)) {
+            return Err(Inconsistent("the hold does not count on that budget"));
+        }
+        for budget in hold.budgets.iter().filter(|at| !kept.contains(at)) {
+            self.budgets.settle(budget, hold.amount, PicoUsd::ZERO)?;
+        }
+        hold.budgets = Arc::clone(kept);
         Ok(())
     }
 

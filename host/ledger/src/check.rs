@@ -292,6 +292,13 @@ impl Sums {
             Event::Release { hold, .. } | Event::Expire { hold, .. } => {
                 self.end(hold, PicoUsd::ZERO)
             }
+            Event::Narrow { hold, budgets, .. } => {
+                let open = self.holds.get_mut(hold).ok_or("no such open hold")?;
+                let (amount, before) = (open.0, std::mem::replace(&mut open.1, budgets.clone()));
+                let mut dropped = before.to_vec();
+                dropped.retain(|at| !budgets.contains(at));
+                self.count(&dropped, |_, held| held.checked_sub(amount))
+            }
             Event::TopUp { .. } | Event::Adjust { .. } | Event::SetBudget { .. } => Ok(()),
         }
     }

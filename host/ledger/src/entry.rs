@@ -176,6 +176,16 @@ pub enum Event {
         /// What went back to the credit: all of it.
         returned: PicoUsd,
     },
+    /// A hold counts on fewer budgets from now on: which of the model's budgets it concerns is
+    /// known only once a model has answered. What it held on the others is free again there.
+    Narrow {
+        /// The hold.
+        hold: TransferId,
+        /// Whose credit.
+        org: Arc<str>,
+        /// The budgets that it still counts on.
+        budgets: Arc<[BudgetWindow]>,
+    },
 }
 
 /// An account of the double-entry book. Prints as `credit:<org>`, `held:<org>`, `revenue`,
@@ -211,7 +221,8 @@ pub struct Posting {
 // === impl Entry ===
 
 impl Entry {
-    /// The movements this entry stands for; none for a budget's settings.
+    /// The movements this entry stands for; none for a budget's settings, and none where a hold
+    /// counts on fewer budgets.
     pub fn postings(&self) -> Vec<Posting> {
         let moved = |from, to, amount| Posting { from, to, amount };
         let credit = |org: &Arc<str>| Account::Credit(Arc::clone(org));
@@ -227,7 +238,7 @@ impl Entry {
             Event::Adjust { org, direction: Direction::Debit, amount, .. } => {
                 vec![moved(credit(org), Account::Adjustment, *amount)]
             }
-            Event::SetBudget { .. } => Vec::new(),
+            Event::SetBudget { .. } | Event::Narrow { .. } => Vec::new(),
             Event::Hold { org, amount, .. } | Event::Extend { org, extra: amount, .. } => {
                 vec![moved(credit(org), held(org), *amount)]
             }
@@ -254,7 +265,8 @@ impl Entry {
             Event::Extend { hold, .. }
             | Event::Capture { hold, .. }
             | Event::Release { hold, .. }
-            | Event::Expire { hold, .. } => Some(*hold),
+            | Event::Expire { hold, .. }
+            | Event::Narrow { hold, .. } => Some(*hold),
             Event::SetBudget { .. } => None,
         }
     }
@@ -268,7 +280,8 @@ impl Entry {
             | Event::Extend { org, .. }
             | Event::Capture { org, .. }
             | Event::Release { org, .. }
-            | Event::Expire { org, .. } => Some(org),
+            | Event::Expire { org, .. }
+            | Event::Narrow { org, .. } => Some(org),
             Event::SetBudget { .. } => None,
         }
     }
@@ -279,7 +292,7 @@ impl Entry {
     }
 
     /// The kind of entry: `top-up`, `adjust`, `set-budget`, `hold`, `extend`, `capture`,
-    /// `release` or `expire`.
+    /// `release`, `expire` or `narrow`.
     pub fn label(&self) -> &'static str {
         match &self.event {
             Event::TopUp { .. } => "top-up",
@@ -290,6 +303,7 @@ impl Entry {
             Event::Capture { .. } => "capture",
             Event::Release { .. } => "release",
             Event::Expire { .. } => "expire",
+            Event::Narrow { .. } => "narrow",
         }
     }
 }

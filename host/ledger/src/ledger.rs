@@ -302,4 +302,6 @@ impl fmt::Debug for Ledger {
 }
 
 #[cfg(test)]
+mod counters;
+#[cfg(test)]
 mod tests;

@@ -4,18 +4,21 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use turnpike_ledger::{Ledger, PicoUsd};
 
+use super::budgets::{Counter, read_alerts, read_mode, read_period};
 use super::error::ApiError;
 use super::extract::{JsonBody, PageParams, Params, maybe};
-use super::publish::{budget_ref, publish_keys, set_budget};
+use super::limits::check;
+use super::publish::{key_budget, publish_keys, set_budget, zone_of};
 use super::text::{check_name, parse_time, rfc3339, rfc3339_opt};
 use super::{AdminParts, AdminState};
-use crate::auth::{Clearance, KeyText, ModelRules, window_end_ms};
+use crate::auth::{Clearance, KeyText, ModelRules};
 use crate::clock;
-use crate::store::{ApiKey, BudgetPeriod, BudgetRecord};
+use crate::store::{ApiKey, BudgetMode, BudgetRecord, RateLimits};
 
 /// Keys of an installation: all are in memory, about 500 bytes each, and every change of a key
 /// makes the directory anew.
@@ -27,6 +30,8 @@ struct BudgetInput {
     amount_usd: PicoUsd,
     period: String,
     mode: Option<String>,
+    #[serde(default)]
+    alerts: Vec<u16>,
 }
 
 /// The fields of a key. In a POST, what is absent has its default; in a PATCH, it stays.
@@ -44,6 +49,8 @@ pub(super) struct Input {
     clearance: Option<String>,
     #[serde(default, deserialize_with = "maybe")]
     budget: Option<Option<BudgetInput>>,
+    #[serde(default, deserialize_with = "maybe")]
+    limits: Option<Option<RateLimits>>,
     disabled: Option<bool>,
     #[serde(default, deserialize_with = "maybe")]
     expires_at: Option<Option<String>>,
@@ -53,11 +60,10 @@ pub(super) struct Input {
 struct ShownBudget {
     amount_usd: PicoUsd,
     period: &'static str,
-    mode: &'static str,
-    spent_usd: PicoUsd,
-    held_usd: PicoUsd,
-    window_start: Option<String>,
-    window_end: Option<String>,
+    mode: BudgetMode,
+    alerts: Vec<u16>,
+    #[serde(flatten)]
+    counter: Counter,
 }
 
 #[derive(Serialize)]
@@ -72,6 +78,7 @@ struct Shown {
     models: Vec<String>,
     clearance: String,
     budget: Option<ShownBudget>,
+    limits: RateLimits,
     disabled: bool,
     expires_at: Option<String>,
     created_at: String,
@@ -80,9 +87,11 @@ struct Shown {
 // === impl Shown ===
 
 impl Shown {
-    fn of(key: ApiKey, ledger: &Ledger) -> Self {
+    fn of(key: ApiKey, zone: &TimeZone, ledger: &Ledger) -> Self {
+        let shown = |budget| ShownBudget::of(&key.id, budget, zone, ledger);
         Self {
-            budget: key.budget.map(|budget| ShownBudget::of(&key.id, budget, ledger)),
+            budget: key.budget.map(shown),
+            limits: key.limits,
             id: key.id,
             org: key.org,
             prefix: key.prefix,
@@ -100,22 +109,14 @@ impl Shown {
 }
 
 impl ShownBudget {
-    fn of(key_id: &str, budget: BudgetRecord, ledger: &Ledger) -> Self {
-        let now_ms = clock::now_ms();
-        let known = budget_ref(key_id, budget.period);
-        let window = known.window(now_ms);
-        let state = ledger.budget(&known.id, window);
-        let (spent_usd, held_usd) =
-            state.map_or((PicoUsd::ZERO, PicoUsd::ZERO), |state| (state.spent, state.held));
-        let ends = window_end_ms(known.period, now_ms);
+    fn of(key_id: &str, budget: BudgetRecord, zone: &TimeZone, ledger: &Ledger) -> Self {
+        let known = key_budget(key_id, budget.period, zone.clone());
         Self {
             amount_usd: budget.amount,
             period: budget.period.label(),
-            mode: "hard",
-            spent_usd,
-            held_usd,
-            window_start: ends.map(|_| rfc3339(window)),
-            window_end: rfc3339_opt(ends),
+            mode: budget.mode,
+            alerts: budget.alerts.iter().collect(),
+            counter: Counter::of(&known, ledger),
         }
     }
 }
@@ -155,6 +156,10 @@ impl Input {
         if let Some(budget) = self.budget {
             key.budget = budget.as_ref().map(read_budget).transpose()?;
         }
+        if let Some(limits) = self.limits {
+            key.limits = limits.unwrap_or_default();
+            check("limits", &key.limits)?;
+        }
         if let Some(disabled) = self.disabled {
             key.disabled = disabled;
         }
@@ -167,17 +172,13 @@ impl Input {
 }
 
 fn read_budget(input: &BudgetInput) -> Result<BudgetRecord, ApiError> {
-    let period = BudgetPeriod::from_label(&input.period).ok_or_else(|| {
-        ApiError::invalid("budget.period", "a period is hour, day, week, month or total")
-    })?;
-    match input.mode.as_deref() {
-        None | Some("hard") => Ok(BudgetRecord { amount: input.amount_usd, period }),
-        Some("alert") => Err(ApiError::invalid(
-            "budget.mode",
-            "this version has hard budgets only; use \"hard\" or leave mode out",
-        )),
-        Some(_) => Err(ApiError::invalid("budget.mode", "a budget's mode is \"hard\"")),
-    }
+    let mode = input.mode.as_deref();
+    Ok(BudgetRecord {
+        amount: input.amount_usd,
+        period: read_period("budget.period", &input.period)?,
+        mode: mode.map_or(Ok(BudgetMode::Hard), |mode| read_mode("budget.mode", mode))?,
+        alerts: read_alerts("budget.alerts", &input.alerts)?,
+    })
 }
 
 pub(super) async fn create(
@@ -207,17 +208,18 @@ pub(super) async fn create(
                 models: Vec::new(),
                 clearance: Clearance::Internal.label().to_owned(),
                 budget: None,
+                limits: RateLimits::default(),
                 disabled: false,
                 expires_at_ms: None,
                 created_at_ms: clock::now_ms(),
             };
             input.apply(&mut key)?;
-            parts.store.org(&key.org)?;
+            let zone = zone_of(&parts.store.org(&key.org)?);
             // The budget first: a key without its limit must never work.
             set_budget(&parts.ledger, &key, key.created_at_ms)?;
             parts.store.create_key(&key)?;
             publish_keys(parts)?;
-            let shown = Shown::of(key, &parts.ledger);
+            let shown = Shown::of(key, &zone, &parts.ledger);
             let mut body = serde_json::to_value(shown)
                 .map_err(|cause| ApiError::internal("writing the answer", &cause))?;
             if let Some(fields) = body.as_object_mut() {
@@ -236,10 +238,10 @@ pub(super) async fn list(
     let limit = page.limit()?;
     state
         .reading(move |parts| {
-            parts.store.org(&org)?;
+            let zone = zone_of(&parts.store.org(&org)?);
             let page = parts.store.keys(&org, page.after.as_deref(), limit)?;
             let next = page.items.last().filter(|_| page.more).map(|key| key.id.clone());
-            let shown = |key| Shown::of(key, &parts.ledger);
+            let shown = |key| Shown::of(key, &zone, &parts.ledger);
             let items: Vec<Shown> = page.items.into_iter().map(shown).collect();
             Ok(Json(json!({"items": items, "next": next})).into_response())
         })
@@ -284,5 +286,6 @@ pub(super) async fn delete(
 }
 
 fn show(parts: &AdminParts, key: ApiKey) -> Result<Response, ApiError> {
-    Ok(Json(Shown::of(key, &parts.ledger)).into_response())
+    let zone = zone_of(&parts.store.org(&key.org)?);
+    Ok(Json(Shown::of(key, &zone, &parts.ledger)).into_response())
 }

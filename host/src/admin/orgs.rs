@@ -5,16 +5,19 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::AdminState;
 use super::error::ApiError;
-use super::extract::{JsonBody, PageParams, Params};
-use super::publish::publish_keys;
+use super::extract::{JsonBody, PageParams, Params, maybe};
+use super::publish::{publish_keys, set_plan_budgets};
 use super::text::{check_id, check_name, rfc3339};
+use super::{AdminParts, AdminState};
 use crate::clock;
 use crate::store::{Organization, PolicyLimitsRecord, Signing};
+
+const UTC: &str = "UTC";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +25,9 @@ pub(super) struct Create {
     id: String,
     /// The id, if none is given.
     name: Option<String>,
+    /// UTC, if none is given.
+    time_zone: Option<String>,
+    plan: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -30,6 +36,11 @@ pub(super) struct Patch {
     name: Option<String>,
     /// Whether its policies must be signed from now on.
     require_signature: Option<bool>,
+    /// In which its days begin; null is UTC.
+    #[serde(default, deserialize_with = "maybe")]
+    time_zone: Option<Option<String>>,
+    #[serde(default, deserialize_with = "maybe")]
+    plan: Option<Option<String>>,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +55,8 @@ struct Shown {
     id: String,
     name: String,
     require_signature: bool,
+    time_zone: String,
+    plan: Option<String>,
     created_at: String,
 }
 
@@ -53,8 +66,30 @@ impl From<Organization> for Shown {
             id: org.id,
             name: org.name,
             require_signature: org.signing.required,
+            time_zone: org.time_zone.unwrap_or_else(|| UTC.to_owned()),
+            plan: org.plan,
             created_at: rfc3339(org.created_at_ms),
         }
+    }
+}
+
+/// Makes the counters of an organization's plan, before it is on it.
+fn put_on_plan(parts: &AdminParts, org: &Organization) -> Result<(), ApiError> {
+    let Some(id) = &org.plan else { return Ok(()) };
+    let plan = parts.store.plan(id);
+    let plan = plan.map_err(|error| ApiError::invalid("plan", error.to_string()))?;
+    Ok(set_plan_budgets(&parts.ledger, &org.id, &plan, clock::now_ms())?)
+}
+
+/// Refuses a zone that is not known here.
+fn read_zone(name: String) -> Result<String, ApiError> {
+    match TimeZone::get(&name) {
+        Ok(_) => Ok(name),
+        Err(_) => Err(ApiError::invalid(
+            "time_zone",
+            "this machine knows no such time zone; write an IANA name such as Europe/Berlin (the \
+             system's tzdata is needed for any but UTC)",
+        )),
     }
 }
 
@@ -75,9 +110,12 @@ pub(super) async fn create(
         policy_imports: Vec::new(),
         fetch_hosts: Vec::new(),
         policy_limits: PolicyLimitsRecord::default(),
+        time_zone: input.time_zone.map(read_zone).transpose()?,
+        plan: input.plan,
     };
     state
         .changing(move |parts| {
+            put_on_plan(parts, &org)?;
             parts.store.create_org(&org)?;
             Ok((StatusCode::CREATED, Json(Shown::from(org))).into_response())
         })
@@ -117,11 +155,22 @@ pub(super) async fn patch(
     state
         .changing(move |parts| {
             let mut org = parts.store.org(&org)?;
-            let changes = input.name.is_some() || input.require_signature.is_some();
+            let terms_change = input.time_zone.is_some() || input.plan.is_some();
+            let changes = terms_change || input.name.is_some() || input.require_signature.is_some();
             org.name = input.name.unwrap_or(org.name);
             org.signing.required = input.require_signature.unwrap_or(org.signing.required);
+            if let Some(zone) = input.time_zone {
+                org.time_zone = zone.map(read_zone).transpose()?;
+            }
+            if let Some(plan) = input.plan {
+                org.plan = plan;
+                put_on_plan(parts, &org)?;
+            }
             if changes {
                 parts.store.update_org(&org)?;
+            }
+            if terms_change {
+                publish_keys(parts)?;
             }
             Ok(Json(Shown::from(org)).into_response())
         })

@@ -6,8 +6,9 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    AdminState, access, adjustments, audit, backtest, bindings, credits, grants, holds, keys,
-    limits, orgs, plugins, requests, signing_keys, system, usage,
+    AdminState, access, adjustments, alerts, audit, backtest, bindings, budgets, credits, grants,
+    holds, keys, limits, orgs, plans, plugins, policy_limits, requests, signing_keys, system,
+    usage,
 };
 
 /// The admin API, all under `/admin/v1` and behind the operator token.
@@ -16,6 +17,15 @@ pub fn router(state: AdminState) -> Router {
         .route("/", get(orgs::get).patch(orgs::patch).delete(orgs::delete))
         .route("/keys", post(keys::create).get(keys::list))
         .route("/keys/{id}", get(keys::get).patch(keys::patch).delete(keys::delete))
+        .route("/budgets", post(budgets::create).get(budgets::list))
+        .route("/budgets/{id}", get(budgets::get).patch(budgets::patch).delete(budgets::delete))
+        .route("/limits", get(limits::list))
+        .route("/limits/{scope}", get(limits::get).put(limits::put).delete(limits::delete))
+        .route("/alerts", get(alerts::list))
+        .route(
+            "/webhook",
+            get(alerts::get_webhook).put(alerts::put_webhook).delete(alerts::delete_webhook),
+        )
         .route("/credits", get(credits::balance))
         .route("/credits/topups", post(credits::top_up))
         .route("/credits/entries", get(credits::entries))
@@ -30,14 +40,19 @@ pub fn router(state: AdminState) -> Router {
         .route("/bindings/{hook}", bindings::methods())
         .route("/bindings/{hook}/rollback", post(bindings::roll_back))
         .route("/policy-grants", get(grants::get).put(grants::put))
-        .route("/policy-limits", get(limits::get).put(limits::put))
+        .route("/policy-limits", get(policy_limits::get).put(policy_limits::put))
         .route("/audit", get(audit::of_org))
         .route("/usage", get(usage::report))
+        .route("/usage.csv", get(usage::as_csv))
+        .route("/usage/focus.csv", get(usage::as_focus))
+        .route("/usage/anomalies", get(usage::anomalies))
         .route("/requests", get(requests::list))
         .route("/requests/{id}", get(requests::get_of_org));
     let admin = Router::new()
         .route("/orgs", post(orgs::create).get(orgs::list))
         .nest("/orgs/{org}", organization)
+        .route("/plans", post(plans::create).get(plans::list))
+        .route("/plans/{id}", get(plans::get).patch(plans::patch).delete(plans::delete))
         .route("/requests/{id}", get(requests::get))
         .route("/audit", get(audit::all))
         .route("/system", get(system::get));

@@ -14,8 +14,7 @@ const NAME_CHARS_MAX: usize = 200;
 
 /// Milliseconds since the Unix epoch as RFC 3339 in UTC.
 pub(super) fn rfc3339(at_ms: u64) -> String {
-    let stamp = i64::try_from(at_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    stamp.unwrap_or(Timestamp::MAX).to_string()
+    crate::clock::rfc3339(at_ms)
 }
 
 /// The same, if there is a time.

@@ -1,66 +1,163 @@
-//! `/orgs/{org}/usage`: who used what, and what it cost, by the hour and grouped.
+//! `/orgs/{org}/usage`: who used what, what it cost, and what routing saved; by the hour, grouped,
+//! filtered, and by time. As JSON, as CSV, and in the columns of FOCUS for the tools of finance.
+
+mod csv;
+mod focus;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value, json};
 
-use super::AdminState;
 use super::error::ApiError;
 use super::extract::Params;
+use super::publish::zone_of;
 use super::text::{parse_time, rfc3339};
+use super::{AdminParts, AdminState};
+use crate::auth::{Period, window_of};
 use crate::clock;
-use crate::usage::{Dimension, Totals};
+use crate::usage::{Dimension, Group, Query, Totals, UsageReport};
 
 /// How far back a report goes that doesn't say.
 const DEFAULT_SPAN_MS: u64 = 30 * 24 * 3_600_000;
+/// Groups in one report, the costliest first: more is not read by anyone, and an answer is bounded.
+const GROUPS_MAX: usize = 1_000;
+/// The same by time, and in files for other programs.
+const ROWS_MAX: usize = 100_000;
+/// Values of one filter.
+const VALUES_MAX: usize = 100;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReportParams {
-    /// Dimensions, separated by commas; `model` if absent.
-    group_by: Option<String>,
-    /// The start, inclusive; 30 days ago if absent.
-    from: Option<String>,
-    /// The end, exclusive; now if absent.
-    to: Option<String>,
+/// What was asked for, read.
+struct Asked {
+    by: Vec<Dimension>,
+    only: Vec<(Dimension, Vec<Option<String>>)>,
+    from_ms: u64,
+    to_ms: u64,
+    bucket: Option<Period>,
 }
+
+// === impl Asked ===
+
+impl Asked {
+    /// Reads `group_by`, `from`, `to`, `bucket`, and filters by the names of dimensions.
+    fn read(params: Vec<(String, String)>) -> Result<Self, ApiError> {
+        let now_ms = clock::now_ms();
+        let (mut by, mut from, mut bucket) = (vec![Dimension::Model], None, None);
+        // The hour that is running belongs to it.
+        let mut to_ms = now_ms.saturating_add(1);
+        let mut only: Vec<(Dimension, Vec<Option<String>>)> = Vec::new();
+        for (name, value) in params {
+            match name.as_str() {
+                "group_by" => by = read_dimensions(&value)?,
+                "from" => from = Some(parse_time("from", &value)?),
+                "to" => to_ms = parse_time("to", &value)?,
+                "bucket" => bucket = Some(read_bucket(&value)?),
+                _ => {
+                    let Some(dimension) = Dimension::from_label(&name) else {
+                        return Err(unknown(&name));
+                    };
+                    let values = value.split(',').map(str::trim);
+                    let values = values.map(|text| (!text.is_empty()).then(|| text.to_owned()));
+                    let place = match only.iter_mut().find(|(known, _)| *known == dimension) {
+                        Some((_, place)) => place,
+                        None => {
+                            only.push((dimension, Vec::new()));
+                            match only.last_mut() {
+                                Some((_, place)) => place,
+                                None => continue,
+                            }
+                        }
+                    };
+                    place.extend(values);
+                    if place.len() > VALUES_MAX {
+                        let message = format!("a filter has at most {VALUES_MAX} values");
+                        return Err(ApiError::invalid(name, message));
+                    }
+                }
+            }
+        }
+        let from_ms = from.unwrap_or(to_ms.saturating_sub(DEFAULT_SPAN_MS));
+        if from_ms >= to_ms {
+            return Err(ApiError::invalid("from", "from must be before to"));
+        }
+        Ok(Self { by, only, from_ms, to_ms, bucket })
+    }
+
+    fn report(&self, parts: &AdminParts, org: &str, groups_max: usize) -> Result<Found, ApiError> {
+        let zone = zone_of(&parts.store.org(org)?);
+        let bucket = self.bucket.map(|period| {
+            let zone = zone.clone();
+            move |hour_ms: u64| window_of(period, &zone, hour_ms).start_ms
+        });
+        let report = parts.usage.report(&Query {
+            org,
+            by: &self.by,
+            from_ms: self.from_ms,
+            to_ms: self.to_ms,
+            only: &self.only,
+            bucket: bucket.as_ref().map(|bucket| bucket as _),
+            groups_max,
+        });
+        Ok(Found { report, zone })
+    }
+}
+
+/// A report, and the zone in which its days begin.
+struct Found {
+    report: UsageReport,
+    zone: TimeZone,
+}
+
+fn unknown(name: &str) -> ApiError {
+    let known: Vec<String> = Dimension::ALL.iter().map(Dimension::label).collect();
+    let message = format!(
+        "there is no parameter {name:?}; use group_by, from, to, bucket, or a filter: {}, tag:NAME",
+        known.join(", ")
+    );
+    ApiError::bad_request("bad_query", message).at(name)
+}
+
+fn read_bucket(text: &str) -> Result<Period, ApiError> {
+    match text {
+        "hour" => Ok(Period::Hour),
+        "day" => Ok(Period::Day),
+        "week" => Ok(Period::Week),
+        "month" => Ok(Period::Month),
+        _ => Err(ApiError::invalid("bucket", "a bucket is hour, day, week or month")),
+    }
+}
+
+fn read_dimensions(text: &str) -> Result<Vec<Dimension>, ApiError> {
+    let mut by = Vec::new();
+    for label in text.split(',').map(str::trim).filter(|label| !label.is_empty()) {
+        let known: Vec<String> = Dimension::ALL.iter().map(Dimension::label).collect();
+        let one = Dimension::from_label(label).ok_or_else(|| {
+            let known = known.join(", ");
+            let message = format!("can't group by {label:?}; use any of {known}, tag:NAME");
+            ApiError::invalid("group_by", message)
+        })?;
+        if !by.contains(&one) {
+            by.push(one);
+        }
+    }
+    Ok(by)
+}
+
+type Pairs = Params<Vec<(String, String)>>;
 
 pub(super) async fn report(
     State(state): State<AdminState>,
     Path(org): Path<String>,
-    Params(params): Params<ReportParams>,
+    Params(params): Pairs,
 ) -> Result<Response, ApiError> {
-    let by = read_dimensions(params.group_by.as_deref().unwrap_or("model"))?;
-    let now_ms = clock::now_ms();
-    let to_ms = match &params.to {
-        Some(to) => parse_time("to", to)?,
-        // The hour that is running belongs to it.
-        None => now_ms.saturating_add(1),
-    };
-    let from_ms = match &params.from {
-        Some(from) => parse_time("from", from)?,
-        None => to_ms.saturating_sub(DEFAULT_SPAN_MS),
-    };
-    if from_ms >= to_ms {
-        return Err(ApiError::invalid("from", "from must be before to"));
-    }
+    let asked = Asked::read(params)?;
+    let groups_max = if asked.bucket.is_some() { ROWS_MAX } else { GROUPS_MAX };
     state
         .reading(move |parts| {
-            parts.store.org(&org)?;
-            let report = parts.usage.report(&org, &by, from_ms, to_ms);
-            let items: Vec<Value> = report
-                .groups
-                .iter()
-                .map(|group| {
-                    let names = by.iter().zip(&group.values);
-                    let names = names.map(|(one, value)| (one.label().to_owned(), json!(value)));
-                    let mut item: serde_json::Map<String, Value> = names.collect();
-                    item.extend(figures(&group.totals));
-                    Value::Object(item)
-                })
-                .collect();
+            let Found { report, .. } = asked.report(parts, &org, groups_max)?;
+            let items: Vec<Value> =
+                report.groups.iter().map(|group| item(&asked.by, group)).collect();
             Ok(Json(json!({
                 "items": items,
                 "next": null,
@@ -69,10 +166,86 @@ pub(super) async fn report(
                 "from": rfc3339(report.from_ms),
                 "to": rfc3339(report.to_ms),
                 "complete_from": rfc3339(report.complete_from_ms),
+                "detailed_from": rfc3339(report.detailed_from_ms),
             }))
             .into_response())
         })
         .await
+}
+
+/// `usage.csv`: the same groups, a line each.
+pub(super) async fn as_csv(
+    State(state): State<AdminState>,
+    Path(org): Path<String>,
+    Params(params): Pairs,
+) -> Result<Response, ApiError> {
+    let asked = Asked::read(params)?;
+    state
+        .reading(move |parts| {
+            let found = asked.report(parts, &org, ROWS_MAX)?;
+            Ok(csv::response("usage.csv", csv::groups(&asked.by, &found.report)))
+        })
+        .await
+}
+
+/// `usage/focus.csv`: charges by day in the columns of FOCUS.
+pub(super) async fn as_focus(
+    State(state): State<AdminState>,
+    Path(org): Path<String>,
+    Params(params): Pairs,
+) -> Result<Response, ApiError> {
+    if let Some((name, _)) = params.iter().find(|(name, _)| name == "group_by") {
+        let message = "its groups are those of FOCUS; leave group_by out";
+        return Err(ApiError::invalid(name.clone(), message));
+    }
+    let mut asked = Asked::read(params)?;
+    asked.by = focus::GROUPS.to_vec();
+    asked.bucket = asked.bucket.or(Some(Period::Day));
+    state
+        .reading(move |parts| {
+            let name = parts.store.org(&org)?.name;
+            let found = asked.report(parts, &org, ROWS_MAX)?;
+            let period = asked.bucket.unwrap_or(Period::Day);
+            let text = focus::charges(&org, &name, &found.report, period, &found.zone);
+            Ok(csv::response("focus.csv", text))
+        })
+        .await
+}
+
+/// `usage/anomalies`: hours of the last week in which spending was out of the usual.
+pub(super) async fn anomalies(
+    State(state): State<AdminState>,
+    Path(org): Path<String>,
+) -> Result<Response, ApiError> {
+    state
+        .reading(move |parts| {
+            parts.store.org(&org)?;
+            let found = parts.usage.anomalies(Some(&org), clock::now_ms());
+            let shown = found.iter().map(|it| {
+                json!({
+                    "scope": it.team.as_ref().map_or_else(
+                        || "organization".to_owned(),
+                        |team| format!("team:{team}"),
+                    ),
+                    "hour": rfc3339(it.hour_ms),
+                    "spent_usd": it.spent_usd,
+                    "usual_usd": it.usual_usd,
+                })
+            });
+            Ok(Json(json!({"items": shown.collect::<Vec<_>>(), "next": null})).into_response())
+        })
+        .await
+}
+
+fn item(by: &[Dimension], group: &Group) -> Value {
+    let mut item = Map::new();
+    if let Some(bucket_ms) = group.bucket_ms {
+        item.insert("bucket".to_owned(), json!(rfc3339(bucket_ms)));
+    }
+    let names = by.iter().zip(&group.values);
+    item.extend(names.map(|(one, value)| (one.label(), json!(value))));
+    item.extend(figures(&group.totals));
+    Value::Object(item)
 }
 
 fn figures(totals: &Totals) -> impl Iterator<Item = (String, Value)> {
@@ -82,23 +255,21 @@ fn figures(totals: &Totals) -> impl Iterator<Item = (String, Value)> {
         ("streamed", json!(totals.streamed)),
         ("attempts", json!(totals.attempts)),
         ("cost_usd", json!(totals.cost_usd)),
+        ("list_usd", json!(totals.list_usd)),
+        ("routed", json!(totals.routed)),
+        ("strongest_usd", json!((totals.routed > 0).then_some(totals.baseline_usd))),
+        ("saved_usd", json!(saved(totals))),
         ("usage", json!(totals.usage)),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
 }
 
-fn read_dimensions(text: &str) -> Result<Vec<Dimension>, ApiError> {
-    let mut by = Vec::new();
-    for label in text.split(',').map(str::trim) {
-        let known: Vec<&str> = Dimension::ALL.iter().map(|one| one.label()).collect();
-        let one = Dimension::from_label(label).ok_or_else(|| {
-            let message = format!("can't group by {label:?}; use any of {}", known.join(", "));
-            ApiError::invalid("group_by", message)
-        })?;
-        if !by.contains(&one) {
-            by.push(one);
-        }
-    }
-    Ok(by)
+/// What routing saved, below zero where it cost more; none where nothing is known of it.
+fn saved(totals: &Totals) -> Option<String> {
+    let (baseline, paid) = (totals.baseline_usd, totals.baseline_paid_usd);
+    (totals.routed > 0).then(|| match baseline.checked_sub(paid) {
+        Some(saved) => saved.to_string(),
+        None => format!("-{}", paid.saturating_sub(baseline)),
+    })
 }

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use super::budget::BudgetRef;
 use super::models::ModelRules;
+use super::plan::PlanTerms;
+use super::spending::CallerBudgets;
+use crate::limits::Meter;
 
 /// How sensitive data may be, in rising order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,8 +60,12 @@ pub struct Caller {
     pub models: ModelRules,
     /// The highest class of data it may send.
     pub clearance: Clearance,
-    /// Its budget in the ledger.
-    pub budget: Option<BudgetRef>,
+    /// The plan that its organization is on.
+    pub plan: Option<Arc<PlanTerms>>,
+    /// What its requests count on in the ledger.
+    pub budgets: CallerBudgets,
+    /// How fast it may ask; none where nothing is limited.
+    pub limits: Option<Arc<[Arc<Meter>]>>,
     /// Switched off by an operator.
     pub disabled: bool,
     /// Milliseconds since the Unix epoch from which it no longer works.
@@ -69,6 +75,11 @@ pub struct Caller {
 impl Caller {
     /// Whether the key may use a model, by its catalogue id.
     pub fn may_use(&self, model: &str) -> bool {
-        self.models.may_use(model)
+        self.models.may_use(model) && self.in_plan(model)
+    }
+
+    /// Whether the plan of its organization includes a model.
+    pub fn in_plan(&self, model: &str) -> bool {
+        self.plan.as_ref().is_none_or(|plan| plan.includes(model))
     }
 }

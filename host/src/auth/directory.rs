@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use super::caller::Caller;
 use super::pepper::{KeyHash, Pepper};
+use super::spending::Watched;
 
 /// A snapshot of all keys.
 #[derive(Debug, Clone)]
 pub struct Directory {
     pepper: Pepper,
     callers: HashMap<KeyHash, Arc<Caller>>,
+    /// Shared by copies: nobody changes it.
+    watched: Arc<[Watched]>,
 }
 
 // === impl Directory ===
@@ -20,7 +23,18 @@ impl Directory {
     /// A directory of these keys.
     pub fn new(pepper: Pepper, callers: impl IntoIterator<Item = (KeyHash, Caller)>) -> Self {
         let callers = callers.into_iter().map(|(hash, caller)| (hash, Arc::new(caller))).collect();
-        Self { pepper, callers }
+        Self { pepper, callers, watched: Arc::from([]) }
+    }
+
+    /// The same with the budgets that alerts may be raised about.
+    #[must_use]
+    pub fn watching(self, watched: Vec<Watched>) -> Self {
+        Self { watched: watched.into(), ..self }
+    }
+
+    /// The budgets that alerts may be raised about.
+    pub fn watched(&self) -> &[Watched] {
+        &self.watched
     }
 
     /// A directory without keys.

@@ -79,6 +79,14 @@ impl Hold {
         }
     }
 
+    /// Lets it count only on those of its budgets that `keep` names: those of the models that did
+    /// not answer don't concern it any more.
+    pub fn narrow(&self, keep: impl Fn(&str) -> bool, now_ms: u64) {
+        if let Err(error) = self.ledger.narrow(self.id, keep, now_ms) {
+            tracing::error!(%error, "a hold counts on budgets of other models");
+        }
+    }
+
     /// How much is set aside.
     pub fn amount(&self) -> PicoUsd {
         self.amount

@@ -15,6 +15,7 @@ use crate::policy::Comparer;
 use crate::server::{self, DataPlane};
 use crate::{admin, clock};
 
+use super::alerts;
 use super::policy_metrics;
 use super::state::{self, State};
 use super::{Gateway, Provider};
@@ -61,6 +62,13 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let plane = server::serve(&gateway, data, &options, &stopped)?;
     gateway.tasks.spawn("expire", expire(Arc::clone(&gateway), stopped.clone()));
     gateway.tasks.spawn("sweep", sweep(Arc::clone(&gateway), stopped.clone()));
+    let pending = Arc::new(alerts::Pending::of(&state.store));
+    let (store, waiting) = (Arc::clone(&state.store), Arc::clone(&pending));
+    let watching = alerts::watch(Arc::clone(&gateway), store, waiting, stopped.clone());
+    gateway.tasks.spawn("alerts", watching);
+    let (store, targets) = (Arc::clone(&state.store), alerts::Targets::of(&config.alerts));
+    let sending = alerts::deliver(Arc::clone(&gateway), store, pending, targets, stopped.clone());
+    gateway.tasks.spawn("webhooks", sending);
     if let Some(comparer) = gateway.policy_engine.comparer() {
         gateway.tasks.spawn("compare", compare(comparer, stopped.clone()));
     }
@@ -215,6 +223,6 @@ async fn compare(comparer: Comparer, mut stopped: watch::Receiver<bool>) {
 }
 
 /// False when the program stops.
-async fn pause(how_long: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
+pub(super) async fn pause(how_long: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
     tokio::time::timeout(how_long, stopped.wait_for(|stop| *stop)).await.is_err()
 }

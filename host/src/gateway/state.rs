@@ -26,6 +26,7 @@ use crate::telemetry::Metrics;
 use crate::upstream::{PoolLimits, Upstream};
 use crate::usage;
 
+use super::alerts::Targets;
 use super::backtest::Backtests;
 use super::bindings::Bindings;
 use super::builtins::Builtins;
@@ -46,7 +47,7 @@ const COMPILED_DIR: &str = "compiled";
 pub(super) struct State {
     pub(super) gateway: Arc<Gateway>,
     pub(super) admin: AdminState,
-    store: Arc<Store>,
+    pub(super) store: Arc<Store>,
 }
 
 /// Opens the data folder and builds the gateway. Blocks for up to seconds.
@@ -63,7 +64,9 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
     admin::ensure_budgets(&store, &ledger, started_at_ms)
         .map_err(|error| anyhow::anyhow!("the ledger refuses a key's budget: {error:?}"))?;
     let recorder = usage::Recorder::start(usage::Options::new(dir.join(USAGE_DIR)))?;
-    let directory = admin::directory_of(&store, Pepper::open(dir, store.all_keys()?.len())?)?;
+    let pepper = Pepper::open(dir, store.all_keys()?.len())?;
+    let rate_limits = Arc::default();
+    let directory = admin::directory_of(&store, pepper, &rate_limits)?;
     let directory = Arc::new(ArcSwap::from_pointee(directory));
 
     let engine = PolicyEngine::compiling(&limits(&config.policy), compiling(config, program))?;
@@ -96,6 +99,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         affinity: Affinity::new(config.routing.session_ms),
         providers,
         ledger: Arc::clone(&ledger),
+        exhausted: super::Exhausted::default(),
         upstream: Upstream::new(PoolLimits::default()),
         web,
         recorder,
@@ -109,6 +113,11 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         ledger,
         usage: gateway.recorder.log(),
         directory,
+        limits: rate_limits,
+        webhook_rule: {
+            let targets = Targets::of(&config.alerts);
+            Arc::new(move |url: &str| targets.parse(url).map(drop))
+        },
         operator,
         admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
         bindings,

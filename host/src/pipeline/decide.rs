@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Needs;
 
-use crate::budget::{self, OUTPUT_TOKENS_UNKNOWN, Payer};
 use crate::catalog::{Kind, Offer};
 use crate::clock;
 use crate::error::Refusal;
@@ -103,7 +101,13 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     };
     let check = |row: usize, offer: &Offer| {
         let allowed = flight.caller.may_use(&offer.model);
-        route::check(offer, &asked, allowed, health.gate(row, now_ms))
+        let rejection = route::check(offer, &asked, allowed, health.gate(row, now_ms));
+        match rejection {
+            Some(Rejection::NotAllowed) if !flight.caller.in_plan(&offer.model) => {
+                Some(Rejection::NotInPlan)
+            }
+            other => other,
+        }
     };
     let mut fidelity = Fidelity::new(flight);
     let open = indices.iter().filter_map(found).filter(|(row, offer)| check(*row, offer).is_none());
@@ -186,6 +190,14 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
     }
     if let Some(refusal) = resting(flight, now_ms) {
         return refusal;
+    }
+    let barred =
+        |reason: &Rejection| matches!(reason, Rejection::NotAllowed | Rejection::NotInPlan);
+    if let Some(plan) = &flight.caller.plan
+        && reasons().all(barred)
+        && reasons().any(|reason| *reason == Rejection::NotInPlan)
+    {
+        return Refusal::model_not_in_plan(&flight.call.model, &plan.id);
     }
     if reasons().all(|reason| *reason == Rejection::NotAllowed) {
         return Refusal::model_forbidden(&flight.call.model);
@@ -287,96 +299,6 @@ fn comparable(flight: &Flight, mut plan: Vec<usize>) -> Vec<usize> {
 /// The order when even the built-in policy could not decide.
 fn cheapest_first(figures: &Figures) -> Vec<Option<f64>> {
     figures.cost_usd.iter().map(|cost| Some(1.0 / (1.0 + cost))).collect()
-}
-
-/// Step 8. The worst case over the plan, on the credit and every budget; the output limit is
-/// clamped where the whole of it can't be had.
-pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), Box<Refusal>> {
-    let offers: Vec<Arc<Offer>> =
-        plan.iter().filter_map(|row| flight.offer_of(*row).map(Arc::clone)).collect();
-    let embeds = flight.call.embeds();
-    let asked = if embeds { 0 } else { longest_answer(flight.call.output_limit, &offers) };
-    let worst = worst_quote(flight, &offers, asked).await?;
-    let ledger = Arc::clone(&flight.gateway.ledger);
-    let caller = Arc::clone(&flight.caller);
-    let budgets: Vec<(&str, u64)> = caller
-        .budget
-        .iter()
-        .map(|budget| (&*budget.id, budget.window(flight.started.at_ms)))
-        .collect();
-    let at_ms = flight.started.at_ms;
-    let expires_at_ms = at_ms.saturating_add(flight.gateway.settings.hold_ms);
-    let payer =
-        Payer { org: &caller.org, budgets: &budgets, id: flight.started.id, at_ms, expires_at_ms };
-    let affordable = budget::affordable(&ledger, &payer);
-    let mut amount = worst;
-    if worst > affordable
-        && !embeds
-        && let Some(limit) = clamp(flight, &offers, asked, worst, affordable)
-    {
-        let clamped = worst_quote(flight, &offers, limit).await?;
-        if clamped <= affordable {
-            flight.clamped = Some(limit);
-            amount = clamped;
-        }
-    }
-    let hold = budget::reserve(&ledger, &payer, amount)?;
-    flight.held = hold.amount();
-    flight.hold = Some(hold);
-    Ok(())
-}
-
-/// The longest answer that any offer of the plan may give.
-fn longest_answer(limit: Option<u32>, offers: &[Arc<Offer>]) -> u32 {
-    let of = |offer: &Offer| match offer.output_tokens {
-        0 => limit.unwrap_or(OUTPUT_TOKENS_UNKNOWN),
-        most => limit.map_or(most, |limit| limit.min(most)),
-    };
-    offers.iter().map(|offer| of(offer)).max().unwrap_or(OUTPUT_TOKENS_UNKNOWN)
-}
-
-/// Tokens of each answer of this offer that the hold covers.
-pub(super) fn held_tokens(flight: &Flight, offer: &Arc<Offer>) -> u32 {
-    let limit = flight.clamped.or(flight.call.output_limit);
-    longest_answer(limit, std::slice::from_ref(offer))
-}
-
-async fn worst_quote(
-    flight: &mut Flight,
-    offers: &[Arc<Offer>],
-    output: u32,
-) -> Result<PicoUsd, Box<Refusal>> {
-    let mut worst = PicoUsd(0);
-    for offer in offers {
-        let tokens = longest_answer(Some(output), std::slice::from_ref(offer));
-        let Some(cost) = settle::quote(flight, offer, tokens).await else {
-            return Err(Box::new(Refusal::internal()));
-        };
-        worst = worst.max(cost);
-    }
-    Ok(worst)
-}
-
-/// A limit whose worst case fits. The bill policy may charge other than official rates, so what is
-/// affordable is scaled by how the two compare on the whole request.
-fn clamp(
-    flight: &Flight,
-    offers: &[Arc<Offer>],
-    asked: u32,
-    worst: PicoUsd,
-    affordable: PicoUsd,
-) -> Option<u32> {
-    let official = |tokens: u32| {
-        let cost = |offer: &Arc<Offer>| {
-            let tokens = longest_answer(Some(tokens), std::slice::from_ref(offer));
-            settle::worst_case(flight, offer, tokens)
-        };
-        offers.iter().map(cost).try_fold(PicoUsd(0), |most, cost| cost.map(|c| most.max(c)))
-    };
-    let whole = official(asked)?;
-    let scaled = affordable.0.checked_mul(whole.0).and_then(|product| product.checked_div(worst.0));
-    let scaled = PicoUsd(scaled.unwrap_or(affordable.0).min(affordable.0));
-    budget::clamp(asked, flight.gateway.settings.clamp_floor_tokens, scaled, official)
 }
 
 /// Whether an offer is still worth asking when its turn comes.

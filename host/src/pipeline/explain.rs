@@ -39,6 +39,9 @@ fn event(flight: &Flight, ending: Ending, status: u16, bill: &Bill) -> UsageEven
         team: caller.team.clone(),
         project: caller.project.clone(),
         user: caller.user.clone(),
+        session: flight.labels.session.clone(),
+        agent: flight.labels.agent.clone(),
+        parent_agent: flight.labels.parent_agent.clone(),
         tags: flight.tags.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())).collect(),
         protocol: flight.call.dialect.label().into(),
         model_asked: asked(flight),
@@ -51,6 +54,8 @@ fn event(flight: &Flight, ending: Ending, status: u16, bill: &Bill) -> UsageEven
         settlement: ending.label().into(),
         usage: bill.usage,
         cost_usd: bill.cost,
+        list_usd: bill.list.filter(|list| *list != bill.cost),
+        baseline_usd: bill.baseline,
         attempts: u32::try_from(flight.attempts.len()).unwrap_or(u32::MAX),
         duration_ms: flight.started.watch.millis(),
     }

@@ -1,6 +1,7 @@
 //! What is known of one request so far, from authentication to its record. However the request
 //! ends, also by being dropped, its hold is settled and one event is recorded.
 
+mod labels;
 mod manner;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::clock::Stopwatch;
 use crate::egress::{GatewayBody, refuse};
 use crate::error::Refusal;
 use crate::gateway::Gateway;
+use crate::limits::{Admission, Standing};
 use crate::policy::{AttrValue, Classification, PolicyRef, RequestFacts, Session};
 use crate::redact::{Pseudonyms, Summary};
 use crate::route::{Candidate, Selector};
@@ -27,7 +29,8 @@ use crate::usage::{AttemptFact, Timing};
 use super::conversation::{self, Known, Turn};
 use super::facts::{self, CallView};
 use super::repeats::{Print, Ticket};
-use super::{explain, settle};
+use super::{admit, explain, settle};
+use labels::Labels;
 pub(super) use manner::Manner;
 
 /// Bytes of a session id or a tag that a caller may attach.
@@ -44,6 +47,10 @@ pub(super) struct Bill {
     pub estimated: bool,
     pub lines: Vec<crate::policy::Line>,
     pub cost: PicoUsd,
+    /// What it would be at list prices.
+    pub list: Option<PicoUsd>,
+    /// What the strongest candidate would have cost for it, where that is known.
+    pub baseline: Option<PicoUsd>,
     pub absorbed: PicoUsd,
     /// The journal's number of the capture, for an answer that waits for the disk.
     pub seq: Option<u64>,
@@ -122,6 +129,7 @@ pub(super) struct Flight {
     /// The part of them that is audio and images.
     pub media_tokens: MediaTokens,
     pub tags: Vec<(String, String)>,
+    pub labels: Labels,
     /// Of which conversation it is, where it can be told.
     pub turn: Option<Turn>,
     pub session: Session,
@@ -155,6 +163,10 @@ pub(super) struct Flight {
     /// What the provider gave, from its complete answer to the end: the platform has to pay it also
     /// when the caller leaves in between.
     pub received: Option<settle::Reported>,
+    /// Its place under the rate limits; none where there are none.
+    pub admission: Option<Admission>,
+    /// What is left of them.
+    pub standing: Option<Standing>,
     ended: bool,
 }
 
@@ -177,6 +189,7 @@ impl Flight {
         let input_tokens = call.input_tokens_upper();
         let media_tokens = call.media_tokens_upper();
         let tags = tags(headers);
+        let labels = Labels::of(headers);
         let named = conversation::session(headers, &SESSION_HEADERS, LABEL_BYTES_MAX);
         // Before anything is replaced: what stands for it may differ from turn to turn.
         let conversation = Known::of(&call, named);
@@ -207,6 +220,7 @@ impl Flight {
             input_tokens,
             media_tokens,
             tags,
+            labels,
             turn,
             session,
             pseudonyms: Pseudonyms::default(),
@@ -229,6 +243,8 @@ impl Flight {
             lost: PicoUsd(0),
             absorbed: PicoUsd(0),
             received: None,
+            admission: None,
+            standing: None,
             ended: false,
         }
     }
@@ -254,7 +270,8 @@ impl Flight {
         } else {
             Ending::Refused
         };
-        let response = refuse(refusal, self.manner.dialect, &self.id_text);
+        let mut response = refuse(refusal, self.manner.dialect, &self.id_text);
+        admit::headers(&self, response.headers_mut());
         self.release(PicoUsd(0));
         self.end(ending, refusal.status.as_u16(), &Bill::default());
         response
@@ -290,6 +307,7 @@ impl Flight {
             metrics.first_content(std::time::Duration::from_micros(us));
         }
         metrics.usage(&bill.usage);
+        admit::let_out(self, &bill.usage);
         match (self.repeat.take(), ending) {
             (Some(ticket), Ending::Partial | Ending::FailedPartial) if bill.charged => {
                 ticket.owing(self.owing);

@@ -28,7 +28,7 @@ use crate::upstream::{BodyReader, ErrorKind, Phase, Read, TransportError};
 use super::attempt::{Asking, Blame, Trouble, blame_of};
 use super::facts::PolicyScan;
 use super::flight::Flight;
-use super::{explain, settle};
+use super::{admit, explain, settle};
 use array::Listing;
 use cutter::Cutter;
 pub(super) use cutter::TOO_LARGE;
@@ -283,6 +283,7 @@ pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<Gateway
         losses: &flight.losses,
     }
     .write(headers);
+    admit::headers(&flight, headers);
     let mut listing =
         flight.manner.array.then(|| Listing::new(flight.gateway.settings.event_bytes));
     let first = match &mut listing {

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::policy::{self, BillCall, Line};
 
 use super::flight::{Bill, Ending, Flight};
+use super::reserve;
 
 /// Bytes of text for one token, where a provider reports no usage and the gateway has to count.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -61,6 +62,8 @@ pub(super) async fn charge(
     let watch = clock::Stopwatch::start();
     let (usage, estimated) = used(flight, offer, reported, ending);
     let official = official(offer, &usage, reported.service_tier.as_deref());
+    let list = Some(sum(official.iter().map(|q| (q.count, q.unit_price))));
+    let baseline = baseline(flight, &usage);
     let lines = lines(flight, offer, &official, true).await;
     let cost = total(&lines);
     let note = match ending {
@@ -69,6 +72,7 @@ pub(super) async fn charge(
         _ if estimated => CaptureNote::Estimated,
         _ => CaptureNote::Complete,
     };
+    reserve::narrow(flight, offer, clock::now_ms());
     let Some(mut hold) = flight.hold.take() else {
         tracing::error!(id = flight.id_text, "a request without a hold can't be charged");
         return Bill { usage, estimated, ..Bill::default() };
@@ -89,7 +93,30 @@ pub(super) async fn charge(
     }
     let (cost, absorbed, seq) = (settlement.charged, settlement.absorbed, settlement.seq);
     flight.timing.settle_us = watch.micros().into();
-    Bill { charged: true, usage, estimated, lines, cost, absorbed, seq }
+    Bill { charged: true, usage, estimated, lines, cost, list, baseline, absorbed, seq }
+}
+
+/// What the same usage would have cost at the strongest of the candidates that could have answered,
+/// by its quality prior, at its list prices; of equals the cheapest. None where that is not known:
+/// what routing saved is then not known either.
+fn baseline(flight: &Flight, usage: &Usage) -> Option<PicoUsd> {
+    let running = flight.candidates.iter().filter(|candidate| candidate.rejection.is_none());
+    let mut strongest: Option<(f64, PicoUsd)> = None;
+    for candidate in running {
+        let quality = candidate.figures.as_ref()?.quality;
+        if strongest.is_some_and(|(best, _)| quality < best) {
+            continue;
+        }
+        let offer = flight.offer(candidate)?;
+        let priced = offer.rates.quantities(usage, None);
+        let priced = priced.or_else(|_| offer.rates.quantities(&folded(usage), None)).ok()?;
+        let cost = sum(priced.iter().map(|q| (q.count, q.unit_price)));
+        strongest = match strongest {
+            Some((best, cheapest)) if quality <= best => Some((best, cheapest.min(cost))),
+            _ => Some((quality, cost)),
+        };
+    }
+    strongest.map(|(_, cost)| cost)
 }
 
 /// What was used up to here.
@@ -291,12 +318,37 @@ async fn lines(
         attrs: Vec::new(),
     };
     let verdict = flight.session.price(&call).await;
-    let plain = || official.iter().map(line).collect::<Vec<_>>();
+    let builtin = flight.session.bindings().bill.builtin;
+    let plain = || discounted(flight, official.iter().map(line).collect(), settled);
     let Some(lines) = verdict.value else { return plain() };
     let held = flight.hold.as_ref().map(|hold| hold.amount());
+    if builtin {
+        return discounted(flight, lines, settled);
+    }
     if settled && held.is_some_and(|held| total(&lines) > held) {
         tracing::warn!(id = flight.id_text, "a bill policy asked for more than was held");
         return plain();
+    }
+    lines
+}
+
+/// The lines less the discount that the organization's plan has for its volume. Only where the
+/// built-in policy decides: one of its own has discounts of its own.
+fn discounted(flight: &Flight, mut lines: Vec<Line>, settled: bool) -> Vec<Line> {
+    let volume = flight.caller.plan.as_ref().and_then(|plan| plan.volume.as_ref());
+    let Some(volume) = volume.filter(|_| settled) else { return lines };
+    let window = volume.month.window(flight.started.at_ms);
+    let state = flight.gateway.ledger.budget(&volume.month.id, window.start_ms);
+    let permyriad = state.map_or(0, |state| volume.discount(state.spent));
+    if permyriad == 0 {
+        return lines;
+    }
+    let kept = u128::from(10_000_u32.saturating_sub(permyriad));
+    for line in &mut lines {
+        line.unit_price_pico = line.unit_price_pico.saturating_mul(kept) / 10_000;
+        line.amount_pico = u128::from(line.count).saturating_mul(line.unit_price_pico);
+        let (whole, part) = (permyriad / 100, permyriad % 100);
+        line.note = format!("volume discount of {whole}.{part:02} %");
     }
     lines
 }

@@ -49,6 +49,10 @@ pub enum Rejection {
     },
     /// The route policy gave it a negative score or none.
     Policy,
+    /// The budget of its model can't afford it.
+    Budget,
+    /// The plan of the caller's organization does not include its model.
+    NotInPlan,
 }
 
 /// What is asked of an offer.
@@ -147,6 +151,8 @@ impl Rejection {
             Self::AudioOutput => "no_audio_output",
             Self::Resting { .. } => "resting",
             Self::Policy => "excluded_by_policy",
+            Self::Budget => "model_budget",
+            Self::NotInPlan => "not_in_plan",
         }
     }
 }
@@ -185,6 +191,8 @@ impl Rejection {
             Self::AudioOutput => "it can't speak",
             Self::Resting { .. } => "it is resting after failures",
             Self::Policy => "the route policy excludes it",
+            Self::NotInPlan => "the organization's plan does not include the model",
+            Self::Budget => "the budget of its model is used up",
         })
     }
 }

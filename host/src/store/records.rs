@@ -27,6 +27,10 @@ pub struct Organization {
     pub fetch_hosts: Vec<String>,
     /// What its policies may take, where that is not what the installation allows everybody.
     pub policy_limits: PolicyLimitsRecord,
+    /// In which its days, weeks and months begin: an IANA name; none is UTC.
+    pub time_zone: Option<String>,
+    /// The plan that it is on, by its id.
+    pub plan: Option<String>,
 }
 
 /// Limits of one organization's policies; none where the installation's own hold.
@@ -53,15 +57,16 @@ pub struct PolicyLimitsRecord {
 }
 
 /// How long a budget's counter runs before it starts again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum BudgetPeriod {
     /// From each full hour.
     Hour,
-    /// From midnight UTC.
+    /// From midnight in the organization's time zone.
     Day,
-    /// From Monday, midnight UTC.
+    /// From Monday, midnight.
     Week,
-    /// From the first of the month, midnight UTC.
+    /// From the first of the month, midnight.
     Month,
     /// Never starts again.
     Total,
@@ -88,13 +93,85 @@ impl BudgetPeriod {
     }
 }
 
-/// A hard spending limit.
+/// What a budget does when it is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BudgetMode {
+    /// Requests are refused.
+    #[default]
+    Hard,
+    /// It only counts, and raises alerts.
+    Alert,
+}
+
+/// Percentages of a budget at which an alert is raised, rising; unused places are 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Thresholds([u16; Thresholds::MAX]);
+
+impl Thresholds {
+    /// How many a budget may have.
+    pub const MAX: usize = 8;
+    /// The highest percentage, for a budget that only counts.
+    pub const PERCENT_MAX: u16 = 1_000;
+
+    /// These percentages in rising order, each once; none where there are too many or one is out
+    /// of 1 to 1000.
+    pub fn of(percentages: &[u16]) -> Option<Self> {
+        let mut sorted = percentages.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let valid = |percent: &u16| (1..=Self::PERCENT_MAX).contains(percent);
+        if sorted.len() > Self::MAX || !sorted.iter().all(valid) {
+            return None;
+        }
+        let mut places = [0; Self::MAX];
+        for (place, percent) in places.iter_mut().zip(sorted) {
+            *place = percent;
+        }
+        Some(Self(places))
+    }
+
+    /// The percentages.
+    pub fn iter(&self) -> impl Iterator<Item = u16> {
+        self.0.into_iter().filter(|percent| *percent > 0)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+}
+
+/// A key's spending limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetRecord {
     /// At most this much per period.
     pub amount: PicoUsd,
     /// The period.
     pub period: BudgetPeriod,
+    /// Whether it refuses.
+    pub mode: BudgetMode,
+    /// When it raises alerts.
+    pub alerts: Thresholds,
+}
+
+/// How much may be asked at a time; none is without a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimits {
+    /// Requests within a minute.
+    pub rpm: Option<u32>,
+    /// Tokens within a minute, of prompts and answers together.
+    pub tpm: Option<u32>,
+    /// Requests at the same time.
+    pub concurrency: Option<u32>,
+}
+
+impl RateLimits {
+    /// Whether nothing is limited.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// An API key's record.
@@ -122,6 +199,8 @@ pub struct ApiKey {
     pub clearance: String,
     /// Its spending limit.
     pub budget: Option<BudgetRecord>,
+    /// How fast it may ask.
+    pub limits: RateLimits,
     /// Switched off by an operator.
     pub disabled: bool,
     /// Milliseconds since the Unix epoch from which it no longer works.

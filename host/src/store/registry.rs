@@ -75,6 +75,10 @@ impl Store {
                 changes.push(Change::delete(table, key));
             }
         }
+        for prefix in super::spending::prefixes_of(id) {
+            let rows = self.state.scan(Table::Spending, prefix.as_bytes(), None, usize::MAX)?;
+            changes.extend(rows.into_iter().map(|(key, _)| Change::delete(Table::Spending, key)));
+        }
         let digests: Vec<String> =
             self.all_of::<PluginRecord>(&prefix)?.into_iter().map(|one| one.digest).collect();
         self.commit(&mut writer, changes)?;

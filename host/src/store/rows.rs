@@ -7,8 +7,8 @@ use turnpike_ledger::PicoUsd;
 
 use super::StoreError;
 use super::records::{
-    ApiKey, BudgetPeriod, BudgetRecord, Organization, PluginCheck, PluginFigures, PluginRecord,
-    PolicyLimitsRecord,
+    ApiKey, BudgetMode, BudgetPeriod, BudgetRecord, Organization, PluginCheck, PluginFigures,
+    PluginRecord, PolicyLimitsRecord, RateLimits, Thresholds,
 };
 use super::signing::{PluginSignature, Signing};
 use super::state::Table;
@@ -74,6 +74,10 @@ pub(super) struct OrganizationRow {
     fetch_hosts: Vec<String>,
     #[serde(default, skip_serializing_if = "is_usual")]
     policy_limits: PolicyLimitsRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
 }
 
 fn is_usual(limits: &PolicyLimitsRecord) -> bool {
@@ -99,6 +103,8 @@ impl Record for Organization {
             policy_imports: self.policy_imports.clone(),
             fetch_hosts: self.fetch_hosts.clone(),
             policy_limits: self.policy_limits,
+            time_zone: self.time_zone.clone(),
+            plan: self.plan.clone(),
         })
     }
 
@@ -113,6 +119,8 @@ impl Record for Organization {
             policy_imports: row.policy_imports,
             fetch_hosts: row.fetch_hosts,
             policy_limits: row.policy_limits,
+            time_zone: row.time_zone,
+            plan: row.plan,
         })
     }
 }
@@ -121,6 +129,10 @@ impl Record for Organization {
 struct BudgetRow {
     amount_usd: PicoUsd,
     period: String,
+    #[serde(default)]
+    mode: BudgetMode,
+    #[serde(default, skip_serializing_if = "Thresholds::is_empty")]
+    alerts: Thresholds,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -137,6 +149,8 @@ pub(super) struct KeyRow {
     models: Vec<String>,
     clearance: String,
     budget: Option<BudgetRow>,
+    #[serde(default, skip_serializing_if = "RateLimits::is_none")]
+    limits: RateLimits,
     disabled: bool,
     expires_at_ms: Option<u64>,
     created_at_ms: u64,
@@ -166,7 +180,10 @@ impl Record for ApiKey {
             budget: self.budget.map(|budget| BudgetRow {
                 amount_usd: budget.amount,
                 period: budget.period.label().to_owned(),
+                mode: budget.mode,
+                alerts: budget.alerts,
             }),
+            limits: self.limits,
             disabled: self.disabled,
             expires_at_ms: self.expires_at_ms,
             created_at_ms: self.created_at_ms,
@@ -180,6 +197,8 @@ impl Record for ApiKey {
                 amount: budget.amount_usd,
                 period: BudgetPeriod::from_label(&budget.period)
                     .ok_or_else(|| format!("unknown period {:?}", budget.period))?,
+                mode: budget.mode,
+                alerts: budget.alerts,
             }),
             None => None,
         };
@@ -195,6 +214,7 @@ impl Record for ApiKey {
             models: row.models,
             clearance: row.clearance,
             budget,
+            limits: row.limits,
             disabled: row.disabled,
             expires_at_ms: row.expires_at_ms,
             created_at_ms: row.created_at_ms,

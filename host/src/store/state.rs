@@ -20,6 +20,8 @@ pub enum Table {
     BindingHistory,
     /// Who changed what, by number.
     Audit,
+    /// Budgets, rate limits, webhooks and alerts by kind and organization; plans.
+    Spending,
     /// The ledger's accounts.
     LedgerAccounts,
     /// The ledger's budget settings and counters.
@@ -42,6 +44,7 @@ impl Table {
         Self::Bindings,
         Self::BindingHistory,
         Self::Audit,
+        Self::Spending,
         Self::LedgerAccounts,
         Self::LedgerBudgets,
         Self::LedgerHolds,
@@ -67,6 +70,7 @@ impl Table {
         Self::Bindings,
         Self::BindingHistory,
         Self::Audit,
+        Self::Spending,
     ];
 
     /// The name on disk. Never changes.
@@ -79,6 +83,7 @@ impl Table {
             Self::Bindings => "bindings",
             Self::BindingHistory => "binding-history",
             Self::Audit => "audit",
+            Self::Spending => "spending",
             Self::LedgerAccounts => "ledger-accounts",
             Self::LedgerBudgets => "ledger-budgets",
             Self::LedgerHolds => "ledger-holds",

@@ -26,6 +26,15 @@ pub struct UsageEvent {
     pub project: Option<Arc<str>>,
     /// The user its cost is attributed to.
     pub user: Option<Arc<str>>,
+    /// The session that the caller, or its agent program, says it is of.
+    #[serde(default)]
+    pub session: Option<Arc<str>>,
+    /// The agent that asked, as its program calls it.
+    #[serde(default)]
+    pub agent: Option<Arc<str>>,
+    /// The agent that started that one.
+    #[serde(default)]
+    pub parent_agent: Option<Arc<str>>,
     /// What the caller tagged it with, as name and value.
     #[serde(default)]
     pub tags: Vec<(Arc<str>, Arc<str>)>,
@@ -51,6 +60,13 @@ pub struct UsageEvent {
     pub usage: Usage,
     /// What it cost the caller.
     pub cost_usd: PicoUsd,
+    /// What it would have been at list prices, where that differs.
+    #[serde(default)]
+    pub list_usd: Option<PicoUsd>,
+    /// What the strongest candidate would have cost for the same usage at its list prices; none
+    /// where that is not known.
+    #[serde(default)]
+    pub baseline_usd: Option<PicoUsd>,
     /// How many offers were tried.
     pub attempts: u32,
     /// From acceptance to the last byte, in milliseconds.

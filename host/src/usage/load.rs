@@ -14,7 +14,7 @@ use super::recorder::Options;
 use super::rollup::Rollup;
 use super::row::{decode_event, decode_head};
 use super::segment::{Tail, widen};
-use super::segments::{Folder, Span, Summary};
+use super::segments::{Folder, Span};
 use super::words::{Book, Books, Lexicon, for_each_record};
 
 /// Bytes of segments that a start reads to fill the index of recent requests: about a second.
@@ -41,27 +41,30 @@ pub(super) fn load(options: &Options) -> Result<(Shared, OpenSegment), UsageErro
     let mut spans = BTreeMap::new();
     for number in summaries.iter().filter(|number| segments.binary_search(number).is_err()) {
         if let Some(summary) = folder.read_summary(*number) {
-            summary.rows.into_iter().for_each(|row| rollup.restore(row));
+            summary.sums.add_to(&mut rollup);
         }
     }
     let mut last = (Rollup::default(), Book::default());
     for number in &segments {
         let is_last = Some(*number) == newest;
         let kept = if is_last { None } else { folder.read_summary(*number) };
-        let (span, rows) = match kept {
-            Some(summary) => (summary.span, summary.rows),
+        let span = match kept {
+            Some(summary) => {
+                summary.sums.add_to(&mut rollup);
+                summary.span
+            }
             None => {
                 let (span, sums, book) = scan(&folder, *number)?;
-                let rows = sums.rows();
+                let rows = sums.kept();
+                rollup.restore(&rows);
                 if is_last {
                     last = (sums, book);
                 } else {
-                    folder.write_summary(&Summary { span, rows: rows.clone() })?;
+                    folder.write_summary(span, &rows)?;
                 }
-                (span, rows)
+                span
             }
         };
-        rows.into_iter().for_each(|row| rollup.restore(row));
         spans.insert(*number, span);
     }
     // A summary whose segment is gone marks its number as used.

@@ -13,12 +13,15 @@ use super::UsageError;
 use super::event::{Record, UsageEvent};
 use super::queue::Queue;
 use super::recent::{Entry, Place, Recent};
-use super::rollup::{Dimension, Rollup, UsageReport};
+use super::rollup::{Anomaly, Query, Rollup, UsageReport};
 use super::row::{decode, decode_event, is_of};
 use super::segment::read_at;
 use super::segments::{Folder, Span, time_of};
 use super::wire::Broken;
 use super::words::{Book, Books, for_each_record};
+
+/// How far back hours out of the usual are shown: a week.
+const ANOMALIES_SHOWN_MS: u64 = 7 * 24 * 3_600_000;
 
 /// Requests in one page of a listing.
 const PAGE_MAX: usize = 500;
@@ -65,11 +68,21 @@ pub struct RecordsPage {
 // === impl UsageLog ===
 
 impl UsageLog {
-    /// Sums of one organization between two times (milliseconds since the Unix epoch), widened to
-    /// full hours, grouped by the dimensions in their order.
-    pub fn report(&self, org: &str, by: &[Dimension], from_ms: u64, to_ms: u64) -> UsageReport {
+    /// Sums of one organization between two times, widened to full hours, by group.
+    pub fn report(&self, query: &Query<'_>) -> UsageReport {
         self.barrier();
-        self.shared.rollup.lock().report(org, by, from_ms, to_ms)
+        self.shared.rollup.lock().report(query)
+    }
+
+    /// Hours out of the usual: of the week before `now_ms` for one organization; the running hour
+    /// alone for all. The latest first.
+    pub fn anomalies(&self, org: Option<&str>, now_ms: u64) -> Vec<Anomaly> {
+        self.barrier();
+        let from_ms = match org {
+            Some(_) => now_ms.saturating_sub(ANOMALIES_SHOWN_MS),
+            None => now_ms,
+        };
+        self.shared.rollup.lock().anomalies(org, from_ms, now_ms)
     }
 
     /// One request, if it is kept; with an organization, only if it is that one's.

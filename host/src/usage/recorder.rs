@@ -20,7 +20,7 @@ use super::recent::{Entry, Place};
 use super::rollup::Rollup;
 use super::row::encode;
 use super::segment::{HEAD_BYTES, Tail, push_frame, widen};
-use super::segments::{Span, Summary};
+use super::segments::Span;
 use super::words::Lexicon;
 use crate::clock::Stopwatch;
 
@@ -264,8 +264,7 @@ impl Writer {
 
     fn next_segment(&mut self) -> Result<(), UsageError> {
         self.sync();
-        let summary = Summary { span: self.span, rows: self.rollup.rows() };
-        self.shared.folder.write_summary(&summary)?;
+        self.shared.folder.write_summary(self.span, &self.rollup.kept())?;
         let number = self.span.number.saturating_add(1);
         self.tail = Tail::open(&self.shared.folder.segment(number), 0)?;
         self.span = Span::empty(number);

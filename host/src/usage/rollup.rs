@@ -1,29 +1,59 @@
 //! Statistics by the hour: what was used and what it cost, per organization and combination of
-//! model, key, provider, task, team and user. In memory and bounded: when there are too many rows,
-//! the oldest hours go, and every report says from when on it is complete.
+//! model, key, provider, task, team, project, user, alias, session, agent and tags. In memory and
+//! bounded: when there are too many rows, the oldest hours first forget sessions, agents and tags,
+//! then go; and every report says from when on it is complete, and from when on detailed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod anomaly;
+mod kept;
+mod names;
+mod report;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Usage;
 
 use super::event::UsageEvent;
+use super::row::buckets;
+use names::{NONE, NameId, Names};
+
+pub use anomaly::Anomaly;
+pub(super) use kept::{EarlierRow, Rows};
+pub use report::{BucketOf, Group, Query, UsageReport};
 
 /// Rows kept in memory, about 300 bytes each.
-const ROWS_MAX: usize = 200_000;
-
-/// Groups in one report, the costliest first: more is not read by anyone, and an answer is bounded.
-const GROUPS_MAX: usize = 1_000;
+const ROWS_MAX: usize = 300_000;
+/// Rows above which the oldest hours forget what is fine about them.
+const DETAILED_ROWS_MAX: usize = 250_000;
+/// Names that may be there beyond those that rows need, before they are gone through.
+const NAMES_SPARE: usize = 50_000;
 
 const HOUR_MS: u64 = 3_600_000;
 
 /// What stands for "and the rest" when one hour alone has too many rows.
 const REST: &str = "(other)";
 
+const ORG: usize = 0;
+const MODEL: usize = 1;
+const KEY: usize = 2;
+const PROVIDER: usize = 3;
+const TASK: usize = 4;
+const TEAM: usize = 5;
+const USER: usize = 6;
+const PROJECT: usize = 7;
+const ALIAS: usize = 8;
+const SESSION: usize = 9;
+const AGENT: usize = 10;
+/// A number of a set of tags.
+const TAGS: usize = 11;
+const FIELDS: usize = 12;
+
+/// What a row is about: the numbers of names, in the order above.
+type RowKey = [NameId; FIELDS];
+
 /// What usage can be grouped by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Dimension {
     /// The served model's catalogue id.
     Model,
@@ -37,49 +67,85 @@ pub enum Dimension {
     Team,
     /// The user.
     User,
+    /// The project.
+    Project,
+    /// What was asked for: a model's name, or an alias such as `auto`.
+    Alias,
+    /// The session.
+    Session,
+    /// The agent.
+    Agent,
+    /// The value of the tag of that name.
+    Tag(Arc<str>),
 }
 
-/// How many dimensions there are.
-const DIMENSIONS: usize = 6;
+/// How many dimensions there are besides tags.
+const DIMENSIONS: usize = 10;
 
 // === impl Dimension ===
 
 impl Dimension {
-    /// All of them.
-    pub const ALL: [Self; DIMENSIONS] =
-        [Self::Model, Self::Key, Self::Provider, Self::Task, Self::Team, Self::User];
+    /// All of them but tags, which are `tag:NAME`.
+    pub const ALL: [Self; DIMENSIONS] = [
+        Self::Model,
+        Self::Key,
+        Self::Provider,
+        Self::Task,
+        Self::Team,
+        Self::User,
+        Self::Project,
+        Self::Alias,
+        Self::Session,
+        Self::Agent,
+    ];
 
     /// The name in the API.
-    pub fn label(self) -> &'static str {
-        match self {
+    pub fn label(&self) -> String {
+        let label = match self {
             Self::Model => "model",
             Self::Key => "key",
             Self::Provider => "provider",
             Self::Task => "task",
             Self::Team => "team",
             Self::User => "user",
-        }
+            Self::Project => "project",
+            Self::Alias => "alias",
+            Self::Session => "session",
+            Self::Agent => "agent",
+            Self::Tag(name) => return format!("tag:{name}"),
+        };
+        label.to_owned()
     }
 
     /// The dimension of that name.
     pub fn from_label(label: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.label() == label)
+        match label.strip_prefix("tag:") {
+            Some("") => None,
+            Some(name) => Some(Self::Tag(name.into())),
+            None => Self::ALL.into_iter().find(|one| one.label() == label),
+        }
     }
 
-    fn of(self, row: &RowKey) -> &Option<Arc<str>> {
-        match self {
-            Self::Model => &row.model,
-            Self::Key => &row.key,
-            Self::Provider => &row.provider,
-            Self::Task => &row.task,
-            Self::Team => &row.team,
-            Self::User => &row.user,
-        }
+    /// The field of a row, or the name of a tag.
+    fn field(&self) -> Result<usize, &str> {
+        Ok(match self {
+            Self::Model => MODEL,
+            Self::Key => KEY,
+            Self::Provider => PROVIDER,
+            Self::Task => TASK,
+            Self::Team => TEAM,
+            Self::User => USER,
+            Self::Project => PROJECT,
+            Self::Alias => ALIAS,
+            Self::Session => SESSION,
+            Self::Agent => AGENT,
+            Self::Tag(name) => return Err(name),
+        })
     }
 }
 
 /// Sums over requests.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
     /// All requests.
     pub requests: u64,
@@ -91,6 +157,14 @@ pub struct Totals {
     pub attempts: u64,
     /// What the callers paid.
     pub cost_usd: PicoUsd,
+    /// What it would have been at list prices.
+    pub list_usd: PicoUsd,
+    /// Requests of which it is known what the strongest candidate would have cost.
+    pub routed: u64,
+    /// What it would have cost for these.
+    pub baseline_usd: PicoUsd,
+    /// What was paid for these.
+    pub baseline_paid_usd: PicoUsd,
     /// What was used, bucket by bucket.
     pub usage: Usage,
 }
@@ -99,12 +173,17 @@ pub struct Totals {
 
 impl Totals {
     fn of(event: &UsageEvent) -> Self {
+        let paid = |_| event.cost_usd;
         Self {
             requests: 1,
             succeeded: u64::from(event.succeeded()),
             streamed: u64::from(event.stream),
             attempts: u64::from(event.attempts),
             cost_usd: event.cost_usd,
+            list_usd: event.list_usd.unwrap_or(event.cost_usd),
+            routed: u64::from(event.baseline_usd.is_some()),
+            baseline_usd: event.baseline_usd.unwrap_or_default(),
+            baseline_paid_usd: event.baseline_usd.map_or(PicoUsd::ZERO, paid),
             usage: event.usage,
         }
     }
@@ -116,77 +195,35 @@ impl Totals {
         add(&mut self.succeeded, other.succeeded);
         add(&mut self.streamed, other.streamed);
         add(&mut self.attempts, other.attempts);
-        self.cost_usd = self.cost_usd.saturating_add(other.cost_usd);
-        let (sum, more) = (&mut self.usage, &other.usage);
-        add(&mut sum.input_uncached, more.input_uncached);
-        add(&mut sum.cache_read, more.cache_read);
-        add(&mut sum.cache_write_5m, more.cache_write_5m);
-        add(&mut sum.cache_write_1h, more.cache_write_1h);
-        add(&mut sum.output_text, more.output_text);
-        add(&mut sum.output_reasoning, more.output_reasoning);
-        add(&mut sum.input_audio, more.input_audio);
-        add(&mut sum.output_audio, more.output_audio);
-        add(&mut sum.input_image, more.input_image);
-        add(&mut sum.output_image, more.output_image);
-        add(&mut sum.requests, more.requests);
-        add(&mut sum.searches, more.searches);
+        add(&mut self.routed, other.routed);
+        let plus = |sum: &mut PicoUsd, more: PicoUsd| *sum = sum.saturating_add(more);
+        plus(&mut self.cost_usd, other.cost_usd);
+        plus(&mut self.list_usd, other.list_usd);
+        plus(&mut self.baseline_usd, other.baseline_usd);
+        plus(&mut self.baseline_paid_usd, other.baseline_paid_usd);
+        let mut more = other.usage;
+        for (sum, more) in buckets(&mut self.usage).into_iter().zip(buckets(&mut more)) {
+            add(sum, *more);
+        }
     }
 }
 
-/// What a row is about.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(super) struct RowKey {
-    org: Arc<str>,
-    model: Option<Arc<str>>,
-    key: Option<Arc<str>>,
-    provider: Option<Arc<str>>,
-    task: Option<Arc<str>>,
-    team: Option<Arc<str>>,
-    user: Option<Arc<str>>,
-}
-
-/// One row as it is kept beside a finished segment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct HourRow {
-    hour_ms: u64,
-    about: RowKey,
-    totals: Totals,
-}
-
-/// One group of a report.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    /// The value of each dimension that was asked for, in that order; none where it isn't known.
-    pub values: Vec<Option<Arc<str>>>,
-    /// Its sums.
-    pub totals: Totals,
-}
-
-/// An answer to "who used what".
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UsageReport {
-    /// The costliest first.
-    pub groups: Vec<Group>,
-    /// Groups that were left out because there are too many.
-    pub groups_left_out: usize,
-    /// The sum over everything, also over what was left out.
-    pub total: Totals,
-    /// The start that was really used: the asked one at its full hour.
-    pub from_ms: u64,
-    /// The end that was really used, exclusive: the asked one up to its full hour.
-    pub to_ms: u64,
-    /// Requests before this are not in the figures any more.
-    pub complete_from_ms: u64,
+/// The rows of an hour.
+#[derive(Debug, Default)]
+struct Hour {
+    rows: HashMap<RowKey, Totals>,
+    /// Sessions, agents and tags are not told apart any more.
+    coarse: bool,
 }
 
 /// The rows.
 #[derive(Debug, Default)]
 pub(super) struct Rollup {
-    hours: BTreeMap<u64, HashMap<RowKey, Totals>>,
+    hours: BTreeMap<u64, Hour>,
     rows: usize,
     complete_from_ms: u64,
-    /// Each name once, shared by all rows.
-    names: HashSet<Arc<str>>,
+    detailed_from_ms: u64,
+    names: Names,
 }
 
 // === impl Rollup ===
@@ -194,71 +231,29 @@ pub(super) struct Rollup {
 impl Rollup {
     /// Counts a request.
     pub(super) fn count(&mut self, event: &UsageEvent) {
-        let about = RowKey {
-            org: self.name(&event.org),
-            model: event.model.as_ref().map(|name| self.name(name)),
-            key: Some(self.name(&event.key)),
-            provider: event.provider.as_ref().map(|name| self.name(name)),
-            task: event.task.as_ref().map(|name| self.name(name)),
-            team: event.team.as_ref().map(|name| self.name(name)),
-            user: event.user.as_ref().map(|name| self.name(name)),
-        };
-        self.add(event.at_ms, about, &Totals::of(event));
-    }
-
-    /// Adds a row that was kept beside a segment.
-    pub(super) fn restore(&mut self, row: HourRow) {
-        self.add(row.hour_ms, row.about, &row.totals);
-    }
-
-    /// All rows, for keeping them beside a segment.
-    pub(super) fn rows(&self) -> Vec<HourRow> {
-        let of_hour = |(hour_ms, rows): (&u64, &HashMap<RowKey, Totals>)| {
-            let hour_ms = *hour_ms;
-            let row = move |(about, totals): (&RowKey, &Totals)| HourRow {
-                hour_ms,
-                about: about.clone(),
-                totals: *totals,
-            };
-            rows.iter().map(row).collect::<Vec<_>>()
-        };
-        self.hours.iter().flat_map(of_hour).collect()
-    }
-
-    /// The sums of one organization between two times, grouped.
-    pub(super) fn report(
-        &self,
-        org: &str,
-        by: &[Dimension],
-        from_ms: u64,
-        to_ms: u64,
-    ) -> UsageReport {
-        let from_ms = hour_of(from_ms);
-        let to_ms = to_ms.checked_next_multiple_of(HOUR_MS).unwrap_or(u64::MAX);
-        let mut groups: HashMap<Vec<Option<Arc<str>>>, Totals> = HashMap::new();
-        let mut total = Totals::default();
-        if from_ms < to_ms {
-            for (about, totals) in self.hours.range(from_ms..to_ms).flat_map(|(_, rows)| rows) {
-                if &*about.org != org {
-                    continue;
-                }
-                total.add(totals);
-                let values = by.iter().map(|one| one.of(about).clone()).collect();
-                groups.entry(values).or_default().add(totals);
-            }
+        let mut about = [NONE; FIELDS];
+        let fields: [(usize, Option<&Arc<str>>); 11] = [
+            (ORG, Some(&event.org)),
+            (MODEL, event.model.as_ref()),
+            (KEY, Some(&event.key)),
+            (PROVIDER, event.provider.as_ref()),
+            (TASK, event.task.as_ref()),
+            (TEAM, event.team.as_ref()),
+            (USER, event.user.as_ref()),
+            (PROJECT, event.project.as_ref()),
+            (ALIAS, Some(&event.model_asked)),
+            (SESSION, event.session.as_ref()),
+            (AGENT, event.agent.as_ref()),
+        ];
+        for (field, name) in fields {
+            let id = name.map_or(NONE, |name| self.names.id(name));
+            put(&mut about, field, id);
         }
-        let mut groups: Vec<Group> =
-            groups.into_iter().map(|(values, totals)| Group { values, totals }).collect();
-        groups.sort_by(|a, b| {
-            let costlier = b.totals.cost_usd.cmp(&a.totals.cost_usd);
-            costlier
-                .then_with(|| b.totals.requests.cmp(&a.totals.requests))
-                .then_with(|| a.values.cmp(&b.values))
-        });
-        let groups_left_out = groups.len().saturating_sub(GROUPS_MAX);
-        groups.truncate(GROUPS_MAX);
-        let complete_from_ms = self.complete_from_ms;
-        UsageReport { groups, groups_left_out, total, from_ms, to_ms, complete_from_ms }
+        let tags = event.tags.iter();
+        let tags = tags.map(|(name, value)| (self.names.id(name), self.names.id(value))).collect();
+        let set = self.names.set(tags);
+        put(&mut about, TAGS, set);
+        self.add(event.at_ms, about, &Totals::of(event));
     }
 
     fn add(&mut self, at_ms: u64, mut about: RowKey, totals: &Totals) {
@@ -266,40 +261,88 @@ impl Rollup {
         if hour_ms < self.complete_from_ms {
             return;
         }
-        let is_new = self.hours.get(&hour_ms).is_none_or(|rows| !rows.contains_key(&about));
-        if is_new && self.rows >= ROWS_MAX && !self.forget_oldest_hour_before(hour_ms) {
-            // One hour alone is at the limit: the finest names are given up, the sums stay right.
-            about.key = Some(self.name(REST));
-            about.user = Some(self.name(REST));
+        if hour_ms < self.detailed_from_ms {
+            coarsen(&mut about);
         }
-        let rows = self.hours.entry(hour_ms).or_default();
-        let before = rows.len();
-        rows.entry(about).or_default().add(totals);
-        self.rows = self.rows.saturating_add(rows.len().saturating_sub(before));
+        let is_new = self.hours.get(&hour_ms).is_none_or(|hour| !hour.rows.contains_key(&about));
+        if is_new && self.rows >= DETAILED_ROWS_MAX {
+            self.coarsen_oldest_before(hour_ms);
+        }
+        if is_new && self.rows >= ROWS_MAX && !self.forget_oldest_before(hour_ms) {
+            // One hour alone is at the limit: the finest names are given up, the sums stay right.
+            let rest = self.names.id(REST);
+            for field in [KEY, USER, SESSION, AGENT] {
+                put(&mut about, field, rest);
+            }
+            put(&mut about, TAGS, NONE);
+        }
+        let hour = self.hours.entry(hour_ms).or_default();
+        let before = hour.rows.len();
+        hour.rows.entry(about).or_default().add(totals);
+        self.rows = self.rows.saturating_add(hour.rows.len().saturating_sub(before));
     }
 
-    fn forget_oldest_hour_before(&mut self, hour_ms: u64) -> bool {
+    /// Gives up sessions, agents and tags of the oldest hour that has them, if it is older.
+    fn coarsen_oldest_before(&mut self, hour_ms: u64) {
+        let oldest = self.hours.range(..hour_ms).find(|(_, hour)| !hour.coarse);
+        let Some(oldest) = oldest.map(|(oldest, _)| *oldest) else { return };
+        let Some(hour) = self.hours.get_mut(&oldest) else { return };
+        let before = hour.rows.len();
+        let mut rows: HashMap<RowKey, Totals> = HashMap::new();
+        for (mut about, totals) in std::mem::take(&mut hour.rows) {
+            coarsen(&mut about);
+            rows.entry(about).or_default().add(&totals);
+        }
+        self.rows = self.rows.saturating_sub(before.saturating_sub(rows.len()));
+        *hour = Hour { rows, coarse: true };
+        self.detailed_from_ms = self.detailed_from_ms.max(oldest.saturating_add(HOUR_MS));
+        self.tidy_names();
+    }
+
+    fn forget_oldest_before(&mut self, hour_ms: u64) -> bool {
         let Some(oldest) = self.hours.first_key_value().map(|(oldest, _)| *oldest) else {
             return false;
         };
         if oldest >= hour_ms {
             return false;
         }
-        let gone = self.hours.remove(&oldest).map_or(0, |rows| rows.len());
+        let gone = self.hours.remove(&oldest).map_or(0, |hour| hour.rows.len());
         self.rows = self.rows.saturating_sub(gone);
         self.complete_from_ms = oldest.saturating_add(HOUR_MS);
-        // Names that only forgotten rows had.
-        self.names.retain(|name| Arc::strong_count(name) > 1);
+        self.tidy_names();
         true
     }
 
-    fn name(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.names.get(name) {
-            return Arc::clone(known);
+    /// Drops names that only forgotten rows had, once there are many.
+    fn tidy_names(&mut self) {
+        if self.names.len() < self.rows.saturating_mul(2).saturating_add(NAMES_SPARE) {
+            return;
         }
-        let name: Arc<str> = name.into();
-        self.names.insert(Arc::clone(&name));
-        name
+        let mut names = Names::default();
+        let mut hours = BTreeMap::new();
+        for (hour_ms, hour) in &self.hours {
+            let rows = hour.rows.iter();
+            let rows = rows.map(|(about, totals)| (self.moved(about, &mut names), *totals));
+            hours.insert(*hour_ms, Hour { rows: rows.collect(), coarse: hour.coarse });
+        }
+        (self.hours, self.names) = (hours, names);
+    }
+}
+
+/// Gives up what is fine about a row.
+fn coarsen(about: &mut RowKey) {
+    for field in [SESSION, AGENT, TAGS] {
+        put(about, field, NONE);
+    }
+}
+
+fn get(about: &RowKey, field: usize) -> NameId {
+    about.get(field).copied().unwrap_or(NONE)
+}
+
+fn put(about: &mut RowKey, field: usize, id: NameId) {
+    if let Some(place) = about.get_mut(field) {
+        *place = id;
     }
 }
 

@@ -18,7 +18,9 @@ use super::wire::Broken;
 use super::words::{Book, Lexicon};
 
 /// The first byte of a frame with a record. Another version of the format takes another number.
-const RECORD: u8 = 3;
+const RECORD: u8 = 5;
+/// The same before sessions, agents and what routing saved were kept; still read.
+const RECORD_WITHOUT_ATTRIBUTION: u8 = 3;
 /// The same before losses were kept; still read.
 const RECORD_WITHOUT_LOSSES: u8 = 1;
 
@@ -29,6 +31,7 @@ pub(super) fn encode(out: &mut Vec<u8>, fresh: &mut Fresh, lexicon: &mut Lexicon
     let Fresh { record, looked_at } = fresh;
     let mut encoder = Encoder::new(out, lexicon, looked_at.as_ref());
     let walked = event(&mut encoder, &mut record.event)
+        .and_then(|()| attribution(&mut encoder, &mut record.event))
         .and_then(|()| explanation(&mut encoder, &mut record.explanation, &record.event))
         .and_then(|()| encoder.list(&mut record.explanation.losses, loss));
     debug_assert_eq!(walked, Ok(()), "writing does not fail");
@@ -36,11 +39,11 @@ pub(super) fn encode(out: &mut Vec<u8>, fresh: &mut Fresh, lexicon: &mut Lexicon
 
 /// Reads a whole record.
 pub(super) fn decode(payload: &[u8], book: &Book) -> Result<Record, Broken> {
-    let mut decoder = open(payload, book)?;
+    let (kind, mut decoder) = open(payload, book)?;
     let mut record = Record { event: UsageEvent::default(), explanation: blank() };
-    event(&mut decoder, &mut record.event)?;
+    whole_event(kind, &mut decoder, &mut record.event)?;
     explanation(&mut decoder, &mut record.explanation, &record.event)?;
-    if payload.first() == Some(&RECORD) {
+    if kind != RECORD_WITHOUT_LOSSES {
         decoder.list(&mut record.explanation.losses, loss)?;
     }
     decoder.end()?;
@@ -50,30 +53,39 @@ pub(super) fn decode(payload: &[u8], book: &Book) -> Result<Record, Broken> {
 /// Reads the event alone.
 pub(super) fn decode_event(payload: &[u8], book: &Book) -> Result<UsageEvent, Broken> {
     let mut read = UsageEvent::default();
-    event(&mut open(payload, book)?, &mut read)?;
+    let (kind, mut decoder) = open(payload, book)?;
+    whole_event(kind, &mut decoder, &mut read)?;
     Ok(read)
 }
 
 /// Reads what the index needs: the id and the organization.
 pub(super) fn decode_head(payload: &[u8], book: &Book) -> Result<(Uuid, Arc<str>), Broken> {
     let mut read = UsageEvent::default();
-    head(&mut open(payload, book)?, &mut read)?;
+    head(&mut open(payload, book)?.1, &mut read)?;
     Ok((read.id, read.org))
 }
 
 /// Whether a payload is the record of that request; reads the id alone.
 pub(super) fn is_of(payload: &[u8], id: Uuid) -> bool {
     payload.split_first().is_some_and(|(kind, rest)| {
-        matches!(*kind, RECORD | RECORD_WITHOUT_LOSSES)
-            && rest.first_chunk::<16>() == Some(id.as_bytes())
+        KINDS.contains(kind) && rest.first_chunk::<16>() == Some(id.as_bytes())
     })
 }
 
-fn open<'a>(payload: &'a [u8], book: &'a Book) -> Result<Decoder<'a>, Broken> {
+/// The kinds of records that are read.
+const KINDS: [u8; 3] = [RECORD, RECORD_WITHOUT_ATTRIBUTION, RECORD_WITHOUT_LOSSES];
+
+fn open<'a>(payload: &'a [u8], book: &'a Book) -> Result<(u8, Decoder<'a>), Broken> {
     match payload.split_first() {
-        Some((&(RECORD | RECORD_WITHOUT_LOSSES), rest)) => Ok(Decoder::new(rest, book)),
+        Some((kind, rest)) if KINDS.contains(kind) => Ok((*kind, Decoder::new(rest, book))),
         _ => Err(Broken),
     }
+}
+
+/// The event, as far as records of that kind have it.
+fn whole_event<C: Codec>(kind: u8, c: &mut C, e: &mut UsageEvent) -> Step {
+    event(c, e)?;
+    if kind == RECORD { attribution(c, e) } else { Ok(()) }
 }
 
 fn blank() -> Explanation {
@@ -116,6 +128,54 @@ fn event<C: Codec>(c: &mut C, e: &mut UsageEvent) -> Step {
     c.money(&mut e.cost_usd)?;
     c.small(&mut e.attempts)?;
     c.number(&mut e.duration_ms)
+}
+
+/// Who asked more exactly than by key, and what it would have cost otherwise.
+fn attribution<C: Codec>(c: &mut C, e: &mut UsageEvent) -> Step {
+    name(c, &mut e.session)?;
+    name(c, &mut e.agent)?;
+    name(c, &mut e.parent_agent)?;
+    c.option(&mut e.list_usd, C::money)?;
+    c.option(&mut e.baseline_usd, C::money)
+}
+
+const NAME_ABSENT: u64 = 0;
+const NAME_TEXT: u64 = 1;
+const NAME_UUID: u64 = 2;
+
+/// A name that callers make up and that hardly repeats within a segment: not for the dictionary.
+/// Most are UUIDs, which are half as long as numbers.
+fn name<C: Codec>(c: &mut C, value: &mut Option<Arc<str>>) -> Step {
+    let uuid = value.as_deref().and_then(plain_uuid);
+    let mut kind = match (&value, uuid) {
+        (None, _) => NAME_ABSENT,
+        (Some(_), None) => NAME_TEXT,
+        (Some(_), Some(_)) => NAME_UUID,
+    };
+    c.number(&mut kind)?;
+    *value = match kind {
+        NAME_ABSENT => None,
+        NAME_TEXT => {
+            let mut text = value.take().unwrap_or_default();
+            c.inline(&mut text)?;
+            Some(text)
+        }
+        NAME_UUID => {
+            let mut bytes = uuid.unwrap_or_default().into_bytes();
+            c.bytes(&mut bytes)?;
+            let uuid = Uuid::from_bytes(bytes);
+            Some(value.take().unwrap_or_else(|| uuid.to_string().into()))
+        }
+        _ => return Err(Broken),
+    };
+    Ok(())
+}
+
+/// The UUID of a text that is written just as UUIDs are printed here.
+fn plain_uuid(text: &str) -> Option<Uuid> {
+    let uuid = Uuid::try_parse(text).ok()?;
+    let mut printed = Uuid::encode_buffer();
+    (*uuid.hyphenated().encode_lower(&mut printed) == *text).then_some(uuid)
 }
 
 fn explanation<C: Codec>(c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step {
@@ -217,6 +277,11 @@ fn loss<C: Codec>(c: &mut C, l: &mut LossFact) -> Step {
 }
 
 fn usage<C: Codec>(c: &mut C, u: &mut Usage) -> Step {
+    sparse(c, &mut buckets(u))
+}
+
+/// The buckets of a usage in the order in which they are kept.
+pub(super) fn buckets(u: &mut Usage) -> [&mut u64; 12] {
     // Named one by one: a bucket that is added must be added here.
     let Usage {
         input_uncached,
@@ -232,7 +297,7 @@ fn usage<C: Codec>(c: &mut C, u: &mut Usage) -> Step {
         requests,
         searches,
     } = u;
-    let mut buckets = [
+    [
         input_uncached,
         cache_read,
         cache_write_5m,
@@ -246,8 +311,7 @@ fn usage<C: Codec>(c: &mut C, u: &mut Usage) -> Step {
         requests,
         // New buckets go to the end: older records have no bit for them.
         searches,
-    ];
-    sparse(c, &mut buckets)
+    ]
 }
 
 fn timing<C: Codec>(c: &mut C, t: &mut Timing) -> Step {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::UsageError;
-use super::rollup::HourRow;
+use super::rollup::{EarlierRow, Rollup, Rows};
 
 /// Summaries kept, segments or not: years of statistics, each some kilobytes.
 const SUMMARIES_MAX: usize = 10_000;
@@ -55,10 +55,60 @@ pub(super) fn time_of(id: Uuid) -> Option<u64> {
 }
 
 /// A finished segment's summary.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub(super) struct Summary {
     pub(super) span: Span,
-    pub(super) rows: Vec<HourRow>,
+    pub(super) sums: Sums,
+}
+
+/// The sums of a segment by the hour.
+#[derive(Debug)]
+pub(super) enum Sums {
+    Rows(Rows),
+    /// As earlier versions kept them.
+    Earlier(Vec<EarlierRow>),
+}
+
+/// The first byte of a summary; those of earlier versions are JSON and begin with a brace.
+const SUMMARY: u8 = 2;
+
+#[derive(Deserialize)]
+struct EarlierSummary {
+    span: Span,
+    rows: Vec<EarlierRow>,
+}
+
+// === impl Summary ===
+
+impl Summary {
+    fn encode(span: Span, rows: &Rows) -> Result<Vec<u8>, postcard::Error> {
+        postcard::to_extend(&(span, rows), vec![SUMMARY])
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        match bytes.split_first() {
+            Some((&SUMMARY, rest)) => {
+                let read = postcard::from_bytes::<(Span, Rows)>(rest);
+                let (span, rows) = read.map_err(|cause| cause.to_string())?;
+                Ok(Self { span, sums: Sums::Rows(rows) })
+            }
+            _ => {
+                let read = serde_json::from_slice::<EarlierSummary>(bytes);
+                let EarlierSummary { span, rows } = read.map_err(|cause| cause.to_string())?;
+                Ok(Self { span, sums: Sums::Earlier(rows) })
+            }
+        }
+    }
+}
+
+impl Sums {
+    /// Adds them to others.
+    pub(super) fn add_to(self, rollup: &mut Rollup) {
+        match self {
+            Self::Rows(rows) => rollup.restore(&rows),
+            Self::Earlier(rows) => rows.into_iter().for_each(|row| rollup.restore_earlier(row)),
+        }
+    }
 }
 
 /// The folder.
@@ -106,7 +156,7 @@ impl Folder {
     /// A segment's summary, if it has one that can be read.
     pub(super) fn read_summary(&self, number: u64) -> Option<Summary> {
         let bytes = fs::read(self.summary(number)).ok()?;
-        match serde_json::from_slice(&bytes) {
+        match Summary::decode(&bytes) {
             Ok(summary) => Some(summary),
             Err(cause) => {
                 tracing::warn!(number, %cause, "a usage summary can't be read; it is made again");
@@ -116,12 +166,12 @@ impl Folder {
     }
 
     /// Writes a summary beside its segment: complete before it has its name.
-    pub(super) fn write_summary(&self, summary: &Summary) -> Result<(), UsageError> {
-        let path = self.summary(summary.span.number);
+    pub(super) fn write_summary(&self, span: Span, rows: &Rows) -> Result<(), UsageError> {
+        let path = self.summary(span.number);
         let failed = |cause: &dyn std::fmt::Display| {
             UsageError::new(format!("writing {}", path.display()), cause)
         };
-        let bytes = serde_json::to_vec(summary).map_err(|cause| failed(&cause))?;
+        let bytes = Summary::encode(span, rows).map_err(|cause| failed(&cause))?;
         let beside = path.with_extension("part");
         let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, &path));
         written.map_err(|cause| failed(&cause))

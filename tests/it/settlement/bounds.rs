@@ -57,8 +57,8 @@ const STREAMED: Asked = Asked { dialect: Dialect::AnthropicMessages, stream: tru
 /// Ends of streams of which nothing told the usage: what came by then, and no more than so much.
 async fn check_counted(till: Till, left: Vec<(Customer, String, String)>) -> Result<()> {
     let ends = left.iter().map(|(customer, id, text)| {
-        let [least, most] = [text.len(), text.len() + 2_000]
-            .map(|bytes| *begun(customer.org, bytes).start());
+        let [least, most] =
+            [text.len(), text.len() + 2_000].map(|bytes| *begun(customer.org, bytes).start());
         customer.ended(id, "partial").charged("estimated", least..=most, "partial")
     });
     let ends = ends.collect();

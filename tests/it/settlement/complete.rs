@@ -46,10 +46,9 @@ fn usage_seen(said: &Said) -> Result<(u64, u64)> {
             let cached = all("cache_read_input_tokens") + all("cache_creation_input_tokens");
             (all("input_tokens") + cached, all("output_tokens"))
         }
-        Dialect::Gemini => (
-            all("promptTokenCount"),
-            all("candidatesTokenCount") + all("thoughtsTokenCount"),
-        ),
+        Dialect::Gemini => {
+            (all("promptTokenCount"), all("candidatesTokenCount") + all("thoughtsTokenCount"))
+        }
         _ => (all("prompt_tokens"), all("completion_tokens")),
     };
     anyhow::ensure!(seen.0 > 0, "no usage: {}", said.answered.text);

@@ -207,8 +207,11 @@ fn raw_stream(events: &[(&str, Value)]) -> Failure {
 /// One chunk of OpenAI chat with whatever stands beside the choice.
 fn chunk(text: &str, finish: Option<&str>, usage: Value) -> (&'static str, Value) {
     let choice = json!({ "index": 0, "delta": { "content": text }, "finish_reason": finish });
-    ("", json!({ "id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "echo",
-        "choices": [choice], "usage": usage }))
+    (
+        "",
+        json!({ "id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "echo",
+        "choices": [choice], "usage": usage }),
+    )
 }
 
 /// Pitfall 40: reports are cumulative, and a later one takes the place of an earlier one, also
@@ -224,25 +227,43 @@ async fn pitfall_40_a_report_that_comes_again_is_not_added_up() -> Result<()> {
         chunk("one", None, counts(40, 4)),
         chunk(" two", None, counts(40, 8)),
         chunk("", Some("stop"), counts(40, 12)),
-        ("", json!({ "id": "c1", "object": "chat.completion.chunk", "created": 1,
-            "model": "echo", "choices": [], "usage": counts(40, 12) })),
-        ("", json!({ "id": "c1", "object": "chat.completion.chunk", "created": 1,
-            "model": "echo", "choices": [], "usage": counts(40, 12) })),
+        (
+            "",
+            json!({ "id": "c1", "object": "chat.completion.chunk", "created": 1,
+            "model": "echo", "choices": [], "usage": counts(40, 12) }),
+        ),
+        (
+            "",
+            json!({ "id": "c1", "object": "chat.completion.chunk", "created": 1,
+            "model": "echo", "choices": [], "usage": counts(40, 12) }),
+        ),
     ]);
     let delta = |output: u64| {
-        ("message_delta", json!({ "type": "message_delta",
+        (
+            "message_delta",
+            json!({ "type": "message_delta",
             "delta": { "stop_reason": "end_turn", "stop_sequence": null },
-            "usage": { "input_tokens": 40, "output_tokens": output } }))
+            "usage": { "input_tokens": 40, "output_tokens": output } }),
+        )
     };
     let messages = raw_stream(&[
-        ("message_start", json!({ "type": "message_start", "message": { "id": "m1",
+        (
+            "message_start",
+            json!({ "type": "message_start", "message": { "id": "m1",
             "type": "message", "role": "assistant", "model": "echo", "content": [],
             "stop_reason": null, "stop_sequence": null,
-            "usage": { "input_tokens": 40, "output_tokens": 1 } } })),
-        ("content_block_start", json!({ "type": "content_block_start", "index": 0,
-            "content_block": { "type": "text", "text": "" } })),
-        ("content_block_delta", json!({ "type": "content_block_delta", "index": 0,
-            "delta": { "type": "text_delta", "text": "one two" } })),
+            "usage": { "input_tokens": 40, "output_tokens": 1 } } }),
+        ),
+        (
+            "content_block_start",
+            json!({ "type": "content_block_start", "index": 0,
+            "content_block": { "type": "text", "text": "" } }),
+        ),
+        (
+            "content_block_delta",
+            json!({ "type": "content_block_delta", "index": 0,
+            "delta": { "type": "text_delta", "text": "one two" } }),
+        ),
         ("content_block_stop", json!({ "type": "content_block_stop", "index": 0 })),
         delta(6),
         delta(12),

@@ -204,7 +204,8 @@ impl Till {
         let path = format!("/orgs/{org}/requests");
         let found = async {
             loop {
-                let list = self.stage.operate(Method::GET, &path, None).await?.expect_status(200)?;
+                let list =
+                    self.stage.operate(Method::GET, &path, None).await?.expect_status(200)?;
                 let items = list.body["items"].as_array().cloned().unwrap_or_default();
                 if let [item] = items.as_slice() {
                     return Ok(item["id"].as_str().context("an id")?.to_owned());

@@ -13,8 +13,11 @@ const CONDUCTORS: [&str; 7] = ["pipeline", "gateway", "server", "cli", "lib", "m
 const ALLOWED: [(&str, &[&str]); 4] = [
     ("route", &["catalog"]),
     ("budget", &["catalog"]),
-    ("auth", &["store"]),
-    ("admin", &["auth", "budget", "catalog", "policy", "route", "store", "usage", "telemetry"]),
+    ("auth", &["limits", "store"]),
+    (
+        "admin",
+        &["auth", "budget", "catalog", "limits", "policy", "route", "store", "usage", "telemetry"],
+    ),
 ];
 
 /// Text that may stand only in files whose path begins with one of these.

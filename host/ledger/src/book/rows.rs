@@ -57,7 +57,8 @@ impl Touched {
             Event::Extend { hold, .. }
             | Event::Capture { hold, .. }
             | Event::Release { hold, .. }
-            | Event::Expire { hold, .. } => {
+            | Event::Expire { hold, .. }
+            | Event::Narrow { hold, .. } => {
                 self.holds.insert(*hold);
                 if let Some(open) = book.holds.get(hold) {
                     self.counters.extend(open.budgets.iter().cloned());

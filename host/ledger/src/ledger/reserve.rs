@@ -10,8 +10,9 @@ use crate::ledger::post::{AMOUNT_MAX, NAME_BYTES_MAX};
 use crate::ledger::shared::{HOLDS_MAX, State};
 use crate::money::PicoUsd;
 
-/// Budgets of one hold: organization, team, project, user, key, and some by tag and model.
-const BUDGETS_PER_HOLD_MAX: usize = 16;
+/// Budgets of one hold: a few periods each of organization, team, project, user, key, of up to
+/// sixteen tags, and of the models that may answer.
+const BUDGETS_PER_HOLD_MAX: usize = 128;
 
 /// What to set aside.
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +104,32 @@ impl Ledger {
         state.book.fits(&hold.org, budgets, extra)?;
         let (org, amount) = (Arc::clone(&hold.org), hold.amount.saturating_add(extra));
         let event = Event::Extend { hold: id, org, extra, expires_at_ms };
+        let seq = self.shared.post(state, at_ms, event).map_err(ReserveError::NotDurable)?;
+        Ok(HoldRef { id, seq, amount, new: true })
+    }
+
+    /// Lets a hold count only on those of its budgets that `keep` names: what it held on the
+    /// others is free there again, and nothing of what is captured is counted there. Repeating it
+    /// books nothing.
+    ///
+    /// # Errors
+    /// Nothing was changed. `Unknown` or `NotDurable`.
+    pub fn narrow(
+        &self,
+        id: TransferId,
+        keep: impl Fn(&str) -> bool,
+        at_ms: u64,
+    ) -> Result<HoldRef, ReserveError> {
+        let state = self.shared.state.lock();
+        state.accepting().map_err(ReserveError::NotDurable)?;
+        let hold = state.book.holds.get(&id).ok_or(ReserveError::Unknown(id))?;
+        let (seq, amount, before) = (hold.seq, hold.amount, hold.budgets.len());
+        let kept: Arc<[BudgetWindow]> =
+            hold.budgets.iter().filter(|at| keep(&at.budget)).cloned().collect();
+        if kept.len() == before {
+            return Ok(HoldRef { id, seq, amount, new: false });
+        }
+        let event = Event::Narrow { hold: id, org: Arc::clone(&hold.org), budgets: kept };
         let seq = self.shared.post(state, at_ms, event).map_err(ReserveError::NotDurable)?;
         Ok(HoldRef { id, seq, amount, new: true })
     }

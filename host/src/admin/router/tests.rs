@@ -67,7 +67,8 @@ async fn unknown_fields_are_refused_by_name() {
     world.org("acme").await;
     let keys = "/admin/v1/orgs/acme/keys";
     let cases = [
-        (keys, json!({"name": "k", "limits": {"rpm": 5}}), "limits"),
+        (keys, json!({"name": "k", "limits": {"rps": 5}}), "rps"),
+        (keys, json!({"name": "k", "limits": {"rpm": 0}}), "limits.rpm"),
         (keys, json!({"name": "k", "budget": {"amount": "1", "period": "day"}}), "amount"),
         (
             keys,

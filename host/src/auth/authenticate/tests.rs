@@ -13,7 +13,9 @@ fn caller() -> Caller {
         user: None,
         models: ModelRules::default(),
         clearance: Clearance::Internal,
-        budget: None,
+        plan: None,
+        budgets: Default::default(),
+        limits: None,
         disabled: false,
         expires_at_ms: None,
     }

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use turnpike_protocol::{Addressed, Call, Dialect};
 
 use super::*;
-use crate::auth::{Caller, Clearance, ModelRules};
+use crate::auth::{Caller, CallerBudgets, Clearance, ModelRules};
 use crate::config::Config;
 use crate::gateway::{self, Gateway};
 use crate::pipeline::flight::{Ending, Manner, Started};
@@ -47,7 +47,11 @@ async fn gateway(data: &std::path::Path, port: u16) -> Arc<Gateway> {
 }
 
 /// The same, with this price and whatever follows it.
-pub(in crate::pipeline) async fn gateway_with(data: &std::path::Path, port: u16, more: &str) -> Arc<Gateway> {
+pub(in crate::pipeline) async fn gateway_with(
+    data: &std::path::Path,
+    port: u16,
+    more: &str,
+) -> Arc<Gateway> {
     gateway_in(data, port, Dialect::OpenAiChat, more).await
 }
 
@@ -84,7 +88,9 @@ fn flight_of(gateway: &Arc<Gateway>, dialect: Dialect, body: &'static str) -> Fl
         user: None,
         models: ModelRules::default(),
         clearance: Clearance::Internal,
-        budget: None,
+        plan: None,
+        budgets: CallerBudgets::default(),
+        limits: None,
         disabled: false,
         expires_at_ms: None,
     };
@@ -182,7 +188,7 @@ async fn a_caller_that_leaves_during_the_wait_for_the_disk_is_recorded_as_charge
     let gateway = gateway_with(data.path(), 9, &price).await;
     top_up(&gateway);
     let mut flight = flight(&gateway);
-    decide::reserve(&mut flight, &[0]).await.unwrap();
+    reserve::reserve(&mut flight, &[0]).await.unwrap();
     let id = flight.started.id;
     let asking = begin(&mut flight, 0, false).unwrap();
     let answer = Answer::parse(Dialect::OpenAiChat, body.into()).unwrap();
@@ -290,7 +296,7 @@ async fn a_file_that_is_only_named_is_held_for_as_long_as_the_model_reads() {
     let whole = PicoUsd::parse("0.1").unwrap();
     for (dialect, body) in NAMED {
         let mut named = flight_of(&gateway, dialect, body);
-        decide::reserve(&mut named, &[0]).await.unwrap();
+        reserve::reserve(&mut named, &[0]).await.unwrap();
         assert!(named.held >= whole, "{dialect:?} {}", named.held);
         let offer = Arc::clone(named.offer_of(0).unwrap());
         let left = settle::Reported { text_bytes: 8, ..settle::Reported::default() };
@@ -313,7 +319,7 @@ async fn a_file_that_is_only_named_is_held_for_as_long_as_the_model_reads() {
         "data":"JVBERi0xLjQK"}},{"type":"document","source":{"type":"text",
         "media_type":"text/plain","data":"one two three"}}]}]}"#;
     let mut inline = flight_of(&gateway, Dialect::AnthropicMessages, inline);
-    decide::reserve(&mut inline, &[0]).await.unwrap();
+    reserve::reserve(&mut inline, &[0]).await.unwrap();
     assert!(inline.held < PicoUsd::parse("0.01").unwrap(), "{}", inline.held);
 }
 
@@ -328,7 +334,7 @@ async fn who_leaves_after_the_first_word_pays_for_the_pictures_too() {
         {"type":"image_url","image_url":{"url":"https://a.example/1.png"}},
         {"type":"image_url","image_url":{"url":"https://a.example/2.png"}}]}]}"#;
     let mut flight = flight_of(&gateway, Dialect::OpenAiChat, body);
-    decide::reserve(&mut flight, &[0]).await.unwrap();
+    reserve::reserve(&mut flight, &[0]).await.unwrap();
     let offer = Arc::clone(flight.offer_of(0).unwrap());
     let left = settle::Reported { text_bytes: 12, ..settle::Reported::default() };
     let bill = settle::charge(&mut flight, &offer, &left, Ending::Partial).await;

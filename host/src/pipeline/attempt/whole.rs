@@ -14,7 +14,7 @@ use crate::upstream::{BodyReader, ErrorKind, Phase, TransportError};
 
 use super::super::facts::PolicyScan;
 use super::super::flight::{Bill, Flight};
-use super::super::{conversation, explain, settle};
+use super::super::{admit, conversation, explain, settle};
 use super::Asking;
 use super::outcome::{Trouble, note};
 
@@ -160,6 +160,7 @@ fn response(
         losses: &flight.losses,
     }
     .write(headers);
+    admit::headers(flight, headers);
     response
 }
 

@@ -49,8 +49,8 @@ impl Relay {
         let reported = self.stream.reported();
         let offer = Arc::clone(&self.asking.offer);
         let had = reported.text_bytes > 0 || self.stream.sent_media;
-        let payable = (provider_failed && self.flight.gateway.settings.bill_partial)
-            || (callers && had);
+        let payable =
+            (provider_failed && self.flight.gateway.settings.bill_partial) || (callers && had);
         let bill = if payable {
             let ending = Ending::FailedPartial;
             let bill = settle::charge(&mut self.flight, &offer, &reported, ending).await;

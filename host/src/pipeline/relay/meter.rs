@@ -8,7 +8,7 @@ use crate::catalog::Offer;
 use crate::clock;
 
 use super::super::flight::Flight;
-use super::super::{decide, settle};
+use super::super::{reserve, settle};
 
 /// Bytes of text for one token where tokens are long: what came in so many bytes has had at least
 /// so many tokens, and a stream that keeps to its bound is never ended for its long words.
@@ -36,7 +36,7 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn new(flight: &Flight, offer: &Arc<Offer>) -> Self {
-        let one = u64::from(decide::held_tokens(flight, offer));
+        let one = u64::from(reserve::held_tokens(flight, offer));
         let covered = one.saturating_mul(u64::from(flight.call.choices));
         Self { covered, beyond: false, again_at: 0 }
     }

@@ -17,6 +17,8 @@ fn org(id: &str) -> Organization {
         policy_imports: Vec::new(),
         fetch_hosts: Vec::new(),
         policy_limits: PolicyLimitsRecord::default(),
+        time_zone: None,
+        plan: None,
     }
 }
 

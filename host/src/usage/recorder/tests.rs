@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use super::super::queue::WAITING_MAX;
 use super::super::segment::Tail;
-use super::super::{Dimension, Explanation, Label, Record, UsageEvent, UsageLog};
+use super::super::{
+    Dimension, Explanation, Label, Query, Record, UsageEvent, UsageLog, UsageReport,
+};
 use super::{Options, Recorder, Writer};
 
 /// A record whose id carries the time.
@@ -41,6 +43,7 @@ fn record(org: &str, at_ms: u64, number: u8) -> Record {
         cost_usd: PicoUsd(1_500),
         attempts: 1,
         duration_ms: 12,
+        ..UsageEvent::default()
     };
     Record { event, explanation }
 }
@@ -50,8 +53,13 @@ fn start(dir: &Path, segment_bytes: u64, segments_max: usize) -> Recorder {
     Recorder::start(options).unwrap()
 }
 
+fn report(log: &UsageLog, org: &str, by: &[Dimension]) -> UsageReport {
+    let (only, bucket): (&[_], _) = (&[], None);
+    log.report(&Query { org, by, from_ms: 0, to_ms: u64::MAX, only, bucket, groups_max: 1_000 })
+}
+
 fn requests(log: &UsageLog, org: &str) -> u64 {
-    log.report(org, &[Dimension::Model], 0, u64::MAX).total.requests
+    report(log, org, &[Dimension::Model]).total.requests
 }
 
 fn ids(log: &UsageLog, org: &str) -> Vec<Uuid> {
@@ -287,16 +295,16 @@ fn sums_are_rebuilt_from_the_segments_where_summaries_are_missing() {
         recorder.log().barrier();
     }
     let by = [Dimension::Model, Dimension::Key, Dimension::Provider, Dimension::Task];
-    let report = recorder.log().report("acme", &by, 0, u64::MAX);
+    let before = report(&recorder.log(), "acme", &by);
     drop(recorder);
     for number in 1..=4 {
         fs::remove_file(dir.path().join(format!("{number:08}.sum"))).unwrap();
     }
     let recorder = start(dir.path(), 1, 64);
-    let again = recorder.log().report("acme", &by, 0, u64::MAX);
-    assert_eq!(again.total, report.total);
+    let again = report(&recorder.log(), "acme", &by);
+    assert_eq!(again.total, before.total);
     assert_eq!(again.total.requests, 4);
-    assert_eq!(format!("{:?}", again.groups), format!("{:?}", report.groups));
+    assert_eq!(format!("{:?}", again.groups), format!("{:?}", before.groups));
 }
 
 #[test]

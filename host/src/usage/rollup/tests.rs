@@ -5,7 +5,7 @@ use turnpike_protocol::Usage;
 use uuid::Uuid;
 
 use super::super::{Label, UsageEvent};
-use super::{Dimension, HOUR_MS, Rollup};
+use super::{Dimension, HOUR_MS, Query, Rollup, UsageReport};
 
 fn event(org: &str, model: &str, at_ms: u64, cost: u128) -> UsageEvent {
     UsageEvent {
@@ -16,6 +16,9 @@ fn event(org: &str, model: &str, at_ms: u64, cost: u128) -> UsageEvent {
         team: None,
         project: None,
         user: Some("ann".into()),
+        session: None,
+        agent: None,
+        parent_agent: None,
         tags: Vec::new(),
         protocol: Label::Borrowed("openai-chat"),
         model_asked: "auto".into(),
@@ -28,9 +31,19 @@ fn event(org: &str, model: &str, at_ms: u64, cost: u128) -> UsageEvent {
         settlement: Label::Borrowed("complete"),
         usage: Usage { input_uncached: 3, output_text: 5, requests: 1, ..Usage::default() },
         cost_usd: PicoUsd(cost),
+        list_usd: None,
+        baseline_usd: None,
         attempts: 2,
         duration_ms: 1,
     }
+}
+
+fn query<'a>(by: &'a [Dimension], from_ms: u64, to_ms: u64) -> Query<'a> {
+    Query { org: "acme", by, from_ms, to_ms, only: &[], bucket: None, groups_max: 1_000 }
+}
+
+fn asked(rollup: &Rollup, by: &[Dimension], from_ms: u64, to_ms: u64) -> UsageReport {
+    rollup.report(&query(by, from_ms, to_ms))
 }
 
 #[test]
@@ -41,7 +54,7 @@ fn groups_add_up_to_the_total_and_the_costliest_comes_first() {
     }
     rollup.count(&event("beta", "a", 5 * HOUR_MS, 1_000));
     let by = [Dimension::Model, Dimension::User, Dimension::Team];
-    let report = rollup.report("acme", &by, 0, 6 * HOUR_MS);
+    let report = asked(&rollup, &by, 0, 6 * HOUR_MS);
     let names: Vec<_> =
         report.groups.iter().map(|group| group.values[0].as_deref().unwrap()).collect();
     assert_eq!(names, ["b", "a"]);
@@ -60,13 +73,13 @@ fn from_and_to_are_widened_to_full_hours_and_say_so() {
     for hour in 1..=4 {
         rollup.count(&event("acme", "a", hour * HOUR_MS + HOUR_MS - 1, 1));
     }
-    let report = rollup.report("acme", &[], 2 * HOUR_MS + 5, 3 * HOUR_MS + 1);
+    let report = asked(&rollup, &[], 2 * HOUR_MS + 5, 3 * HOUR_MS + 1);
     assert_eq!((report.from_ms, report.to_ms), (2 * HOUR_MS, 4 * HOUR_MS));
     assert_eq!(report.total.requests, 2);
     assert_eq!(report.groups.len(), 1, "without a dimension there is one group");
-    let exact = rollup.report("acme", &[], 2 * HOUR_MS, 3 * HOUR_MS);
+    let exact = asked(&rollup, &[], 2 * HOUR_MS, 3 * HOUR_MS);
     assert_eq!(exact.total.requests, 1, "the end is exclusive");
-    assert_eq!(rollup.report("acme", &[], 0, u64::MAX).total.requests, 4);
+    assert_eq!(asked(&rollup, &[], 0, u64::MAX).total.requests, 4);
 }
 
 #[test]
@@ -75,11 +88,10 @@ fn rows_kept_beside_a_segment_give_the_same_report() {
     for (org, model) in [("acme", "a"), ("acme", "b"), ("beta", "a")] {
         rollup.count(&event(org, model, HOUR_MS, 7));
     }
-    let text = serde_json::to_string(&rollup.rows()).unwrap();
+    let bytes = postcard::to_stdvec(&rollup.kept()).unwrap();
     let mut restored = Rollup::default();
-    let rows: Vec<super::HourRow> = serde_json::from_str(&text).unwrap();
-    rows.into_iter().for_each(|row| restored.restore(row));
-    let of = |rollup: &Rollup| rollup.report("acme", &[Dimension::Model], 0, u64::MAX);
+    restored.restore(&postcard::from_bytes(&bytes).unwrap());
+    let of = |rollup: &Rollup| asked(rollup, &[Dimension::Model], 0, u64::MAX);
     assert_eq!(of(&restored), of(&rollup));
 }
 
@@ -93,9 +105,118 @@ fn the_oldest_hours_go_and_the_report_says_from_when_it_is_complete() {
         rollup.count(&event);
     }
     rollup.count(&event("acme", "new", 3 * HOUR_MS, 1));
-    let report = rollup.report("acme", &[Dimension::Model], 0, u64::MAX);
+    let report = asked(&rollup, &[Dimension::Model], 0, u64::MAX);
     assert_eq!(report.complete_from_ms, 2 * HOUR_MS);
     assert_eq!(report.total.requests, many / 2 + 1);
     rollup.count(&event("acme", "a", HOUR_MS, 1));
-    assert_eq!(rollup.report("acme", &[], 0, u64::MAX).total.requests, many / 2 + 1);
+    assert_eq!(asked(&rollup, &[], 0, u64::MAX).total.requests, many / 2 + 1);
+}
+
+/// Sessions and tags are told apart, filtered by, and added up by time.
+#[test]
+fn every_dimension_can_be_grouped_by_filtered_and_put_into_buckets() {
+    let mut rollup = Rollup::default();
+    for (hour, session, job) in [(1, "s1", Some("nightly")), (2, "s1", None), (3, "s2", Some("x"))]
+    {
+        let mut event = event("acme", "a", hour * HOUR_MS, 10);
+        event.session = Some(session.into());
+        event.project = Some("p".into());
+        let job = job.map(|job| (Arc::from("job"), Arc::from(job)));
+        event.tags = job.into_iter().collect();
+        rollup.count(&event);
+    }
+    let tag = Dimension::from_label("tag:job").unwrap();
+    let by_tag = asked(&rollup, std::slice::from_ref(&tag), 0, u64::MAX);
+    let mut values: Vec<_> = by_tag.groups.iter().map(|g| g.values[0].as_deref()).collect();
+    values.sort_unstable();
+    assert_eq!(values, [None, Some("nightly"), Some("x")]);
+    let only = [(Dimension::Session, vec![Some("s1".to_owned())])];
+    let by = [Dimension::Project];
+    let of_one = rollup.report(&Query { only: &only, ..query(&by, 0, u64::MAX) });
+    assert_eq!((of_one.total.requests, of_one.groups.len()), (2, 1));
+    let untagged = [(tag.clone(), vec![None])];
+    let untagged = rollup.report(&Query { only: &untagged, ..query(&by, 0, u64::MAX) });
+    assert_eq!(untagged.total.requests, 1);
+    let nobody = [(Dimension::Team, vec![Some("who".to_owned())])];
+    assert_eq!(
+        rollup.report(&Query { only: &nobody, ..query(&by, 0, u64::MAX) }).total.requests,
+        0
+    );
+    let two_hours = |hour_ms: u64| hour_ms - hour_ms % (2 * HOUR_MS);
+    let buckets = rollup.report(&Query { bucket: Some(&two_hours), ..query(&by, 0, u64::MAX) });
+    let starts: Vec<_> = buckets.groups.iter().map(|g| (g.bucket_ms, g.totals.requests)).collect();
+    assert_eq!(starts, [(Some(0), 1), (Some(2 * HOUR_MS), 2)]);
+    // What is kept beside a segment tells all of it apart too.
+    let mut restored = Rollup::default();
+    restored.restore(&rollup.kept());
+    let by = [Dimension::Session, tag, Dimension::Alias];
+    assert_eq!(asked(&restored, &by, 0, u64::MAX), asked(&rollup, &by, 0, u64::MAX));
+}
+
+/// What the strongest candidate would have cost is known or not, and not known is not zero.
+#[test]
+fn what_routing_saved_counts_only_what_is_known() {
+    let mut rollup = Rollup::default();
+    let mut known = event("acme", "a", HOUR_MS, 10);
+    known.baseline_usd = Some(PicoUsd(50));
+    rollup.count(&known);
+    rollup.count(&event("acme", "a", HOUR_MS, 1_000));
+    let total = asked(&rollup, &[], 0, u64::MAX).total;
+    assert_eq!((total.routed, total.requests), (1, 2));
+    assert_eq!((total.baseline_usd, total.baseline_paid_usd), (PicoUsd(50), PicoUsd(10)));
+    assert_eq!(total.cost_usd, PicoUsd(1_010));
+}
+
+#[test]
+fn old_hours_forget_sessions_before_any_hour_goes() {
+    let mut rollup = Rollup::default();
+    let many = u64::try_from(super::DETAILED_ROWS_MAX).unwrap();
+    for number in 0..=many {
+        let mut event = event("acme", "a", (1 + number * 4 / many) * HOUR_MS, 1);
+        event.session = Some(number.to_string().into());
+        rollup.count(&event);
+    }
+    let report = asked(&rollup, &[Dimension::Model], 0, u64::MAX);
+    assert_eq!((report.total.requests, report.complete_from_ms), (many + 1, 0));
+    assert_eq!(report.detailed_from_ms, 2 * HOUR_MS);
+    assert!(rollup.rows < super::DETAILED_ROWS_MAX);
+    let by_session = asked(&rollup, &[Dimension::Session], 0, 2 * HOUR_MS);
+    assert_eq!(by_session.groups.len(), 1, "they are one group now");
+}
+
+#[test]
+fn an_hour_out_of_the_usual_is_found_for_the_team_and_the_organization() {
+    let mut rollup = Rollup::default();
+    let usd = turnpike_ledger::PICO_PER_USD;
+    for hour in 0..50 {
+        for (team, cost) in [("a", 1), ("b", 2)] {
+            let cost = if hour == 49 && team == "a" { 40 } else { cost };
+            let mut event = event("acme", "m", (100 + hour) * HOUR_MS, cost * usd);
+            event.team = Some(team.into());
+            rollup.count(&event);
+        }
+    }
+    let now = 149 * HOUR_MS + 5;
+    let found = rollup.anomalies(None, now, now);
+    let teams: Vec<_> = found.iter().map(|it| (it.team.as_deref(), it.spent_usd.0 / usd)).collect();
+    assert_eq!(teams, [(None, 42), (Some("a"), 40)]);
+    assert_eq!(found[1].usual_usd, PicoUsd(3 * usd));
+    assert!(rollup.anomalies(Some("beta"), 0, now).is_empty());
+    assert!(rollup.anomalies(None, now - HOUR_MS, now - HOUR_MS).is_empty());
+}
+
+/// Summaries that earlier versions wrote are still read.
+#[test]
+fn sums_of_earlier_versions_are_added_up() {
+    let text = r#"{"hour_ms":3600000,"about":{"org":"acme","model":"a","key":"k","provider":null,
+        "task":null,"team":"t","user":null},"totals":{"requests":2,"succeeded":1,"streamed":0,
+        "attempts":3,"cost_usd":"0.5","usage":{"input_uncached":1,"cache_read":0,
+        "cache_write_5m":0,"cache_write_1h":0,"output_text":2,"output_reasoning":0,
+        "input_audio":0,"output_audio":0,"input_image":0,"output_image":0,"requests":2}}}"#;
+    let mut rollup = Rollup::default();
+    rollup.restore_earlier(serde_json::from_str(text).unwrap());
+    let report = asked(&rollup, &[Dimension::Team], 0, u64::MAX);
+    assert_eq!(report.groups[0].values, [Some(Arc::from("t"))]);
+    assert_eq!((report.total.requests, report.total.usage.output_text), (2, 2));
+    assert_eq!(report.total.cost_usd, PicoUsd(500_000_000_000));
 }

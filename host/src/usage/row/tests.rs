@@ -90,29 +90,43 @@ fn event() -> impl Strategy<Value = UsageEvent> {
     let numbers = (any::<bool>(), any::<u16>(), any::<u32>(), any::<u64>(), any::<u64>());
     let id = (any::<bool>(), any::<u128>(), 0_u64..1 << 47, any::<[u8; 10]>());
     let rest = (some((text(), text())), label(), usage(), money());
-    (id, who, what, numbers, rest).prop_map(|(id, who, what, numbers, rest)| UsageEvent {
-        id: if id.0 { v7(id.2, id.3) } else { Uuid::from_u128(id.1) },
-        at_ms: numbers.3,
-        org: who.0,
-        key: who.1,
-        team: who.2,
-        project: who.3,
-        user: who.4,
-        tags: rest.0,
-        protocol: what.0,
-        model_asked: what.1,
-        offer: what.2,
-        model: what.3,
-        provider: what.4,
-        task: what.5,
-        stream: numbers.0,
-        status: numbers.1,
-        settlement: rest.1,
-        usage: rest.2,
-        cost_usd: rest.3,
-        attempts: numbers.2,
-        duration_ms: numbers.4,
+    let named = || maybe(prop_oneof![text(), any::<u128>().prop_map(|n| uuid_text(n, false))]);
+    let more = (named(), named(), named(), maybe(money()), maybe(money()));
+    (id, who, what, numbers, rest, more).prop_map(|(id, who, what, numbers, rest, more)| {
+        UsageEvent {
+            session: more.0,
+            agent: more.1,
+            parent_agent: more.2,
+            list_usd: more.3,
+            baseline_usd: more.4,
+            id: if id.0 { v7(id.2, id.3) } else { Uuid::from_u128(id.1) },
+            at_ms: numbers.3,
+            org: who.0,
+            key: who.1,
+            team: who.2,
+            project: who.3,
+            user: who.4,
+            tags: rest.0,
+            protocol: what.0,
+            model_asked: what.1,
+            offer: what.2,
+            model: what.3,
+            provider: what.4,
+            task: what.5,
+            stream: numbers.0,
+            status: numbers.1,
+            settlement: rest.1,
+            usage: rest.2,
+            cost_usd: rest.3,
+            attempts: numbers.2,
+            duration_ms: numbers.4,
+        }
     })
+}
+
+fn uuid_text(number: u128, upper: bool) -> Arc<str> {
+    let text = Uuid::from_u128(number).to_string();
+    if upper { text.to_uppercase().into() } else { text.into() }
 }
 
 fn candidate() -> impl Strategy<Value = CandidateFact> {
@@ -282,6 +296,11 @@ fn usual() -> Record {
         cost_usd: cost,
         attempts: 1,
         duration_ms: 2_345,
+        session: Some(uuid_text(7, false)),
+        agent: None,
+        parent_agent: None,
+        list_usd: None,
+        baseline_usd: Some(cost),
     };
     let mut e = Explanation::begin(id, "acme".into(), event.key.clone(), "auto".into());
     e.profile = Some("balanced".into());

@@ -1,5 +1,7 @@
 //! The life of a key, as its data plane sees it.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use serde_json::json;
 use turnpike_ledger::PicoUsd;
@@ -92,8 +94,8 @@ async fn a_keys_budget_is_known_to_the_ledger_before_the_key_works() {
     assert_eq!(made.body["budget"]["amount_usd"], "2.500000", "{}", made.body);
     assert_eq!(made.body["budget"]["spent_usd"], "0.000000");
     let caller = world.authenticate(made.body["key"].as_str().unwrap()).unwrap();
-    let budget = caller.budget.clone().unwrap();
-    let window = budget.window(crate::clock::now_ms());
+    let budget = Arc::clone(&caller.budgets.always[0]);
+    let window = budget.window(crate::clock::now_ms()).start_ms;
     let state = world.ledger.budget(&budget.id, window).unwrap();
     assert_eq!(state.limit, Some(PicoUsd::parse("2.5").unwrap()));
 
@@ -104,13 +106,18 @@ async fn a_keys_budget_is_known_to_the_ledger_before_the_key_works() {
     let changed = world.directory.load();
     drop(changed);
     let caller = world.authenticate(made.body["key"].as_str().unwrap()).unwrap();
-    let daily = caller.budget.clone().unwrap();
+    let daily = Arc::clone(&caller.budgets.always[0]);
     assert_ne!(daily.id, budget.id);
     assert!(world.ledger.budget(&daily.id, 0).is_some());
 
-    let alert =
-        json!({"name": "x", "budget": {"amount_usd": "1", "period": "day", "mode": "alert"}});
-    let refused = world.send("POST", KEYS, &alert).await;
+    // One that only counts is a counter without a limit.
+    let alert = json!({"amount_usd": "1", "period": "day", "mode": "alert", "alerts": [80, 50]});
+    let patched = world.send("PATCH", &path, &json!({"budget": alert})).await;
+    assert_eq!(patched.body["budget"]["mode"], "alert", "{}", patched.body);
+    assert_eq!(patched.body["budget"]["alerts"], json!([50, 80]));
+    assert_eq!(world.ledger.budget(&daily.id, 0).unwrap().limit, None);
+    let odd = json!({"budget": {"amount_usd": "1", "period": "day", "mode": "soft"}});
+    let refused = world.send("PATCH", &path, &odd).await;
     assert_eq!(refused.body["error"]["field"], "budget.mode", "{}", refused.body);
 }
 
@@ -123,7 +130,7 @@ async fn keys_and_budgets_are_there_after_a_restart() {
     let world = world.restarted();
     let caller = world.authenticate(made.body["key"].as_str().unwrap()).unwrap();
     assert_eq!(&*caller.org, "acme");
-    let budget = caller.budget.clone().unwrap();
+    let budget = Arc::clone(&caller.budgets.always[0]);
     assert!(world.ledger.budget(&budget.id, 0).is_some());
     super::super::super::ensure_budgets(&world.store, &world.ledger, 1).unwrap();
 }

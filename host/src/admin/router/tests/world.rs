@@ -175,7 +175,8 @@ impl World {
         let ledger = Ledger::open(Options::at(dir.path().join("journal")), None).unwrap();
         let ledger = Arc::new(ledger);
         let pepper = Pepper::open(dir.path(), store.all_keys().unwrap().len()).unwrap();
-        let directory = super::super::super::directory_of(&store, pepper).unwrap();
+        let limits = Arc::default();
+        let directory = super::super::super::directory_of(&store, pepper, &limits).unwrap();
         let directory = Arc::new(ArcSwap::from_pointee(directory));
         let usage = crate::usage::Options::new(dir.path().join("usage"));
         let recorder = Recorder::start(usage).unwrap();
@@ -185,6 +186,11 @@ impl World {
             ledger: Arc::clone(&ledger),
             usage: recorder.log(),
             directory: Arc::clone(&directory),
+            limits,
+            webhook_rule: Arc::new(|url| match url.starts_with("https://") {
+                true => Ok(()),
+                false => Err("it must begin with https://".to_owned()),
+            }),
             operator: OperatorToken::new(Secret::new(TOKEN.into())).unwrap(),
             admission: Arc::new(Admission),
             bindings: Arc::new(Arc::clone(&plane)),
@@ -328,6 +334,7 @@ impl World {
             cost_usd: PicoUsd(cost),
             attempts: 1,
             duration_ms: 5,
+            ..UsageEvent::default()
         };
         assert!(self.recorder.record(Record { event, explanation }));
         id

@@ -1,0 +1,273 @@
+//! `/orgs/{org}/budgets`: budgets of an organization, a team, a project, a user, a key, a tag or a
+//! model. Each is in the ledger before the next request sees it.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use turnpike_ledger::{Ledger, PicoUsd};
+
+use super::error::ApiError;
+use super::extract::{JsonBody, PageParams, Params};
+use super::publish::{publish_keys, set_scope_budget, zone_of};
+use super::text::{rfc3339, rfc3339_opt};
+use super::{AdminParts, AdminState};
+use crate::auth::{BudgetRef, ModelRules, period_of};
+use crate::clock;
+use crate::store::{BudgetMode, BudgetPeriod, ScopeBudget, SpendScope, Thresholds};
+
+/// Budgets of one scope: the periods there are, and some that only count beside them.
+const SCOPE_BUDGETS_MAX: usize = 4;
+/// Budgets by model of one organization: each that fits is counted on by a request.
+const MODEL_BUDGETS_MAX: usize = 32;
+/// Budgets of one organization: all are read into memory with every change of a key.
+const BUDGETS_MAX: usize = 10_000;
+/// Bytes of a scope: a row's key, and a part of the ledger's names.
+const SCOPE_BYTES_MAX: usize = 256;
+
+/// The fields of a budget that can be changed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Patch {
+    amount_usd: Option<PicoUsd>,
+    period: Option<String>,
+    mode: Option<String>,
+    alerts: Option<Vec<u16>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Create {
+    scope: String,
+    amount_usd: PicoUsd,
+    period: String,
+    mode: Option<String>,
+    #[serde(default)]
+    alerts: Vec<u16>,
+}
+
+/// What is spent and held of a budget in the window that is running.
+#[derive(Serialize)]
+pub(super) struct Counter {
+    pub(super) spent_usd: PicoUsd,
+    pub(super) held_usd: PicoUsd,
+    pub(super) window_start: Option<String>,
+    pub(super) window_end: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    scope: String,
+    amount_usd: PicoUsd,
+    period: &'static str,
+    mode: BudgetMode,
+    alerts: Vec<u16>,
+    #[serde(flatten)]
+    counter: Counter,
+    created_at: String,
+}
+
+// === impl Counter ===
+
+impl Counter {
+    pub(super) fn of(budget: &BudgetRef, ledger: &Ledger) -> Self {
+        let window = budget.window(clock::now_ms());
+        let state = ledger.budget(&budget.id, window.start_ms);
+        let (spent_usd, held_usd) =
+            state.map_or((PicoUsd::ZERO, PicoUsd::ZERO), |state| (state.spent, state.held));
+        Self {
+            spent_usd,
+            held_usd,
+            window_start: window.end_ms.map(|_| rfc3339(window.start_ms)),
+            window_end: rfc3339_opt(window.end_ms),
+        }
+    }
+}
+
+// === impl Shown ===
+
+impl Shown {
+    fn of(budget: &ScopeBudget, zone: TimeZone, ledger: &Ledger) -> Self {
+        let scope = budget.scope.label();
+        let known = BudgetRef::of_scope(&budget.id, &scope, period_of(budget.period), zone);
+        Self {
+            id: budget.id.clone(),
+            scope,
+            amount_usd: budget.amount_usd,
+            period: budget.period.label(),
+            mode: budget.mode,
+            alerts: budget.alerts.iter().collect(),
+            counter: Counter::of(&known, ledger),
+            created_at: rfc3339(budget.created_at_ms),
+        }
+    }
+}
+
+/// Reads a period; `field` is what the caller calls it.
+pub(super) fn read_period(field: &str, text: &str) -> Result<BudgetPeriod, ApiError> {
+    BudgetPeriod::from_label(text)
+        .ok_or_else(|| ApiError::invalid(field, "a period is hour, day, week, month or total"))
+}
+
+/// Reads a mode.
+pub(super) fn read_mode(field: &str, text: &str) -> Result<BudgetMode, ApiError> {
+    match text {
+        "hard" => Ok(BudgetMode::Hard),
+        "alert" => Ok(BudgetMode::Alert),
+        _ => Err(ApiError::invalid(field, "a budget's mode is \"hard\" or \"alert\"")),
+    }
+}
+
+/// Reads the percentages at which alerts are raised.
+pub(super) fn read_alerts(field: &str, percentages: &[u16]) -> Result<Thresholds, ApiError> {
+    Thresholds::of(percentages).ok_or_else(|| {
+        let (most, highest) = (Thresholds::MAX, Thresholds::PERCENT_MAX);
+        let message = format!("alerts are at most {most} percentages of 1 to {highest}");
+        ApiError::invalid(field, message)
+    })
+}
+
+/// Reads a scope.
+pub(super) fn read_scope(text: &str) -> Result<SpendScope, ApiError> {
+    let message = "a scope is organization, team:NAME, project:NAME, user:NAME, key:ID, \
+                   tag:NAME=VALUE or model:PATTERN";
+    let printable = text.len() <= SCOPE_BYTES_MAX && !text.chars().any(char::is_control);
+    let scope = SpendScope::from_label(text).filter(|_| printable);
+    let scope = scope.ok_or_else(|| ApiError::invalid("scope", message))?;
+    if let SpendScope::Model(pattern) = &scope {
+        ModelRules::parse(&[pattern])
+            .map_err(|error| ApiError::invalid("scope", error.to_string()))?;
+    }
+    Ok(scope)
+}
+
+pub(super) async fn create(
+    State(state): State<AdminState>,
+    Path(org): Path<String>,
+    JsonBody(input): JsonBody<Create>,
+) -> Result<Response, ApiError> {
+    let scope = read_scope(&input.scope)?;
+    let budget = ScopeBudget {
+        v: 0,
+        id: clock::new_id().to_string(),
+        org,
+        scope,
+        amount_usd: input.amount_usd,
+        period: read_period("period", &input.period)?,
+        mode: input.mode.map_or(Ok(BudgetMode::Hard), |mode| read_mode("mode", &mode))?,
+        alerts: read_alerts("alerts", &input.alerts)?,
+        created_at_ms: clock::now_ms(),
+    };
+    state
+        .changing(move |parts| {
+            let zone = zone_of(&parts.store.org(&budget.org)?);
+            if let SpendScope::Key(id) = &budget.scope {
+                parts
+                    .store
+                    .key(&budget.org, id)
+                    .map_err(|error| ApiError::invalid("scope", error.to_string()))?;
+            }
+            room_for(parts, &budget)?;
+            // The ledger first: a budget that is shown must be in force.
+            set_scope_budget(&parts.ledger, &budget, budget.created_at_ms)?;
+            parts.store.put_budget(&budget)?;
+            publish_keys(parts)?;
+            let shown = Shown::of(&budget, zone, &parts.ledger);
+            Ok((StatusCode::CREATED, Json(shown)).into_response())
+        })
+        .await
+}
+
+/// Refuses more budgets than a request can count on.
+fn room_for(parts: &AdminParts, budget: &ScopeBudget) -> Result<(), ApiError> {
+    let all = parts.store.all_budgets(Some(&budget.org))?;
+    let of_scope = all.iter().filter(|known| known.scope == budget.scope).count();
+    let is_model = |scope: &SpendScope| matches!(scope, SpendScope::Model(_));
+    let of_models = all.iter().filter(|known| is_model(&known.scope)).count();
+    let full = if of_scope >= SCOPE_BUDGETS_MAX {
+        format!("{} has {SCOPE_BUDGETS_MAX} budgets already", budget.scope)
+    } else if is_model(&budget.scope) && of_models >= MODEL_BUDGETS_MAX {
+        format!("there are {MODEL_BUDGETS_MAX} budgets by model already")
+    } else if all.len() >= BUDGETS_MAX {
+        format!("there are {BUDGETS_MAX} budgets already")
+    } else {
+        return Ok(());
+    };
+    Err(ApiError::conflict("too_many_budgets", format!("{full}; change or delete one")))
+}
+
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    Path(org): Path<String>,
+    Params(page): Params<PageParams>,
+) -> Result<Response, ApiError> {
+    let limit = page.limit()?;
+    state
+        .reading(move |parts| {
+            let zone = zone_of(&parts.store.org(&org)?);
+            let page = parts.store.budgets(&org, page.after.as_deref(), limit)?;
+            let next = page.items.last().filter(|_| page.more).map(|budget| budget.id.clone());
+            let shown = |budget| Shown::of(budget, zone.clone(), &parts.ledger);
+            let items: Vec<Shown> = page.items.iter().map(shown).collect();
+            Ok(Json(json!({"items": items, "next": next})).into_response())
+        })
+        .await
+}
+
+pub(super) async fn get(
+    State(state): State<AdminState>,
+    Path((org, id)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    state
+        .reading(move |parts| {
+            let zone = zone_of(&parts.store.org(&org)?);
+            let budget = parts.store.budget(&org, &id)?;
+            Ok(Json(Shown::of(&budget, zone, &parts.ledger)).into_response())
+        })
+        .await
+}
+
+pub(super) async fn patch(
+    State(state): State<AdminState>,
+    Path((org, id)): Path<(String, String)>,
+    JsonBody(input): JsonBody<Patch>,
+) -> Result<Response, ApiError> {
+    state
+        .changing(move |parts| {
+            let zone = zone_of(&parts.store.org(&org)?);
+            let mut budget = parts.store.budget(&org, &id)?;
+            budget.amount_usd = input.amount_usd.unwrap_or(budget.amount_usd);
+            if let Some(period) = &input.period {
+                budget.period = read_period("period", period)?;
+            }
+            if let Some(mode) = &input.mode {
+                budget.mode = read_mode("mode", mode)?;
+            }
+            if let Some(alerts) = &input.alerts {
+                budget.alerts = read_alerts("alerts", alerts)?;
+            }
+            set_scope_budget(&parts.ledger, &budget, clock::now_ms())?;
+            parts.store.put_budget(&budget)?;
+            publish_keys(parts)?;
+            Ok(Json(Shown::of(&budget, zone, &parts.ledger)).into_response())
+        })
+        .await
+}
+
+pub(super) async fn delete(
+    State(state): State<AdminState>,
+    Path((org, id)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    state
+        .changing(move |parts| {
+            parts.store.org(&org)?;
+            parts.store.delete_budget(&org, &id)?;
+            publish_keys(parts)?;
+            Ok(StatusCode::NO_CONTENT)
+        })
+        .await
+}

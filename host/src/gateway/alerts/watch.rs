@@ -1,0 +1,290 @@
+//! Looks once a second at what has been spent, and raises what is to be told. What was raised is
+//! remembered in the store under an id that the same event has again after a restart, so nothing
+//! is raised twice and nothing that crossed a threshold is missed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::watch::Receiver;
+use turnpike_ledger::PicoUsd;
+
+use crate::auth::{Watched, Window};
+use crate::clock;
+use crate::store::{AlertRecord, Delivery, Store};
+use crate::usage::Anomaly;
+
+use super::super::Gateway;
+use super::super::running::pause;
+use super::deliver::Pending;
+
+/// How often budgets are looked at, when anything was booked at all.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Looks between two at the spending of hours.
+const ANOMALY_LOOKS: u32 = 30;
+/// Windows of a budget that are looked at: what is settled late belongs to the one before.
+const WINDOWS: usize = 2;
+
+/// Until the program stops.
+pub(in super::super) async fn watch(
+    gateway: Arc<Gateway>,
+    store: Arc<Store>,
+    pending: Arc<Pending>,
+    mut stopped: Receiver<bool>,
+) {
+    let mut lookout = Lookout::default();
+    lookout.remember(&store.all_alerts(None).unwrap_or_default());
+    let mut looks = 0_u32;
+    while pause(LOOK_EVERY, &mut stopped).await {
+        looks = looks.wrapping_add(1);
+        let mut raised = lookout.budgets(&gateway, clock::now_ms());
+        if looks.is_multiple_of(ANOMALY_LOOKS) {
+            let log = gateway.recorder.log();
+            let now_ms = clock::now_ms();
+            let found = tokio::task::spawn_blocking(move || log.anomalies(None, now_ms)).await;
+            raised.extend(found.unwrap_or_default().iter().filter_map(|it| lookout.anomaly(it)));
+        }
+        if raised.is_empty() {
+            continue;
+        }
+        let to = (Arc::clone(&store), Arc::clone(&pending));
+        let kept = tokio::task::spawn_blocking(move || keep(&to.0, &to.1, raised)).await;
+        if !matches!(kept, Ok(true)) {
+            // They are worked out again from what is in the store.
+            lookout = Lookout::default();
+            lookout.remember(&store.all_alerts(None).unwrap_or_default());
+        }
+    }
+}
+
+/// Stores what was raised, and hands on what has somewhere to go.
+fn keep(store: &Store, pending: &Pending, mut raised: Vec<AlertRecord>) -> bool {
+    for alert in &mut raised {
+        let webhook = store.webhook(&alert.org);
+        alert.delivery = match webhook {
+            Ok(None) => Delivery::None,
+            _ => Delivery::Pending { attempts: 0, next_at_ms: alert.at_ms, last_error: None },
+        };
+        tracing::info!(org = alert.org, kind = alert.kind, scope = alert.scope, "an alert");
+    }
+    if let Err(error) = store.put_alerts(&raised) {
+        tracing::error!(%error, "alerts can't be kept; they are raised again");
+        return false;
+    }
+    pending.add(raised);
+    true
+}
+
+/// What has been raised so far.
+#[derive(Debug, Default)]
+struct Lookout {
+    /// By budget: its latest windows, each with the highest percentage that was raised.
+    reached: HashMap<Arc<str>, Vec<(Window, u16)>>,
+    /// Of what is raised once: budgets that refused, hours that were out of the usual.
+    once: HashMap<String, u64>,
+    /// The ledger's last entry at the last look.
+    seq: u64,
+}
+
+// === impl Lookout ===
+
+impl Lookout {
+    fn remember(&mut self, alerts: &[AlertRecord]) {
+        for alert in alerts {
+            let window = Window { start_ms: alert.window_start_ms, end_ms: alert.window_end_ms };
+            match (&alert.budget, alert.threshold) {
+                (Some(budget), Some(percent)) => {
+                    let windows = self.reached.entry(budget.as_str().into()).or_default();
+                    let known = windows.iter_mut().find(|(known, _)| *known == window);
+                    match known {
+                        Some((_, highest)) => *highest = percent.max(*highest),
+                        None => windows.push((window, percent)),
+                    }
+                }
+                _ => {
+                    self.once.insert(alert.id.clone(), alert.at_ms);
+                }
+            }
+        }
+    }
+
+    fn budgets(&mut self, gateway: &Gateway, now_ms: u64) -> Vec<AlertRecord> {
+        let seq = gateway.ledger.health().last_seq;
+        let exhausted = gateway.exhausted.take();
+        if seq == self.seq && exhausted.is_empty() {
+            return Vec::new();
+        }
+        self.seq = seq;
+        let directory = gateway.directory.load();
+        let mut raised = Vec::new();
+        for watched in directory.watched() {
+            self.thresholds(gateway, watched, now_ms, &mut raised);
+        }
+        for (budget, start_ms) in exhausted {
+            let Some(watched) = directory.watched().iter().find(|it| it.budget.id == budget) else {
+                continue;
+            };
+            let window = watched.budget.window(now_ms);
+            if window.start_ms == start_ms {
+                raised.extend(self.exhausted(gateway, watched, window, now_ms));
+            }
+        }
+        // What can't be raised any more need not be remembered.
+        let day_ms = 24 * 3_600_000;
+        self.once.retain(|_, at_ms| now_ms.saturating_sub(*at_ms) < 40 * day_ms);
+        raised
+    }
+
+    fn thresholds(
+        &mut self,
+        gateway: &Gateway,
+        watched: &Watched,
+        now_ms: u64,
+        raised: &mut Vec<AlertRecord>,
+    ) {
+        if watched.thresholds.is_empty() || watched.amount.is_zero() {
+            return;
+        }
+        let now = watched.budget.window(now_ms);
+        let windows = self.reached.entry(Arc::clone(&watched.budget.id)).or_default();
+        if !windows.iter().any(|(known, _)| *known == now) {
+            windows.push((now, 0));
+            windows.sort_by_key(|(window, _)| window.start_ms);
+            let old = windows.len().saturating_sub(WINDOWS);
+            windows.drain(..old);
+        }
+        for (window, highest) in windows {
+            let state = gateway.ledger.budget(&watched.budget.id, window.start_ms);
+            let Some(spent) = state.map(|state| state.spent) else { continue };
+            for percent in watched.thresholds.iter().filter(|percent| *percent > *highest) {
+                if !has_reached(spent, watched.amount, percent) {
+                    break;
+                }
+                let mut alert = of_budget("budget.threshold", watched, *window, spent, now_ms);
+                alert.threshold = Some(percent);
+                let parts = [&*watched.budget.id, &format!("{}", window.start_ms)];
+                alert.id = event_id(&[parts[0], parts[1], &percent.to_string()]);
+                raised.push(alert);
+            }
+            let reached = watched
+                .thresholds
+                .iter()
+                .filter(|percent| has_reached(spent, watched.amount, *percent));
+            *highest = reached.max().unwrap_or(0).max(*highest);
+        }
+    }
+
+    fn exhausted(
+        &mut self,
+        gateway: &Gateway,
+        watched: &Watched,
+        window: Window,
+        now_ms: u64,
+    ) -> Option<AlertRecord> {
+        let state = gateway.ledger.budget(&watched.budget.id, window.start_ms)?;
+        let mut alert = of_budget("budget.exhausted", watched, window, state.spent, now_ms);
+        let start = window.start_ms.to_string();
+        alert.id = event_id(&[&watched.budget.id, &start, "exhausted"]);
+        self.first(alert)
+    }
+
+    fn anomaly(&mut self, found: &Anomaly) -> Option<AlertRecord> {
+        let team = found.team.as_deref();
+        let scope = team.map_or_else(|| "organization".to_owned(), |team| format!("team:{team}"));
+        let hour = found.hour_ms.to_string();
+        self.first(AlertRecord {
+            v: 0,
+            id: event_id(&[&found.org, &scope, &hour, "anomaly"]),
+            org: found.org.to_string(),
+            kind: "spend.anomaly".to_owned(),
+            scope,
+            at_ms: clock::now_ms(),
+            budget: None,
+            threshold: None,
+            limit_usd: found.usual_usd,
+            spent_usd: found.spent_usd,
+            window_start_ms: found.hour_ms,
+            window_end_ms: Some(found.hour_ms.saturating_add(3_600_000)),
+            delivery: Delivery::None,
+        })
+    }
+
+    /// The alert, unless it was raised before.
+    fn first(&mut self, alert: AlertRecord) -> Option<AlertRecord> {
+        if self.once.contains_key(&alert.id) {
+            return None;
+        }
+        self.once.insert(alert.id.clone(), alert.at_ms);
+        Some(alert)
+    }
+}
+
+/// Whether so much has been spent of an amount, exactly.
+fn has_reached(spent: PicoUsd, amount: PicoUsd, percent: u16) -> bool {
+    let spent = spent.0.checked_mul(100);
+    let mark = amount.0.checked_mul(u128::from(percent));
+    match (spent, mark) {
+        (Some(spent), Some(mark)) => spent >= mark,
+        // Beyond any amount of money there is.
+        _ => false,
+    }
+}
+
+fn of_budget(
+    kind: &str,
+    watched: &Watched,
+    window: Window,
+    spent: PicoUsd,
+    now_ms: u64,
+) -> AlertRecord {
+    AlertRecord {
+        v: 0,
+        id: String::new(),
+        org: watched.org.to_string(),
+        kind: kind.to_owned(),
+        scope: watched.budget.scope.to_string(),
+        at_ms: now_ms,
+        budget: Some(watched.budget.id.to_string()),
+        threshold: None,
+        limit_usd: watched.amount,
+        spent_usd: spent,
+        window_start_ms: window.start_ms,
+        window_end_ms: window.end_ms,
+        delivery: Delivery::None,
+    }
+}
+
+/// The same event has the same id, whoever notices it and when. The length in front of each part
+/// keeps different parts from reading alike.
+fn event_id(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let hex: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    format!("evt_{hex}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_are_reached_to_the_pico_dollar() {
+        assert!(has_reached(PicoUsd(50), PicoUsd(100), 50));
+        assert!(!has_reached(PicoUsd(49), PicoUsd(100), 50));
+        assert!(!has_reached(PicoUsd(0), PicoUsd(3), 1));
+        assert!(has_reached(PicoUsd(1), PicoUsd(3), 33));
+        assert!(!has_reached(PicoUsd(u128::MAX), PicoUsd(1), 50), "nor does it wrap");
+    }
+
+    #[test]
+    fn events_have_ids_of_their_own() {
+        assert_eq!(event_id(&["a", "b"]), event_id(&["a", "b"]));
+        assert_ne!(event_id(&["a", "b"]), event_id(&["ab", ""]));
+        assert!(event_id(&["a"]).starts_with("evt_"));
+    }
+}

@@ -1,0 +1,47 @@
+//! Rate limits: how many requests and tokens within a minute, and how many requests at a time, a
+//! key, user, project, team or organization may have. In memory, each limit under a lock of its
+//! own; what has no limits is not looked at. Never decides about money, and never waits.
+//!
+//! A minute is a sliding one, in steps of two seconds and rounded up: within any sixty seconds no
+//! more is let in than the limit says. Tokens are taken by an estimate when a request is let in and
+//! corrected when it has ended.
+
+mod admission;
+mod registry;
+mod window;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use window::Minute;
+
+pub use admission::{Admission, Gauge, Refused, Standing, What, admit};
+pub use registry::Registry;
+
+/// How much; none is without a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Requests within a minute.
+    pub requests: Option<u32>,
+    /// Tokens within a minute.
+    pub tokens: Option<u32>,
+    /// Requests at the same time.
+    pub running: Option<u32>,
+}
+
+/// The limits of one scope, with what has been used of them. A change of the limits makes another
+/// of these over the same use.
+#[derive(Debug)]
+pub struct Meter {
+    scope: Arc<str>,
+    limits: Limits,
+    used: Arc<Mutex<Used>>,
+}
+
+/// What a scope has used.
+#[derive(Debug, Default)]
+struct Used {
+    minute: Minute,
+    running: u32,
+}

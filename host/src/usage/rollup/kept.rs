@@ -1,0 +1,204 @@
+//! Rows as they are kept beside a finished segment: names once, then numbers. What a later version
+//! adds to the numbers is zero in what an earlier one wrote.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use turnpike_ledger::PicoUsd;
+use turnpike_protocol::Usage;
+
+use super::names::{NONE, NameId, Names};
+use super::{FIELDS, Rollup, RowKey, Totals};
+use crate::usage::row::buckets;
+
+/// Rows with the names that they use.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in super::super) struct Rows {
+    names: Vec<Arc<str>>,
+    sets: Vec<Vec<(NameId, NameId)>>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Row {
+    hour_ms: u64,
+    about: Vec<NameId>,
+    /// Counts, in the order of [`counts`]; a mask of those that are not zero comes first.
+    counts: Vec<u64>,
+    cost: PicoUsd,
+    list: PicoUsd,
+    baseline: PicoUsd,
+    baseline_paid: PicoUsd,
+}
+
+/// A row as earlier versions kept it, in JSON.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct EarlierRow {
+    hour_ms: u64,
+    about: EarlierKey,
+    totals: EarlierTotals,
+}
+
+#[derive(Debug, Deserialize)]
+struct EarlierKey {
+    org: Arc<str>,
+    model: Option<Arc<str>>,
+    key: Option<Arc<str>>,
+    provider: Option<Arc<str>>,
+    task: Option<Arc<str>>,
+    team: Option<Arc<str>>,
+    user: Option<Arc<str>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct EarlierTotals {
+    requests: u64,
+    succeeded: u64,
+    streamed: u64,
+    attempts: u64,
+    cost_usd: PicoUsd,
+    usage: Usage,
+}
+
+/// The counts of sums, in the order in which they are kept: new ones go to the end.
+fn counts(totals: &mut Totals) -> Vec<&mut u64> {
+    let Totals { requests, succeeded, streamed, attempts, routed, usage, .. } = totals;
+    let mut all = vec![requests, succeeded, streamed, attempts, routed];
+    all.extend(buckets(usage));
+    all
+}
+
+// === impl Rollup: keeping ===
+
+impl Rollup {
+    /// All rows, for keeping them beside a segment.
+    pub(in super::super) fn kept(&self) -> Rows {
+        let mut names = Names::default();
+        let mut rows = Vec::with_capacity(self.rows);
+        for (hour_ms, hour) in &self.hours {
+            for (about, totals) in &hour.rows {
+                let about = self.moved(about, &mut names).to_vec();
+                rows.push(Row::of(*hour_ms, about, *totals));
+            }
+        }
+        Rows::of(&names, rows)
+    }
+
+    /// Adds rows that were kept beside a segment.
+    pub(in super::super) fn restore(&mut self, kept: &Rows) {
+        let ids: Vec<NameId> = kept.names.iter().map(|name| self.names.id(name)).collect();
+        let id = |old: NameId| {
+            let place = usize::try_from(old).ok().and_then(|old| old.checked_sub(1));
+            place.and_then(|place| ids.get(place)).copied().unwrap_or(NONE)
+        };
+        let pairs = |set: &Vec<(NameId, NameId)>| -> Vec<(NameId, NameId)> {
+            set.iter().map(|(name, value)| (id(*name), id(*value))).collect()
+        };
+        let sets: Vec<NameId> = kept.sets.iter().map(|set| self.names.set(pairs(set))).collect();
+        for row in &kept.rows {
+            let mut about = [NONE; FIELDS];
+            for (place, old) in about.iter_mut().zip(&row.about) {
+                *place = id(*old);
+            }
+            let set = row.about.get(super::TAGS).and_then(|old| old.checked_sub(1));
+            let set = set.and_then(|place| sets.get(usize::try_from(place).ok()?)).copied();
+            super::put(&mut about, super::TAGS, set.unwrap_or(NONE));
+            self.add(row.hour_ms, about, &row.totals());
+        }
+    }
+
+    /// Adds a row of an earlier version.
+    pub(in super::super) fn restore_earlier(&mut self, row: EarlierRow) {
+        let EarlierRow { hour_ms, about, totals } = row;
+        let mut key = [NONE; FIELDS];
+        let named = [
+            (super::ORG, Some(about.org)),
+            (super::MODEL, about.model),
+            (super::KEY, about.key),
+            (super::PROVIDER, about.provider),
+            (super::TASK, about.task),
+            (super::TEAM, about.team),
+            (super::USER, about.user),
+        ];
+        for (field, name) in named {
+            let id = name.map_or(NONE, |name| self.names.id(&name));
+            super::put(&mut key, field, id);
+        }
+        let totals = Totals {
+            requests: totals.requests,
+            succeeded: totals.succeeded,
+            streamed: totals.streamed,
+            attempts: totals.attempts,
+            cost_usd: totals.cost_usd,
+            usage: totals.usage,
+            ..Totals::default()
+        };
+        self.add(hour_ms, key, &totals);
+    }
+
+    /// The same row in the numbers of other names.
+    pub(super) fn moved(&self, about: &RowKey, names: &mut Names) -> RowKey {
+        let mut key = *about;
+        let mut id = |id: NameId| self.names.name(id).map_or(NONE, |name| names.id(name));
+        for (field, place) in key.iter_mut().enumerate() {
+            if field != super::TAGS {
+                *place = id(*place);
+            }
+        }
+        let tags = self.names.tags(super::get(about, super::TAGS));
+        let tags: Vec<_> = tags.iter().map(|(name, value)| (id(*name), id(*value))).collect();
+        super::put(&mut key, super::TAGS, names.set(tags));
+        key
+    }
+}
+
+// === impl Rows ===
+
+impl Rows {
+    fn of(names: &Names, rows: Vec<Row>) -> Self {
+        let ids = 1..=NameId::try_from(names.len()).unwrap_or(NameId::MAX);
+        let all = ids.clone().map_while(|id| names.name(id).cloned()).collect();
+        let sets = ids.map(|id| names.tags(id).to_vec()).take_while(|set| !set.is_empty());
+        Self { names: all, sets: sets.collect(), rows }
+    }
+}
+
+// === impl Row ===
+
+impl Row {
+    fn of(hour_ms: u64, about: Vec<NameId>, mut totals: Totals) -> Self {
+        let all = counts(&mut totals);
+        let mask = (0_u32..).zip(&all).fold(0_u64, |mask, (bit, count)| {
+            mask | (u64::from(**count != 0).checked_shl(bit).unwrap_or(0))
+        });
+        let mut counts = vec![mask];
+        counts.extend(all.into_iter().map(|count| *count).filter(|count| *count != 0));
+        Self {
+            hour_ms,
+            about,
+            counts,
+            cost: totals.cost_usd,
+            list: totals.list_usd,
+            baseline: totals.baseline_usd,
+            baseline_paid: totals.baseline_paid_usd,
+        }
+    }
+
+    fn totals(&self) -> Totals {
+        let mut totals = Totals {
+            cost_usd: self.cost,
+            list_usd: self.list,
+            baseline_usd: self.baseline,
+            baseline_paid_usd: self.baseline_paid,
+            ..Totals::default()
+        };
+        let mut kept = self.counts.iter().copied();
+        let mask = kept.next().unwrap_or(0);
+        for (bit, count) in (0_u32..).zip(counts(&mut totals)) {
+            if mask.checked_shr(bit).unwrap_or(0) & 1 == 1 {
+                *count = kept.next().unwrap_or(0);
+            }
+        }
+        totals
+    }
+}
