@@ -12,11 +12,13 @@ mod extract;
 mod grants;
 mod keys;
 mod multipart;
+mod offers;
 mod orgs;
 mod plugins;
 mod publish;
 mod requests;
 mod router;
+mod rules;
 mod signatures;
 mod signing_keys;
 mod system;
@@ -31,7 +33,9 @@ use tokio::sync::Semaphore;
 use turnpike_ledger::Ledger;
 
 use crate::auth::{Directory, OperatorToken};
+use crate::catalog::ConfiguredCatalog;
 use crate::policy;
+use crate::route::{Health, Rulebook};
 use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::UsageLog;
 
@@ -39,6 +43,7 @@ pub use self::backtest::{Backtest, BacktestOf, BacktestReport, Counts, Example};
 pub use self::error::ApiError;
 pub use self::publish::{directory_of, ensure_budgets};
 pub use self::router::router;
+pub use self::rules::compiled_rules;
 pub use self::signatures::{SignaturePolicy, may_be_bound};
 
 /// Uploads that are checked at the same time: compiling takes a whole core, and the data plane
@@ -138,6 +143,17 @@ pub trait SystemNumbers: Send + Sync {
     fn numbers(&self) -> Vec<(&'static str, u64)>;
 }
 
+/// What routing goes by, shared with the data plane.
+#[derive(Debug, Clone)]
+pub struct Routing {
+    /// The offers of the configured providers.
+    pub offers: Arc<ConfiguredCatalog>,
+    /// Their live figures.
+    pub health: Arc<Health>,
+    /// What organizations ask of routing.
+    pub rulebook: Arc<Rulebook>,
+}
+
 /// What the admin API works on.
 #[derive(Clone)]
 pub struct AdminParts {
@@ -157,6 +173,8 @@ pub struct AdminParts {
     pub bindings: Arc<dyn BindingsChanged>,
     /// Replays requests through a policy.
     pub backtests: Arc<dyn Backtest>,
+    /// What routing goes by.
+    pub routing: Routing,
     /// Numbers of other rooms.
     pub numbers: Arc<dyn SystemNumbers>,
     /// What the installation asks of policies' signatures.

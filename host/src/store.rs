@@ -15,6 +15,7 @@ mod memory;
 mod open;
 mod records;
 mod registry;
+mod routing;
 mod rows;
 mod signing;
 mod sled_state;
@@ -35,6 +36,7 @@ pub use self::records::{
     Organization, PluginCheck, PluginFigures, PluginRecord, Scope,
 };
 pub use self::registry::Page;
+pub use self::routing::RuleRecord;
 pub use self::signing::{PluginSignature, Signing, SigningKey};
 pub use self::sled_state::SledState;
 pub use self::state::{Change, Row, State, Table, VALUE_BYTES_MAX};

@@ -6,7 +6,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    AdminState, access, backtest, bindings, credits, grants, keys, orgs, plugins, requests,
+    AdminState, access, backtest, bindings, credits, grants, keys, offers, orgs, plugins,
+    requests, rules,
     signing_keys, system, usage,
 };
 
@@ -28,6 +29,11 @@ pub fn router(state: AdminState) -> Router {
         .route("/bindings/{hook}", bindings::methods())
         .route("/bindings/{hook}/rollback", post(bindings::roll_back))
         .route("/policy-grants", get(grants::get).put(grants::put))
+        .route("/rules", post(rules::create).get(rules::list))
+        .route(
+            "/rules/{id}",
+            get(rules::get).put(rules::put).patch(rules::patch).delete(rules::delete),
+        )
         .route("/usage", get(usage::report))
         .route("/requests", get(requests::list))
         .route("/requests/{id}", get(requests::get_of_org));
@@ -35,6 +41,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/orgs", post(orgs::create).get(orgs::list))
         .nest("/orgs/{org}", organization)
         .route("/requests/{id}", get(requests::get))
+        .route("/offers", get(offers::list))
         .route("/system", get(system::get));
     Router::new()
         .nest("/admin/v1", admin)

@@ -10,14 +10,15 @@ use crate::budget::{self, OUTPUT_TOKENS_UNKNOWN, Payer};
 use crate::catalog::{Kind, Offer};
 use crate::clock;
 use crate::error::Refusal;
-use crate::policy::{AttrValue, Figures, Objective};
+use crate::hook::Clearance;
+use crate::policy::{AttrValue, Figures};
 use crate::redact;
 use crate::route::{self, Asked, Candidate, Gate, Rejection, Selector, Workload};
 
 use super::facts::{self, CallView, PolicyScan};
 use super::fidelity::Fidelity;
 use super::flight::Flight;
-use super::settle;
+use super::{settle, terms};
 
 /// The task of every request for vectors.
 const EMBEDDING: &str = "embedding";
@@ -41,6 +42,8 @@ pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>
                 flight.input_tokens = flight.call.input_tokens_upper();
                 flight.session.set_call(Arc::new(CallView(Arc::clone(&flight.call))));
             }
+            let known = summary.data_classes.iter().filter_map(|it| Clearance::from_label(it));
+            flight.class = flight.class.max(known.max());
             if let Some(class) = summary.data_classes.last() {
                 flight.session.set_attr("data-class", AttrValue::Text(class.clone()));
             }
@@ -69,6 +72,7 @@ pub(super) async fn classify(flight: &mut Flight) {
 
 /// Step 6. Every offer that was looked at is kept with the reason why it is out.
 pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
+    flight.terms = terms::of(flight)?;
     let offers = &flight.gateway.offers;
     let selector = Selector::parse(&flight.call.model);
     let indices = match selector {
@@ -101,9 +105,13 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         let row = usize::try_from(*index).unwrap_or(usize::MAX);
         offers.offer(*index).map(|offer| (row, offer))
     };
+    let terms = flight.terms.as_ref();
+    let corrections = flight.gateway.feedback.of(&flight.caller.org);
+    let corrections = corrections.as_ref().and_then(|of| of.at(&task.task)).unwrap_or_default();
     let check = |row: usize, offer: &Offer| {
         let allowed = flight.caller.may_use(&offer.model);
-        route::check(offer, &asked, allowed, health.gate(row, now_ms))
+        let ruled = terms.filter(|_| allowed).and_then(|it| route::forbidden(row, offer, it));
+        ruled.or_else(|| route::check(offer, &asked, allowed, health.gate(row, now_ms)))
     };
     let mut fidelity = Fidelity::new(flight);
     let open = indices.iter().filter_map(found).filter(|(row, offer)| check(*row, offer).is_none());
@@ -113,7 +121,11 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         let mut rejection = check(row, offer).or_else(|| fidelity.check(offer));
         let mut figures = None;
         if rejection.is_none() {
-            figures = route::figure_row(offer, &work, health.snapshot(row));
+            let seen = health.snapshot(row, work.band(), now_ms);
+            figures = route::figure_row(offer, &work, seen);
+            if let (Some(by), Some(figures)) = (corrections.get(row), &mut figures) {
+                figures.correct(f64::from(*by));
+            }
             if let (Some(pin), Some(row)) = (pin.filter(|pin| pin.offer == row), &mut figures) {
                 pin.warm(row, offer, work.expected_input());
             }
@@ -122,7 +134,12 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
             let more = flight.call.service_tier.is_some() || settle::searches(flight, offer);
             let priced = !more || settle::worst_case(flight, offer, 0).is_some();
             rejection = match (figures.is_some(), priced) {
-                (true, true) => None,
+                (true, true) => terms.zip(figures.as_mut()).and_then(|(terms, figures)| {
+                    if terms.prefers(row) {
+                        figures.prefer();
+                    }
+                    route::over_ceiling(figures, terms)
+                }),
                 (true, false) if settle::searches(flight, offer) => Some(Rejection::SearchUnpriced),
                 _ => Some(Rejection::Unpriced),
             };
@@ -187,6 +204,9 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
     if let Some(refusal) = resting(flight, now_ms) {
         return refusal;
     }
+    if reasons().any(|reason| matches!(reason, Rejection::Busy { .. })) {
+        return Refusal::all_busy();
+    }
     if reasons().all(|reason| *reason == Rejection::NotAllowed) {
         return Refusal::model_forbidden(&flight.call.model);
     }
@@ -246,12 +266,7 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
         rows.push(row);
         indices.push(candidate.index);
     }
-    let objective = Objective {
-        profile: flight.selector().profile().label().to_owned(),
-        quality_floor: 0.0,
-        cost_ceiling_usd: 0.0,
-        first_token_ceiling_ms: 0.0,
-    };
+    let objective = terms::objective(flight);
     let catalog = Arc::clone(&flight.gateway.offers);
     let ranked = Arc::new(facts::Ranked { catalog, indices });
     let verdict = flight.session.score(&flight.task, &figures, &objective, ranked).await;
@@ -341,6 +356,24 @@ pub(super) fn held_tokens(flight: &Flight, offer: &Arc<Offer>) -> u32 {
     longest_answer(limit, std::slice::from_ref(offer))
 }
 
+/// The worst case of each offer of the plan, as a request would hold it; none where the bill policy
+/// can't say.
+pub(super) async fn worst_by_offer(
+    flight: &mut Flight,
+) -> Vec<Option<PicoUsd>> {
+    let rows = flight.plan.clone();
+    let offers: Vec<Arc<Offer>> =
+        rows.iter().filter_map(|row| flight.offer_of(*row).map(Arc::clone)).collect();
+    let embeds = flight.call.embeds();
+    let asked = if embeds { 0 } else { longest_answer(flight.call.output_limit, &offers) };
+    let mut quotes = Vec::with_capacity(offers.len());
+    for offer in &offers {
+        let tokens = longest_answer(Some(asked), std::slice::from_ref(offer));
+        quotes.push(settle::quote(flight, offer, tokens).await);
+    }
+    quotes
+}
+
 async fn worst_quote(
     flight: &mut Flight,
     offers: &[Arc<Offer>],
@@ -382,5 +415,6 @@ fn clamp(
 /// Whether an offer is still worth asking when its turn comes.
 pub(super) fn open(flight: &Flight, row: usize) -> bool {
     let Some(candidate) = flight.candidates.get(row) else { return false };
-    !matches!(flight.gateway.health.gate(candidate.index, clock::now_ms()), Gate::Open { .. })
+    let gate = flight.gateway.health.gate(candidate.index, clock::now_ms());
+    matches!(gate, Gate::Closed | Gate::HalfOpen)
 }

@@ -3,6 +3,7 @@
 
 use turnpike_ledger::PicoUsd;
 
+use super::routing::RuleRecord;
 use super::signing::{PluginSignature, Signing};
 
 pub use crate::hook::{Hook, Mode, OnFailure, Scope};
@@ -22,6 +23,8 @@ pub struct Organization {
     pub signing: Signing,
     /// What its policies may import beside the request and their log, by the interfaces' names.
     pub policy_imports: Vec<String>,
+    /// What it asks of routing; oldest first.
+    pub routing: Vec<RuleRecord>,
 }
 
 /// How long a budget's counter runs before it starts again.
