@@ -24,7 +24,7 @@ pub use health::{
 };
 pub use matching::{Asked, Rejection, check, forbidden, over_ceiling};
 pub use rules::{
-    OrgRules, RULES_MAX, Rule, RuleFault, Rulebook, Situation, Terms, Weights, When,
+    Forbidden, OrgRules, RULES_MAX, Rule, RuleFault, Rulebook, Situation, Terms, Weights, When,
 };
 pub use selector::{Profile, Selector};
 

@@ -74,7 +74,7 @@ pub(super) async fn create(
         deleted_at_ms: None,
         signing: Signing::default(),
         policy_imports: Vec::new(),
- routing: Vec::new(),
+        routing: Vec::new(),
     };
     state
         .changing(move |parts| {

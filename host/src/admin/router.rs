@@ -6,9 +6,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    AdminState, access, backtest, bindings, credits, grants, keys, offers, orgs, plugins,
-    requests, rules,
-    signing_keys, system, usage,
+    AdminState, access, backtest, bindings, credits, grants, keys, offers, orgs, plugins, requests,
+    rules, signing_keys, system, usage,
 };
 
 /// The admin API, all under `/admin/v1` and behind the operator token.

@@ -113,11 +113,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
         bindings,
         backtests: Arc::new(Backtests::of(&gateway)),
-        routing: admin::Routing {
-            offers: Arc::clone(&gateway.offers),
-            health,
-            rulebook,
-        },
+        routing: admin::Routing { offers: Arc::clone(&gateway.offers), health, rulebook },
         numbers: Arc::new(Numbers(Arc::clone(&gateway))),
         signatures,
         bounds: PolicyBounds {

@@ -358,9 +358,7 @@ pub(super) fn held_tokens(flight: &Flight, offer: &Arc<Offer>) -> u32 {
 
 /// The worst case of each offer of the plan, as a request would hold it; none where the bill policy
 /// can't say.
-pub(super) async fn worst_by_offer(
-    flight: &mut Flight,
-) -> Vec<Option<PicoUsd>> {
+pub(super) async fn worst_by_offer(flight: &mut Flight) -> Vec<Option<PicoUsd>> {
     let rows = flight.plan.clone();
     let offers: Vec<Arc<Offer>> =
         rows.iter().filter_map(|row| flight.offer_of(*row).map(Arc::clone)).collect();

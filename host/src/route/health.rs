@@ -6,13 +6,21 @@ mod breaker;
 mod statistics;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use breaker::{Breaker, Standing};
 use statistics::Statistics;
 
 pub use breaker::BreakerRule;
 pub use statistics::{Band, BandFigures, Sample, Snapshot};
+
+/// Silence that is taken for trouble, in times of what hardly an answer takes to begin …
+const SILENCE_TAILS: f64 = 5.0;
+/// … and at least so long: nobody is in trouble for thinking.
+const SILENCE_MS_MIN: f64 = 10_000.0;
+/// What the availability of an offer comes to that has fallen silent: it goes last, before the
+/// time-outs of those who wait for it have shown what is wrong.
+const SILENT_SHARE: f64 = 0.4;
 
 /// Whether an offer may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +67,10 @@ pub struct Health {
 struct OfferHealth {
     statistics: Statistics,
     in_flight: AtomicU32,
+    /// Of those the ones whose answer has not begun.
+    waiting: AtomicU32,
+    /// Since when nothing has begun, where something is waited for.
+    quiet_since_ms: AtomicU64,
     /// 0 for any number.
     concurrency: u32,
     /// One for each credential, with how often it is taken.
@@ -96,6 +108,8 @@ pub struct ObservedLane {
 pub struct InFlight {
     health: Arc<Health>,
     lane: Lane,
+    /// Its answer has begun.
+    heard: bool,
 }
 
 // === impl InFlight ===
@@ -105,12 +119,25 @@ impl InFlight {
     pub fn lane(&self) -> Lane {
         self.lane
     }
+
+    /// Its answer begins.
+    pub fn heard(&mut self, now_ms: u64) {
+        if let Some(offer) = self.health.offers.get(self.lane.offer)
+            && !std::mem::replace(&mut self.heard, true)
+        {
+            offer.quiet_since_ms.store(now_ms, Ordering::Relaxed);
+            offer.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         if let Some(offer) = self.health.offers.get(self.lane.offer) {
             offer.in_flight.fetch_sub(1, Ordering::Relaxed);
+            if !self.heard {
+                offer.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -137,6 +164,8 @@ impl Health {
         let one = |reach: Reach| OfferHealth {
             statistics: Statistics::default(),
             in_flight: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
+            quiet_since_ms: AtomicU64::new(0),
             concurrency: reach.concurrency,
             lanes: reach.weights.into_iter().map(|weight| (weight, Breaker::default())).collect(),
         };
@@ -146,7 +175,11 @@ impl Health {
     /// What is known of an offer at `now_ms`, for prompts of this size.
     pub fn snapshot(&self, offer: usize, band: Band, now_ms: u64) -> Snapshot {
         let Some(o) = self.offers.get(offer) else { return Snapshot::UNKNOWN };
-        o.statistics.snapshot(band, now_ms, o.in_flight.load(Ordering::Relaxed))
+        let mut seen = o.statistics.snapshot(band, now_ms, o.in_flight.load(Ordering::Relaxed));
+        if seen.in_flight > 0 && o.is_silent(seen.first_token_p95_ms, now_ms) {
+            seen.availability *= SILENT_SHARE;
+        }
+        seen
     }
 
     /// Whether the offer may be asked at `now_ms`, by any of its credentials.
@@ -163,7 +196,11 @@ impl Health {
         let o = self.offers.get(offer)?;
         let credential = o.lane(now_ms, self.rule)?;
         let others = o.in_flight.fetch_add(1, Ordering::Relaxed);
-        let begun = InFlight { health: Arc::clone(self), lane: Lane { offer, credential } };
+        if o.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
+            o.quiet_since_ms.store(now_ms, Ordering::Relaxed);
+        }
+        let lane = Lane { offer, credential };
+        let begun = InFlight { health: Arc::clone(self), lane, heard: false };
         (o.concurrency == 0 || others < o.concurrency).then_some(begun)
     }
 
@@ -255,6 +292,16 @@ impl OfferHealth {
             }
         }
         best.gate()
+    }
+
+    /// Whether something has been waited for longer than is usual, and nothing begun meanwhile.
+    fn is_silent(&self, tail_ms: f64, now_ms: u64) -> bool {
+        if self.waiting.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let quiet_ms = now_ms.saturating_sub(self.quiet_since_ms.load(Ordering::Relaxed));
+        let quiet_ms = f64::from(u32::try_from(quiet_ms).unwrap_or(u32::MAX));
+        quiet_ms > (tail_ms * SILENCE_TAILS).max(SILENCE_MS_MIN)
     }
 
     fn is_full(&self) -> bool {

@@ -249,7 +249,8 @@ impl Rejection {
             Self::AudioOutput => "it can't speak",
             Self::Resting { .. } => "it is resting after failures",
             Self::Busy { most } => {
-                let text = format!("{most} requests are on their way to it, as many as it may have");
+                let text =
+                    format!("{most} requests are on their way to it, as many as it may have");
                 return Cow::Owned(text);
             }
             Self::RuleDenies => "a rule of the organization denies it",

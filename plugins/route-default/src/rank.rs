@@ -52,8 +52,12 @@ pub(crate) enum Standing {
     Clears,
     BelowFloor,
     Shaky,
-    TooDear { ceiling: f64 },
-    TooSlow { ceiling: f64 },
+    TooDear {
+        ceiling: f64,
+    },
+    TooSlow {
+        ceiling: f64,
+    },
     PriceUnknown,
 }
 
@@ -202,9 +206,7 @@ fn promoted(config: &Config, row: &Row, means: &Means, best: &Best) -> Standing 
             Aim::Cheapest => cost(row) <= best.cost * config.warm_premium,
             Aim::Quickest => time(row) <= best.time * WARM_DELAY,
             Aim::Best => row.quality >= best.quality - config.warm_slack,
-            Aim::Weighted(weights) => {
-                weighed(row, weights, means) >= best.weighed * WARM_SHARE
-            }
+            Aim::Weighted(weights) => weighed(row, weights, means) >= best.weighed * WARM_SHARE,
         };
     match (stays, row.marks & MARK_PREFERRED != 0) {
         (true, _) => Standing::Stays,

@@ -118,9 +118,13 @@ mod tests {
 
     #[test]
     fn waits_are_read_in_every_form() {
-        for (text, ms) in
-            [("6m0s", 360_000), ("1.5s", 1_500), ("20ms", 20), ("2", 2_000), ("1h2m3s4ms", 3_723_004)]
-        {
+        for (text, ms) in [
+            ("6m0s", 360_000),
+            ("1.5s", 1_500),
+            ("20ms", 20),
+            ("2", 2_000),
+            ("1h2m3s4ms", 3_723_004),
+        ] {
             assert_eq!(wait_ms(text), Some(ms), "{text}");
         }
         for text in ["", "soon", "5x", "-1s", "1e400s"] {

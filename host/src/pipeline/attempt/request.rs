@@ -11,6 +11,7 @@ use turnpike_protocol::{Dialect, Outgoing};
 
 use crate::budget::OUTPUT_TOKENS_UNKNOWN;
 use crate::catalog::Offer;
+use crate::clock;
 use crate::error::Refusal;
 use crate::gateway::{Framing, Operation, Provider, TokenError, Unsigned};
 use crate::route::Rejection;
@@ -107,6 +108,7 @@ async fn exchange(
         _ => Refused::Trouble(Trouble::Transport(error)),
     })?;
     asking.first_byte_ms = Some(asking.watch.millis());
+    asking.in_flight.heard(clock::now_ms());
     asking.status = Some(response.status.as_u16());
     limits::learn(&flight.gateway.health, asking.lane(), &response.headers);
     judge(flight, asking, response.status, &response.headers, response.body).await

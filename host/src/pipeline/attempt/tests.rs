@@ -132,7 +132,10 @@ async fn an_attempt_that_the_caller_leaves_is_noted_as_cancelled() {
     assert!(left.is_err(), "the provider says nothing");
     assert_eq!(outcomes(&flight), ["cancelled"]);
     assert_eq!(gateway.health.snapshot(0, Band::default(), clock::now_ms()).in_flight, 0);
-    assert!((gateway.health.snapshot(0, Band::default(), clock::now_ms()).availability - 1.0).abs() < f64::EPSILON);
+    assert!(
+        (gateway.health.snapshot(0, Band::default(), clock::now_ms()).availability - 1.0).abs()
+            < f64::EPSILON
+    );
 }
 
 #[tokio::test]

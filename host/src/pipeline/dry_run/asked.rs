@@ -105,7 +105,11 @@ fn guessed(shape: &Shape<'_>, body: &Bytes, headers: &HeaderMap) -> (Dialect, bo
     }
     let vectors = shape.encoding_format.is_some() || shape.dimensions.is_some();
     if shape.messages.is_none() && shape.input.is_some() {
-        return if vectors { (Dialect::OpenAiChat, true) } else { (Dialect::OpenAiResponses, false) };
+        return if vectors {
+            (Dialect::OpenAiChat, true)
+        } else {
+            (Dialect::OpenAiResponses, false)
+        };
     }
     if shape.system.is_some() || headers.contains_key("anthropic-version") {
         return (Dialect::AnthropicMessages, false);
@@ -171,7 +175,8 @@ mod tests {
 
     #[test]
     fn the_envelope_is_checked_and_names_what_is_wrong() {
-        let envelope = r#"{"request":{"messages":[]},"class":"internal","rules":[{"deny":["a/*"]}]}"#;
+        let envelope =
+            r#"{"request":{"messages":[]},"class":"internal","rules":[{"deny":["a/*"]}]}"#;
         let asked = read(envelope).unwrap();
         assert_eq!(asked.body, r#"{"messages":[]}"#);
         assert_eq!((asked.class, asked.rules.unwrap().len()), (Some(Clearance::Internal), 1));

@@ -204,10 +204,7 @@ fn difference(amount: PicoUsd, than: PicoUsd) -> String {
     format!("-{}", than.saturating_sub(amount))
 }
 
-fn candidates<'a>(
-    flight: &'a Flight,
-    reasons: &'a HashMap<usize, String>,
-) -> Vec<Shortlisted<'a>> {
+fn candidates<'a>(flight: &'a Flight, reasons: &'a HashMap<usize, String>) -> Vec<Shortlisted<'a>> {
     let rows = flight.candidates.iter().enumerate();
     rows.filter_map(|(row, candidate)| {
         Some(Shortlisted {

@@ -84,12 +84,8 @@ impl Breaker {
         }
         let seen = self.probe_until_ms.load(Ordering::Acquire);
         let floor = now_ms.saturating_add(rule.open_ms);
-        let taken = self.probe_until_ms.compare_exchange(
-            seen,
-            floor,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        let taken =
+            self.probe_until_ms.compare_exchange(seen, floor, Ordering::AcqRel, Ordering::Relaxed);
         now_ms >= seen && taken.is_ok()
     }
 

@@ -21,7 +21,7 @@ const TROUBLE_HALF_LIFE_MS: f64 = 30_000.0;
 const SLOWNESS_HALF_LIFE_MS: f64 = 300_000.0;
 
 /// How many sizes of prompts are told apart.
-pub const BANDS: usize = 3;
+pub(super) const BANDS: usize = 3;
 /// Estimated tokens of a prompt from which it is of the next size: what fits a screen, what fits a
 /// file, and an agent's long turn.
 const BAND_TOKENS: [u32; BANDS - 1] = [4_000, 32_000];
@@ -146,7 +146,8 @@ impl Statistics {
         let first_token_ms = fade(first, FIRST_TOKEN_MS_UNKNOWN, idle_ms);
         let tail = speeds.p95_ms.get(first + P95_DEVIATIONS * speeds.deviation_ms.get(0.0));
         let availability = self.availability.get(1.0);
-        let forgotten = if availability < 1.0 { halves(idle_ms, TROUBLE_HALF_LIFE_MS) } else { 1.0 };
+        let forgotten =
+            if availability < 1.0 { halves(idle_ms, TROUBLE_HALF_LIFE_MS) } else { 1.0 };
         Snapshot {
             first_token_ms,
             first_token_p95_ms: fade(tail, FIRST_TOKEN_MS_UNKNOWN, idle_ms).max(first_token_ms),

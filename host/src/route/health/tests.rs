@@ -82,7 +82,10 @@ fn statistics_follow_the_samples() {
     assert!(health.snapshot(0, Band::default(), 0).availability < 0.9);
     let new = Health::new(1, RULE);
     new.record(LANE, Sample::Failed, 0);
-    assert!(new.snapshot(0, Band::default(), 0).availability > 0.7, "one failure is not all there is");
+    assert!(
+        new.snapshot(0, Band::default(), 0).availability > 0.7,
+        "one failure is not all there is"
+    );
 }
 
 #[test]
@@ -168,4 +171,18 @@ fn what_a_provider_says_is_left_is_all_that_is_sent() {
     assert_eq!(health.gate(0, 0), Gate::Open { until_ms: 5_000 });
     assert!(health.begin(0, 0).is_none() && health.is_limited(0, 0));
     assert!(health.begin(0, 5_000).is_some(), "the next window has begun");
+}
+
+#[test]
+fn an_offer_that_falls_silent_goes_last_before_its_time_outs_end() {
+    let health = Arc::new(Health::new(1, RULE));
+    let availability = |at_ms| health.snapshot(0, Band::default(), at_ms).availability;
+    let mut first = health.begin(0, 1_000).unwrap();
+    let second = health.begin(0, 5_000).unwrap();
+    assert!(availability(10_900) > 0.9, "it may be thinking");
+    assert!(availability(11_100) < 0.5, "nothing has begun for ten seconds");
+    first.heard(12_000);
+    assert!(availability(21_900) > 0.9 && availability(22_100) < 0.5, "one is waited for still");
+    drop(second);
+    assert!(availability(60_000) > 0.9, "a long answer is no silence");
 }

@@ -15,7 +15,7 @@ fn org(id: &str) -> Organization {
         deleted_at_ms: None,
         signing: Signing::default(),
         policy_imports: Vec::new(),
- routing: Vec::new(),
+        routing: Vec::new(),
     }
 }
 

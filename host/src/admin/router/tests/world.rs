@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::super::super::{
     AdminParts, AdminState, Admitted, Backtest, BacktestOf, BacktestReport, BindingRefused,
-    BindingsChanged, Counts, Observed, PolicyAdmission, PolicyBounds, Routing, SignaturePolicy, Switch,
-    SystemNumbers, router,
+    BindingsChanged, Counts, Observed, PolicyAdmission, PolicyBounds, Routing, SignaturePolicy,
+    Switch, SystemNumbers, router,
 };
 use crate::auth::{AuthError, Caller, Directory, OperatorToken, Pepper, authenticate};
 use crate::catalog::Catalog;
