@@ -4,10 +4,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEMO_PORT ?= 8080
 DEMO_ADMIN_PORT ?= 8081
 
-.PHONY: help demo test fuzz bench build plugins check fmt clean
+.PHONY: help demo test fuzz bench routing-report build plugins check fmt clean
 
 help: ## What there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: build ## Gateway, simulated providers, credit and a key: ready to try (Ctrl-C stops)
 	@exec $(TARGET)/release/turnpike demo --port $(DEMO_PORT) --admin-port $(DEMO_ADMIN_PORT)
@@ -20,6 +20,9 @@ fuzz: ## The protocol crate's fuzz targets, a minute each (FUZZ_SECONDS, FUZZ_TA
 
 bench: build ## CPU per request beside nginx; writes the table of docs/performance.md
 	@tests/bench/run.sh
+
+routing-report: plugins ## What auto costs and is worth, in a simulation; writes docs/routing-report.md
+	cargo run --locked -p turnpike-routing-report -- --out docs/routing-report.md $(REPORT_FLAGS)
 
 build: plugins ## The release binary
 	cargo build --release --locked -p turnpike

@@ -18,6 +18,7 @@ mod holds;
 mod keys;
 mod limits;
 mod multipart;
+mod offers;
 mod orgs;
 mod plans;
 mod plugins;
@@ -25,6 +26,7 @@ mod policy_limits;
 mod publish;
 mod requests;
 mod router;
+mod rules;
 mod signatures;
 mod signing_keys;
 mod system;
@@ -39,8 +41,10 @@ use tokio::sync::Semaphore;
 use turnpike_ledger::Ledger;
 
 use crate::auth::{Directory, OperatorToken};
+use crate::catalog::ConfiguredCatalog;
 use crate::limits::Registry;
 use crate::policy;
+use crate::route::{Health, Rulebook};
 use crate::store::{Acting, BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::UsageLog;
 
@@ -50,6 +54,7 @@ pub use self::error::ApiError;
 pub use self::policy_limits::limits_of;
 pub use self::publish::{directory_of, ensure_budgets};
 pub use self::router::router;
+pub use self::rules::compiled_rules;
 pub use self::signatures::{SignaturePolicy, may_be_bound};
 
 /// Uploads that are checked at the same time: compiling takes a whole core, and the data plane
@@ -165,6 +170,17 @@ pub trait SystemNumbers: Send + Sync {
     fn numbers(&self) -> Vec<(&'static str, u64)>;
 }
 
+/// What routing goes by, shared with the data plane.
+#[derive(Debug, Clone)]
+pub struct Routing {
+    /// The offers of the configured providers.
+    pub offers: Arc<ConfiguredCatalog>,
+    /// Their live figures.
+    pub health: Arc<Health>,
+    /// What organizations ask of routing.
+    pub rulebook: Arc<Rulebook>,
+}
+
 /// What the admin API works on.
 #[derive(Clone)]
 pub struct AdminParts {
@@ -188,6 +204,8 @@ pub struct AdminParts {
     pub backtests: Arc<dyn Backtest>,
     /// Where webhooks may be sent.
     pub webhook_rule: Arc<WebhookRule>,
+    /// What routing goes by.
+    pub routing: Routing,
     /// Numbers of other rooms.
     pub numbers: Arc<dyn SystemNumbers>,
     /// What the installation asks of policies' signatures.

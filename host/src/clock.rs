@@ -52,6 +52,13 @@ pub fn http_date_ms(text: &str) -> Option<u64> {
     u64::try_from(date.timestamp().as_millisecond()).ok()
 }
 
+/// A time as RFC 3339 writes it (`2026-03-01T12:00:00Z`), in milliseconds since the Unix epoch;
+/// `None` when it is none.
+pub fn rfc3339_ms(text: &str) -> Option<u64> {
+    let at: jiff::Timestamp = text.parse().ok()?;
+    u64::try_from(at.as_millisecond()).ok()
+}
+
 /// A time as ISO 8601 writes it without separators, in UTC: `20150830T123600Z`.
 pub fn basic_utc(at_ms: u64) -> String {
     let at = i64::try_from(at_ms).unwrap_or(i64::MAX);

@@ -23,6 +23,9 @@ pub use cloud::{AwsCredentials, GoogleCredentials};
 pub use policy::Policy;
 pub use secret_ref::SecretRef;
 
+/// Keys of one provider: each of its offers has a breaker for each of them.
+const CREDENTIALS_MAX: usize = 32;
+
 /// The whole configuration file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -188,9 +191,40 @@ pub struct Provider {
     /// end stands for anything. Default: all.
     #[serde(default)]
     pub models: Vec<String>,
+    /// Whether it keeps nothing of what it is sent, as the operator has agreed with it: what data
+    /// of the classes `confidential` and `restricted` needs. Default false.
+    #[serde(default)]
+    pub zero_retention: bool,
+    /// Where it keeps the calls, such as `eu`, for rules about regions. Default: not known, but
+    /// where the catalogue says so.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// Requests on their way to one of its models at a time; 0 for any number. Default 0.
+    #[serde(default)]
+    pub concurrency: u32,
+    /// `[[providers.NAME.credentials]]`: more keys beside `api_key`, or in its place, that share
+    /// the load and stand in for each other.
+    #[serde(default)]
+    pub credentials: Vec<ProviderKey>,
     /// `[[providers.NAME.offers]]`: what it serves beyond the catalogue, or otherwise than there.
     #[serde(default)]
     pub offers: Vec<DeclaredOffer>,
+}
+
+/// `[[providers.NAME.credentials]]`: one more key.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderKey {
+    /// `env:NAME`, `file:PATH`, or the key itself.
+    pub api_key: SecretRef,
+    /// How often it is taken, in proportion to the others; that of `providers.NAME.api_key` is 1.
+    /// Default 1, at most 1000.
+    #[serde(default = "one")]
+    pub weight: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// Why a configuration can't be used; the text names the file, the field and what to do.
@@ -256,6 +290,12 @@ impl Config {
                 let known: Vec<&str> = Dialect::ALL.iter().map(|known| known.label()).collect();
                 let why = format!("dialect {dialect:?} is not known; use {}", known.join(", "));
                 return bad(&field, &why);
+            }
+            if provider.credentials.len() > CREDENTIALS_MAX {
+                return bad(&field, "at most 32 credentials");
+            }
+            if provider.credentials.iter().any(|key| !(1..=1000).contains(&key.weight)) {
+                return bad(&format!("{field}.credentials.weight"), "must be from 1 to 1000");
             }
             let Some(url) = &provider.base_url else { continue };
             if !(url.starts_with("http://") || url.starts_with("https://")) {

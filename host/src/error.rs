@@ -144,6 +144,23 @@ impl Refusal {
             .at("model")
     }
 
+    /// 400: `x-turnpike-class` names no class of data.
+    pub fn unknown_class() -> Self {
+        let message = "x-turnpike-class is public, internal, confidential or restricted; send one \
+                       of these, or leave it out"
+            .to_owned();
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_class", message)
+    }
+
+    /// 403: the data is more sensitive than what the key may send.
+    pub fn class_forbidden(class: &str, clearance: &str) -> Self {
+        let message = format!(
+            "the request holds {class} data, and this key may send no more than {clearance}; use a \
+             key with a higher `clearance`"
+        );
+        Self::new(StatusCode::FORBIDDEN, "permission_error", "class_not_allowed", message)
+    }
+
     /// 422: models exist, but each is ruled out. `reasons` is a short summary of why.
     pub fn no_candidate(reasons: &str) -> Self {
         let message = format!("no model can take this request: {reasons}");
@@ -206,6 +223,15 @@ impl Refusal {
         let status = StatusCode::TOO_MANY_REQUESTS;
         Self::new(status, "rate_limit_error", "upstream_rate_limited", message)
             .retry_after(retry_after_s)
+    }
+
+    /// 429: every model that could answer has as many requests as it may have at a time.
+    pub fn all_busy() -> Self {
+        let message = "every model that could answer has as many requests as it may have at a \
+                       time; you were not charged; try again in 1 s"
+            .to_owned();
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "upstream_busy", message)
+            .retry_after(1)
     }
 
     /// 503: every model that could answer is resting after failures.

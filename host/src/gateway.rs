@@ -26,7 +26,7 @@ use crate::catalog::ConfiguredCatalog;
 use crate::config::{Config, Durability, Timeouts};
 use crate::pipeline::Repeats;
 use crate::policy::PolicyEngine;
-use crate::route::{Affinity, Health};
+use crate::route::{Affinity, Feedback, Health, Rulebook};
 use crate::tasks::{Aside, Tasks};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
@@ -72,6 +72,10 @@ pub struct Gateway {
     pub policy_engine: Arc<PolicyEngine>,
     pub offers: Arc<ConfiguredCatalog>,
     pub health: Arc<Health>,
+    /// What organizations ask of routing.
+    pub rulebook: Arc<Rulebook>,
+    /// What their ratings say of models.
+    pub feedback: Arc<Feedback>,
     pub affinity: Affinity,
     /// Requests under a key of the caller's, which are charged once.
     pub(crate) repeats: Arc<Repeats>,

@@ -1,5 +1,5 @@
-//! The four decisions that a policy can take over, and what happens when one fails. Shared words,
-//! used by the store, the admin API and the policy runtime alike.
+//! The four decisions that a policy can take over, and what happens when one fails; the classes of
+//! data. Shared words, used by the store, the admin API, routing and the policy runtime alike.
 
 /// One of the four decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -189,5 +189,38 @@ impl OnFailure {
     /// The choice of that name.
     pub fn from_label(label: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|choice| choice.label() == label)
+    }
+}
+
+/// How sensitive data may be, in rising order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Clearance {
+    /// Anyone may see it.
+    Public,
+    /// For the organization.
+    Internal,
+    /// For few.
+    Confidential,
+    /// For named people only.
+    Restricted,
+}
+
+impl Clearance {
+    /// All of them, in rising order.
+    pub const ALL: [Self; 4] = [Self::Public, Self::Internal, Self::Confidential, Self::Restricted];
+
+    /// The name in headers and in the API.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Internal => "internal",
+            Self::Confidential => "confidential",
+            Self::Restricted => "restricted",
+        }
+    }
+
+    /// The clearance of that name.
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.label() == label)
     }
 }

@@ -7,6 +7,7 @@ mod attempt;
 mod conversation;
 mod count;
 mod decide;
+mod dry_run;
 mod endpoint;
 mod explain;
 mod facts;
@@ -18,6 +19,7 @@ mod repeats;
 mod reserve;
 mod serve;
 mod settle;
+mod terms;
 
 use std::sync::Arc;
 
@@ -48,6 +50,7 @@ impl crate::server::Service for Gateway {
             Endpoint::CountTokens(wire) => {
                 Box::pin(count::tokens(self, id, &head, body, &wire)).await
             }
+            Endpoint::Route => Box::pin(dry_run::answer(self, id, &head, body)).await,
             Endpoint::Models(list) => models::all(self, id, &head, list),
             Endpoint::Model(list, name) => models::one(self, id, &head, list, &name),
             Endpoint::ModelInfo => models::priced(self, id, &head),
@@ -112,10 +115,12 @@ async fn take_in(
     let manner = Manner::of(wire.dialect, wire.array, &head.headers);
     let manner = manner.with_query(head.uri.query());
     let call = call.with_betas(manner.betas());
+    let class = terms::class_of(&head.headers)?;
     let gateway = Arc::clone(gateway);
     let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner);
     flight.timing.parse_us = parsing.micros().into();
     flight.print = print;
+    flight.class = class;
     Ok(Box::new(flight))
 }
 

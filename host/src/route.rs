@@ -3,9 +3,11 @@
 //! touches money.
 
 mod affinity;
+mod feedback;
 mod figures;
 mod health;
 mod matching;
+mod rules;
 mod selector;
 
 use std::cmp::Ordering;
@@ -14,9 +16,16 @@ use std::sync::Arc;
 use crate::catalog::Offer;
 
 pub use affinity::{Affinity, Conversation, Pin};
+pub use feedback::{CORRECTION_MAX, Corrections, Feedback, HALFWAY_RATINGS, Ratings};
 pub use figures::{FigureRow, Workload, figure_row, ranking_usd};
-pub use health::{BreakerRule, Gate, Health, InFlight, Sample, Snapshot};
-pub use matching::{Asked, Rejection, check};
+pub use health::{
+    Band, BandFigures, BreakerRule, Gate, Health, InFlight, Lane, Observed, ObservedLane, Reach,
+    Sample, Snapshot,
+};
+pub use matching::{Asked, Rejection, check, forbidden, over_ceiling};
+pub use rules::{
+    Forbidden, OrgRules, RULES_MAX, Rule, RuleFault, Rulebook, Situation, Terms, Weights, When,
+};
 pub use selector::{Profile, Selector};
 
 /// An offer that was looked at. Names it by its index and holds no reference: counting references
@@ -38,6 +47,16 @@ pub struct Candidate {
 /// provider that is not in the plan yet, as long as there is one: when one model of a provider
 /// fails, its others usually fail with it. `offers` are what the candidates' indices stand for.
 pub fn plan(candidates: &[Candidate], offers: &[Arc<Offer>], attempts_max: usize) -> Vec<usize> {
+    plan_by(candidates, offers, attempts_max, &mut rand::random::<u32>)
+}
+
+/// The same with lots of the caller's own, so that a plan can be made again.
+pub fn plan_by(
+    candidates: &[Candidate],
+    offers: &[Arc<Offer>],
+    attempts_max: usize,
+    lot: &mut dyn FnMut() -> u32,
+) -> Vec<usize> {
     let provider = |row: usize| {
         let index = candidates.get(row)?.index;
         offers.get(index).map(|offer| &*offer.provider)
@@ -62,7 +81,7 @@ pub fn plan(candidates: &[Candidate], offers: &[Arc<Offer>], attempts_max: usize
                 Ordering::Greater => 1,
             };
             // Of n equals each stays with the chance of one in n.
-            if equals == 1 || rand::random::<u32>().is_multiple_of(equals) {
+            if equals == 1 || lot().is_multiple_of(equals) {
                 best = Some((row, fresh, score));
             }
         }

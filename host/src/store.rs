@@ -17,6 +17,7 @@ mod open;
 mod plans;
 mod records;
 mod registry;
+mod routing;
 mod rows;
 mod signing;
 mod sled_state;
@@ -43,6 +44,7 @@ pub use self::records::{
     RateLimits, Scope, Thresholds,
 };
 pub use self::registry::Page;
+pub use self::routing::RuleRecord;
 pub use self::signing::{PluginSignature, Signing, SigningKey};
 pub use self::sled_state::SledState;
 pub use self::spending::{AlertRecord, Delivery, ScopeBudget, ScopeLimits, SpendScope, Webhook};

@@ -15,6 +15,7 @@ use super::publish::{publish_keys, set_plan_budgets};
 use super::text::{check_id, check_name, rfc3339};
 use super::{AdminParts, AdminState};
 use crate::clock;
+use crate::route::OrgRules;
 use crate::store::{Organization, PolicyLimitsRecord, Signing};
 
 const UTC: &str = "UTC";
@@ -112,6 +113,7 @@ pub(super) async fn create(
         policy_limits: PolicyLimitsRecord::default(),
         time_zone: input.time_zone.map(read_zone).transpose()?,
         plan: input.plan,
+        routing: Vec::new(),
     };
     state
         .changing(move |parts| {
@@ -207,6 +209,7 @@ pub(super) async fn delete(
             publish_keys(parts)?;
             switch();
             parts.bindings.granted(&id, None);
+            parts.routing.rulebook.set(&id, OrgRules::default());
             Ok(StatusCode::NO_CONTENT)
         })
         .await

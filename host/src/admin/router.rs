@@ -7,8 +7,8 @@ use axum::routing::{delete, get, post};
 use super::error::ApiError;
 use super::{
     AdminState, access, adjustments, alerts, audit, backtest, bindings, budgets, credits, grants,
-    holds, keys, limits, orgs, plans, plugins, policy_limits, requests, signing_keys, system,
-    usage,
+    holds, keys, limits, offers, orgs, plans, plugins, policy_limits, requests, rules,
+    signing_keys, system, usage,
 };
 
 /// The admin API, all under `/admin/v1` and behind the operator token.
@@ -42,6 +42,11 @@ pub fn router(state: AdminState) -> Router {
         .route("/policy-grants", get(grants::get).put(grants::put))
         .route("/policy-limits", get(policy_limits::get).put(policy_limits::put))
         .route("/audit", get(audit::of_org))
+        .route("/rules", post(rules::create).get(rules::list))
+        .route(
+            "/rules/{id}",
+            get(rules::get).put(rules::put).patch(rules::patch).delete(rules::delete),
+        )
         .route("/usage", get(usage::report))
         .route("/usage.csv", get(usage::as_csv))
         .route("/usage/focus.csv", get(usage::as_focus))
@@ -55,6 +60,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/plans/{id}", get(plans::get).patch(plans::patch).delete(plans::delete))
         .route("/requests/{id}", get(requests::get))
         .route("/audit", get(audit::all))
+        .route("/offers", get(offers::list))
         .route("/system", get(system::get));
     Router::new()
         .nest("/admin/v1", admin)

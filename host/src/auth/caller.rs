@@ -8,38 +8,7 @@ use super::plan::PlanTerms;
 use super::spending::CallerBudgets;
 use crate::limits::Meter;
 
-/// How sensitive data may be, in rising order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Clearance {
-    /// Anyone may see it.
-    Public,
-    /// For the organization.
-    Internal,
-    /// For few.
-    Confidential,
-    /// For named people only.
-    Restricted,
-}
-
-impl Clearance {
-    /// All of them, in rising order.
-    pub const ALL: [Self; 4] = [Self::Public, Self::Internal, Self::Confidential, Self::Restricted];
-
-    /// The name in headers and in the API.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Internal => "internal",
-            Self::Confidential => "confidential",
-            Self::Restricted => "restricted",
-        }
-    }
-
-    /// The clearance of that name.
-    pub fn from_label(label: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.label() == label)
-    }
-}
+pub use crate::hook::Clearance;
 
 /// Whoever presented a valid key, with all that the data plane needs to know of the key.
 #[derive(Debug, Clone)]

@@ -26,6 +26,10 @@ pub struct ProviderSelection {
     /// Dialects in which the provider is spoken to, by label, the best first. An offer keeps those
     /// that it is served in; one that is left without any can't be asked.
     pub dialects: Vec<&'static str>,
+    /// The operator vouches that it keeps nothing of what it is sent.
+    pub zero_retention: bool,
+    /// Where it keeps its calls, for offers that do not say so themselves.
+    pub region: Option<String>,
     /// The operator chose the dialect: every offer is served in it, whatever the catalogue says.
     pub dialects_are_certain: bool,
 }
@@ -68,7 +72,7 @@ impl ConfiguredCatalog {
         let mut offers: BTreeMap<Arc<str>, Arc<Offer>> = BTreeMap::new();
         for provider in providers {
             for offer in select(catalog, provider)? {
-                let offer = spoken_to(offer, provider);
+                let offer = vouched_for(spoken_to(offer, provider), provider);
                 offers.insert(Arc::clone(&offer.id), offer);
             }
         }
@@ -216,6 +220,17 @@ fn spoken_to(mut offer: Arc<Offer>, provider: &ProviderSelection) -> Arc<Offer> 
     let both: Vec<&str> = both.copied().collect();
     if !offer.dialects.iter().map(|label| &**label).eq(both.iter().copied()) {
         Arc::make_mut(&mut offer).dialects = both.into_iter().map(Arc::from).collect();
+    }
+    offer
+}
+
+/// The offer with what the operator vouches for.
+fn vouched_for(mut offer: Arc<Offer>, provider: &ProviderSelection) -> Arc<Offer> {
+    if provider.zero_retention {
+        Arc::make_mut(&mut offer).zero_retention = true;
+    }
+    if let (Some(region), None) = (&provider.region, &offer.region) {
+        Arc::make_mut(&mut offer).region = Some(region.as_str().into());
     }
     offer
 }

@@ -93,6 +93,7 @@ impl DeclaredOffer {
             released: None,
             knowledge: None,
             region: None,
+            zero_retention: false,
         })
     }
 

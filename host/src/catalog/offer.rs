@@ -60,6 +60,8 @@ pub struct Offer {
     pub knowledge: Option<Arc<str>>,
     /// Region that the provider keeps the call in, where the offer says so.
     pub region: Option<Arc<str>>,
+    /// The operator vouches that the provider keeps nothing of what it is sent.
+    pub zero_retention: bool,
 }
 
 // === impl Kind ===

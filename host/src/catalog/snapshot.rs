@@ -194,6 +194,7 @@ fn offer<'a>(line: &Line<'a>, names: &mut Interner<'a>) -> Result<Offer, String>
         released: line.released.map(|date| names.get(date)),
         knowledge: line.knowledge.map(|date| names.get(date)),
         region: line.region.map(|region| names.get(region)),
+        zero_retention: false,
     })
 }
 

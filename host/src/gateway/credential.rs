@@ -39,6 +39,26 @@ pub struct Unsigned<'a> {
 // === impl Credential ===
 
 impl Credential {
+    /// All credentials of `providers.NAME`, each with how often it is taken: its own, then those
+    /// that it has beside.
+    pub(super) fn all(
+        field: &str,
+        config: &config::Provider,
+        auth: AuthStyle,
+        endpoint: &Endpoint,
+    ) -> anyhow::Result<Vec<(u32, Self)>> {
+        let own = config.api_key.is_some() || config.aws.is_some() || config.google.is_some();
+        let mut all = Vec::with_capacity(config.credentials.len().saturating_add(1));
+        if own || config.credentials.is_empty() {
+            all.push((1, Self::of(field, config, auth, endpoint)?));
+        }
+        for (at, key) in config.credentials.iter().enumerate() {
+            let secret = key.api_key.resolve(&format!("{field}.credentials.{at}.api_key"))?;
+            all.push((key.weight, Self::header(auth, &secret)));
+        }
+        Ok(all)
+    }
+
     /// The credential of `providers.NAME`, with the fields' own errors.
     pub(super) fn of(
         field: &str,
@@ -64,6 +84,11 @@ impl Credential {
             };
         };
         let key = reference.resolve(&format!("{field}.api_key"))?;
+        Ok(Self::header(auth, &key))
+    }
+
+    /// A key in the header that the provider looks for it in.
+    fn header(auth: AuthStyle, key: &Secret) -> Self {
         let bare = || Secret::new(key.reveal().to_owned());
         let (name, value) = match auth {
             AuthStyle::Bearer | AuthStyle::Aws | AuthStyle::Google => {
@@ -73,7 +98,7 @@ impl Credential {
             AuthStyle::XGoogApiKey => ("x-goog-api-key", bare()),
             AuthStyle::ApiKey => ("api-key", bare()),
         };
-        Ok(Self::Header(name, value))
+        Self::Header(name, value)
     }
 
     /// The headers that sign a request in. Waits only where a token has to be fetched first.

@@ -9,6 +9,7 @@ use turnpike_protocol::{Call, Dialect, LimitField, Quirks, embeddings};
 
 use crate::catalog::Offer;
 use crate::config;
+use crate::route::Reach;
 use crate::secret::Secret;
 use crate::tasks::Tasks;
 use crate::upstream::{Endpoint, Scheme, Upstream};
@@ -27,7 +28,10 @@ pub struct Provider {
     /// The base URL's path, without a slash at its end.
     base_path: String,
     layout: Layout,
-    credential: Credential,
+    /// Each with how often it is taken.
+    credentials: Vec<(u32, Credential)>,
+    /// Requests on their way to one of its models at a time; 0 for any number.
+    concurrency: u32,
     /// Of the paths by deployment.
     api_version: Option<String>,
     /// Names that the operator chose, by those of the catalogue.
@@ -74,7 +78,7 @@ impl Provider {
         let (endpoint, base_path) = parse_url(url).with_context(|| format!("{field}.base_url"))?;
         let dialects = dialects(&field, config, &family)?;
         let auth = auth_style(config, &family, &dialects);
-        let credential = Credential::of(&field, config, auth, &endpoint)?;
+        let credentials = Credential::all(&field, config, auth, &endpoint)?;
         let (mut layout, limit_field) = (family.layout, family.limit_field());
         if layout == Layout::Standard && dialects.contains(&Dialect::BedrockConverse) {
             layout = Layout::Bedrock;
@@ -92,7 +96,8 @@ impl Provider {
             endpoint,
             base_path,
             layout,
-            credential,
+            credentials,
+            concurrency: config.concurrency,
             api_version: config.api_version.clone(),
             deployments: config.deployments.clone(),
             dialects,
@@ -237,22 +242,40 @@ impl Provider {
         Vec::new()
     }
 
-    /// Headers that sign a request in. Waits only where a token has to be fetched first.
+    /// How many credentials it has.
+    pub fn credentials(&self) -> usize {
+        self.credentials.len()
+    }
+
+    /// How each of its offers is reached.
+    pub fn reach(&self) -> Reach {
+        let weights = self.credentials.iter().map(|(weight, _)| *weight).collect();
+        Reach { weights, concurrency: self.concurrency }
+    }
+
+    /// Headers that sign a request in by one of its credentials. Waits only where a token has to be
+    /// fetched first.
     ///
     /// # Errors
     /// [`TokenError`] when there is no token to be had.
     pub async fn credential(
         &self,
+        which: usize,
         request: &Unsigned<'_>,
         upstream: &Upstream,
         tasks: &Tasks,
     ) -> Result<Vec<(&'static str, Secret)>, TokenError> {
-        self.credential.headers(&self.endpoint, request, upstream, tasks).await
+        match self.credentials.get(which) {
+            Some((_, one)) => one.headers(&self.endpoint, request, upstream, tasks).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// The provider did not take the credential.
-    pub fn credential_refused(&self) {
-        self.credential.refused();
+    pub fn credential_refused(&self, which: usize) {
+        if let Some((_, one)) = self.credentials.get(which) {
+            one.refused();
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::config::{self, Config};
 use crate::pipeline;
 use crate::policy::signature::PublicKey;
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits, Web};
-use crate::route::{Affinity, BreakerRule, Health};
+use crate::route::{Affinity, BreakerRule, Health, Reach, Rulebook};
 use crate::store::{LedgerViews, Store, load_ledger_view};
 use crate::tasks::{Aside, Tasks};
 use crate::telemetry::Metrics;
@@ -87,14 +87,20 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
     engine.set_catalog(pipeline::whole_catalog(&offers));
     let web = Arc::new(PolicyWeb::new(&config.policy.fetch_private));
     engine.set_web(Arc::clone(&web) as Arc<dyn Web>);
-    let health = Arc::new(Health::new(offers.offers().len(), rule));
+    let reach = |offer: &Arc<Offer>| {
+        providers.get(&*offer.provider).map_or_else(Reach::default, Provider::reach)
+    };
+    let health = Arc::new(Health::reached(offers.offers().iter().map(reach), rule));
+    let rulebook = Arc::new(rulebook(&store, &offers)?);
     let gateway = Arc::new(Gateway {
         settings: Settings::of(config),
         directory: Arc::clone(&directory),
         bindings: Arc::clone(&bindings),
         policy_engine: engine,
         offers,
-        health,
+        health: Arc::clone(&health),
+        rulebook: Arc::clone(&rulebook),
+        feedback: Arc::default(),
         repeats: Arc::default(),
         affinity: Affinity::new(config.routing.session_ms),
         providers,
@@ -122,6 +128,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
         bindings,
         backtests: Arc::new(Backtests::of(&gateway)),
+        routing: admin::Routing { offers: Arc::clone(&gateway.offers), health, rulebook },
         numbers: Arc::new(Numbers(Arc::clone(&gateway))),
         signatures,
         bounds: PolicyBounds {
@@ -137,6 +144,17 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         started_at_ms,
     });
     Ok(State { gateway, admin, store })
+}
+
+/// What organizations ask of routing, as it was written down.
+fn rulebook(store: &Store, offers: &ConfiguredCatalog) -> anyhow::Result<Rulebook> {
+    let book = Rulebook::default();
+    for org in store.all_orgs()? {
+        if !org.routing.is_empty() {
+            book.set(&org.id, admin::compiled_rules(&org, offers)?);
+        }
+    }
+    Ok(book)
 }
 
 fn signatures(policy: &config::Policy) -> anyhow::Result<SignaturePolicy> {
@@ -226,6 +244,8 @@ pub(super) fn offers(config: &Config) -> anyhow::Result<Offers> {
             models: provider.models.clone(),
             declared: provider.offers.clone(),
             dialects: reached.dialects().iter().map(|dialect| dialect.label()).collect(),
+            zero_retention: provider.zero_retention,
+            region: provider.region.clone(),
             dialects_are_certain: provider.dialect.is_some(),
         });
         providers.insert(name.as_str().into(), reached);

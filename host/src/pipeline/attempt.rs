@@ -3,6 +3,7 @@
 
 mod blame;
 mod count;
+mod limits;
 mod outcome;
 mod request;
 mod said;
@@ -21,7 +22,7 @@ use crate::clock::{self, Stopwatch};
 use crate::egress::GatewayBody;
 use crate::error::Refusal;
 use crate::gateway::Framing;
-use crate::route::{InFlight, Sample};
+use crate::route::{InFlight, Lane, Sample};
 
 use super::flight::Flight;
 use super::{decide, relay};
@@ -33,6 +34,15 @@ pub(super) use outcome::{Fault, Trouble, note};
 /// balancer, short enough that nobody notices. The half on top is random, so that callers that
 /// failed together do not come back together.
 const RETRY_PAUSE_MS: u64 = 100;
+
+/// Further credentials that one request may find refused or over their limit: more would make it
+/// wait for what hardly helps.
+const CREDENTIALS_TRIED_MAX: usize = 3;
+/// How long one rests that is over its limit, where the provider does not say.
+const LIMITED_REST_MS: u64 = 1_000;
+/// How long a credential rests that the provider refused or whose account is empty, where there is
+/// another: somebody has to mend it.
+const REFUSED_REST_MS: u64 = 60_000;
 
 /// An offer being asked.
 pub(super) struct Asking {
@@ -48,11 +58,18 @@ pub(super) struct Asking {
     pub framing: Framing,
     /// It failed in this request before and is asked once more.
     pub again: bool,
+    /// Its provider has other credentials than the one it is asked by.
+    pub has_stand_in: bool,
     /// Counts it as in flight until the attempt is over.
-    pub _in_flight: InFlight,
+    pub in_flight: InFlight,
 }
 
 impl Asking {
+    /// What is asked, and by which credential.
+    pub(super) fn lane(&self) -> Lane {
+        self.in_flight.lane()
+    }
+
     /// What a failure says of the offer's health. A request counts one against an offer, also
     /// when it asked twice.
     pub(super) fn failed(&self) -> Sample {
@@ -82,7 +99,7 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
     let mut refused: Option<Box<Fault>> = None;
     let mut queue = plan.clone();
     queue.reverse();
-    let mut again = false;
+    let (mut again, mut spare) = (false, 0_usize);
     while let Some(row) = queue.pop() {
         let Some(asking) = begin(&mut flight, row, again) else { continue };
         tried += 1;
@@ -91,6 +108,16 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
             Ok(Reply::Stream(opened)) => return relay::start(flight, *opened),
             // Another may have given the response that this one does not know.
             Err(Ended::Fault(fault)) if fault.keeps_it_not() => unknown = Some(fault),
+            // With another of the provider's credentials the same offer may answer at once.
+            Err(ended) if spare < CREDENTIALS_TRIED_MAX && stands_in(&flight, &ended, row) => {
+                spare += 1;
+                tried -= 1;
+                if let Ended::Next(trouble) = ended {
+                    soonest = soonest.into_iter().chain(trouble.wait()).min();
+                    last = Some(trouble);
+                }
+                queue.push(row);
+            }
             Err(Ended::Fault(fault)) => {
                 queue.retain(|other| may_do_better(&flight, &fault, *other, row));
                 if queue.is_empty() {
@@ -117,6 +144,20 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
         Some(fault) => outcome::pass_on(flight, *fault),
         None => outcome::give_out(flight, last, tried, soonest),
     }
+}
+
+/// Whether an attempt failed for its credential alone and the offer has another one that is open.
+fn stands_in(flight: &Flight, ended: &Ended, row: usize) -> bool {
+    let own = match ended {
+        Ended::Next(trouble) => trouble.is_of_the_credential(),
+        Ended::Fault(fault) => matches!(**fault, Fault::Credential { .. }),
+    };
+    own && several_credentials(flight, row) && decide::open(flight, row)
+}
+
+fn several_credentials(flight: &Flight, row: usize) -> bool {
+    let provider = flight.offer_of(row).and_then(|o| flight.gateway.providers.get(&*o.provider));
+    provider.is_some_and(|provider| provider.credentials() > 1)
 }
 
 /// Whether the offer in one row may take what the one in another refused: what is too long for one
@@ -157,9 +198,20 @@ fn begin(flight: &mut Flight, row: usize, again: bool) -> Option<Asking> {
     let provider = flight.gateway.providers.get(&*offer.provider);
     let dialect = provider.and_then(|provider| provider.dialect(&offer, &flight.call));
     let dialect = dialect.unwrap_or(flight.call.dialect);
+    let has_stand_in = provider.is_some_and(|provider| provider.credentials() > 1);
     let framing = provider.map_or(Framing::Events, |provider| provider.framing(dialect));
-    let _in_flight = in_flight;
-    Some(Asking { offer, index, watch, first_byte_ms, status, dialect, framing, again, _in_flight })
+    Some(Asking {
+        offer,
+        index,
+        watch,
+        first_byte_ms,
+        status,
+        dialect,
+        framing,
+        again,
+        has_stand_in,
+        in_flight,
+    })
 }
 
 /// One attempt, to its answer or its first content.
@@ -176,7 +228,11 @@ async fn one(flight: &mut Flight, mut asking: Asking) -> Result<Reply, Ended> {
         }
         Err(request::Refused::Fault(fault)) => {
             // A provider that refuses a request is healthy.
-            flight.gateway.health.record(asking.index, Sample::Neutral, clock::now_ms());
+            let (health, now_ms) = (&flight.gateway.health, clock::now_ms());
+            health.record(asking.lane(), Sample::Neutral, now_ms);
+            if matches!(*fault, Fault::Credential { .. }) && asking.has_stand_in {
+                health.rest(asking.lane(), now_ms.saturating_add(REFUSED_REST_MS));
+            }
             outcome::note(flight, &asking, fault.label(), "");
             Err(Ended::Fault(fault))
         }
@@ -222,7 +278,7 @@ impl Drop for UnderWay<'_> {
         if !self.over {
             let health = &self.flight.gateway.health;
             // Also lets another request probe an offer that was half-open.
-            health.record(self.asking.index, Sample::Neutral, clock::now_ms());
+            health.record(self.asking.lane(), Sample::Neutral, clock::now_ms());
             note(self.flight, self.asking, "cancelled", "the caller left before any content");
         }
     }
@@ -232,16 +288,25 @@ impl Drop for UnderWay<'_> {
 /// all the same (`lost`) is the platform's.
 fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble, lost: PicoUsd) -> Trouble {
     let now_ms = clock::now_ms();
+    let (health, lane) = (&flight.gateway.health, asking.lane());
     // An event that is longer than the gateway takes may repeat what the caller sent.
     let bounded = matches!(trouble, Trouble::Malformed(relay::TOO_LARGE));
-    let sample = if bounded { Sample::Neutral } else { asking.failed() };
-    flight.gateway.health.record(asking.index, sample, now_ms);
-    if let Some(rest) = trouble.rest() {
+    let sample = match asking.failed() {
+        _ if bounded => Sample::Neutral,
+        Sample::Failed if trouble.is_of_the_credential() => Sample::Withheld,
+        sample => sample,
+    };
+    health.record(lane, sample, now_ms);
+    // Without a word on how long, it rests only where another credential can stand in.
+    let own = asking.has_stand_in && trouble.is_of_the_credential();
+    let unsaid = if trouble.is_rate_limit() { LIMITED_REST_MS } else { REFUSED_REST_MS };
+    let unsaid = own.then(|| Duration::from_millis(unsaid));
+    if let Some(rest) = trouble.rest().or(unsaid) {
         let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
-        flight.gateway.health.rest(asking.index, now_ms.saturating_add(rest_ms));
+        health.rest(lane, now_ms.saturating_add(rest_ms));
     }
     if trouble.is_rate_limit() {
-        flight.gateway.health.limited(asking.index);
+        health.limited(lane);
     }
     let mut detail = Cow::Borrowed(trouble.detail());
     if !lost.is_zero() {

@@ -8,14 +8,15 @@ use turnpike_protocol::Needs;
 use crate::catalog::{Kind, Offer};
 use crate::clock;
 use crate::error::Refusal;
-use crate::policy::{AttrValue, Figures, Objective};
+use crate::hook::Clearance;
+use crate::policy::{AttrValue, Figures};
 use crate::redact;
 use crate::route::{self, Asked, Candidate, Gate, Rejection, Selector, Workload};
 
 use super::facts::{self, CallView, PolicyScan};
 use super::fidelity::Fidelity;
 use super::flight::Flight;
-use super::settle;
+use super::{settle, terms};
 
 /// The task of every request for vectors.
 const EMBEDDING: &str = "embedding";
@@ -39,6 +40,8 @@ pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>
                 flight.input_tokens = flight.call.input_tokens_upper();
                 flight.session.set_call(Arc::new(CallView(Arc::clone(&flight.call))));
             }
+            let known = summary.data_classes.iter().filter_map(|it| Clearance::from_label(it));
+            flight.class = flight.class.max(known.max());
             if let Some(class) = summary.data_classes.last() {
                 flight.session.set_attr("data-class", AttrValue::Text(class.clone()));
             }
@@ -67,6 +70,7 @@ pub(super) async fn classify(flight: &mut Flight) {
 
 /// Step 6. Every offer that was looked at is kept with the reason why it is out.
 pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
+    flight.terms = terms::of(flight)?;
     let offers = &flight.gateway.offers;
     let selector = Selector::parse(&flight.call.model);
     let indices = match selector {
@@ -99,10 +103,13 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         let row = usize::try_from(*index).unwrap_or(usize::MAX);
         offers.offer(*index).map(|offer| (row, offer))
     };
+    let terms = flight.terms.as_ref();
+    let corrections = flight.gateway.feedback.of(&flight.caller.org);
+    let corrections = corrections.as_ref().and_then(|of| of.at(&task.task)).unwrap_or_default();
     let check = |row: usize, offer: &Offer| {
         let allowed = flight.caller.may_use(&offer.model);
-        let rejection = route::check(offer, &asked, allowed, health.gate(row, now_ms));
-        match rejection {
+        let ruled = terms.filter(|_| allowed).and_then(|it| route::forbidden(row, offer, it));
+        match ruled.or_else(|| route::check(offer, &asked, allowed, health.gate(row, now_ms))) {
             Some(Rejection::NotAllowed) if !flight.caller.in_plan(&offer.model) => {
                 Some(Rejection::NotInPlan)
             }
@@ -117,7 +124,11 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         let mut rejection = check(row, offer).or_else(|| fidelity.check(offer));
         let mut figures = None;
         if rejection.is_none() {
-            figures = route::figure_row(offer, &work, health.snapshot(row));
+            let seen = health.snapshot(row, work.band(), now_ms);
+            figures = route::figure_row(offer, &work, seen);
+            if let (Some(by), Some(figures)) = (corrections.get(row), &mut figures) {
+                figures.correct(f64::from(*by));
+            }
             if let (Some(pin), Some(row)) = (pin.filter(|pin| pin.offer == row), &mut figures) {
                 pin.warm(row, offer, work.expected_input());
             }
@@ -126,7 +137,12 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
             let more = flight.call.service_tier.is_some() || settle::searches(flight, offer);
             let priced = !more || settle::worst_case(flight, offer, 0).is_some();
             rejection = match (figures.is_some(), priced) {
-                (true, true) => None,
+                (true, true) => terms.zip(figures.as_mut()).and_then(|(terms, figures)| {
+                    if terms.prefers(row) {
+                        figures.prefer();
+                    }
+                    route::over_ceiling(figures, terms)
+                }),
                 (true, false) if settle::searches(flight, offer) => Some(Rejection::SearchUnpriced),
                 _ => Some(Rejection::Unpriced),
             };
@@ -190,6 +206,9 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
     }
     if let Some(refusal) = resting(flight, now_ms) {
         return refusal;
+    }
+    if reasons().any(|reason| matches!(reason, Rejection::Busy { .. })) {
+        return Refusal::all_busy();
     }
     let barred =
         |reason: &Rejection| matches!(reason, Rejection::NotAllowed | Rejection::NotInPlan);
@@ -258,12 +277,7 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
         rows.push(row);
         indices.push(candidate.index);
     }
-    let objective = Objective {
-        profile: flight.selector().profile().label().to_owned(),
-        quality_floor: 0.0,
-        cost_ceiling_usd: 0.0,
-        first_token_ceiling_ms: 0.0,
-    };
+    let objective = terms::objective(flight);
     let catalog = Arc::clone(&flight.gateway.offers);
     let ranked = Arc::new(facts::Ranked { catalog, indices });
     let verdict = flight.session.score(&flight.task, &figures, &objective, ranked).await;
@@ -304,5 +318,6 @@ fn cheapest_first(figures: &Figures) -> Vec<Option<f64>> {
 /// Whether an offer is still worth asking when its turn comes.
 pub(super) fn open(flight: &Flight, row: usize) -> bool {
     let Some(candidate) = flight.candidates.get(row) else { return false };
-    !matches!(flight.gateway.health.gate(candidate.index, clock::now_ms()), Gate::Open { .. })
+    let gate = flight.gateway.health.gate(candidate.index, clock::now_ms());
+    matches!(gate, Gate::Closed | Gate::HalfOpen)
 }

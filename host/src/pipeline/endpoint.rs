@@ -13,6 +13,8 @@ pub(super) enum Endpoint<'a> {
     Answer(Wire<'a>),
     /// How many tokens a conversation has.
     CountTokens(Wire<'a>),
+    /// How a conversation would be routed.
+    Route,
     Models(List),
     /// One model by its name.
     Model(List, Cow<'a, str>),
@@ -110,6 +112,7 @@ fn posted<'a>(path: &'a str, uri: &Uri) -> Endpoint<'a> {
         "/v1/chat/completions" => Endpoint::Answer(Wire::plain(Dialect::OpenAiChat)),
         "/v1/responses" => Endpoint::Answer(Wire::plain(Dialect::OpenAiResponses)),
         "/v1/messages" => Endpoint::Answer(Wire::plain(Dialect::AnthropicMessages)),
+        "/v1/route" => Endpoint::Route,
         "/v1/embeddings" => {
             Endpoint::Answer(Wire { embeds: true, ..Wire::plain(Dialect::OpenAiChat) })
         }
@@ -167,7 +170,7 @@ fn gemini_operation(path: &str) -> Option<(&str, Option<bool>)> {
 }
 
 fn is_known(path: &str) -> bool {
-    const EXACT: [&str; 11] = [
+    const EXACT: [&str; 12] = [
         "/",
         "/health/live",
         "/health/ready",
@@ -179,6 +182,7 @@ fn is_known(path: &str) -> bool {
         "/v1/messages",
         "/v1/messages/count_tokens",
         "/v1/embeddings",
+        "/v1/route",
     ];
     EXACT.contains(&path) || path.starts_with("/v1/models/") || path.starts_with("/v1beta/models/")
 }

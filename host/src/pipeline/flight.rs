@@ -19,10 +19,11 @@ use crate::clock::Stopwatch;
 use crate::egress::{GatewayBody, refuse};
 use crate::error::Refusal;
 use crate::gateway::Gateway;
+use crate::hook::Clearance;
 use crate::limits::{Admission, Standing};
 use crate::policy::{AttrValue, Classification, PolicyRef, RequestFacts, Session};
 use crate::redact::{Pseudonyms, Summary};
-use crate::route::{Candidate, Selector};
+use crate::route::{Candidate, OrgRules, Selector, Terms};
 use crate::telemetry::Outcome;
 use crate::usage::{AttemptFact, Timing};
 
@@ -138,6 +139,12 @@ pub(super) struct Flight {
     pub task: Classification,
     /// `None` until it is classified.
     pub classified_by: Option<Arc<PolicyRef>>,
+    /// The class of data that it is of, as the caller says or the redact policy found.
+    pub class: Option<Clearance>,
+    /// Rules that are tried in place of the organization's own.
+    pub rules: Option<Arc<OrgRules>>,
+    /// What rules and the class of the data ask of it, if anything.
+    pub terms: Option<Terms>,
     pub candidates: Vec<Candidate>,
     pub plan: Vec<usize>,
     pub attempts: Vec<AttemptFact>,
@@ -227,6 +234,9 @@ impl Flight {
             redacted: Vec::new(),
             task: unclassified(),
             classified_by: None,
+            class: None,
+            rules: None,
+            terms: None,
             candidates: Vec::new(),
             plan: Vec::new(),
             attempts: Vec::new(),
@@ -261,6 +271,11 @@ impl Flight {
 
     pub(super) fn selector(&self) -> Selector<'_> {
         Selector::parse(&self.call.model)
+    }
+
+    /// Nothing happened that is worth a record: it was only asked what would.
+    pub(super) fn leave_unrecorded(mut self: Box<Self>) {
+        self.ended = true;
     }
 
     /// Ends the request with the gateway's own refusal; what was held returns.

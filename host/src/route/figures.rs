@@ -3,7 +3,7 @@
 
 use turnpike_ledger::PicoUsd;
 
-use super::health::Snapshot;
+use super::health::{Band, Snapshot};
 use crate::catalog::{Offer, PriorSource, TaskDemands};
 
 /// One row of the policy's table.
@@ -17,7 +17,7 @@ pub struct FigureRow {
     pub tokens_per_second: f64,
     pub availability: f64,
     pub in_flight: f64,
-    /// 1: cached here. 2: price estimated. 4: quality estimated.
+    /// 1: cached here. 2: price estimated. 4: quality estimated. 8: preferred by a rule.
     pub marks: u8,
     /// The same as `cost_usd`, exact, for the explanation.
     pub expected_cost: PicoUsd,
@@ -36,6 +36,8 @@ pub struct Workload {
 /// The session is warm there.
 const WARM: u8 = 1;
 const QUALITY_ESTIMATED: u8 = 4;
+/// A rule of the organization has it go first among those that are good enough.
+const PREFERRED: u8 = 8;
 /// A typical answer in tokens, before difficulty: the order of magnitude is what ranks prices.
 const ANSWER_TOKENS: u32 = 400;
 /// The longest answer worth expecting when nobody says how long it may be.
@@ -47,6 +49,11 @@ impl Workload {
     /// Tokens of the prompt as they are expected to be counted.
     pub fn expected_input(&self) -> u64 {
         u64::from(self.input_tokens.div_ceil(INPUT_OVERESTIMATE))
+    }
+
+    /// The size of the prompt, for what is known of speeds.
+    pub fn band(&self) -> Band {
+        Band::of(self.input_tokens)
     }
 
     pub fn new(task: &str, difficulty: f64, input_tokens: u32, output_limit: Option<u32>) -> Self {
@@ -68,6 +75,16 @@ fn expected_output(difficulty: f64, limit: Option<u32>) -> u32 {
 // === impl FigureRow ===
 
 impl FigureRow {
+    /// Corrects the quality by what ratings say.
+    pub fn correct(&mut self, by: f64) {
+        self.quality = (self.quality + by).clamp(0.0, 1.0);
+    }
+
+    /// Marks the offer as one that a rule prefers.
+    pub fn prefer(&mut self) {
+        self.marks |= PREFERRED;
+    }
+
     /// Marks the offer as warm, and takes off what `cached` of the `input` tokens that are expected
     /// cost less there.
     pub(super) fn warm(&mut self, offer: &Offer, cached: u64, input: u64) {

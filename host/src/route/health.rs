@@ -1,54 +1,26 @@
-//! Live statistics and the breaker of each offer, in memory. Written after every attempt, read
-//! before every choice; a lost sample is harmless, so plain atomics do. Never reads a clock.
+//! Live statistics of each offer and the breaker of each credential that it is reached by, in
+//! memory. Written after every attempt, read before every choice; a lost sample is harmless, so
+//! plain atomics do. Never reads a clock.
 
+mod breaker;
+mod statistics;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// Weight of a new sample in the moving averages: about the last ten attempts count.
-const SAMPLE_WEIGHT: f64 = 0.2;
-/// Fewer tokens than this say nothing about the speed.
-const SPEED_TOKENS_MIN: u64 = 16;
-/// Assumed until there is a sample: a middling hosted model.
-const FIRST_TOKEN_MS_UNKNOWN: f64 = 700.0;
-const TOKENS_PER_SECOND_UNKNOWN: f64 = 60.0;
-/// The 95th percentile is estimated from the mean and the mean deviation.
-const P95_DEVIATIONS: f64 = 2.0;
+use breaker::{Breaker, Standing};
+use statistics::Statistics;
 
-/// How an attempt went, as far as the offer's health is concerned.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Sample {
-    /// It answered. Times in milliseconds; `tokens_per_second` 0 when too short to tell.
-    Answered { first_token_ms: f64, tokens_per_second: f64 },
-    /// It failed in a way that says something about the provider.
-    Failed,
-    /// It ended for a reason that says nothing about the provider (caller gone, caller's fault).
-    Neutral,
-}
+pub use breaker::BreakerRule;
+pub use statistics::{Band, BandFigures, Sample, Snapshot};
 
-impl Sample {
-    /// An answer of `tokens` whose first token came after `first_ms` and whose last after
-    /// `total_ms`. Too short an answer says nothing about the speed.
-    pub fn answered(first_ms: u64, tokens: u64, total_ms: u64) -> Self {
-        let small = |n: u64| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-        let writing_ms = small(total_ms.saturating_sub(first_ms));
-        let tokens_per_second = if tokens >= SPEED_TOKENS_MIN && writing_ms > 0.0 {
-            small(tokens) * 1000.0 / writing_ms
-        } else {
-            0.0
-        };
-        Self::Answered { first_token_ms: small(first_ms), tokens_per_second }
-    }
-}
-
-/// What is known of one offer now.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Snapshot {
-    pub first_token_ms: f64,
-    pub first_token_p95_ms: f64,
-    pub tokens_per_second: f64,
-    /// 0 to 1.
-    pub availability: f64,
-    pub in_flight: u32,
-}
+/// Silence that is taken for trouble, in times of what hardly an answer takes to begin …
+const SILENCE_TAILS: f64 = 5.0;
+/// … and at least so long: nobody is in trouble for thinking.
+const SILENCE_MS_MIN: f64 = 10_000.0;
+/// What the availability of an offer comes to that has fallen silent: it goes last, before the
+/// time-outs of those who wait for it have shown what is wrong.
+const SILENT_SHARE: f64 = 0.4;
 
 /// Whether an offer may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,13 +32,28 @@ pub enum Gate {
     Open {
         until_ms: u64,
     },
+    /// As many requests are on their way to it as it may have.
+    Full {
+        most: u32,
+    },
 }
 
-/// When a breaker opens and for how long.
-#[derive(Debug, Clone, Copy)]
-pub struct BreakerRule {
-    pub failures: u32,
-    pub open_ms: u64,
+/// An offer as it is reached by one of its provider's credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lane {
+    /// Index in the configured catalogue.
+    pub offer: usize,
+    /// Which of the provider's credentials.
+    pub credential: usize,
+}
+
+/// How an offer can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// How often each credential is taken, in proportion; one for a provider with a single one.
+    pub weights: Vec<u32>,
+    /// Requests at a time; 0 for any number.
+    pub concurrency: u32,
 }
 
 /// Statistics of all offers, by their index in the configured catalogue.
@@ -78,282 +65,271 @@ pub struct Health {
 
 #[derive(Debug)]
 struct OfferHealth {
-    first_token_ms: Average,
-    first_token_deviation_ms: Average,
-    tokens_per_second: Average,
-    availability: Average,
+    statistics: Statistics,
     in_flight: AtomicU32,
-    failures_in_a_row: AtomicU32,
-    /// 0 while closed.
-    open_until_ms: AtomicU64,
-    /// Until when the one probe of a half-open breaker has the floor.
-    probe_until_ms: AtomicU64,
-    /// Until when its last word is that we are over its rate limit.
-    limited_until_ms: AtomicU64,
+    /// Of those the ones whose answer has not begun.
+    waiting: AtomicU32,
+    /// Since when nothing has begun, where something is waited for.
+    quiet_since_ms: AtomicU64,
+    /// 0 for any number.
+    concurrency: u32,
+    /// One for each credential, with how often it is taken.
+    lanes: Box<[(u32, Breaker)]>,
 }
 
-/// A moving average; the bits of NaN until the first sample.
-#[derive(Debug)]
-struct Average(AtomicU64);
+/// One offer's live figures, for people to read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    /// As a short request would see it.
+    pub now: Snapshot,
+    pub concurrency: u32,
+    pub gate: Gate,
+    /// When it last answered or failed, milliseconds since the epoch; 0 if never.
+    pub sampled_ms: u64,
+    pub bands: Vec<BandFigures>,
+    /// By credential.
+    pub lanes: Vec<ObservedLane>,
+}
 
-impl Average {
-    fn unknown() -> Self {
-        Self(AtomicU64::new(f64::NAN.to_bits()))
-    }
-
-    fn get(&self, unknown: f64) -> f64 {
-        let value = f64::from_bits(self.0.load(Ordering::Relaxed));
-        if value.is_nan() { unknown } else { value }
-    }
-
-    /// The same, where an offer that nothing is known of is believed to be at `start`: one failure
-    /// alone must not count as an offer that always fails.
-    fn add_from(&self, start: f64, sample: f64) {
-        let old = self.get(start);
-        self.0.store((old + SAMPLE_WEIGHT * (sample - old)).to_bits(), Ordering::Relaxed);
-    }
-
-    fn add(&self, sample: f64) {
-        let old = f64::from_bits(self.0.load(Ordering::Relaxed));
-        let new = if old.is_nan() { sample } else { old + SAMPLE_WEIGHT * (sample - old) };
-        self.0.store(new.to_bits(), Ordering::Relaxed);
-    }
+/// One credential of an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObservedLane {
+    pub weight: u32,
+    pub gate: Gate,
+    pub failures_in_a_row: u32,
+    /// It rests because we are over its rate limit.
+    pub limited: bool,
+    /// Requests that the provider says are left, and until when that holds.
+    pub left: Option<(u64, u64)>,
 }
 
 /// Counts an attempt as in flight until dropped.
 #[derive(Debug)]
 pub struct InFlight {
-    health: std::sync::Arc<Health>,
-    offer: usize,
+    health: Arc<Health>,
+    lane: Lane,
+    /// Its answer has begun.
+    heard: bool,
+}
+
+// === impl InFlight ===
+
+impl InFlight {
+    /// What is asked, and by which credential.
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// Its answer begins.
+    pub fn heard(&mut self, now_ms: u64) {
+        if let Some(offer) = self.health.offers.get(self.lane.offer)
+            && !std::mem::replace(&mut self.heard, true)
+        {
+            offer.quiet_since_ms.store(now_ms, Ordering::Relaxed);
+            offer.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        if let Some(offer) = self.health.offers.get(self.offer) {
+        if let Some(offer) = self.health.offers.get(self.lane.offer) {
             offer.in_flight.fetch_sub(1, Ordering::Relaxed);
+            if !self.heard {
+                offer.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 }
 
+// === impl Reach ===
+
+impl Default for Reach {
+    /// By one credential, as often as wanted.
+    fn default() -> Self {
+        Self { weights: vec![1], concurrency: 0 }
+    }
+}
+
+// === impl Health ===
+
 impl Health {
-    /// Statistics for `offers` offers, all unknown, all breakers closed.
+    /// Statistics for `offers` offers with one credential each, all unknown, all breakers closed.
     pub fn new(offers: usize, rule: BreakerRule) -> Self {
-        let one = || OfferHealth {
-            first_token_ms: Average::unknown(),
-            first_token_deviation_ms: Average::unknown(),
-            tokens_per_second: Average::unknown(),
-            availability: Average::unknown(),
+        Self::reached((0..offers).map(|_| Reach::default()), rule)
+    }
+
+    /// The same for offers that are reached in these ways.
+    pub fn reached(offers: impl Iterator<Item = Reach>, rule: BreakerRule) -> Self {
+        let one = |reach: Reach| OfferHealth {
+            statistics: Statistics::default(),
             in_flight: AtomicU32::new(0),
-            failures_in_a_row: AtomicU32::new(0),
-            open_until_ms: AtomicU64::new(0),
-            probe_until_ms: AtomicU64::new(0),
-            limited_until_ms: AtomicU64::new(0),
+            waiting: AtomicU32::new(0),
+            quiet_since_ms: AtomicU64::new(0),
+            concurrency: reach.concurrency,
+            lanes: reach.weights.into_iter().map(|weight| (weight, Breaker::default())).collect(),
         };
-        Self { offers: (0..offers).map(|_| one()).collect(), rule }
+        Self { offers: offers.map(one).collect(), rule }
     }
 
-    /// What is known of an offer.
-    pub fn snapshot(&self, offer: usize) -> Snapshot {
-        let Some(o) = self.offers.get(offer) else {
-            return Snapshot {
-                first_token_ms: FIRST_TOKEN_MS_UNKNOWN,
-                first_token_p95_ms: FIRST_TOKEN_MS_UNKNOWN,
-                tokens_per_second: TOKENS_PER_SECOND_UNKNOWN,
-                availability: 1.0,
-                in_flight: 0,
-            };
-        };
-        let first = o.first_token_ms.get(FIRST_TOKEN_MS_UNKNOWN);
-        Snapshot {
-            first_token_ms: first,
-            first_token_p95_ms: first + P95_DEVIATIONS * o.first_token_deviation_ms.get(0.0),
-            tokens_per_second: o.tokens_per_second.get(TOKENS_PER_SECOND_UNKNOWN),
-            availability: o.availability.get(1.0),
-            in_flight: o.in_flight.load(Ordering::Relaxed),
+    /// What is known of an offer at `now_ms`, for prompts of this size.
+    pub fn snapshot(&self, offer: usize, band: Band, now_ms: u64) -> Snapshot {
+        let Some(o) = self.offers.get(offer) else { return Snapshot::UNKNOWN };
+        let mut seen = o.statistics.snapshot(band, now_ms, o.in_flight.load(Ordering::Relaxed));
+        if seen.in_flight > 0 && o.is_silent(seen.first_token_p95_ms, now_ms) {
+            seen.availability *= SILENT_SHARE;
         }
+        seen
     }
 
-    /// Whether the offer may be asked at `now_ms`.
+    /// Whether the offer may be asked at `now_ms`, by any of its credentials.
     pub fn gate(&self, offer: usize, now_ms: u64) -> Gate {
         let Some(o) = self.offers.get(offer) else { return Gate::Closed };
-        let until_ms = o.open_until_ms.load(Ordering::Relaxed);
-        if until_ms == 0 {
-            Gate::Closed
-        } else if now_ms < until_ms {
-            Gate::Open { until_ms }
-        } else {
-            let probe = o.probe_until_ms.load(Ordering::Relaxed);
-            if now_ms < probe { Gate::Open { until_ms: probe } } else { Gate::HalfOpen }
-        }
+        let gate = o.breakers(now_ms);
+        if gate == Gate::Closed && o.is_full() { Gate::Full { most: o.concurrency } } else { gate }
     }
 
-    /// An attempt begins. Under a half-open breaker it becomes the probe: `None` when another
-    /// request already is.
-    pub fn begin(self: &std::sync::Arc<Self>, offer: usize, now_ms: u64) -> Option<InFlight> {
+    /// An attempt begins, by a credential that is open, each as often as its weight says. Where
+    /// none is and one's rest is over, it becomes that one's probe: `None` when another request
+    /// already is.
+    pub fn begin(self: &Arc<Self>, offer: usize, now_ms: u64) -> Option<InFlight> {
         let o = self.offers.get(offer)?;
-        match self.gate(offer, now_ms) {
-            Gate::Closed => {}
-            Gate::Open { .. } => return None,
-            Gate::HalfOpen => {
-                let seen = o.probe_until_ms.load(Ordering::Acquire);
-                let floor = now_ms.saturating_add(self.rule.open_ms);
-                if now_ms < seen
-                    || o.probe_until_ms
-                        .compare_exchange(seen, floor, Ordering::AcqRel, Ordering::Relaxed)
-                        .is_err()
-                {
-                    return None;
-                }
-            }
+        let credential = o.lane(now_ms, self.rule)?;
+        let others = o.in_flight.fetch_add(1, Ordering::Relaxed);
+        if o.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
+            o.quiet_since_ms.store(now_ms, Ordering::Relaxed);
         }
-        o.in_flight.fetch_add(1, Ordering::Relaxed);
-        Some(InFlight { health: std::sync::Arc::clone(self), offer })
+        let lane = Lane { offer, credential };
+        let begun = InFlight { health: Arc::clone(self), lane, heard: false };
+        (o.concurrency == 0 || others < o.concurrency).then_some(begun)
     }
 
     /// An attempt has ended.
-    pub fn record(&self, offer: usize, sample: Sample, now_ms: u64) {
-        let Some(o) = self.offers.get(offer) else { return };
+    pub fn record(&self, lane: Lane, sample: Sample, now_ms: u64) {
+        let Some(o) = self.offers.get(lane.offer) else { return };
+        let own = o.lanes.get(lane.credential).map(|(_, breaker)| breaker);
         match sample {
-            Sample::Answered { first_token_ms, tokens_per_second } => {
-                let expected = o.first_token_ms.get(first_token_ms);
-                o.first_token_deviation_ms.add((first_token_ms - expected).abs());
-                o.first_token_ms.add(first_token_ms);
-                if tokens_per_second > 0.0 {
-                    o.tokens_per_second.add(tokens_per_second);
-                }
-                o.availability.add_from(1.0, 1.0);
-                o.failures_in_a_row.store(0, Ordering::Relaxed);
-                o.open_until_ms.store(0, Ordering::Relaxed);
-                o.probe_until_ms.store(0, Ordering::Relaxed);
-                o.limited_until_ms.store(0, Ordering::Relaxed);
+            Sample::Answered { first_token_ms, tokens_per_second, band } => {
+                o.statistics.answered(first_token_ms, tokens_per_second, band, now_ms);
+                own.into_iter().for_each(Breaker::close);
             }
             Sample::Failed => {
-                o.availability.add_from(1.0, 0.0);
-                let failures =
-                    o.failures_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-                o.limited_until_ms.store(0, Ordering::Relaxed);
-                if failures >= self.rule.failures {
-                    let until_ms = now_ms.saturating_add(self.rule.open_ms);
-                    o.open_until_ms.store(until_ms, Ordering::Relaxed);
-                    o.probe_until_ms.store(0, Ordering::Relaxed);
+                o.statistics.failed(now_ms);
+                // The provider failed, whoever asked: none of its credentials would have helped.
+                for (_, breaker) in &o.lanes {
+                    breaker.failed(now_ms, self.rule);
                 }
             }
-            // A probe that told nothing gives the floor to the next one.
-            Sample::Neutral => o.probe_until_ms.store(0, Ordering::Relaxed),
+            Sample::Withheld => {
+                // With another credential the offer answers.
+                if o.lanes.len() < 2 {
+                    o.statistics.failed(now_ms);
+                }
+                own.into_iter().for_each(|breaker| breaker.failed(now_ms, self.rule));
+            }
+            Sample::Neutral => own.into_iter().for_each(Breaker::yield_floor),
         }
     }
 
-    /// The provider asked for rest (`retry-after`): the breaker opens for that long.
-    pub fn rest(&self, offer: usize, until_ms: u64) {
-        if let Some(o) = self.offers.get(offer) {
-            o.open_until_ms.store(until_ms, Ordering::Relaxed);
-            o.probe_until_ms.store(0, Ordering::Relaxed);
-        }
+    /// The provider asked for rest (`retry-after`): that credential's breaker opens for so long.
+    pub fn rest(&self, lane: Lane, until_ms: u64) {
+        self.breaker(lane).into_iter().for_each(|breaker| breaker.rest(until_ms));
     }
 
-    /// Call after [`Self::record`] where the failure was that we are over the provider's rate
-    /// limit: what rests until then does so for that, which is not the same to a caller as an
-    /// outage.
-    pub fn limited(&self, offer: usize) {
-        if let Some(o) = self.offers.get(offer) {
-            let until_ms = o.open_until_ms.load(Ordering::Relaxed);
-            o.limited_until_ms.store(until_ms, Ordering::Relaxed);
-        }
+    /// The last word of a credential's last failure was that we are over the provider's rate limit:
+    /// what rests until then does so for that, which is not the same to a caller as an outage.
+    pub fn limited(&self, lane: Lane) {
+        self.breaker(lane).into_iter().for_each(Breaker::limited);
     }
 
-    /// Whether it rests because we are over its rate limit.
+    /// The provider says how many more requests it takes until then: the last of them is the last
+    /// that is sent.
+    pub fn allow(&self, lane: Lane, requests: u64, until_ms: u64) {
+        self.breaker(lane).into_iter().for_each(|breaker| breaker.allow(requests, until_ms));
+    }
+
+    /// Whether it rests because we are over its rate limit, with every credential.
     pub fn is_limited(&self, offer: usize, now_ms: u64) -> bool {
-        let limited = |o: &OfferHealth| o.limited_until_ms.load(Ordering::Relaxed);
-        self.offers.get(offer).is_some_and(|o| now_ms < limited(o))
+        let limited = |(_, breaker): &(u32, Breaker)| breaker.is_limited(now_ms);
+        self.offers.get(offer).is_some_and(|o| o.lanes.iter().all(limited))
+    }
+
+    /// Everything that is known of one offer, for people.
+    pub fn observed(&self, offer: usize, now_ms: u64) -> Option<Observed> {
+        let o = self.offers.get(offer)?;
+        let lanes = o.lanes.iter().map(|(weight, breaker)| ObservedLane {
+            weight: *weight,
+            gate: breaker.standing(now_ms).gate(),
+            failures_in_a_row: breaker.failures_in_a_row(),
+            limited: breaker.is_limited(now_ms),
+            left: breaker.allowance(now_ms),
+        });
+        Some(Observed {
+            now: self.snapshot(offer, Band::default(), now_ms),
+            concurrency: o.concurrency,
+            gate: self.gate(offer, now_ms),
+            sampled_ms: o.statistics.sampled_ms(),
+            bands: o.statistics.bands().collect(),
+            lanes: lanes.collect(),
+        })
+    }
+
+    fn breaker(&self, lane: Lane) -> Option<&Breaker> {
+        self.offers.get(lane.offer)?.lanes.get(lane.credential).map(|(_, breaker)| breaker)
+    }
+}
+
+// === impl OfferHealth ===
+
+impl OfferHealth {
+    /// The best that any credential allows.
+    fn breakers(&self, now_ms: u64) -> Gate {
+        let mut best = Standing::Open { until_ms: u64::MAX };
+        for (_, breaker) in &self.lanes {
+            best = best.better(breaker.standing(now_ms));
+            if best == Standing::Closed {
+                break;
+            }
+        }
+        best.gate()
+    }
+
+    /// Whether something has been waited for longer than is usual, and nothing begun meanwhile.
+    fn is_silent(&self, tail_ms: f64, now_ms: u64) -> bool {
+        if self.waiting.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let quiet_ms = now_ms.saturating_sub(self.quiet_since_ms.load(Ordering::Relaxed));
+        let quiet_ms = f64::from(u32::try_from(quiet_ms).unwrap_or(u32::MAX));
+        quiet_ms > (tail_ms * SILENCE_TAILS).max(SILENCE_MS_MIN)
+    }
+
+    fn is_full(&self) -> bool {
+        self.concurrency > 0 && self.in_flight.load(Ordering::Relaxed) >= self.concurrency
+    }
+
+    /// The credential to ask by, and with it one of the requests that it is allowed.
+    fn lane(&self, now_ms: u64, rule: BreakerRule) -> Option<usize> {
+        let closed = |(_, breaker): &(u32, Breaker)| breaker.standing(now_ms) == Standing::Closed;
+        let weights = || self.lanes.iter().filter(|lane| closed(lane)).map(|(weight, _)| *weight);
+        let mut lot = match (self.lanes.len(), weights().fold(0, u32::saturating_add)) {
+            (_, 0) => {
+                let probe = |(_, breaker): &(u32, Breaker)| breaker.probe(now_ms, rule);
+                return self.lanes.iter().position(probe);
+            }
+            (1, _) => 0,
+            (_, sum) => rand::random_range(0..sum),
+        };
+        for (index, lane) in self.lanes.iter().enumerate().filter(|(_, lane)| closed(lane)) {
+            if lot < lane.0 {
+                lane.1.take();
+                return Some(index);
+            }
+            lot -= lane.0;
+        }
+        None
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-
-    const RULE: BreakerRule = BreakerRule { failures: 3, open_ms: 1000 };
-    const FINE: Sample = Sample::Answered { first_token_ms: 100.0, tokens_per_second: 50.0 };
-
-    #[test]
-    fn the_breaker_opens_after_failures_in_a_row_and_one_probe_closes_it() {
-        let health = Arc::new(Health::new(1, RULE));
-        health.record(0, Sample::Failed, 0);
-        health.record(0, Sample::Failed, 0);
-        health.record(0, FINE, 0);
-        health.record(0, Sample::Failed, 0);
-        health.record(0, Sample::Failed, 0);
-        assert_eq!(health.gate(0, 0), Gate::Closed, "a success in between starts over");
-        health.record(0, Sample::Failed, 0);
-        assert_eq!(health.gate(0, 999), Gate::Open { until_ms: 1000 });
-        assert!(health.begin(0, 999).is_none());
-
-        let probe = health.begin(0, 1000).expect("the rest is over");
-        assert!(health.begin(0, 1001).is_none(), "only one probe at a time");
-        drop(probe);
-        health.record(0, FINE, 1002);
-        assert_eq!(health.gate(0, 1002), Gate::Closed);
-    }
-
-    #[test]
-    fn a_rest_for_a_rate_limit_is_known_as_one_until_anything_else_is_known() {
-        let health = Arc::new(Health::new(1, RULE));
-        health.record(0, Sample::Failed, 0);
-        health.rest(0, 500);
-        health.limited(0);
-        assert!(health.is_limited(0, 499));
-        assert!(!health.is_limited(0, 500), "the rest is over");
-        health.record(0, Sample::Failed, 400);
-        assert!(!health.is_limited(0, 499), "it failed in another way");
-    }
-
-    #[test]
-    fn a_failed_probe_opens_the_breaker_again() {
-        let health = Arc::new(Health::new(1, RULE));
-        for _ in 0..3 {
-            health.record(0, Sample::Failed, 0);
-        }
-        let _probe = health.begin(0, 1500).unwrap();
-        health.record(0, Sample::Failed, 1500);
-        assert_eq!(health.gate(0, 2000), Gate::Open { until_ms: 2500 });
-    }
-
-    #[test]
-    fn a_lost_probe_blocks_nobody_for_longer_than_one_window() {
-        let health = Arc::new(Health::new(1, RULE));
-        for _ in 0..3 {
-            health.record(0, Sample::Failed, 0);
-        }
-        let _lost = health.begin(0, 1000).unwrap();
-        assert!(health.begin(0, 1999).is_none());
-        assert!(health.begin(0, 2000).is_some());
-    }
-
-    #[test]
-    fn in_flight_counts_until_the_attempt_is_dropped() {
-        let health = Arc::new(Health::new(1, RULE));
-        let one = health.begin(0, 0).unwrap();
-        let two = health.begin(0, 0).unwrap();
-        assert_eq!(health.snapshot(0).in_flight, 2);
-        drop((one, two));
-        assert_eq!(health.snapshot(0).in_flight, 0);
-    }
-
-    #[test]
-    fn statistics_follow_the_samples() {
-        let health = Health::new(1, RULE);
-        assert!((health.snapshot(0).availability - 1.0).abs() < f64::EPSILON);
-        for _ in 0..50 {
-            health.record(0, FINE, 0);
-        }
-        let seen = health.snapshot(0);
-        assert!((seen.first_token_ms - 100.0).abs() < 1.0, "{seen:?}");
-        health.record(0, Sample::Failed, 0);
-        assert!(health.snapshot(0).availability < 0.9);
-        let new = Health::new(1, RULE);
-        new.record(0, Sample::Failed, 0);
-        assert!(new.snapshot(0).availability > 0.7, "one failure is not all there is");
-    }
-}
+mod tests;

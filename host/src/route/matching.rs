@@ -4,9 +4,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Needs;
 
+use super::figures::FigureRow;
 use super::health::Gate;
+use super::rules::{Forbidden, Terms};
 use super::selector::Selector;
 use crate::catalog::{Kind, Offer};
 
@@ -47,6 +50,28 @@ pub enum Rejection {
     Resting {
         until_ms: u64,
     },
+    /// As many requests as it may have at a time are on their way to it.
+    Busy {
+        most: u32,
+    },
+    /// A rule of the organization denies it.
+    RuleDenies,
+    /// It is none of those that a rule of the organization allows.
+    RuleAllowsNot,
+    /// It is in none of the regions that a rule of the organization names.
+    Region,
+    /// Its provider is not known to keep nothing, and the class of the data asks for that.
+    Retention,
+    /// It is expected to cost more than a rule of the organization allows.
+    TooDear {
+        expected: PicoUsd,
+        ceiling: PicoUsd,
+    },
+    /// Its first token is expected later than a rule of the organization allows.
+    TooSlow {
+        expected_ms: u64,
+        ceiling_ms: u64,
+    },
     /// The route policy gave it a negative score or none.
     Policy,
     /// The budget of its model can't afford it.
@@ -71,8 +96,40 @@ pub struct Asked<'a> {
 pub fn check(offer: &Offer, asked: &Asked<'_>, allowed: bool, gate: Gate) -> Option<Rejection> {
     may_use(offer, asked, allowed).or_else(|| can_do(offer, asked)).or(match gate {
         Gate::Open { until_ms } => Some(Rejection::Resting { until_ms }),
+        Gate::Full { most } => Some(Rejection::Busy { most }),
         Gate::Closed | Gate::HalfOpen => None,
     })
+}
+
+/// What the organization's rules have against the offer with that index. Goes before what it can
+/// do: what is forbidden is of no interest otherwise.
+pub fn forbidden(index: usize, offer: &Offer, terms: &Terms) -> Option<Rejection> {
+    terms.forbids(index, offer).map(|why| match why {
+        Forbidden::Denied => Rejection::RuleDenies,
+        Forbidden::NotAllowed => Rejection::RuleAllowsNot,
+        Forbidden::Region => Rejection::Region,
+        Forbidden::Retention => Rejection::Retention,
+    })
+}
+
+/// What the ceilings of the organization's rules have against an offer's figures.
+pub fn over_ceiling(row: &FigureRow, terms: &Terms) -> Option<Rejection> {
+    if let Some(ceiling) = terms.cost_ceiling
+        && row.expected_cost > ceiling
+    {
+        return Some(Rejection::TooDear { expected: row.expected_cost, ceiling });
+    }
+    let ceiling = terms.first_token_ceiling_ms;
+    (ceiling > 0.0 && row.first_token_ms > ceiling).then(|| Rejection::TooSlow {
+        expected_ms: whole(row.first_token_ms),
+        ceiling_ms: whole(ceiling),
+    })
+}
+
+/// Whole milliseconds, for words.
+fn whole(ms: f64) -> u64 {
+    let time = std::time::Duration::from_secs_f64(ms.clamp(0.0, 1e9) / 1000.0);
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn may_use(offer: &Offer, asked: &Asked<'_>, allowed: bool) -> Option<Rejection> {
@@ -150,6 +207,13 @@ impl Rejection {
             Self::FileInput => "no_file_input",
             Self::AudioOutput => "no_audio_output",
             Self::Resting { .. } => "resting",
+            Self::Busy { .. } => "busy",
+            Self::RuleDenies => "denied_by_rule",
+            Self::RuleAllowsNot => "not_allowed_by_rule",
+            Self::Region => "other_region",
+            Self::Retention => "retains_data",
+            Self::TooDear { .. } => "over_cost_ceiling",
+            Self::TooSlow { .. } => "over_time_ceiling",
             Self::Policy => "excluded_by_policy",
             Self::Budget => "model_budget",
             Self::NotInPlan => "not_in_plan",
@@ -190,6 +254,29 @@ impl Rejection {
             Self::FileInput => "it can't read documents",
             Self::AudioOutput => "it can't speak",
             Self::Resting { .. } => "it is resting after failures",
+            Self::Busy { most } => {
+                let text =
+                    format!("{most} requests are on their way to it, as many as it may have");
+                return Cow::Owned(text);
+            }
+            Self::RuleDenies => "a rule of the organization denies it",
+            Self::RuleAllowsNot => "it is none of those that a rule of the organization allows",
+            Self::Region => "it is in none of the regions that a rule of the organization allows",
+            Self::Retention => {
+                "the data may only go to providers that keep nothing, and the operator vouches for \
+                 none of that here"
+            }
+            Self::TooDear { expected, ceiling } => {
+                let text = format!("expected {expected} USD is over the ceiling of {ceiling} USD");
+                return Cow::Owned(text);
+            }
+            Self::TooSlow { expected_ms, ceiling_ms } => {
+                let text = format!(
+                    "its first token is expected after {expected_ms} ms, over the ceiling of \
+                     {ceiling_ms} ms"
+                );
+                return Cow::Owned(text);
+            }
             Self::Policy => "the route policy excludes it",
             Self::NotInPlan => "the organization's plan does not include the model",
             Self::Budget => "the budget of its model is used up",

@@ -14,6 +14,14 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Balanced, Self::Cheap, Self::Fast, Self::Best];
+
+    /// The profile of that name.
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|profile| profile.label() == label)
+    }
+
     /// As the route policy is told.
     pub fn label(self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use turnpike_ledger::PicoUsd;
 
+use super::routing::RuleRecord;
 use super::signing::{PluginSignature, Signing};
 
 pub use crate::hook::{Hook, InstanceLife, Mode, OnFailure, Scope};
@@ -31,6 +32,8 @@ pub struct Organization {
     pub time_zone: Option<String>,
     /// The plan that it is on, by its id.
     pub plan: Option<String>,
+    /// What it asks of routing; oldest first.
+    pub routing: Vec<RuleRecord>,
 }
 
 /// Limits of one organization's policies; none where the installation's own hold.

@@ -68,6 +68,7 @@ impl Store {
         org.policy_imports.clear();
         org.fetch_hosts.clear();
         org.policy_limits = PolicyLimitsRecord::default();
+        org.routing.clear();
         let mut changes = vec![put(&org)?];
         let prefix = prefix_of(id);
         for table in [Table::Keys, Table::Bindings, Table::BindingHistory, Table::Plugins] {

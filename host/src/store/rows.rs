@@ -10,6 +10,7 @@ use super::records::{
     ApiKey, BudgetMode, BudgetPeriod, BudgetRecord, Organization, PluginCheck, PluginFigures,
     PluginRecord, PolicyLimitsRecord, RateLimits, Thresholds,
 };
+use super::routing::RuleRecord;
 use super::signing::{PluginSignature, Signing};
 use super::state::Table;
 
@@ -78,6 +79,8 @@ pub(super) struct OrganizationRow {
     time_zone: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plan: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    routing: Vec<RuleRecord>,
 }
 
 fn is_usual(limits: &PolicyLimitsRecord) -> bool {
@@ -105,6 +108,7 @@ impl Record for Organization {
             policy_limits: self.policy_limits,
             time_zone: self.time_zone.clone(),
             plan: self.plan.clone(),
+            routing: self.routing.clone(),
         })
     }
 
@@ -121,6 +125,7 @@ impl Record for Organization {
             policy_limits: row.policy_limits,
             time_zone: row.time_zone,
             plan: row.plan,
+            routing: row.routing,
         })
     }
 }

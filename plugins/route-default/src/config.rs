@@ -3,12 +3,16 @@
 use turnpike_policy_sdk::json::Json;
 
 pub(crate) const SCHEMA: &str = r#"{"type":"object","additionalProperties":false,"properties":{
-"floor":{"type":"number","minimum":0,"maximum":1,"default":0.35,
+"floor":{"type":"number","minimum":0,"maximum":1,"default":0.4,
 "description":"quality floor of a trivial task"},
-"floor-per-difficulty":{"type":"number","minimum":0,"maximum":1,"default":0.45,
+"floor-per-difficulty":{"type":"number","minimum":0,"maximum":1,"default":0.55,
 "description":"added to the floor at difficulty 1"},
 "cheap-relief":{"type":"number","minimum":0,"maximum":1,"default":0.15,
 "description":"taken off the floor under the profile cheap"},
+"warm-slack":{"type":"number","minimum":0,"maximum":1,"default":0.05,
+"description":"how far below the floor an offer may be that the session is warm at"},
+"warm-premium":{"type":"number","minimum":1,"maximum":100,"default":4,
+"description":"a warm session stays while this offer costs at most so many times the cheapest"},
 "shaky-below":{"type":"number","minimum":0,"maximum":1,"default":0.5,
 "description":"availability under which an offer goes last"},
 "typical-output-tokens":{"type":"number","minimum":1,"maximum":100000,"default":300,
@@ -22,6 +26,10 @@ pub(crate) struct Config {
     pub(crate) floor_per_difficulty: f64,
     /// Taken off the floor under the profile `cheap`.
     pub(crate) cheap_relief: f64,
+    /// How far below the floor an offer may be that the session is warm at.
+    pub(crate) warm_slack: f64,
+    /// A warm session stays while its offer costs at most so many times the cheapest.
+    pub(crate) warm_premium: f64,
     /// Availability under which an offer goes last.
     pub(crate) shaky_below: f64,
     /// Tokens of an answer, for the expected time.
@@ -31,9 +39,11 @@ pub(crate) struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            floor: 0.35,
-            floor_per_difficulty: 0.45,
+            floor: 0.4,
+            floor_per_difficulty: 0.55,
             cheap_relief: 0.15,
+            warm_slack: 0.05,
+            warm_premium: 4.0,
             shaky_below: 0.5,
             typical_output_tokens: 300.0,
         }
@@ -48,6 +58,8 @@ impl Config {
                 "floor" => (&mut self.floor, 0.0..=1.0),
                 "floor-per-difficulty" => (&mut self.floor_per_difficulty, 0.0..=1.0),
                 "cheap-relief" => (&mut self.cheap_relief, 0.0..=1.0),
+                "warm-slack" => (&mut self.warm_slack, 0.0..=1.0),
+                "warm-premium" => (&mut self.warm_premium, 1.0..=100.0),
                 "shaky-below" => (&mut self.shaky_below, 0.0..=1.0),
                 "typical-output-tokens" => (&mut self.typical_output_tokens, 1.0..=100_000.0),
                 other => return Err(format!("the router has no setting {other}")),

@@ -1,7 +1,8 @@
 //! The built-in choice among the offers that can serve a request: among those whose quality
 //! clears the floor for the difficulty the cheapest (`balanced`, `cheap`), the quickest (`fast`),
-//! or simply the best (`best`); ceilings exclude, poor availability goes last. It looks only at
-//! figures, never at names, and the host has already dropped what can't or may not serve.
+//! or simply the best (`best`); ceilings exclude, poor availability goes last, a warm session stays
+//! where it is while nothing is much better. It looks only at figures, never at names, and the host
+//! has already dropped what can't or may not serve.
 
 mod config;
 mod rank;

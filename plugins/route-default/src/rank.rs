@@ -1,7 +1,9 @@
 //! The rule itself: figures in, a standing and a score for each row out. A score is its tier plus
 //! a fraction below 1, so that no price is low enough to lift an offer out of its tier.
 
-use turnpike_policy_sdk::{Figures, MARK_PRICE_ESTIMATED, MARK_WARM, Objective, Refusal};
+use turnpike_policy_sdk::{
+    Figures, MARK_PREFERRED, MARK_PRICE_ESTIMATED, MARK_WARM, Objective, Refusal,
+};
 
 use crate::config::Config;
 
@@ -10,8 +12,12 @@ use crate::config::Config;
 const FLOOR_OF_BEST: f64 = 0.97;
 /// An estimated price counts for more than it says.
 const ESTIMATED_PRICE: f64 = 1.1;
-/// A warm session stays unless something is clearly better: signatures and caches live there.
+/// A warm session counts for a little less than it costs: signatures and caches live there.
 const WARM: f64 = 0.9;
+/// Under `fast` a warm session stays while it takes at most so many times as long as the quickest.
+const WARM_DELAY: f64 = 1.5;
+/// Under weights it stays while it comes to at least this share of the best.
+const WARM_SHARE: f64 = 0.8;
 /// Each request in flight makes an offer look slower by this share.
 const LOAD_PER_REQUEST: f64 = 0.01;
 /// Share of the tail in the expected time to the first token.
@@ -21,6 +27,8 @@ const QUALITY_TIE: f64 = 0.01;
 /// Keeps a division defined for an offer that never answered.
 const LEAST_AVAILABILITY: f64 = 0.01;
 
+const TIER_STAYS: f64 = 4.0;
+const TIER_PREFERRED: f64 = 3.0;
 const TIER_CLEARS: f64 = 2.0;
 const TIER_BELOW_FLOOR: f64 = 1.0;
 const TIER_SHAKY: f64 = 0.0;
@@ -31,15 +39,25 @@ pub(crate) enum Aim {
     Cheapest,
     Quickest,
     Best,
+    /// Percents of cost, speed and quality.
+    Weighted([u8; 3]),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Standing {
+    /// The session is warm here, and nothing is so much better that it should move.
+    Stays,
+    /// A rule of the organization prefers it, and it is good enough.
+    Preferred,
     Clears,
     BelowFloor,
     Shaky,
-    TooDear { ceiling: f64 },
-    TooSlow { ceiling: f64 },
+    TooDear {
+        ceiling: f64,
+    },
+    TooSlow {
+        ceiling: f64,
+    },
     PriceUnknown,
 }
 
@@ -66,22 +84,40 @@ pub(crate) fn rank(
     figures: &Figures,
     objective: &Objective,
 ) -> Result<Vec<Row>, Refusal> {
-    let aim = match objective.profile.as_str() {
-        "fast" => Aim::Quickest,
-        "best" => Aim::Best,
-        _ => Aim::Cheapest,
-    };
+    let aim = Aim::of(&objective.profile);
     let mut rows = read(config, aim, figures)?;
     let floor = floor(config, difficulty, objective, &rows);
     for row in &mut rows {
         row.floor = floor;
         row.standing = standing(config, objective, row);
     }
-    let mean = mean(rows.iter().filter(|row| in_play(row)).map(burden));
+    let means = Means::of(&rows);
+    let best = Best::of(&rows, &means);
     for row in &mut rows {
-        row.score = score(row, mean);
+        if row.standing == Standing::Clears {
+            row.standing = promoted(config, row, &means, &best);
+        }
+        row.score = score(row, &means);
     }
     Ok(rows)
+}
+
+impl Aim {
+    /// Of a profile; `weighted-50-30-20` has percents of cost, speed and quality.
+    fn of(profile: &str) -> Self {
+        match profile {
+            "fast" => Self::Quickest,
+            "best" => Self::Best,
+            other => Self::weighted(other).unwrap_or(Self::Cheapest),
+        }
+    }
+
+    fn weighted(profile: &str) -> Option<Self> {
+        let mut shares = profile.strip_prefix("weighted-")?.split('-').map(str::parse);
+        let mut share = || shares.next()?.ok();
+        let weights = [share()?, share()?, share()?];
+        Some(Self::Weighted(weights))
+    }
 }
 
 fn read(config: &Config, aim: Aim, figures: &Figures) -> Result<Vec<Row>, Refusal> {
@@ -147,7 +183,7 @@ fn standing(config: &Config, objective: &Objective, row: &Row) -> Standing {
         Standing::TooSlow { ceiling: slowest }
     } else if row.availability < config.shaky_below {
         Standing::Shaky
-    } else if row.quality < row.floor {
+    } else if row.quality < row.floor - if is_warm(row) { config.warm_slack } else { 0.0 } {
         Standing::BelowFloor
     } else {
         Standing::Clears
@@ -158,16 +194,78 @@ fn in_play(row: &Row) -> bool {
     matches!(row.standing, Standing::Clears | Standing::BelowFloor | Standing::Shaky)
 }
 
-/// What the rule keeps low: dollars or milliseconds, made heavier by what speaks against the
-/// offer and lighter by a warm session.
-fn burden(row: &Row) -> f64 {
-    let warm = if row.marks & MARK_WARM == 0 { 1.0 } else { WARM };
-    let estimated = if row.marks & MARK_PRICE_ESTIMATED == 0 { 1.0 } else { ESTIMATED_PRICE };
-    let trouble = warm / row.availability.max(LEAST_AVAILABILITY);
-    match row.aim {
-        Aim::Quickest => row.time_ms * trouble * (1.0 + row.in_flight * LOAD_PER_REQUEST),
-        Aim::Cheapest | Aim::Best => row.cost_usd * trouble * estimated,
+fn is_warm(row: &Row) -> bool {
+    row.marks & MARK_WARM != 0
+}
+
+/// What an offer that clears the floor comes to: a warm session stays while nothing is much better,
+/// then come those that the organization prefers.
+fn promoted(config: &Config, row: &Row, means: &Means, best: &Best) -> Standing {
+    let stays = is_warm(row)
+        && match row.aim {
+            Aim::Cheapest => cost(row) <= best.cost * config.warm_premium,
+            Aim::Quickest => time(row) <= best.time * WARM_DELAY,
+            Aim::Best => row.quality >= best.quality - config.warm_slack,
+            Aim::Weighted(weights) => weighed(row, weights, means) >= best.weighed * WARM_SHARE,
+        };
+    match (stays, row.marks & MARK_PREFERRED != 0) {
+        (true, _) => Standing::Stays,
+        (false, true) => Standing::Preferred,
+        (false, false) => Standing::Clears,
     }
+}
+
+/// Means over all offers in play: what a cost or a time is measured by.
+struct Means {
+    cost: f64,
+    time: f64,
+}
+
+impl Means {
+    fn of(rows: &[Row]) -> Self {
+        let in_play = || rows.iter().filter(|row| in_play(row));
+        Self { cost: mean(in_play().map(cost)), time: mean(in_play().map(time)) }
+    }
+}
+
+/// The best that any offer comes to that clears the floor.
+struct Best {
+    cost: f64,
+    time: f64,
+    quality: f64,
+    weighed: f64,
+}
+
+impl Best {
+    fn of(rows: &[Row], means: &Means) -> Self {
+        let mut best =
+            Self { cost: f64::INFINITY, time: f64::INFINITY, quality: 0.0, weighed: 0.0 };
+        for row in rows.iter().filter(|row| row.standing == Standing::Clears) {
+            best.cost = best.cost.min(cost(row));
+            best.time = best.time.min(time(row));
+            best.quality = best.quality.max(row.quality);
+            if let Aim::Weighted(weights) = row.aim {
+                best.weighed = best.weighed.max(weighed(row, weights, means));
+            }
+        }
+        best
+    }
+}
+
+/// What speaks against an offer makes it heavier, and a warm session makes it lighter.
+fn trouble(row: &Row) -> f64 {
+    (if is_warm(row) { WARM } else { 1.0 }) / row.availability.max(LEAST_AVAILABILITY)
+}
+
+/// Dollars, as they count.
+fn cost(row: &Row) -> f64 {
+    let estimated = if row.marks & MARK_PRICE_ESTIMATED == 0 { 1.0 } else { ESTIMATED_PRICE };
+    row.cost_usd * trouble(row) * estimated
+}
+
+/// Milliseconds, as they count.
+fn time(row: &Row) -> f64 {
+    row.time_ms * trouble(row) * (1.0 + row.in_flight * LOAD_PER_REQUEST)
 }
 
 fn mean(burdens: impl Iterator<Item = f64>) -> f64 {
@@ -175,23 +273,40 @@ fn mean(burdens: impl Iterator<Item = f64>) -> f64 {
     if count > 0.0 { sum / count } else { 0.0 }
 }
 
-fn score(row: &Row, mean: f64) -> f64 {
-    let burden = burden(row);
-    // Falls from 1 (costs nothing) towards 0; a half at the mean, whatever the scale.
-    let lightness = if burden > 0.0 { mean / (mean + burden) } else { 1.0 };
+/// Falls from 1 (costs nothing) towards 0; a half at the mean, whatever the scale.
+fn lightness(burden: f64, mean: f64) -> f64 {
+    if burden > 0.0 { mean / (mean + burden) } else { 1.0 }
+}
+
+/// What an offer comes to by weights of cost, speed and quality, below 1.
+fn weighed(row: &Row, weights: [u8; 3], means: &Means) -> f64 {
+    let [by_cost, by_speed, by_quality] = weights.map(f64::from);
+    let sum = (by_cost + by_speed + by_quality).max(1.0);
+    let weighed = by_cost * lightness(cost(row), means.cost)
+        + by_speed * lightness(time(row), means.time)
+        + by_quality * row.quality;
+    weighed / sum * (1.0 - 1e-6)
+}
+
+fn score(row: &Row, means: &Means) -> f64 {
+    let lightness = match row.aim {
+        Aim::Quickest => lightness(time(row), means.time),
+        Aim::Cheapest | Aim::Best | Aim::Weighted(_) => lightness(cost(row), means.cost),
+    };
+    let by_quality = row.quality * (1.0 - QUALITY_TIE) + lightness * QUALITY_TIE * 0.99;
     // The last digit decides between equals: quality where price leads.
-    let fraction = lightness * (1.0 - 1e-6) + row.quality * 1e-7;
-    match (row.standing, row.aim) {
-        (Standing::Clears, Aim::Best) => {
-            TIER_CLEARS + row.quality * (1.0 - QUALITY_TIE) + lightness * QUALITY_TIE * 0.99
-        }
-        (Standing::Clears, Aim::Cheapest | Aim::Quickest) => TIER_CLEARS + fraction,
-        (Standing::BelowFloor, _) => {
-            TIER_BELOW_FLOOR + row.quality * (1.0 - QUALITY_TIE) + lightness * QUALITY_TIE * 0.99
-        }
-        (Standing::Shaky, _) => TIER_SHAKY + row.availability * 0.9 + fraction * 0.09,
-        (Standing::TooDear { .. } | Standing::TooSlow { .. } | Standing::PriceUnknown, _) => {
-            EXCLUDED
-        }
+    let by_burden = lightness * (1.0 - 1e-6) + row.quality * 1e-7;
+    let within = match row.aim {
+        Aim::Best => by_quality,
+        Aim::Cheapest | Aim::Quickest => by_burden,
+        Aim::Weighted(weights) => weighed(row, weights, means),
+    };
+    match row.standing {
+        Standing::Stays => TIER_STAYS + within,
+        Standing::Preferred => TIER_PREFERRED + within,
+        Standing::Clears => TIER_CLEARS + within,
+        Standing::BelowFloor => TIER_BELOW_FLOOR + by_quality,
+        Standing::Shaky => TIER_SHAKY + row.availability * 0.9 + by_burden * 0.09,
+        Standing::TooDear { .. } | Standing::TooSlow { .. } | Standing::PriceUnknown => EXCLUDED,
     }
 }

@@ -22,6 +22,8 @@ pub(crate) fn text(row: &Row) -> String {
             "quality {quality:.2} is below the floor of {floor:.2}; after all that clear it"
         ),
         Standing::Clears => clears(row),
+        Standing::Preferred => format!("preferred by a rule; {}", clears(row)),
+        Standing::Stays => format!("stays with its conversation; {}", clears(row)),
     }
 }
 
@@ -40,6 +42,12 @@ fn clears(row: &Row) -> String {
             row.time_ms
         ),
         Aim::Best => format!("ranked by quality {quality:.2}{warm}"),
+        Aim::Weighted([cost, speed, _]) => format!(
+            "quality {quality:.2} clears the floor of {floor:.2}; {cost} % by expected cost ${}, \
+             {speed} % by expected time {:.0} ms, the rest by quality{warm}",
+            usd(row.cost_usd),
+            row.time_ms
+        ),
     }
 }
 

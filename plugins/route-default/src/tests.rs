@@ -2,7 +2,8 @@
 
 use turnpike_policy_sdk::mock::MockCandidates;
 use turnpike_policy_sdk::{
-    Classification, Figures, MARK_PRICE_ESTIMATED, MARK_WARM, Objective, Plugin, Refusal, Route,
+    Classification, Figures, MARK_PREFERRED, MARK_PRICE_ESTIMATED, MARK_WARM, Objective, Plugin,
+    Refusal, Route,
 };
 
 use super::RouteDefault;
@@ -52,22 +53,23 @@ fn balanced_takes_the_cheapest_that_clears_the_floor_of_the_difficulty() {
     let offers = [LARGE, MIDDLE, SMALL];
     for profile in ["balanced", "", "house-style"] {
         assert_eq!(plan(&offers, 0.05, &objective(profile))[0], 2, "trivial under {profile}");
-        assert_eq!(plan(&offers, 0.5, &objective(profile))[0], 1, "middling under {profile}");
+        assert_eq!(plan(&offers, 0.4, &objective(profile))[0], 1, "middling under {profile}");
         assert_eq!(plan(&offers, 1.0, &objective(profile))[0], 0, "hard under {profile}");
     }
 }
 
 #[test]
 fn cheap_is_content_with_less() {
-    assert_eq!(plan(&[LARGE, MIDDLE, SMALL], 0.5, &objective("cheap"))[0], 2);
+    assert_eq!(plan(&[LARGE, MIDDLE, SMALL], 0.2, &objective("cheap"))[0], 2);
+    assert_eq!(plan(&[LARGE, MIDDLE, SMALL], 0.2, &objective("balanced"))[0], 1);
 }
 
 #[test]
 fn fast_takes_the_quickest_at_the_same_floor() {
     let slow_but_cheap = (0.7, 0.0001, 5000.0, 0.99, 0);
     let offers = [slow_but_cheap, MIDDLE, SMALL];
-    assert_eq!(plan(&offers, 0.5, &objective("fast"))[0], 1);
-    assert_eq!(plan(&offers, 0.5, &objective("balanced"))[0], 0);
+    assert_eq!(plan(&offers, 0.4, &objective("fast"))[0], 1);
+    assert_eq!(plan(&offers, 0.4, &objective("balanced"))[0], 0);
 }
 
 #[test]
@@ -94,7 +96,7 @@ fn ceilings_and_unknown_prices_exclude() {
 #[test]
 fn what_hardly_answers_goes_last_however_cheap() {
     let shaky = (0.9, 0.000_000_1, 50.0, 0.2, 0);
-    assert_eq!(plan(&[shaky, SMALL, LARGE], 0.1, &objective("balanced")), [1, 2, 0]);
+    assert_eq!(plan(&[shaky, SMALL, LARGE], 0.05, &objective("balanced")), [1, 2, 0]);
 }
 
 #[test]
@@ -103,6 +105,43 @@ fn a_warm_session_stays_and_an_estimated_price_counts_for_more() {
     assert_eq!(plan(&[MIDDLE, warm], 0.4, &objective("balanced"))[0], 1);
     let guessed = (0.65, 0.00095, 400.0, 0.99, MARK_PRICE_ESTIMATED);
     assert_eq!(plan(&[guessed, MIDDLE], 0.4, &objective("balanced"))[0], 1);
+}
+
+#[test]
+fn pitfall_62_a_conversation_stays_unless_it_is_much_cheaper_or_better_elsewhere() {
+    let warm = |cost| (0.65, cost, 400.0, 0.99, MARK_WARM);
+    for profile in ["balanced", "fast"] {
+        assert_eq!(plan(&[MIDDLE, warm(0.003)], 0.4, &objective(profile))[0], 1, "{profile}");
+    }
+    assert_eq!(plan(&[MIDDLE, warm(0.006)], 0.4, &objective("balanced"))[0], 0, "too dear by far");
+    // A turn that is a little harder than the others does not move it, a hard one does.
+    assert_eq!(plan(&[LARGE, warm(0.001)], 0.52, &objective("balanced"))[0], 1);
+    assert_eq!(plan(&[LARGE, warm(0.001)], 0.9, &objective("balanced"))[0], 0);
+    let nearly_best = (0.87, 0.01, 900.0, 0.99, MARK_WARM);
+    assert_eq!(plan(&[LARGE, nearly_best], 0.9, &objective("best"))[0], 1);
+}
+
+#[test]
+fn pitfall_63_a_warm_session_does_not_stay_where_nothing_answers() {
+    let failing = (0.65, 0.001, 400.0, 0.3, MARK_WARM);
+    assert_eq!(plan(&[failing, LARGE], 0.4, &objective("balanced"))[0], 1);
+}
+
+#[test]
+fn what_a_rule_prefers_goes_first_among_those_that_are_good_enough() {
+    let preferred = |quality| (quality, 0.02, 900.0, 0.99, MARK_PREFERRED);
+    assert_eq!(plan(&[MIDDLE, preferred(0.7)], 0.4, &objective("balanced"))[0], 1);
+    assert_eq!(plan(&[MIDDLE, preferred(0.3)], 0.4, &objective("balanced"))[0], 0);
+}
+
+#[test]
+fn weights_move_the_choice() {
+    let first = |weights: &str| plan(&[SMALL, MIDDLE, LARGE], 0.0, &objective(weights))[0];
+    assert_eq!(first("weighted-100-0-0"), 0);
+    assert_eq!(first("weighted-0-0-100"), 2);
+    let quick = (0.45, 0.02, 50.0, 0.99, 0);
+    assert_eq!(plan(&[SMALL, quick], 0.0, &objective("weighted-0-100-0"))[0], 1);
+    assert_eq!(first("weighted-x"), 0, "as balanced, where the shares can't be read");
 }
 
 #[test]
@@ -121,10 +160,10 @@ fn free_offers_are_ranked_by_quality() {
 fn scores_are_finite_and_tiers_never_overlap() {
     let mut offers = vec![SMALL, MIDDLE, LARGE, (1.0, 0.0, 0.0, 1.0, 7), (0.0, 1e9, 1e9, 0.0, 0)];
     offers.push((f64::NAN, 0.1, f64::INFINITY, f64::NAN, 255));
-    for profile in ["balanced", "cheap", "fast", "best"] {
+    for profile in ["balanced", "cheap", "fast", "best", "weighted-50-30-20"] {
         for difficulty in [0.0, 0.5, 1.0, f64::NAN] {
             let scores = scores(&offers, difficulty, &objective(profile));
-            assert!(scores.iter().all(|score| (-1.0..3.0).contains(score)), "{scores:?}");
+            assert!(scores.iter().all(|score| (-1.0..5.0).contains(score)), "{scores:?}");
         }
     }
     assert!(scores(&[], 0.5, &objective("balanced")).is_empty());
@@ -152,7 +191,7 @@ fn every_row_has_a_reason_that_a_person_can_read() {
     let task = Classification { difficulty: 0.9, ..Classification::default() };
     router.score(&task, &figures(&offers), &capped, &MockCandidates::default()).unwrap();
     let reasons: Vec<_> = (0..5).map(|index| router.reason(index)).collect();
-    assert!(reasons[0].contains("0.45 is below the floor of 0.76"), "{reasons:?}");
+    assert!(reasons[0].contains("0.45 is below the floor of 0.87"), "{reasons:?}");
     assert!(reasons[1].contains("ranked by expected cost $0.02"), "{reasons:?}");
     assert!(reasons[2].contains("$0.5 is over the ceiling of $0.1"), "{reasons:?}");
     assert!(reasons[3].contains("only 10 %"), "{reasons:?}");

@@ -23,8 +23,9 @@ pub use ambient::{Ambient, log};
 pub use policy::{Bill, Classify, Plugin, Redact, Route};
 pub use request::{Candidates, Request};
 pub use types::{
-    Action, BillCall, Classification, Figures, Findings, Level, Line, MARK_PRICE_ESTIMATED,
-    MARK_QUALITY_ESTIMATED, MARK_WARM, Manifest, Objective, Place, Quantity, Refusal, Span, Value,
+    Action, BillCall, Classification, Figures, Findings, Level, Line, MARK_PREFERRED,
+    MARK_PRICE_ESTIMATED, MARK_QUALITY_ESTIMATED, MARK_WARM, Manifest, Objective, Place, Quantity,
+    Refusal, Span, Value,
 };
 
 /// Writes a line to the host's log. Outside of a component there is no host, and it does nothing.

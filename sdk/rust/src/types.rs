@@ -88,6 +88,8 @@ pub const MARK_WARM: u8 = 1;
 pub const MARK_PRICE_ESTIMATED: u8 = 2;
 /// The candidate's quality is an estimate.
 pub const MARK_QUALITY_ESTIMATED: u8 = 4;
+/// A rule of the organization prefers the candidate.
+pub const MARK_PREFERRED: u8 = 8;
 
 /// One column per figure; row i is candidate i. All columns have the same length.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -106,7 +108,8 @@ pub struct Figures {
     /// Recent share of attempts that answered, 0 to 1.
     pub availability: Vec<f64>,
     pub in_flight: Vec<f64>,
-    /// Sums of [`MARK_WARM`], [`MARK_PRICE_ESTIMATED`], [`MARK_QUALITY_ESTIMATED`].
+    /// Sums of [`MARK_WARM`], [`MARK_PRICE_ESTIMATED`], [`MARK_QUALITY_ESTIMATED`],
+    /// [`MARK_PREFERRED`].
     pub marks: Vec<u8>,
 }
 

@@ -48,7 +48,7 @@ pub(in crate::pipeline) async fn count(flight: &Flight) -> Option<Bytes> {
         Timeouts { connect: COUNT_TIME_MAX, first_byte: COUNT_TIME_MAX, idle: COUNT_TIME_MAX };
     let exchange = async {
         let unsigned = Unsigned { path: &path, body: &body };
-        let signed = request::sign(flight, &offer, provider, &unsigned).await.ok()?;
+        let signed = request::sign(flight, &offer, provider, (0, &unsigned)).await.ok()?;
         let passed_on = request::provider_headers(flight, caller, provider, &offer);
         let mut headers = request::plain_headers("application/json");
         headers.extend(signed.iter().map(|(name, value)| (*name, value.reveal())));

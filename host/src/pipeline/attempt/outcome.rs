@@ -78,6 +78,12 @@ impl Trouble {
         matches!(self, Self::Status { status: StatusCode::TOO_MANY_REQUESTS, .. })
     }
 
+    /// Whether it is about the credential that was used, and another may have better luck.
+    pub(super) fn is_of_the_credential(&self) -> bool {
+        let empty = StatusCode::PAYMENT_REQUIRED;
+        self.is_rate_limit() || matches!(self, Self::Status { status, .. } if *status == empty)
+    }
+
     /// In words; never an upstream's body.
     pub(super) fn detail(&self) -> &str {
         match self {

@@ -11,6 +11,7 @@ use turnpike_protocol::{Dialect, Outgoing};
 
 use crate::budget::OUTPUT_TOKENS_UNKNOWN;
 use crate::catalog::Offer;
+use crate::clock;
 use crate::error::Refusal;
 use crate::gateway::{Framing, Operation, Provider, TokenError, Unsigned};
 use crate::route::Rejection;
@@ -21,6 +22,7 @@ use super::super::flight::Flight;
 use super::super::{fidelity, settle};
 use super::Asking;
 use super::blame::{self, Blame};
+use super::limits;
 use super::outcome::{Fault, Trouble};
 use super::said::{self, Said};
 
@@ -89,7 +91,8 @@ async fn exchange(
     let path = provider.path(asking.dialect, provider.model(offer), operation);
     let path = with_query(path, flight, asking.dialect, provider);
     let unsigned = Unsigned { path: &path, body: &body };
-    let signed = sign(flight, &asking.offer, provider, &unsigned).await?;
+    let credential = asking.lane().credential;
+    let signed = sign(flight, &asking.offer, provider, (credential, &unsigned)).await?;
     let mut headers = plain_headers(accept);
     headers.extend(signed.iter().map(|(name, value)| (*name, value.reveal())));
     let passed_on = provider_headers(flight, asking.dialect, provider, offer);
@@ -105,7 +108,9 @@ async fn exchange(
         _ => Refused::Trouble(Trouble::Transport(error)),
     })?;
     asking.first_byte_ms = Some(asking.watch.millis());
+    asking.in_flight.heard(clock::now_ms());
     asking.status = Some(response.status.as_u16());
+    limits::learn(&flight.gateway.health, asking.lane(), &response.headers);
     judge(flight, asking, response.status, &response.headers, response.body).await
 }
 
@@ -115,10 +120,10 @@ pub(super) async fn sign(
     flight: &Flight,
     offer: &Offer,
     provider: &Provider,
-    request: &Unsigned<'_>,
+    (credential, request): (usize, &Unsigned<'_>),
 ) -> Result<Vec<(&'static str, Secret)>, Refused> {
     let gateway = &flight.gateway;
-    let signed = provider.credential(request, &gateway.upstream, &gateway.tasks).await;
+    let signed = provider.credential(credential, request, &gateway.upstream, &gateway.tasks).await;
     signed.map_err(|error| {
         let (id, provider) = (&*flight.id_text, offer.provider.to_string());
         tracing::error!(id, provider, ?error, "no token could be had to sign in with");
@@ -352,7 +357,7 @@ fn refused_credential(flight: &Flight, asking: &Asking, status: StatusCode) -> R
     let status = status.as_u16();
     tracing::error!(id, provider, status, "a provider refused our credential");
     if let Some(refusing) = flight.gateway.providers.get(&*asking.offer.provider) {
-        refusing.credential_refused();
+        refusing.credential_refused(asking.lane().credential);
     }
     Refused::Fault(Box::new(Fault::Credential { provider }))
 }

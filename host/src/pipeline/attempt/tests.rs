@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::gateway::{self, Gateway};
 use crate::pipeline::flight::{Ending, Manner, Started};
 use crate::pipeline::settle;
-use crate::route::{Candidate, Gate};
+use crate::route::{Band, Candidate, Gate};
 
 /// Failures in a row that open the breaker.
 const BREAKER_FAILURES: usize = 2;
@@ -137,8 +137,11 @@ async fn an_attempt_that_the_caller_leaves_is_noted_as_cancelled() {
     let left = tokio::time::timeout(Duration::from_millis(200), one(&mut flight, asking)).await;
     assert!(left.is_err(), "the provider says nothing");
     assert_eq!(outcomes(&flight), ["cancelled"]);
-    assert_eq!(gateway.health.snapshot(0).in_flight, 0);
-    assert!((gateway.health.snapshot(0).availability - 1.0).abs() < f64::EPSILON);
+    assert_eq!(gateway.health.snapshot(0, Band::default(), clock::now_ms()).in_flight, 0);
+    assert!(
+        (gateway.health.snapshot(0, Band::default(), clock::now_ms()).availability - 1.0).abs()
+            < f64::EPSILON
+    );
 }
 
 #[tokio::test]
@@ -171,7 +174,7 @@ async fn an_empty_account_at_the_provider_is_not_the_callers_402() {
     let ended = one(&mut first, asking).await;
     assert!(matches!(ended, Err(Ended::Next(_))), "the next candidate is asked");
     assert_eq!(outcomes(&first), ["no_credit"]);
-    assert!(gateway.health.snapshot(0).availability < 1.0);
+    assert!(gateway.health.snapshot(0, Band::default(), clock::now_ms()).availability < 1.0);
     let response = run(Box::new(flight(&gateway)), vec![0]).await;
     assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
 }

@@ -95,9 +95,9 @@ pub(super) async fn finish(mut flight: Box<Flight>, answered: Answered) -> Respo
         service_tier: answer.service_tier.clone(),
         text_bytes: answer.texts.iter().map(|t| t.content.len() as u64).sum(),
     };
-    let speed = speed(&reported, &asking);
+    let speed = speed(&flight, &reported, &asking);
     let health = &flight.gateway.health;
-    health.record(asking.index, speed, clock::now_ms());
+    health.record(asking.lane(), speed, clock::now_ms());
     note(&mut flight, &asking, "answered", "");
     flight.served = Some(std::sync::Arc::clone(&asking.offer));
     flight.received = Some(reported.clone());
@@ -166,8 +166,8 @@ fn response(
 
 /// How fast it was. A whole answer says nothing about its first token, so all of it counts as the
 /// time to it.
-fn speed(reported: &settle::Reported, asking: &Asking) -> Sample {
+fn speed(flight: &Flight, reported: &settle::Reported, asking: &Asking) -> Sample {
     let ms = asking.watch.millis();
     let tokens = reported.usage.map_or(0, |usage| usage.output_tokens());
-    Sample::answered(ms, tokens, ms)
+    Sample::answered(ms, tokens, ms, flight.input_tokens)
 }

@@ -19,6 +19,7 @@ fn org(id: &str) -> Organization {
         policy_limits: PolicyLimitsRecord::default(),
         time_zone: None,
         plan: None,
+        routing: Vec::new(),
     }
 }
 

@@ -15,12 +15,14 @@ use uuid::Uuid;
 
 use super::super::super::{
     AdminParts, AdminState, Admitted, Backtest, BacktestOf, BacktestReport, BindingRefused,
-    BindingsChanged, Counts, Observed, PolicyAdmission, PolicyBounds, SignaturePolicy, Switch,
-    SystemNumbers, router,
+    BindingsChanged, Counts, Observed, PolicyAdmission, PolicyBounds, Routing, SignaturePolicy,
+    Switch, SystemNumbers, router,
 };
 use crate::auth::{AuthError, Caller, Directory, OperatorToken, Pepper, authenticate};
+use crate::catalog::Catalog;
 use crate::clock;
 use crate::policy::{Abilities, HostRule, OrgLimits, SelfTest, Tally};
+use crate::route::{BreakerRule, Health};
 use crate::secret::Secret;
 use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::{CandidateFact, Explanation, Label, LineItem, Record, Recorder, UsageEvent};
@@ -133,6 +135,17 @@ impl SystemNumbers for Numbers {
     }
 }
 
+/// Two providers' offers, of which nothing is known.
+fn routing() -> Routing {
+    let catalog = Catalog::embedded().unwrap().for_providers(&["mistral", "groq"]).unwrap();
+    let rule = BreakerRule { failures: 3, open_ms: 1_000 };
+    Routing {
+        health: Arc::new(Health::new(catalog.offers().len(), rule)),
+        offers: Arc::new(catalog),
+        rulebook: Arc::default(),
+    }
+}
+
 pub(super) struct World {
     dir: tempfile::TempDir,
     router: Router,
@@ -195,6 +208,7 @@ impl World {
             admission: Arc::new(Admission),
             bindings: Arc::new(Arc::clone(&plane)),
             backtests: Arc::new(NoBacktests),
+            routing: routing(),
             numbers: Arc::new(Numbers),
             signatures: SignaturePolicy::default(),
             bounds: PolicyBounds {

@@ -1,0 +1,159 @@
+//! An agent's conversations of forty turns at providers that cache the beginning of a prompt: what
+//! they cost when each stays where it is warm, and when every turn is routed as if it were the
+//! first. The pins are the router's own.
+
+use std::sync::Arc;
+
+use turnpike::route::{Affinity, Health, Pin, Profile, Sample};
+use turnpike_protocol::Needs;
+
+use crate::chooser::{Chooser, Strategy, cost_pico};
+use crate::dice::Dice;
+use crate::run::BREAKER;
+use crate::world::{Request, START_MS, Trouble, World};
+
+pub const TURNS: usize = 40;
+/// As `routing.session_ms` is by default.
+const PIN_MS: u64 = 300_000;
+/// Between two turns.
+const PAUSE_MS: u64 = 9_000;
+/// Tokens of the first prompt, of each answer, and what a turn adds besides.
+const FIRST_TOKENS: u32 = 9_000;
+const ANSWER_TOKENS: u32 = 350;
+const ADDED_TOKENS: u32 = 900;
+
+/// What a number of conversations came to.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    pub conversations: usize,
+    pub cost_pico: u128,
+    /// Turns that were answered elsewhere than the one before.
+    pub moves: usize,
+    /// Of those the ones whose offer before was failing.
+    pub moves_for_health: usize,
+    pub cached_share: f64,
+    /// Turns that got an answer.
+    pub answered: usize,
+}
+
+/// Runs `count` conversations, with affinity or without.
+pub fn run(world: &World, count: usize, affinity: bool) -> Told {
+    let health = Arc::new(Health::new(world.offers.offers().len(), BREAKER));
+    let pins = Affinity::new(if affinity { PIN_MS } else { 0 });
+    let mut chooser = Chooser::new(world, &health, Strategy::Auto(Profile::Balanced));
+    let mut told = Told { conversations: count, ..Told::default() };
+    let (mut prompt, mut cached_in_all) = (0_u64, 0_u64);
+    for number in 0..count {
+        let mut talk = Talk::new(world, number);
+        let name = number.to_be_bytes();
+        for turn in 0..TURNS {
+            let request = talk.turn(turn);
+            let known = pins.conversation(std::iter::once(&name[..]));
+            let warm = pins.recall(known, request.at_ms);
+            let plan = chooser.plan(&request, warm, request.at_ms);
+            for offer in plan {
+                if talk.fails(world, offer, request.at_ms) {
+                    record(&health, offer, Sample::Failed, request.at_ms);
+                    continue;
+                }
+                let Some(named) = world.offers.offers().get(offer) else { break };
+                let cached = talk.cached(offer, request.at_ms);
+                told.cost_pico += cost_pico(named, request.input_tokens, cached, ANSWER_TOKENS);
+                told.answered += 1;
+                prompt += u64::from(request.input_tokens);
+                cached_in_all += u64::from(cached);
+                let moved = talk.answered(offer, &request);
+                told.moves += usize::from(moved.is_some());
+                let ailing = moved.is_some_and(|from| talk.ails(world, from, request.at_ms));
+                told.moves_for_health += usize::from(ailing);
+                let sample = Sample::answered(700, 350, 5_000, request.input_tokens * 2);
+                record(&health, offer, sample, request.at_ms + 5_000);
+                let pin = Pin::after(offer, named, request.input_tokens.into(), cached.into());
+                pins.keep(known, pin, request.at_ms);
+                break;
+            }
+        }
+    }
+    told.cached_share = if prompt > 0 {
+        f64::from(u32::try_from(cached_in_all * 1_000 / prompt).unwrap_or(0)) / 1_000.0
+    } else {
+        0.0
+    };
+    told
+}
+
+/// A trouble in the middle of every conversation, so that health has something to say.
+pub fn trouble(provider: &'static str) -> Vec<Trouble> {
+    let span = u64::try_from(TURNS).unwrap_or(0) * PAUSE_MS;
+    let (from_ms, until_ms) = (START_MS + span / 2, START_MS + span * 3 / 4);
+    let errors = 1.0;
+    vec![Trouble { provider, from_ms, until_ms, errors, slower: 1.0, hangs: false }]
+}
+
+fn record(health: &Arc<Health>, offer: usize, sample: Sample, at_ms: u64) {
+    if let Some(begun) = health.begin(offer, at_ms) {
+        health.record(begun.lane(), sample, at_ms);
+    }
+}
+
+/// One conversation.
+struct Talk {
+    dice: Dice,
+    difficulty: f64,
+    /// Where it was answered last.
+    last: Option<usize>,
+    /// What each provider has cached of it, and when it was last used.
+    cached: Vec<(usize, u32, u64)>,
+}
+
+impl Talk {
+    fn new(world: &World, number: usize) -> Self {
+        let mut dice = Dice::of(&[world.seed, 31, u64::try_from(number).unwrap_or(0)]);
+        let difficulty = (0.55 + 0.12 * dice.normal()).clamp(0.1, 0.95);
+        Self { dice, difficulty, last: None, cached: Vec::new() }
+    }
+
+    fn turn(&mut self, turn: usize) -> Request {
+        let turns = u32::try_from(turn).unwrap_or(0);
+        // Some turns look easier or harder than the conversation is.
+        let seen = (self.difficulty + 0.06 * self.dice.normal()).clamp(0.0, 1.0);
+        Request {
+            at_ms: START_MS + u64::from(turns) * PAUSE_MS,
+            task: "agent",
+            difficulty: self.difficulty,
+            seen_difficulty: seen,
+            input_tokens: FIRST_TOKENS + turns * (ADDED_TOKENS + ANSWER_TOKENS),
+            output_tokens: ANSWER_TOKENS,
+            needs: Needs { tools: true, ..Needs::default() },
+        }
+    }
+
+    /// Tokens of its beginning that the offer has cached.
+    fn cached(&self, offer: usize, at_ms: u64) -> u32 {
+        let known = self.cached.iter().find(|(at, _, _)| *at == offer);
+        let fresh = known.filter(|(_, _, used_ms)| at_ms.saturating_sub(*used_ms) < PIN_MS);
+        fresh.map_or(0, |(_, tokens, _)| *tokens)
+    }
+
+    /// Where it was before, if it moved.
+    fn answered(&mut self, offer: usize, request: &Request) -> Option<usize> {
+        self.cached.retain(|(at, _, _)| *at != offer);
+        self.cached.push((offer, request.input_tokens, request.at_ms));
+        self.last.replace(offer).filter(|before| *before != offer)
+    }
+
+    fn fails(&mut self, world: &World, offer: usize, at_ms: u64) -> bool {
+        let lot = self.dice.unit();
+        errors(world, offer, at_ms) > lot
+    }
+
+    fn ails(&self, world: &World, offer: usize, at_ms: u64) -> bool {
+        errors(world, offer, at_ms) > 0.0
+    }
+}
+
+fn errors(world: &World, offer: usize, at_ms: u64) -> f64 {
+    let provider = world.offers.offers().get(offer).map(|offer| &*offer.provider);
+    let on = |it: &&Trouble| provider.is_some_and(|provider| it.is_on(provider, at_ms));
+    world.troubles.iter().find(on).map_or(0.0, |it| it.errors)
+}

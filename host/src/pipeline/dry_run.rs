@@ -1,0 +1,92 @@
+//! `POST /v1/route`: the plan for a body of any dialect, without running it. Takes the same steps as
+//! a request up to the plan and shows what they found. Holds no money, asks no provider, leaves no
+//! record. What it answers has no text of the request.
+
+mod asked;
+mod shown;
+
+use std::sync::Arc;
+
+use http::Response;
+use http::request::Parts;
+use hyper::body::Incoming;
+use turnpike_protocol::{Addressed, Call, Dialect};
+use uuid::Uuid;
+
+use crate::egress::{GatewayBody, refuse};
+use crate::error::Refusal;
+use crate::gateway::Gateway;
+use crate::route::OrgRules;
+use crate::{clock, ingress};
+
+use super::flight::{Flight, Manner, Started};
+use super::{decide, serve, terms};
+use asked::Asked;
+
+/// Answers with the plan. Errors have OpenAI's shape, whatever the body's dialect is: this is no
+/// address of any provider's API.
+pub(super) async fn answer(
+    gateway: &Arc<Gateway>,
+    id: Uuid,
+    head: &Parts,
+    body: Incoming,
+) -> Response<GatewayBody> {
+    let planned = async {
+        let mut flight = take_in(gateway, id, head, body).await?;
+        let shown = plan(&mut flight).await;
+        flight.leave_unrecorded();
+        shown
+    };
+    match planned.await {
+        Ok(body) => serve::json(body, id),
+        Err(refusal) => refuse(&refusal, Dialect::OpenAiChat, &id.to_string()),
+    }
+}
+
+async fn take_in(
+    gateway: &Arc<Gateway>,
+    id: Uuid,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Box<Flight>, Box<Refusal>> {
+    let watch = clock::Stopwatch::start();
+    let at_ms = clock::now_ms();
+    let caller = serve::caller(gateway, head, at_ms)?;
+    let awaits = head.headers.contains_key(http::header::EXPECT);
+    let body = ingress::read(body, gateway.settings.body_bytes, awaits).await?;
+    let asked = Asked::read(body, &head.headers)?;
+    let addressed = Addressed { model: asked.model.as_deref(), stream: Some(false) };
+    let call = if asked.embeds {
+        turnpike_protocol::embeddings::parse(asked.body)
+    } else {
+        Call::parse_addressed(asked.dialect, asked.body, &addressed)
+    };
+    let call = call.map_err(|e| Refusal::invalid(e.status, e.code, e.message.clone(), e.param))?;
+    let class = terms::class_of(&head.headers)?.max(asked.class);
+    let started = Started { id, at_ms, watch };
+    let manner = Manner::of(asked.dialect, false, &head.headers);
+    let call = call.with_betas(manner.betas());
+    let gateway = Arc::clone(gateway);
+    let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner);
+    flight.class = class;
+    flight.rules = asked.rules.map(|rules| {
+        let named = rules.into_iter().enumerate();
+        let named = named.map(|(at, rule)| (Arc::from(format!("tried-{at}")), rule));
+        Arc::new(OrgRules::compile(&named.collect::<Vec<_>>(), &flight.gateway.offers))
+    });
+    Ok(Box::new(flight))
+}
+
+async fn plan(flight: &mut Flight) -> Result<bytes::Bytes, Box<Refusal>> {
+    decide::redact_input(flight).await?;
+    decide::classify(flight).await;
+    let refused = match decide::match_offers(flight).await {
+        // That nobody can take it is an answer here, as long as it is known why each can't.
+        Err(refusal) if flight.candidates.is_empty() => return Err(refusal),
+        Err(refusal) => Some(refusal),
+        Ok(()) => decide::score(flight).await.err(),
+    };
+    let worst = reserve::worst_by_offer(flight).await;
+    let reasons = shown::reasons(flight).await;
+    shown::whole(flight, refused.as_deref(), &worst, &reasons)
+}

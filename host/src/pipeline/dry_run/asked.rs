@@ -1,0 +1,193 @@
+//! What is to be explained: a body as it would be sent to a provider's API, or that body in an
+//! envelope with its dialect and with rules to try.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use turnpike_protocol::{Call, Dialect};
+
+use crate::error::Refusal;
+use crate::hook::Clearance;
+use crate::route::{RULES_MAX, Rule};
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) body: Bytes,
+    pub(super) dialect: Dialect,
+    pub(super) embeds: bool,
+    /// Where the body's dialect has it in the path.
+    pub(super) model: Option<String>,
+    pub(super) class: Option<Clearance>,
+    /// In place of the organization's own.
+    pub(super) rules: Option<Vec<Rule>>,
+}
+
+/// `{"request": {…}, "dialect": "openai-chat", "model": "auto", "class": "internal", "rules": []}`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    request: &'a RawValue,
+    dialect: Option<String>,
+    model: Option<String>,
+    class: Option<String>,
+    rules: Option<Vec<Rule>>,
+}
+
+/// The members by which bodies are told apart; what they hold is not looked at.
+#[derive(Deserialize)]
+struct Shape<'a> {
+    #[serde(borrow)]
+    request: Option<&'a RawValue>,
+    #[serde(borrow)]
+    contents: Option<&'a RawValue>,
+    #[serde(borrow)]
+    messages: Option<&'a RawValue>,
+    #[serde(borrow)]
+    system: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    encoding_format: Option<&'a RawValue>,
+    #[serde(borrow)]
+    dimensions: Option<&'a RawValue>,
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// Reads either form.
+    pub(super) fn read(body: Bytes, headers: &HeaderMap) -> Result<Self, Box<Refusal>> {
+        let shape: Shape<'_> = parse(&body)?;
+        if shape.request.is_none() {
+            let (dialect, embeds) = guessed(&shape, &body, headers);
+            return Ok(Self { body, dialect, embeds, model: None, class: None, rules: None });
+        }
+        let envelope: Envelope<'_> = parse(&body)?;
+        let inner = body.slice_ref(envelope.request.get().as_bytes());
+        let shape: Shape<'_> = parse(&inner)?;
+        let (mut dialect, mut embeds) = guessed(&shape, &inner, headers);
+        match envelope.dialect.as_deref() {
+            None => {}
+            Some("embeddings") => (dialect, embeds) = (Dialect::OpenAiChat, true),
+            Some(label) => {
+                let known = Dialect::parse(label).filter(|it| *it != Dialect::BedrockConverse);
+                let Some(known) = known else { return Err(wrong("dialect", &dialects())) };
+                (dialect, embeds) = (known, false);
+            }
+        }
+        let class = envelope.class.as_deref().map(|label| {
+            let wrong = || wrong("class", "public, internal, confidential or restricted");
+            Clearance::from_label(label).ok_or_else(wrong)
+        });
+        let rules = envelope.rules;
+        if let Some(rules) = &rules {
+            if rules.len() > RULES_MAX {
+                return Err(wrong("rules", &format!("at most {RULES_MAX} rules")));
+            }
+            for (at, rule) in rules.iter().enumerate() {
+                rule.check().map_err(|fault| {
+                    wrong(&format!("rules.{at}.{}", fault.field), &fault.reason)
+                })?;
+            }
+        }
+        let class = class.transpose()?;
+        Ok(Self { body: inner, dialect, embeds, model: envelope.model, class, rules })
+    }
+}
+
+/// The dialect that a body looks like.
+fn guessed(shape: &Shape<'_>, body: &Bytes, headers: &HeaderMap) -> (Dialect, bool) {
+    if shape.contents.is_some() {
+        return (Dialect::Gemini, false);
+    }
+    let vectors = shape.encoding_format.is_some() || shape.dimensions.is_some();
+    if shape.messages.is_none() && shape.input.is_some() {
+        return if vectors {
+            (Dialect::OpenAiChat, true)
+        } else {
+            (Dialect::OpenAiResponses, false)
+        };
+    }
+    if shape.system.is_some() || headers.contains_key("anthropic-version") {
+        return (Dialect::AnthropicMessages, false);
+    }
+    (Call::dialect_of(Dialect::OpenAiChat, body), false)
+}
+
+fn dialects() -> String {
+    let known = Dialect::ALL.iter().filter(|known| **known != Dialect::BedrockConverse);
+    let known: Vec<&str> = known.map(|known| known.label()).collect();
+    format!("{} or embeddings", known.join(", "))
+}
+
+fn wrong(field: &str, may: &str) -> Box<Refusal> {
+    let message = format!("{field} can't be used: {may}");
+    Box::new(Refusal::invalid(400, "invalid_value", message, Some(field.to_owned())))
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Box<Refusal>> {
+    serde_json::from_slice(text).map_err(|cause| {
+        // Of data, serde's words may quote the value.
+        let told = match cause.classify() {
+            serde_json::error::Category::Data => "a member is not what it should be, or not known",
+            _ => "it is no JSON object",
+        };
+        let message = format!(
+            "the body can't be read at line {}, column {}: {told}",
+            cause.line(),
+            cause.column()
+        );
+        Box::new(Refusal::invalid(400, "invalid_json", message, None))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &'static str) -> Result<Asked, Box<Refusal>> {
+        Asked::read(Bytes::from_static(body.as_bytes()), &HeaderMap::new())
+    }
+
+    #[test]
+    fn a_body_is_told_by_its_members() {
+        for (body, dialect, embeds) in [
+            (r#"{"model":"auto","messages":[]}"#, Dialect::OpenAiChat, false),
+            (r#"{"model":"auto","system":"x","messages":[]}"#, Dialect::AnthropicMessages, false),
+            (r#"{"model":"auto","input":"x"}"#, Dialect::OpenAiResponses, false),
+            (r#"{"model":"m","input":"x","dimensions":8}"#, Dialect::OpenAiChat, true),
+            (r#"{"contents":[]}"#, Dialect::Gemini, false),
+            (r#"{"request":{"contents":[]},"model":"auto"}"#, Dialect::Gemini, false),
+            (
+                r#"{"request":{"messages":[]},"dialect":"anthropic-messages"}"#,
+                Dialect::AnthropicMessages,
+                false,
+            ),
+            (r#"{"request":{"input":"x"},"dialect":"embeddings"}"#, Dialect::OpenAiChat, true),
+        ] {
+            let asked = read(body).unwrap();
+            assert_eq!((asked.dialect, asked.embeds), (dialect, embeds), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_envelope_is_checked_and_names_what_is_wrong() {
+        let envelope =
+            r#"{"request":{"messages":[]},"class":"internal","rules":[{"deny":["a/*"]}]}"#;
+        let asked = read(envelope).unwrap();
+        assert_eq!(asked.body, r#"{"messages":[]}"#);
+        assert_eq!((asked.class, asked.rules.unwrap().len()), (Some(Clearance::Internal), 1));
+        for (body, field) in [
+            (r#"{"request":{},"dialect":"morse"}"#, "dialect"),
+            (r#"{"request":{},"class":"secret"}"#, "class"),
+            (r#"{"request":{},"rules":[{},{"profile":"slow"}]}"#, "rules.1.profile"),
+        ] {
+            assert_eq!(read(body).unwrap_err().param.as_deref(), Some(field), "{body}");
+        }
+        assert_eq!(read(r#"{"request":{},"rule":[]}"#).unwrap_err().code, "invalid_json");
+        assert_eq!(read("[1]").unwrap_err().code, "invalid_json");
+    }
+}

@@ -1,0 +1,250 @@
+//! What is shown of a plan: every figure that went into it, so that it can be made again by hand.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+use turnpike_ledger::PicoUsd;
+
+use crate::error::Refusal;
+use crate::pipeline::terms;
+use crate::route::{Candidate, FigureRow};
+
+use super::super::flight::Flight;
+
+/// Rows for which the route policy is asked for its reasons; each is a call.
+const REASONS_MAX: usize = 256;
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: &'a str,
+    model_asked: &'a str,
+    dialect: &'static str,
+    input_tokens: u32,
+    task: Task<'a>,
+    objective: Objective,
+    /// In the order in which they would be tried.
+    plan: Vec<&'a str>,
+    expected_cost_usd: Option<PicoUsd>,
+    /// What would be held: the dearest of the plan.
+    worst_case_cost_usd: Option<PicoUsd>,
+    second_best: Option<SecondBest<'a>>,
+    refused: Option<Refused<'a>>,
+    candidates: Vec<Shortlisted<'a>>,
+    policies: Vec<Asked<'a>>,
+    took_us: u32,
+}
+
+#[derive(Serialize)]
+struct Task<'a> {
+    task: &'a str,
+    difficulty: f64,
+    confidence: f64,
+    needs: &'a [String],
+    decided_by: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Objective {
+    profile: String,
+    quality_floor: f64,
+    cost_ceiling_usd: Option<PicoUsd>,
+    first_token_ceiling_ms: Option<f64>,
+    data_class: Option<&'static str>,
+    zero_retention: bool,
+    /// The rules that fit, in their order.
+    rules: Vec<Arc<str>>,
+}
+
+#[derive(Serialize)]
+struct SecondBest<'a> {
+    offer: &'a str,
+    expected_cost_usd: PicoUsd,
+    /// More than the best; negative where it is cheaper.
+    difference_usd: String,
+}
+
+#[derive(Serialize)]
+struct Refused<'a> {
+    status: u16,
+    code: &'a str,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct Shortlisted<'a> {
+    offer: &'a str,
+    score: Option<f64>,
+    figures: Option<Figures>,
+    /// Why it stands where it stands, in the route policy's words.
+    reason: Option<&'a str>,
+    rejected: Option<String>,
+    reason_code: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Figures {
+    quality: f64,
+    expected_cost_usd: PicoUsd,
+    worst_case_cost_usd: f64,
+    first_token_ms: f64,
+    first_token_p95_ms: f64,
+    tokens_per_second: f64,
+    availability: f64,
+    in_flight: f64,
+    warm: bool,
+    price_estimated: bool,
+    quality_estimated: bool,
+    preferred: bool,
+}
+
+#[derive(Serialize)]
+struct Asked<'a> {
+    hook: &'static str,
+    policy: &'a str,
+    micros: u32,
+    failure: Option<&'static str>,
+}
+
+/// The route policy's reasons, by row of the candidates.
+pub(super) async fn reasons(flight: &mut Flight) -> HashMap<usize, String> {
+    let scored = flight.candidates.iter().enumerate();
+    let scored = scored.filter(|(_, candidate)| candidate.figures.is_some() && asked(candidate));
+    let scored: Vec<usize> = scored.map(|(row, _)| row).take(REASONS_MAX).collect();
+    let rows: Vec<u32> = (0..u32::try_from(scored.len()).unwrap_or(u32::MAX)).collect();
+    let told = flight.session.reasons(&rows).await.unwrap_or_default();
+    scored.into_iter().zip(told).filter(|(_, reason)| !reason.is_empty()).collect()
+}
+
+/// Whether the route policy was asked about it.
+fn asked(candidate: &Candidate) -> bool {
+    use crate::route::Rejection;
+    candidate.rejection.as_ref().is_none_or(|reason| *reason == Rejection::Policy)
+}
+
+/// The whole answer.
+pub(super) fn whole(
+    flight: &Flight,
+    refused: Option<&Refusal>,
+    worst: &[Option<PicoUsd>],
+    reasons: &HashMap<usize, String>,
+) -> Result<Bytes, Box<Refusal>> {
+    let name = |row: &usize| flight.offer_of(*row).map(|offer| &*offer.id);
+    let cost = |row: usize| {
+        flight.candidates.get(row)?.figures.as_ref().map(|figures| figures.expected_cost)
+    };
+    let best = flight.plan.first().and_then(|row| cost(*row));
+    let second = second_best(flight).and_then(|row| {
+        let (offer, expected) = (name(&row)?, cost(row)?);
+        let difference_usd = difference(expected, best?);
+        Some(SecondBest { offer, expected_cost_usd: expected, difference_usd })
+    });
+    let shown = Shown {
+        id: &flight.id_text,
+        model_asked: &flight.call.model,
+        dialect: flight.call.dialect.label(),
+        input_tokens: flight.input_tokens,
+        task: Task {
+            task: &flight.task.task,
+            difficulty: flight.task.difficulty,
+            confidence: flight.task.confidence,
+            needs: &flight.task.needs,
+            decided_by: flight.classified_by.as_ref().map(|by| &*by.label),
+        },
+        objective: objective(flight),
+        plan: flight.plan.iter().filter_map(name).collect(),
+        expected_cost_usd: best,
+        worst_case_cost_usd: worst.iter().flatten().max().copied(),
+        second_best: second,
+        refused: refused.map(|refusal| Refused {
+            status: refusal.status.as_u16(),
+            code: refusal.code,
+            message: &refusal.message,
+        }),
+        candidates: candidates(flight, reasons),
+        policies: policies(flight),
+        took_us: flight.started.watch.micros(),
+    };
+    let text = serde_json::to_vec(&shown).map_err(|cause| {
+        tracing::error!(%cause, "a plan can't be written");
+        Box::new(Refusal::internal())
+    })?;
+    Ok(text.into())
+}
+
+fn objective(flight: &Flight) -> Objective {
+    let told = terms::objective(flight);
+    let terms = flight.terms.as_ref();
+    let class = flight.class.max(terms.and_then(|terms| terms.class));
+    Objective {
+        profile: told.profile,
+        quality_floor: told.quality_floor,
+        cost_ceiling_usd: terms.and_then(|terms| terms.cost_ceiling),
+        first_token_ceiling_ms: Some(told.first_token_ceiling_ms).filter(|ms| *ms > 0.0),
+        data_class: class.map(crate::hook::Clearance::label),
+        zero_retention: terms.is_some_and(|terms| terms.zero_retention),
+        rules: terms.map(|terms| terms.ids().map(Arc::clone).collect()).unwrap_or_default(),
+    }
+}
+
+/// The best row by score after the first of the plan.
+fn second_best(flight: &Flight) -> Option<usize> {
+    let first = flight.plan.first()?;
+    let scored = flight.candidates.iter().enumerate();
+    let scored = scored.filter(|(row, candidate)| row != first && candidate.rejection.is_none());
+    let scored = scored.filter_map(|(row, candidate)| Some((row, candidate.score?)));
+    scored.max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(row, _)| row)
+}
+
+fn difference(amount: PicoUsd, than: PicoUsd) -> String {
+    if amount >= than {
+        return amount.saturating_sub(than).to_string();
+    }
+    format!("-{}", than.saturating_sub(amount))
+}
+
+fn candidates<'a>(flight: &'a Flight, reasons: &'a HashMap<usize, String>) -> Vec<Shortlisted<'a>> {
+    let rows = flight.candidates.iter().enumerate();
+    rows.filter_map(|(row, candidate)| {
+        Some(Shortlisted {
+            offer: &flight.offer(candidate)?.id,
+            score: candidate.score,
+            figures: candidate.figures.as_ref().map(figures),
+            reason: reasons.get(&row).map(String::as_str),
+            rejected: candidate.rejection.as_ref().map(|it| it.text().into_owned()),
+            reason_code: candidate.rejection.as_ref().map(|it| it.code()),
+        })
+    })
+    .collect()
+}
+
+fn figures(row: &FigureRow) -> Figures {
+    let marked = |bit: u8| row.marks & bit != 0;
+    Figures {
+        quality: row.quality,
+        expected_cost_usd: row.expected_cost,
+        worst_case_cost_usd: row.cost_worst_usd,
+        first_token_ms: row.first_token_ms,
+        first_token_p95_ms: row.first_token_p95_ms,
+        tokens_per_second: row.tokens_per_second,
+        availability: row.availability,
+        in_flight: row.in_flight,
+        warm: marked(1),
+        price_estimated: marked(2),
+        quality_estimated: marked(4),
+        preferred: marked(8),
+    }
+}
+
+fn policies(flight: &Flight) -> Vec<Asked<'_>> {
+    let trace = flight.session.trace().iter();
+    trace
+        .map(|record| Asked {
+            hook: record.hook.label(),
+            policy: &record.policy.label,
+            micros: record.micros,
+            failure: record.failure.as_ref().map(|failure| failure.kind.label()),
+        })
+        .collect()
+}

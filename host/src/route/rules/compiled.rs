@@ -1,0 +1,289 @@
+//! An organization's rules as a request meets them: who each is for, and for every offer what it
+//! says, as bits by the offer's index. Looks nothing up and allocates only where a rule fits.
+
+use std::sync::Arc;
+
+use turnpike_ledger::PicoUsd;
+
+use crate::catalog::{ConfiguredCatalog, Offer};
+use crate::hook::Clearance;
+
+use super::{Rule, When};
+use crate::route::selector::{Profile, Selector};
+
+/// What is known of a request when rules are looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// As the caller wrote it.
+    pub model: &'a str,
+    pub team: Option<&'a str>,
+    pub project: Option<&'a str>,
+    pub task: &'a str,
+}
+
+/// One organization's rules that are in force, in their order.
+#[derive(Debug, Default)]
+pub struct OrgRules {
+    rules: Box<[Compiled]>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    id: Arc<str>,
+    when: When,
+    allow: Option<Bits>,
+    deny: Option<Bits>,
+    regions: Option<Bits>,
+    prefer: Option<Bits>,
+    zero_retention: bool,
+    class: Option<Clearance>,
+    profile: Option<Profile>,
+    weighted: Option<Box<str>>,
+    quality_floor: Option<f64>,
+    cost_ceiling: Option<PicoUsd>,
+    first_token_ceiling_ms: Option<f64>,
+}
+
+/// Why a rule rules an offer out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forbidden {
+    Denied,
+    NotAllowed,
+    Region,
+    Retention,
+}
+
+/// What all rules that fit one request come to.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    of: Option<Arc<OrgRules>>,
+    /// Those that fit, by their place.
+    fitting: Vec<usize>,
+    prefers: Option<usize>,
+    pub zero_retention: bool,
+    /// The class of data that these requests are of at least.
+    pub class: Option<Clearance>,
+    profile: Option<Profile>,
+    weighted: Option<usize>,
+    /// 0 to 1; 0 for none.
+    pub quality_floor: f64,
+    pub cost_ceiling: Option<PicoUsd>,
+    /// Milliseconds; 0 for none.
+    pub first_token_ceiling_ms: f64,
+}
+
+/// One bit for each offer.
+#[derive(Debug)]
+struct Bits(Box<[u64]>);
+
+// === impl OrgRules ===
+
+impl OrgRules {
+    /// Rules with their ids, against these offers. Those of the highest priority come first, of
+    /// equal ones that with more conditions, then the one with the smaller id: the older one.
+    pub fn compile(rules: &[(Arc<str>, Rule)], offers: &ConfiguredCatalog) -> Self {
+        let mut ordered: Vec<&(Arc<str>, Rule)> =
+            rules.iter().filter(|(_, rule)| !rule.disabled).collect();
+        ordered.sort_by(|(a_id, a), (b_id, b)| {
+            let (a_conditions, b_conditions) = (a.when.conditions(), b.when.conditions());
+            (b.priority, b_conditions, a_id).cmp(&(a.priority, a_conditions, b_id))
+        });
+        let compiled = ordered.into_iter().map(|(id, rule)| Compiled::of(id, rule, offers));
+        Self { rules: compiled.collect() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// What the rules come to for a request. Constraints of all that fit hold together; of the
+    /// aims the first rule that sets one counts.
+    pub fn terms(self: &Arc<Self>, request: &Situation<'_>) -> Terms {
+        let mut terms = Terms { of: Some(Arc::clone(self)), ..Terms::default() };
+        for (place, rule) in self.rules.iter().enumerate() {
+            if !rule.when.fits(request) {
+                continue;
+            }
+            terms.fitting.push(place);
+            terms.zero_retention |= rule.zero_retention;
+            terms.class = terms.class.max(rule.class);
+            terms.cost_ceiling = least(terms.cost_ceiling, rule.cost_ceiling);
+            if let Some(ms) = rule.first_token_ceiling_ms {
+                let known = terms.first_token_ceiling_ms;
+                terms.first_token_ceiling_ms = if known > 0.0 { known.min(ms) } else { ms };
+            }
+            if terms.profile.is_none() && terms.weighted.is_none() {
+                terms.profile = rule.profile;
+                terms.weighted = rule.weighted.is_some().then_some(place);
+            }
+            if terms.quality_floor <= 0.0 {
+                terms.quality_floor = rule.quality_floor.unwrap_or(0.0);
+            }
+            if terms.prefers.is_none() && rule.prefer.is_some() {
+                terms.prefers = Some(place);
+            }
+        }
+        terms
+    }
+}
+
+fn least(one: Option<PicoUsd>, other: Option<PicoUsd>) -> Option<PicoUsd> {
+    one.into_iter().chain(other).min()
+}
+
+// === impl Terms ===
+
+impl Terms {
+    /// Why the offer at that index in the configured catalogue is out.
+    pub fn forbids(&self, index: usize, offer: &Offer) -> Option<Forbidden> {
+        if self.zero_retention && !offer.zero_retention {
+            return Some(Forbidden::Retention);
+        }
+        for rule in self.rules() {
+            let set = |bits: &Option<Bits>| bits.as_ref().map(|bits| bits.has(index));
+            if set(&rule.deny) == Some(true) {
+                return Some(Forbidden::Denied);
+            }
+            if set(&rule.allow) == Some(false) {
+                return Some(Forbidden::NotAllowed);
+            }
+            if set(&rule.regions) == Some(false) {
+                return Some(Forbidden::Region);
+            }
+        }
+        None
+    }
+
+    /// Whether an offer goes first among those that are good enough.
+    pub fn prefers(&self, index: usize) -> bool {
+        let rule = self.prefers.and_then(|place| self.of.as_ref()?.rules.get(place));
+        rule.and_then(|rule| rule.prefer.as_ref()).is_some_and(|bits| bits.has(index))
+    }
+
+    /// The profile that the route policy is told. What the caller chose goes before the rules'.
+    pub fn profile(&self, selector: Selector<'_>) -> String {
+        let ours = match selector {
+            Selector::Auto(Profile::Balanced) => self.profile,
+            Selector::Auto(_) | Selector::Named(_) => None,
+        };
+        let weighted = self.weighted.filter(|_| selector == Selector::Auto(Profile::Balanced));
+        let rule = weighted.and_then(|place| self.of.as_ref()?.rules.get(place));
+        match rule.and_then(|rule| rule.weighted.as_deref()) {
+            Some(label) => label.to_owned(),
+            None => ours.unwrap_or(selector.profile()).label().to_owned(),
+        }
+    }
+
+    /// The ids of the rules that fit, in their order.
+    pub fn ids(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.rules().map(|rule| &rule.id)
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &Compiled> {
+        let all = self.of.as_deref();
+        self.fitting.iter().filter_map(move |place| all?.rules.get(*place))
+    }
+}
+
+// === impl Compiled ===
+
+impl Compiled {
+    fn of(id: &Arc<str>, rule: &Rule, offers: &ConfiguredCatalog) -> Self {
+        let named = |patterns: &Vec<String>| {
+            let fits = |offer: &Offer| patterns.iter().any(|pattern| is_meant(pattern, offer));
+            (!patterns.is_empty()).then(|| Bits::of(offers, fits))
+        };
+        let within = |offer: &Offer| {
+            let region = offer.region.as_deref();
+            region.is_some_and(|region| rule.regions.iter().any(|one| fits(one, region)))
+        };
+        Self {
+            id: Arc::clone(id),
+            when: rule.when.clone(),
+            allow: named(&rule.allow),
+            deny: named(&rule.deny),
+            regions: (!rule.regions.is_empty()).then(|| Bits::of(offers, within)),
+            prefer: named(&rule.prefer),
+            zero_retention: rule.zero_retention,
+            class: rule.data_class.as_deref().and_then(Clearance::from_label),
+            profile: rule.profile.as_deref().and_then(Profile::from_label),
+            weighted: rule.weights.map(|weights| weights.label().into()),
+            quality_floor: rule.quality_floor,
+            cost_ceiling: rule.cost_ceiling_usd,
+            first_token_ceiling_ms: rule.first_token_ceiling_ms,
+        }
+    }
+}
+
+/// Whether a pattern means an offer: with an `@` by the offer's id, else by its model's.
+fn is_meant(pattern: &str, offer: &Offer) -> bool {
+    fits(pattern, if pattern.contains('@') { &offer.id } else { &offer.model })
+}
+
+/// Whether a name fits a pattern in which each `*` stands for anything; case does not count.
+fn fits(pattern: &str, name: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = without_start(name, first) else { return false };
+    let mut last = None;
+    for piece in pieces {
+        if let Some(middle) = last.replace(piece) {
+            let Some(after) = behind(rest, middle) else { return false };
+            rest = after;
+        }
+    }
+    match last {
+        None => rest.is_empty(),
+        Some(end) => {
+            let from = rest.len().checked_sub(end.len());
+            from.and_then(|from| rest.get(from..)).is_some_and(|it| it.eq_ignore_ascii_case(end))
+        }
+    }
+}
+
+fn without_start<'a>(name: &'a str, start: &str) -> Option<&'a str> {
+    let begins = name.get(..start.len())?.eq_ignore_ascii_case(start);
+    if begins { name.get(start.len()..) } else { None }
+}
+
+/// What follows the first place of `piece`.
+fn behind<'a>(name: &'a str, piece: &str) -> Option<&'a str> {
+    (0..=name.len()).find_map(|at| without_start(name.get(at..)?, piece))
+}
+
+// === impl When ===
+
+impl When {
+    fn conditions(&self) -> usize {
+        [&self.model, &self.team, &self.project, &self.task]
+            .into_iter()
+            .filter(|list| !list.is_empty())
+            .count()
+    }
+
+    fn fits(&self, request: &Situation<'_>) -> bool {
+        let any = |list: &Vec<String>, value: Option<&str>| {
+            list.is_empty() || value.is_some_and(|it| list.iter().any(|entry| fits(entry, it)))
+        };
+        any(&self.model, Some(request.model))
+            && any(&self.team, request.team)
+            && any(&self.project, request.project)
+            && any(&self.task, Some(request.task))
+    }
+}
+
+// === impl Bits ===
+
+impl Bits {
+    fn of(offers: &ConfiguredCatalog, is: impl Fn(&Offer) -> bool) -> Self {
+        let words = offers.offers().chunks(64).map(|chunk| {
+            let bits = chunk.iter().enumerate().filter(|(_, offer)| is(offer));
+            bits.fold(0_u64, |word, (bit, _)| word | 1 << bit)
+        });
+        Self(words.collect())
+    }
+
+    fn has(&self, index: usize) -> bool {
+        self.0.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
+    }
+}
