@@ -147,6 +147,13 @@ fn follows(book: &Book, entry: &Entry) -> Result<(), String> {
             let budgets = hold.budgets.iter().map(|at| (&*at.budget, at.window));
             book.fits(&hold.org, budgets, *extra).map_err(|why| why.to_string())
         }
+        Event::Narrow { hold, budgets, .. } => {
+            let counted = &open(hold)?.budgets;
+            match budgets.iter().all(|kept| counted.contains(kept)) {
+                true => Ok(()),
+                false => Err("it keeps a budget that its hold does not count on".to_owned()),
+            }
+        }
         Event::Capture { hold, actual, returned, .. } => {
             ends(open(hold)?.amount, actual.saturating_add(*returned))
         }

@@ -20,7 +20,7 @@ use crate::route::OrgRules;
 use crate::{clock, ingress};
 
 use super::flight::{Flight, Manner, Started};
-use super::{decide, serve, terms};
+use super::{decide, reserve, serve, terms};
 use asked::Asked;
 
 /// Answers with the plan. Errors have OpenAI's shape, whatever the body's dialect is: this is no
