@@ -227,7 +227,8 @@ fn a_full_disk_is_waited_for_and_loses_nothing() {
     assert!(matches!(refused, Err(ReserveError::DiskFull(_))), "{refused:?}");
     let refused = ledger.top_up(&top_up(5));
     assert!(matches!(refused, Err(LedgerError::DiskFull(_))), "{refused:?}");
-    ledger.extend_to(id, amount, 99, 1).unwrap();
+    let extended = ledger.extend_to(id, amount, 99, 1).unwrap();
+    assert!(extended.new, "a request under way keeps its hold");
     let captured = ledger.capture(id, amount, CaptureNote::Complete, PicoUsd::ZERO, 2).unwrap();
     assert!(ledger.health().full.is_some() && ledger.health().failed.is_none());
     disk.free();

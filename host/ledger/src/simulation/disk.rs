@@ -103,11 +103,6 @@ impl SimDisk {
         self.0.lock().fault = Some((steps, fault));
     }
 
-    /// Whether a planned fault has not come yet.
-    pub(super) fn is_planned(&self) -> bool {
-        self.0.lock().fault.is_some()
-    }
-
     /// Nothing more goes wrong.
     pub(super) fn calm(&self) {
         let mut disk = self.0.lock();
