@@ -32,7 +32,8 @@ pub(super) fn messages(bytes: usize) -> Vec<String> {
 
 /// A message that no round before had.
 pub(super) fn fresh_message(round: usize) -> String {
-    let mark = round.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a'));
+    let number = round.to_string();
+    let mark = number.bytes().map(|digit| char::from(digit.wrapping_add(b'a' - b'0')));
     mark.chain(WORDS.chars().cycle()).take(MESSAGE).collect()
 }
 
