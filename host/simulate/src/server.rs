@@ -293,7 +293,8 @@ impl Visit<'_> {
         };
         let model = answered.as_ref().map_or("", |(model, _)| model.as_str());
         self.record(model);
-        let takes = self.provider.model(model).map_or(0, |model| model.live().script.first_token_ms);
+        let takes =
+            self.provider.model(model).map_or(0, |model| model.live().script.first_token_ms);
         match answered {
             Ok((_, body)) => {
                 let waited = wire.pause(std::time::Duration::from_millis(takes)).await;

@@ -19,7 +19,8 @@ const OTHER_PICO: u128 = 200_000;
 
 async fn open(asked: Asked) -> Result<Till> {
     let environment = vec![("TURNPIKE__ROUTING__BREAKER_FAILURES", "1000")];
-    let setup = Setup { script: script(), providers: configuration, environment, ..Setup::default() };
+    let setup =
+        Setup { script: script(), providers: configuration, environment, ..Setup::default() };
     Till::open_with(asked, setup, ORG).await
 }
 

@@ -47,7 +47,11 @@ async fn gateway(data: &std::path::Path, port: u16) -> Arc<Gateway> {
 }
 
 /// The same, with this price and whatever follows it.
-pub(in crate::pipeline) async fn gateway_with(data: &std::path::Path, port: u16, more: &str) -> Arc<Gateway> {
+pub(in crate::pipeline) async fn gateway_with(
+    data: &std::path::Path,
+    port: u16,
+    more: &str,
+) -> Arc<Gateway> {
     gateway_in(data, port, Dialect::OpenAiChat, more).await
 }
 

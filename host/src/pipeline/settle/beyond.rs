@@ -37,11 +37,14 @@ fn most(offer: &Offer, choices: u32, searches: u64) -> Option<PicoUsd> {
         searches: searches.max(SEARCHES_HELD),
         service_tier: Some(ANY_TIER),
     };
-    offer.rates.worst_case_at(&bounds).or_else(|_| {
-        // Searches without a price are charged to nobody.
-        offer.rates.worst_case_at(&Bounds { searches: 0, ..bounds })
-    })
-    .ok()
+    offer
+        .rates
+        .worst_case_at(&bounds)
+        .or_else(|_| {
+            // Searches without a price are charged to nobody.
+            offer.rates.worst_case_at(&Bounds { searches: 0, ..bounds })
+        })
+        .ok()
 }
 
 /// Of an answer that came to `text_bytes` of text, the part that went out with `delivered` of them:
@@ -70,7 +73,12 @@ mod tests {
     use super::*;
 
     fn generated(text: u64, thinking: u64) -> Usage {
-        Usage { input_uncached: 9, output_text: text, output_reasoning: thinking, ..Usage::default() }
+        Usage {
+            input_uncached: 9,
+            output_text: text,
+            output_reasoning: thinking,
+            ..Usage::default()
+        }
     }
 
     /// A caller that reads all but the last event has had the answer, with its thinking.
