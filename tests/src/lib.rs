@@ -3,6 +3,7 @@
 //! there is here. Never used by the product.
 
 mod binary;
+mod compiled;
 mod gateway;
 mod money;
 mod policies;

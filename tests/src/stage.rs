@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use turnpike_simulate::{Script, Simulator};
 
 use crate::binary::gateway_binary;
+use crate::compiled;
 use crate::gateway::Gateway;
 use crate::scripts::instant_script;
 use crate::verbs::{Answered, Balance, Caller};
@@ -84,7 +85,10 @@ impl Stage {
         let simulator = Simulator::start(&setup.script).await?;
         let config = configuration(&setup, &simulator, folder.path())?;
         std::fs::write(Gateway::config_path(folder.path()), config)?;
+        let data = Gateway::data_folder(folder.path());
+        compiled::lay_in(&data)?;
         let gateway = start(&setup, folder.path()).await?;
+        compiled::keep(&data)?;
         let admin = Caller::new(&gateway.admin_url, ADMIN_TOKEN);
         let caller = Caller::new(&gateway.data_url, "");
         let mut stage = Self { simulator, admin, caller, gateway: Some(gateway), setup, folder };

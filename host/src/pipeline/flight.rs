@@ -305,7 +305,7 @@ impl Flight {
     /// (pitfall 49).
     pub(super) fn bear(&mut self, offer: &Offer, reported: &settle::Reported) {
         if reported.usage.is_some() {
-            let cost = settle::absorbed(self, offer, reported);
+            let cost = settle::absorbed(self, offer, reported, Ending::Failed);
             self.lost = self.lost.saturating_add(cost);
         }
     }
@@ -363,7 +363,9 @@ impl Drop for Flight {
         if !self.ended {
             let received = self.received.take();
             let absorbed = match (&received, &self.served) {
-                (Some(reported), Some(offer)) => settle::absorbed(self, offer, reported),
+                (Some(reported), Some(offer)) => {
+                    settle::absorbed(self, offer, reported, Ending::Failed)
+                }
                 _ => PicoUsd(0),
             };
             self.release(absorbed);

@@ -87,8 +87,7 @@ pub(super) async fn charge(
     let settlement = hold.capture(due, note, lost, clock::now_ms());
     if let Some(bytes) = flight.delivered {
         let had = beyond::delivered(&usage, reported.text_bytes, bytes);
-        let had = official(offer, &had, reported.service_tier.as_deref());
-        let had = sum(had.iter().map(|q| (q.count, q.unit_price)));
+        let had = official_cost(offer, &had, reported.service_tier.as_deref());
         flight.owing = settlement.charged.saturating_sub(had);
     }
     let (cost, absorbed, seq) = (settlement.charged, settlement.absorbed, settlement.seq);
@@ -125,10 +124,19 @@ pub(super) fn so_far(flight: &Flight, offer: &Offer, reported: &Reported) -> Usa
 }
 
 /// What the platform paid for an answer that nobody is charged for, at official prices.
-pub(super) fn absorbed(flight: &Flight, offer: &Offer, reported: &Reported) -> PicoUsd {
-    let (usage, _) = used(flight, offer, reported, Ending::Failed);
-    let official = official(offer, &usage, reported.service_tier.as_deref());
-    sum(official.iter().map(|q| (q.count, q.unit_price)))
+pub(super) fn absorbed(
+    flight: &Flight,
+    offer: &Offer,
+    reported: &Reported,
+    ending: Ending,
+) -> PicoUsd {
+    let (usage, _) = used(flight, offer, reported, ending);
+    official_cost(offer, &usage, reported.service_tier.as_deref())
+}
+
+fn official_cost(offer: &Offer, usage: &Usage, tier: Option<&str>) -> PicoUsd {
+    let quantities = official(offer, usage, tier);
+    sum(quantities.iter().map(|q| (q.count, q.unit_price)))
 }
 
 /// What was used, and whether it is the gateway's own count: where the provider says nothing, or

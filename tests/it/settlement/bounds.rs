@@ -3,11 +3,12 @@
 
 use anyhow::{Context, Result};
 use turnpike_simulate::{AnswerScript, Dialect, Failure};
+use turnpike_tests::pico;
 
 use super::complete::ends_well;
 use super::dying::begun;
 use super::leaving::leave_all;
-use super::till::{Asked, Customer, Till};
+use super::till::{Asked, Customer, Till, only};
 
 /// What the provider writes, although it was told 512.
 const WRITTEN: u64 = 3_000;
@@ -33,8 +34,13 @@ pub(super) async fn money_runs_out(asked: Asked) -> Result<()> {
         assert!(words.contains(&finish.as_str()), "{}: {finish}", customer.org);
         let text = said.text();
         assert!(text.len() > 2_048, "what was held for came: {}", text.len());
-        let end = customer.ended(said.id(), "partial");
-        ends.push(end.charged("estimated", begun(customer.org, text.len()), "partial"));
+        let explanation = till.stage.explanation(customer.org, said.id()).await?;
+        let amount = |name: &str| pico(explanation[name].as_str().context("an amount")?);
+        let all = amount("cost_usd")? + amount("absorbed_usd")?;
+        assert_eq!(only(all), begun(customer.org, text.len()), "{explanation:#}");
+        // Long words are noticed late: what came too much by then is the platform's.
+        let end = customer.ended(said.id(), "partial").absorbing(0..=all / 2);
+        ends.push(end.charged("estimated", 1..=pico(BUDGET_USD)?, "partial"));
     }
     till.close(ends).await
 }

@@ -18,6 +18,7 @@ pub(super) fn ends_well(said: &Said) -> bool {
         (Dialect::OpenAiResponses, true) => {
             matches!(last["type"].as_str(), Some("response.completed" | "response.incomplete"))
         }
+        (Dialect::OpenAiResponses, false) => return last["status"] == "completed",
         (Dialect::AnthropicMessages, true) => last["type"] == "message_stop",
         _ => true,
     };
@@ -30,10 +31,9 @@ fn usage_seen(said: &Said) -> Result<(u64, u64)> {
     let number = |pointers: &[&str]| {
         // What an event states later replaces what an earlier one stated.
         let of = |payload: &Value| {
-            let found = pointers.iter().find_map(|pointer| payload.pointer(pointer)?.as_u64());
-            found.unwrap_or_default()
+            pointers.iter().find_map(|pointer| payload.pointer(pointer)?.as_u64())
         };
-        payloads.iter().map(of).max().unwrap_or_default()
+        payloads.iter().filter_map(of).next_back().unwrap_or_default()
     };
     let all = |name: &str| {
         let pointers = ["usage", "response/usage", "message/usage", "usageMetadata"];

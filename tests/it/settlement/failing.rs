@@ -5,7 +5,9 @@ use anyhow::Result;
 use turnpike_simulate::Failure;
 
 use super::complete::ends_well;
-use super::till::{Asked, COST, Customer, PROMPT_COST, SPARE_TIMES, Till, only};
+use super::till::{
+    Asked, Customer, PROMPT_COST, SPARE_COST, SPARE_PROMPT_COST, SPARE_TIMES, Till, only,
+};
 use crate::pitfalls::world::{OUTPUT_PICO, pair};
 
 /// Providers are given up soon, on a busy machine too.
@@ -16,10 +18,13 @@ const SHORT: [(&str, &str); 4] = [
     ("TURNPIKE__TIMEOUTS__IDLE_MS", "1200"),
 ];
 
-/// What a provider of this dialect has counted before it fails without content.
-fn counted_before(asked: Asked, customer: &Customer) -> u128 {
-    let told = asked.stream && customer.org == "messages";
-    if told { PROMPT_COST + OUTPUT_PICO } else { 0 }
+/// What the first provider of this dialect, and its spare, have counted before they fail without
+/// content: one counts the prompt and a first token in its first event.
+fn counted_before(asked: Asked, customer: &Customer) -> [u128; 2] {
+    match asked.stream && customer.org == "messages" {
+        true => [PROMPT_COST + OUTPUT_PICO, SPARE_PROMPT_COST + SPARE_TIMES * OUTPUT_PICO],
+        false => [0, 0],
+    }
 }
 
 /// The first of each pair fails so, and its spare answers: it alone is paid, at its own price.
@@ -32,9 +37,9 @@ async fn replaced(asked: Asked, failure: Failure, tells: bool) -> Result<()> {
         assert!(ends_well(&said), "{}", said.answered.text);
         let [_, spare] = pair(customer.org);
         assert_eq!(said.answered.header("x-turnpike-provider"), spare);
-        let absorbed = if tells { counted_before(asked, &customer) } else { 0 };
+        let absorbed = if tells { counted_before(asked, &customer)[0] } else { 0 };
         let end = customer.ended(said.id(), "complete").absorbing(only(absorbed));
-        ends.push(end.charged("provider", only(COST * SPARE_TIMES), "complete"));
+        ends.push(end.charged("provider", only(SPARE_COST), "complete"));
     }
     till.close(ends).await
 }
@@ -61,8 +66,8 @@ pub(super) async fn nobody(asked: Asked) -> Result<()> {
     for (customer, said) in till.ask_all().await? {
         assert_eq!(said.answered.status, 502, "{}", said.answered.text);
         said.error()?;
-        // Both of a pair were asked, the second at ten times the price.
-        let absorbed = counted_before(asked, &customer) * (1 + SPARE_TIMES);
+        // Both of a pair were asked.
+        let absorbed = counted_before(asked, &customer).iter().sum();
         ends.push(customer.ended(said.id(), "failed").absorbing(only(absorbed)));
     }
     till.close(ends).await

@@ -7,9 +7,7 @@ use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
 use turnpike_simulate::Failure;
 
-use super::till::{
-    Asked, COST, Customer, PROMPT, PROMPT_COST, Till, counted, estimate, filler, only,
-};
+use super::till::{Asked, Customer, PROMPT, PROMPT_COST, Till, counted, estimate, filler, only};
 use crate::pitfalls::speech::read_to;
 use crate::pitfalls::world::OUTPUT_PICO;
 
@@ -77,8 +75,9 @@ pub(super) async fn after_content(asked: Asked) -> Result<()> {
     let till = Till::open(asked, &[]).await?;
     till.slow(WRITTEN, PER_SECOND)?;
     let left = leave_all(&till).await?;
+    let whole = PROMPT_COST + u128::from(WRITTEN) * OUTPUT_PICO;
     let ends = left.iter().map(|(customer, id, _)| {
-        customer.ended(id, "partial").charged("provider", only(COST), "partial")
+        customer.ended(id, "partial").charged("provider", only(whole), "partial")
     });
     till.close(ends.collect()).await
 }

@@ -13,7 +13,7 @@ use crate::route::Sample;
 use crate::upstream::{BodyReader, ErrorKind, Phase, TransportError};
 
 use super::super::facts::PolicyScan;
-use super::super::flight::{Bill, Flight};
+use super::super::flight::{Bill, Ending, Flight};
 use super::super::{admit, conversation, explain, settle};
 use super::Asking;
 use super::outcome::{Trouble, note};
@@ -127,7 +127,7 @@ fn withhold(
     reported: &settle::Reported,
     refused: &redact::Refusal,
 ) -> Response<GatewayBody> {
-    let absorbed = settle::absorbed(&flight, &asking.offer, reported);
+    let absorbed = settle::absorbed(&flight, &asking.offer, reported, Ending::Failed);
     flight.release(absorbed);
     let refusal = match refused {
         redact::Refusal::Blocked { reason } => Refusal::answer_withheld(reason),

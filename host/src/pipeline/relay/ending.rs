@@ -59,7 +59,7 @@ impl Relay {
             }
             bill
         } else {
-            let absorbed = settle::absorbed(&self.flight, &offer, &reported);
+            let absorbed = settle::absorbed(&self.flight, &offer, &reported, Ending::FailedPartial);
             self.flight.release(absorbed);
             Bill { absorbed, ..Bill::default() }
         };
@@ -168,7 +168,8 @@ impl Relay {
     pub(super) fn cancelled(mut self) {
         self.flight.gateway.health.record(self.asking.lane(), Sample::Neutral, clock::now_ms());
         note(&mut self.flight, &self.asking, "cancelled", "the caller left before any content");
-        let absorbed = settle::absorbed(&self.flight, &self.asking.offer, &self.stream.reported());
+        let (offer, reported) = (&self.asking.offer, self.stream.reported());
+        let absorbed = settle::absorbed(&self.flight, offer, &reported, Ending::FailedPartial);
         self.flight.release(absorbed);
         let bill = Bill { absorbed: PicoUsd(absorbed.0), ..Bill::default() };
         self.flight.end(Ending::Abandoned, 499, &bill);

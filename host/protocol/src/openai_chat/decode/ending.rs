@@ -61,6 +61,8 @@ fn normal(mut error: StreamError) -> StreamError {
         "insufficient_quota" | "402" => "insufficient_quota",
         _ => "server_error",
     };
-    error.kind = Some(word.to_owned());
+    // Its own word still says whose fault it was.
+    let own = error.kind.replace(word.to_owned());
+    error.code = error.code.or(own);
     error
 }
