@@ -291,6 +291,21 @@ impl Refusal {
         Self::new(status, "insufficient_quota", "insufficient_credit", message).final_word()
     }
 
+    /// 429: what the plan gives each day is used up, and there is no other credit.
+    pub fn allowance_used_up(plan: &str, needed: &str, ends_ms: Option<u64>, now_ms: u64) -> Self {
+        let next = ends_ms.map_or_else(String::new, |ends_ms| {
+            format!(" wait until {}, when the next day begins,", crate::clock::rfc3339(ends_ms))
+        });
+        let message = format!(
+            "what the plan {plan:?} gives each day can't cover this request, which may need \
+             {needed} USD;{next} lower max_tokens, or ask an administrator to top up"
+        );
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let refusal = Self::new(status, "insufficient_quota", "allowance_used_up", message);
+        let wait_s = ends_ms.map(|at| at.saturating_sub(now_ms).div_ceil(1_000).max(1));
+        Self { retry_after_s: wait_s, ..refusal.final_word() }
+    }
+
     /// 429: a budget can't cover it: whose, what is left, and when it begins anew (milliseconds
     /// since the Unix epoch; none for a budget that never does).
     pub fn budget_exceeded(

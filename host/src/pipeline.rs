@@ -153,5 +153,6 @@ async fn plan(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
     flight.timing.classify_us = classified.saturating_sub(redacted).into();
     flight.timing.route_us = routed.saturating_sub(classified).into();
     flight.timing.reserve_us = watch.micros().saturating_sub(routed).into();
-    Ok(flight.plan.clone())
+    // A budget of models may have taken some out.
+    Ok(if flight.plan == plan { plan } else { flight.plan.clone() })
 }

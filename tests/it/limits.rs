@@ -50,8 +50,8 @@ async fn requests_per_minute_are_told_and_refused_in_each_dialect() -> Result<()
     assert_eq!(refused.body["error"]["type"], "rate_limit_error", "{}", refused.text);
     assert!(number(&refused, "retry-after")? > 0);
     let body = json!({"contents": [{"role": "user", "parts": [{"text": "hello"}]}]});
-    let path = format!("/v1beta/models/{MODEL}:generateContent");
-    let refused = caller.post(&path, &body, &[]).await?.expect_status(429)?;
+    let path = "/v1beta/models/gpt-5.4-mini:generateContent";
+    let refused = caller.post(path, &body, &[]).await?.expect_status(429)?;
     assert_eq!(refused.body["error"]["status"], "RESOURCE_EXHAUSTED", "{}", refused.text);
     // Nobody was asked for what was refused, and it cost nothing.
     assert_eq!(stage.simulator.all_requests().len(), 2);

@@ -12,10 +12,11 @@ use tokio::sync::Semaphore;
 use turnpike_ledger::{Ledger, LedgerError, ViewSnapshot};
 
 use crate::admin::{self, AdminParts, AdminState, PolicyBounds, SignaturePolicy, SystemNumbers};
-use crate::auth::{OperatorToken, Pepper};
+use crate::auth::{Directory, OperatorToken, Pepper};
 use crate::catalog::{Catalog, ConfiguredCatalog, Offer, ProviderSelection};
 use crate::clock;
 use crate::config::{self, Config};
+use crate::limits;
 use crate::pipeline;
 use crate::policy::signature::PublicKey;
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits, Web};
@@ -64,12 +65,10 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
     admin::ensure_budgets(&store, &ledger, started_at_ms)
         .map_err(|error| anyhow::anyhow!("the ledger refuses a key's budget: {error:?}"))?;
     let recorder = usage::Recorder::start(usage::Options::new(dir.join(USAGE_DIR)))?;
-    let pepper = Pepper::open(dir, store.all_keys()?.len())?;
-    let rate_limits = Arc::default();
-    let directory = admin::directory_of(&store, pepper, &rate_limits)?;
-    let directory = Arc::new(ArcSwap::from_pointee(directory));
+    let (directory, rate_limits) = callers(dir, &store)?;
 
-    let engine = PolicyEngine::compiling(&limits(&config.policy), compiling(config, program))?;
+    let engine =
+        PolicyEngine::compiling(&policy_limits(&config.policy), compiling(config, program))?;
     let builtins = Builtins::admit(&engine)?;
     let signatures = signatures(&config.policy)?;
     let (of_engine, of_store) = (Arc::clone(&engine), Arc::clone(&store));
@@ -120,10 +119,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         usage: gateway.recorder.log(),
         directory,
         limits: rate_limits,
-        webhook_rule: {
-            let targets = Targets::of(&config.alerts);
-            Arc::new(move |url: &str| targets.parse(url).map(drop))
-        },
+        webhook_rule: webhook_rule(config),
         operator,
         admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
         bindings,
@@ -157,13 +153,29 @@ fn rulebook(store: &Store, offers: &ConfiguredCatalog) -> anyhow::Result<Ruleboo
     Ok(book)
 }
 
+/// Who may call, with what they have left of their rate limits.
+fn callers(
+    dir: &Path,
+    store: &Store,
+) -> anyhow::Result<(Arc<ArcSwap<Directory>>, Arc<limits::Registry>)> {
+    let pepper = Pepper::open(dir, store.all_keys()?.len())?;
+    let rate_limits = Arc::default();
+    let directory = admin::directory_of(store, pepper, &rate_limits)?;
+    Ok((Arc::new(ArcSwap::from_pointee(directory)), rate_limits))
+}
+
+fn webhook_rule(config: &Config) -> Arc<admin::WebhookRule> {
+    let targets = Targets::of(&config.alerts);
+    Arc::new(move |url: &str| targets.parse(url).map(drop))
+}
+
 fn signatures(policy: &config::Policy) -> anyhow::Result<SignaturePolicy> {
     let keys = policy.trusted_keys.iter().map(|key| PublicKey::parse(key));
     let keys = keys.collect::<Result<_, _>>().context("policy.trusted_keys")?;
     Ok(SignaturePolicy { required: policy.require_signature, keys })
 }
 
-fn limits(policy: &config::Policy) -> PolicyLimits {
+fn policy_limits(policy: &config::Policy) -> PolicyLimits {
     PolicyLimits {
         instances_max: policy.instances,
         org_instances_max: policy.instances_per_org,

@@ -56,7 +56,7 @@ async fn reserve_for(
             }
         }
         flight.plan = kept;
-    } else {
+    } else if flight.plan != plan {
         flight.plan = plan.to_vec();
     }
     let offers: Vec<Arc<Offer>> =
@@ -86,12 +86,23 @@ async fn reserve_for(
             {
                 flight.gateway.exhausted.tell(&budget, at.window);
             }
-            return Err(refusal);
+            return Err(told(caller, refusal, amount, at_ms));
         }
     };
     flight.held = hold.amount();
     flight.hold = Some(hold);
     Ok(())
+}
+
+/// The refusal as it is to be told: who lives on what a plan gives each day waits for the next one.
+fn told(caller: &Caller, refusal: Box<Refusal>, needed: PicoUsd, at_ms: u64) -> Box<Refusal> {
+    let plan = caller.plan.as_ref().filter(|_| refusal.code == "insufficient_credit");
+    let Some((plan, allowance)) = plan.and_then(|plan| Some((plan, plan.allowance.as_ref()?)))
+    else {
+        return refusal;
+    };
+    let ends_ms = allowance.day.window(at_ms).end_ms;
+    Box::new(Refusal::allowance_used_up(&plan.id, &needed.to_string(), ends_ms, at_ms))
 }
 
 fn counted(budget: &BudgetRef, at_ms: u64) -> Counted<'_> {

@@ -9,6 +9,7 @@ use turnpike_protocol::Usage;
 use crate::catalog::{Bounds, Offer, Quantity};
 use crate::clock;
 use crate::policy::{self, BillCall, Line};
+use crate::route::Candidate;
 
 use super::flight::{Bill, Ending, Flight};
 use super::reserve;
@@ -99,23 +100,17 @@ pub(super) async fn charge(
 /// by its quality prior, at its list prices; of equals the cheapest. None where that is not known:
 /// what routing saved is then not known either.
 fn baseline(flight: &Flight, usage: &Usage) -> Option<PicoUsd> {
-    let running = flight.candidates.iter().filter(|candidate| candidate.rejection.is_none());
-    let mut strongest: Option<(f64, PicoUsd)> = None;
-    for candidate in running {
-        let quality = candidate.figures.as_ref()?.quality;
-        if strongest.is_some_and(|(best, _)| quality < best) {
-            continue;
-        }
+    let running = || flight.candidates.iter().filter(|candidate| candidate.rejection.is_none());
+    let quality = |candidate: &Candidate| candidate.figures.as_ref().map(|it| it.quality);
+    let best = running().filter_map(quality).max_by(f64::total_cmp)?;
+    let strongest = running().filter(|candidate| quality(candidate) == Some(best));
+    let cost = |candidate: &Candidate| {
         let offer = flight.offer(candidate)?;
         let priced = offer.rates.quantities(usage, None);
         let priced = priced.or_else(|_| offer.rates.quantities(&folded(usage), None)).ok()?;
-        let cost = sum(priced.iter().map(|q| (q.count, q.unit_price)));
-        strongest = match strongest {
-            Some((best, cheapest)) if quality <= best => Some((best, cheapest.min(cost))),
-            _ => Some((quality, cost)),
-        };
-    }
-    strongest.map(|(_, cost)| cost)
+        Some(sum(priced.iter().map(|q| (q.count, q.unit_price))))
+    };
+    strongest.filter_map(cost).min()
 }
 
 /// What was used up to here.

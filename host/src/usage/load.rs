@@ -11,7 +11,7 @@ use super::query::Shared;
 use super::queue::Queue;
 use super::recent::{Entry, Place, RECENT_MAX, Recent};
 use super::recorder::Options;
-use super::rollup::Rollup;
+use super::rollup::{Rollup, Rows};
 use super::row::{decode_event, decode_head};
 use super::segment::{Tail, widen};
 use super::segments::{Folder, Span};
@@ -25,8 +25,6 @@ const INDEX_LOAD_BYTES_MAX: u64 = 128 * 1024 * 1024;
 pub(super) struct OpenSegment {
     pub(super) tail: Tail,
     pub(super) span: Span,
-    /// Its sums so far.
-    pub(super) rollup: Rollup,
     /// Its dictionary so far.
     pub(super) lexicon: Lexicon,
 }
@@ -44,7 +42,7 @@ pub(super) fn load(options: &Options) -> Result<(Shared, OpenSegment), UsageErro
             summary.sums.add_to(&mut rollup);
         }
     }
-    let mut last = (Rollup::default(), Book::default());
+    let mut last = Book::default();
     for number in &segments {
         let is_last = Some(*number) == newest;
         let kept = if is_last { None } else { folder.read_summary(*number) };
@@ -55,12 +53,11 @@ pub(super) fn load(options: &Options) -> Result<(Shared, OpenSegment), UsageErro
             }
             None => {
                 let (span, sums, book) = scan(&folder, *number)?;
-                let rows = sums.kept();
-                rollup.restore(&rows);
+                rollup.restore(&sums, is_last);
                 if is_last {
-                    last = (sums, book);
+                    last = book;
                 } else {
-                    folder.write_summary(span, &rows)?;
+                    folder.write_summary(span, &sums)?;
                 }
                 span
             }
@@ -77,7 +74,7 @@ pub(super) fn load(options: &Options) -> Result<(Shared, OpenSegment), UsageErro
     let tail = Tail::open(&folder.segment(number), span.bytes)?;
     let mut books = Books::default();
     let recent = index(&folder, &spans, &mut books)?;
-    let (rollup_of_last, book) = if span.bytes > 0 { last } else { Default::default() };
+    let book = if span.bytes > 0 { last } else { Book::default() };
     let lexicon = Lexicon::go_on(&book);
     books.keep(number, Arc::new(book));
     let shared = Shared {
@@ -89,11 +86,11 @@ pub(super) fn load(options: &Options) -> Result<(Shared, OpenSegment), UsageErro
         spans: Mutex::new(spans),
         dropped: AtomicU64::new(0),
     };
-    Ok((shared, OpenSegment { tail, span, rollup: rollup_of_last, lexicon }))
+    Ok((shared, OpenSegment { tail, span, lexicon }))
 }
 
 /// Adds up a segment that has no summary.
-fn scan(folder: &Folder, number: u64) -> Result<(Span, Rollup, Book), UsageError> {
+fn scan(folder: &Folder, number: u64) -> Result<(Span, Rows, Book), UsageError> {
     let mut span = Span::empty(number);
     let mut rollup = Rollup::default();
     let mut unreadable: u64 = 0;
@@ -111,7 +108,7 @@ fn scan(folder: &Folder, number: u64) -> Result<(Span, Rollup, Book), UsageError
     if unreadable > 0 {
         tracing::warn!(number, unreadable, "usage records of another version are not counted");
     }
-    Ok((span, rollup, book))
+    Ok((span, rollup.finish_segment(), book))
 }
 
 /// The newest requests, from the newest segments, whose dictionaries stay in memory.

@@ -17,7 +17,6 @@ use super::looked_at::Fresh;
 use super::query::{Shared, UsageLog};
 use super::queue::{Batch, CloseAtEnd};
 use super::recent::{Entry, Place};
-use super::rollup::Rollup;
 use super::row::encode;
 use super::segment::{HEAD_BYTES, Tail, push_frame, widen};
 use super::segments::Span;
@@ -106,8 +105,6 @@ struct Writer {
     options: Options,
     tail: Tail,
     span: Span,
-    /// The sums of the segment that is being written.
-    rollup: Rollup,
     /// The dictionary of the segment that is being written.
     lexicon: Lexicon,
     /// How many of its words are on the disk, and how many have a frame there or in the buffer.
@@ -135,7 +132,6 @@ impl Writer {
             options,
             tail: open.tail,
             span: open.span,
-            rollup: open.rollup,
             lexicon: open.lexicon,
             words_written: words,
             words_framed: words,
@@ -188,7 +184,6 @@ impl Writer {
     /// Adds a record to the sums, the index and the buffer.
     fn take(&mut self, fresh: &mut Fresh) {
         self.shared.rollup.lock().count(&fresh.record.event);
-        self.rollup.count(&fresh.record.event);
         let mut payload = std::mem::take(&mut self.payload);
         payload.clear();
         encode(&mut payload, fresh, &mut self.lexicon);
@@ -264,11 +259,14 @@ impl Writer {
 
     fn next_segment(&mut self) -> Result<(), UsageError> {
         self.sync();
-        self.shared.folder.write_summary(self.span, &self.rollup.kept())?;
+        let rows = self.shared.rollup.lock().finish_segment();
+        if let Err(cause) = self.shared.folder.write_summary(self.span, &rows) {
+            self.shared.rollup.lock().reopen(&rows);
+            return Err(cause);
+        }
         let number = self.span.number.saturating_add(1);
         self.tail = Tail::open(&self.shared.folder.segment(number), 0)?;
         self.span = Span::empty(number);
-        self.rollup = Rollup::default();
         self.lexicon = Lexicon::default();
         (self.words_written, self.words_framed) = (0, 0);
         // After a failure it holds words of the segment before, and never a record.

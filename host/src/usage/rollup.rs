@@ -224,6 +224,9 @@ pub(super) struct Rollup {
     complete_from_ms: u64,
     detailed_from_ms: u64,
     names: Names,
+    /// The rows of the segment that is being written, to be kept beside it.
+    open: BTreeMap<u64, HashMap<RowKey, Totals>>,
+    open_rows: usize,
 }
 
 // === impl Rollup ===
@@ -253,7 +256,9 @@ impl Rollup {
         let tags = tags.map(|(name, value)| (self.names.id(name), self.names.id(value))).collect();
         let set = self.names.set(tags);
         put(&mut about, TAGS, set);
-        self.add(event.at_ms, about, &Totals::of(event));
+        let totals = Totals::of(event);
+        self.add_open(event.at_ms, about, &totals);
+        self.add(event.at_ms, about, &totals);
     }
 
     fn add(&mut self, at_ms: u64, mut about: RowKey, totals: &Totals) {
@@ -269,17 +274,33 @@ impl Rollup {
             self.coarsen_oldest_before(hour_ms);
         }
         if is_new && self.rows >= ROWS_MAX && !self.forget_oldest_before(hour_ms) {
-            // One hour alone is at the limit: the finest names are given up, the sums stay right.
-            let rest = self.names.id(REST);
-            for field in [KEY, USER, SESSION, AGENT] {
-                put(&mut about, field, rest);
-            }
-            put(&mut about, TAGS, NONE);
+            // One hour alone is at the limit.
+            self.give_up(&mut about);
         }
         let hour = self.hours.entry(hour_ms).or_default();
         let before = hour.rows.len();
         hour.rows.entry(about).or_default().add(totals);
         self.rows = self.rows.saturating_add(hour.rows.len().saturating_sub(before));
+    }
+
+    /// Adds to the rows of the segment that is being written.
+    fn add_open(&mut self, at_ms: u64, mut about: RowKey, totals: &Totals) {
+        if self.open_rows >= ROWS_MAX {
+            self.give_up(&mut about);
+        }
+        let rows = self.open.entry(hour_of(at_ms)).or_default();
+        let before = rows.len();
+        rows.entry(about).or_default().add(totals);
+        self.open_rows = self.open_rows.saturating_add(rows.len().saturating_sub(before));
+    }
+
+    /// Gives up the finest names of a row that there is no room for; the sums stay right.
+    fn give_up(&mut self, about: &mut RowKey) {
+        let rest = self.names.id(REST);
+        for field in [KEY, USER, SESSION, AGENT] {
+            put(about, field, rest);
+        }
+        put(about, TAGS, NONE);
     }
 
     /// Gives up sessions, agents and tags of the oldest hour that has them, if it is older.
@@ -315,7 +336,8 @@ impl Rollup {
 
     /// Drops names that only forgotten rows had, once there are many.
     fn tidy_names(&mut self) {
-        if self.names.len() < self.rows.saturating_mul(2).saturating_add(NAMES_SPARE) {
+        let rows = self.rows.saturating_add(self.open_rows);
+        if self.names.len() < rows.saturating_mul(2).saturating_add(NAMES_SPARE) {
             return;
         }
         let mut names = Names::default();
@@ -325,7 +347,13 @@ impl Rollup {
             let rows = rows.map(|(about, totals)| (self.moved(about, &mut names), *totals));
             hours.insert(*hour_ms, Hour { rows: rows.collect(), coarse: hour.coarse });
         }
-        (self.hours, self.names) = (hours, names);
+        let mut open = BTreeMap::new();
+        for (hour_ms, rows) in &self.open {
+            let rows = rows.iter();
+            let rows = rows.map(|(about, totals)| (self.moved(about, &mut names), *totals));
+            open.insert(*hour_ms, rows.collect());
+        }
+        (self.hours, self.open, self.names) = (hours, open, names);
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Usage;
 use uuid::Uuid;
 
@@ -32,7 +33,7 @@ pub(super) fn encode(out: &mut Vec<u8>, fresh: &mut Fresh, lexicon: &mut Lexicon
     let mut encoder = Encoder::new(out, lexicon, looked_at.as_ref());
     let walked = event(&mut encoder, &mut record.event)
         .and_then(|()| attribution(&mut encoder, &mut record.event))
-        .and_then(|()| explanation(&mut encoder, &mut record.explanation, &record.event))
+        .and_then(|()| explanation(RECORD, &mut encoder, &mut record.explanation, &record.event))
         .and_then(|()| encoder.list(&mut record.explanation.losses, loss));
     debug_assert_eq!(walked, Ok(()), "writing does not fail");
 }
@@ -42,7 +43,7 @@ pub(super) fn decode(payload: &[u8], book: &Book) -> Result<Record, Broken> {
     let (kind, mut decoder) = open(payload, book)?;
     let mut record = Record { event: UsageEvent::default(), explanation: blank() };
     whole_event(kind, &mut decoder, &mut record.event)?;
-    explanation(&mut decoder, &mut record.explanation, &record.event)?;
+    explanation(kind, &mut decoder, &mut record.explanation, &record.event)?;
     if kind != RECORD_WITHOUT_LOSSES {
         decoder.list(&mut record.explanation.losses, loss)?;
     }
@@ -178,7 +179,8 @@ fn plain_uuid(text: &str) -> Option<Uuid> {
     (*uuid.hyphenated().encode_lower(&mut printed) == *text).then_some(uuid)
 }
 
-fn explanation<C: Codec>(c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step {
+fn explanation<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step {
+    let short = kind == RECORD;
     shared(c, e, event)?;
     c.maybe_word(&mut e.profile)?;
     c.option(&mut e.task, task)?;
@@ -186,10 +188,10 @@ fn explanation<C: Codec>(c: &mut C, e: &mut Explanation, event: &UsageEvent) -> 
     c.list(&mut e.plan, C::word)?;
     c.list(&mut e.attempts, attempt)?;
     c.maybe_word(&mut e.usage_source)?;
-    c.list(&mut e.line_items, line_item)?;
+    c.list(&mut e.line_items, if short { short_line_item } else { line_item })?;
     c.money(&mut e.hold_usd)?;
     c.money(&mut e.absorbed_usd)?;
-    c.list(&mut e.policies, policy)?;
+    c.list(&mut e.policies, if short { short_policy } else { policy })?;
     c.list(&mut e.redactions, redaction)?;
     timing(c, &mut e.timing)
 }
@@ -250,12 +252,60 @@ fn line_item<C: Codec>(c: &mut C, l: &mut LineItem) -> Step {
     c.maybe_phrase(&mut l.note)
 }
 
+/// The amount is nearly always the count at its price.
+fn short_line_item<C: Codec>(c: &mut C, l: &mut LineItem) -> Step {
+    c.word(&mut l.item)?;
+    c.number(&mut l.count)?;
+    c.money(&mut l.unit_price_usd)?;
+    let product = PicoUsd(u128::from(l.count).wrapping_mul(l.unit_price_usd.0));
+    let mut plain = l.amount_usd == product;
+    c.flag(&mut plain)?;
+    if plain {
+        l.amount_usd = product;
+    } else {
+        c.money(&mut l.amount_usd)?;
+    }
+    c.maybe_phrase(&mut l.note)
+}
+
+/// Between the parts of what stands for a policy.
+const PART: &str = "\u{1f}";
+
+/// The same few policies make the same few decisions: hook, name, version and digest are one word.
+fn short_policy<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {
+    let parts = [&*p.hook, &*p.policy, &*p.version, &*p.digest];
+    // Something that has the separator in it is written in four words, after an empty one.
+    let apart = parts.iter().any(|part| part.contains(PART));
+    let mut word: Arc<str> = if apart { Arc::default() } else { parts.join(PART).into() };
+    let before = Arc::clone(&word);
+    c.word(&mut word)?;
+    if word.is_empty() {
+        c.word(&mut p.hook)?;
+        c.word(&mut p.policy)?;
+        c.word(&mut p.version)?;
+        c.word(&mut p.digest)?;
+    } else if word != before {
+        let mut parts = word.splitn(4, PART);
+        let mut part = || parts.next().ok_or(Broken);
+        p.hook = part()?.to_owned().into();
+        p.policy = part()?.into();
+        p.version = part()?.into();
+        p.digest = part()?.into();
+    }
+    c.small(&mut p.micros)?;
+    failure(c, p)
+}
+
 fn policy<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {
     c.word(&mut p.hook)?;
     c.word(&mut p.policy)?;
     c.word(&mut p.version)?;
     c.word(&mut p.digest)?;
     c.small(&mut p.micros)?;
+    failure(c, p)
+}
+
+fn failure<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {
     c.option(&mut p.failure, |c, failure: &mut Failure| {
         c.word(&mut failure.kind)?;
         c.phrase(&mut failure.detail)

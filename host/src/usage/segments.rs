@@ -105,7 +105,7 @@ impl Sums {
     /// Adds them to others.
     pub(super) fn add_to(self, rollup: &mut Rollup) {
         match self {
-            Self::Rows(rows) => rollup.restore(&rows),
+            Self::Rows(rows) => rollup.restore(&rows, false),
             Self::Earlier(rows) => rows.into_iter().for_each(|row| rollup.restore_earlier(row)),
         }
     }

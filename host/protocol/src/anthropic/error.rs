@@ -62,7 +62,9 @@ fn type_of(facts: &ErrorFacts<'_>) -> &'static str {
     // Claude Code shows a spent budget for what it is only under this type.
     let spent = matches!(
         facts.code,
-        Some("budget_exceeded" | "insufficient_credit" | "insufficient_quota")
+        Some(
+            "allowance_used_up" | "budget_exceeded" | "insufficient_credit" | "insufficient_quota",
+        )
     );
     match facts.status {
         402 => "billing_error",

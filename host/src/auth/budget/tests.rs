@@ -53,7 +53,7 @@ fn a_total_budget_has_one_window_for_ever() {
 
 #[test]
 fn windows_grow_with_time_and_leave_no_gap_in_any_zone() {
-    // Half hours, a change of clocks at midnight, one of half an hour, and one that repeats an hour.
+    // Half hours, a change of clocks at midnight, one of half an hour, one that repeats an hour.
     for name in ["Asia/Kolkata", "America/Havana", "Australia/Lord_Howe", "Europe/Berlin", "UTC"] {
         let zone = TimeZone::get(name).unwrap();
         for period in [Period::Hour, Period::Day, Period::Week, Period::Month] {

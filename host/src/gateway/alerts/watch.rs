@@ -163,8 +163,9 @@ impl Lookout {
                 }
                 let mut alert = of_budget("budget.threshold", watched, *window, spent, now_ms);
                 alert.threshold = Some(percent);
-                let parts = [&*watched.budget.id, &format!("{}", window.start_ms)];
-                alert.id = event_id(&[parts[0], parts[1], &percent.to_string()]);
+                let start = window.start_ms.to_string();
+                let percent = percent.to_string();
+                alert.id = event_id(&[&watched.budget.id, &start, &percent]);
                 raised.push(alert);
             }
             let reached = watched

@@ -71,12 +71,14 @@ fn counts(totals: &mut Totals) -> Vec<&mut u64> {
 // === impl Rollup: keeping ===
 
 impl Rollup {
-    /// All rows, for keeping them beside a segment.
-    pub(in super::super) fn kept(&self) -> Rows {
+    /// The rows of what was counted since the last segment was finished, for keeping them beside
+    /// this one; the next begins.
+    pub(in super::super) fn finish_segment(&mut self) -> Rows {
+        let open = std::mem::take(&mut self.open);
         let mut names = Names::default();
-        let mut rows = Vec::with_capacity(self.rows);
-        for (hour_ms, hour) in &self.hours {
-            for (about, totals) in &hour.rows {
+        let mut rows = Vec::with_capacity(std::mem::take(&mut self.open_rows));
+        for (hour_ms, hour) in &open {
+            for (about, totals) in hour {
                 let about = self.moved(about, &mut names).to_vec();
                 rows.push(Row::of(*hour_ms, about, *totals));
             }
@@ -84,8 +86,17 @@ impl Rollup {
         Rows::of(&names, rows)
     }
 
-    /// Adds rows that were kept beside a segment.
-    pub(in super::super) fn restore(&mut self, kept: &Rows) {
+    /// Adds rows that were kept beside a segment; `open`: of the one that is still being written.
+    pub(in super::super) fn restore(&mut self, kept: &Rows, open: bool) {
+        self.place(kept, true, open);
+    }
+
+    /// Takes back the rows of a segment that could not be finished.
+    pub(in super::super) fn reopen(&mut self, kept: &Rows) {
+        self.place(kept, false, true);
+    }
+
+    fn place(&mut self, kept: &Rows, hours: bool, open: bool) {
         let ids: Vec<NameId> = kept.names.iter().map(|name| self.names.id(name)).collect();
         let id = |old: NameId| {
             let place = usize::try_from(old).ok().and_then(|old| old.checked_sub(1));
@@ -103,7 +114,13 @@ impl Rollup {
             let set = row.about.get(super::TAGS).and_then(|old| old.checked_sub(1));
             let set = set.and_then(|place| sets.get(usize::try_from(place).ok()?)).copied();
             super::put(&mut about, super::TAGS, set.unwrap_or(NONE));
-            self.add(row.hour_ms, about, &row.totals());
+            let totals = row.totals();
+            if open {
+                self.add_open(row.hour_ms, about, &totals);
+            }
+            if hours {
+                self.add(row.hour_ms, about, &totals);
+            }
         }
     }
 

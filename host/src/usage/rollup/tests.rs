@@ -88,9 +88,9 @@ fn rows_kept_beside_a_segment_give_the_same_report() {
     for (org, model) in [("acme", "a"), ("acme", "b"), ("beta", "a")] {
         rollup.count(&event(org, model, HOUR_MS, 7));
     }
-    let bytes = postcard::to_stdvec(&rollup.kept()).unwrap();
+    let bytes = postcard::to_stdvec(&rollup.finish_segment()).unwrap();
     let mut restored = Rollup::default();
-    restored.restore(&postcard::from_bytes(&bytes).unwrap());
+    restored.restore(&postcard::from_bytes(&bytes).unwrap(), false);
     let of = |rollup: &Rollup| asked(rollup, &[Dimension::Model], 0, u64::MAX);
     assert_eq!(of(&restored), of(&rollup));
 }
@@ -148,7 +148,7 @@ fn every_dimension_can_be_grouped_by_filtered_and_put_into_buckets() {
     assert_eq!(starts, [(Some(0), 1), (Some(2 * HOUR_MS), 2)]);
     // What is kept beside a segment tells all of it apart too.
     let mut restored = Rollup::default();
-    restored.restore(&rollup.kept());
+    restored.restore(&rollup.finish_segment(), true);
     let by = [Dimension::Session, tag, Dimension::Alias];
     assert_eq!(asked(&restored, &by, 0, u64::MAX), asked(&rollup, &by, 0, u64::MAX));
 }
