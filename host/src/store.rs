@@ -13,6 +13,7 @@ mod changes;
 mod files;
 mod memory;
 mod open;
+mod ratings;
 mod records;
 mod registry;
 mod routing;
@@ -31,6 +32,7 @@ pub use self::bindings::REVISIONS_KEPT;
 pub use self::files::{PluginFiles, sha256_hex};
 pub use self::memory::MemoryState;
 pub use self::open::{OpenReport, Opened};
+pub use self::ratings::{RatingRow, RatingsFile};
 pub use self::records::{
     ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, LinkRecord, Mode, OnFailure,
     Organization, PluginCheck, PluginFigures, PluginRecord, Scope,

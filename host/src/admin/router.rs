@@ -41,6 +41,7 @@ pub fn router(state: AdminState) -> Router {
         .nest("/orgs/{org}", organization)
         .route("/requests/{id}", get(requests::get))
         .route("/offers", get(offers::list))
+        .route("/models/{*id}", get(offers::model))
         .route("/system", get(system::get));
     Router::new()
         .nest("/admin/v1", admin)

@@ -18,7 +18,7 @@ use crate::config::{self, Config};
 use crate::pipeline;
 use crate::policy::signature::PublicKey;
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits};
-use crate::route::{Affinity, BreakerRule, Health, Reach, Rulebook};
+use crate::route::{self, Affinity, BreakerRule, Health, Reach, Rulebook};
 use crate::store::{LedgerViews, Store, load_ledger_view};
 use crate::tasks::{Aside, Tasks};
 use crate::telemetry::Metrics;
@@ -30,6 +30,7 @@ use super::bindings::Bindings;
 use super::builtins::Builtins;
 use super::families::Families;
 use super::providers::Provider;
+use super::ratings::RatingBook;
 use super::{Gateway, Settings};
 
 /// The journal's folder in the data folder.
@@ -85,6 +86,8 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
     };
     let health = Arc::new(Health::reached(offers.offers().iter().map(reach), rule));
     let rulebook = Arc::new(rulebook(&store, &offers)?);
+    let ratings = RatingBook::open(dir, Arc::clone(&offers), recorder.log())?;
+    let ratings = Arc::new(ratings);
     let gateway = Arc::new(Gateway {
         settings: Settings::of(config),
         directory: Arc::clone(&directory),
@@ -93,7 +96,8 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         offers,
         health: Arc::clone(&health),
         rulebook: Arc::clone(&rulebook),
-        feedback: Arc::default(),
+        feedback: ratings.feedback(),
+        ratings: Arc::clone(&ratings),
         repeats: Arc::default(),
         affinity: Affinity::new(config.routing.session_ms),
         providers,
@@ -113,7 +117,12 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
         bindings,
         backtests: Arc::new(Backtests::of(&gateway)),
-        routing: admin::Routing { offers: Arc::clone(&gateway.offers), health, rulebook },
+        routing: admin::Routing {
+            offers: Arc::clone(&gateway.offers),
+            health,
+            rulebook,
+            rated: Arc::new(ModelRatings(ratings)),
+        },
         numbers: Arc::new(Numbers(Arc::clone(&gateway))),
         signatures,
         bounds: PolicyBounds {
@@ -266,6 +275,15 @@ impl State {
         if let Err(error) = self.store.sync() {
             tracing::error!(%error, "the store was not flushed");
         }
+    }
+}
+
+#[derive(Debug)]
+struct ModelRatings(Arc<RatingBook>);
+
+impl admin::RatedModels for ModelRatings {
+    fn of_model(&self, model: &str) -> Vec<(Arc<str>, Arc<str>, route::Ratings)> {
+        self.0.of_model(model)
     }
 }
 

@@ -271,12 +271,7 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
     let ranked = Arc::new(facts::Ranked { catalog, indices });
     let verdict = flight.session.score(&flight.task, &figures, &objective, ranked).await;
     let scores = verdict.value.unwrap_or_else(|| cheapest_first(&figures));
-    for (row, score) in rows.iter().zip(scores) {
-        if let Some(candidate) = flight.candidates.get_mut(*row) {
-            candidate.score = score;
-            candidate.rejection = score.is_none().then_some(Rejection::Policy);
-        }
-    }
+    take_scores(&mut flight.candidates, &rows, scores);
     let offers = flight.gateway.offers.offers();
     let plan = route::plan(&flight.candidates, offers, flight.gateway.settings.attempts);
     if plan.is_empty() {
@@ -285,6 +280,16 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
     let plan = comparable(flight, plan);
     flight.plan.clone_from(&plan);
     Ok(plan)
+}
+
+/// What the policy gives no score is out.
+fn take_scores(candidates: &mut [Candidate], rows: &[usize], scores: Vec<Option<f64>>) {
+    for (row, score) in rows.iter().zip(scores) {
+        if let Some(candidate) = candidates.get_mut(*row) {
+            candidate.score = score;
+            candidate.rejection = score.is_none().then_some(Rejection::Policy);
+        }
+    }
 }
 
 /// Of a plan for vectors what has the first one's model: those of another can't be compared with
@@ -356,22 +361,6 @@ pub(super) fn held_tokens(flight: &Flight, offer: &Arc<Offer>) -> u32 {
     longest_answer(limit, std::slice::from_ref(offer))
 }
 
-/// The worst case of each offer of the plan, as a request would hold it; none where the bill policy
-/// can't say.
-pub(super) async fn worst_by_offer(flight: &mut Flight) -> Vec<Option<PicoUsd>> {
-    let rows = flight.plan.clone();
-    let offers: Vec<Arc<Offer>> =
-        rows.iter().filter_map(|row| flight.offer_of(*row).map(Arc::clone)).collect();
-    let embeds = flight.call.embeds();
-    let asked = if embeds { 0 } else { longest_answer(flight.call.output_limit, &offers) };
-    let mut quotes = Vec::with_capacity(offers.len());
-    for offer in &offers {
-        let tokens = longest_answer(Some(asked), std::slice::from_ref(offer));
-        quotes.push(settle::quote(flight, offer, tokens).await);
-    }
-    quotes
-}
-
 async fn worst_quote(
     flight: &mut Flight,
     offers: &[Arc<Offer>],
@@ -416,3 +405,6 @@ pub(super) fn open(flight: &Flight, row: usize) -> bool {
     let gate = flight.gateway.health.gate(candidate.index, clock::now_ms());
     matches!(gate, Gate::Closed | Gate::HalfOpen)
 }
+
+#[cfg(test)]
+mod tests;

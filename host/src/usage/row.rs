@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::codec::{Codec, Decoder, Encoder, Step};
 use super::event::{Record, UsageEvent};
 use super::explanation::{
-    AttemptFact, Explanation, Failure, LineItem, LossFact, PolicyFact, RedactionFact, TaskFact,
-    Timing,
+    AttemptFact, Explanation, Failure, LineItem, LossFact, ObjectiveFact, PolicyFact,
+    RedactionFact, TaskFact, Timing,
 };
 use super::looked_at::Fresh;
 use super::segments::time_of;
@@ -18,9 +18,14 @@ use super::wire::Broken;
 use super::words::{Book, Lexicon};
 
 /// The first byte of a frame with a record. Another version of the format takes another number.
-const RECORD: u8 = 3;
+const RECORD: u8 = 7;
+/// The same before what candidates were scored by was kept; still read.
+const RECORD_WITHOUT_FIGURES: u8 = 3;
 /// The same before losses were kept; still read.
 const RECORD_WITHOUT_LOSSES: u8 = 1;
+
+/// All kinds of records that are read.
+const KINDS: [u8; 3] = [RECORD, RECORD_WITHOUT_FIGURES, RECORD_WITHOUT_LOSSES];
 
 /// Appends a record's payload. Takes it mutably because reading is the same walk; it comes back as
 /// it was.
@@ -30,7 +35,8 @@ pub(super) fn encode(out: &mut Vec<u8>, fresh: &mut Fresh, lexicon: &mut Lexicon
     let mut encoder = Encoder::new(out, lexicon, looked_at.as_ref());
     let walked = event(&mut encoder, &mut record.event)
         .and_then(|()| explanation(&mut encoder, &mut record.explanation, &record.event))
-        .and_then(|()| encoder.list(&mut record.explanation.losses, loss));
+        .and_then(|()| encoder.list(&mut record.explanation.losses, loss))
+        .and_then(|()| scored(&mut encoder, &mut record.explanation));
     debug_assert_eq!(walked, Ok(()), "writing does not fail");
 }
 
@@ -40,8 +46,11 @@ pub(super) fn decode(payload: &[u8], book: &Book) -> Result<Record, Broken> {
     let mut record = Record { event: UsageEvent::default(), explanation: blank() };
     event(&mut decoder, &mut record.event)?;
     explanation(&mut decoder, &mut record.explanation, &record.event)?;
-    if payload.first() == Some(&RECORD) {
+    if payload.first() != Some(&RECORD_WITHOUT_LOSSES) {
         decoder.list(&mut record.explanation.losses, loss)?;
+    }
+    if payload.first() == Some(&RECORD) {
+        scored(&mut decoder, &mut record.explanation)?;
     }
     decoder.end()?;
     Ok(record)
@@ -64,14 +73,13 @@ pub(super) fn decode_head(payload: &[u8], book: &Book) -> Result<(Uuid, Arc<str>
 /// Whether a payload is the record of that request; reads the id alone.
 pub(super) fn is_of(payload: &[u8], id: Uuid) -> bool {
     payload.split_first().is_some_and(|(kind, rest)| {
-        matches!(*kind, RECORD | RECORD_WITHOUT_LOSSES)
-            && rest.first_chunk::<16>() == Some(id.as_bytes())
+        KINDS.contains(kind) && rest.first_chunk::<16>() == Some(id.as_bytes())
     })
 }
 
 fn open<'a>(payload: &'a [u8], book: &'a Book) -> Result<Decoder<'a>, Broken> {
     match payload.split_first() {
-        Some((&(RECORD | RECORD_WITHOUT_LOSSES), rest)) => Ok(Decoder::new(rest, book)),
+        Some((kind, rest)) if KINDS.contains(kind) => Ok(Decoder::new(rest, book)),
         _ => Err(Broken),
     }
 }
@@ -163,6 +171,22 @@ fn shared<C: Codec>(c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step 
     usage(c, &mut e.usage)?;
     c.money(&mut e.cost_usd)?;
     c.word(&mut e.settlement)
+}
+
+/// What the choice was made by: enough to make it again.
+fn scored<C: Codec>(c: &mut C, e: &mut Explanation) -> Step {
+    c.option(&mut e.objective, objective)?;
+    c.figures(&mut e.candidates)
+}
+
+fn objective<C: Codec>(c: &mut C, o: &mut ObjectiveFact) -> Step {
+    c.word(&mut o.profile)?;
+    c.float(&mut o.quality_floor)?;
+    c.float(&mut o.cost_ceiling_usd)?;
+    c.float(&mut o.first_token_ceiling_ms)?;
+    c.maybe_word(&mut o.data_class)?;
+    c.flag(&mut o.zero_retention)?;
+    c.list(&mut o.rules, C::word)
 }
 
 fn task<C: Codec>(c: &mut C, t: &mut TaskFact) -> Step {

@@ -5,6 +5,7 @@ mod bindings;
 mod grants;
 mod keys;
 mod money;
+mod rules;
 mod signatures;
 mod world;
 

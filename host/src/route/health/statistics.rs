@@ -121,7 +121,7 @@ impl Sample {
 
 impl Snapshot {
     /// Of an offer that nothing is known of.
-    pub(super) const UNKNOWN: Self = Self {
+    pub const UNKNOWN: Self = Self {
         first_token_ms: FIRST_TOKEN_MS_UNKNOWN,
         first_token_p95_ms: FIRST_TOKEN_MS_UNKNOWN,
         tokens_per_second: TOKENS_PER_SECOND_UNKNOWN,
