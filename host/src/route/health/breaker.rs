@@ -106,11 +106,13 @@ impl Breaker {
         }
     }
 
-    pub(super) fn close(&self) {
+    /// It answered. Whether it was open before.
+    pub(super) fn close(&self) -> bool {
         self.failures_in_a_row.store(0, Ordering::Relaxed);
-        self.open_until_ms.store(0, Ordering::Relaxed);
+        let was_open = self.open_until_ms.swap(0, Ordering::Relaxed) != 0;
         self.probe_until_ms.store(0, Ordering::Relaxed);
         self.limited_until_ms.store(0, Ordering::Relaxed);
+        was_open
     }
 
     /// A probe that told nothing gives the floor to the next one.
