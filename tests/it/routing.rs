@@ -137,7 +137,7 @@ async fn an_answer_is_rated_once_by_the_key_that_got_it() -> Result<()> {
 async fn a_provider_that_is_down_is_left_alone_and_comes_back() -> Result<()> {
     let environment = vec![
         ("TURNPIKE__ROUTING__BREAKER_FAILURES", "2"),
-        ("TURNPIKE__ROUTING__BREAKER_OPEN_MS", "1000"),
+        ("TURNPIKE__ROUTING__BREAKER_OPEN_MS", "5000"),
     ];
     let stage =
         Stage::open_with(turnpike_tests::Setup { environment, ..Default::default() }).await?;
