@@ -164,7 +164,10 @@ pub fn assumptions(shape: &Shape, worlds: u64) -> anyhow::Result<String> {
         text,
         "\nIn {worlds} worlds with offers drawn at random, of {DRAWN_REQUESTS} requests each:\n"
     )?;
-    text.push_str("| steepness | reach the quality | the cost | both | mean quality | mean cost |\n|---|--:|--:|--:|--:|--:|\n");
+    text.push_str(
+        "| steepness | reach the quality | the cost | both | mean quality | mean cost |\n",
+    );
+    text.push_str("|---|--:|--:|--:|--:|--:|\n");
     for steepness in [8.0, 12.0] {
         let mut drawn = Vec::new();
         for seed in 0..worlds {

@@ -1,5 +1,6 @@
-//! `/offers` and `/models/{id}`: what the gateway knows of each offer at this moment: how fast it is, how often it
-//! answers, how many requests are on their way, and what its breakers allow. Reads memory only.
+//! `/offers` and `/models/{id}`: what the gateway knows of each offer at this moment: how fast it
+//! is, how often it answers, how many requests are on their way, and what its breakers allow. Reads
+//! memory only.
 
 use std::sync::Arc;
 

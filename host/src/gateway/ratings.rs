@@ -13,7 +13,7 @@ use crate::route::{Corrections, Feedback, Ratings};
 use crate::store::{RatingRow, RatingsFile, StoreError};
 use crate::usage::UsageLog;
 
-/// Requests that are known as rated: past that the oldest are forgotten, whose records are gone too.
+/// Requests that are known as rated: past that the oldest are forgotten, whose records are gone.
 const KNOWN_MAX: usize = 200_000;
 
 /// Whose ratings, of which task, of which model.

@@ -75,29 +75,19 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let rule = BreakerRule {
-        failures: config.routing.breaker_failures,
-        open_ms: config.routing.breaker_open_ms,
-    };
     let offers = Arc::new(offers);
     engine.set_catalog(pipeline::whole_catalog(&offers));
-    let reach = |offer: &Arc<Offer>| {
-        providers.get(&*offer.provider).map_or_else(Reach::default, Provider::reach)
-    };
-    let health = Arc::new(Health::reached(offers.offers().iter().map(reach), rule));
-    let rulebook = Arc::new(rulebook(&store, &offers)?);
-    let ratings = RatingBook::open(dir, Arc::clone(&offers), recorder.log())?;
-    let ratings = Arc::new(ratings);
+    let routing = routing(config, &store, &offers, &providers, recorder.log())?;
     let gateway = Arc::new(Gateway {
         settings: Settings::of(config),
         directory: Arc::clone(&directory),
         bindings: Arc::clone(&bindings),
         policy_engine: engine,
         offers,
-        health: Arc::clone(&health),
-        rulebook: Arc::clone(&rulebook),
-        feedback: ratings.feedback(),
-        ratings: Arc::clone(&ratings),
+        health: Arc::clone(&routing.health),
+        rulebook: Arc::clone(&routing.rulebook),
+        feedback: routing.ratings.feedback(),
+        ratings: Arc::clone(&routing.ratings),
         repeats: Arc::default(),
         affinity: Affinity::new(config.routing.session_ms),
         providers,
@@ -119,21 +109,54 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         backtests: Arc::new(Backtests::of(&gateway)),
         routing: admin::Routing {
             offers: Arc::clone(&gateway.offers),
-            health,
-            rulebook,
-            rated: Arc::new(ModelRatings(ratings)),
+            health: routing.health,
+            rulebook: routing.rulebook,
+            rated: Arc::new(ModelRatings(routing.ratings)),
         },
         numbers: Arc::new(Numbers(Arc::clone(&gateway))),
         signatures,
-        bounds: PolicyBounds {
-            component_bytes: config.policy.component_bytes,
-            components_per_org: config.policy.components_per_org,
-            components: config.policy.components,
-            deadline_ms: config.policy.deadline_ms,
-        },
+        bounds: bounds(&config.policy),
         started_at_ms,
     });
     Ok(State { gateway, admin, store })
+}
+
+fn bounds(policy: &config::Policy) -> PolicyBounds {
+    PolicyBounds {
+        component_bytes: policy.component_bytes,
+        components_per_org: policy.components_per_org,
+        components: policy.components,
+        deadline_ms: policy.deadline_ms,
+    }
+}
+
+/// What routing goes by beside the offers.
+struct Routing {
+    health: Arc<Health>,
+    rulebook: Arc<Rulebook>,
+    ratings: Arc<RatingBook>,
+}
+
+fn routing(
+    config: &Config,
+    store: &Store,
+    offers: &Arc<ConfiguredCatalog>,
+    providers: &HashMap<Box<str>, Provider>,
+    usage: usage::UsageLog,
+) -> anyhow::Result<Routing> {
+    let rule = BreakerRule {
+        failures: config.routing.breaker_failures,
+        open_ms: config.routing.breaker_open_ms,
+    };
+    let reach = |offer: &Arc<Offer>| {
+        providers.get(&*offer.provider).map_or_else(Reach::default, Provider::reach)
+    };
+    let health = Health::reached(offers.offers().iter().map(reach), rule);
+    Ok(Routing {
+        health: Arc::new(health),
+        rulebook: Arc::new(rulebook(store, offers)?),
+        ratings: Arc::new(RatingBook::open(&config.data.dir, Arc::clone(offers), usage)?),
+    })
 }
 
 /// What organizations ask of routing, as it was written down.
