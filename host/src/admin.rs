@@ -44,7 +44,7 @@ use crate::auth::{Directory, OperatorToken};
 use crate::catalog::ConfiguredCatalog;
 use crate::limits::Registry;
 use crate::policy;
-use crate::route::{Health, Rulebook};
+use crate::route::{Health, Ratings, Rulebook};
 use crate::store::{Acting, BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::UsageLog;
 
@@ -179,6 +179,14 @@ pub struct Routing {
     pub health: Arc<Health>,
     /// What organizations ask of routing.
     pub rulebook: Arc<Rulebook>,
+    /// What people's ratings say of models.
+    pub rated: Arc<dyn RatedModels>,
+}
+
+/// Ratings of answers.
+pub trait RatedModels: Send + Sync + std::fmt::Debug {
+    /// Those of one model: organization, task, and what they come to.
+    fn of_model(&self, model: &str) -> Vec<(Arc<str>, Arc<str>, Ratings)>;
 }
 
 /// What the admin API works on.

@@ -161,6 +161,11 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, "permission_error", "class_not_allowed", message)
     }
 
+    /// 404 or 409: an answer can't be rated.
+    pub fn not_rated(status: StatusCode, code: &'static str, message: &str) -> Self {
+        Self::new(status, "invalid_request_error", code, message.to_owned()).at("request_id")
+    }
+
     /// 422: models exist, but each is ruled out. `reasons` is a short summary of why.
     pub fn no_candidate(reasons: &str) -> Self {
         let message = format!("no model can take this request: {reasons}");

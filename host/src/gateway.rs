@@ -10,6 +10,7 @@ mod families;
 mod google;
 mod policy_metrics;
 mod providers;
+mod ratings;
 mod running;
 mod state;
 mod web;
@@ -38,6 +39,7 @@ pub use builtins::builtin_component;
 pub use credential::Unsigned;
 pub use google::TokenError;
 pub use providers::{Framing, Operation, Provider};
+pub use ratings::{NotRated, Rated, RatingBook};
 pub use running::{Running, resolve, start};
 pub use state::{JOURNAL_DIR, USAGE_DIR};
 
@@ -76,6 +78,8 @@ pub struct Gateway {
     pub rulebook: Arc<Rulebook>,
     /// What their ratings say of models.
     pub feedback: Arc<Feedback>,
+    /// The ratings themselves.
+    pub ratings: Arc<RatingBook>,
     pub affinity: Affinity,
     /// Requests under a key of the caller's, which are charged once.
     pub(crate) repeats: Arc<Repeats>,

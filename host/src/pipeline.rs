@@ -11,6 +11,7 @@ mod dry_run;
 mod endpoint;
 mod explain;
 mod facts;
+mod feedback;
 mod fidelity;
 mod flight;
 mod models;
@@ -51,6 +52,7 @@ impl crate::server::Service for Gateway {
                 Box::pin(count::tokens(self, id, &head, body, &wire)).await
             }
             Endpoint::Route => Box::pin(dry_run::answer(self, id, &head, body)).await,
+            Endpoint::Feedback => Box::pin(feedback::answer(self, id, &head, body)).await,
             Endpoint::Models(list) => models::all(self, id, &head, list),
             Endpoint::Model(list, name) => models::one(self, id, &head, list, &name),
             Endpoint::ModelInfo => models::priced(self, id, &head),

@@ -15,6 +15,7 @@ mod files;
 mod memory;
 mod open;
 mod plans;
+mod ratings;
 mod records;
 mod registry;
 mod routing;
@@ -38,6 +39,7 @@ pub use self::files::{PluginFiles, sha256_hex};
 pub use self::memory::MemoryState;
 pub use self::open::{OpenReport, Opened, PLUGINS_DIR};
 pub use self::plans::{Discount, InvoiceTerms, PlanRecord};
+pub use self::ratings::{RatingRow, RatingsFile};
 pub use self::records::{
     ApiKey, BindingRecord, BudgetMode, BudgetPeriod, BudgetRecord, Hook, InstanceLife, LinkRecord,
     Mode, OnFailure, Organization, PluginCheck, PluginFigures, PluginRecord, PolicyLimitsRecord,

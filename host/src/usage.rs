@@ -22,8 +22,8 @@ mod words;
 
 pub use self::event::{Record, UsageEvent};
 pub use self::explanation::{
-    AttemptFact, CandidateFact, Explanation, Failure, Label, LineItem, LossFact, PolicyFact,
-    RedactionFact, TaskFact, Timing,
+    AttemptFact, CandidateFact, Explanation, Failure, FiguresFact, Label, LineItem, LossFact,
+    ObjectiveFact, PolicyFact, RedactionFact, TaskFact, Timing,
 };
 pub use self::looked_at::{Fresh, LookedAt, LookedAtFigures, LookedAtRow, OfferNames};
 pub use self::query::{RecordsPage, RequestsPage, UsageLog};

@@ -35,11 +35,17 @@ pub(crate) struct Gateway {
 // === impl Gateway ===
 
 impl Gateway {
-    pub(crate) fn start(binary: &Path, dir: &Path, upstream: SocketAddr) -> Result<Self> {
+    /// `declared`: offers of a provider of its own, beside those of the catalogue.
+    pub(crate) fn start(
+        binary: &Path,
+        dir: &Path,
+        upstream: SocketAddr,
+        declared: usize,
+    ) -> Result<Self> {
         let data_dir = dir.join("data");
         fs::create_dir_all(&data_dir)?;
         let file = dir.join("turnpike.toml");
-        fs::write(&file, configuration(&data_dir, upstream))?;
+        fs::write(&file, configuration(&data_dir, upstream, declared))?;
         let log = dir.join("turnpike.log");
         let output = fs::File::create(&log)?;
         let child = Command::new(binary)
@@ -73,7 +79,18 @@ pub(crate) fn find(given: Option<PathBuf>) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn configuration(data_dir: &Path, upstream: SocketAddr) -> String {
+fn configuration(data_dir: &Path, upstream: SocketAddr, declared: usize) -> String {
+    let mut more = String::new();
+    for number in 0..declared {
+        if number == 0 {
+            more = format!("\n[providers.bench]\nbase_url = \"http://{upstream}/v1\"\n");
+        }
+        more.push_str(&format!(
+            "[[providers.bench.offers]]\nid = \"bench/model-{number}\"\nquality_permille = {}\n\
+             usd_per_million = {{ input = \"1.{number:03}\", output = \"4\" }}\n",
+            500 + number % 400
+        ));
+    }
     format!(
         r#"[listen]
 data = "127.0.0.1:0"
@@ -91,7 +108,7 @@ api_key = "env:TURNPIKE_BENCH_PROVIDER_KEY"
 dialect = "openai-chat"
 "#,
         data_dir.display()
-    )
+    ) + &more
 }
 
 /// Waits until the gateway has written where it listens: data and admin address.

@@ -15,6 +15,7 @@ use clap::Parser;
 
 mod cases;
 mod clock;
+mod dry_run;
 mod gateway;
 mod load;
 mod nginx;
@@ -61,6 +62,9 @@ struct Arguments {
     /// Fail when a case's ratio is above a limit: `--limit chat=4`.
     #[arg(long)]
     limit: Vec<String>,
+    /// Instead of the cases: the time of so many dry runs of routing over 200 candidates.
+    #[arg(long)]
+    dry_runs: Option<usize>,
     /// Write the figures here as JSON too.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -93,6 +97,13 @@ fn run(arguments: &Arguments) -> Result<()> {
     ensure!(arguments.connections > 0 && arguments.pairs > 0, "no connections or pairs to run");
     let dir = tempfile::tempdir()?;
     let upstream = upstream::start()?;
+    if let Some(calls) = arguments.dry_runs {
+        let binary = gateway::find(arguments.turnpike.clone())?;
+        let offers = dry_run::CANDIDATES;
+        let gateway = Gateway::start(&binary, dir.path(), upstream, offers)?;
+        print!("{}", dry_run::measure(gateway.data, &gateway.key, calls)?);
+        return Ok(());
+    }
     let rows = if arguments.direct {
         let target = Target::new("no proxy", (upstream, upstream), "none", None);
         rows(arguments, &cases, &[target])?
@@ -106,7 +117,7 @@ fn run(arguments: &Arguments) -> Result<()> {
             rows(arguments, &cases, &[floor_target, second])?
         } else {
             let binary = gateway::find(arguments.turnpike.clone())?;
-            let gateway = Gateway::start(&binary, dir.path(), upstream)?;
+            let gateway = Gateway::start(&binary, dir.path(), upstream, 0)?;
             let ports = (gateway.data, gateway.data);
             let measured = Target::new("turnpike", ports, &gateway.key, Some(&gateway.processes));
             rows(arguments, &cases, &[floor_target, measured])?

@@ -44,6 +44,8 @@ mod redaction;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]
+mod routing;
+#[cfg(test)]
 mod search_price;
 #[cfg(test)]
 mod settlement;

@@ -10,7 +10,7 @@ use turnpike::route::{
     Asked, Candidate, Gate, Health, Pin, Profile, Selector, Workload, check, figure_row, plan_by,
 };
 use turnpike_policy_sdk::mock::MockCandidates;
-use turnpike_policy_sdk::{Classification, Figures, Objective, Route as _};
+use turnpike_policy_sdk::{Classification, Figures, Objective, Plugin as _, Route as _};
 
 use crate::dice::Dice;
 use crate::world::{Request, World};
@@ -115,7 +115,11 @@ pub struct Chooser<'a> {
 impl<'a> Chooser<'a> {
     pub fn new(world: &'a World, health: &'a Arc<Health>, strategy: Strategy) -> Self {
         let lots = Dice::of(&[world.seed, 23]);
-        let (router, grading) = (RouteDefault::default(), Grading::default());
+        let (mut router, grading) = (RouteDefault::default(), Grading::default());
+        if let Some(policy) = &world.policy {
+            // Checked when the program starts.
+            router.configure(policy).ok();
+        }
         Self { world, health, strategy, grading, router, lots, turn: 0 }
     }
 

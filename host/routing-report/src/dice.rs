@@ -40,7 +40,7 @@ impl Dice {
 
     /// Of a normal distribution with mean 0 and deviation 1.
     pub fn normal(&mut self) -> f64 {
-        // Irwin and Hall: twelve uniforms, without a logarithm whose last digit differs by platform.
+        // Irwin and Hall: twelve uniforms, and no logarithm whose last digit differs by platform.
         (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
     }
 

@@ -103,15 +103,4 @@ fn verdict(what: String, holds: bool) -> Verdict {
     Verdict { what, holds }
 }
 
-const HEAD: &str = "# The routing report
-
-Written by `make routing-report`; do not edit. A simulation in virtual time: the requests, the providers and their trouble
-are made up from a seed, the routing is the program's own (matching, figures, live health, breakers, affinity, the built-in
-policy, the plan). Twelve offers of eight providers; two of them fail or slow down at a time at most, one after the other.
-
-How good an answer is: the chance `1 / (1 + exp(-12 (quality - need)))`, where `need` is 0.15 + 0.65 × difficulty and
-`quality` is what the offer is truly worth at the task. The router sees an estimate of the quality (off by 0.04) and of the
-difficulty (off by 0.08). Every strategy has the same fallbacks, breakers and attempts; only the order differs. The oracle
-knows the true qualities, difficulties and troubles, and takes the cheapest that is within 3 % of the best.
-
-";
+const HEAD: &str = include_str!("head.md");

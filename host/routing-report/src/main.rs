@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Parser;
+use route_default::RouteDefault;
+use turnpike_policy_sdk::Plugin as _;
 use turnpike_routing_report::whole;
 use turnpike_routing_report::world::{Labelled, Shape};
 
@@ -28,6 +30,9 @@ struct Options {
     /// Draws the offers' qualities and prices anew from the seed.
     #[arg(long)]
     other_offers: bool,
+    /// The built-in policy's configuration: `{"floor": 0.5}`.
+    #[arg(long)]
+    policy: Option<String>,
     /// Worlds with offers drawn at random, for the part about what the result depends on.
     #[arg(long, default_value_t = 40)]
     worlds: u64,
@@ -59,8 +64,15 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
         surprise: options.surprise,
         blur: options.blur,
         other_offers: options.other_offers,
+        sellers: false,
+        policy: options.policy,
         labelled,
     };
+    if let Some(policy) = &shape.policy {
+        RouteDefault::default()
+            .configure(policy)
+            .map_err(|why| anyhow::anyhow!("--policy: {why}"))?;
+    }
     let (text, verdicts) = whole(&shape, options.worlds)?;
     let mut out = std::io::stdout();
     match &options.out {

@@ -16,6 +16,8 @@ pub const SUCCESS_MIN: f64 = 0.9999;
 
 /// Errors of a brown-out that routing has to bear.
 const BROWN_ERRORS: f64 = 0.2;
+/// Requests of a world with offers drawn at random.
+const DRAWN_REQUESTS: usize = 2_000;
 /// Conversations of the part about affinity.
 const CONVERSATIONS: usize = 50;
 
@@ -158,22 +160,34 @@ pub fn assumptions(shape: &Shape, worlds: u64) -> anyhow::Result<String> {
             "| qualities off by {surprise}, difficulties by {blur} | {quality:.1} % | {cost:.1} % |"
         )?;
     }
-    let mut drawn = Vec::new();
-    for seed in 0..worlds {
-        let world = World::new(&Shape { seed: 100 + seed, other_offers: true, ..shape.clone() })?;
-        drawn.push(shares(&world, Grading::default()));
-    }
-    let (good, frugal) = (
-        drawn.iter().filter(|(quality, _)| *quality >= QUALITY_MIN).count(),
-        drawn.iter().filter(|(_, cost)| *cost <= COST_MAX).count(),
-    );
-    let both = |(quality, cost): &&(f64, f64)| *quality >= QUALITY_MIN && *cost <= COST_MAX;
-    let both = drawn.iter().filter(both).count();
     writeln!(
         text,
-        "\nOf {worlds} worlds with offers drawn at random, `auto` reaches the quality in {good}, \
-         the cost in {frugal}, both in {both}."
+        "\nIn {worlds} worlds with offers drawn at random, of {DRAWN_REQUESTS} requests each:\n"
     )?;
+    text.push_str(
+        "| steepness | reach the quality | the cost | both | mean quality | mean cost |\n",
+    );
+    text.push_str("|---|--:|--:|--:|--:|--:|\n");
+    for steepness in [8.0, 12.0] {
+        let mut drawn = Vec::new();
+        for seed in 0..worlds {
+            let (seed, requests) = (100 + seed, DRAWN_REQUESTS);
+            let shape = Shape { seed, requests, other_offers: true, ..shape.clone() };
+            drawn.push(shares(&World::new(&shape)?, Grading { steepness }));
+        }
+        let good = drawn.iter().filter(|(quality, _)| *quality >= QUALITY_MIN).count();
+        let frugal = drawn.iter().filter(|(_, cost)| *cost <= COST_MAX).count();
+        let both = |(quality, cost): &&(f64, f64)| *quality >= QUALITY_MIN && *cost <= COST_MAX;
+        let both = drawn.iter().filter(both).count();
+        let mean = |of: fn(&(f64, f64)) -> f64| {
+            drawn.iter().map(of).sum::<f64>() / number(drawn.len()).max(1.0) * 100.0
+        };
+        let (quality, cost) = (mean(|it| it.0), mean(|it| it.1));
+        writeln!(
+            text,
+            "| {steepness:.0} | {good} | {frugal} | {both} | {quality:.1} % | {cost:.1} % |"
+        )?;
+    }
     Ok(text)
 }
 
@@ -200,6 +214,12 @@ pub fn affinity(shape: &Shape) -> anyhow::Result<String> {
     };
     line("with affinity", &conversation::run(&quiet, CONVERSATIONS, true))?;
     line("without", &conversation::run(&quiet, CONVERSATIONS, false))?;
+    let sellers = World::new(&Shape { sellers: true, ..shape.clone() })?.with(Vec::new());
+    line(
+        "four sell one of the models, with affinity",
+        &conversation::run(&sellers, CONVERSATIONS, true),
+    )?;
+    line("four sell it, without", &conversation::run(&sellers, CONVERSATIONS, false))?;
     for provider in ["fir", "cedar"] {
         let ill = World::new(shape)?.with(conversation::trouble(provider));
         let told = conversation::run(&ill, CONVERSATIONS, true);
@@ -255,8 +275,10 @@ pub fn outage(shape: &Shape, hangs: bool) -> anyhow::Result<(String, bool)> {
         writeln!(text, "| {what} | {p99} ms | {:.1} % | {all_text} |", share * 100.0)?;
         rows.push((p99, share));
     }
-    let [before, _, second, .., last] = rows.as_slice() else { return Ok((text, false)) };
-    let recovered = second.0 <= before.0 * 3 / 2 && last.1 > before.1 * 0.8;
+    let [before, _, second, rest, back, last] = rows.as_slice() else { return Ok((text, false)) };
+    // Who only falls silent is found out by that, which takes longer than an error.
+    let calm = if hangs { rest } else { second };
+    let recovered = calm.0 <= before.0 * 3 / 2 && (back.1.max(last.1)) > before.1 * 0.8;
     let paid: u128 = ended.iter().filter(|one| !one.answered).map(|one| one.cost_pico).sum();
     let failed: u32 = ended.iter().map(|one| one.failed_attempts).sum();
     writeln!(text, "\n{failed} attempts failed; what callers paid for them: {paid} USD.")?;

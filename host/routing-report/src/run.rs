@@ -19,7 +19,7 @@ const ERRORS: f64 = 0.002;
 /// How long a hanging provider is waited for, as `timeouts.first_byte_ms` is by default.
 const HANG_MS: u64 = 60_000;
 /// Requests in flight at which an offer takes twice as long for its first token.
-const CROWDED: f64 = 60.0;
+const CROWDED: f64 = 400.0;
 /// Before the best offer is asked once more.
 const REPEAT_MS: u64 = 150;
 

@@ -73,6 +73,10 @@ pub struct Shape {
     pub blur: f64,
     /// Draws the offers' qualities and prices anew, from the seed.
     pub other_offers: bool,
+    /// Three more sellers of one of the models, at the same price.
+    pub sellers: bool,
+    /// The built-in policy's configuration, as JSON.
+    pub policy: Option<String>,
     /// Tasks, difficulties and lengths of prompts from a file, in place of the mix.
     pub labelled: Vec<Labelled>,
 }
@@ -86,6 +90,8 @@ impl Default for Shape {
             surprise: 0.04,
             blur: 0.08,
             other_offers: false,
+            sellers: false,
+            policy: None,
             labelled: Vec::new(),
         }
     }
@@ -145,6 +151,8 @@ pub struct Trouble {
 #[derive(Debug)]
 pub struct World {
     pub seed: u64,
+    /// The built-in policy's configuration.
+    pub policy: Option<String>,
     pub offers: Arc<ConfiguredCatalog>,
     pub truths: Vec<Truth>,
     pub requests: Vec<Request>,
@@ -196,7 +204,8 @@ impl World {
         let requests = requests(shape)?;
         let end_ms = requests.last().map_or(START_MS, |last| last.at_ms);
         let troubles = troubles(shape.seed, end_ms);
-        Ok(Self { seed: shape.seed, offers, truths, requests, troubles })
+        let (seed, policy) = (shape.seed, shape.policy.clone());
+        Ok(Self { seed, policy, offers, truths, requests, troubles })
     }
 
     /// The same without any trouble but this.
@@ -206,6 +215,13 @@ impl World {
 }
 
 fn rows(shape: &Shape) -> Vec<Row> {
+    if shape.sellers {
+        let sold = OFFERS.iter().filter(|row| row.0 == "fir");
+        let others = ["ginkgo", "juniper", "oak"];
+        let more = sold
+            .flat_map(|row| others.map(|name| (name, row.1, row.2, row.3, row.4, row.5, row.6)));
+        return OFFERS.iter().copied().chain(more).collect();
+    }
     if !shape.other_offers {
         return OFFERS.to_vec();
     }

@@ -1,16 +1,34 @@
-//! `/offers`: what the gateway knows of each offer at this moment: how fast it is, how often it
-//! answers, how many requests are on their way, and what its breakers allow. Reads memory only.
+//! `/offers` and `/models/{id}`: what the gateway knows of each offer at this moment: how fast it
+//! is, how often it answers, how many requests are on their way, and what its breakers allow. Reads
+//! memory only.
+
+use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::AdminState;
 use super::error::ApiError;
 use super::text::{rfc3339, rfc3339_opt};
+use super::{AdminState, Routing};
+use crate::catalog::{Offer, TaskDemands};
 use crate::clock;
-use crate::route::{Gate, Observed};
+use crate::route::{CORRECTION_MAX, Gate, Observed};
+
+/// The tasks that qualities are told apart by; of any other label the general quality counts.
+const TASKS: [&str; 10] = [
+    "chat",
+    "writing",
+    "summarization",
+    "extraction",
+    "translation",
+    "code",
+    "data-analysis",
+    "reasoning",
+    "agent",
+    "vision",
+];
 
 pub(super) async fn list(State(state): State<AdminState>) -> Result<Response, ApiError> {
     state
@@ -33,6 +51,65 @@ pub(super) async fn list(State(state): State<AdminState>) -> Result<Response, Ap
             Ok(Json(json!({"items": items, "next": null})).into_response())
         })
         .await
+}
+
+/// `/models/{id}`: one model, by its catalogue id: who sells it, its quality, and what ratings say
+/// of it.
+pub(super) async fn model(
+    State(state): State<AdminState>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    state.reading(move |parts| page(&parts.routing, &id)).await
+}
+
+fn page(routing: &Routing, id: &str) -> Result<Response, ApiError> {
+    let now_ms = clock::now_ms();
+    let sold = routing.offers.offers().iter().enumerate();
+    let sold: Vec<(usize, &Arc<Offer>)> = sold.filter(|(_, offer)| *offer.model == *id).collect();
+    let Some((_, first)) = sold.first() else {
+        return Err(ApiError::not_found(format!("no configured provider has the model {id:?}")));
+    };
+    let offers = sold.iter().map(|(index, offer)| {
+        let seen = routing.health.observed(*index, now_ms);
+        json!({
+            "offer": offer.id,
+            "provider": offer.provider,
+            "region": offer.region,
+            "zero_retention": offer.zero_retention,
+            "deprecated": offer.deprecated,
+            "live": seen.as_ref().map(live),
+        })
+    });
+    let ratings = routing.rated.of_model(id).into_iter().map(|(org, task, ratings)| {
+        json!({
+            "org": org,
+            "task": task,
+            "ratings": ratings.weight,
+            "mean": ratings.mean,
+            "correction": ratings.correction(),
+        })
+    });
+    Ok(Json(json!({
+        "model": first.model,
+        "vendor": first.vendor,
+        "name": first.display_name,
+        "context_tokens": first.context_tokens,
+        "output_tokens": first.output_tokens,
+        "quality": quality(first),
+        "ratings": ratings.collect::<Vec<_>>(),
+        "correction_max": CORRECTION_MAX,
+        "offers": offers.collect::<Vec<_>>(),
+    }))
+    .into_response())
+}
+
+/// What is believed of a model at each task before anyone has rated it.
+fn quality(offer: &Offer) -> Value {
+    let priors = TASKS.into_iter().map(|task| {
+        let prior = offer.quality.prior(&TaskDemands::of(task));
+        (task.to_owned(), json!({"value": prior.value, "source": prior.source.label()}))
+    });
+    Value::Object(priors.collect())
 }
 
 /// The live figures of one offer.

@@ -61,6 +61,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/requests/{id}", get(requests::get))
         .route("/audit", get(audit::all))
         .route("/offers", get(offers::list))
+        .route("/models/{*id}", get(offers::model))
         .route("/system", get(system::get));
     Router::new()
         .nest("/admin/v1", admin)

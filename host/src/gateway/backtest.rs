@@ -21,7 +21,7 @@ use crate::policy::{
 };
 use crate::route::ranking_usd;
 use crate::store::LinkRecord;
-use crate::usage::{CandidateFact, Record, TaskFact, UsageLog};
+use crate::usage::{CandidateFact, FiguresFact, Record, TaskFact, UsageLog};
 
 use super::Gateway;
 use super::bindings::Bindings;
@@ -182,7 +182,15 @@ impl Replay<'_> {
         let current_at = rows.iter().position(|row| row.offer == &**first)?;
         let figures = figures(&rows);
         let profile = explanation.profile.as_deref().unwrap_or("balanced").to_owned();
-        let objective = Objective { profile, ..Objective::default() };
+        let objective = match &explanation.objective {
+            Some(told) => Objective {
+                profile: told.profile.to_string(),
+                quality_floor: told.quality_floor,
+                cost_ceiling_usd: told.cost_ceiling_usd,
+                first_token_ceiling_ms: told.first_token_ceiling_ms,
+            },
+            None => Objective { profile, ..Objective::default() },
+        };
         let offers: Arc<dyn Offers> = Arc::new(Kept {
             catalog: Arc::clone(&self.of.catalog),
             rows: rows
@@ -287,6 +295,8 @@ struct Row<'a> {
     quality: f64,
     cost: PicoUsd,
     first_token_ms: f64,
+    /// The rest; records of before that was kept have what an offer has that nobody has asked.
+    more: FiguresFact,
 }
 
 impl<'a> Row<'a> {
@@ -297,6 +307,12 @@ impl<'a> Row<'a> {
             quality: fact.quality?,
             cost: fact.expected_cost_usd?,
             first_token_ms: fact.first_token_ms?,
+            more: fact.figures.unwrap_or(FiguresFact {
+                first_token_p95_ms: fact.first_token_ms?,
+                tokens_per_second: TOKENS_PER_SECOND,
+                availability: AVAILABILITY,
+                ..FiguresFact::default()
+            }),
         })
     }
 }
@@ -309,11 +325,14 @@ fn figures(rows: &[Row<'_>]) -> Figures {
         out.cost_usd.push(usd);
         out.cost_worst_usd.push(usd);
         out.first_token_ms.push(row.first_token_ms);
-        out.first_token_p95_ms.push(row.first_token_ms);
-        out.tokens_per_second.push(TOKENS_PER_SECOND);
-        out.availability.push(AVAILABILITY);
-        out.in_flight.push(0.0);
-        out.marks.push(0);
+        let more = &row.more;
+        out.first_token_p95_ms.push(more.first_token_p95_ms);
+        out.tokens_per_second.push(more.tokens_per_second);
+        out.availability.push(more.availability);
+        out.in_flight.push(f64::from(more.in_flight));
+        let marks = [more.warm, more.price_estimated, more.quality_estimated, more.preferred];
+        let bits = marks.into_iter().zip([1, 2, 4, 8]).filter(|(set, _)| *set);
+        out.marks.push(bits.fold(0, |all, (_, bit)| all | bit));
         out.expected_pico.push(row.cost.0);
     }
     out

@@ -20,7 +20,7 @@ use crate::limits;
 use crate::pipeline;
 use crate::policy::signature::PublicKey;
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits, Web};
-use crate::route::{Affinity, BreakerRule, Health, Reach, Rulebook};
+use crate::route::{self, Affinity, BreakerRule, Health, Reach, Rulebook};
 use crate::store::{LedgerViews, Store, load_ledger_view};
 use crate::tasks::{Aside, Tasks};
 use crate::telemetry::Metrics;
@@ -33,6 +33,7 @@ use super::bindings::Bindings;
 use super::builtins::Builtins;
 use super::families::Families;
 use super::providers::Provider;
+use super::ratings::RatingBook;
 use super::web::PolicyWeb;
 use super::{Gateway, Settings};
 
@@ -78,28 +79,21 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let rule = BreakerRule {
-        failures: config.routing.breaker_failures,
-        open_ms: config.routing.breaker_open_ms,
-    };
     let offers = Arc::new(offers);
     engine.set_catalog(pipeline::whole_catalog(&offers));
     let web = Arc::new(PolicyWeb::new(&config.policy.fetch_private));
     engine.set_web(Arc::clone(&web) as Arc<dyn Web>);
-    let reach = |offer: &Arc<Offer>| {
-        providers.get(&*offer.provider).map_or_else(Reach::default, Provider::reach)
-    };
-    let health = Arc::new(Health::reached(offers.offers().iter().map(reach), rule));
-    let rulebook = Arc::new(rulebook(&store, &offers)?);
+    let routing = routing(config, &store, &offers, &providers, recorder.log())?;
     let gateway = Arc::new(Gateway {
         settings: Settings::of(config),
         directory: Arc::clone(&directory),
         bindings: Arc::clone(&bindings),
         policy_engine: engine,
         offers,
-        health: Arc::clone(&health),
-        rulebook: Arc::clone(&rulebook),
-        feedback: Arc::default(),
+        health: Arc::clone(&routing.health),
+        rulebook: Arc::clone(&routing.rulebook),
+        feedback: routing.ratings.feedback(),
+        ratings: Arc::clone(&routing.ratings),
         repeats: Arc::default(),
         affinity: Affinity::new(config.routing.session_ms),
         providers,
@@ -124,22 +118,60 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
         bindings,
         backtests: Arc::new(Backtests::of(&gateway)),
-        routing: admin::Routing { offers: Arc::clone(&gateway.offers), health, rulebook },
+        routing: admin::Routing {
+            offers: Arc::clone(&gateway.offers),
+            health: routing.health,
+            rulebook: routing.rulebook,
+            rated: Arc::new(ModelRatings(routing.ratings)),
+        },
         numbers: Arc::new(Numbers(Arc::clone(&gateway))),
         signatures,
-        bounds: PolicyBounds {
-            component_bytes: config.policy.component_bytes,
-            components_per_org: config.policy.components_per_org,
-            components: config.policy.components,
-            deadline_ms: config.policy.deadline_ms,
-            memory_bytes: config.policy.memory_bytes,
-            instances: config.policy.instances.saturating_mul(3) / 4,
-            instances_per_org: config.policy.instances_per_org,
-            log_lines: config.policy.log_lines,
-        },
+        bounds: bounds(&config.policy),
         started_at_ms,
     });
     Ok(State { gateway, admin, store })
+}
+
+fn bounds(policy: &config::Policy) -> PolicyBounds {
+    PolicyBounds {
+        component_bytes: policy.component_bytes,
+        components_per_org: policy.components_per_org,
+        components: policy.components,
+        deadline_ms: policy.deadline_ms,
+        memory_bytes: policy.memory_bytes,
+        instances: policy.instances.saturating_mul(3) / 4,
+        instances_per_org: policy.instances_per_org,
+        log_lines: policy.log_lines,
+    }
+}
+
+/// What routing goes by beside the offers.
+struct Routing {
+    health: Arc<Health>,
+    rulebook: Arc<Rulebook>,
+    ratings: Arc<RatingBook>,
+}
+
+fn routing(
+    config: &Config,
+    store: &Store,
+    offers: &Arc<ConfiguredCatalog>,
+    providers: &HashMap<Box<str>, Provider>,
+    usage: usage::UsageLog,
+) -> anyhow::Result<Routing> {
+    let rule = BreakerRule {
+        failures: config.routing.breaker_failures,
+        open_ms: config.routing.breaker_open_ms,
+    };
+    let reach = |offer: &Arc<Offer>| {
+        providers.get(&*offer.provider).map_or_else(Reach::default, Provider::reach)
+    };
+    let health = Health::reached(offers.offers().iter().map(reach), rule);
+    Ok(Routing {
+        health: Arc::new(health),
+        rulebook: Arc::new(rulebook(store, offers)?),
+        ratings: Arc::new(RatingBook::open(&config.data.dir, Arc::clone(offers), usage)?),
+    })
 }
 
 /// What organizations ask of routing, as it was written down.
@@ -305,6 +337,15 @@ impl State {
         if let Err(error) = self.store.sync() {
             tracing::error!(%error, "the store was not flushed");
         }
+    }
+}
+
+#[derive(Debug)]
+struct ModelRatings(Arc<RatingBook>);
+
+impl admin::RatedModels for ModelRatings {
+    fn of_model(&self, model: &str) -> Vec<(Arc<str>, Arc<str>, route::Ratings)> {
+        self.0.of_model(model)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::error::Refusal;
 use crate::hook::Clearance;
 use crate::policy::{AttrValue, Figures};
 use crate::redact;
-use crate::route::{self, Asked, Candidate, Gate, Rejection, Selector, Workload};
+use crate::route::{self, Asked, Candidate, FigureRow, Gate, Pin, Rejection, Selector, Workload};
 
 use super::facts::{self, CallView, PolicyScan};
 use super::fidelity::Fidelity;
@@ -98,14 +98,15 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     let work = Workload::new(&task.task, task.difficulty, input, limit);
     let now_ms = clock::now_ms();
     let health = &flight.gateway.health;
-    let pin = flight.turn.and_then(|turn| turn.pin(&flight.gateway.affinity));
     let found = |index: &u32| {
         let row = usize::try_from(*index).unwrap_or(usize::MAX);
         offers.offer(*index).map(|offer| (row, offer))
     };
     let terms = flight.terms.as_ref();
-    let corrections = flight.gateway.feedback.of(&flight.caller.org);
-    let corrections = corrections.as_ref().and_then(|of| of.at(&task.task)).unwrap_or_default();
+    let rated = flight.gateway.feedback.of(&flight.caller.org);
+    let corrections = rated.as_ref().and_then(|of| of.at(&task.task)).unwrap_or_default();
+    let pin = flight.turn.and_then(|turn| turn.pin(&flight.gateway.affinity));
+    let weighing = Weighing { flight, work, pin, corrections, now_ms };
     let check = |row: usize, offer: &Offer| {
         let allowed = flight.caller.may_use(&offer.model);
         let ruled = terms.filter(|_| allowed).and_then(|it| route::forbidden(row, offer, it));
@@ -124,28 +125,8 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         let mut rejection = check(row, offer).or_else(|| fidelity.check(offer));
         let mut figures = None;
         if rejection.is_none() {
-            let seen = health.snapshot(row, work.band(), now_ms);
-            figures = route::figure_row(offer, &work, seen);
-            if let (Some(by), Some(figures)) = (corrections.get(row), &mut figures) {
-                figures.correct(f64::from(*by));
-            }
-            if let (Some(pin), Some(row)) = (pin.filter(|pin| pin.offer == row), &mut figures) {
-                pin.warm(row, offer, work.expected_input());
-            }
-            // A service tier that costs more, or a search, and has no price here is as good as no
-            // price at all.
-            let more = flight.call.service_tier.is_some() || settle::searches(flight, offer);
-            let priced = !more || settle::worst_case(flight, offer, 0).is_some();
-            rejection = match (figures.is_some(), priced) {
-                (true, true) => terms.zip(figures.as_mut()).and_then(|(terms, figures)| {
-                    if terms.prefers(row) {
-                        figures.prefer();
-                    }
-                    route::over_ceiling(figures, terms)
-                }),
-                (true, false) if settle::searches(flight, offer) => Some(Rejection::SearchUnpriced),
-                _ => Some(Rejection::Unpriced),
-            };
+            figures = weighing.figures(row, offer);
+            rejection = weighing.against(row, offer, figures.as_mut());
         }
         candidates.push(Candidate { index: row, rejection, figures, score: None });
     }
@@ -154,6 +135,56 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         return Err(Box::new(nobody(flight, now_ms)));
     }
     Ok(())
+}
+
+/// What each offer's figures are made of.
+struct Weighing<'a> {
+    flight: &'a Flight,
+    work: Workload,
+    /// Where the conversation is warm.
+    pin: Option<Pin>,
+    /// Of the qualities at this task, by what the organization's ratings say.
+    corrections: &'a [f32],
+    now_ms: u64,
+}
+
+impl Weighing<'_> {
+    /// The offer's figures; none where a rate that is needed is not known.
+    fn figures(&self, row: usize, offer: &Offer) -> Option<FigureRow> {
+        let seen = self.flight.gateway.health.snapshot(row, self.work.band(), self.now_ms);
+        let mut figures = route::figure_row(offer, &self.work, seen)?;
+        if let Some(by) = self.corrections.get(row) {
+            figures.correct(f64::from(*by));
+        }
+        if let Some(pin) = self.pin.filter(|pin| pin.offer == row) {
+            pin.warm(&mut figures, offer, self.work.expected_input());
+        }
+        Some(figures)
+    }
+
+    /// What its price or a rule's ceiling has against it. Marks what a rule prefers.
+    fn against(
+        &self,
+        row: usize,
+        offer: &Offer,
+        figures: Option<&mut FigureRow>,
+    ) -> Option<Rejection> {
+        let flight = self.flight;
+        // A service tier that costs more, or a search, and has no price here is as good as no price
+        // at all.
+        let more = flight.call.service_tier.is_some() || settle::searches(flight, offer);
+        let priced = !more || settle::worst_case(flight, offer, 0).is_some();
+        let Some(figures) = figures else { return Some(Rejection::Unpriced) };
+        if !priced {
+            let searches = settle::searches(flight, offer);
+            return Some(if searches { Rejection::SearchUnpriced } else { Rejection::Unpriced });
+        }
+        let terms = flight.terms.as_ref()?;
+        if terms.prefers(row) {
+            figures.prefer();
+        }
+        route::over_ceiling(figures, terms)
+    }
 }
 
 /// What the request shows, and where the choice is ours also what the classify policy says.
@@ -282,12 +313,7 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
     let ranked = Arc::new(facts::Ranked { catalog, indices });
     let verdict = flight.session.score(&flight.task, &figures, &objective, ranked).await;
     let scores = verdict.value.unwrap_or_else(|| cheapest_first(&figures));
-    for (row, score) in rows.iter().zip(scores) {
-        if let Some(candidate) = flight.candidates.get_mut(*row) {
-            candidate.score = score;
-            candidate.rejection = score.is_none().then_some(Rejection::Policy);
-        }
-    }
+    take_scores(&mut flight.candidates, &rows, scores);
     let offers = flight.gateway.offers.offers();
     let plan = route::plan(&flight.candidates, offers, flight.gateway.settings.attempts);
     if plan.is_empty() {
@@ -296,6 +322,16 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
     let plan = comparable(flight, plan);
     flight.plan.clone_from(&plan);
     Ok(plan)
+}
+
+/// What the policy gives no score is out.
+fn take_scores(candidates: &mut [Candidate], rows: &[usize], scores: Vec<Option<f64>>) {
+    for (row, score) in rows.iter().zip(scores) {
+        if let Some(candidate) = candidates.get_mut(*row) {
+            candidate.score = score;
+            candidate.rejection = score.is_none().then_some(Rejection::Policy);
+        }
+    }
 }
 
 /// Of a plan for vectors what has the first one's model: those of another can't be compared with
@@ -321,3 +357,6 @@ pub(super) fn open(flight: &Flight, row: usize) -> bool {
     let gate = flight.gateway.health.gate(candidate.index, clock::now_ms());
     matches!(gate, Gate::Closed | Gate::HalfOpen)
 }
+
+#[cfg(test)]
+mod tests;

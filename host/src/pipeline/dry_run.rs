@@ -1,5 +1,5 @@
-//! `POST /v1/route`: the plan for a body of any dialect, without running it. Takes the same steps as
-//! a request up to the plan and shows what they found. Holds no money, asks no provider, leaves no
+//! `POST /v1/route`: the plan for a body of any dialect, without running it. Takes the same steps
+//! as a request up to the plan and shows what they found. Holds no money, asks no provider, leaves no
 //! record. What it answers has no text of the request.
 
 mod asked;
@@ -10,9 +10,11 @@ use std::sync::Arc;
 use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
+use turnpike_ledger::PicoUsd;
 use turnpike_protocol::{Addressed, Call, Dialect};
 use uuid::Uuid;
 
+use crate::catalog::Offer;
 use crate::egress::{GatewayBody, refuse};
 use crate::error::Refusal;
 use crate::gateway::Gateway;
@@ -20,7 +22,7 @@ use crate::route::OrgRules;
 use crate::{clock, ingress};
 
 use super::flight::{Flight, Manner, Started};
-use super::{decide, reserve, serve, terms};
+use super::{decide, reserve, serve, settle, terms};
 use asked::Asked;
 
 /// Answers with the plan. Errors have OpenAI's shape, whatever the body's dialect is: this is no
@@ -86,7 +88,21 @@ async fn plan(flight: &mut Flight) -> Result<bytes::Bytes, Box<Refusal>> {
         Err(refusal) => Some(refusal),
         Ok(()) => decide::score(flight).await.err(),
     };
-    let worst = reserve::worst_by_offer(flight).await;
+    let worst = worst_cases(flight).await;
     let reasons = shown::reasons(flight).await;
     shown::whole(flight, refused.as_deref(), &worst, &reasons)
+}
+
+/// The worst case of each offer of the plan, as a request would hold it; none where the bill policy
+/// can't say.
+async fn worst_cases(flight: &mut Flight) -> Vec<Option<PicoUsd>> {
+    let rows = flight.plan.iter();
+    let offers: Vec<Arc<Offer>> =
+        rows.filter_map(|row| flight.offer_of(*row).map(Arc::clone)).collect();
+    let mut quotes = Vec::with_capacity(offers.len());
+    for offer in &offers {
+        let tokens = if flight.call.embeds() { 0 } else { reserve::held_tokens(flight, offer) };
+        quotes.push(settle::quote(flight, offer, tokens).await);
+    }
+    quotes
 }

@@ -15,6 +15,8 @@ pub(super) enum Endpoint<'a> {
     CountTokens(Wire<'a>),
     /// How a conversation would be routed.
     Route,
+    /// What an answer was worth.
+    Feedback,
     Models(List),
     /// One model by its name.
     Model(List, Cow<'a, str>),
@@ -113,6 +115,7 @@ fn posted<'a>(path: &'a str, uri: &Uri) -> Endpoint<'a> {
         "/v1/responses" => Endpoint::Answer(Wire::plain(Dialect::OpenAiResponses)),
         "/v1/messages" => Endpoint::Answer(Wire::plain(Dialect::AnthropicMessages)),
         "/v1/route" => Endpoint::Route,
+        "/v1/feedback" => Endpoint::Feedback,
         "/v1/embeddings" => {
             Endpoint::Answer(Wire { embeds: true, ..Wire::plain(Dialect::OpenAiChat) })
         }
@@ -170,7 +173,7 @@ fn gemini_operation(path: &str) -> Option<(&str, Option<bool>)> {
 }
 
 fn is_known(path: &str) -> bool {
-    const EXACT: [&str; 12] = [
+    const EXACT: [&str; 13] = [
         "/",
         "/health/live",
         "/health/ready",
@@ -183,6 +186,7 @@ fn is_known(path: &str) -> bool {
         "/v1/messages/count_tokens",
         "/v1/embeddings",
         "/v1/route",
+        "/v1/feedback",
     ];
     EXACT.contains(&path) || path.starts_with("/v1/models/") || path.starts_with("/v1beta/models/")
 }

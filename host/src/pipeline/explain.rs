@@ -6,13 +6,15 @@ use std::sync::Arc;
 use turnpike_protocol::{Loss, Losses};
 
 use crate::catalog::ConfiguredCatalog;
-use crate::route::{Rejection, Selector};
+use crate::route::{FigureRow, Rejection, Selector};
 use crate::usage::{
-    Explanation, Failure, Fresh, LineItem, LookedAt, LookedAtFigures, LookedAtRow, LossFact,
-    OfferNames, PolicyFact, Record, RedactionFact, TaskFact, Timing, UsageEvent,
+    Explanation, Failure, FiguresFact, Fresh, LineItem, LookedAt, LookedAtFigures, LookedAtRow,
+    LossFact, ObjectiveFact, OfferNames, PolicyFact, Record, RedactionFact, TaskFact, Timing,
+    UsageEvent,
 };
 
 use super::flight::{Bill, Ending, Flight};
+use super::terms;
 
 /// What is kept of a request that has ended.
 pub(super) fn record(flight: &mut Flight, ending: Ending, status: u16, bill: &Bill) -> Fresh {
@@ -70,6 +72,7 @@ fn asked(flight: &Flight) -> Arc<str> {
 fn explanation(flight: &mut Flight, ending: Ending, bill: &Bill, asked: Arc<str>) -> Explanation {
     let (org, key) = (Arc::clone(&flight.caller.org), Arc::clone(&flight.caller.key_id));
     let mut e = Explanation::begin(flight.started.id, org, key, asked);
+    e.objective = objective(flight);
     e.profile = Some(flight.selector().profile().label().into());
     e.task = flight.classified_by.as_ref().map(|by| TaskFact {
         task: flight.task.task.as_str().into(),
@@ -107,6 +110,40 @@ fn explanation(flight: &mut Flight, ending: Ending, bill: &Bill, asked: Arc<str>
     e
 }
 
+/// What routing was to aim at; none where it did not come so far.
+pub(super) fn objective(flight: &Flight) -> Option<ObjectiveFact> {
+    if flight.candidates.is_empty() {
+        return None;
+    }
+    let told = terms::objective(flight);
+    let terms = flight.terms.as_ref();
+    let class = flight.class.max(terms.and_then(|terms| terms.class));
+    Some(ObjectiveFact {
+        profile: told.profile.into(),
+        quality_floor: told.quality_floor,
+        cost_ceiling_usd: told.cost_ceiling_usd,
+        first_token_ceiling_ms: told.first_token_ceiling_ms,
+        data_class: class.map(|class| class.label().into()),
+        zero_retention: terms.is_some_and(|terms| terms.zero_retention),
+        rules: terms.map(|terms| terms.ids().map(Arc::clone).collect()).unwrap_or_default(),
+    })
+}
+
+/// What the route policy scored beside quality, cost and the first token.
+pub(super) fn scored_by(row: &FigureRow) -> FiguresFact {
+    let marked = |bit: u8| row.marks & bit != 0;
+    FiguresFact {
+        first_token_p95_ms: row.first_token_p95_ms,
+        tokens_per_second: row.tokens_per_second,
+        availability: row.availability,
+        in_flight: row.requests_in_flight,
+        warm: marked(1),
+        price_estimated: marked(2),
+        quality_estimated: marked(4),
+        preferred: marked(8),
+    }
+}
+
 fn looked_at(flight: &Flight) -> LookedAt {
     let mut different: Vec<&Rejection> = Vec::new();
     let mut place = |reason| {
@@ -124,6 +161,7 @@ fn looked_at(flight: &Flight) -> LookedAt {
                 quality: f.quality,
                 expected_cost_usd: f.expected_cost,
                 first_token_ms: f.first_token_ms,
+                more: scored_by(f),
             }),
             reason: c.rejection.as_ref().map(&mut place),
         });

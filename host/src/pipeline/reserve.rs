@@ -179,22 +179,6 @@ pub(super) fn held_tokens(flight: &Flight, offer: &Arc<Offer>) -> u32 {
     longest_answer(limit, std::slice::from_ref(offer))
 }
 
-/// The worst case of each offer of the plan, as a request would hold it; none where the bill policy
-/// can't say.
-pub(super) async fn worst_by_offer(flight: &mut Flight) -> Vec<Option<PicoUsd>> {
-    let rows = flight.plan.clone();
-    let offers: Vec<Arc<Offer>> =
-        rows.iter().filter_map(|row| flight.offer_of(*row).map(Arc::clone)).collect();
-    let embeds = flight.call.embeds();
-    let asked = if embeds { 0 } else { longest_answer(flight.call.output_limit, &offers) };
-    let mut quotes = Vec::with_capacity(offers.len());
-    for offer in &offers {
-        let tokens = longest_answer(Some(asked), std::slice::from_ref(offer));
-        quotes.push(settle::quote(flight, offer, tokens).await);
-    }
-    quotes
-}
-
 async fn worst_quote(
     flight: &mut Flight,
     offers: &[Arc<Offer>],

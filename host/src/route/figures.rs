@@ -17,6 +17,8 @@ pub struct FigureRow {
     pub tokens_per_second: f64,
     pub availability: f64,
     pub in_flight: f64,
+    /// The same as a count.
+    pub requests_in_flight: u32,
     /// 1: cached here. 2: price estimated. 4: quality estimated. 8: preferred by a rule.
     pub marks: u8,
     /// The same as `cost_usd`, exact, for the explanation.
@@ -117,6 +119,7 @@ pub fn figure_row(offer: &Offer, work: &Workload, seen: Snapshot) -> Option<Figu
         tokens_per_second: seen.tokens_per_second,
         availability: seen.availability,
         in_flight: f64::from(seen.in_flight),
+        requests_in_flight: seen.in_flight,
         marks: if estimated { QUALITY_ESTIMATED } else { 0 },
         expected_cost: expected,
     })

@@ -14,10 +14,12 @@ use statistics::Statistics;
 pub use breaker::BreakerRule;
 pub use statistics::{Band, BandFigures, Sample, Snapshot};
 
-/// Silence that is taken for trouble, in times of what hardly an answer takes to begin …
-const SILENCE_TAILS: f64 = 5.0;
-/// … and at least so long: nobody is in trouble for thinking.
-const SILENCE_MS_MIN: f64 = 10_000.0;
+/// Silence that is taken for trouble: in times of what hardly an answer takes to begin, and in
+/// milliseconds at least, since nobody is in trouble for thinking. Where several wait for an answer
+/// less of it says as much.
+const SILENCE: (f64, f64) = (5.0, 10_000.0);
+const SILENCE_OF_SEVERAL: (f64, f64) = (3.0, 5_000.0);
+const SEVERAL: u32 = 3;
 /// What the availability of an offer comes to that has fallen silent: it goes last, before the
 /// time-outs of those who wait for it have shown what is wrong.
 const SILENT_SHARE: f64 = 0.4;
@@ -179,6 +181,10 @@ impl Health {
         if seen.in_flight > 0 && o.is_silent(seen.first_token_p95_ms, now_ms) {
             seen.availability *= SILENT_SHARE;
         }
+        // Whoever may be its probe ranks it by what it was worth: last, it would never be asked.
+        if seen.availability < 1.0 && o.breakers(now_ms) == Gate::HalfOpen {
+            seen.availability = 1.0;
+        }
         seen
     }
 
@@ -211,7 +217,9 @@ impl Health {
         match sample {
             Sample::Answered { first_token_ms, tokens_per_second, band } => {
                 o.statistics.answered(first_token_ms, tokens_per_second, band, now_ms);
-                own.into_iter().for_each(Breaker::close);
+                if own.is_some_and(Breaker::close) {
+                    o.statistics.came_back();
+                }
             }
             Sample::Failed => {
                 o.statistics.failed(now_ms);
@@ -296,12 +304,14 @@ impl OfferHealth {
 
     /// Whether something has been waited for longer than is usual, and nothing begun meanwhile.
     fn is_silent(&self, tail_ms: f64, now_ms: u64) -> bool {
-        if self.waiting.load(Ordering::Relaxed) == 0 {
-            return false;
-        }
+        let (tails, least_ms) = match self.waiting.load(Ordering::Relaxed) {
+            0 => return false,
+            SEVERAL.. => SILENCE_OF_SEVERAL,
+            _ => SILENCE,
+        };
         let quiet_ms = now_ms.saturating_sub(self.quiet_since_ms.load(Ordering::Relaxed));
         let quiet_ms = f64::from(u32::try_from(quiet_ms).unwrap_or(u32::MAX));
-        quiet_ms > (tail_ms * SILENCE_TAILS).max(SILENCE_MS_MIN)
+        quiet_ms > (tail_ms * tails).max(least_ms)
     }
 
     fn is_full(&self) -> bool {

@@ -289,3 +289,6 @@ impl fmt::Display for Rejection {
         f.write_str(&self.text())
     }
 }
+
+#[cfg(test)]
+mod tests;

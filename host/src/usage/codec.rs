@@ -14,6 +14,7 @@ use super::wire::{Broken, Reader, put, put_exact, put_money};
 use super::words::{Book, Lexicon};
 
 mod candidates;
+mod figures;
 
 /// Every step of a walk; writing never fails.
 pub(super) type Step = Result<(), Broken>;
@@ -67,6 +68,8 @@ pub(super) trait Codec: Sized {
     /// A sentence whose numbers are kept apart from its dictionary entry, if there is one.
     fn maybe_phrase<T: Text>(&mut self, value: &mut Option<T>) -> Step;
     fn candidates(&mut self, value: &mut Vec<CandidateFact>) -> Step;
+    /// What the candidates that have a quality were scored by beside it.
+    fn figures(&mut self, value: &mut Vec<CandidateFact>) -> Step;
 
     fn word<T: Text>(&mut self, value: &mut T) -> Step {
         let mut some = Some(std::mem::take(value));
@@ -231,6 +234,14 @@ impl Codec for Encoder<'_> {
         }
         Ok(())
     }
+
+    fn figures(&mut self, value: &mut Vec<CandidateFact>) -> Step {
+        match self.looked_at {
+            Some(looked_at) => self.put_all_figures(looked_at.seen()),
+            None => self.put_all_figures(value.iter().map(Seen::from)),
+        }
+        Ok(())
+    }
 }
 
 // === impl Decoder ===
@@ -300,5 +311,9 @@ impl Codec for Decoder<'_> {
 
     fn candidates(&mut self, value: &mut Vec<CandidateFact>) -> Step {
         self.read_candidates(value)
+    }
+
+    fn figures(&mut self, value: &mut Vec<CandidateFact>) -> Step {
+        self.read_all_figures(value)
     }
 }

@@ -26,6 +26,9 @@ pub struct Explanation {
     pub model_asked: Arc<str>,
     /// The objective it was routed by: `balanced`, `cheap`, `fast`, `best`; none for a named model.
     pub profile: Option<Label>,
+    /// What routing was to aim at; none if it was refused before, or by an older version.
+    #[serde(default)]
+    pub objective: Option<ObjectiveFact>,
     /// What it was taken for; none if it was refused before.
     pub task: Option<TaskFact>,
     /// Every offer that was looked at.
@@ -75,6 +78,43 @@ pub struct TaskFact {
     pub decided_by: Arc<str>,
 }
 
+/// What routing was to aim at, beside the profile.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ObjectiveFact {
+    /// The profile that the route policy was told; rules may set another than the caller's.
+    pub profile: Arc<str>,
+    /// From 0 to 1; 0 for none.
+    pub quality_floor: f64,
+    /// 0 for none.
+    pub cost_ceiling_usd: f64,
+    /// In milliseconds; 0 for none.
+    pub first_token_ceiling_ms: f64,
+    /// The class of data that it was of, where anybody said.
+    pub data_class: Option<Label>,
+    /// Only providers that keep nothing could have it.
+    pub zero_retention: bool,
+    /// The rules that fit, in their order.
+    pub rules: Vec<Arc<str>>,
+}
+
+/// The figures that the route policy scored, beside those of [`CandidateFact`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct FiguresFact {
+    /// In milliseconds.
+    pub first_token_p95_ms: f64,
+    pub tokens_per_second: f64,
+    /// From 0 to 1.
+    pub availability: f64,
+    /// Requests that were on their way to it.
+    pub in_flight: u32,
+    /// The conversation's beginning was cached there.
+    pub warm: bool,
+    pub price_estimated: bool,
+    pub quality_estimated: bool,
+    /// A rule of the organization preferred it.
+    pub preferred: bool,
+}
+
 /// One offer that was looked at.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CandidateFact {
@@ -88,6 +128,9 @@ pub struct CandidateFact {
     pub expected_cost_usd: Option<PicoUsd>,
     /// How long its first token was expected to take, in milliseconds.
     pub first_token_ms: Option<f64>,
+    /// The rest of what it was scored by.
+    #[serde(default)]
+    pub figures: Option<FiguresFact>,
     /// Why it was rejected, in words.
     pub rejected: Option<Label>,
     /// The same as a stable word for programs.
@@ -217,6 +260,7 @@ impl Explanation {
             key,
             model_asked,
             profile: None,
+            objective: None,
             task: None,
             candidates: Vec::new(),
             plan: Vec::new(),

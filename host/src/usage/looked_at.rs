@@ -9,7 +9,7 @@ use std::sync::Arc;
 use turnpike_ledger::PicoUsd;
 
 use super::event::Record;
-use super::explanation::{CandidateFact, Label};
+use super::explanation::{CandidateFact, FiguresFact, Label};
 
 /// What the rows' indices stand for.
 pub trait OfferNames: Send + Sync {
@@ -39,6 +39,8 @@ pub struct LookedAtFigures {
     pub expected_cost_usd: PicoUsd,
     /// How long its first token was expected to take, in milliseconds.
     pub first_token_ms: f64,
+    /// The rest of what it was scored by.
+    pub more: FiguresFact,
 }
 
 /// All of them.
@@ -82,6 +84,7 @@ pub(super) struct Seen<'a> {
     pub(super) quality: Option<f64>,
     pub(super) expected_cost_usd: Option<PicoUsd>,
     pub(super) first_token_ms: Option<f64>,
+    pub(super) figures: Option<FiguresFact>,
     pub(super) rejected: Option<&'a str>,
     pub(super) reason_code: Option<&'a str>,
 }
@@ -94,6 +97,7 @@ impl<'a> From<&'a CandidateFact> for Seen<'a> {
             quality: fact.quality,
             expected_cost_usd: fact.expected_cost_usd,
             first_token_ms: fact.first_token_ms,
+            figures: fact.figures,
             rejected: fact.rejected.as_deref(),
             reason_code: fact.reason_code.as_deref(),
         }
@@ -110,6 +114,7 @@ impl LookedAt {
                 quality: row.figures.map(|figures| figures.quality),
                 expected_cost_usd: row.figures.map(|figures| figures.expected_cost_usd),
                 first_token_ms: row.figures.map(|figures| figures.first_token_ms),
+                figures: row.figures.map(|figures| figures.more),
                 rejected: reason.map(|(words, _)| &**words),
                 reason_code: reason.map(|(_, code)| *code),
             }

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::codec::{Codec, Decoder, Encoder, Step};
 use super::event::{Record, UsageEvent};
 use super::explanation::{
-    AttemptFact, Explanation, Failure, LineItem, LossFact, PolicyFact, RedactionFact, TaskFact,
-    Timing,
+    AttemptFact, Explanation, Failure, LineItem, LossFact, ObjectiveFact, PolicyFact,
+    RedactionFact, TaskFact, Timing,
 };
 use super::looked_at::Fresh;
 use super::segments::time_of;
@@ -19,8 +19,9 @@ use super::wire::Broken;
 use super::words::{Book, Lexicon};
 
 /// The first byte of a frame with a record. Another version of the format takes another number.
-const RECORD: u8 = 5;
-/// The same before sessions, agents and what routing saved were kept; still read.
+const RECORD: u8 = 7;
+/// The same before sessions, agents, what routing saved and what candidates were scored by were
+/// kept; still read.
 const RECORD_WITHOUT_ATTRIBUTION: u8 = 3;
 /// The same before losses were kept; still read.
 const RECORD_WITHOUT_LOSSES: u8 = 1;
@@ -34,7 +35,8 @@ pub(super) fn encode(out: &mut Vec<u8>, fresh: &mut Fresh, lexicon: &mut Lexicon
     let walked = event(&mut encoder, &mut record.event)
         .and_then(|()| attribution(&mut encoder, &mut record.event))
         .and_then(|()| explanation(RECORD, &mut encoder, &mut record.explanation, &record.event))
-        .and_then(|()| encoder.list(&mut record.explanation.losses, loss));
+        .and_then(|()| encoder.list(&mut record.explanation.losses, loss))
+        .and_then(|()| scored(&mut encoder, &mut record.explanation));
     debug_assert_eq!(walked, Ok(()), "writing does not fail");
 }
 
@@ -46,6 +48,9 @@ pub(super) fn decode(payload: &[u8], book: &Book) -> Result<Record, Broken> {
     explanation(kind, &mut decoder, &mut record.explanation, &record.event)?;
     if kind != RECORD_WITHOUT_LOSSES {
         decoder.list(&mut record.explanation.losses, loss)?;
+    }
+    if kind == RECORD {
+        scored(&mut decoder, &mut record.explanation)?;
     }
     decoder.end()?;
     Ok(record)
@@ -225,6 +230,22 @@ fn shared<C: Codec>(c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step 
     usage(c, &mut e.usage)?;
     c.money(&mut e.cost_usd)?;
     c.word(&mut e.settlement)
+}
+
+/// What the choice was made by: enough to make it again.
+fn scored<C: Codec>(c: &mut C, e: &mut Explanation) -> Step {
+    c.option(&mut e.objective, objective)?;
+    c.figures(&mut e.candidates)
+}
+
+fn objective<C: Codec>(c: &mut C, o: &mut ObjectiveFact) -> Step {
+    c.word(&mut o.profile)?;
+    c.float(&mut o.quality_floor)?;
+    c.float(&mut o.cost_ceiling_usd)?;
+    c.float(&mut o.first_token_ceiling_ms)?;
+    c.maybe_word(&mut o.data_class)?;
+    c.flag(&mut o.zero_retention)?;
+    c.list(&mut o.rules, C::word)
 }
 
 fn task<C: Codec>(c: &mut C, t: &mut TaskFact) -> Step {

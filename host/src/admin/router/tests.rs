@@ -7,6 +7,7 @@ mod grants;
 mod keys;
 mod limits;
 mod money;
+mod rules;
 mod signatures;
 mod world;
 

@@ -1,16 +1,16 @@
 //! What is shown of a plan: every figure that went into it, so that it can be made again by hand.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
 use turnpike_ledger::PicoUsd;
 
 use crate::error::Refusal;
-use crate::pipeline::terms;
-use crate::route::{Candidate, FigureRow};
+use crate::route::{Candidate, Rejection};
+use crate::usage::{FiguresFact, ObjectiveFact};
 
+use super::super::explain;
 use super::super::flight::Flight;
 
 /// Rows for which the route policy is asked for its reasons; each is a call.
@@ -23,7 +23,7 @@ struct Shown<'a> {
     dialect: &'static str,
     input_tokens: u32,
     task: Task<'a>,
-    objective: Objective,
+    objective: Option<ObjectiveFact>,
     /// In the order in which they would be tried.
     plan: Vec<&'a str>,
     expected_cost_usd: Option<PicoUsd>,
@@ -46,18 +46,6 @@ struct Task<'a> {
 }
 
 #[derive(Serialize)]
-struct Objective {
-    profile: String,
-    quality_floor: f64,
-    cost_ceiling_usd: Option<PicoUsd>,
-    first_token_ceiling_ms: Option<f64>,
-    data_class: Option<&'static str>,
-    zero_retention: bool,
-    /// The rules that fit, in their order.
-    rules: Vec<Arc<str>>,
-}
-
-#[derive(Serialize)]
 struct SecondBest<'a> {
     offer: &'a str,
     expected_cost_usd: PicoUsd,
@@ -76,27 +64,15 @@ struct Refused<'a> {
 struct Shortlisted<'a> {
     offer: &'a str,
     score: Option<f64>,
-    figures: Option<Figures>,
+    quality: Option<f64>,
+    expected_cost_usd: Option<PicoUsd>,
+    worst_case_cost_usd: Option<f64>,
+    first_token_ms: Option<f64>,
+    figures: Option<FiguresFact>,
     /// Why it stands where it stands, in the route policy's words.
     reason: Option<&'a str>,
     rejected: Option<String>,
     reason_code: Option<&'static str>,
-}
-
-#[derive(Serialize)]
-struct Figures {
-    quality: f64,
-    expected_cost_usd: PicoUsd,
-    worst_case_cost_usd: f64,
-    first_token_ms: f64,
-    first_token_p95_ms: f64,
-    tokens_per_second: f64,
-    availability: f64,
-    in_flight: f64,
-    warm: bool,
-    price_estimated: bool,
-    quality_estimated: bool,
-    preferred: bool,
 }
 
 #[derive(Serialize)]
@@ -119,7 +95,6 @@ pub(super) async fn reasons(flight: &mut Flight) -> HashMap<usize, String> {
 
 /// Whether the route policy was asked about it.
 fn asked(candidate: &Candidate) -> bool {
-    use crate::route::Rejection;
     candidate.rejection.as_ref().is_none_or(|reason| *reason == Rejection::Policy)
 }
 
@@ -152,7 +127,7 @@ pub(super) fn whole(
             needs: &flight.task.needs,
             decided_by: flight.classified_by.as_ref().map(|by| &*by.label),
         },
-        objective: objective(flight),
+        objective: explain::objective(flight),
         plan: flight.plan.iter().filter_map(name).collect(),
         expected_cost_usd: best,
         worst_case_cost_usd: worst.iter().flatten().max().copied(),
@@ -171,21 +146,6 @@ pub(super) fn whole(
         Box::new(Refusal::internal())
     })?;
     Ok(text.into())
-}
-
-fn objective(flight: &Flight) -> Objective {
-    let told = terms::objective(flight);
-    let terms = flight.terms.as_ref();
-    let class = flight.class.max(terms.and_then(|terms| terms.class));
-    Objective {
-        profile: told.profile,
-        quality_floor: told.quality_floor,
-        cost_ceiling_usd: terms.and_then(|terms| terms.cost_ceiling),
-        first_token_ceiling_ms: Some(told.first_token_ceiling_ms).filter(|ms| *ms > 0.0),
-        data_class: class.map(crate::hook::Clearance::label),
-        zero_retention: terms.is_some_and(|terms| terms.zero_retention),
-        rules: terms.map(|terms| terms.ids().map(Arc::clone).collect()).unwrap_or_default(),
-    }
 }
 
 /// The best row by score after the first of the plan.
@@ -207,34 +167,21 @@ fn difference(amount: PicoUsd, than: PicoUsd) -> String {
 fn candidates<'a>(flight: &'a Flight, reasons: &'a HashMap<usize, String>) -> Vec<Shortlisted<'a>> {
     let rows = flight.candidates.iter().enumerate();
     rows.filter_map(|(row, candidate)| {
+        let figures = candidate.figures.as_ref();
         Some(Shortlisted {
             offer: &flight.offer(candidate)?.id,
             score: candidate.score,
-            figures: candidate.figures.as_ref().map(figures),
+            quality: figures.map(|it| it.quality),
+            expected_cost_usd: figures.map(|it| it.expected_cost),
+            worst_case_cost_usd: figures.map(|it| it.cost_worst_usd),
+            first_token_ms: figures.map(|it| it.first_token_ms),
+            figures: figures.map(explain::scored_by),
             reason: reasons.get(&row).map(String::as_str),
             rejected: candidate.rejection.as_ref().map(|it| it.text().into_owned()),
             reason_code: candidate.rejection.as_ref().map(|it| it.code()),
         })
     })
     .collect()
-}
-
-fn figures(row: &FigureRow) -> Figures {
-    let marked = |bit: u8| row.marks & bit != 0;
-    Figures {
-        quality: row.quality,
-        expected_cost_usd: row.expected_cost,
-        worst_case_cost_usd: row.cost_worst_usd,
-        first_token_ms: row.first_token_ms,
-        first_token_p95_ms: row.first_token_p95_ms,
-        tokens_per_second: row.tokens_per_second,
-        availability: row.availability,
-        in_flight: row.in_flight,
-        warm: marked(1),
-        price_estimated: marked(2),
-        quality_estimated: marked(4),
-        preferred: marked(8),
-    }
 }
 
 fn policies(flight: &Flight) -> Vec<Asked<'_>> {

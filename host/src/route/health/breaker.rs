@@ -1,5 +1,5 @@
-//! The breaker of one credential at one offer: opens after failures in a row, lets one probe through
-//! when its rest is over, and keeps count of the requests that the provider allows. Never reads a
+//! The breaker of one credential at one offer: opens after failures in a row, lets one probe
+//! through when its rest is over, and keeps count of the requests that the provider allows. Never reads a
 //! clock.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -106,11 +106,13 @@ impl Breaker {
         }
     }
 
-    pub(super) fn close(&self) {
+    /// It answered. Whether it was open before.
+    pub(super) fn close(&self) -> bool {
         self.failures_in_a_row.store(0, Ordering::Relaxed);
-        self.open_until_ms.store(0, Ordering::Relaxed);
+        let was_open = self.open_until_ms.swap(0, Ordering::Relaxed) != 0;
         self.probe_until_ms.store(0, Ordering::Relaxed);
         self.limited_until_ms.store(0, Ordering::Relaxed);
+        was_open
     }
 
     /// A probe that told nothing gives the floor to the next one.

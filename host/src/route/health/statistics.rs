@@ -20,6 +20,10 @@ const TROUBLE_HALF_LIFE_MS: f64 = 30_000.0;
 /// The same of an offer that was slow.
 const SLOWNESS_HALF_LIFE_MS: f64 = 300_000.0;
 
+/// What the availability of an offer counts for at least whose probe has answered: used again, and
+/// a few failures away from resting again.
+const AFTER_PROBE: f64 = 0.8;
+
 /// How many sizes of prompts are told apart.
 pub(super) const BANDS: usize = 3;
 /// Estimated tokens of a prompt from which it is of the next size: what fits a screen, what fits a
@@ -121,7 +125,7 @@ impl Sample {
 
 impl Snapshot {
     /// Of an offer that nothing is known of.
-    pub(super) const UNKNOWN: Self = Self {
+    pub const UNKNOWN: Self = Self {
         first_token_ms: FIRST_TOKEN_MS_UNKNOWN,
         first_token_p95_ms: FIRST_TOKEN_MS_UNKNOWN,
         tokens_per_second: TOKENS_PER_SECOND_UNKNOWN,
@@ -169,6 +173,11 @@ impl Statistics {
     pub(super) fn failed(&self, now_ms: u64) {
         self.availability.add_from(1.0, 0.0);
         self.sampled_ms.store(now_ms.max(1), Ordering::Relaxed);
+    }
+
+    /// Its probe answered: what failed before it rested says little of it now.
+    pub(super) fn came_back(&self) {
+        self.availability.set(self.availability.get(1.0).max(AFTER_PROBE));
     }
 
     /// By the size of prompts, for people; sizes without a sample are left out.

@@ -183,6 +183,23 @@ fn an_offer_that_falls_silent_goes_last_before_its_time_outs_end() {
     assert!(availability(11_100) < 0.5, "nothing has begun for ten seconds");
     first.heard(12_000);
     assert!(availability(21_900) > 0.9 && availability(22_100) < 0.5, "one is waited for still");
-    drop(second);
+    let more = [health.begin(0, 22_200), health.begin(0, 22_300)];
+    first.heard(22_400);
+    drop((second, more));
     assert!(availability(60_000) > 0.9, "a long answer is no silence");
+}
+
+#[test]
+fn a_probe_brings_an_offer_back_into_use() {
+    let health = Arc::new(Health::new(1, RULE));
+    let availability = |at_ms| health.snapshot(0, Band::default(), at_ms).availability;
+    for _ in 0..8 {
+        health.record(LANE, Sample::Failed, 0);
+    }
+    assert!(availability(500) < 0.3, "while it rests");
+    assert!(availability(1_000) > 0.99, "one request may look, and ranks it by its worth");
+    let _probe = health.begin(0, 1_000).unwrap();
+    assert!(availability(1_001) < 0.3, "the others do not");
+    health.record(LANE, FINE, 1_100);
+    assert!(availability(1_100) >= 0.8, "it answered");
 }

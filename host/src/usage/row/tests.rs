@@ -6,8 +6,8 @@ use turnpike_protocol::Usage;
 use uuid::Uuid;
 
 use super::super::explanation::{
-    AttemptFact, CandidateFact, Explanation, Failure, Label, LineItem, LossFact, PolicyFact,
-    RedactionFact, TaskFact, Timing,
+    AttemptFact, CandidateFact, Explanation, Failure, FiguresFact, Label, LineItem, LossFact,
+    ObjectiveFact, PolicyFact, RedactionFact, TaskFact, Timing,
 };
 use super::super::looked_at::{Fresh, LookedAt, LookedAtFigures, LookedAtRow, OfferNames};
 use super::super::words::{Book, Books, Lexicon};
@@ -131,15 +131,47 @@ fn uuid_text(number: u128, upper: bool) -> Arc<str> {
 
 fn candidate() -> impl Strategy<Value = CandidateFact> {
     let figures = (maybe(short(1_000)), maybe(short(10_000)), maybe(money()), maybe(short(10)));
-    (text(), figures, maybe(label()), maybe(label())).prop_map(
-        |(offer, figures, rejected, reason_code)| CandidateFact {
+    (text(), figures, maybe(label()), maybe(label()), maybe(scored_by())).prop_map(
+        |(offer, figures, rejected, reason_code, scored_by)| CandidateFact {
             offer,
             score: figures.0,
             quality: figures.1,
             expected_cost_usd: figures.2,
             first_token_ms: figures.3,
+            // Kept of those that have a quality.
+            figures: figures.1.and(scored_by),
             rejected,
             reason_code,
+        },
+    )
+}
+
+fn scored_by() -> impl Strategy<Value = FiguresFact> {
+    let numbers = (short(10), short(100), short(10_000), any::<u32>());
+    (numbers, any::<[bool; 4]>()).prop_map(|(numbers, marks)| FiguresFact {
+        first_token_p95_ms: numbers.0,
+        tokens_per_second: numbers.1,
+        availability: numbers.2,
+        in_flight: numbers.3,
+        warm: marks[0],
+        price_estimated: marks[1],
+        quality_estimated: marks[2],
+        preferred: marks[3],
+    })
+}
+
+fn objective() -> impl Strategy<Value = ObjectiveFact> {
+    let float = || any::<f64>().prop_filter("not equal to itself", |float| !float.is_nan());
+    let numbers = (float(), float(), float(), any::<bool>());
+    (text(), numbers, maybe(label()), some(text())).prop_map(
+        |(profile, numbers, data_class, rules)| ObjectiveFact {
+            profile,
+            quality_floor: numbers.0,
+            cost_ceiling_usd: numbers.1,
+            first_token_ceiling_ms: numbers.2,
+            data_class,
+            zero_retention: numbers.3,
+            rules,
         },
     )
 }
@@ -206,7 +238,7 @@ fn redaction() -> impl Strategy<Value = RedactionFact> {
 fn explanation() -> impl Strategy<Value = Explanation> {
     let who = (any::<u128>(), text(), text(), text(), maybe(label()), maybe(task()));
     let lists = (some(candidate()), some(text()), some(attempt()), some(line_item()));
-    let more = (some(policy()), some(redaction()), any::<[u64; 8]>());
+    let more = (some(policy()), some(redaction()), any::<[u64; 8]>(), maybe(objective()));
     let money = (money(), money(), money(), usage(), maybe(label()), label());
     (who, lists, more, money).prop_map(|(who, lists, more, money)| Explanation {
         id: Uuid::from_u128(who.0),
@@ -214,6 +246,7 @@ fn explanation() -> impl Strategy<Value = Explanation> {
         key: who.2,
         model_asked: who.3,
         profile: who.4,
+        objective: more.3,
         task: who.5,
         candidates: lists.0,
         plan: lists.1,
@@ -360,6 +393,14 @@ fn usual_candidate(n: u32) -> CandidateFact {
         quality: Some(0.612_345_678 + f64::from(n) / 1_234.0),
         expected_cost_usd: Some(PicoUsd(u128::from(1_204 + n) * 1_250_000)),
         first_token_ms: Some(if n < 20 { 800.0 } else { 812.345_678 + f64::from(n) * 3.21 }),
+        // As it is of an offer that was never asked, and of one that was.
+        figures: Some(FiguresFact {
+            first_token_p95_ms: if n < 20 { 800.0 } else { 1_412.5 },
+            tokens_per_second: if n < 20 { 60.0 } else { 81.25 },
+            availability: 1.0,
+            quality_estimated: true,
+            ..FiguresFact::default()
+        }),
         rejected: None,
         reason_code: None,
     }
@@ -413,6 +454,7 @@ fn candidates_in_rows_are_written_as_those_of_the_explanation_are() {
             quality,
             expected_cost_usd: c.expected_cost_usd.unwrap(),
             first_token_ms: c.first_token_ms.unwrap(),
+            more: c.figures.unwrap(),
         }),
         reason: c.rejected.clone().map(|words| {
             reasons.push((words, "context"));

@@ -15,14 +15,14 @@ use uuid::Uuid;
 
 use super::super::super::{
     AdminParts, AdminState, Admitted, Backtest, BacktestOf, BacktestReport, BindingRefused,
-    BindingsChanged, Counts, Observed, PolicyAdmission, PolicyBounds, Routing, SignaturePolicy,
-    Switch, SystemNumbers, router,
+    BindingsChanged, Counts, Observed, PolicyAdmission, PolicyBounds, RatedModels, Routing,
+    SignaturePolicy, Switch, SystemNumbers, router,
 };
 use crate::auth::{AuthError, Caller, Directory, OperatorToken, Pepper, authenticate};
 use crate::catalog::Catalog;
 use crate::clock;
 use crate::policy::{Abilities, HostRule, OrgLimits, SelfTest, Tally};
-use crate::route::{BreakerRule, Health};
+use crate::route::{BreakerRule, Health, Ratings, Rulebook};
 use crate::secret::Secret;
 use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::{CandidateFact, Explanation, Label, LineItem, Record, Recorder, UsageEvent};
@@ -135,14 +135,28 @@ impl SystemNumbers for Numbers {
     }
 }
 
+#[derive(Debug)]
+struct Unrated;
+
+impl RatedModels for Unrated {
+    fn of_model(&self, _: &str) -> Vec<(Arc<str>, Arc<str>, Ratings)> {
+        Vec::new()
+    }
+}
+
 /// Two providers' offers, of which nothing is known.
-fn routing() -> Routing {
+fn routing(store: &Store) -> Routing {
     let catalog = Catalog::embedded().unwrap().for_providers(&["mistral", "groq"]).unwrap();
     let rule = BreakerRule { failures: 3, open_ms: 1_000 };
+    let rulebook = Rulebook::default();
+    for org in store.all_orgs().unwrap() {
+        rulebook.set(&org.id, super::super::super::compiled_rules(&org, &catalog).unwrap());
+    }
     Routing {
         health: Arc::new(Health::new(catalog.offers().len(), rule)),
         offers: Arc::new(catalog),
-        rulebook: Arc::default(),
+        rulebook: Arc::new(rulebook),
+        rated: Arc::new(Unrated),
     }
 }
 
@@ -154,6 +168,7 @@ pub(super) struct World {
     pub(super) ledger: Arc<Ledger>,
     pub(super) store: Arc<Store>,
     pub(super) plane: Arc<Plane>,
+    rulebook: Arc<Rulebook>,
 }
 
 pub(super) struct Answer {
@@ -194,6 +209,8 @@ impl World {
         let usage = crate::usage::Options::new(dir.path().join("usage"));
         let recorder = Recorder::start(usage).unwrap();
         let plane = Arc::new(Plane::default());
+        let routing = routing(&store);
+        let rulebook = Arc::clone(&routing.rulebook);
         let state = AdminState::new(AdminParts {
             store: Arc::clone(&store),
             ledger: Arc::clone(&ledger),
@@ -208,7 +225,7 @@ impl World {
             admission: Arc::new(Admission),
             bindings: Arc::new(Arc::clone(&plane)),
             backtests: Arc::new(NoBacktests),
-            routing: routing(),
+            routing,
             numbers: Arc::new(Numbers),
             signatures: SignaturePolicy::default(),
             bounds: PolicyBounds {
@@ -223,7 +240,12 @@ impl World {
             },
             started_at_ms: 0,
         });
-        Self { dir, router: router(state), recorder, directory, ledger, store, plane }
+        Self { dir, router: router(state), recorder, directory, ledger, store, plane, rulebook }
+    }
+
+    /// The rules that the data plane sees.
+    pub(super) fn rulebook(&self) -> &Rulebook {
+        &self.rulebook
     }
 
     pub(super) fn dir(&self) -> &std::path::Path {

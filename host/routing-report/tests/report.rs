@@ -1,0 +1,68 @@
+//! The report is what the code says: the same twice, and the same as in the document.
+
+use turnpike::route::Profile;
+use turnpike_routing_report::chooser::{Grading, Strategy};
+use turnpike_routing_report::conversation;
+use turnpike_routing_report::report::{SUCCESS_MIN, Totals, outage, shares};
+use turnpike_routing_report::run::run;
+use turnpike_routing_report::world::{Shape, Trouble, World};
+use turnpike_routing_report::{SHORT_BEGIN, SHORT_END, SHORT_REQUESTS, short};
+
+fn shape() -> Shape {
+    Shape { requests: SHORT_REQUESTS, ..Shape::default() }
+}
+
+#[test]
+fn the_short_run_is_the_one_in_the_document() {
+    let document = include_str!("../../../docs/routing-report.md");
+    let begins = document.find(SHORT_BEGIN).expect("the mark") + SHORT_BEGIN.len();
+    let ends = document.find(SHORT_END).expect("the mark");
+    let made = short().unwrap();
+    assert_eq!(made, short().unwrap(), "the same twice");
+    assert_eq!(
+        &document[begins..ends],
+        made,
+        "run `make routing-report` after a change of routing"
+    );
+}
+
+#[test]
+fn auto_is_nearly_as_good_as_the_best_at_a_third_of_its_cost() {
+    let (quality, cost) = shares(&World::new(&shape()).unwrap(), Grading::default());
+    assert!(quality >= 0.95, "{quality}");
+    assert!(cost <= 0.35, "{cost}");
+}
+
+#[test]
+fn one_provider_down_and_one_failing_are_not_noticed() {
+    for (down, brown) in [("alder", "cedar"), ("fir", "birch"), ("cedar", "fir")] {
+        let troubles = vec![Trouble::throughout(down, 1.0), Trouble::throughout(brown, 0.2)];
+        let world = World::new(&shape()).unwrap().with(troubles);
+        let ended = run(&world, Strategy::Auto(Profile::Balanced), Grading::default());
+        let totals = Totals::of(&ended);
+        assert!(totals.success >= SUCCESS_MIN, "{down} and {brown}: {totals:?}");
+        assert!(totals.failed_attempts > 0);
+        let unpaid = ended.iter().filter(|one| !one.answered).all(|one| one.cost_pico == 0);
+        assert!(unpaid, "nobody pays for what came to nothing");
+    }
+}
+
+#[test]
+fn a_provider_that_goes_down_is_left_within_a_window_and_comes_back() {
+    // Long enough for six windows.
+    let shape = Shape { requests: 6_000, ..Shape::default() };
+    for hangs in [false, true] {
+        let (text, recovered) = outage(&shape, hangs).unwrap();
+        assert!(recovered, "{text}");
+    }
+}
+
+#[test]
+fn pitfall_62_a_conversation_of_forty_turns_stays_and_costs_less() {
+    let quiet = World::new(&shape()).unwrap().with(Vec::new());
+    let stays = conversation::run(&quiet, 20, true);
+    let wanders = conversation::run(&quiet, 20, false);
+    assert_eq!(stays.answered, 20 * conversation::TURNS);
+    assert!(stays.moves <= 20, "at most one move each, to a better model: {stays:?}");
+    assert!(stays.cost_pico < wanders.cost_pico, "{stays:?} {wanders:?}");
+}

@@ -1,0 +1,192 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::catalog::{Catalog, ConfiguredCatalog, Modalities, Offer};
+use crate::route::{OrgRules, Profile, Rule, Situation, Snapshot, Terms, Workload, figure_row};
+
+fn offers() -> ConfiguredCatalog {
+    Catalog::embedded().unwrap().for_providers(&["openai"]).unwrap()
+}
+
+/// An offer that can do everything.
+fn able() -> Offer {
+    let all = Modalities { text: true, image: true, audio: true, video: true, file: true };
+    let catalog = offers();
+    let known = catalog.offers().iter().find(|offer| offer.is_priced()).unwrap();
+    Offer {
+        kind: Kind::Chat,
+        dialects: Arc::from([Arc::from("openai-chat")]),
+        context_tokens: 1_000,
+        input_tokens: None,
+        output_tokens: 500,
+        input: all,
+        output: all,
+        tools: true,
+        structured_output: true,
+        deprecated: false,
+        ..(**known).clone()
+    }
+}
+
+const NEEDS: Needs = Needs {
+    tools: true,
+    structured_output: true,
+    image_input: true,
+    audio_input: true,
+    file_input: true,
+    audio_output: true,
+    reasoning: true,
+};
+
+fn asked(needs: &Needs) -> Asked<'_> {
+    let selector = Selector::Auto(Profile::Balanced);
+    Asked { kind: Kind::Chat, selector, needs, input_tokens: 100, output_limit: Some(100) }
+}
+
+fn rejected(change: impl FnOnce(&mut Offer)) -> Rejection {
+    let mut offer = able();
+    change(&mut offer);
+    check(&offer, &asked(&NEEDS), true, Gate::Closed).expect("it is out")
+}
+
+fn terms(rule: &str) -> Terms {
+    let rule: Rule = serde_json::from_str(rule).unwrap();
+    rule.check().unwrap();
+    let rules = Arc::new(OrgRules::compile(&[("r".into(), rule)], &offers()));
+    rules.terms(&Situation { model: "auto", team: None, project: None, task: "chat" })
+}
+
+fn ruled(rule: &str) -> Rejection {
+    let offers = offers();
+    forbidden(0, &offers.offers()[0], &terms(rule)).expect("it is out")
+}
+
+fn over(rule: &str) -> Rejection {
+    let work = Workload::new("chat", 0.5, 1_000, None);
+    let row = figure_row(&able(), &work, Snapshot::UNKNOWN).unwrap();
+    over_ceiling(&row, &terms(rule)).expect("it is out")
+}
+
+/// Each reason that is found here, as it comes about.
+fn found_here() -> Vec<Rejection> {
+    let needs = Needs::default();
+    let embedding = Asked { kind: Kind::Embedding, ..asked(&needs) };
+    let gate = |gate| check(&able(), &asked(&NEEDS), true, gate).unwrap();
+    vec![
+        check(&able(), &asked(&NEEDS), false, Gate::Closed).unwrap(),
+        rejected(|offer| offer.output.text = false),
+        check(&able(), &embedding, true, Gate::Closed).unwrap(),
+        rejected(|offer| offer.dialects = Arc::from([])),
+        rejected(|offer| offer.rates.base.output = None),
+        rejected(|offer| offer.deprecated = true),
+        rejected(|offer| offer.context_tokens = 150),
+        rejected(|offer| offer.output_tokens = 50),
+        rejected(|offer| offer.tools = false),
+        rejected(|offer| offer.structured_output = false),
+        rejected(|offer| offer.input.image = false),
+        rejected(|offer| offer.input.audio = false),
+        rejected(|offer| offer.input.file = false),
+        rejected(|offer| offer.output.audio = false),
+        gate(Gate::Open { until_ms: 5 }),
+        gate(Gate::Full { most: 2 }),
+        ruled(r#"{"deny": ["openai/*"]}"#),
+        ruled(r#"{"allow": ["mistral/*"]}"#),
+        ruled(r#"{"regions": ["eu"]}"#),
+        ruled(r#"{"zero_retention": true}"#),
+        over(r#"{"cost_ceiling_usd": "0.000000000001"}"#),
+        over(r#"{"first_token_ceiling_ms": 1}"#),
+    ]
+}
+
+const HERE: &str = "each_offer_is_out_for_the_one_thing_that_it_lacks";
+
+/// The test in which a reason comes about. A new reason does not compile until one is named here.
+fn test_of(reason: &Rejection) -> &'static str {
+    match reason {
+        Rejection::Lossy { .. } => "pitfall_25_what_translation_would_lose_is_refused_when_strict",
+        Rejection::KeptElsewhere => {
+            "a_provider_that_keeps_nothing_is_not_asked_and_the_caller_is_told"
+        }
+        Rejection::SearchUnpriced => "a_search_whose_price_is_not_known_is_not_allowed",
+        Rejection::Policy => "what_the_policy_gives_no_score_is_excluded_by_it",
+        Rejection::NotAllowed
+        | Rejection::NotChat
+        | Rejection::NotEmbedding
+        | Rejection::Dialect
+        | Rejection::Unpriced
+        | Rejection::Deprecated
+        | Rejection::Context { .. }
+        | Rejection::Output { .. }
+        | Rejection::Tools
+        | Rejection::StructuredOutput
+        | Rejection::ImageInput
+        | Rejection::AudioInput
+        | Rejection::FileInput
+        | Rejection::AudioOutput
+        | Rejection::Resting { .. }
+        | Rejection::Busy { .. }
+        | Rejection::RuleDenies
+        | Rejection::RuleAllowsNot
+        | Rejection::Region
+        | Rejection::Retention
+        | Rejection::TooDear { .. }
+        | Rejection::TooSlow { .. } => HERE,
+    }
+}
+
+#[test]
+fn every_reason_has_a_test() {
+    let sources = [
+        include_str!("tests.rs"),
+        include_str!("../../pipeline/decide/tests.rs"),
+        include_str!("../../../../tests/it/routing/rules.rs"),
+        include_str!("../../../../tests/it/kept_elsewhere.rs"),
+        include_str!("../../../../tests/it/search_price.rs"),
+    ];
+    let elsewhere = [
+        Rejection::Lossy { what: String::new() },
+        Rejection::KeptElsewhere,
+        Rejection::SearchUnpriced,
+        Rejection::Policy,
+    ];
+    for reason in found_here() {
+        assert_eq!(test_of(&reason), HERE, "{reason:?}");
+    }
+    for reason in &elsewhere {
+        let name = format!("fn {}(", test_of(reason));
+        assert!(sources.iter().any(|text| text.contains(&name)), "{reason:?} has no {name}");
+    }
+}
+
+#[test]
+fn each_offer_is_out_for_the_one_thing_that_it_lacks() {
+    let codes: Vec<&str> = found_here().iter().map(Rejection::code).collect();
+    let wanted = [
+        "not_allowed",
+        "not_chat",
+        "not_embedding",
+        "other_protocol",
+        "unknown_price",
+        "deprecated",
+        "context_too_small",
+        "output_too_small",
+        "no_tools",
+        "no_structured_output",
+        "no_image_input",
+        "no_audio_input",
+        "no_file_input",
+        "no_audio_output",
+        "resting",
+        "busy",
+        "denied_by_rule",
+        "not_allowed_by_rule",
+        "other_region",
+        "retains_data",
+        "over_cost_ceiling",
+        "over_time_ceiling",
+    ];
+    assert_eq!(codes, wanted);
+    assert!(found_here().iter().all(|reason| !reason.text().is_empty()));
+    assert_eq!(check(&able(), &asked(&NEEDS), true, Gate::Closed), None);
+    assert_eq!(check(&able(), &asked(&NEEDS), true, Gate::HalfOpen), None);
+}

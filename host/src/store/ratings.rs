@@ -1,0 +1,146 @@
+//! Ratings of answers, in a file of their own: one line of JSON each, appended and synced before it
+//! is acknowledged, written anew as sums when the program starts and the file has grown. Never
+//! holds what was rated; a torn last line is left out.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::StoreError;
+
+/// The file's name in the data folder.
+const FILE_NAME: &str = "ratings.jsonl";
+/// Above this size the file is rewritten at start.
+const REWRITE_BYTES_MIN: u64 = 1 << 20;
+
+/// One line of the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RatingRow {
+    /// An answer was rated.
+    Rated { request: Uuid, org: String, task: String, model: String, rating: f64 },
+    /// What earlier ratings of a model at a task come to.
+    Sum { org: String, task: String, model: String, weight: f64, mean: f64 },
+    /// A request that was rated before; its rating is in a sum.
+    Known { request: Uuid },
+}
+
+/// The open file.
+#[derive(Debug)]
+pub struct RatingsFile {
+    path: PathBuf,
+    file: File,
+}
+
+// === impl RatingsFile ===
+
+impl RatingsFile {
+    /// Opens the file of a data folder, or begins it; with what is in it.
+    ///
+    /// # Errors
+    /// When it can't be read or written.
+    pub fn open(data_dir: &Path) -> Result<(Self, Vec<RatingRow>), StoreError> {
+        let path = data_dir.join(FILE_NAME);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(cause) => return Err(StoreError::io("reading the ratings", cause)),
+        };
+        let rows = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let mut file = append(&path)?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            // A line that was torn must not swallow the next one.
+            write(&mut file, b"\n")?;
+        }
+        Ok((Self { path, file }, rows))
+    }
+
+    /// Whether it is time to write it anew.
+    pub fn has_grown(&self) -> bool {
+        self.file.metadata().is_ok_and(|it| it.len() > REWRITE_BYTES_MIN)
+    }
+
+    /// Appends a row; it is on the disk when this returns. Blocks.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn append(&mut self, row: &RatingRow) -> Result<(), StoreError> {
+        let mut line = encode(row)?;
+        line.push(b'\n');
+        write(&mut self.file, &line)
+    }
+
+    /// Replaces all rows at once. Blocks.
+    ///
+    /// # Errors
+    /// When the disk refuses; then the file is as it was.
+    pub fn rewrite(&mut self, rows: impl Iterator<Item = RatingRow>) -> Result<(), StoreError> {
+        let fresh = self.path.with_extension("new");
+        let mut text = Vec::new();
+        for row in rows {
+            text.extend(encode(&row)?);
+            text.push(b'\n');
+        }
+        let failed = |cause| StoreError::io("rewriting the ratings", cause);
+        let mut file = File::create(&fresh).map_err(failed)?;
+        write(&mut file, &text)?;
+        std::fs::rename(&fresh, &self.path).map_err(failed)?;
+        self.file = append(&self.path)?;
+        Ok(())
+    }
+}
+
+fn append(path: &Path) -> Result<File, StoreError> {
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    opened.map_err(|cause| StoreError::io("opening the ratings", cause))
+}
+
+fn write(file: &mut File, bytes: &[u8]) -> Result<(), StoreError> {
+    let written = file.write_all(bytes).and_then(|()| file.sync_data());
+    written.map_err(|cause| StoreError::io("writing a rating", cause))
+}
+
+fn encode(row: &RatingRow) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(row).map_err(|cause| StoreError::io("encoding a rating", cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rated(n: u128) -> RatingRow {
+        let (org, task, model) = ("acme".into(), "code".into(), "a/b".into());
+        RatingRow::Rated { request: Uuid::from_u128(n), org, task, model, rating: 1.0 }
+    }
+
+    #[test]
+    fn rows_come_back_and_a_torn_line_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut file, rows) = RatingsFile::open(dir.path()).unwrap();
+        assert!(rows.is_empty());
+        file.append(&rated(1)).unwrap();
+        file.append(&rated(2)).unwrap();
+        drop(file);
+        let path = dir.path().join(FILE_NAME);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, &text[..text.len() - 5]).unwrap();
+        let (mut file, rows) = RatingsFile::open(dir.path()).unwrap();
+        assert_eq!(rows, [rated(1)]);
+        file.append(&rated(3)).unwrap();
+        let (mut file, rows) = RatingsFile::open(dir.path()).unwrap();
+        assert_eq!(rows, [rated(1), rated(3)]);
+        let sum = RatingRow::Sum {
+            org: "acme".into(),
+            task: "code".into(),
+            model: "a/b".into(),
+            weight: 2.0,
+            mean: 0.5,
+        };
+        file.rewrite([sum.clone()].into_iter()).unwrap();
+        file.append(&rated(4)).unwrap();
+        assert_eq!(RatingsFile::open(dir.path()).unwrap().1, [sum, rated(4)]);
+    }
+}

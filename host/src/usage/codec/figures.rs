@@ -1,0 +1,107 @@
+//! What candidates were scored by beside quality, cost and first token: one byte for an offer of
+//! which nothing is known, which most are. A byte of flags says what follows, and holds the marks.
+//!
+//! Times have one digit after the point, speeds two, shares four: a score made again from them
+//! differs from the one that decided after the third digit.
+
+use super::super::explanation::{CandidateFact, FiguresFact};
+use super::super::looked_at::Seen;
+use super::super::wire::{Broken, put, put_rounded};
+use super::{Decoder, Encoder, Step};
+
+/// Nothing is known of how they were scored.
+const NONE: u8 = 0;
+/// They are there.
+const SOME: u8 = 1;
+const WARM: u8 = 1 << 1;
+const PRICE_ESTIMATED: u8 = 1 << 2;
+const QUALITY_ESTIMATED: u8 = 1 << 3;
+const PREFERRED: u8 = 1 << 4;
+/// The time to the first token hardly varies: its 95th percentile is the time itself.
+const TAIL: u8 = 1 << 5;
+/// Not what is assumed of an offer that was never asked.
+const SPEED: u8 = 1 << 6;
+/// Attempts that failed, or requests on their way.
+const LOAD: u8 = 1 << 7;
+
+/// Tokens per second that are assumed of an offer that was never asked; what else is written out.
+const SPEED_UNKNOWN: f64 = 60.0;
+const MS_STEPS: f64 = 10.0;
+const SPEED_STEPS: f64 = 100.0;
+const SHARE_STEPS: f64 = 1e4;
+
+impl Encoder<'_> {
+    pub(super) fn put_all_figures<'s>(&mut self, candidates: impl Iterator<Item = Seen<'s>>) {
+        for candidate in candidates.filter(|candidate| candidate.quality.is_some()) {
+            match candidate.figures {
+                Some(figures) => self.put_one(&figures, candidate.first_token_ms.unwrap_or(0.0)),
+                None => self.out.push(NONE),
+            }
+        }
+    }
+
+    fn put_one(&mut self, figures: &FiguresFact, first_token_ms: f64) {
+        let differs = |a: f64, b: f64| a.to_bits() != b.to_bits();
+        let tail = differs(figures.first_token_p95_ms, first_token_ms);
+        let speed = differs(figures.tokens_per_second, SPEED_UNKNOWN);
+        let load = differs(figures.availability, 1.0) || figures.in_flight > 0;
+        let flags = [
+            (figures.warm, WARM),
+            (figures.price_estimated, PRICE_ESTIMATED),
+            (figures.quality_estimated, QUALITY_ESTIMATED),
+            (figures.preferred, PREFERRED),
+            (tail, TAIL),
+            (speed, SPEED),
+            (load, LOAD),
+        ];
+        let flags = flags.iter().filter(|(set, _)| *set).fold(SOME, |all, (_, flag)| all | flag);
+        self.out.push(flags);
+        if tail {
+            put_rounded(self.out, figures.first_token_p95_ms, MS_STEPS);
+        }
+        if speed {
+            put_rounded(self.out, figures.tokens_per_second, SPEED_STEPS);
+        }
+        if load {
+            put_rounded(self.out, figures.availability, SHARE_STEPS);
+            put(self.out, figures.in_flight.into());
+        }
+    }
+}
+
+impl Decoder<'_> {
+    pub(super) fn read_all_figures(&mut self, candidates: &mut [CandidateFact]) -> Step {
+        for candidate in candidates.iter_mut().filter(|one| one.quality.is_some()) {
+            candidate.figures = self.read_one(candidate.first_token_ms.unwrap_or(0.0))?;
+        }
+        Ok(())
+    }
+
+    fn read_one(&mut self, first_token_ms: f64) -> Result<Option<FiguresFact>, Broken> {
+        let flags = self.reader.byte()?;
+        if flags & SOME == 0 {
+            return Ok(None);
+        }
+        let mut read = FiguresFact {
+            first_token_p95_ms: first_token_ms,
+            tokens_per_second: SPEED_UNKNOWN,
+            availability: 1.0,
+            in_flight: 0,
+            warm: flags & WARM != 0,
+            price_estimated: flags & PRICE_ESTIMATED != 0,
+            quality_estimated: flags & QUALITY_ESTIMATED != 0,
+            preferred: flags & PREFERRED != 0,
+        };
+        if flags & TAIL != 0 {
+            read.first_token_p95_ms = self.reader.fixed(MS_STEPS)?;
+        }
+        if flags & SPEED != 0 {
+            read.tokens_per_second = self.reader.fixed(SPEED_STEPS)?;
+        }
+        if flags & LOAD != 0 {
+            read.availability = self.reader.fixed(SHARE_STEPS)?;
+            read.in_flight = u32::try_from(self.reader.varint()?).map_err(|_| Broken)?;
+        }
+        Ok(Some(read))
+    }
+}
