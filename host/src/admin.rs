@@ -4,6 +4,7 @@
 //! never calls an upstream, never shows a key again, and never sees a prompt.
 
 mod access;
+mod aliases;
 mod backtest;
 mod bindings;
 mod credits;
@@ -32,9 +33,11 @@ use turnpike_ledger::Ledger;
 
 use crate::auth::{Directory, OperatorToken};
 use crate::policy;
+use crate::route::Aliases;
 use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::UsageLog;
 
+pub use self::aliases::aliases_of;
 pub use self::backtest::{Backtest, BacktestOf, BacktestReport, Counts, Example};
 pub use self::error::ApiError;
 pub use self::publish::{directory_of, ensure_budgets};
@@ -155,6 +158,8 @@ pub struct AdminParts {
     pub admission: Arc<dyn PolicyAdmission>,
     /// Brings bindings to the data plane.
     pub bindings: Arc<dyn BindingsChanged>,
+    /// Names for models, as the data plane sees them.
+    pub aliases: Arc<Aliases>,
     /// Replays requests through a policy.
     pub backtests: Arc<dyn Backtest>,
     /// Numbers of other rooms.

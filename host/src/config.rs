@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use turnpike_protocol::Dialect;
 
-use crate::catalog::DeclaredOffer;
+use crate::catalog::{DeclaredOffer, OfferOverride};
 
 pub use cloud::{AwsCredentials, GoogleCredentials};
 pub use policy::Policy;
@@ -180,6 +180,10 @@ pub struct Provider {
     /// `[[providers.NAME.offers]]`: what it serves beyond the catalogue, or otherwise than there.
     #[serde(default)]
     pub offers: Vec<DeclaredOffer>,
+    /// `[[providers.NAME.overrides]]`: prices, quality or limits of the catalogue's offers that the
+    /// operator knows better.
+    #[serde(default)]
+    pub overrides: Vec<OfferOverride>,
 }
 
 /// Why a configuration can't be used; the text names the file, the field and what to do.

@@ -23,7 +23,7 @@ use crate::catalog::ConfiguredCatalog;
 use crate::config::{Config, Durability, Timeouts};
 use crate::pipeline::Repeats;
 use crate::policy::PolicyEngine;
-use crate::route::{Affinity, Health};
+use crate::route::{Affinity, Aliases, Health};
 use crate::tasks::{Aside, Tasks};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
@@ -65,6 +65,8 @@ pub struct Gateway {
     pub bindings: Arc<Bindings>,
     pub policy_engine: Arc<PolicyEngine>,
     pub offers: Arc<ConfiguredCatalog>,
+    /// Organizations' own names for models.
+    pub aliases: Arc<Aliases>,
     pub health: Arc<Health>,
     pub affinity: Affinity,
     /// Requests under a key of the caller's, which are charged once.

@@ -3,6 +3,7 @@
 //! touches money.
 
 mod affinity;
+mod aliases;
 mod figures;
 mod health;
 mod matching;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use crate::catalog::Offer;
 
 pub use affinity::{Affinity, Conversation, Pin};
+pub use aliases::{Aliases, OrgAliases};
 pub use figures::{FigureRow, Workload, figure_row, ranking_usd};
 pub use health::{BreakerRule, Gate, Health, InFlight, Sample, Snapshot};
 pub use matching::{Asked, Rejection, check};

@@ -31,8 +31,8 @@ pub use self::files::{PluginFiles, sha256_hex};
 pub use self::memory::MemoryState;
 pub use self::open::{OpenReport, Opened};
 pub use self::records::{
-    ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, LinkRecord, Mode, OnFailure,
-    Organization, PluginCheck, PluginFigures, PluginRecord, Scope,
+    AliasRecord, ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, LinkRecord, Mode,
+    OnFailure, Organization, PluginCheck, PluginFigures, PluginRecord, Scope,
 };
 pub use self::registry::Page;
 pub use self::signing::{PluginSignature, Signing, SigningKey};

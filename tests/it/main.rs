@@ -2,6 +2,8 @@
 //! per promise; `tidy` reads the source instead.
 
 #[cfg(test)]
+mod aliases;
+#[cfg(test)]
 mod bad_policies;
 #[cfg(test)]
 mod basics;
@@ -23,6 +25,8 @@ mod hostile;
 mod hot_upload;
 #[cfg(test)]
 mod kept_elsewhere;
+#[cfg(test)]
+mod markup;
 #[cfg(test)]
 mod pitfalls;
 #[cfg(test)]

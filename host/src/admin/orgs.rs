@@ -14,6 +14,7 @@ use super::extract::{JsonBody, PageParams, Params};
 use super::publish::publish_keys;
 use super::text::{check_id, check_name, rfc3339};
 use crate::clock;
+use crate::route::OrgAliases;
 use crate::store::{Organization, Signing};
 
 #[derive(Deserialize)]
@@ -73,6 +74,7 @@ pub(super) async fn create(
         deleted_at_ms: None,
         signing: Signing::default(),
         policy_imports: Vec::new(),
+        aliases: Vec::new(),
     };
     state
         .changing(move |parts| {
@@ -156,6 +158,7 @@ pub(super) async fn delete(
             publish_keys(parts)?;
             switch();
             parts.bindings.granted(&id, None);
+            parts.aliases.set(&id, OrgAliases::new());
             Ok(StatusCode::NO_CONTENT)
         })
         .await

@@ -6,8 +6,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    AdminState, access, backtest, bindings, credits, grants, keys, orgs, plugins, requests,
-    signing_keys, system, usage,
+    AdminState, access, aliases, backtest, bindings, credits, grants, keys, orgs, plugins,
+    requests, signing_keys, system, usage,
 };
 
 /// The admin API, all under `/admin/v1` and behind the operator token.
@@ -16,6 +16,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/", get(orgs::get).patch(orgs::patch).delete(orgs::delete))
         .route("/keys", post(keys::create).get(keys::list))
         .route("/keys/{id}", get(keys::get).patch(keys::patch).delete(keys::delete))
+        .route("/aliases", get(aliases::list))
+        .route("/aliases/{name}", get(aliases::get).put(aliases::put).delete(aliases::delete))
         .route("/credits", get(credits::balance))
         .route("/credits/topups", post(credits::top_up))
         .route("/credits/entries", get(credits::entries))

@@ -18,7 +18,7 @@ use crate::config::{self, Config};
 use crate::pipeline;
 use crate::policy::signature::PublicKey;
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits};
-use crate::route::{Affinity, BreakerRule, Health};
+use crate::route::{Affinity, Aliases, BreakerRule, Health};
 use crate::store::{LedgerViews, Store, load_ledger_view};
 use crate::tasks::{Aside, Tasks};
 use crate::telemetry::Metrics;
@@ -79,6 +79,10 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         open_ms: config.routing.breaker_open_ms,
     };
     let offers = Arc::new(offers);
+    let aliases = Arc::new(Aliases::new(Arc::clone(&offers)));
+    for org in store.all_orgs()? {
+        aliases.set(&org.id, admin::aliases_of(&org));
+    }
     engine.set_catalog(pipeline::whole_catalog(&offers));
     let health = Arc::new(Health::new(offers.offers().len(), rule));
     let gateway = Arc::new(Gateway {
@@ -87,6 +91,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         bindings: Arc::clone(&bindings),
         policy_engine: engine,
         offers,
+        aliases: Arc::clone(&aliases),
         health,
         repeats: Arc::default(),
         affinity: Affinity::new(config.routing.session_ms),
@@ -106,6 +111,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         operator,
         admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
         bindings,
+        aliases,
         backtests: Arc::new(Backtests::of(&gateway)),
         numbers: Arc::new(Numbers(Arc::clone(&gateway))),
         signatures,
@@ -189,6 +195,7 @@ pub(super) struct Offers {
 pub(super) fn offers(config: &Config) -> anyhow::Result<Offers> {
     let catalog = Catalog::embedded()?;
     let families = Families::embedded()?;
+    let config = &as_the_catalogue_names_them(config)?;
     let mut selections = Vec::with_capacity(config.providers.len());
     let mut providers = HashMap::with_capacity(config.providers.len());
     for (name, provider) in &config.providers {
@@ -198,6 +205,7 @@ pub(super) fn offers(config: &Config) -> anyhow::Result<Offers> {
             like: provider.catalog.clone(),
             models: provider.models.clone(),
             declared: provider.offers.clone(),
+            overrides: provider.overrides.clone(),
             dialects: reached.dialects().iter().map(|dialect| dialect.label()).collect(),
             dialects_are_certain: provider.dialect.is_some(),
         });
@@ -215,6 +223,20 @@ pub(super) fn offers(config: &Config) -> anyhow::Result<Offers> {
     let warnings = config.providers.keys().filter(useless);
     let warnings = warnings.map(|name| warning(&catalog, config, name)).collect();
     Ok(Offers { offers, providers, warnings })
+}
+
+/// The configuration with the catalogue's names of providers that it calls by other names of
+/// theirs, such as `bedrock`.
+fn as_the_catalogue_names_them(config: &Config) -> anyhow::Result<Config> {
+    let sellers = crate::catalog::sellers()?;
+    let mut config = config.clone();
+    for (name, provider) in &mut config.providers {
+        let also = |(_, seller): &(&String, &crate::catalog::Seller)| seller.also.contains(name);
+        if provider.catalog.is_none() && !sellers.contains_key(name) {
+            provider.catalog = sellers.iter().find(also).map(|(known, _)| known.clone());
+        }
+    }
+    Ok(config)
 }
 
 /// Whether requests can be served by this offer of the provider.
@@ -283,6 +305,18 @@ mod tests {
         assert_eq!(&*offer.id, "meta/llama-3.2-3b@local");
         assert_eq!(&*offer.upstream_model, "llama3.2:3b");
         assert!(usable(offer, "local") && offer.tools && warnings.is_empty(), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_provider_is_known_by_its_other_names_too() {
+        for (name, id) in
+            [("together", "alibaba/qwen3-coder-next@together"), ("zhipu", "zhipuai/glm-4.6@zhipu")]
+        {
+            let text = format!("[providers.{name}]\nbase_url = \"https://a/v1\"\n");
+            let Offers { offers, .. } = offers(&parse(&text)).unwrap();
+            let ids: Vec<&str> = offers.offers().iter().map(|offer| &*offer.id).collect();
+            assert!(ids.contains(&id), "{name}: {ids:?}");
+        }
     }
 
     #[test]

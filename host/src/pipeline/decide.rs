@@ -70,7 +70,7 @@ pub(super) async fn classify(flight: &mut Flight) {
 /// Step 6. Every offer that was looked at is kept with the reason why it is out.
 pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
     let offers = &flight.gateway.offers;
-    let selector = Selector::parse(&flight.call.model);
+    let selector = flight.selector();
     let indices = match selector {
         Selector::Auto(_) => offers.all(),
         Selector::Named(name) => {
@@ -93,7 +93,7 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     let (input, limit) = (flight.input_tokens, flight.call.output_limit);
     // Vectors are no tokens: the answer has none.
     let limit = if embeds { Some(0) } else { limit };
-    let work = Workload::new(&task.task, task.difficulty, input, limit);
+    let work = Workload::new(&task.task, task.difficulty, input, limit).at(flight.started.at_ms);
     let now_ms = clock::now_ms();
     let health = &flight.gateway.health;
     let pin = flight.turn.and_then(|turn| turn.pin(&flight.gateway.affinity));
@@ -115,7 +115,7 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         if rejection.is_none() {
             figures = route::figure_row(offer, &work, health.snapshot(row));
             if let (Some(pin), Some(row)) = (pin.filter(|pin| pin.offer == row), &mut figures) {
-                pin.warm(row, offer, work.expected_input());
+                pin.warm(row, offer, &work);
             }
             // A service tier that costs more, or a search, and has no price here is as good as no
             // price at all.

@@ -4,9 +4,10 @@
 use turnpike_ledger::{CaptureNote, PicoUsd};
 use turnpike_protocol::Usage;
 
-use crate::catalog::{Bounds, Offer, Quantity};
+use crate::catalog::{Bounds, Offer, Quantity, RateCard};
 use crate::clock;
-use crate::policy::{self, BillCall, Line};
+use crate::hook::Hook;
+use crate::policy::{self, AttrValue, BillCall, FailureKind, Line};
 
 use super::flight::{Bill, Ending, Flight};
 
@@ -58,7 +59,7 @@ pub(super) async fn charge(
 ) -> Bill {
     let watch = clock::Stopwatch::start();
     let (usage, estimated) = used(flight, offer, reported, ending);
-    let official = official(offer, &usage, reported.service_tier.as_deref());
+    let official = official(flight, offer, &usage, reported.service_tier.as_deref());
     let lines = lines(flight, offer, &official, true).await;
     let cost = total(&lines);
     let note = match ending {
@@ -76,7 +77,8 @@ pub(super) async fn charge(
     let (due, lost) = (cost.saturating_sub(credit), flight.lost.saturating_add(credit));
     let settlement = hold.capture(due, note, lost, clock::now_ms());
     if let Some(bytes) = flight.delivered {
-        flight.owing = settlement.charged.saturating_sub(delivered(offer, &usage, reported, bytes));
+        let had = delivered(flight, offer, &usage, reported, bytes);
+        flight.owing = settlement.charged.saturating_sub(had);
     }
     let (cost, absorbed, seq) = (settlement.charged, settlement.absorbed, settlement.seq);
     flight.timing.settle_us = watch.micros().into();
@@ -84,15 +86,23 @@ pub(super) async fn charge(
 }
 
 /// What the delivered part of an answer costs: its prompt, and the text that went out.
-fn delivered(offer: &Offer, usage: &Usage, reported: &Reported, bytes: u64) -> PicoUsd {
+fn delivered(
+    flight: &Flight,
+    offer: &Offer,
+    usage: &Usage,
+    reported: &Reported,
+    bytes: u64,
+) -> PicoUsd {
     let part = Usage {
         output_text: bytes.div_ceil(BYTES_PER_TOKEN),
         output_reasoning: 0,
         output_audio: 0,
         output_image: 0,
+        output_video: 0,
+        citations: 0,
         ..*usage
     };
-    let lines = official(offer, &part, reported.service_tier.as_deref());
+    let lines = official(flight, offer, &part, reported.service_tier.as_deref());
     sum(lines.iter().map(|q| (q.count, q.unit_price)))
 }
 
@@ -104,7 +114,7 @@ pub(super) fn so_far(flight: &Flight, offer: &Offer, reported: &Reported) -> Usa
 /// What the platform paid for an answer that nobody is charged for, at official prices.
 pub(super) fn absorbed(flight: &Flight, offer: &Offer, reported: &Reported) -> PicoUsd {
     let (usage, _) = used(flight, offer, reported, Ending::Failed);
-    let official = official(offer, &usage, reported.service_tier.as_deref());
+    let official = official(flight, offer, &usage, reported.service_tier.as_deref());
     sum(official.iter().map(|q| (q.count, q.unit_price)))
 }
 
@@ -179,10 +189,10 @@ fn count(flight: &Flight, text_bytes: u64) -> Usage {
 }
 
 /// Official quantities. A bucket without a price of its own is charged as the plain bucket of its
-/// side: unknown is never free, and an answer that was served has to be paid.
-fn official(offer: &Offer, usage: &Usage, tier: Option<&str>) -> Vec<Quantity> {
-    let mut usage = *usage;
-    if usage.searches > 0 && offer.rates.base.search.is_none() {
+/// side.
+fn official(flight: &Flight, offer: &Offer, usage: &Usage, tier: Option<&str>) -> Vec<Quantity> {
+    let (rates, mut usage) = (rates(flight, offer), *usage);
+    if usage.searches > 0 && rates.base.search.is_none() {
         // Nobody asked for it: who does is not sent here. So nobody is charged for it either.
         let searches = std::mem::take(&mut usage.searches);
         tracing::error!(
@@ -191,20 +201,20 @@ fn official(offer: &Offer, usage: &Usage, tier: Option<&str>) -> Vec<Quantity> {
              for it; set `search` among the model's prices"
         );
     }
-    let known = offer.rates.quantities(&usage, tier);
-    let known = known.or_else(|_| offer.rates.quantities(&usage, None));
-    known.or_else(|_| offer.rates.quantities(&folded(&usage), None)).unwrap_or_else(|bucket| {
-        tracing::error!(offer = %offer.id, ?bucket, "an offer without a price was served");
-        Vec::new()
-    })
+    let billed = rates.billed(&usage, tier);
+    if let Some(bucket) = billed.unpriced {
+        // Unknown is never free, and an answer that was served has to be paid.
+        tracing::warn!(offer = %offer.id, bucket, "charged at the plain price of its side");
+    }
+    if billed.lines.is_empty() && (usage.input_tokens() > 0 || usage.output_tokens() > 0) {
+        tracing::error!(offer = %offer.id, "an offer without a price was served");
+    }
+    billed.lines
 }
 
-fn folded(usage: &Usage) -> Usage {
-    Usage {
-        input_uncached: usage.input_tokens(),
-        output_text: usage.output_tokens(),
-        ..Usage::default()
-    }
+/// The list in force at the start of the request.
+fn rates<'a>(flight: &Flight, offer: &'a Offer) -> &'a RateCard {
+    offer.rates.at(flight.started.at_ms)
 }
 
 /// Whether the provider may search the web: in another dialect it does not get the tool.
@@ -218,7 +228,7 @@ pub(super) fn searches(flight: &Flight, offer: &Offer) -> bool {
 pub(super) fn withholds_search(flight: &Flight, offer: &Offer) -> bool {
     let call = &flight.call;
     call.can_do_without_search()
-        && offer.rates.base.search.is_none()
+        && rates(flight, offer).base.search.is_none()
         && !flight.manner.strict
         && offer.speaks(call.dialect.label())
 }
@@ -263,7 +273,7 @@ fn bounds<'a>(flight: &'a Flight, offer: &Offer, output: u32) -> Bounds<'a> {
 /// The worst case of one offer: all input at its dearest, `output` tokens for each choice, at the
 /// dearest of the standard service tier and the one asked for.
 pub(super) fn worst_case(flight: &Flight, offer: &Offer, output: u32) -> Option<PicoUsd> {
-    offer.rates.worst_case_at(&bounds(flight, offer, output)).ok()
+    rates(flight, offer).worst_case_at(&bounds(flight, offer, output)).ok()
 }
 
 /// What the bill policy would charge for the worst case of one offer; the official worst case where
@@ -274,7 +284,8 @@ pub(super) async fn quote(flight: &mut Flight, offer: &Offer, output: u32) -> Op
         // The built-in charges official rates, which is what was just added up.
         return Some(official);
     }
-    let quantities = offer.rates.worst_case_quantities(&bounds(flight, offer, output)).ok()?;
+    let bounds = bounds(flight, offer, output);
+    let quantities = rates(flight, offer).worst_case_quantities(&bounds).ok()?;
     let lines = lines(flight, offer, &quantities, false).await;
     Some(total(&lines).max(official))
 }
@@ -292,17 +303,32 @@ async fn lines(
         offer: offer.id.to_string(),
         quantities: official.iter().map(quantity).collect(),
         settled,
-        attrs: Vec::new(),
+        attrs: who(flight),
     };
     let verdict = flight.session.price(&call).await;
-    let plain = || official.iter().map(line).collect::<Vec<_>>();
-    let Some(lines) = verdict.value else { return plain() };
+    let plain: Vec<Line> = official.iter().map(line).collect();
+    let Some(lines) = verdict.value else { return plain };
     let held = flight.hold.as_ref().map(|hold| hold.amount());
-    if settled && held.is_some_and(|held| total(&lines) > held) {
-        tracing::warn!(id = flight.id_text, "a bill policy asked for more than was held");
-        return plain();
+    let asked = total(&lines);
+    if let Some(held) = held.filter(|held| settled && asked > *held && asked > total(&plain)) {
+        let detail = format!("it charged {asked} USD where {held} were held: official rates stand");
+        flight.session.overruled(Hook::Bill, FailureKind::OverHold, detail);
+        return plain;
     }
     lines
+}
+
+/// Whose call it is, for a policy that does not charge everyone the same. The built-in without a
+/// configuration does, and needs none of it.
+fn who(flight: &Flight) -> Vec<(String, AttrValue)> {
+    if flight.session.bindings().bill.builtin {
+        return Vec::new();
+    }
+    let facts = flight.session.facts().attrs.iter();
+    facts
+        .filter(|(name, _)| name.starts_with("caller.") || name.starts_with("tag."))
+        .cloned()
+        .collect()
 }
 
 /// The contract counts in 32 bits; no call has four billion of anything.

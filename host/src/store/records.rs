@@ -1,6 +1,7 @@
 //! The records an operator manages, as the rest of the host sees them. How they look on disk is
 //! the business of `rows.rs`. A key's record holds a keyed hash of the key, never the key.
 
+use serde::{Deserialize, Serialize};
 use turnpike_ledger::PicoUsd;
 
 use super::signing::{PluginSignature, Signing};
@@ -22,6 +23,17 @@ pub struct Organization {
     pub signing: Signing,
     /// What its policies may import beside the request and their log, by the interfaces' names.
     pub policy_imports: Vec<String>,
+    /// Its own names for models, sorted.
+    pub aliases: Vec<AliasRecord>,
+}
+
+/// A name that stands for a model or a choice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AliasRecord {
+    /// In lower case.
+    pub name: String,
+    /// As a caller would ask for it.
+    pub model: String,
 }
 
 /// How long a budget's counter runs before it starts again.

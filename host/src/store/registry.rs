@@ -66,6 +66,7 @@ impl Store {
         let mut org = self.org(id)?;
         org.deleted_at_ms = Some(at_ms);
         org.policy_imports.clear();
+        org.aliases.clear();
         let mut changes = vec![put(&org)?];
         let prefix = prefix_of(id);
         for table in [Table::Keys, Table::Bindings, Table::BindingHistory, Table::Plugins] {

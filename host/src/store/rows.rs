@@ -7,7 +7,8 @@ use turnpike_ledger::PicoUsd;
 
 use super::StoreError;
 use super::records::{
-    ApiKey, BudgetPeriod, BudgetRecord, Organization, PluginCheck, PluginFigures, PluginRecord,
+    AliasRecord, ApiKey, BudgetPeriod, BudgetRecord, Organization, PluginCheck, PluginFigures,
+    PluginRecord,
 };
 use super::signing::{PluginSignature, Signing};
 use super::state::Table;
@@ -69,6 +70,8 @@ pub(super) struct OrganizationRow {
     signing: Signing,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     policy_imports: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<AliasRecord>,
 }
 
 impl Record for Organization {
@@ -88,6 +91,7 @@ impl Record for Organization {
             deleted_at_ms: self.deleted_at_ms,
             signing: self.signing.clone(),
             policy_imports: self.policy_imports.clone(),
+            aliases: self.aliases.clone(),
         })
     }
 
@@ -100,6 +104,7 @@ impl Record for Organization {
             deleted_at_ms: row.deleted_at_ms,
             signing: row.signing,
             policy_imports: row.policy_imports,
+            aliases: row.aliases,
         })
     }
 }

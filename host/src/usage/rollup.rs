@@ -130,6 +130,12 @@ impl Totals {
         add(&mut sum.output_image, more.output_image);
         add(&mut sum.requests, more.requests);
         add(&mut sum.searches, more.searches);
+        add(&mut sum.cache_read_audio, more.cache_read_audio);
+        add(&mut sum.cache_read_image, more.cache_read_image);
+        add(&mut sum.cache_read_video, more.cache_read_video);
+        add(&mut sum.input_video, more.input_video);
+        add(&mut sum.output_video, more.output_video);
+        add(&mut sum.citations, more.citations);
     }
 }
 

@@ -18,7 +18,9 @@ use super::wire::Broken;
 use super::words::{Book, Lexicon};
 
 /// The first byte of a frame with a record. Another version of the format takes another number.
-const RECORD: u8 = 3;
+const RECORD: u8 = 4;
+/// The same before aliases were kept; still read.
+const RECORD_WITHOUT_ALIAS: u8 = 3;
 /// The same before losses were kept; still read.
 const RECORD_WITHOUT_LOSSES: u8 = 1;
 
@@ -30,7 +32,8 @@ pub(super) fn encode(out: &mut Vec<u8>, fresh: &mut Fresh, lexicon: &mut Lexicon
     let mut encoder = Encoder::new(out, lexicon, looked_at.as_ref());
     let walked = event(&mut encoder, &mut record.event)
         .and_then(|()| explanation(&mut encoder, &mut record.explanation, &record.event))
-        .and_then(|()| encoder.list(&mut record.explanation.losses, loss));
+        .and_then(|()| encoder.list(&mut record.explanation.losses, loss))
+        .and_then(|()| encoder.maybe_word(&mut record.explanation.alias_of));
     debug_assert_eq!(walked, Ok(()), "writing does not fail");
 }
 
@@ -40,8 +43,11 @@ pub(super) fn decode(payload: &[u8], book: &Book) -> Result<Record, Broken> {
     let mut record = Record { event: UsageEvent::default(), explanation: blank() };
     event(&mut decoder, &mut record.event)?;
     explanation(&mut decoder, &mut record.explanation, &record.event)?;
-    if payload.first() == Some(&RECORD) {
+    if matches!(payload.first(), Some(&(RECORD | RECORD_WITHOUT_ALIAS))) {
         decoder.list(&mut record.explanation.losses, loss)?;
+    }
+    if payload.first() == Some(&RECORD) {
+        decoder.maybe_word(&mut record.explanation.alias_of)?;
     }
     decoder.end()?;
     Ok(record)
@@ -64,14 +70,16 @@ pub(super) fn decode_head(payload: &[u8], book: &Book) -> Result<(Uuid, Arc<str>
 /// Whether a payload is the record of that request; reads the id alone.
 pub(super) fn is_of(payload: &[u8], id: Uuid) -> bool {
     payload.split_first().is_some_and(|(kind, rest)| {
-        matches!(*kind, RECORD | RECORD_WITHOUT_LOSSES)
+        matches!(*kind, RECORD | RECORD_WITHOUT_ALIAS | RECORD_WITHOUT_LOSSES)
             && rest.first_chunk::<16>() == Some(id.as_bytes())
     })
 }
 
 fn open<'a>(payload: &'a [u8], book: &'a Book) -> Result<Decoder<'a>, Broken> {
     match payload.split_first() {
-        Some((&(RECORD | RECORD_WITHOUT_LOSSES), rest)) => Ok(Decoder::new(rest, book)),
+        Some((&(RECORD | RECORD_WITHOUT_ALIAS | RECORD_WITHOUT_LOSSES), rest)) => {
+            Ok(Decoder::new(rest, book))
+        }
         _ => Err(Broken),
     }
 }
@@ -231,6 +239,12 @@ fn usage<C: Codec>(c: &mut C, u: &mut Usage) -> Step {
         output_image,
         requests,
         searches,
+        cache_read_audio,
+        cache_read_image,
+        cache_read_video,
+        input_video,
+        output_video,
+        citations,
     } = u;
     let mut buckets = [
         input_uncached,
@@ -246,6 +260,12 @@ fn usage<C: Codec>(c: &mut C, u: &mut Usage) -> Step {
         requests,
         // New buckets go to the end: older records have no bit for them.
         searches,
+        cache_read_audio,
+        cache_read_image,
+        cache_read_video,
+        input_video,
+        output_video,
+        citations,
     ];
     sparse(c, &mut buckets)
 }

@@ -15,6 +15,7 @@ fn org(id: &str) -> Organization {
         deleted_at_ms: None,
         signing: Signing::default(),
         policy_imports: Vec::new(),
+        aliases: Vec::new(),
     }
 }
 

@@ -25,6 +25,7 @@ fn org(id: &str) -> Organization {
         deleted_at_ms: None,
         signing: Signing::default(),
         policy_imports: Vec::new(),
+        aliases: Vec::new(),
     }
 }
 

@@ -19,8 +19,10 @@ use super::super::super::{
     SystemNumbers, router,
 };
 use crate::auth::{AuthError, Caller, Directory, OperatorToken, Pepper, authenticate};
+use crate::catalog::Catalog;
 use crate::clock;
 use crate::policy::{Abilities, SelfTest, Tally};
+use crate::route::Aliases;
 use crate::secret::Secret;
 use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::{CandidateFact, Explanation, Label, LineItem, Record, Recorder, UsageEvent};
@@ -172,6 +174,7 @@ impl World {
         let usage = crate::usage::Options::new(dir.path().join("usage"));
         let recorder = Recorder::start(usage).unwrap();
         let plane = Arc::new(Plane::default());
+        let offers = Catalog::embedded().unwrap().for_providers(&["openai"]).unwrap();
         let state = AdminState::new(AdminParts {
             store: Arc::clone(&store),
             ledger: Arc::clone(&ledger),
@@ -180,6 +183,7 @@ impl World {
             operator: OperatorToken::new(Secret::new(TOKEN.into())).unwrap(),
             admission: Arc::new(Admission),
             bindings: Arc::new(Arc::clone(&plane)),
+            aliases: Arc::new(Aliases::new(Arc::new(offers))),
             backtests: Arc::new(NoBacktests),
             numbers: Arc::new(Numbers),
             signatures: SignaturePolicy::default(),
