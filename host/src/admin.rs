@@ -6,6 +6,7 @@
 mod access;
 mod adjustments;
 mod alerts;
+mod aliases;
 mod audit;
 mod backtest;
 mod bindings;
@@ -44,11 +45,12 @@ use crate::auth::{Directory, OperatorToken};
 use crate::catalog::ConfiguredCatalog;
 use crate::limits::Registry;
 use crate::policy;
-use crate::route::{Health, Ratings, Rulebook};
+use crate::route::{Aliases, Health, Ratings, Rulebook};
 use crate::store::{Acting, BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::UsageLog;
 
 pub use self::alerts::WebhookRule;
+pub use self::aliases::aliases_of;
 pub use self::backtest::{Backtest, BacktestOf, BacktestReport, Counts, Example};
 pub use self::error::ApiError;
 pub use self::policy_limits::limits_of;
@@ -208,6 +210,8 @@ pub struct AdminParts {
     pub admission: Arc<dyn PolicyAdmission>,
     /// Brings bindings to the data plane.
     pub bindings: Arc<dyn BindingsChanged>,
+    /// Names for models, as the data plane sees them.
+    pub aliases: Arc<Aliases>,
     /// Replays requests through a policy.
     pub backtests: Arc<dyn Backtest>,
     /// Where webhooks may be sent.

@@ -6,22 +6,31 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub mod check;
 mod configured;
 mod declared;
+pub mod genai;
+pub mod media;
 mod nearest;
 mod offer;
+mod overrides;
 mod price;
 mod quality;
 mod rates;
+mod sellers;
 mod snapshot;
 pub mod update;
 
 pub use configured::{ConfiguredCatalog, ProviderSelection, UnknownModel};
 pub use declared::DeclaredOffer;
 pub use offer::{Kind, Modalities, Offer};
+pub use overrides::OfferOverride;
 pub use price::{PriceError, per_million, to_per_million};
 pub use quality::{Prior, PriorSource, Quality, TaskDemands};
-pub use rates::{Bounds, Mode, Quantity, RateCard, Rates, Tier, UnpricedBucket};
+pub use rates::{
+    Billed, Bounds, Later, Mode, Quantity, RateCard, Rates, Side, Tier, UnpricedBucket,
+};
+pub use sellers::{Seller, sellers};
 pub use snapshot::{Header, sha256_hex};
 
 /// The snapshot that this version ships.
@@ -56,6 +65,10 @@ pub enum CatalogError {
          [[providers.{provider}.offers]] with its prices"
     )]
     UnlistedProvider { provider: String, asked: String, hint: String },
+    #[error("the catalogue's list of sellers is damaged: {0}")]
+    Sellers(String),
+    #[error("providers.{provider}.overrides, model {asked:?}: {reason}")]
+    Override { provider: String, asked: String, reason: String },
     #[error("declared offer {id:?}: {reason}")]
     Declared { id: String, reason: String },
 }
@@ -69,6 +82,11 @@ impl Catalog {
     /// When the file that was built in is damaged.
     pub fn embedded() -> Result<Self, CatalogError> {
         Self::parse(SNAPSHOT)
+    }
+
+    /// The text of the catalogue that this version ships, for its checksum.
+    pub fn embedded_text() -> &'static str {
+        SNAPSHOT
     }
 
     /// Reads a snapshot, such as one that `turnpike catalog update` wrote.

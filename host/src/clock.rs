@@ -81,3 +81,9 @@ pub fn day_start_s(date: &str) -> u64 {
     let start = day.and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
     start.and_then(|start| u64::try_from(start.timestamp().as_second()).ok()).unwrap_or(0)
 }
+
+/// The day, in UTC, of a moment in milliseconds since the Unix epoch, such as `2026-09-01`.
+pub fn day_of(at_ms: u64) -> String {
+    let at = i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    at.map_or_else(String::new, |at| at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string())
+}

@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use turnpike_protocol::Dialect;
 
-use crate::catalog::DeclaredOffer;
+use crate::catalog::{DeclaredOffer, OfferOverride};
 
 pub use alerts::Alerts;
 pub use cloud::{AwsCredentials, GoogleCredentials};
@@ -209,6 +209,10 @@ pub struct Provider {
     /// `[[providers.NAME.offers]]`: what it serves beyond the catalogue, or otherwise than there.
     #[serde(default)]
     pub offers: Vec<DeclaredOffer>,
+    /// `[[providers.NAME.overrides]]`: prices, quality or limits of the catalogue's offers that the
+    /// operator knows better.
+    #[serde(default)]
+    pub overrides: Vec<OfferOverride>,
 }
 
 /// `[[providers.NAME.credentials]]`: one more key.

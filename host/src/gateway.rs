@@ -27,7 +27,7 @@ use crate::catalog::ConfiguredCatalog;
 use crate::config::{Config, Durability, Timeouts};
 use crate::pipeline::Repeats;
 use crate::policy::PolicyEngine;
-use crate::route::{Affinity, Feedback, Health, Rulebook};
+use crate::route::{Affinity, Aliases, Feedback, Health, Rulebook};
 use crate::tasks::{Aside, Tasks};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
@@ -73,6 +73,8 @@ pub struct Gateway {
     pub bindings: Arc<Bindings>,
     pub policy_engine: Arc<PolicyEngine>,
     pub offers: Arc<ConfiguredCatalog>,
+    /// Organizations' own names for models.
+    pub aliases: Arc<Aliases>,
     pub health: Arc<Health>,
     /// What organizations ask of routing.
     pub rulebook: Arc<Rulebook>,

@@ -3,6 +3,7 @@
 //! touches money.
 
 mod affinity;
+mod aliases;
 mod feedback;
 mod figures;
 mod health;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use crate::catalog::Offer;
 
 pub use affinity::{Affinity, Conversation, Pin};
+pub use aliases::{Aliases, OrgAliases};
 pub use feedback::{CORRECTION_MAX, Corrections, Feedback, HALFWAY_RATINGS, Ratings};
 pub use figures::{FigureRow, Workload, figure_row, ranking_usd};
 pub use health::{

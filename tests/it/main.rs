@@ -2,6 +2,8 @@
 //! per promise; `tidy` reads the source instead.
 
 #[cfg(test)]
+mod aliases;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod bad_policies;
@@ -33,6 +35,8 @@ mod kept_elsewhere;
 mod limits;
 #[cfg(test)]
 mod many_callers;
+#[cfg(test)]
+mod markup;
 #[cfg(test)]
 mod pitfalls;
 #[cfg(test)]

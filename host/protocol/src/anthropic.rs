@@ -8,11 +8,11 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod error;
 pub(crate) mod request;
+pub(crate) mod usage;
 
 mod message;
 mod thoughts;
 mod tools;
-mod usage;
 
 /// Whether a content block or a stream's block is one that only this dialect has: what its own
 /// servers did, and what its callers send along for them.

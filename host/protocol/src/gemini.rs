@@ -13,6 +13,7 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod error;
 pub(crate) mod request;
+pub(crate) mod usage;
 
 mod content;
 mod finish;
@@ -22,7 +23,6 @@ mod signature;
 mod spoken;
 mod tools;
 mod tree;
-mod usage;
 
 #[cfg(test)]
 mod tests;

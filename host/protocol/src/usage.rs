@@ -4,6 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod form;
+
+pub use form::UsageForm;
+
 /// Units used by one call. Tokens, but for `requests` and `searches`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +37,24 @@ pub struct Usage {
     /// Searches of the web that the provider made for the answer, each of which it charges for.
     #[serde(default)]
     pub searches: u64,
+    /// Prompt tokens of audio, read from the provider's cache.
+    #[serde(default)]
+    pub cache_read_audio: u64,
+    /// Prompt tokens of images and documents, read from the provider's cache.
+    #[serde(default)]
+    pub cache_read_image: u64,
+    /// Prompt tokens of video, read from the provider's cache.
+    #[serde(default)]
+    pub cache_read_video: u64,
+    /// Prompt tokens of video, not cached.
+    #[serde(default)]
+    pub input_video: u64,
+    /// Answer tokens of video.
+    #[serde(default)]
+    pub output_video: u64,
+    /// Tokens of sources that the provider read for the answer and charges for, as Perplexity does.
+    #[serde(default)]
+    pub citations: u64,
 }
 
 /// Counts that one event of a stream states outright. Each takes the place of what was reported
@@ -132,22 +154,46 @@ impl Usage {
             ("output-image", &self.output_image),
             ("request", &self.requests),
             ("search", &self.searches),
+            ("cache-read-audio", &self.cache_read_audio),
+            ("cache-read-image", &self.cache_read_image),
+            ("cache-read-video", &self.cache_read_video),
+            ("input-video", &self.input_video),
+            ("output-video", &self.output_video),
+            ("citation", &self.citations),
         ]
         .into_iter()
     }
 
     /// All tokens of the prompt, saturating.
     pub fn input_tokens(&self) -> u64 {
-        [self.cache_read, self.cache_write_5m, self.cache_write_1h, self.input_audio]
+        [self.cache_write_5m, self.cache_write_1h, self.input_audio, self.input_image]
             .into_iter()
-            .chain([self.input_image])
+            .chain([self.input_video, self.cached_tokens()])
             .fold(self.input_uncached, u64::saturating_add)
+    }
+
+    /// The same as a call without an answer: vectors are no tokens, and none of them is cached.
+    pub fn of_prompt(&self) -> Self {
+        Self {
+            input_uncached: self.input_tokens(),
+            requests: self.requests,
+            searches: self.searches,
+            ..Self::default()
+        }
+    }
+
+    /// Tokens of the prompt that were read from the provider's cache, of whatever kind, saturating.
+    pub fn cached_tokens(&self) -> u64 {
+        [self.cache_read_audio, self.cache_read_image, self.cache_read_video]
+            .into_iter()
+            .fold(self.cache_read, u64::saturating_add)
     }
 
     /// All tokens of the answer, saturating.
     pub fn output_tokens(&self) -> u64 {
         [self.output_reasoning, self.output_audio, self.output_image]
             .into_iter()
+            .chain([self.output_video, self.citations])
             .fold(self.output_text, u64::saturating_add)
     }
 }

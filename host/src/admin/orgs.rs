@@ -15,7 +15,7 @@ use super::publish::{publish_keys, set_plan_budgets};
 use super::text::{check_id, check_name, rfc3339};
 use super::{AdminParts, AdminState};
 use crate::clock;
-use crate::route::OrgRules;
+use crate::route::{OrgAliases, OrgRules};
 use crate::store::{Organization, PolicyLimitsRecord, Signing};
 
 const UTC: &str = "UTC";
@@ -114,6 +114,7 @@ pub(super) async fn create(
         time_zone: input.time_zone.map(read_zone).transpose()?,
         plan: input.plan,
         routing: Vec::new(),
+        aliases: Vec::new(),
     };
     state
         .changing(move |parts| {
@@ -210,6 +211,7 @@ pub(super) async fn delete(
             switch();
             parts.bindings.granted(&id, None);
             parts.routing.rulebook.set(&id, OrgRules::default());
+            parts.aliases.set(&id, OrgAliases::new());
             Ok(StatusCode::NO_CONTENT)
         })
         .await

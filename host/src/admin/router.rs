@@ -6,8 +6,8 @@ use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::{
-    AdminState, access, adjustments, alerts, audit, backtest, bindings, budgets, credits, grants,
-    holds, keys, limits, offers, orgs, plans, plugins, policy_limits, requests, rules,
+    AdminState, access, adjustments, alerts, aliases, audit, backtest, bindings, budgets, credits,
+    grants, holds, keys, limits, offers, orgs, plans, plugins, policy_limits, requests, rules,
     signing_keys, system, usage,
 };
 
@@ -26,6 +26,8 @@ pub fn router(state: AdminState) -> Router {
             "/webhook",
             get(alerts::get_webhook).put(alerts::put_webhook).delete(alerts::delete_webhook),
         )
+        .route("/aliases", get(aliases::list))
+        .route("/aliases/{name}", get(aliases::get).put(aliases::put).delete(aliases::delete))
         .route("/credits", get(credits::balance))
         .route("/credits/topups", post(credits::top_up))
         .route("/credits/entries", get(credits::entries))

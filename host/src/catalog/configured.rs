@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::catalog::nearest::nearest;
-use crate::catalog::{Catalog, CatalogError, DeclaredOffer, Offer};
+use crate::catalog::{Catalog, CatalogError, DeclaredOffer, Offer, OfferOverride};
 
 /// Other meanings of an ambiguous name that the error lists at most.
 const MEANINGS_MAX: usize = 3;
@@ -23,6 +23,8 @@ pub struct ProviderSelection {
     pub models: Vec<String>,
     /// Offers that the catalogue doesn't have, or that replace its own of the same id.
     pub declared: Vec<DeclaredOffer>,
+    /// What the operator knows better about the catalogue's offers.
+    pub overrides: Vec<OfferOverride>,
     /// Dialects in which the provider is spoken to, by label, the best first. An offer keeps those
     /// that it is served in; one that is left without any can't be asked.
     pub dialects: Vec<&'static str>,
@@ -181,9 +183,10 @@ fn select(
         let known = catalog.providers().collect::<Vec<_>>().join(", ");
         return Err(CatalogError::UnknownProvider { asked: like.to_owned(), known });
     }
-    for asked in &provider.models {
+    let overridden = provider.overrides.iter().map(|known_better| &known_better.model);
+    for asked in provider.models.iter().chain(overridden) {
         if !listed.iter().any(|offer| is_called(offer, asked)) {
-            let (provider, asked) = (provider.name.clone(), asked.clone());
+            let (provider, asked) = (provider.name.clone(), asked.to_owned());
             if listed.is_empty() {
                 let hint = catalog.provider_hint(&provider);
                 return Err(CatalogError::UnlistedProvider { provider, asked, hint });
@@ -206,6 +209,15 @@ fn select(
         } else {
             Arc::new(renamed(offer, like, &provider.name))
         });
+    }
+    for known_better in &provider.overrides {
+        for offer in offers.iter_mut().filter(|offer| is_called(offer, &known_better.model)) {
+            known_better.apply(Arc::make_mut(offer)).map_err(|reason| CatalogError::Override {
+                provider: provider.name.clone(),
+                asked: known_better.model.clone(),
+                reason,
+            })?;
+        }
     }
     for declared in &provider.declared {
         offers.push(Arc::new(declared.offer(&provider.name)?));

@@ -24,6 +24,8 @@ pub enum PriceError {
     TooFine(String),
     #[error("price {0:?} is above the largest believable price; check its unit")]
     TooLarge(String),
+    #[error("{0:?} is no day from which prices could count; write it like 2026-09-01")]
+    NotADay(String),
     #[error("nothing is counted as {0:?}; see the items of `bill.quantity` in the policy contract")]
     UnknownItem(String),
 }

@@ -4,6 +4,10 @@
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Usage;
 
+mod billed;
+
+pub use billed::{Billed, Side};
+
 /// Service tiers that are known to cost more than the standard one. Served without a price of
 /// their own in the list they are unpriced; any other unlisted tier costs the standard rate.
 const DEARER_TIERS: [&str; 2] = ["priority", "fast"];
@@ -27,6 +31,12 @@ pub struct Rates {
     pub request: Option<PicoUsd>,
     /// One search of the web that the provider makes.
     pub search: Option<PicoUsd>,
+    pub cache_read_audio: Option<PicoUsd>,
+    pub cache_read_image: Option<PicoUsd>,
+    pub input_video: Option<PicoUsd>,
+    pub output_video: Option<PicoUsd>,
+    /// One token of a source that was read for the answer.
+    pub citation: Option<PicoUsd>,
 }
 
 /// Rates that replace the base for the whole request when its prompt is long.
@@ -52,8 +62,19 @@ pub struct RateCard {
     /// Ascending by `above_input_tokens`.
     pub tiers: Vec<Tier>,
     pub modes: Vec<Mode>,
+    /// Lists that take this one's place, ascending by when.
+    pub later: Vec<Later>,
     /// The source declares this offer free: its zeros are meant.
     pub free: bool,
+}
+
+/// A list that takes the place of the one before from a moment on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Later {
+    /// Milliseconds since the Unix epoch: the start of a day, UTC.
+    pub from_ms: u64,
+    /// With nothing later of its own.
+    pub card: RateCard,
 }
 
 /// How large a call can become, and what it may be charged as.
@@ -96,7 +117,7 @@ pub struct UnpricedBucket {
 
 impl Rates {
     /// Every item that can have a price, as `bill.quantity` names it.
-    pub const ITEMS: [&'static str; 12] = [
+    pub const ITEMS: [&'static str; 17] = [
         "input",
         "output",
         "cache-read",
@@ -109,6 +130,11 @@ impl Rates {
         "output-image",
         "request",
         "search",
+        "cache-read-audio",
+        "cache-read-image",
+        "input-video",
+        "output-video",
+        "citation",
     ];
 
     /// The place of an item's price, by its name.
@@ -126,8 +152,19 @@ impl Rates {
             "output-image" => &mut self.output_image,
             "request" => &mut self.request,
             "search" => &mut self.search,
+            "cache-read-audio" => &mut self.cache_read_audio,
+            "cache-read-image" => &mut self.cache_read_image,
+            "input-video" => &mut self.input_video,
+            "output-video" => &mut self.output_video,
+            "citation" => &mut self.citation,
             _ => return None,
         })
+    }
+
+    /// The prices that are known, by item.
+    pub fn known(mut self) -> impl Iterator<Item = (&'static str, PicoUsd)> {
+        let price = move |item| self.slot(item).and_then(|price| *price).map(|price| (item, price));
+        Self::ITEMS.into_iter().filter_map(price)
     }
 
     /// The same with every price a declared zero.
@@ -146,8 +183,9 @@ impl Rates {
     }
 
     /// What one unit of an item costs, with the list's own conventions: a provider that lists no
-    /// discount for cached tokens charges input, image parts count as input and thinking as
-    /// output unless they have a price, and a list without a fee per request has none.
+    /// discount for cached tokens charges input, one price for them is for all kinds, image and
+    /// video parts count as input and thinking as output unless they have a price, and a list
+    /// without a fee per request has none.
     pub fn price(&self, item: &str) -> Option<PicoUsd> {
         match item {
             "input" => self.input,
@@ -165,6 +203,16 @@ impl Rates {
             "output-image" => self.output_image,
             "request" => self.request.or(Some(PicoUsd::ZERO)),
             "search" => self.search,
+            "cache-read-audio" => {
+                self.cache_read_audio.or(self.cache_read).or(self.input_audio).or(self.input)
+            }
+            "cache-read-image" => {
+                self.cache_read_image.or(self.cache_read).or(self.price("input-image"))
+            }
+            "cache-read-video" => self.cache_read.or(self.price("input-video")),
+            "input-video" => self.input_video.or(self.input),
+            "output-video" => self.output_video,
+            "citation" => self.citation,
             _ => None,
         }
     }
@@ -184,13 +232,20 @@ impl Rates {
             output_image: self.output_image.max(other.output_image),
             request: self.request.max(other.request),
             search: self.search.max(other.search),
+            cache_read_audio: self.cache_read_audio.max(other.cache_read_audio),
+            cache_read_image: self.cache_read_image.max(other.cache_read_image),
+            input_video: self.price("input-video").max(other.price("input-video")),
+            output_video: self.output_video.max(other.output_video),
+            citation: self.citation.max(other.citation),
         }
     }
 
-    /// The most that one prompt token of text can cost, whichever bucket it ends in.
+    /// The most that one prompt token can cost that is neither audio nor an image, whichever
+    /// bucket it ends in. Nobody knows before how much of it is video.
     fn dearest_input(&self) -> Option<PicoUsd> {
         let writes = self.cache_write_short.max(self.cache_write_long);
-        self.input.map(|input| Some(input).max(self.cache_read).max(writes).unwrap_or(input))
+        let other = self.cache_read.max(writes).max(self.input_video);
+        self.input.map(|input| Some(input).max(other).unwrap_or(input))
     }
 
     /// The most that one answer token can cost, of what the call may be answered with.
@@ -198,7 +253,8 @@ impl Rates {
         let output = self.output?;
         let audio = self.output_audio.filter(|_| bounds.output_audio);
         let image = self.output_image.filter(|_| bounds.output_image);
-        Some(Some(output).max(self.reasoning).max(audio).max(image).unwrap_or(output))
+        let dearest = Some(output).max(self.reasoning).max(audio).max(image);
+        Some(dearest.max(self.output_video).unwrap_or(output))
     }
 }
 
@@ -220,6 +276,12 @@ impl Bounds<'_> {
 // === impl RateCard ===
 
 impl RateCard {
+    /// The list in force at that moment. A request is priced by the one in force at its start.
+    pub fn at(&self, at_ms: u64) -> &Self {
+        let later = self.later.iter().rev().find(|later| later.from_ms <= at_ms);
+        later.map_or(self, |later| &later.card)
+    }
+
     /// Whether prompts and answers have a known price, so that calls can be charged at all.
     pub fn is_priced(&self) -> bool {
         self.base.input.is_some() && self.base.output.is_some()

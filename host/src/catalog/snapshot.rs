@@ -1,6 +1,7 @@
 //! The catalogue as text: a header line, then one offer a line, sorted by id, so that a change of
 //! a price is a change of one line. Reads and writes that form; knows nothing of its sources.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -8,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::catalog::price::{PriceError, per_million, to_per_million};
-use crate::catalog::{CatalogError, Kind, Modalities, Mode, Offer, Quality, RateCard, Rates, Tier};
+use crate::catalog::{
+    CatalogError, Kind, Later, Modalities, Mode, Offer, Quality, RateCard, Rates, Tier,
+};
 
 /// The form of the lines; a reader refuses another one.
 const FORM: u32 = 1;
@@ -73,10 +76,28 @@ pub(super) struct Line<'a> {
     /// The same by service tier.
     #[serde(default, borrow, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) served: BTreeMap<&'a str, Prices<'a>>,
+    /// Lists that take the place of the ones above, by the day from which they count.
+    #[serde(default, borrow, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) from: BTreeMap<Cow<'a, str>, Dated<'a>>,
+    /// Prices that were in force until a day. For the record: nothing is priced by them any more.
+    #[serde(default, borrow, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) until: BTreeMap<Cow<'a, str>, Prices<'a>>,
+}
+
+/// A whole list that counts from a day on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dated<'a> {
+    #[serde(borrow)]
+    pub(super) usd_per_million: Prices<'a>,
+    #[serde(default, borrow, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) above: BTreeMap<u64, Prices<'a>>,
+    #[serde(default, borrow, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) served: BTreeMap<&'a str, Prices<'a>>,
 }
 
 /// Price texts by item, as `bill.quantity` names it.
-pub(super) type Prices<'a> = BTreeMap<&'a str, std::borrow::Cow<'a, str>>;
+pub(super) type Prices<'a> = BTreeMap<&'a str, Cow<'a, str>>;
 
 /// Shares one allocation between the many offers of a vendor, family or dialect set.
 #[derive(Default)]
@@ -199,6 +220,24 @@ fn offer<'a>(line: &Line<'a>, names: &mut Interner<'a>) -> Result<Offer, String>
 }
 
 fn rate_card(line: &Line<'_>, free: bool) -> Result<RateCard, PriceError> {
+    let mut later = Vec::with_capacity(line.from.len());
+    for (day, list) in &line.from {
+        let from_ms = crate::clock::day_start_s(day).saturating_mul(1000);
+        if from_ms == 0 {
+            return Err(PriceError::NotADay(day.to_string()));
+        }
+        let card = lists(&list.usd_per_million, &list.above, &list.served)?;
+        later.push(Later { from_ms, card });
+    }
+    let card = lists(&line.usd_per_million, &line.above, &line.served)?;
+    Ok(RateCard { free, later, ..card })
+}
+
+fn lists(
+    base: &Prices<'_>,
+    above: &BTreeMap<u64, Prices<'_>>,
+    served: &BTreeMap<&str, Prices<'_>>,
+) -> Result<RateCard, PriceError> {
     let tier = |(above, prices): (&u64, &Prices<'_>)| {
         rates(prices).map(|rates| Tier { above_input_tokens: *above, rates })
     };
@@ -206,10 +245,10 @@ fn rate_card(line: &Line<'_>, free: bool) -> Result<RateCard, PriceError> {
         rates(prices).map(|rates| Mode { served: (*served).to_owned(), rates })
     };
     Ok(RateCard {
-        base: rates(&line.usd_per_million)?,
-        tiers: line.above.iter().map(tier).collect::<Result<_, _>>()?,
-        modes: line.served.iter().map(mode).collect::<Result<_, _>>()?,
-        free,
+        base: rates(base)?,
+        tiers: above.iter().map(tier).collect::<Result<_, _>>()?,
+        modes: served.iter().map(mode).collect::<Result<_, _>>()?,
+        ..RateCard::default()
     })
 }
 

@@ -22,6 +22,7 @@ fn the_snapshot_is_the_one_that_was_checked() {
     assert_eq!(line.split_whitespace().next(), Some(sha256_hex(SNAPSHOT).as_str()));
     let catalog = embedded();
     assert!(catalog.header().source.contains("models.dev"));
+    assert!(catalog.header().source.contains("genai-prices"));
     assert_eq!(catalog.header().licence, "MIT");
     assert!(SNAPSHOT.len() < 1 << 20, "the snapshot has grown beyond a readable size");
 }
@@ -222,6 +223,103 @@ fn declared_offers_are_priced_or_openly_free() {
         ..declared
     };
     assert!(misspelt.offer("vllm").is_err());
+}
+
+#[test]
+fn an_operator_knows_prices_and_quality_better() {
+    let toml = r#"
+        model = "gpt-5.4"
+        usd_per_million = { input = "2", search = "9000" }
+        quality_permille = 990
+        output_tokens = 1000
+    "#;
+    let better: OfferOverride = toml::from_str(toml).unwrap();
+    let of = |overrides: Vec<OfferOverride>| {
+        embedded().configured(&[ProviderSelection { overrides, ..select("openai") }])
+    };
+    let view = of(vec![better.clone()]).unwrap();
+    let find = |model: &str| {
+        let found = view.resolve(model).unwrap().first().copied();
+        view.offer(found.unwrap()).unwrap().clone()
+    };
+    let changed = find("openai/gpt-5.4");
+    // At every length and tier; what is not named is the official price.
+    for (tokens, served) in [(1, None), (272_001, None), (1, Some("priority"))] {
+        let rates = changed.rates.rates(tokens, served).unwrap();
+        assert_eq!(rates.input, Some(PicoUsd(2_000_000)), "{tokens} {served:?}");
+    }
+    assert_eq!(changed.rates.base.output, Some(PicoUsd(15_000_000)));
+    assert_eq!(changed.rates.base.search, Some(PicoUsd(9_000_000_000)));
+    let prior = changed.quality.prior(&TaskDemands::of("code"));
+    assert_eq!((prior.source, changed.output_tokens), (PriorSource::Operator, 1_000));
+    assert_eq!(find("openai/gpt-5.4-mini").rates.base.input, Some(PicoUsd(750_000)));
+    let wrong = |change: OfferOverride| of(vec![change]).unwrap_err().to_string();
+    let misspelt = wrong(OfferOverride { model: "gpt-5,4".to_owned(), ..better.clone() });
+    assert!(misspelt.contains("gpt-5.4"), "{misspelt}");
+    let zero = [("input".to_owned(), "0".to_owned())].into();
+    let zero = wrong(OfferOverride { usd_per_million: zero, ..better.clone() });
+    assert!(zero.contains("free = true") && zero.contains("gpt-5.4"), "{zero}");
+    assert!(wrong(OfferOverride { quality_permille: Some(1001), ..better }).contains("1001"));
+}
+
+#[test]
+fn every_seed_provider_is_there_under_its_own_name() {
+    let catalog = embedded();
+    let sellers = sellers().unwrap();
+    for title in [
+        "OpenAI",
+        "Anthropic",
+        "Google",
+        "Meta",
+        "xAI",
+        "DeepSeek",
+        "Alibaba",
+        "Zhipu",
+        "Mistral",
+        "Moonshot",
+        "MiniMax",
+        "Cohere",
+        "Groq",
+        "Together",
+        "Fireworks",
+        "Cerebras",
+        "Perplexity",
+        "NVIDIA",
+        "OpenRouter",
+        "Azure OpenAI",
+        "Amazon Bedrock",
+        "Google Vertex",
+        "Ollama",
+        "vLLM",
+    ] {
+        let found = sellers.iter().find(|(_, seller)| seller.title.starts_with(title));
+        let (name, _) = found.unwrap_or_else(|| panic!("no {title}"));
+        // The last two sell nothing: their models are the operator's own.
+        let local = matches!(name.as_str(), "ollama" | "vllm");
+        assert_eq!(catalog.offers_of(name).is_empty(), local, "{name}");
+    }
+    assert!(catalog.providers().all(|name| sellers.contains_key(name)));
+    let first_party: BTreeSet<&str> = catalog
+        .offers()
+        .iter()
+        .filter(|offer| offer.vendor == offer.provider || &*offer.provider == "zai")
+        .map(|offer| &*offer.model)
+        .collect();
+    assert!(first_party.len() >= 200, "{}", first_party.len());
+}
+
+#[test]
+fn lists_of_other_days_are_in_the_shipped_catalogue() {
+    let catalog = embedded();
+    let sonnet = &offer(&catalog, "anthropic/claude-sonnet-5@anthropic").rates;
+    let input = |day: &str| {
+        sonnet.at(crate::clock::day_start_s(day) * 1000).base.input.map(|price| price.0)
+    };
+    assert_eq!(input("2026-08-31"), Some(2_000_000));
+    assert_eq!(input("2026-09-01"), Some(3_000_000));
+    assert!(SNAPSHOT.contains(r#""until":{"2025-06-10":{"#), "o3 was dearer before");
+    let flash = &offer(&catalog, "google/gemini-2.5-flash@google").rates.base;
+    assert_eq!(flash.cache_read_audio, Some(PicoUsd(100_000)));
 }
 
 #[test]

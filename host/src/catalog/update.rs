@@ -4,22 +4,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod dated;
 mod estimate;
+pub mod media;
 mod naming;
 mod pricing;
 mod select;
 mod source;
 
+pub use dated::Disagreement;
+use dated::{Earlier, Second};
 use estimate::{Evidence, estimate};
 use naming::{Identity, identify};
 use source::{Model, Source};
 
+use crate::catalog::genai::PriceBook;
 use crate::catalog::snapshot::{self, Line};
-use crate::catalog::{CatalogError, Kind, RateCard, sha256_hex};
+use crate::catalog::{CatalogError, Kind, Later, RateCard, sha256_hex};
 
 /// Named in the header of the snapshot.
 const MODELS_DEV: &str = "models.dev (github.com/anomalyco/models.dev)";
-const MODELS_DEV_LICENCE: &str = "MIT";
+const GENAI_PRICES: &str = "genai-prices (github.com/pydantic/genai-prices)";
+/// That of both.
+const LICENCE: &str = "MIT";
+/// Day of a month that is given without one: what was announced for the first is in force.
+const DAY_OF_MONTH: &str = "28";
 
 /// A rebuilt catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +42,17 @@ pub struct Update {
     pub models: usize,
     /// What a person should look at: offers left without a price, names that collided.
     pub notes: Vec<String>,
+    /// Prices on which the sources differ by more than 1 %, by offer. The first source counts.
+    pub disagreements: Vec<Disagreement>,
+}
+
+/// What a catalogue is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'a> {
+    /// The JSON of models.dev: who sells what, limits, modalities, prices, benchmarks.
+    pub models_dev: &'a str,
+    /// The second opinion about prices, which also knows when lists begin to count.
+    pub genai_prices: Option<&'a PriceBook>,
 }
 
 /// Why a source can't become a catalogue.
@@ -40,6 +60,8 @@ pub struct Update {
 pub enum UpdateError {
     #[error("the source is not models.dev data: {0}; give the JSON with `providers` and `models`")]
     Source(#[source] serde_json::Error),
+    #[error("the source of media prices is not LiteLLM's list: {0}")]
+    Media(#[source] serde_json::Error),
     #[error("{0:?} is no date; write the day or month of the source, like 2026-07")]
     Date(String),
     #[error("the source has no provider {0:?}, which the catalogue must have; is it cut off")]
@@ -59,27 +81,32 @@ struct Draft<'a> {
     kind: Kind,
     dialects: Vec<&'static str>,
     card: RateCard,
+    earlier: Vec<Earlier>,
     fact: &'a Model,
 }
 
-/// Makes the catalogue from models.dev data of the day or month `as_of`.
+/// Makes the catalogue from sources of the day or month `as_of`.
 ///
 /// # Errors
-/// When the text isn't models.dev data, or lacks a provider that must be there.
-pub fn from_models_dev(json: &str, as_of: &str) -> Result<Update, UpdateError> {
-    let dated = as_of.len() >= 7 && as_of.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-    if !dated {
-        return Err(UpdateError::Date(as_of.to_owned()));
-    }
-    let source: Source = serde_json::from_str(json).map_err(UpdateError::Source)?;
-    let mut notes = Vec::new();
+/// When the first isn't models.dev data, or lacks a provider that must be there.
+pub fn from_sources(sources: &Sources<'_>, as_of: &str) -> Result<Update, UpdateError> {
+    let at = moment(as_of).ok_or_else(|| UpdateError::Date(as_of.to_owned()))?;
+    let source: Source = serde_json::from_str(sources.models_dev).map_err(UpdateError::Source)?;
+    let (mut notes, mut disagreements) = (Vec::new(), Vec::new());
     let mut drafts: BTreeMap<String, Draft<'_>> = BTreeMap::new();
     for name in select::PROVIDERS {
         let provider = source.providers.get(name).ok_or(UpdateError::ProviderMissing(name))?;
         for (wire, fact) in &provider.models {
             if let Some(kind) = select::kind(name, wire, fact) {
                 let dialects = select::dialects(name, wire, &provider.npm, fact);
-                let draft = draft(name, wire, fact, (kind, dialects), &mut notes);
+                let mut draft = draft(name, wire, fact, (kind, dialects), &mut notes);
+                if let Some(book) = sources.genai_prices {
+                    let id = (draft.id.as_str(), name, wire.as_str());
+                    let second = dated::complete(&mut draft.card, id, book, at);
+                    let Second { earlier, disagreements: found } = second;
+                    draft.earlier = earlier;
+                    disagreements.extend(found);
+                }
                 insert(&mut drafts, draft, name, &mut notes);
             }
         }
@@ -93,7 +120,11 @@ pub fn from_models_dev(json: &str, as_of: &str) -> Result<Update, UpdateError> {
             lines.push(line(draft, *estimate));
         }
     }
-    let header = snapshot::header(MODELS_DEV, MODELS_DEV_LICENCE, as_of, lines.len());
+    let from = match sources.genai_prices {
+        Some(_) => format!("{MODELS_DEV}, {GENAI_PRICES}"),
+        None => MODELS_DEV.to_owned(),
+    };
+    let header = snapshot::header(&from, LICENCE, as_of, lines.len());
     let text = snapshot::encode(&header, &lines).map_err(UpdateError::Write)?;
     // What was written must be readable: a pair of checks on the same bytes.
     crate::catalog::Catalog::parse(&text)?;
@@ -103,7 +134,31 @@ pub fn from_models_dev(json: &str, as_of: &str) -> Result<Update, UpdateError> {
         models: estimates.len(),
         text,
         notes,
+        disagreements: {
+            disagreements.sort();
+            disagreements
+        },
     })
+}
+
+/// The disagreements as the file beside the catalogue lists them, one a line.
+pub fn disagreements_text(disagreements: &[Disagreement]) -> String {
+    let line = |d: &Disagreement| {
+        let [one, two] = &d.prices;
+        format!("{} {} {one} {two}\n", d.offer, d.item)
+    };
+    let head = "# offer, item, dollars per million by models.dev and by genai-prices\n";
+    std::iter::once(head.to_owned()).chain(disagreements.iter().map(line)).collect()
+}
+
+/// The moment that a day or month stands for.
+fn moment(as_of: &str) -> Option<jiff::Timestamp> {
+    let whole = match as_of.len() {
+        7 => format!("{as_of}-{DAY_OF_MONTH}"),
+        _ => as_of.to_owned(),
+    };
+    let day: jiff::civil::Date = whole.parse().ok()?;
+    Some(day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
 }
 
 /// What changed between two snapshots, one line per offer: added, removed, or changed.
@@ -144,6 +199,9 @@ fn change(id: &str, old: &Line<'_>, new: &Line<'_>) -> String {
     if old.above != new.above || old.served != new.served {
         parts.push("tiers".to_owned());
     }
+    if old.from != new.from || old.until != new.until {
+        parts.push("lists of other days".to_owned());
+    }
     if parts.is_empty() {
         parts.push("facts".to_owned());
     }
@@ -168,7 +226,7 @@ fn draft<'a>(
         notes.push(format!("{id}: no price, {reason}"));
         RateCard::default()
     });
-    Draft { id, model, wire, region, kind, dialects, card, fact }
+    Draft { id, model, wire, region, kind, dialects, card, earlier: Vec::new(), fact }
 }
 
 /// Two spellings of one model by one provider: the shorter name keeps the plain id, the other
@@ -286,19 +344,34 @@ fn line<'a>(draft: &'a Draft<'a>, estimate: estimate::Estimate) -> Line<'a> {
         general: estimate.general,
         code: estimate.code,
         usd_per_million: snapshot::price_texts(draft.card.base),
-        above: draft
-            .card
-            .tiers
+        above: above(&draft.card),
+        served: served(&draft.card),
+        from: draft.card.later.iter().map(later).collect(),
+        until: draft
+            .earlier
             .iter()
-            .map(|tier| (tier.above_input_tokens, snapshot::price_texts(tier.rates)))
-            .collect(),
-        served: draft
-            .card
-            .modes
-            .iter()
-            .map(|mode| (mode.served.as_str(), snapshot::price_texts(mode.rates)))
+            .map(|list| (list.until.as_str().into(), snapshot::price_texts(list.rates)))
             .collect(),
     }
+}
+
+fn above(card: &RateCard) -> BTreeMap<u64, snapshot::Prices<'_>> {
+    let tiers = card.tiers.iter();
+    tiers.map(|tier| (tier.above_input_tokens, snapshot::price_texts(tier.rates))).collect()
+}
+
+fn served(card: &RateCard) -> BTreeMap<&str, snapshot::Prices<'_>> {
+    let modes = card.modes.iter();
+    modes.map(|mode| (mode.served.as_str(), snapshot::price_texts(mode.rates))).collect()
+}
+
+fn later(list: &Later) -> (std::borrow::Cow<'_, str>, snapshot::Dated<'_>) {
+    let dated = snapshot::Dated {
+        usd_per_million: snapshot::price_texts(list.card.base),
+        above: above(&list.card),
+        served: served(&list.card),
+    };
+    (crate::clock::day_of(list.from_ms).into(), dated)
 }
 
 #[cfg(test)]

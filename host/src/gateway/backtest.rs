@@ -228,7 +228,7 @@ impl Replay<'_> {
         explanation.usage_source.as_ref()?;
         let id = event.offer.as_deref()?;
         let offer = self.of.catalog.offers().get(*self.by_id.get(id)?)?;
-        let official = offer.rates.quantities(&event.usage, None).ok()?;
+        let official = offer.rates.at(event.at_ms).quantities(&event.usage, None).ok()?;
         let quantity = |q: &crate::catalog::Quantity| Quantity {
             item: q.item.to_owned(),
             count: u32::try_from(q.count).unwrap_or(u32::MAX),
@@ -243,7 +243,7 @@ impl Replay<'_> {
             offer: id.to_owned(),
             quantities,
             settled: true,
-            attrs: Vec::new(),
+            attrs: facts(record).attrs,
         };
         let lines = self.trial(&self.policy, record).price(&call).await;
         let (tried, words) = match lines {

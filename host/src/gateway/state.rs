@@ -20,7 +20,7 @@ use crate::limits;
 use crate::pipeline;
 use crate::policy::signature::PublicKey;
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits, Web};
-use crate::route::{self, Affinity, BreakerRule, Health, Reach, Rulebook};
+use crate::route::{self, Affinity, Aliases, BreakerRule, Health, Reach, Rulebook};
 use crate::store::{LedgerViews, Store, load_ledger_view};
 use crate::tasks::{Aside, Tasks};
 use crate::telemetry::Metrics;
@@ -80,6 +80,10 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         tracing::warn!("{warning}");
     }
     let offers = Arc::new(offers);
+    let aliases = Arc::new(Aliases::new(Arc::clone(&offers)));
+    for org in store.all_orgs()? {
+        aliases.set(&org.id, admin::aliases_of(&org));
+    }
     engine.set_catalog(pipeline::whole_catalog(&offers));
     let web = Arc::new(PolicyWeb::new(&config.policy.fetch_private));
     engine.set_web(Arc::clone(&web) as Arc<dyn Web>);
@@ -94,6 +98,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         rulebook: Arc::clone(&routing.rulebook),
         feedback: routing.ratings.feedback(),
         ratings: Arc::clone(&routing.ratings),
+        aliases: Arc::clone(&aliases),
         repeats: Arc::default(),
         affinity: Affinity::new(config.routing.session_ms),
         providers,
@@ -117,6 +122,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         operator,
         admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
         bindings,
+        aliases,
         backtests: Arc::new(Backtests::of(&gateway)),
         routing: admin::Routing {
             offers: Arc::clone(&gateway.offers),
@@ -278,6 +284,7 @@ pub(super) struct Offers {
 pub(super) fn offers(config: &Config) -> anyhow::Result<Offers> {
     let catalog = Catalog::embedded()?;
     let families = Families::embedded()?;
+    let config = &as_the_catalogue_names_them(config)?;
     let mut selections = Vec::with_capacity(config.providers.len());
     let mut providers = HashMap::with_capacity(config.providers.len());
     for (name, provider) in &config.providers {
@@ -287,6 +294,7 @@ pub(super) fn offers(config: &Config) -> anyhow::Result<Offers> {
             like: provider.catalog.clone(),
             models: provider.models.clone(),
             declared: provider.offers.clone(),
+            overrides: provider.overrides.clone(),
             dialects: reached.dialects().iter().map(|dialect| dialect.label()).collect(),
             zero_retention: provider.zero_retention,
             region: provider.region.clone(),
@@ -306,6 +314,20 @@ pub(super) fn offers(config: &Config) -> anyhow::Result<Offers> {
     let warnings = config.providers.keys().filter(useless);
     let warnings = warnings.map(|name| warning(&catalog, config, name)).collect();
     Ok(Offers { offers, providers, warnings })
+}
+
+/// The configuration with the catalogue's names of providers that it calls by other names of
+/// theirs, such as `bedrock`.
+fn as_the_catalogue_names_them(config: &Config) -> anyhow::Result<Config> {
+    let sellers = crate::catalog::sellers()?;
+    let mut config = config.clone();
+    for (name, provider) in &mut config.providers {
+        let also = |(_, seller): &(&String, &crate::catalog::Seller)| seller.also.contains(name);
+        if provider.catalog.is_none() && !sellers.contains_key(name) {
+            provider.catalog = sellers.iter().find(also).map(|(known, _)| known.clone());
+        }
+    }
+    Ok(config)
 }
 
 /// Whether requests can be served by this offer of the provider.
@@ -384,6 +406,18 @@ mod tests {
         assert_eq!(&*offer.id, "meta/llama-3.2-3b@local");
         assert_eq!(&*offer.upstream_model, "llama3.2:3b");
         assert!(usable(offer, "local") && offer.tools && warnings.is_empty(), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_provider_is_known_by_its_other_names_too() {
+        for (name, id) in
+            [("together", "alibaba/qwen3-coder-next@together"), ("zhipu", "zhipuai/glm-4.6@zhipu")]
+        {
+            let text = format!("[providers.{name}]\nbase_url = \"https://a/v1\"\n");
+            let Offers { offers, .. } = offers(&parse(&text)).unwrap();
+            let ids: Vec<&str> = offers.offers().iter().map(|offer| &*offer.id).collect();
+            assert!(ids.contains(&id), "{name}: {ids:?}");
+        }
     }
 
     #[test]

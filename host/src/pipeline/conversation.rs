@@ -95,7 +95,7 @@ pub(super) fn session<'a>(headers: &'a HeaderMap, names: &[&str], most: usize) -
 pub(super) fn answered(flight: &Flight, index: usize, offer: &Offer, reported: &Reported) {
     let Some(turn) = flight.turn else { return };
     let usage = reported.usage.unwrap_or_default();
-    let cached = [usage.cache_read, usage.cache_write_5m, usage.cache_write_1h];
+    let cached = [usage.cached_tokens(), usage.cache_write_5m, usage.cache_write_1h];
     let cached = cached.into_iter().fold(0, u64::saturating_add);
     let pin = Pin::after(index, offer, usage.input_tokens(), cached);
     flight.gateway.affinity.keep(turn.conversation, pin, clock::now_ms());

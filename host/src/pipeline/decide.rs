@@ -72,7 +72,7 @@ pub(super) async fn classify(flight: &mut Flight) {
 pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>> {
     flight.terms = terms::of(flight)?;
     let offers = &flight.gateway.offers;
-    let selector = Selector::parse(&flight.call.model);
+    let selector = flight.selector();
     let indices = match selector {
         Selector::Auto(_) => offers.all(),
         Selector::Named(name) => {
@@ -95,7 +95,7 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     let (input, limit) = (flight.input_tokens, flight.call.output_limit);
     // Vectors are no tokens: the answer has none.
     let limit = if embeds { Some(0) } else { limit };
-    let work = Workload::new(&task.task, task.difficulty, input, limit);
+    let work = Workload::new(&task.task, task.difficulty, input, limit).at(flight.started.at_ms);
     let now_ms = clock::now_ms();
     let health = &flight.gateway.health;
     let found = |index: &u32| {

@@ -73,6 +73,7 @@ fn explanation(flight: &mut Flight, ending: Ending, bill: &Bill, asked: Arc<str>
     let (org, key) = (Arc::clone(&flight.caller.org), Arc::clone(&flight.caller.key_id));
     let mut e = Explanation::begin(flight.started.id, org, key, asked);
     e.objective = objective(flight);
+    e.alias_of.clone_from(&flight.alias_of);
     e.profile = Some(flight.selector().profile().label().into());
     e.task = flight.classified_by.as_ref().map(|by| TaskFact {
         task: flight.task.task.as_str().into(),

@@ -8,6 +8,7 @@ use turnpike_protocol::Call;
 
 use crate::auth::Caller;
 use crate::catalog::{ConfiguredCatalog, Offer};
+use crate::clock;
 use crate::gateway::{Gateway, Wanted};
 use crate::policy::{self, AttrValue, BindingSet, Conversation, Offers, Session};
 use crate::redact::{self, Direction, Findings, ScanFailure};
@@ -102,6 +103,7 @@ fn price(rate: Option<PicoUsd>) -> Option<AttrValue> {
 /// The names are listed in `docs/policies`.
 pub(crate) fn fact(offer: &Offer, name: &str) -> Option<AttrValue> {
     let text = |value: &str| Some(AttrValue::Text(value.to_owned()));
+    let today = || offer.rates.at(clock::now_ms()).base;
     let number = |value: u32| (value > 0).then(|| AttrValue::Number(f64::from(value)));
     match name {
         "vendor" => text(&offer.vendor),
@@ -117,9 +119,9 @@ pub(crate) fn fact(offer: &Offer, name: &str) -> Option<AttrValue> {
         "needs.reasoning" => Some(AttrValue::Flag(offer.reasoning)),
         "needs.image-input" => Some(AttrValue::Flag(offer.input.image)),
         "open-weights" => Some(AttrValue::Flag(offer.open_weights)),
-        "price.input" => price(offer.rates.base.input),
-        "price.output" => price(offer.rates.base.output),
-        "price.cache-read" => price(offer.rates.base.cache_read),
+        "price.input" => price(today().input),
+        "price.output" => price(today().output),
+        "price.cache-read" => price(today().cache_read),
         _ => None,
     }
 }

@@ -126,6 +126,8 @@ pub(super) struct Flight {
     pub losses: Losses,
     pub caller: Arc<Caller>,
     pub call: Arc<Call>,
+    /// What the model's name stands for, where it is an alias of the organization's.
+    pub alias_of: Option<Arc<str>>,
     pub input_tokens: u32,
     /// The part of them that is audio and images.
     pub media_tokens: MediaTokens,
@@ -202,6 +204,7 @@ impl Flight {
         let conversation = Known::of(&call, named);
         let turn = Turn::of(&gateway.affinity, &caller, &call, conversation);
         let bindings = facts::bindings(&gateway, &caller, &call.model, conversation);
+        let alias_of = gateway.aliases.target(&caller.org, &call.model);
         let id_text = started.id.to_string();
         let known = RequestFacts {
             id: id_text.clone(),
@@ -224,6 +227,7 @@ impl Flight {
             losses: Losses::default(),
             caller,
             call,
+            alias_of,
             input_tokens,
             media_tokens,
             tags,
@@ -270,7 +274,7 @@ impl Flight {
     }
 
     pub(super) fn selector(&self) -> Selector<'_> {
-        Selector::parse(&self.call.model)
+        Selector::parse(self.alias_of.as_deref().unwrap_or(&self.call.model))
     }
 
     /// Nothing happened that is worth a record: it was only asked what would.

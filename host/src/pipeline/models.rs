@@ -45,10 +45,12 @@ pub(super) fn one(
         Err(refusal) => return refused(&refusal, head, id),
     };
     // What can be asked by its bare name can be looked up by it too.
-    let resolved = gateway.offers.resolve(asked).ok();
-    let offer = resolved.and_then(|offers| gateway.offers.offer(*offers.first()?));
-    let name = offer.map_or(asked, |offer| &*offer.model);
-    let found = listed(gateway, &caller).into_iter().find(|model| model.id == name);
+    let name = canonical(gateway, asked).unwrap_or(asked);
+    let lower = asked.to_ascii_lowercase();
+    let mut listed = listed(gateway, &caller);
+    let own = listed.iter().position(|model| model.id == lower);
+    let at = own.or_else(|| listed.iter().position(|model| model.id == name));
+    let found = at.map(|at| listed.swap_remove(at));
     // Under the name that was asked for, which clients compare.
     let found = found.map(|model| ModelEntry { id: asked.to_owned(), ..model });
     match found {
@@ -85,21 +87,40 @@ fn listed(gateway: &Gateway, caller: &Caller) -> Vec<ModelEntry> {
         owned_by: "turnpike".to_owned(),
         ..ModelEntry::default()
     });
+    let mut all: Vec<ModelEntry> = auto.collect();
     let usable = gateway.offers.models().filter(|(model, offers)| {
         caller.may_use(model) && offers.iter().any(|offer| offer.is_priced())
     });
     let named = usable.filter_map(|(model, offers)| {
         // The cheapest stands for all who serve it: that is what a router would take first.
-        let cheapest = |offer: &&std::sync::Arc<Offer>| offer.rates.base.input.map(|rate| rate.0);
+        let today = |offer: &Offer| offer.rates.at(clock::now_ms()).base;
+        let cheapest = |offer: &&std::sync::Arc<Offer>| today(offer).input.map(|rate| rate.0);
         let offer = offers.iter().filter(|offer| offer.is_priced()).min_by_key(cheapest)?;
         Some(entry(model, offer))
     });
-    auto.chain(named).collect()
+    all.extend(named);
+    let own = gateway.aliases.of(&caller.org);
+    for (name, target) in own.iter().flat_map(|own| own.iter()) {
+        // As what it stands for, where the key may use that.
+        let stands_for = canonical(gateway, target).unwrap_or(target);
+        if let Some(model) = all.iter().find(|model| model.id == stands_for) {
+            let display_name = format!("{} ({name})", model.display_name);
+            all.push(ModelEntry { id: name.to_string(), display_name, ..model.clone() });
+        }
+    }
+    all
+}
+
+/// The catalogue id of a model by any of its names.
+fn canonical<'a>(gateway: &'a Gateway, name: &str) -> Option<&'a str> {
+    let offers = gateway.offers.resolve(name).ok()?;
+    gateway.offers.offer(*offers.first()?).map(|offer| &*offer.model)
 }
 
 fn entry(model: &str, offer: &Offer) -> ModelEntry {
     let price =
         |rate: Option<turnpike_ledger::PicoUsd>| rate.map(|rate| Price { pico_usd: rate.0 });
+    let today = offer.rates.at(clock::now_ms()).base;
     ModelEntry {
         id: model.to_owned(),
         display_name: offer.display_name.to_string(),
@@ -110,8 +131,8 @@ fn entry(model: &str, offer: &Offer) -> ModelEntry {
         tools: offer.tools,
         images: offer.input.image,
         reasoning: offer.reasoning,
-        input_price: price(offer.rates.base.input),
-        output_price: price(offer.rates.base.output),
-        cache_read_price: price(offer.rates.base.cache_read),
+        input_price: price(today.input),
+        output_price: price(today.output),
+        cache_read_price: price(today.cache_read),
     }
 }

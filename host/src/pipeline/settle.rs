@@ -6,9 +6,10 @@ mod beyond;
 use turnpike_ledger::{CaptureNote, PicoUsd};
 use turnpike_protocol::Usage;
 
-use crate::catalog::{Bounds, Offer, Quantity};
+use crate::catalog::{Bounds, Offer, Quantity, RateCard};
 use crate::clock;
-use crate::policy::{self, BillCall, Line};
+use crate::hook::Hook;
+use crate::policy::{self, AttrValue, BillCall, FailureKind, Line};
 use crate::route::Candidate;
 
 use super::flight::{Bill, Ending, Flight};
@@ -62,7 +63,7 @@ pub(super) async fn charge(
 ) -> Bill {
     let watch = clock::Stopwatch::start();
     let (usage, estimated) = used(flight, offer, reported, ending);
-    let official = official(offer, &usage, reported.service_tier.as_deref());
+    let official = official(flight, offer, &usage, reported.service_tier.as_deref());
     let list = Some(sum(official.iter().map(|q| (q.count, q.unit_price))));
     let baseline = baseline(flight, &usage);
     let lines = lines(flight, offer, &official, true).await;
@@ -88,7 +89,7 @@ pub(super) async fn charge(
     let settlement = hold.capture(due, note, lost, clock::now_ms());
     if let Some(bytes) = flight.delivered {
         let had = beyond::delivered(&usage, reported.text_bytes, bytes);
-        let had = official_cost(offer, &had, reported.service_tier.as_deref());
+        let had = official_cost(flight, offer, &had, reported.service_tier.as_deref());
         flight.owing = settlement.charged.saturating_sub(had);
     }
     let (cost, absorbed, seq) = (settlement.charged, settlement.absorbed, settlement.seq);
@@ -106,8 +107,10 @@ fn baseline(flight: &Flight, usage: &Usage) -> Option<PicoUsd> {
     let strongest = running().filter(|candidate| quality(candidate) == Some(best));
     let cost = |candidate: &Candidate| {
         let offer = flight.offer(candidate)?;
-        let priced = offer.rates.quantities(usage, None);
-        let priced = priced.or_else(|_| offer.rates.quantities(&folded(usage), None)).ok()?;
+        let priced = offer.rates.at(flight.started.at_ms).quantities(usage, None);
+        let priced = priced
+            .or_else(|_| offer.rates.at(flight.started.at_ms).quantities(&folded(usage), None))
+            .ok()?;
         Some(sum(priced.iter().map(|q| (q.count, q.unit_price))))
     };
     strongest.filter_map(cost).min()
@@ -126,11 +129,11 @@ pub(super) fn absorbed(
     ending: Ending,
 ) -> PicoUsd {
     let (usage, _) = used(flight, offer, reported, ending);
-    official_cost(offer, &usage, reported.service_tier.as_deref())
+    official_cost(flight, offer, &usage, reported.service_tier.as_deref())
 }
 
-fn official_cost(offer: &Offer, usage: &Usage, tier: Option<&str>) -> PicoUsd {
-    let quantities = official(offer, usage, tier);
+fn official_cost(flight: &Flight, offer: &Offer, usage: &Usage, tier: Option<&str>) -> PicoUsd {
+    let quantities = official(flight, offer, usage, tier);
     sum(quantities.iter().map(|q| (q.count, q.unit_price)))
 }
 
@@ -205,10 +208,10 @@ fn count(flight: &Flight, text_bytes: u64) -> Usage {
 }
 
 /// Official quantities. A bucket without a price of its own is charged as the plain bucket of its
-/// side: unknown is never free, and an answer that was served has to be paid.
-fn official(offer: &Offer, usage: &Usage, tier: Option<&str>) -> Vec<Quantity> {
-    let mut usage = *usage;
-    if usage.searches > 0 && offer.rates.base.search.is_none() {
+/// side.
+fn official(flight: &Flight, offer: &Offer, usage: &Usage, tier: Option<&str>) -> Vec<Quantity> {
+    let (rates, mut usage) = (rates(flight, offer), *usage);
+    if usage.searches > 0 && rates.base.search.is_none() {
         // Nobody asked for it: who does is not sent here. So nobody is charged for it either.
         let searches = std::mem::take(&mut usage.searches);
         tracing::error!(
@@ -217,20 +220,20 @@ fn official(offer: &Offer, usage: &Usage, tier: Option<&str>) -> Vec<Quantity> {
              for it; set `search` among the model's prices"
         );
     }
-    let known = offer.rates.quantities(&usage, tier);
-    let known = known.or_else(|_| offer.rates.quantities(&usage, None));
-    known.or_else(|_| offer.rates.quantities(&folded(&usage), None)).unwrap_or_else(|bucket| {
-        tracing::error!(offer = %offer.id, ?bucket, "an offer without a price was served");
-        Vec::new()
-    })
+    let billed = rates.billed(&usage, tier);
+    if let Some(bucket) = billed.unpriced {
+        // Unknown is never free, and an answer that was served has to be paid.
+        tracing::warn!(offer = %offer.id, bucket, "charged at the plain price of its side");
+    }
+    if billed.lines.is_empty() && (usage.input_tokens() > 0 || usage.output_tokens() > 0) {
+        tracing::error!(offer = %offer.id, "an offer without a price was served");
+    }
+    billed.lines
 }
 
-fn folded(usage: &Usage) -> Usage {
-    Usage {
-        input_uncached: usage.input_tokens(),
-        output_text: usage.output_tokens(),
-        ..Usage::default()
-    }
+/// The list in force at the start of the request.
+fn rates<'a>(flight: &Flight, offer: &'a Offer) -> &'a RateCard {
+    offer.rates.at(flight.started.at_ms)
 }
 
 /// Whether the provider may search the web: in another dialect it does not get the tool.
@@ -244,7 +247,7 @@ pub(super) fn searches(flight: &Flight, offer: &Offer) -> bool {
 pub(super) fn withholds_search(flight: &Flight, offer: &Offer) -> bool {
     let call = &flight.call;
     call.can_do_without_search()
-        && offer.rates.base.search.is_none()
+        && rates(flight, offer).base.search.is_none()
         && !flight.manner.strict
         && offer.speaks(call.dialect.label())
 }
@@ -289,7 +292,7 @@ fn bounds<'a>(flight: &'a Flight, offer: &Offer, output: u32) -> Bounds<'a> {
 /// The worst case of one offer: all input at its dearest, `output` tokens for each choice, at the
 /// dearest of the standard service tier and the one asked for.
 pub(super) fn worst_case(flight: &Flight, offer: &Offer, output: u32) -> Option<PicoUsd> {
-    offer.rates.worst_case_at(&bounds(flight, offer, output)).ok()
+    rates(flight, offer).worst_case_at(&bounds(flight, offer, output)).ok()
 }
 
 /// What the bill policy would charge for the worst case of one offer; the official worst case where
@@ -300,7 +303,8 @@ pub(super) async fn quote(flight: &mut Flight, offer: &Offer, output: u32) -> Op
         // The built-in charges official rates, which is what was just added up.
         return Some(official);
     }
-    let quantities = offer.rates.worst_case_quantities(&bounds(flight, offer, output)).ok()?;
+    let bounds = bounds(flight, offer, output);
+    let quantities = rates(flight, offer).worst_case_quantities(&bounds).ok()?;
     let lines = lines(flight, offer, &quantities, false).await;
     Some(total(&lines).max(official))
 }
@@ -318,19 +322,21 @@ async fn lines(
         offer: offer.id.to_string(),
         quantities: official.iter().map(quantity).collect(),
         settled,
-        attrs: Vec::new(),
+        attrs: who(flight),
     };
     let verdict = flight.session.price(&call).await;
     let builtin = flight.session.bindings().bill.builtin;
-    let plain = || discounted(flight, official.iter().map(line).collect(), settled);
-    let Some(lines) = verdict.value else { return plain() };
-    let held = flight.hold.as_ref().map(|hold| hold.amount());
+    let plain: Vec<Line> = official.iter().map(line).collect();
+    let Some(lines) = verdict.value else { return discounted(flight, plain, settled) };
     if builtin {
         return discounted(flight, lines, settled);
     }
-    if settled && held.is_some_and(|held| total(&lines) > held) {
-        tracing::warn!(id = flight.id_text, "a bill policy asked for more than was held");
-        return plain();
+    let held = flight.hold.as_ref().map(|hold| hold.amount());
+    let asked = total(&lines);
+    if let Some(held) = held.filter(|held| settled && asked > *held && asked > total(&plain)) {
+        let detail = format!("it charged {asked} USD where {held} were held: official rates stand");
+        flight.session.overruled(Hook::Bill, FailureKind::OverHold, detail);
+        return discounted(flight, plain, settled);
     }
     lines
 }
@@ -354,6 +360,19 @@ fn discounted(flight: &Flight, mut lines: Vec<Line>, settled: bool) -> Vec<Line>
         line.note = format!("volume discount of {whole}.{part:02} %");
     }
     lines
+}
+
+/// Whose call it is, for a policy that does not charge everyone the same. The built-in without a
+/// configuration does, and needs none of it.
+fn who(flight: &Flight) -> Vec<(String, AttrValue)> {
+    if flight.session.bindings().bill.builtin {
+        return Vec::new();
+    }
+    let facts = flight.session.facts().attrs.iter();
+    facts
+        .filter(|(name, _)| name.starts_with("caller.") || name.starts_with("tag."))
+        .cloned()
+        .collect()
 }
 
 /// The contract counts in 32 bits; no call has four billion of anything.

@@ -32,11 +32,13 @@ pub enum FailureKind {
     Suspended,
     /// The policy imports what its organization is not granted, or not any more.
     Ungranted,
+    /// It charged more than was held for the request.
+    OverHold,
 }
 
 impl FailureKind {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Trap,
         Self::Deadline,
         Self::Memory,
@@ -47,6 +49,7 @@ impl FailureKind {
         Self::Saturated,
         Self::Suspended,
         Self::Ungranted,
+        Self::OverHold,
     ];
 
     /// The place in [`Self::ALL`].
@@ -67,6 +70,7 @@ impl FailureKind {
             Self::Saturated => "saturated",
             Self::Suspended => "suspended",
             Self::Ungranted => "ungranted",
+            Self::OverHold => "over-hold",
         }
     }
 

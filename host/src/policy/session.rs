@@ -205,6 +205,14 @@ impl Session {
         verdict
     }
 
+    /// Notes that what the bound policy decided was overruled: explanation, metrics and log say so.
+    pub fn overruled(&mut self, hook: Hook, kind: FailureKind, detail: String) {
+        let binding = Arc::clone(self.bindings.of(hook));
+        let policy = Arc::clone(&binding.policy.name);
+        let failure = PolicyFailure { hook, policy, kind, detail };
+        self.record(hook, &binding, 0, 0, Some(failure));
+    }
+
     /// Has the same asked of a policy that runs beside, if there is one for this decision. `bytes`:
     /// what the question keeps in memory beside the request.
     fn compare(&self, hook: Hook, asked: impl FnOnce() -> Option<(Asked, Decision)>, bytes: usize) {

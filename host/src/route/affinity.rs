@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use parking_lot::Mutex;
 
-use super::figures::FigureRow;
+use super::figures::{FigureRow, Workload};
 use crate::catalog::Offer;
 
 /// Locks; each is held for a look-up in a map.
@@ -122,8 +122,8 @@ impl Pin {
 
     /// The figures of the offer where the conversation is warm: marked so, and with what is cached
     /// at the price for it.
-    pub fn warm(self, row: &mut FigureRow, offer: &Offer, expected_input: u64) {
-        row.warm(offer, expected_input.min(u64::from(self.cached_tokens)), expected_input);
+    pub fn warm(self, row: &mut FigureRow, offer: &Offer, work: &Workload) {
+        row.warm(offer, work.expected_input().min(u64::from(self.cached_tokens)), work);
     }
 }
 

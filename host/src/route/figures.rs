@@ -33,6 +33,8 @@ pub struct Workload {
     input_tokens: u32,
     output_limit: Option<u32>,
     output_expected: u32,
+    /// Which price lists are in force.
+    at_ms: u64,
 }
 
 /// The session is warm there.
@@ -61,7 +63,12 @@ impl Workload {
     pub fn new(task: &str, difficulty: f64, input_tokens: u32, output_limit: Option<u32>) -> Self {
         let demands = TaskDemands::of(task);
         let output_expected = expected_output(difficulty, output_limit);
-        Self { demands, input_tokens, output_limit, output_expected }
+        Self { demands, input_tokens, output_limit, output_expected, at_ms: 0 }
+    }
+
+    /// The same with the price lists of that moment.
+    pub fn at(self, at_ms: u64) -> Self {
+        Self { at_ms, ..self }
     }
 }
 
@@ -87,11 +94,12 @@ impl FigureRow {
         self.marks |= PREFERRED;
     }
 
-    /// Marks the offer as warm, and takes off what `cached` of the `input` tokens that are expected
-    /// cost less there.
-    pub(super) fn warm(&mut self, offer: &Offer, cached: u64, input: u64) {
+    /// Marks the offer as warm, and takes off what `cached` of the tokens that are expected cost
+    /// less there.
+    pub(super) fn warm(&mut self, offer: &Offer, cached: u64, work: &Workload) {
         self.marks |= WARM;
-        let Ok(rates) = offer.rates.rates(input, None) else { return };
+        let list = offer.rates.at(work.at_ms);
+        let Ok(rates) = list.rates(work.expected_input(), None) else { return };
         let (Some(fresh), Some(read)) = (rates.price("input"), rates.price("cache-read")) else {
             return;
         };
@@ -105,10 +113,10 @@ impl FigureRow {
 pub fn figure_row(offer: &Offer, work: &Workload, seen: Snapshot) -> Option<FigureRow> {
     let prior = offer.quality.prior(&work.demands);
     let input = u64::from(work.input_tokens);
-    let expected =
-        offer.rates.worst_case(work.expected_input(), u64::from(work.output_expected)).ok()?;
+    let list = offer.rates.at(work.at_ms);
+    let expected = list.worst_case(work.expected_input(), work.output_expected.into()).ok()?;
     let longest = work.output_limit.unwrap_or(ANSWER_TOKENS_MAX);
-    let worst = offer.rates.worst_case(input, u64::from(longest)).ok()?;
+    let worst = list.worst_case(input, u64::from(longest)).ok()?;
     let estimated = prior.source == PriorSource::Estimated;
     Some(FigureRow {
         quality: prior.value,

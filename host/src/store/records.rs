@@ -34,6 +34,8 @@ pub struct Organization {
     pub plan: Option<String>,
     /// What it asks of routing; oldest first.
     pub routing: Vec<RuleRecord>,
+    /// Its own names for models, sorted.
+    pub aliases: Vec<AliasRecord>,
 }
 
 /// Limits of one organization's policies; none where the installation's own hold.
@@ -57,6 +59,15 @@ pub struct PolicyLimitsRecord {
     /// Components that are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub components: Option<usize>,
+}
+
+/// A name that stands for a model or a choice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AliasRecord {
+    /// In lower case.
+    pub name: String,
+    /// As a caller would ask for it.
+    pub model: String,
 }
 
 /// How long a budget's counter runs before it starts again.

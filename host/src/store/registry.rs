@@ -69,6 +69,7 @@ impl Store {
         org.fetch_hosts.clear();
         org.policy_limits = PolicyLimitsRecord::default();
         org.routing.clear();
+        org.aliases.clear();
         let mut changes = vec![put(&org)?];
         let prefix = prefix_of(id);
         for table in [Table::Keys, Table::Bindings, Table::BindingHistory, Table::Plugins] {

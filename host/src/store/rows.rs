@@ -7,8 +7,8 @@ use turnpike_ledger::PicoUsd;
 
 use super::StoreError;
 use super::records::{
-    ApiKey, BudgetMode, BudgetPeriod, BudgetRecord, Organization, PluginCheck, PluginFigures,
-    PluginRecord, PolicyLimitsRecord, RateLimits, Thresholds,
+    AliasRecord, ApiKey, BudgetMode, BudgetPeriod, BudgetRecord, Organization, PluginCheck,
+    PluginFigures, PluginRecord, PolicyLimitsRecord, RateLimits, Thresholds,
 };
 use super::routing::RuleRecord;
 use super::signing::{PluginSignature, Signing};
@@ -81,6 +81,8 @@ pub(super) struct OrganizationRow {
     plan: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     routing: Vec<RuleRecord>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<AliasRecord>,
 }
 
 fn is_usual(limits: &PolicyLimitsRecord) -> bool {
@@ -109,6 +111,7 @@ impl Record for Organization {
             time_zone: self.time_zone.clone(),
             plan: self.plan.clone(),
             routing: self.routing.clone(),
+            aliases: self.aliases.clone(),
         })
     }
 
@@ -126,6 +129,7 @@ impl Record for Organization {
             time_zone: row.time_zone,
             plan: row.plan,
             routing: row.routing,
+            aliases: row.aliases,
         })
     }
 }

@@ -110,7 +110,7 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 struct Usual {
     answered: OnceLock<Counter>,
-    tokens: [OnceLock<Counter>; 12],
+    tokens: [OnceLock<Counter>; 18],
     policy_calls: [OnceLock<Counter>; Hook::ALL.len()],
 }
 
@@ -203,6 +203,12 @@ impl Metrics {
             output_image,
             requests,
             searches,
+            cache_read_audio,
+            cache_read_image,
+            cache_read_video,
+            input_video,
+            output_video,
+            citations,
         } = usage;
         let buckets = [
             ("input_uncached", input_uncached),
@@ -217,6 +223,12 @@ impl Metrics {
             ("output_image", output_image),
             ("searches", searches),
             ("requests", requests),
+            ("cache_read_audio", cache_read_audio),
+            ("cache_read_image", cache_read_image),
+            ("cache_read_video", cache_read_video),
+            ("input_video", input_video),
+            ("output_video", output_video),
+            ("citations", citations),
         ];
         for ((bucket, count), usual) in buckets.into_iter().zip(&self.usual.tokens) {
             if count > 0 {
@@ -307,6 +319,12 @@ mod tests {
             output_image: 1,
             requests: 1,
             searches: 1,
+            cache_read_audio: 1,
+            cache_read_image: 1,
+            cache_read_video: 1,
+            input_video: 1,
+            output_video: 1,
+            citations: 1,
         };
         let metrics = Metrics::default();
         metrics.usage(&one);

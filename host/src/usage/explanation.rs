@@ -24,6 +24,9 @@ pub struct Explanation {
     pub key: Arc<str>,
     /// The model that was asked for.
     pub model_asked: Arc<str>,
+    /// What that name stood for, where it was an alias of the organization's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias_of: Option<Arc<str>>,
     /// The objective it was routed by: `balanced`, `cheap`, `fast`, `best`; none for a named model.
     pub profile: Option<Label>,
     /// What routing was to aim at; none if it was refused before, or by an older version.
@@ -259,6 +262,7 @@ impl Explanation {
             org,
             key,
             model_asked,
+            alias_of: None,
             profile: None,
             objective: None,
             task: None,

@@ -20,8 +20,8 @@ use super::words::{Book, Lexicon};
 
 /// The first byte of a frame with a record. Another version of the format takes another number.
 const RECORD: u8 = 7;
-/// The same before sessions, agents, what routing saved and what candidates were scored by were
-/// kept; still read.
+/// The same before sessions, agents, aliases, what routing saved and what candidates were scored by
+/// were kept; still read.
 const RECORD_WITHOUT_ATTRIBUTION: u8 = 3;
 /// The same before losses were kept; still read.
 const RECORD_WITHOUT_LOSSES: u8 = 1;
@@ -36,7 +36,8 @@ pub(super) fn encode(out: &mut Vec<u8>, fresh: &mut Fresh, lexicon: &mut Lexicon
         .and_then(|()| attribution(&mut encoder, &mut record.event))
         .and_then(|()| explanation(RECORD, &mut encoder, &mut record.explanation, &record.event))
         .and_then(|()| encoder.list(&mut record.explanation.losses, loss))
-        .and_then(|()| scored(&mut encoder, &mut record.explanation));
+        .and_then(|()| scored(&mut encoder, &mut record.explanation))
+        .and_then(|()| encoder.maybe_word(&mut record.explanation.alias_of));
     debug_assert_eq!(walked, Ok(()), "writing does not fail");
 }
 
@@ -51,6 +52,7 @@ pub(super) fn decode(payload: &[u8], book: &Book) -> Result<Record, Broken> {
     }
     if kind == RECORD {
         scored(&mut decoder, &mut record.explanation)?;
+        decoder.maybe_word(&mut record.explanation.alias_of)?;
     }
     decoder.end()?;
     Ok(record)
@@ -367,6 +369,12 @@ pub(super) fn buckets(u: &mut Usage) -> [&mut u64; 12] {
         output_image,
         requests,
         searches,
+        cache_read_audio,
+        cache_read_image,
+        cache_read_video,
+        input_video,
+        output_video,
+        citations,
     } = u;
     [
         input_uncached,
@@ -382,6 +390,12 @@ pub(super) fn buckets(u: &mut Usage) -> [&mut u64; 12] {
         requests,
         // New buckets go to the end: older records have no bit for them.
         searches,
+        cache_read_audio,
+        cache_read_image,
+        cache_read_video,
+        input_video,
+        output_video,
+        citations,
     ]
 }
 

@@ -2,6 +2,8 @@
 
 const DECIMALS: usize = 12;
 const PICO_PER_USD: u128 = 1_000_000_000_000;
+/// All of something, in hundredths of a percent.
+const WHOLE: u32 = 10_000;
 /// Digits that always fit an u64.
 const SAFE_DIGITS: usize = 19;
 /// Whole dollars below 10⁸, the point and the decimals.
@@ -12,6 +14,13 @@ const LONGEST: usize = 8 + 1 + DECIMALS;
 /// not fit.
 pub(crate) fn times(unit_price: &str, count: u32) -> Option<String> {
     parse(unit_price)?.checked_mul(u128::from(count)).map(print)
+}
+
+/// `unit_price` raised by hundredths of a percent. A fraction of the smallest unit is the
+/// customer's, so that a thousand of something never cost more than a thousand times one.
+pub(crate) fn raised(unit_price: &str, hundredths: u32) -> Option<String> {
+    let whole = u128::from(WHOLE) + u128::from(hundredths);
+    parse(unit_price)?.checked_mul(whole).map(|raised| print(raised / u128::from(WHOLE)))
 }
 
 fn parse(usd: &str) -> Option<u128> {
@@ -82,7 +91,7 @@ fn written(mut text: String, mut pico: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::times;
+    use super::{raised, times};
 
     #[test]
     fn multiplies_without_losing_a_pico_dollar() {
@@ -96,6 +105,21 @@ mod tests {
         ] {
             assert_eq!(times(price, count).as_deref(), Some(amount), "{price} × {count}");
         }
+    }
+
+    #[test]
+    fn a_mark_up_is_exact_to_the_unit() {
+        for (price, hundredths, more) in [
+            ("0.0000025", 1_000, "0.00000275"),
+            ("0.00000015", 333, "0.000000154995"),
+            ("0.000000000001", 9_999, "0.000000000001"),
+            ("0.000000000001", 10_000, "0.000000000002"),
+            ("12", 100_000, "132"),
+            ("0", 5_000, "0"),
+        ] {
+            assert_eq!(raised(price, hundredths).as_deref(), Some(more), "{price}");
+        }
+        assert_eq!(raised("99999999999999999999999999", 10_000), None);
     }
 
     #[test]

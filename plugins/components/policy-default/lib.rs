@@ -26,6 +26,7 @@ impl Plugin for PolicyDefault {
             ("classify", ClassifyDefault::manifest().config_schema),
             ("route", RouteDefault::manifest().config_schema),
             ("redact", RedactDefault::manifest().config_schema),
+            ("bill", BillDefault::manifest().config_schema),
         ];
         let properties = schemas
             .into_iter()
@@ -50,6 +51,7 @@ impl Plugin for PolicyDefault {
                 "classify" => self.classify.apply(part)?,
                 "route" => self.route.apply(part)?,
                 "redact" => self.redact.apply(part)?,
+                "bill" => self.bill.apply(part)?,
                 other => return Err(format!("there is no decision {other} to configure")),
             }
         }

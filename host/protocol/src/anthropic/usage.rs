@@ -9,7 +9,7 @@ use crate::{Usage, UsageUpdate};
 
 /// What one `usage` object says.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     pub(super) update: UsageUpdate,
     pub(super) service_tier: Option<String>,
 }
@@ -132,7 +132,7 @@ fn count(scanner: &mut Scanner<'_>) -> Result<Option<u64>, Fault> {
 }
 
 /// Reads a `usage` value out of a tree.
-pub(super) fn from_value(value: &Value) -> Report {
+pub(crate) fn from_value(value: &Value) -> Report {
     let raw = value.to_string();
     read(&mut Scanner::new(&raw, LoneSurrogate::Accept)).unwrap_or_default()
 }
@@ -141,7 +141,7 @@ pub(super) fn from_value(value: &Value) -> Report {
 
 impl Report {
     /// The whole usage of an answer that is not streamed; `None` if nothing is counted.
-    pub(super) fn usage(&self) -> Option<Usage> {
+    pub(crate) fn usage(&self) -> Option<Usage> {
         if self.update.is_empty() {
             return None;
         }
@@ -154,7 +154,7 @@ impl Report {
 /// The object as Anthropic itself writes it, every member there: clients read them without looking.
 pub(super) fn write(usage: &Usage, service_tier: Option<&str>) -> Value {
     let written = usage.cache_write_5m.saturating_add(usage.cache_write_1h);
-    let cached = usage.cache_read.saturating_add(written);
+    let cached = usage.cached_tokens().saturating_add(written);
     let known = service_tier.filter(|tier| matches!(*tier, "priority" | "batch"));
     let tier = known.unwrap_or("standard");
     let searches = (usage.searches > 0)
@@ -162,7 +162,7 @@ pub(super) fn write(usage: &Usage, service_tier: Option<&str>) -> Value {
     json!({
         "input_tokens": usage.input_tokens().saturating_sub(cached),
         "cache_creation_input_tokens": written,
-        "cache_read_input_tokens": usage.cache_read,
+        "cache_read_input_tokens": usage.cached_tokens(),
         "cache_creation": {
             "ephemeral_5m_input_tokens": usage.cache_write_5m,
             "ephemeral_1h_input_tokens": usage.cache_write_1h,

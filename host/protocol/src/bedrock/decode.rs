@@ -1,8 +1,9 @@
 //! From Converse to the neutral model. A whole answer is turned into the events that a stream of it
 //! would have, so that both mean the same. Never writes.
 
+pub(crate) mod usage;
+
 mod stream;
-mod usage;
 
 use serde_json::{Value, json};
 

@@ -31,7 +31,11 @@ pub(super) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
     while let Some(key) = scanner.next_key()? {
         match key.as_ref() {
             "model" => answer.model = optional_string(&mut scanner)?,
-            "usage" => answer.usage = usage::read(&mut scanner)?,
+            // Cohere's own name for it is `meta`.
+            "usage" | "meta" => {
+                let stated = usage::read(&mut scanner)?.map(|usage| usage.of_prompt());
+                answer.usage = stated.or(answer.usage);
+            }
             "error" => answer.error = error::read(&mut scanner)?,
             "data" => {
                 scanner.open_array()?;

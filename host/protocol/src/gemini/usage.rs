@@ -8,16 +8,18 @@ use crate::{Usage, UsageUpdate};
 
 /// What was used, and the tier that was served.
 #[derive(Debug, Default)]
-pub(super) struct Report {
-    pub(super) usage: Option<Usage>,
+pub(crate) struct Report {
+    pub(crate) usage: Option<Usage>,
     pub(super) service_tier: Option<String>,
 }
 
 /// Tokens of one modality each.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy)]
 struct Details {
     audio: u64,
+    /// Documents too: their pages are read as images.
     image: u64,
+    video: u64,
 }
 
 #[derive(Debug, Default)]
@@ -29,6 +31,7 @@ struct Counters {
     tool_prompt: u64,
     total: Option<u64>,
     prompt_details: Details,
+    tool_details: Details,
     cache_details: Details,
     candidate_details: Details,
 }
@@ -53,7 +56,7 @@ pub(super) fn searches(grounding: &Value) -> u64 {
 }
 
 /// Reads a `usageMetadata` of a tree.
-pub(super) fn of(value: &Value) -> Report {
+pub(crate) fn of(value: &Value) -> Report {
     let raw = value.to_string();
     read(&mut Scanner::new(&raw, LoneSurrogate::Accept)).unwrap_or_default()
 }
@@ -76,6 +79,7 @@ pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Report, Fault> {
             "toolUsePromptTokenCount" => counters.tool_prompt = count(scanner)?.unwrap_or(0),
             "totalTokenCount" => counters.total = count(scanner)?,
             "promptTokensDetails" => counters.prompt_details = details(scanner)?,
+            "toolUsePromptTokensDetails" => counters.tool_details = details(scanner)?,
             "cacheTokensDetails" => counters.cache_details = details(scanner)?,
             "candidatesTokensDetails" | "responseTokensDetails" => {
                 counters.candidate_details = details(scanner)?;
@@ -127,11 +131,13 @@ fn details(scanner: &mut Scanner<'_>) -> Result<Details, Fault> {
                 }
             }
         }
-        match modality.as_str() {
-            "AUDIO" => details.audio = tokens,
-            "IMAGE" => details.image = tokens,
-            _ => {}
-        }
+        let part = match modality.as_str() {
+            "AUDIO" => &mut details.audio,
+            "IMAGE" | "DOCUMENT" => &mut details.image,
+            "VIDEO" => &mut details.video,
+            _ => continue,
+        };
+        *part = part.saturating_add(tokens);
     }
     Ok(details)
 }
@@ -144,6 +150,35 @@ fn count(scanner: &mut Scanner<'_>) -> Result<Option<u64>, Fault> {
     scanner.skip().map(|_| None)
 }
 
+// === impl Details ===
+
+impl Details {
+    fn each(&self, other: &Self, with: fn(u64, u64) -> u64) -> Self {
+        Self {
+            audio: with(self.audio, other.audio),
+            image: with(self.image, other.image),
+            video: with(self.video, other.video),
+        }
+    }
+
+    fn less(&self, other: &Self) -> Self {
+        self.each(other, u64::saturating_sub)
+    }
+
+    fn and(&self, other: &Self) -> Self {
+        self.each(other, u64::saturating_add)
+    }
+
+    /// Takes the parts off a whole, each at most what is left.
+    fn within(&self, whole: &mut u64) -> Self {
+        Self {
+            audio: part(whole, self.audio),
+            image: part(whole, self.image),
+            video: part(whole, self.video),
+        }
+    }
+}
+
 // === impl Counters ===
 
 impl Counters {
@@ -154,15 +189,26 @@ impl Counters {
         let prompt = self.prompt.unwrap_or(0);
         let candidates = self.candidates.unwrap_or_else(|| self.unexplained(prompt));
         let (mut input, mut output) = (prompt, candidates);
-        let cached = (&self.cache_details, &self.prompt_details);
+        let mut cached = part(&mut input, self.cached);
+        let from_cache = self.cache_details.within(&mut cached);
+        // What tools brought stands beside the prompt, and is never cached.
+        let mut input = input.saturating_add(self.tool_prompt);
+        let fresh = self.prompt_details.less(&from_cache).and(&self.tool_details);
+        let fresh = fresh.within(&mut input);
+        let made = self.candidate_details.within(&mut output);
         Some(Usage {
-            cache_read: part(&mut input, self.cached),
-            input_audio: part(&mut input, cached.1.audio.saturating_sub(cached.0.audio)),
-            input_image: part(&mut input, cached.1.image.saturating_sub(cached.0.image)),
-            input_uncached: input.saturating_add(self.tool_prompt),
+            input_uncached: input,
+            cache_read: cached,
+            cache_read_audio: from_cache.audio,
+            cache_read_image: from_cache.image,
+            cache_read_video: from_cache.video,
+            input_audio: fresh.audio,
+            input_image: fresh.image,
+            input_video: fresh.video,
             output_reasoning: self.thoughts,
-            output_audio: part(&mut output, self.candidate_details.audio),
-            output_image: part(&mut output, self.candidate_details.image),
+            output_audio: made.audio,
+            output_image: made.image,
+            output_video: made.video,
             output_text: output,
             requests: 1,
             ..Usage::default()
@@ -194,8 +240,8 @@ pub(super) fn write(usage: &Usage, service_tier: Option<&str>) -> Value {
             members.insert(name.to_owned(), value);
         }
     };
-    if usage.cache_read > 0 {
-        set("cachedContentTokenCount", json!(usage.cache_read));
+    if usage.cached_tokens() > 0 {
+        set("cachedContentTokenCount", json!(usage.cached_tokens()));
     }
     if usage.output_reasoning > 0 {
         set("thoughtsTokenCount", json!(usage.output_reasoning));
@@ -251,7 +297,8 @@ mod tests {
             "candidatesTokenCount": 1290,
             "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1290}]}));
         let usage = usage.usage.unwrap();
-        assert_eq!((usage.cache_read, usage.input_audio, usage.input_image), (30, 20, 10));
+        assert_eq!((usage.cache_read, usage.cache_read_audio), (0, 30));
+        assert_eq!((usage.input_audio, usage.input_image), (20, 10));
         assert_eq!((usage.input_uncached, usage.output_text, usage.output_image), (40, 0, 1290));
         let again = of(&write(&usage, None)).usage.unwrap();
         assert_eq!((again.input_tokens(), again.output_tokens()), (100, 1290));

@@ -1,5 +1,6 @@
 //! The `usage` object of a response, to and from disjoint buckets. Here cached tokens are a part of
-//! the input's and reasoning tokens a part of the output's. Never adds two reports.
+//! the input's and reasoning tokens a part of the output's. The images and realtime APIs state
+//! theirs in the same words, the latter with other names for the details. Never adds two reports.
 
 use serde_json::{Map, Value, json};
 
@@ -18,10 +19,13 @@ struct Report {
     reasoning: u64,
     audio_out: u64,
     image_out: u64,
+    /// Parts of `cached` by what they are.
+    cached_audio: u64,
+    cached_image: u64,
 }
 
 /// Reads a `usage` value on its own.
-pub(super) fn parse(raw: &str) -> Option<Usage> {
+pub(crate) fn parse(raw: &str) -> Option<Usage> {
     read(&mut Scanner::new(raw, LoneSurrogate::Accept)).ok()?
 }
 
@@ -37,19 +41,15 @@ pub(super) fn read(scanner: &mut Scanner<'_>) -> Result<Option<Usage>, Fault> {
         match key.as_ref() {
             "input_tokens" => report.input = count(scanner)?,
             "output_tokens" => report.output = count(scanner)?,
-            "input_tokens_details" => details(scanner, |key, count| match key {
-                "cached_tokens" => report.cached = count,
-                "cache_write_tokens" => report.written = count,
-                "audio_tokens" => report.audio_in = count,
-                "image_tokens" => report.image_in = count,
-                _ => {}
-            })?,
-            "output_tokens_details" => details(scanner, |key, count| match key {
-                "reasoning_tokens" => report.reasoning = count,
-                "audio_tokens" => report.audio_out = count,
-                "image_tokens" => report.image_out = count,
-                _ => {}
-            })?,
+            "input_tokens_details" | "input_token_details" => report.input_details(scanner)?,
+            "output_tokens_details" | "output_token_details" => {
+                details(scanner, |key, count| match key {
+                    "reasoning_tokens" => report.reasoning = count,
+                    "audio_tokens" => report.audio_out = count,
+                    "image_tokens" => report.image_out = count,
+                    _ => {}
+                })?
+            }
             _ => {
                 scanner.skip()?;
             }
@@ -80,24 +80,57 @@ fn count(scanner: &mut Scanner<'_>) -> Result<Option<u64>, Fault> {
 // === impl Report ===
 
 impl Report {
+    fn input_details(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        if scanner.kind()? != Kind::Object {
+            return scanner.skip().map(|_| ());
+        }
+        scanner.open_object()?;
+        while let Some(key) = scanner.next_key()? {
+            let slot = match key.as_ref() {
+                "cached_tokens" => &mut self.cached,
+                "cache_write_tokens" => &mut self.written,
+                "audio_tokens" => &mut self.audio_in,
+                "image_tokens" => &mut self.image_in,
+                "cached_tokens_details" => {
+                    details(scanner, |key, count| match key {
+                        "audio_tokens" => self.cached_audio = count,
+                        "image_tokens" => self.cached_image = count,
+                        _ => {}
+                    })?;
+                    continue;
+                }
+                _ => {
+                    scanner.skip()?;
+                    continue;
+                }
+            };
+            *slot = count(scanner)?.unwrap_or(0);
+        }
+        Ok(())
+    }
+
     fn usage(&self) -> Option<Usage> {
         if self.input.is_none() && self.output.is_none() {
             return None;
         }
         let (mut input, mut output) = (self.input.unwrap_or(0), self.output.unwrap_or(0));
+        let mut cached = part(&mut input, self.cached);
+        let cache_read_audio = part(&mut cached, self.cached_audio);
+        let cache_read_image = part(&mut cached, self.cached_image);
         Some(Usage {
-            cache_read: part(&mut input, self.cached),
+            cache_read: cached,
+            cache_read_audio,
+            cache_read_image,
             cache_write_5m: part(&mut input, self.written),
-            cache_write_1h: 0,
-            input_audio: part(&mut input, self.audio_in),
-            input_image: part(&mut input, self.image_in),
+            input_audio: part(&mut input, self.audio_in.saturating_sub(cache_read_audio)),
+            input_image: part(&mut input, self.image_in.saturating_sub(cache_read_image)),
             input_uncached: input,
             output_reasoning: part(&mut output, self.reasoning),
             output_audio: part(&mut output, self.audio_out),
             output_image: part(&mut output, self.image_out),
             output_text: output,
             requests: 1,
-            searches: 0,
+            ..Usage::default()
         })
     }
 }
@@ -137,7 +170,7 @@ pub(super) fn value(usage: &Usage) -> Value {
     let (input, output) = (usage.input_tokens(), usage.output_tokens());
     json!({
         "input_tokens": input,
-        "input_tokens_details": {"cached_tokens": usage.cache_read},
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens()},
         "output_tokens": output,
         "output_tokens_details": {"reasoning_tokens": usage.output_reasoning},
         "total_tokens": input.saturating_add(output),

@@ -39,6 +39,12 @@ const USED: Usage = Usage {
     output_image: 0,
     requests: 1,
     searches: 0,
+    cache_read_audio: 0,
+    cache_read_image: 0,
+    cache_read_video: 0,
+    input_video: 0,
+    output_video: 0,
+    citations: 0,
 };
 
 #[test]

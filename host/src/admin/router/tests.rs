@@ -1,5 +1,6 @@
 //! The admin API through its router, over a real store and ledger, without a socket.
 
+mod aliases;
 mod audit;
 mod backtests;
 mod bindings;

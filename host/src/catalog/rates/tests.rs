@@ -17,8 +17,20 @@ fn card() -> RateCard {
             served: "priority".into(),
             rates: rates(5_000_000, 30_000_000, 500_000),
         }],
-        free: false,
+        ..RateCard::default()
     }
+}
+
+#[test]
+fn a_list_counts_from_its_day_on() {
+    let mut dated = card();
+    let dearer = RateCard { base: Rates { input: Some(PicoUsd(9)), ..card().base }, ..card() };
+    let last = RateCard { base: Rates { input: Some(PicoUsd(7)), ..card().base }, ..card() };
+    dated.later =
+        vec![Later { from_ms: 1_000, card: dearer }, Later { from_ms: 2_000, card: last }];
+    let input = |at_ms| dated.at(at_ms).base.input.unwrap().0;
+    assert_eq!([input(0), input(999)], [2_500_000; 2]);
+    assert_eq!([input(1_000), input(1_999), input(2_000), input(u64::MAX)], [9, 9, 7, 7]);
 }
 
 fn usage(input_uncached: u64, cache_read: u64, output_text: u64) -> Usage {

@@ -64,7 +64,9 @@ pub(super) fn rate_card(
     }
     let mut tiers = tiers(cost, vendor)?;
     tiers.sort_by_key(|tier| tier.above_input_tokens);
-    Ok(RateCard { base, tiers, modes: modes(fact, vendor)?, free })
+    let mut modes = modes(fact, vendor)?;
+    halved(provider, wire, base, &mut modes);
+    Ok(RateCard { base, tiers, modes, free, ..RateCard::default() })
 }
 
 /// A provider that sells says "free" in the name when zero is meant.
@@ -118,6 +120,40 @@ fn tiers(cost: &Cost, vendor: &str) -> Result<Vec<Tier>, String> {
         tiers.push(Tier { above_input_tokens: of.size, rates: rates(entry, vendor, false)? });
     }
     Ok(tiers)
+}
+
+/// Sellers whose lists give half of every token price for what is served as a batch.
+const BATCH_HALVES: [&str; 5] = ["anthropic", "google", "groq", "mistral", "openai"];
+/// The same for what is served when there is room, by seller and beginning of the model's name.
+const FLEX_HALVES: [(&str, &str); 5] = [
+    ("google", "gemini-2.5"),
+    ("google", "gemini-3"),
+    ("openai", "gpt-5"),
+    ("openai", "o3"),
+    ("openai", "o4-mini"),
+];
+
+/// Adds the modes at half the price, where every half is exact and the source has none of its own.
+fn halved(provider: &str, wire: &str, mut base: Rates, modes: &mut Vec<Mode>) {
+    let mut half = Rates { search: base.search, request: base.request, ..Rates::default() };
+    for item in Rates::ITEMS.into_iter().filter(|item| !matches!(*item, "search" | "request")) {
+        let Some(price) = base.slot(item).and_then(|price| *price) else { continue };
+        if price.0 % 2 != 0 {
+            return;
+        }
+        if let Some(slot) = half.slot(item) {
+            *slot = Some(PicoUsd(price.0 / 2));
+        }
+    }
+    let flex = |(seller, model): &(&str, &str)| *seller == provider && wire.starts_with(model);
+    let offered =
+        [("batch", BATCH_HALVES.contains(&provider)), ("flex", FLEX_HALVES.iter().any(flex))];
+    for (served, _) in offered.into_iter().filter(|(_, offered)| *offered) {
+        if !modes.iter().any(|mode| mode.served == served) {
+            modes.push(Mode { served: served.to_owned(), rates: half });
+        }
+    }
+    modes.sort_by(|a, b| a.served.cmp(&b.served));
 }
 
 /// Service tiers with prices of their own, by what the response calls them.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::catalog::Catalog;
+use crate::catalog::genai::PriceBook;
 
 /// A source with every provider and these entries under `openai`.
 fn source(entries: &str) -> String {
@@ -19,8 +20,12 @@ fn entry(name: &str, cost: &str) -> String {
     )
 }
 
+fn built(models_dev: &str, as_of: &str) -> Result<Update, UpdateError> {
+    from_sources(&Sources { models_dev, genai_prices: None }, as_of)
+}
+
 fn update(entries: &[String]) -> Update {
-    from_models_dev(&source(&entries.join(",")), "2026-07").unwrap()
+    built(&source(&entries.join(",")), "2026-07").unwrap()
 }
 
 #[test]
@@ -93,10 +98,10 @@ fn what_neither_chats_nor_embeds_stays_out() {
 
 #[test]
 fn a_cut_off_source_is_refused() {
-    let missing = from_models_dev(r#"{"providers":{}}"#, "2026-07").unwrap_err();
+    let missing = built(r#"{"providers":{}}"#, "2026-07").unwrap_err();
     assert!(missing.to_string().contains("alibaba"));
-    assert!(from_models_dev("{", "2026-07").is_err());
-    assert!(from_models_dev(&source(""), "July").is_err());
+    assert!(built("{", "2026-07").is_err());
+    assert!(built(&source(""), "July").is_err());
 }
 
 #[test]
@@ -118,18 +123,95 @@ fn a_diff_names_what_changed() {
 }
 
 #[test]
-fn the_shipped_snapshot_is_what_the_generator_makes() {
+fn batches_cost_half_where_the_list_says_so() {
+    let built = update(&[entry("gpt-5.4", r#"{"input":2.5,"output":15,"cache_read":0.25}"#)]);
+    let catalog = Catalog::parse(&built.text).unwrap();
+    let card = &catalog.offers()[0].rates;
+    for served in ["batch", "flex"] {
+        let rates = card.rates(1, Some(served)).unwrap();
+        assert_eq!((rates.input.unwrap().0, rates.output.unwrap().0), (1_250_000, 7_500_000));
+        assert_eq!(rates.cache_read.unwrap().0, 125_000);
+        assert_eq!(rates.search, card.base.search, "a search costs the same");
+    }
+}
+
+/// Prices by the second source of a model that is `gpt-5.4` by the first.
+fn with_second(cost: &str, prices: &str) -> Update {
+    let book = PriceBook::parse(&format!(
+        r#"[{{"id":"openai","models":[{{"id":"m","match":{{"equals":"gpt-5.4"}},
+            "prices":{prices}}}]}}]"#
+    ))
+    .unwrap();
+    let models_dev = source(&entry("gpt-5.4", cost));
+    let sources = Sources { models_dev: &models_dev, genai_prices: Some(&book) };
+    from_sources(&sources, "2026-07").unwrap()
+}
+
+#[test]
+fn lists_count_from_their_day_and_are_kept_when_they_have_ceased() {
+    let built = with_second(
+        r#"{"input":2,"output":10}"#,
+        r#"[{"prices":{"input_mtok":4,"output_mtok":20}},
+            {"constraint":{"start_date":"2025-06-10"},
+             "prices":{"input_mtok":2,"output_mtok":10,"cache_read_mtok":0.2}},
+            {"constraint":{"start_date":"2026-09-01"},
+             "prices":{"input_mtok":3,"output_mtok":15}}]"#,
+    );
+    let catalog = Catalog::parse(&built.text).unwrap();
+    let card = &catalog.offers()[0].rates;
+    assert_eq!(card.base.cache_read.unwrap().0, 200_000, "what the first leaves out");
+    let day = |text: &str| crate::clock::day_start_s(text) * 1000;
+    let input = |at_ms| card.at(at_ms).base.input.unwrap().0;
+    assert_eq!(input(day("2026-09-01") - 1), 2_000_000);
+    assert_eq!(input(day("2026-09-01")), 3_000_000);
+    assert!(built.text.contains(r#""until":{"2025-06-10":{"#), "{}", built.text);
+    assert!(built.disagreements.is_empty());
+}
+
+#[test]
+fn what_the_sources_disagree_on_is_listed_and_taken_from_the_first() {
+    let built = with_second(
+        r#"{"input":2,"output":10,"cache_read":0.2}"#,
+        r#"{"input_mtok":2.01,"output_mtok":12,"cache_read_mtok":0.25,"input_audio_mtok":9}"#,
+    );
+    let listed: Vec<_> = built.disagreements.iter().map(|d| (d.item, d.prices.join(" "))).collect();
+    let expected = [("cache-read", "0.2 0.25".to_owned()), ("output", "10 12".to_owned())];
+    assert_eq!(listed, expected, "half a per cent is no disagreement");
+    let catalog = Catalog::parse(&built.text).unwrap();
+    assert_eq!(catalog.offers()[0].rates.base.output.unwrap().0, 10_000_000);
+    assert_eq!(catalog.offers()[0].rates.base.input_audio, None, "another list's price");
+}
+
+fn shared(name: &str) -> Option<String> {
     let shared = std::env::var("TURNPIKE_SHARED_DATA").unwrap_or("../shared/data".to_owned());
     // A relative folder counts from the root of the repository.
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let path = root.join(shared).join("models-dev/snapshot.json");
-    let Ok(json) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: no models.dev data at {}; set TURNPIKE_SHARED_DATA", path.display());
-        return;
-    };
+    let path = root.join(shared).join(name);
+    let text = std::fs::read_to_string(&path).ok();
+    if text.is_none() {
+        eprintln!("skipped: no {}; set TURNPIKE_SHARED_DATA", path.display());
+    }
+    text
+}
+
+#[test]
+fn the_shipped_files_are_what_the_generator_makes() {
+    let all = (
+        shared("models-dev/snapshot.json"),
+        shared("genai-prices/prices.json"),
+        shared("litellm-media/prices.json"),
+    );
+    let (Some(models_dev), Some(prices), Some(media)) = all else { return };
     let shipped = include_str!("../../../catalog/snapshot.jsonl");
     let as_of = Catalog::parse(shipped).unwrap().header().as_of.clone();
-    let built = from_models_dev(&json, &as_of).unwrap();
+    let book = PriceBook::parse(&prices).unwrap();
+    let sources = Sources { models_dev: &models_dev, genai_prices: Some(&book) };
+    let built = from_sources(&sources, &as_of).unwrap();
     let changes = diff(shipped, &built.text).unwrap();
     assert!(built.text == shipped, "run `turnpike catalog update`: {changes:#?}");
+    let listed = include_str!("../../../catalog/disagreements.txt");
+    assert!(disagreements_text(&built.disagreements) == listed, "run `turnpike catalog update`");
+    let media = media::from_litellm(&media).unwrap();
+    let shipped = include_str!("../../../catalog/media.jsonl");
+    assert!(media.text == shipped, "run `turnpike catalog update`");
 }

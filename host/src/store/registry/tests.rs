@@ -30,6 +30,7 @@ fn org(id: &str) -> Organization {
         time_zone: None,
         plan: None,
         routing: Vec::new(),
+        aliases: Vec::new(),
     }
 }
 

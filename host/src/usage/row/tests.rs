@@ -68,7 +68,7 @@ fn short(steps: u32) -> impl Strategy<Value = f64> {
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
-    any::<[u64; 12]>().prop_map(|n| Usage {
+    any::<[u64; 18]>().prop_map(|n| Usage {
         input_uncached: n[0],
         cache_read: n[1],
         cache_write_5m: n[2],
@@ -81,6 +81,12 @@ fn usage() -> impl Strategy<Value = Usage> {
         output_image: n[9],
         requests: n[10],
         searches: n[11],
+        cache_read_audio: n[12],
+        cache_read_image: n[13],
+        cache_read_video: n[14],
+        input_video: n[15],
+        output_video: n[16],
+        citations: n[17],
     })
 }
 
@@ -244,6 +250,7 @@ fn explanation() -> impl Strategy<Value = Explanation> {
         id: Uuid::from_u128(who.0),
         org: who.1,
         key: who.2,
+        alias_of: Some(Arc::clone(&who.3)),
         model_asked: who.3,
         profile: who.4,
         objective: more.3,

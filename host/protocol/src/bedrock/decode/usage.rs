@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::Usage;
 
 /// Reads the object; `None` when it counts nothing.
-pub(super) fn read(usage: &Value) -> Option<Usage> {
+pub(crate) fn read(usage: &Value) -> Option<Usage> {
     let count = |name: &str| usage.get(name).and_then(Value::as_u64);
     if count("inputTokens").is_none() && count("outputTokens").is_none() {
         return None;

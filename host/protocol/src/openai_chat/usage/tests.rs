@@ -20,7 +20,6 @@ fn pitfall_38_buckets_are_disjoint() {
         input_uncached: 220,
         cache_read: 600,
         cache_write_5m: 100,
-        cache_write_1h: 0,
         output_text: 150,
         output_reasoning: 300,
         input_audio: 50,
@@ -28,7 +27,7 @@ fn pitfall_38_buckets_are_disjoint() {
         input_image: 30,
         output_image: 10,
         requests: 1,
-        searches: 0,
+        ..Usage::default()
     };
     assert_eq!(usage, expected);
     assert_eq!((usage.input_tokens(), usage.output_tokens()), (1000, 500));
@@ -39,7 +38,6 @@ fn pitfall_39_cached_tokens_are_part_of_the_prompt_by_every_name() {
     for cached in [
         r#""prompt_tokens_details":{"cached_tokens":60}"#,
         r#""cached_tokens":60"#,
-        r#""num_cached_tokens":60"#,
         r#""prompt_cache_hit_tokens":60,"prompt_cache_miss_tokens":40"#,
         // Two names for one count are one count.
         r#""prompt_cache_hit_tokens":60,"prompt_tokens_details":{"cached_tokens":60}"#,
@@ -93,9 +91,42 @@ fn items_are_named_as_they_are_billed() {
     let labels: Vec<_> = Usage::default().iter().map(|(label, _)| label).collect();
     let expected = concat!(
         "input cache-read cache-write-short cache-write-long output reasoning ",
-        "input-audio output-audio input-image output-image request search"
+        "input-audio output-audio input-image output-image request search ",
+        "cache-read-audio cache-read-image cache-read-video input-video output-video citation"
     );
     assert_eq!(labels.join(" "), expected);
+}
+
+#[test]
+fn pitfall_39_an_engines_own_count_of_its_cache_is_no_discount() {
+    let mistral = r#"{"prompt_tokens":64,"completion_tokens":6,"num_cached_tokens":32}"#;
+    assert_eq!((read(mistral).cache_read, read(mistral).input_uncached), (0, 64));
+    let discounted = r#"{"prompt_tokens":64,"completion_tokens":6,"num_cached_tokens":32,
+        "prompt_tokens_details":{"cached_tokens":32}}"#;
+    assert_eq!((read(discounted).cache_read, read(discounted).input_uncached), (32, 32));
+}
+
+#[test]
+fn pitfall_41_perplexity_counts_thinking_and_sources_beside_the_completion() {
+    let deep = read(
+        r#"{"prompt_tokens":33,"completion_tokens":7163,"total_tokens":7196,
+        "citation_tokens":20016,"num_search_queries":18,"reasoning_tokens":193703}"#,
+    );
+    assert_eq!((deep.output_text, deep.output_reasoning), (7_163, 193_703));
+    assert_eq!((deep.citations, deep.searches), (20_016, 18));
+    assert_eq!(deep.output_tokens(), 7_163 + 193_703 + 20_016);
+}
+
+#[test]
+fn cohere_is_read_by_what_it_charges_for() {
+    let raw = r#"{"billed_units":{"input_tokens":41,"output_tokens":28},"cached_tokens":1040,
+        "tokens":{"input_tokens":1442,"output_tokens":29}}"#;
+    let billed = read(raw);
+    assert_eq!((billed.input_uncached, billed.cache_read, billed.output_text), (41, 0, 28));
+    let passed = super::parse_passed(raw).unwrap();
+    assert_eq!((passed.input_uncached, passed.cache_read, passed.output_text), (402, 1_040, 29));
+    let ranked = read(r#"{"billed_units":{"search_units":2}}"#);
+    assert_eq!((ranked.searches, ranked.input_tokens()), (2, 0));
 }
 
 proptest! {
@@ -125,7 +156,6 @@ proptest! {
             input_uncached: counts[0],
             cache_read: counts[1],
             cache_write_5m: counts[2],
-            cache_write_1h: 0,
             output_text: counts[3],
             output_reasoning: counts[4],
             input_audio: counts[5],
@@ -133,7 +163,7 @@ proptest! {
             input_image: counts[7],
             output_image: counts[8],
             requests: 1,
-            searches: 0,
+            ..Usage::default()
         };
         prop_assert_eq!(Usage::from_openai_chat(&usage.to_openai_chat()), Some(usage));
     }

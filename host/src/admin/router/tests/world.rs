@@ -22,7 +22,7 @@ use crate::auth::{AuthError, Caller, Directory, OperatorToken, Pepper, authentic
 use crate::catalog::Catalog;
 use crate::clock;
 use crate::policy::{Abilities, HostRule, OrgLimits, SelfTest, Tally};
-use crate::route::{BreakerRule, Health, Ratings, Rulebook};
+use crate::route::{Aliases, BreakerRule, Health, Ratings, Rulebook};
 use crate::secret::Secret;
 use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::{CandidateFact, Explanation, Label, LineItem, Record, Recorder, UsageEvent};
@@ -211,6 +211,7 @@ impl World {
         let plane = Arc::new(Plane::default());
         let routing = routing(&store);
         let rulebook = Arc::clone(&routing.rulebook);
+        let offers = Catalog::embedded().unwrap().for_providers(&["openai"]).unwrap();
         let state = AdminState::new(AdminParts {
             store: Arc::clone(&store),
             ledger: Arc::clone(&ledger),
@@ -224,6 +225,7 @@ impl World {
             operator: OperatorToken::new(Secret::new(TOKEN.into())).unwrap(),
             admission: Arc::new(Admission),
             bindings: Arc::new(Arc::clone(&plane)),
+            aliases: Arc::new(Aliases::new(Arc::new(offers))),
             backtests: Arc::new(NoBacktests),
             routing,
             numbers: Arc::new(Numbers),
