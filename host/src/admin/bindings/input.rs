@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::error::ApiError;
-use super::super::limits::longest_deadline_ms;
+use super::super::policy_limits::longest_deadline_ms;
 use super::super::{AdminParts, Admitted};
 use super::Place;
 use super::output::AUTOMATIC;

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::super::access::Principal;
 use super::super::error::ApiError;
 use super::super::extract::{Params, read_body};
-use super::super::limits::longest_deadline_ms;
+use super::super::policy_limits::longest_deadline_ms;
 use super::super::multipart;
 use super::super::signatures;
 use super::super::text::{check_id, check_version};
