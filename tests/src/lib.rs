@@ -16,8 +16,8 @@ pub use binary::{gateway_binary, repository, target_folder};
 pub use gateway::Gateway;
 pub use money::{Price, list_price, pico};
 pub use policies::{
-    answering_policy, asking_policy, bad_policy, built_policy, component_bomb, granted_policy, hostile_policies,
-    hostile_policy,
+    answering_policy, asking_policy, bad_policy, built_policy, component_bomb, granted_policy,
+    hostile_policies, hostile_policy,
 };
 pub use recorder::{Recorded, Recorder};
 pub use scripts::{PROVIDERS, instant_script};

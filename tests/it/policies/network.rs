@@ -61,9 +61,8 @@ async fn a_place_that_the_operator_names_is_asked_and_its_redirect_is_not_follow
     assert_eq!(seen_by_policy(&stage).await?, (302.0, 1));
     assert_eq!(connections.load(Ordering::SeqCst), 1, "nobody went to /next");
     let metrics = stage.metrics().await?;
-    let counted = format!(
-        "turnpike_policy_fetches_total{{organization=\"{ORG}\",plugin=\"asks\"}} 1"
-    );
+    let counted =
+        format!("turnpike_policy_fetches_total{{organization=\"{ORG}\",plugin=\"asks\"}} 1");
     assert!(metrics.lines().any(|line| line == counted), "{metrics}");
     // Withdrawn, the very next request's policy has none.
     let path = format!("/orgs/{ORG}/policy-grants");
