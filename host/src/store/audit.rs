@@ -23,8 +23,9 @@ const CHUNK: u64 = 200;
 /// What stands in place of a secret.
 const HIDDEN: &str = "(hidden)";
 /// Parts of names of members whose values are nobody's to read.
-const SECRET_NAMES: [&str; 7] =
-    ["hash", "secret", "token", "password", "credential", "apikey", "privatekey"];
+const SECRET_NAMES: [&str; 4] = ["secret", "password", "credential", "authorization"];
+/// Ends of such names; `max_tokens` is none.
+const SECRET_ENDS: [&str; 4] = ["token", "apikey", "privatekey", "hash"];
 
 /// Who is changing something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -272,7 +273,9 @@ fn hide(value: &mut Value) {
         Value::Object(members) => {
             for (name, member) in members {
                 let name = name.to_ascii_lowercase().replace(['-', '_'], "");
-                if SECRET_NAMES.iter().any(|secret| name.contains(secret)) && !member.is_null() {
+                let secret = SECRET_NAMES.iter().any(|part| name.contains(part))
+                    || SECRET_ENDS.iter().any(|end| name.ends_with(end));
+                if secret && !member.is_null() {
                     *member = HIDDEN.into();
                 } else {
                     hide(member);

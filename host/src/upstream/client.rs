@@ -115,7 +115,7 @@ impl Dialer {
             untried = untried.saturating_sub(1);
             last = match timeout(share, TcpStream::connect(address)).await {
                 Ok(Ok(tcp)) => {
-                    // Without it a request that needs two segments waits 40 ms for an acknowledgement.
+                    // Without it a request of two segments waits 40 ms for an acknowledgement.
                     tcp.set_nodelay(true).map_err(|cause| fail(cause.to_string()))?;
                     return Ok(tcp);
                 }

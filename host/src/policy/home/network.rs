@@ -212,9 +212,10 @@ impl WebRequest {
             return Err("the address names no host".to_owned());
         }
         let usual = if https { HTTPS_PORT } else { 80 };
-        let port = match authority.port() {
-            Some(_) => authority.port_u16().ok_or("the address has no such port")?,
-            None => usual,
+        let port = match authority.port_u16() {
+            Some(port) => port,
+            None if authority.as_str().len() == authority.host().len() => usual,
+            None => return Err("the address has no such port".to_owned()),
         };
         let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         Ok(Self { https, host, port, path, post, within: Duration::ZERO })

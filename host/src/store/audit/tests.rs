@@ -122,12 +122,15 @@ fn the_oldest_go() {
 
 #[test]
 fn secrets_are_hidden_and_long_rows_are_hashed() {
-    let row = json!({"hash": "ab", "config": {"apiKey": "x", "Api-Key": "s", "lists": [{"authToken": "t"}], "n": 1}});
+    let row = json!({
+        "hash": "ab",
+        "config": {"apiKey": "x", "Api-Key": "s", "lists": [{"authToken": "t"}], "max_tokens": 1},
+    });
     let shown = readable(Some(row.to_string().as_bytes()));
     assert_eq!(shown["hash"], HIDDEN);
     assert_eq!(shown["config"]["Api-Key"], HIDDEN);
     assert_eq!(shown["config"]["lists"][0]["authToken"], HIDDEN);
-    assert_eq!(shown["config"]["n"], 1);
+    assert_eq!(shown["config"]["max_tokens"], 1);
     let long = readable(Some(json!({"config": "x".repeat(ROW_BYTES_MAX)}).to_string().as_bytes()));
     assert!(long["sha256"].is_string() && long["config"].is_null());
 }

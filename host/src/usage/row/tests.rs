@@ -281,6 +281,8 @@ fn explanation() -> impl Strategy<Value = Explanation> {
             first_content_us: more.2[5],
             settle_us: more.2[6],
             total_us: more.2[7],
+            policy_fetch_us: more.2[0],
+            policy_fetches: more.2[1],
         },
     })
 }
