@@ -139,7 +139,9 @@ mod tests {
         let mark = |context: &str, text: &str| texts.mark(context, text).unwrap();
         texts.keep(mark("one", "a text"), 0);
         assert!(texts.knows(mark("one", "a text"), 0));
-        for (context, text) in [("two", "a text"), ("one", "a text "), ("one", "b text"), ("one", "")] {
+        for (context, text) in
+            [("two", "a text"), ("one", "a text "), ("one", "b text"), ("one", "")]
+        {
             assert!(!texts.knows(mark(context, text), 0), "{context} {text}");
         }
         let other = CleanTexts::new(1_000);

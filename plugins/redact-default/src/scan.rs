@@ -107,8 +107,7 @@ fn run_start(bytes: &[u8], from: usize, end: usize) -> usize {
 /// The run of atom characters after `from` behind which, after a gap, a value stands at `value`.
 fn before_gap(bytes: &[u8], from: usize, value: usize) -> Option<Range<usize>> {
     let before = bytes.get(from..value)?;
-    let gap =
-        before.iter().rev().take(MAX_GAP).take_while(|byte| secret::is_gap(**byte)).count();
+    let gap = before.iter().rev().take(MAX_GAP).take_while(|byte| secret::is_gap(**byte)).count();
     let end = value - gap;
     let start = run_start(bytes, from, end);
     (gap > 0 && gap < MAX_GAP && start < end).then_some(start..end)

@@ -93,9 +93,8 @@ pub(crate) fn marked(atom: &[u8], from: usize) -> Option<(Range<usize>, Kind)> {
 
 fn prefixed(rest: &[u8]) -> Option<usize> {
     let first = rest.first();
-    let begins = |prefix: &str| {
-        prefix.as_bytes().first() == first && rest.starts_with(prefix.as_bytes())
-    };
+    let begins =
+        |prefix: &str| prefix.as_bytes().first() == first && rest.starts_with(prefix.as_bytes());
     let (prefix, least) = PREFIXES.iter().find(|(prefix, _)| begins(prefix))?;
     let length = rest.iter().take_while(|byte| is_token_byte(**byte)).count();
     let body = rest.get(prefix.len()..length)?;

@@ -105,7 +105,8 @@ async fn turn(
 ) -> Measured {
     let place = Place { direction: "input", channel: "text", role: "user" };
     let key: Arc<str> = "bench".into();
-    let (on_failure, deadline) = (Hook::Redact.default_on_failure(), Hook::Redact.default_deadline());
+    let (on_failure, deadline) =
+        (Hook::Redact.default_on_failure(), Hook::Redact.default_deadline());
     let config = config.map(str::to_owned);
     let binding = Binding::new(Arc::clone(policy), config, on_failure, deadline, 1);
     let set = BindingSet::defaults(Builtins::combined(policy));

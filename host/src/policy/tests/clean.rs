@@ -103,7 +103,8 @@ async fn a_failed_scan_is_not_remembered_though_the_built_in_stood_in() {
 #[tokio::test]
 async fn a_policy_that_looks_at_the_request_is_asked_every_time() {
     let engine = engine();
-    let imports = r#"(import "turnpike:policy/request@0.1.0" "streaming" (func $ask (result i32)))"#;
+    let imports =
+        r#"(import "turnpike:policy/request@0.1.0" "streaming" (func $ask (result i32)))"#;
     let scan = |body: &str| {
         let body = format!("{body} {}", answer(&[]));
         let function = format!(r#"(func (export "{SCAN}") {NINE} (result i32) {body})"#);
