@@ -1,7 +1,8 @@
 //! What the usage store costs at size: bytes an event on disk, the time of a month's group-by, and
 //! the time of a start. `cargo bench -p turnpike --bench usage_store` fills a folder with a million
-//! events of a month, as a gateway with 17 offers and busy agents makes them; another number may
-//! follow after `--`. Not a test: it prints, and says whether each figure is within its limit.
+//! events of a month, as a gateway with a few offers and busy agents makes them; another number may
+//! follow after `--`. What an event takes with more offers, each of which its explanation names, is
+//! measured on fewer. Not a test: it prints, and says whether each figure is within its limit.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,8 +21,10 @@ const EVENTS: u64 = 1_000_000;
 /// Milliseconds of a month, over which the events are spread, and when it began.
 const MONTH_MS: u64 = 30 * 24 * 3_600_000;
 const BEGAN_MS: u64 = 1_793_491_200_000;
-/// Offers that are looked at for each request.
-const OFFERS: u64 = 17;
+/// Offers that are looked at for each request: the first for all figures, the others for the size.
+const OFFERS: [u64; 4] = [6, 3, 17, 40];
+/// Events by which the size with other offers is measured.
+const SAMPLE: u64 = 50_000;
 /// Requests of one session, on average.
 const TURNS: u64 = 20;
 /// Events between two waits for the recorder, whose queue is bounded.
@@ -53,19 +56,31 @@ fn main() -> anyhow::Result<()> {
     let dir = std::env::temp_dir().join(format!("turnpike-usage-store-{}", std::process::id()));
     let filled = Instant::now();
     let recorder = Recorder::start(Options::new(dir.clone()))?;
-    fill(&recorder, events)?;
+    let [few, others @ ..] = OFFERS;
+    fill(&recorder, events, few)?;
     println!("{events} events of a month in {:.1} s", filled.elapsed().as_secs_f64());
     reports(&recorder.log());
     drop(recorder);
-    let bytes = size(&dir)?;
-    let each = bytes as f64 / events.max(1) as f64;
-    verdict("bytes an event, all files", each, BYTES_MAX);
+    verdict(&format!("bytes an event, {few} offers"), size(&dir)? / events as f64, BYTES_MAX);
     let start = Instant::now();
     let recorder = Recorder::start(Options::new(dir.clone()))?;
     verdict("start, ms", start.elapsed().as_secs_f64() * 1e3, START_MS_MAX);
     reports(&recorder.log());
     drop(recorder);
-    std::fs::remove_dir_all(&dir).with_context(|| format!("can't remove {}", dir.display()))
+    remove(&dir)?;
+    for offers in others {
+        let recorder = Recorder::start(Options::new(dir.clone()))?;
+        fill(&recorder, SAMPLE, offers)?;
+        drop(recorder);
+        let each = size(&dir)? / SAMPLE as f64;
+        verdict(&format!("bytes an event, {offers} offers"), each, BYTES_MAX);
+        remove(&dir)?;
+    }
+    Ok(())
+}
+
+fn remove(dir: &Path) -> anyhow::Result<()> {
+    std::fs::remove_dir_all(dir).with_context(|| format!("can't remove {}", dir.display()))
 }
 
 #[allow(clippy::print_stdout, reason = "a bench prints")]
@@ -95,20 +110,23 @@ fn reports(log: &UsageLog) {
     }
 }
 
-fn size(dir: &Path) -> anyhow::Result<u64> {
+fn size(dir: &Path) -> anyhow::Result<f64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(dir)? {
         bytes += entry?.metadata()?.len();
     }
-    Ok(bytes)
+    Ok(bytes as f64)
 }
 
-fn fill(recorder: &Recorder, events: u64) -> anyhow::Result<()> {
+fn fill(recorder: &Recorder, events: u64, offers: u64) -> anyhow::Result<()> {
     let mut dice = Dice(7);
     let log = recorder.log();
     for number in 0..events {
         let at_ms = BEGAN_MS + number * (MONTH_MS / events.max(1));
-        anyhow::ensure!(recorder.record(record(&mut dice, number, at_ms)), "the queue was full");
+        anyhow::ensure!(
+            recorder.record(record(&mut dice, number, at_ms, offers)),
+            "the queue was full"
+        );
         if number % BATCH == BATCH - 1 {
             log.barrier();
         }
@@ -122,7 +140,7 @@ fn name(kind: &str, number: u64) -> Arc<str> {
     format!("{kind}-{number}").into()
 }
 
-fn record(dice: &mut Dice, number: u64, at_ms: u64) -> Record {
+fn record(dice: &mut Dice, number: u64, at_ms: u64, offers: u64) -> Record {
     let random = dice.0.to_le_bytes();
     let mut tail = [0; 10];
     for (place, byte) in tail.iter_mut().zip(random) {
@@ -132,7 +150,7 @@ fn record(dice: &mut Dice, number: u64, at_ms: u64) -> Record {
     // A key's requests come in sessions, several of which are under way at a time.
     let session = (number / (TURNS * 32)) * 32 + dice.roll(32);
     let key = session.wrapping_mul(2_654_435_761) % 200;
-    let served = dice.skewed(OFFERS);
+    let served = dice.skewed(offers);
     let (org, task) = (name("org", key % 2), name("task", dice.skewed(8)));
     let usage = Usage {
         input_uncached: 200 + dice.roll(4_000),
@@ -169,7 +187,7 @@ fn record(dice: &mut Dice, number: u64, at_ms: u64) -> Record {
         duration_ms: 400 + dice.roll(9_000),
         ..UsageEvent::default()
     };
-    let explanation = explanation(dice, &event, served);
+    let explanation = explanation(dice, &event, served, offers);
     Record { event, explanation }
 }
 
@@ -183,7 +201,7 @@ fn offer(number: u64) -> Arc<str> {
     format!("vendor/model-{number}@provider-{}", number % 5).into()
 }
 
-fn explanation(dice: &mut Dice, event: &UsageEvent, served: u64) -> Explanation {
+fn explanation(dice: &mut Dice, event: &UsageEvent, served: u64, offers: u64) -> Explanation {
     let (org, key) = (Arc::clone(&event.org), Arc::clone(&event.key));
     let mut e = Explanation::begin(event.id, org, key, Arc::clone(&event.model_asked));
     e.profile = Some("balanced".into());
@@ -194,8 +212,8 @@ fn explanation(dice: &mut Dice, event: &UsageEvent, served: u64) -> Explanation 
         needs: vec!["tools".into()],
         decided_by: "policy-default@0.1.0".into(),
     });
-    e.candidates = (0..OFFERS).map(|number| candidate(dice, number)).collect();
-    e.plan = [served, served + 1, served + 2].map(|number| offer(number % OFFERS)).into();
+    e.candidates = (0..offers).map(|number| candidate(dice, number)).collect();
+    e.plan = [served, served + 1, served + 2].map(|number| offer(number % offers)).into();
     e.attempts.push(AttemptFact {
         offer: offer(served),
         outcome: "answered".into(),

@@ -28,7 +28,7 @@ use crate::upstream::{BodyReader, ErrorKind, Phase, Read, TransportError};
 use super::attempt::{Asking, Blame, Trouble, blame_of};
 use super::facts::PolicyScan;
 use super::flight::Flight;
-use super::{admit, explain, settle};
+use super::{admit, explain, reserve, settle};
 use array::Listing;
 use cutter::Cutter;
 pub(super) use cutter::TOO_LARGE;
@@ -259,6 +259,8 @@ async fn first(flight: &mut Flight, stream: &mut Upstream) -> Result<Bytes, Trou
 pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<GatewayBody> {
     flight.mark_first_content();
     flight.served = Some(Arc::clone(&opened.asking.offer));
+    // What it may have to hold more of is not another model's budget's business.
+    reserve::narrow(&flight, &opened.asking.offer, clock::now_ms());
     let attempts = flight.attempts.len().saturating_add(1);
     let mut head = Response::new(());
     let headers = head.headers_mut();

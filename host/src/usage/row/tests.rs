@@ -443,6 +443,21 @@ fn a_record_with_40_candidates_is_below_a_kilobyte_and_its_statistics_below_250_
     }
 }
 
+/// What a store of a million events grows by is measured by the bench `usage_store`; this is the part
+/// of it that a change of the format would show.
+#[test]
+fn an_event_of_a_small_installation_takes_less_than_250_bytes_with_its_frame() {
+    const FRAME_BYTES: usize = 8;
+    let mut lexicon = Lexicon::default();
+    let mut record = usual();
+    record.explanation.candidates.truncate(6);
+    record.explanation.plan.truncate(3);
+    // The first one of a segment brings its words along.
+    there_and_back(&record, &mut lexicon);
+    let (payload, _) = there_and_back(&record, &mut lexicon);
+    assert!(payload.len() + FRAME_BYTES < 250, "{} bytes", payload.len());
+}
+
 impl OfferNames for Vec<Arc<str>> {
     fn name(&self, index: usize) -> Option<&str> {
         self.get(index).map(|name| &**name)
