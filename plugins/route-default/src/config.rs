@@ -10,7 +10,7 @@ pub(crate) const SCHEMA: &str = r#"{"type":"object","additionalProperties":false
 "cheap-relief":{"type":"number","minimum":0,"maximum":1,"default":0.15,
 "description":"taken off the floor under the profile cheap"},
 "quality-value":{"type":"number","minimum":0,"maximum":100,"default":5,
-"description":"by how much of its price an offer counts as dearer for each 1 of quality short of the best"},
+"description":"what 1 of quality short of the best counts for, in prices of the offer"},
 "warm-slack":{"type":"number","minimum":0,"maximum":1,"default":0.05,
 "description":"how far below the floor an offer may be that the session is warm at"},
 "warm-premium":{"type":"number","minimum":1,"maximum":100,"default":4,
