@@ -117,6 +117,9 @@ pub struct Routing {
     pub breaker_failures: u32,
     /// How long an open breaker keeps an offer out before one probe. Default 10000.
     pub breaker_open_ms: u64,
+    /// Under the profile `fast`: how long the first offer has to begin its answer before the next
+    /// is asked beside it; 0 turns that off. Default 0: the loser's cost is the platform's.
+    pub hedge_ms: u64,
     /// How long after its last answer a conversation is known to be warm where it was answered;
     /// 0 turns that off. Default 300000, as long as providers keep a prompt's beginning.
     pub session_ms: u64,
@@ -362,7 +365,13 @@ impl Default for Timeouts {
 
 impl Default for Routing {
     fn default() -> Self {
-        Self { attempts: 3, breaker_failures: 5, breaker_open_ms: 10_000, session_ms: 300_000 }
+        Self {
+            attempts: 3,
+            breaker_failures: 5,
+            breaker_open_ms: 10_000,
+            hedge_ms: 0,
+            session_ms: 300_000,
+        }
     }
 }
 

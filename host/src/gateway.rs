@@ -57,6 +57,8 @@ pub struct Settings {
     pub answer_bytes: usize,
     pub event_bytes: usize,
     pub attempts: usize,
+    /// 0: no rivals are asked.
+    pub hedge_ms: u64,
     pub clamp_floor_tokens: u32,
     pub hold_ms: u64,
     pub read_on_ms: u64,
@@ -115,6 +117,7 @@ impl Settings {
             answer_bytes: config.limits.answer_bytes,
             event_bytes: config.limits.event_bytes,
             attempts: config.routing.attempts,
+            hedge_ms: config.routing.hedge_ms,
             clamp_floor_tokens: config.money.clamp_floor_tokens,
             hold_ms: config.money.hold_ms,
             read_on_ms: config.money.read_on_ms,

@@ -173,3 +173,28 @@ async fn a_provider_that_is_down_is_left_alone_and_comes_back() -> Result<()> {
     };
     tokio::time::timeout(std::time::Duration::from_secs(90), back).await.context("never back")?
 }
+
+/// Pitfall 49: who is slow to begin under `fast` gets a rival; one of them is paid, and the other is
+/// cancelled.
+#[tokio::test]
+async fn a_slow_beginning_gets_a_rival_and_only_the_winner_is_paid() -> Result<()> {
+    let environment = vec![("TURNPIKE__ROUTING__HEDGE_MS", "150")];
+    let stage =
+        Stage::open_with(turnpike_tests::Setup { environment, ..Default::default() }).await?;
+    let body = chat("auto:fast", "hello there");
+    let first = stage.caller.chat(&body).await?.expect_status(200)?;
+    assert_eq!(first.header("x-turnpike-attempts"), "1", "nobody is slow");
+    let slow = first.header("x-turnpike-provider").to_owned();
+    stage.simulator.fail(&slow, &[Rule::always(Failure::HangBeforeHeaders)])?;
+    let before = stage.settled_balance(ORG).await?;
+    let answer = stage.caller.chat(&body).await?.expect_status(200)?;
+    assert_ne!(answer.header("x-turnpike-provider"), slow);
+    let explanation = stage.explanation(ORG, answer.request_id()).await?;
+    let attempts = explanation["attempts"].as_array().context("attempts")?;
+    let outcomes: Vec<&str> = attempts.iter().filter_map(|it| it["outcome"].as_str()).collect();
+    assert_eq!(outcomes, ["cancelled", "answered"], "{explanation:#}");
+    let after = stage.settled_balance(ORG).await?;
+    let paid = turnpike_tests::pico(answer.header("x-turnpike-cost-usd"))?;
+    assert_eq!(before.available - after.available, paid, "the winner alone is paid");
+    Ok(())
+}

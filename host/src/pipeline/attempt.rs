@@ -3,6 +3,7 @@
 
 mod blame;
 mod count;
+mod hedge;
 mod limits;
 mod outcome;
 mod request;
@@ -184,15 +185,22 @@ enum Ended {
 }
 
 fn begin(flight: &mut Flight, row: usize, again: bool) -> Option<Asking> {
+    let begun = opened(flight, row, again);
+    if begun.is_none()
+        && let Some(offer) = flight.offer_of(row).map(Arc::clone)
+    {
+        outcome::note_skipped(flight, &offer);
+    }
+    begun
+}
+
+/// The offer in that row, if it may be asked now.
+fn opened(flight: &Flight, row: usize, again: bool) -> Option<Asking> {
     let index = flight.candidates.get(row)?.index;
     let offer = Arc::clone(flight.offer_of(row)?);
-    let floor = decide::open(flight, row)
+    let in_flight = decide::open(flight, row)
         .then(|| flight.gateway.health.begin(index, clock::now_ms()))
-        .flatten();
-    let Some(in_flight) = floor else {
-        outcome::note_skipped(flight, &offer);
-        return None;
-    };
+        .flatten()?;
     let watch = Stopwatch::start();
     let (first_byte_ms, status) = (None, None);
     let provider = flight.gateway.providers.get(&*offer.provider);
@@ -261,7 +269,7 @@ impl<'a> UnderWay<'a> {
     }
 
     async fn get(&mut self) -> Result<Got, request::Refused> {
-        let body = request::send(self.flight, self.asking).await?;
+        let body = hedge::send(self.flight, self.asking).await?;
         let got = if self.flight.call.stream {
             let begun = relay::open(self.flight, self.asking, body).await;
             begun.map(|begun| Got::Stream(Box::new(begun)))

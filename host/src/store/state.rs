@@ -36,7 +36,7 @@ pub enum Table {
 
 impl Table {
     /// All of them, in a fixed order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Meta,
         Self::Organizations,
         Self::Keys,
@@ -62,7 +62,7 @@ impl Table {
     ];
 
     /// The tables that hold what an operator changed; they are kept in the changes file as well.
-    pub const ADMINISTRATIVE: [Self; 7] = [
+    pub const ADMINISTRATIVE: [Self; 8] = [
         Self::Meta,
         Self::Organizations,
         Self::Keys,

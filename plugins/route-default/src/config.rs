@@ -3,12 +3,14 @@
 use turnpike_policy_sdk::json::Json;
 
 pub(crate) const SCHEMA: &str = r#"{"type":"object","additionalProperties":false,"properties":{
-"floor":{"type":"number","minimum":0,"maximum":1,"default":0.4,
+"floor":{"type":"number","minimum":0,"maximum":1,"default":0.45,
 "description":"quality floor of a trivial task"},
-"floor-per-difficulty":{"type":"number","minimum":0,"maximum":1,"default":0.55,
+"floor-per-difficulty":{"type":"number","minimum":0,"maximum":1,"default":0.5,
 "description":"added to the floor at difficulty 1"},
 "cheap-relief":{"type":"number","minimum":0,"maximum":1,"default":0.15,
 "description":"taken off the floor under the profile cheap"},
+"quality-value":{"type":"number","minimum":0,"maximum":100,"default":5,
+"description":"what 1 of quality short of the best counts for, in prices of the offer"},
 "warm-slack":{"type":"number","minimum":0,"maximum":1,"default":0.05,
 "description":"how far below the floor an offer may be that the session is warm at"},
 "warm-premium":{"type":"number","minimum":1,"maximum":100,"default":4,
@@ -26,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) floor_per_difficulty: f64,
     /// Taken off the floor under the profile `cheap`.
     pub(crate) cheap_relief: f64,
+    /// By how much of its price an offer counts as dearer for each 1 of quality short of the best.
+    pub(crate) quality_value: f64,
     /// How far below the floor an offer may be that the session is warm at.
     pub(crate) warm_slack: f64,
     /// A warm session stays while its offer costs at most so many times the cheapest.
@@ -39,9 +43,10 @@ pub(crate) struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            floor: 0.4,
-            floor_per_difficulty: 0.55,
+            floor: 0.45,
+            floor_per_difficulty: 0.5,
             cheap_relief: 0.15,
+            quality_value: 5.0,
             warm_slack: 0.05,
             warm_premium: 4.0,
             shaky_below: 0.5,
@@ -58,6 +63,7 @@ impl Config {
                 "floor" => (&mut self.floor, 0.0..=1.0),
                 "floor-per-difficulty" => (&mut self.floor_per_difficulty, 0.0..=1.0),
                 "cheap-relief" => (&mut self.cheap_relief, 0.0..=1.0),
+                "quality-value" => (&mut self.quality_value, 0.0..=100.0),
                 "warm-slack" => (&mut self.warm_slack, 0.0..=1.0),
                 "warm-premium" => (&mut self.warm_premium, 1.0..=100.0),
                 "shaky-below" => (&mut self.shaky_below, 0.0..=1.0),

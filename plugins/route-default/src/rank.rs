@@ -69,6 +69,8 @@ pub(crate) struct Row {
     pub(crate) score: f64,
     pub(crate) floor: f64,
     pub(crate) quality: f64,
+    /// What its price counts for because it is not the best.
+    pub(crate) shortfall: f64,
     pub(crate) cost_usd: f64,
     /// Expected milliseconds to the end of a typical answer.
     pub(crate) time_ms: f64,
@@ -87,8 +89,12 @@ pub(crate) fn rank(
     let aim = Aim::of(&objective.profile);
     let mut rows = read(config, aim, figures)?;
     let floor = floor(config, difficulty, objective, &rows);
+    let best = best_quality(&rows);
+    // Whoever asks for cheap wants the price to decide alone.
+    let value = if objective.profile == "cheap" { 0.0 } else { config.quality_value };
     for row in &mut rows {
         row.floor = floor;
+        row.shortfall = 1.0 + value * (best - row.quality);
         row.standing = standing(config, objective, row);
     }
     let means = Means::of(&rows);
@@ -141,6 +147,7 @@ fn read(config: &Config, aim: Aim, figures: &Figures) -> Result<Vec<Row>, Refusa
             standing: Standing::Clears,
             score: EXCLUDED,
             floor: 0.0,
+            shortfall: 1.0,
             quality: or(*quality, 0.0).clamp(0.0, 1.0),
             cost_usd: *cost,
             time_ms: first_token_ms * (1.0 - TAIL)
@@ -167,9 +174,13 @@ fn floor(config: &Config, difficulty: f64, objective: &Objective, rows: &[Row]) 
     let relief = if objective.profile == "cheap" { config.cheap_relief } else { 0.0 };
     let difficulty = or(difficulty, 0.5).clamp(0.0, 1.0);
     let wanted = (config.floor + config.floor_per_difficulty * difficulty - relief).max(0.0);
-    let best = rows.iter().map(|row| row.quality).fold(0.0, f64::max);
+    let best = best_quality(rows);
     // The organization's own floor is not bent by what happens to be on offer.
     wanted.min(best * FLOOR_OF_BEST).max(or(objective.quality_floor, 0.0))
+}
+
+fn best_quality(rows: &[Row]) -> f64 {
+    rows.iter().map(|row| row.quality).fold(0.0, f64::max)
 }
 
 fn standing(config: &Config, objective: &Objective, row: &Row) -> Standing {
@@ -260,7 +271,9 @@ fn trouble(row: &Row) -> f64 {
 /// Dollars, as they count.
 fn cost(row: &Row) -> f64 {
     let estimated = if row.marks & MARK_PRICE_ESTIMATED == 0 { 1.0 } else { ESTIMATED_PRICE };
-    row.cost_usd * trouble(row) * estimated
+    // Where price leads, what is hardly dearer and clearly better is worth it.
+    let shortfall = if row.aim == Aim::Cheapest { row.shortfall } else { 1.0 };
+    row.cost_usd * trouble(row) * estimated * shortfall
 }
 
 /// Milliseconds, as they count.

@@ -52,7 +52,7 @@ fn plan(offers: &[Offer], difficulty: f64, objective: &Objective) -> Vec<usize> 
 fn balanced_takes_the_cheapest_that_clears_the_floor_of_the_difficulty() {
     let offers = [LARGE, MIDDLE, SMALL];
     for profile in ["balanced", "", "house-style"] {
-        assert_eq!(plan(&offers, 0.05, &objective(profile))[0], 2, "trivial under {profile}");
+        assert_eq!(plan(&offers, 0.0, &objective(profile))[0], 2, "trivial under {profile}");
         assert_eq!(plan(&offers, 0.4, &objective(profile))[0], 1, "middling under {profile}");
         assert_eq!(plan(&offers, 1.0, &objective(profile))[0], 0, "hard under {profile}");
     }
@@ -96,7 +96,7 @@ fn ceilings_and_unknown_prices_exclude() {
 #[test]
 fn what_hardly_answers_goes_last_however_cheap() {
     let shaky = (0.9, 0.000_000_1, 50.0, 0.2, 0);
-    assert_eq!(plan(&[shaky, SMALL, LARGE], 0.05, &objective("balanced")), [1, 2, 0]);
+    assert_eq!(plan(&[shaky, SMALL, LARGE], 0.0, &objective("balanced")), [1, 2, 0]);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn pitfall_62_a_conversation_stays_unless_it_is_much_cheaper_or_better_elsewhere
     }
     assert_eq!(plan(&[MIDDLE, warm(0.006)], 0.4, &objective("balanced"))[0], 0, "too dear by far");
     // A turn that is a little harder than the others does not move it, a hard one does.
-    assert_eq!(plan(&[LARGE, warm(0.001)], 0.52, &objective("balanced"))[0], 1);
+    assert_eq!(plan(&[LARGE, warm(0.001)], 0.48, &objective("balanced"))[0], 1);
     assert_eq!(plan(&[LARGE, warm(0.001)], 0.9, &objective("balanced"))[0], 0);
     let nearly_best = (0.87, 0.01, 900.0, 0.99, MARK_WARM);
     assert_eq!(plan(&[LARGE, nearly_best], 0.9, &objective("best"))[0], 1);
@@ -132,6 +132,15 @@ fn what_a_rule_prefers_goes_first_among_those_that_are_good_enough() {
     let preferred = |quality| (quality, 0.02, 900.0, 0.99, MARK_PREFERRED);
     assert_eq!(plan(&[MIDDLE, preferred(0.7)], 0.4, &objective("balanced"))[0], 1);
     assert_eq!(plan(&[MIDDLE, preferred(0.3)], 0.4, &objective("balanced"))[0], 0);
+}
+
+#[test]
+fn what_is_hardly_dearer_and_clearly_better_is_worth_it() {
+    let better = (0.8, 0.0013, 400.0, 0.99, 0);
+    assert_eq!(plan(&[MIDDLE, better], 0.1, &objective("balanced"))[0], 1);
+    assert_eq!(plan(&[MIDDLE, better], 0.1, &objective("cheap"))[0], 0);
+    let dear = (0.8, 0.0026, 400.0, 0.99, 0);
+    assert_eq!(plan(&[MIDDLE, dear], 0.1, &objective("balanced"))[0], 0);
 }
 
 #[test]

@@ -7,8 +7,9 @@ use turnpike_tests::{ORG, Stage, chat};
 use super::{dry_run, plan};
 
 /// The rule's numbers, as docs/routing.md has them.
-const FLOOR: f64 = 0.4;
-const FLOOR_PER_DIFFICULTY: f64 = 0.55;
+const FLOOR: f64 = 0.45;
+const FLOOR_PER_DIFFICULTY: f64 = 0.5;
+const QUALITY_VALUE: f64 = 5.0;
 const CHEAP_RELIEF: f64 = 0.15;
 const OF_BEST: f64 = 0.97;
 const TYPICAL_TOKENS: f64 = 300.0;
@@ -61,15 +62,18 @@ fn scores(rows: &[Row], profile: &str, difficulty: f64, own_floor: f64) -> Vec<f
     let wanted = FLOOR + FLOOR_PER_DIFFICULTY * difficulty - relief;
     let best = rows.iter().map(|row| row.quality).fold(0.0, f64::max);
     let floor = wanted.min(best * OF_BEST).max(own_floor);
+    // Under `balanced` what is short of the best counts as dearer.
+    let value = if profile == "balanced" { QUALITY_VALUE } else { 0.0 };
+    let dear = |row: &Row| row.cost * (1.0 + value * (best - row.quality));
     let count = f64::from(u32::try_from(rows.len()).unwrap_or(1));
-    let mean = |of: fn(&Row) -> f64| rows.iter().map(of).sum::<f64>() / count;
-    let (cost, time) = (mean(|row| row.cost), mean(|row| row.time));
+    let cost = rows.iter().map(dear).sum::<f64>() / count;
+    let time = rows.iter().map(|row| row.time).sum::<f64>() / count;
     let light = |burden: f64, mean: f64| if burden > 0.0 { mean / (mean + burden) } else { 1.0 };
     rows.iter()
         .map(|row| {
             let lightness = match profile {
                 "fast" => light(row.time, time),
-                _ => light(row.cost, cost),
+                _ => light(dear(row), cost),
             };
             let by_quality = row.quality * 0.99 + lightness * 0.0099;
             let by_burden = lightness * (1.0 - 1e-6) + row.quality * 1e-7;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use turnpike_protocol::quirks::Envelope;
-use turnpike_protocol::{Dialect, Outgoing};
+use turnpike_protocol::{Dialect, Losses, Outgoing};
 
 use crate::budget::OUTPUT_TOKENS_UNKNOWN;
 use crate::catalog::Offer;
@@ -64,7 +64,7 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
 }
 
 /// Whether a provider of Anthropic's dialect does not know the signature of some thinking.
-fn refuses_signature(fault: &Fault) -> bool {
+pub(super) fn refuses_signature(fault: &Fault) -> bool {
     let Fault::Request(said) = fault else { return false };
     let Ok(words) = std::str::from_utf8(&said.body) else { return false };
     said.status == StatusCode::BAD_REQUEST
@@ -73,7 +73,7 @@ fn refuses_signature(fault: &Fault) -> bool {
         && words.contains("thinking")
 }
 
-async fn exchange(
+pub(super) async fn exchange(
     flight: &Flight,
     asking: &mut Asking,
     provider: &Provider,
@@ -138,7 +138,7 @@ pub(super) async fn sign(
 }
 
 /// The body in the provider's dialect: the caller's own bytes where that is the caller's.
-async fn written(
+pub(super) async fn written(
     flight: &mut Flight,
     asking: &Asking,
     provider: &Provider,
@@ -173,6 +173,19 @@ async fn written(
             Err(Refused::Fault(Box::new(Fault::Untranslatable(Box::new(refusal)))))
         }
     }
+}
+
+/// The caller's own bytes for a provider of its dialect.
+pub(super) fn own_words(flight: &Flight, asking: &Asking, provider: &Provider) -> bytes::Bytes {
+    flight.call.encode(&outgoing(flight, &asking.offer, provider))
+}
+
+/// What these lose there.
+pub(super) fn own_losses(flight: &Flight, asking: &Asking) -> Losses {
+    let provider = flight.gateway.providers.get(&*asking.offer.provider);
+    provider.map_or_else(Losses::default, |provider| {
+        flight.call.refused(provider.quirks(&asking.offer.upstream_model))
+    })
 }
 
 fn outgoing<'a>(flight: &Flight, offer: &'a Offer, provider: &'a Provider) -> Outgoing<'a> {

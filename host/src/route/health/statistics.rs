@@ -97,6 +97,9 @@ struct Average(AtomicU64);
 // === impl Band ===
 
 impl Band {
+    /// The smallest.
+    pub const SHORT: Self = Self(0);
+
     /// The size of a prompt of so many estimated tokens.
     pub fn of(input_tokens: u32) -> Self {
         Self(BAND_TOKENS.iter().take_while(|from| input_tokens >= **from).count())

@@ -3,7 +3,7 @@ use super::*;
 const RULE: BreakerRule = BreakerRule { failures: 3, open_ms: 1000 };
 const LANE: Lane = Lane { offer: 0, credential: 0 };
 const FINE: Sample =
-    Sample::Answered { first_token_ms: 100.0, tokens_per_second: 50.0, band: Band::of(0) };
+    Sample::Answered { first_token_ms: 100.0, tokens_per_second: 50.0, band: Band::SHORT };
 
 #[test]
 fn the_breaker_opens_after_failures_in_a_row_and_one_probe_closes_it() {

@@ -36,6 +36,8 @@ const NEEDS: Needs = Needs {
     file_input: true,
     audio_output: true,
     reasoning: true,
+    logprobs: false,
+    web_search: false,
 };
 
 fn asked(needs: &Needs) -> Asked<'_> {

@@ -88,15 +88,15 @@ impl Rollup {
 
     /// Adds rows that were kept beside a segment; `open`: of the one that is still being written.
     pub(in super::super) fn restore(&mut self, kept: &Rows, open: bool) {
-        self.place(kept, true, open);
+        self.take(kept, true, open);
     }
 
     /// Takes back the rows of a segment that could not be finished.
     pub(in super::super) fn reopen(&mut self, kept: &Rows) {
-        self.place(kept, false, true);
+        self.take(kept, false, true);
     }
 
-    fn place(&mut self, kept: &Rows, hours: bool, open: bool) {
+    fn take(&mut self, kept: &Rows, hours: bool, open: bool) {
         let ids: Vec<NameId> = kept.names.iter().map(|name| self.names.id(name)).collect();
         let id = |old: NameId| {
             let place = usize::try_from(old).ok().and_then(|old| old.checked_sub(1));

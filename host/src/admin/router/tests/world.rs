@@ -342,6 +342,7 @@ impl World {
             first_token_ms: None,
             rejected: Some(Label::Borrowed("needs tools")),
             reason_code: Some(Label::Borrowed("tools")),
+            figures: None,
         });
         explanation.line_items.push(LineItem {
             item: Label::Borrowed("output"),
