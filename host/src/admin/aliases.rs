@@ -101,22 +101,16 @@ pub(super) async fn put(
             known.map_err(|unknown| ApiError::invalid("model", unknown.to_string()))?;
             let alias = AliasRecord { name, model: input.model };
             let answer = Json(shown(&alias));
-            let there = org.aliases.iter().position(|one| one.name == alias.name);
-            let status = match there.and_then(|at| org.aliases.get_mut(at)) {
-                Some(old) => {
-                    *old = alias;
-                    StatusCode::OK
-                }
-                None if org.aliases.len() >= ALIASES_MAX => {
-                    let message = format!("an organization has at most {ALIASES_MAX} aliases");
-                    return Err(ApiError::invalid("name", message));
-                }
-                None => {
-                    org.aliases.push(alias);
-                    org.aliases.sort_by(|a, b| a.name.cmp(&b.name));
-                    StatusCode::CREATED
-                }
-            };
+            let before = org.aliases.len();
+            org.aliases.retain(|one| one.name != alias.name);
+            let is_new = org.aliases.len() == before;
+            if is_new && before >= ALIASES_MAX {
+                let message = format!("an organization has at most {ALIASES_MAX} aliases");
+                return Err(ApiError::invalid("name", message));
+            }
+            org.aliases.push(alias);
+            org.aliases.sort_by(|a, b| a.name.cmp(&b.name));
+            let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
             keep(parts, &org)?;
             Ok((status, answer).into_response())
         })

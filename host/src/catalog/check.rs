@@ -210,6 +210,10 @@ fn reason(body: &str) -> Option<&'static str> {
     if rounds.is_some_and(|rounds| rounds.iter().any(beside)) {
         return Some("rounds-beside");
     }
+    let hour = body.pointer("/usage/cache_creation/ephemeral_1h_input_tokens");
+    if hour.and_then(Value::as_u64).is_some_and(|tokens| tokens > 0) {
+        return Some("hour-long-writes");
+    }
     let count = |name: &str| body.pointer(&format!("/usage/{name}")).and_then(Value::as_u64);
     let sum = count("prompt_tokens")?.saturating_add(count("completion_tokens").unwrap_or(0));
     (count("total_tokens")? > sum).then_some("thinking-in-the-total")

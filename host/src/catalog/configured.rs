@@ -152,6 +152,12 @@ impl ConfiguredCatalog {
         }
     }
 
+    /// Up to three models with a known price whose names are nearest to one, likeliest first.
+    pub fn priced_like(&self, name: &str) -> Vec<&str> {
+        let priced = self.models.iter().filter(|(_, offers)| offers.iter().any(|o| o.is_priced()));
+        nearest(name, priced.map(|(model, _)| &**model))
+    }
+
     /// Every offer's index: the candidates of `auto`.
     pub fn all(&self) -> &[u32] {
         &self.all

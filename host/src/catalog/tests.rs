@@ -158,6 +158,18 @@ fn an_unknown_model_is_refused_with_suggestions() {
 }
 
 #[test]
+fn for_a_model_without_a_price_the_nearest_with_one_is_known() {
+    let declared = |id: &str, free| DeclaredOffer { id: id.to_owned(), free, ..Default::default() };
+    let local = ProviderSelection {
+        declared: vec![declared("meta/tuned-8b", false), declared("meta/tuned-70b", true)],
+        ..select("local")
+    };
+    let view = embedded().configured(&[local]).unwrap();
+    assert_eq!(view.priced_like("meta/tuned-8b"), ["meta/tuned-70b"]);
+    assert_eq!(view.priced_like("something-else"), Vec::<&str>::new());
+}
+
+#[test]
 fn a_bare_name_of_two_models_is_ambiguous() {
     let declared = |id: &str| DeclaredOffer { id: id.to_owned(), free: true, ..Default::default() };
     let local = ProviderSelection {

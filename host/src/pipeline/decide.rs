@@ -277,6 +277,16 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
             "no {kind} model is configured; the operator adds one under [providers]"
         ));
     }
+    if let (Selector::Named(name), true) =
+        (flight.selector(), reasons().any(|reason| *reason == Rejection::Unpriced))
+    {
+        let priced = flight.gateway.offers.priced_like(name).into_iter();
+        let mut priced = priced.filter(|model| flight.caller.may_use(model)).peekable();
+        if priced.peek().is_some() {
+            let near: Vec<String> = priced.map(|model| format!("`{model}`")).collect();
+            shown.push(format!("with a known price and a name near it: {}", near.join(", ")));
+        }
+    }
     Refusal::no_candidate(&shown.join("; "))
 }
 
