@@ -55,8 +55,8 @@ async fn a_free_plan_has_its_models_and_a_daily_allowance() -> Result<()> {
     assert_eq!(in_use.body["error"]["code"], "in_use");
     stage.stop().await?;
     let data = stage.data_folder();
-    let check = stage.program(&["ledger", "check", "--data", data.to_str().context("a path")?]);
-    let check = check.await?;
+    let data = data.to_str().context("a path")?;
+    let check = stage.program(&["ledger", "check", "--data", data]).await?;
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
     Ok(())
 }
