@@ -78,6 +78,7 @@ mod tests {
             direction: turnpike_ledger::Direction::Debit,
             amount: PicoUsd(70),
             reference: "spent",
+            reason: "as a request would",
             at_ms: 3 * day,
         };
         ledger.adjust(&debit).unwrap();

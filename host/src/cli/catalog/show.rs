@@ -36,12 +36,12 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<()> {
         return one(&catalog, model);
     }
     if args.disagreements {
-        let listed = DISAGREEMENTS.lines().filter(|line| {
+        let mut listed = DISAGREEMENTS.lines().filter(|line| {
             let offer = line.split(' ').next().unwrap_or_default();
             let place = offer.rsplit_once('@').map_or("", |(_, place)| place);
             line.starts_with('#') || wanted(place.split(':').next().unwrap_or_default())
         });
-        return listed.map(say).collect();
+        return listed.try_for_each(say);
     }
     if args.stats {
         return stats(&catalog, wanted);

@@ -45,7 +45,9 @@ fn money() -> impl Strategy<Value = u128> {
 
 fn usage() -> impl Strategy<Value = Usage> {
     let inputs = (count(), count(), count(), count(), count(), count());
-    (inputs, (count(), count(), count(), count()), 0..40_u64).prop_map(|(i, o, searches)| Usage {
+    let outputs = (count(), count(), count(), count());
+    let seen = (count(), count(), count(), count(), count(), count());
+    (inputs, outputs, seen, 0..40_u64).prop_map(|(i, o, seen, searches)| Usage {
         input_uncached: i.0,
         cache_read: i.1,
         cache_write_5m: i.2,
@@ -58,13 +60,20 @@ fn usage() -> impl Strategy<Value = Usage> {
         output_image: o.3,
         requests: 1,
         searches,
+        cache_read_audio: seen.0,
+        cache_read_image: seen.1,
+        cache_read_video: seen.2,
+        input_video: seen.3,
+        output_video: seen.4,
+        citations: seen.5,
     })
 }
 
 fn rates() -> impl Strategy<Value = Rates> {
     let input = (price(), price(), price(), price(), price(), price());
     let output = (price(), price(), price(), price());
-    (input, output, price(), price()).prop_map(|(i, o, request, search)| Rates {
+    let seen = (price(), price(), price(), price(), price());
+    (input, output, seen, price(), price()).prop_map(|(i, o, seen, request, search)| Rates {
         input: i.0,
         cache_read: i.1,
         cache_write_short: i.2,
@@ -77,6 +86,11 @@ fn rates() -> impl Strategy<Value = Rates> {
         output_image: o.3,
         request,
         search,
+        cache_read_audio: seen.0,
+        cache_read_image: seen.1,
+        input_video: seen.2,
+        output_video: seen.3,
+        citation: seen.4,
     })
 }
 

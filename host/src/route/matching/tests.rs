@@ -110,6 +110,8 @@ fn test_of(reason: &Rejection) -> &'static str {
             "a_provider_that_keeps_nothing_is_not_asked_and_the_caller_is_told"
         }
         Rejection::SearchUnpriced => "a_search_whose_price_is_not_known_is_not_allowed",
+        Rejection::Budget => "the_budget_of_a_model_leaves_the_choice_to_the_others",
+        Rejection::NotInPlan => "a_free_plan_has_its_models_and_a_daily_allowance",
         Rejection::Policy => "what_the_policy_gives_no_score_is_excluded_by_it",
         Rejection::NotAllowed
         | Rejection::NotChat
@@ -144,11 +146,15 @@ fn every_reason_has_a_test() {
         include_str!("../../../../tests/it/routing/rules.rs"),
         include_str!("../../../../tests/it/kept_elsewhere.rs"),
         include_str!("../../../../tests/it/search_price.rs"),
+        include_str!("../../../../tests/it/budgets/plans.rs"),
+        include_str!("../../../../tests/it/budgets/scopes.rs"),
     ];
     let elsewhere = [
         Rejection::Lossy { what: String::new() },
         Rejection::KeptElsewhere,
         Rejection::SearchUnpriced,
+        Rejection::Budget,
+        Rejection::NotInPlan,
         Rejection::Policy,
     ];
     for reason in found_here() {

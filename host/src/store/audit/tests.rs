@@ -13,6 +13,10 @@ fn org(id: &str) -> Organization {
         policy_imports: Vec::new(),
         fetch_hosts: Vec::new(),
         policy_limits: PolicyLimitsRecord::default(),
+        time_zone: None,
+        plan: None,
+        routing: Vec::new(),
+        aliases: Vec::new(),
     }
 }
 

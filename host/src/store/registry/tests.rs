@@ -3,9 +3,10 @@ use std::sync::Arc;
 use turnpike_ledger::PicoUsd;
 
 use super::super::{
-    ApiKey, BindingRecord, BudgetPeriod, BudgetRecord, Hook, InstanceLife, LinkRecord, Mode,
-    OnFailure, Organization, PluginCheck, PluginFigures, PluginRecord, PluginSignature,
-    PolicyLimitsRecord, REVISIONS_KEPT, Scope, Signing, SigningKey, Store, StoreError, Table,
+    ApiKey, BindingRecord, BudgetMode, BudgetPeriod, BudgetRecord, Hook, InstanceLife, LinkRecord,
+    Mode, OnFailure, Organization, PluginCheck, PluginFigures, PluginRecord, PluginSignature,
+    PolicyLimitsRecord, REVISIONS_KEPT, RateLimits, Scope, Signing, SigningKey, Store, StoreError,
+    Table, Thresholds,
 };
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -46,7 +47,13 @@ fn key(org: &str, id: &str) -> ApiKey {
         user: None,
         models: vec!["openai/*".into(), "!openai/o3-pro".into()],
         clearance: "internal".into(),
-        budget: Some(BudgetRecord { amount: PicoUsd(1), period: BudgetPeriod::Month }),
+        budget: Some(BudgetRecord {
+            amount: PicoUsd(1),
+            period: BudgetPeriod::Month,
+            mode: BudgetMode::Hard,
+            alerts: Thresholds::default(),
+        }),
+        limits: RateLimits::default(),
         disabled: false,
         expires_at_ms: Some(9),
         created_at_ms: 1,
