@@ -211,7 +211,7 @@ pub(super) async fn delete(
             switch();
             parts.bindings.granted(&id, None);
             parts.routing.rulebook.set(&id, OrgRules::default());
-            parts.aliases.set(&id, OrgAliases::new());
+            parts.aliases.set(&id, &OrgAliases::new());
             Ok(StatusCode::NO_CONTENT)
         })
         .await

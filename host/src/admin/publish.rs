@@ -86,7 +86,7 @@ fn terms_of(store: &Store, limits: &Registry) -> Result<HashMap<String, OrgTerms
         let zone = zone_of(&org);
         let plan = plans.iter().find(|plan| Some(&plan.id) == org.plan.as_ref());
         let plan = plan.map(|plan| Arc::new(PlanTerms::new(plan, &org.id, &zone)));
-        let budgets = OrgBudgets::new(zone, own);
+        let budgets = OrgBudgets::new(&zone, own);
         terms.insert(org.id, OrgTerms { budgets, plan, limits: HashMap::new() });
     }
     for limited in store.all_limits(None)? {

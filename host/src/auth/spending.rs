@@ -56,7 +56,7 @@ pub struct Watched {
 
 impl OrgBudgets {
     /// The budgets of these records, all of one organization.
-    pub fn new<'a>(zone: TimeZone, records: impl IntoIterator<Item = &'a ScopeBudget>) -> Self {
+    pub fn new<'a>(zone: &TimeZone, records: impl IntoIterator<Item = &'a ScopeBudget>) -> Self {
         let mut this = Self { zone: Some(zone.clone()), ..Self::default() };
         let mut sometimes = Sometimes::default();
         for record in records {

@@ -68,22 +68,16 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
     let recorder = usage::Recorder::start(usage::Options::new(dir.join(USAGE_DIR)))?;
     let (directory, rate_limits) = callers(dir, &store)?;
 
-    let engine =
-        PolicyEngine::compiling(&policy_limits(&config.policy), compiling(config, program))?;
-    let builtins = Builtins::admit(&engine)?;
+    let limits = policy_limits(&config.policy);
+    let engine = PolicyEngine::compiling(&limits, compiling(config, program))?;
     let signatures = signatures(&config.policy)?;
-    let (of_engine, of_store) = (Arc::clone(&engine), Arc::clone(&store));
-    let bindings = Bindings::load(of_engine, of_store, signatures.clone(), builtins)?;
-    let bindings = Arc::new(bindings);
+    let bindings = bindings(&engine, &store, &signatures)?;
     let Offers { offers, providers, warnings } = offers(config)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
     let offers = Arc::new(offers);
-    let aliases = Arc::new(Aliases::new(Arc::clone(&offers)));
-    for org in store.all_orgs()? {
-        aliases.set(&org.id, admin::aliases_of(&org));
-    }
+    let aliases = aliases(&store, &offers)?;
     engine.set_catalog(pipeline::whole_catalog(&offers));
     let web = Arc::new(PolicyWeb::new(&config.policy.fetch_private));
     engine.set_web(Arc::clone(&web) as Arc<dyn Web>);
@@ -109,9 +103,15 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         recorder,
         metrics: Arc::new(Metrics::default()),
         tasks: Tasks::default(),
-        drains: Arc::new(Semaphore::new(config.money.read_on_streams.min(Semaphore::MAX_PERMITS))),
+        drains: drains(&config.money),
         aside: Aside::default(),
     });
+    let routing = admin::Routing {
+        offers: Arc::clone(&gateway.offers),
+        health: routing.health,
+        rulebook: routing.rulebook,
+        rated: Arc::new(ModelRatings(routing.ratings)),
+    };
     let admin = AdminState::new(AdminParts {
         store: Arc::clone(&store),
         ledger,
@@ -124,18 +124,38 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         bindings,
         aliases,
         backtests: Arc::new(Backtests::of(&gateway)),
-        routing: admin::Routing {
-            offers: Arc::clone(&gateway.offers),
-            health: routing.health,
-            rulebook: routing.rulebook,
-            rated: Arc::new(ModelRatings(routing.ratings)),
-        },
+        routing,
         numbers: Arc::new(Numbers(Arc::clone(&gateway))),
         signatures,
         bounds: bounds(&config.policy),
         started_at_ms,
     });
     Ok(State { gateway, admin, store })
+}
+
+/// Who decides for each organization, with the built-in policies behind them.
+fn bindings(
+    engine: &Arc<PolicyEngine>,
+    store: &Arc<Store>,
+    signatures: &SignaturePolicy,
+) -> anyhow::Result<Arc<Bindings>> {
+    let builtins = Builtins::admit(engine)?;
+    let (engine, store) = (Arc::clone(engine), Arc::clone(store));
+    Ok(Arc::new(Bindings::load(engine, store, signatures.clone(), builtins)?))
+}
+
+/// How many streams at once are read on for callers that have gone.
+fn drains(money: &config::Money) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(money.read_on_streams.min(Semaphore::MAX_PERMITS)))
+}
+
+/// Organizations' own names for models, as they were written down.
+fn aliases(store: &Store, offers: &Arc<ConfiguredCatalog>) -> anyhow::Result<Arc<Aliases>> {
+    let aliases = Aliases::new(Arc::clone(offers));
+    for org in store.all_orgs()? {
+        aliases.set(&org.id, &admin::aliases_of(&org));
+    }
+    Ok(Arc::new(aliases))
 }
 
 fn bounds(policy: &config::Policy) -> PolicyBounds {

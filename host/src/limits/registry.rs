@@ -12,8 +12,13 @@ use super::{Limits, Meter, Used};
 /// and scopes with limits, which are bounded where they are made.
 #[derive(Debug, Default)]
 pub struct Registry {
-    used: Mutex<HashMap<(String, String), Weak<Mutex<Used>>>>,
+    used: Mutex<HashMap<OrgScope, Shared>>,
 }
+
+/// An organization and one of its scopes.
+type OrgScope = (String, String);
+/// What was used, for as long as a meter counts on it.
+type Shared = Weak<Mutex<Used>>;
 
 // === impl Registry ===
 

@@ -157,7 +157,7 @@ impl Weighing<'_> {
             figures.correct(f64::from(*by));
         }
         if let Some(pin) = self.pin.filter(|pin| pin.offer == row) {
-            pin.warm(&mut figures, offer, self.work.expected_input());
+            pin.warm(&mut figures, offer, &self.work);
         }
         Some(figures)
     }

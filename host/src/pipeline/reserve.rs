@@ -33,12 +33,11 @@ async fn reserve_for(
 ) -> Result<(), Box<Refusal>> {
     let at_ms = flight.started.at_ms;
     let ledger = Arc::clone(&flight.gateway.ledger);
-    if let Some(allowance) = caller.plan.as_ref().and_then(|plan| plan.allowance.as_ref()) {
-        if let Some(day) = allowance.due(at_ms)
-            && budget::give_allowance(&ledger, &caller.org, allowance.amount, day, at_ms)
-        {
-            allowance.given(day);
-        }
+    if let Some(allowance) = caller.plan.as_ref().and_then(|plan| plan.allowance.as_ref())
+        && let Some(day) = allowance.due(at_ms)
+        && budget::give_allowance(&ledger, &caller.org, allowance.amount, day, at_ms)
+    {
+        allowance.given(day);
     }
     let counted = caller.budgets.of_tags(tags).map(|budget| counted(budget, at_ms));
     let mut budgets: Vec<Counted<'_>> = counted.collect();

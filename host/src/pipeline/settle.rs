@@ -107,11 +107,9 @@ fn baseline(flight: &Flight, usage: &Usage) -> Option<PicoUsd> {
     let strongest = running().filter(|candidate| quality(candidate) == Some(best));
     let cost = |candidate: &Candidate| {
         let offer = flight.offer(candidate)?;
-        let priced = offer.rates.at(flight.started.at_ms).quantities(usage, None);
-        let priced = priced
-            .or_else(|_| offer.rates.at(flight.started.at_ms).quantities(&folded(usage), None))
-            .ok()?;
-        Some(sum(priced.iter().map(|q| (q.count, q.unit_price))))
+        let billed = rates(flight, offer).billed(usage, None);
+        let lines = Some(billed.lines).filter(|lines| !lines.is_empty())?;
+        Some(sum(lines.iter().map(|q| (q.count, q.unit_price))))
     };
     strongest.filter_map(cost).min()
 }

@@ -354,7 +354,7 @@ fn usage<C: Codec>(c: &mut C, u: &mut Usage) -> Step {
 }
 
 /// The buckets of a usage in the order in which they are kept.
-pub(super) fn buckets(u: &mut Usage) -> [&mut u64; 12] {
+pub(super) fn buckets(u: &mut Usage) -> [&mut u64; 18] {
     // Named one by one: a bucket that is added must be added here.
     let Usage {
         input_uncached,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use turnpike_simulate::AnswerScript;
 use turnpike_tests::{ORG, Setup, Stage, chat, instant_script, pico};
@@ -163,8 +163,8 @@ async fn a_stream_ends_at_its_length_when_any_counter_runs_out() -> Result<()> {
     );
     let mut stream = key.stream(&bounded(MODEL, 300)).await?;
     stream.read().await?;
-    let finish = stream.chunks.iter().filter_map(|c| c["choices"][0]["finish_reason"].as_str());
-    assert_eq!(finish.last(), Some("length"));
+    let finish = |c: &'_ Value| c["choices"][0]["finish_reason"].as_str().map(str::to_owned);
+    assert_eq!(stream.chunks.iter().rev().find_map(finish).as_deref(), Some("length"));
     stage.settled_balance(ORG).await?;
     let explanation = stage.explanation(ORG, &stream.request_id).await?;
     assert_eq!(explanation["settlement"], "partial", "{explanation:#}");

@@ -15,7 +15,7 @@ use crate::auth::{Caller, CallerBudgets, Clearance, ModelRules};
 use crate::config::Config;
 use crate::gateway::{self, Gateway};
 use crate::pipeline::flight::{Ending, Manner, Started};
-use crate::pipeline::settle;
+use crate::pipeline::{reserve, settle};
 use crate::route::{Band, Candidate, Gate};
 
 /// Failures in a row that open the breaker.

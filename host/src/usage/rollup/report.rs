@@ -72,10 +72,7 @@ impl Rollup {
     /// Groups the rows that are asked for.
     pub(in super::super) fn report(&self, query: &Query<'_>) -> UsageReport {
         let from_ms = hour_of(query.from_ms);
-        let to_ms = match query.to_ms.checked_next_multiple_of(HOUR_MS) {
-            Some(to_ms) => to_ms,
-            None => u64::MAX,
-        };
+        let to_ms = query.to_ms.checked_next_multiple_of(HOUR_MS).unwrap_or(u64::MAX);
         let by: Vec<Place> = query.by.iter().map(|one| self.place(one)).collect();
         let only: Vec<(Place, Vec<Option<NameId>>)> =
             query.only.iter().map(|(one, values)| (self.place(one), self.ids(values))).collect();
