@@ -162,7 +162,7 @@ impl<'a> Chooser<'a> {
                 if let (Some(pin), Some(row)) =
                     (warm.filter(|pin| pin.offer == index), &mut figures)
                 {
-                    pin.warm(row, offer, work.expected_input());
+                    pin.warm(row, offer, work);
                 }
                 Candidate { index, rejection, figures, score: None }
             })

@@ -126,7 +126,7 @@ mod tests {
         drop(file);
         let path = dir.path().join(FILE_NAME);
         let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, &text[..text.len() - 5]).unwrap();
+        std::fs::write(&path, text.get(..text.len() - 5).unwrap()).unwrap();
         let (mut file, rows) = RatingsFile::open(dir.path()).unwrap();
         assert_eq!(rows, [rated(1)]);
         file.append(&rated(3)).unwrap();
