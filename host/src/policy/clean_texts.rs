@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use parking_lot::Mutex;
@@ -16,8 +16,19 @@ const SHARDS: usize = 16;
 const SHARD_TEXTS_MAX: usize = 8_192;
 
 /// A text in its context, by its fingerprint.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark([u8; 16]);
+
+/// Whose a text is, who scans it and where it stands, as a keyed hash.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Context([u8; 8]);
+
+type Marks = HashSet<Mark, BuildHasherDefault<LastBytes>>;
+
+/// A fingerprint is as good as random already: its last bytes are its hash, for its first choose
+/// the shard.
+#[derive(Default)]
+struct LastBytes(u64);
 
 /// See the head of this file.
 pub(super) struct CleanTexts {
@@ -32,8 +43,8 @@ pub(super) struct CleanTexts {
 /// What was seen in this generation, and what only in the one before.
 #[derive(Default)]
 struct Shard {
-    young: HashSet<Mark>,
-    old: HashSet<Mark>,
+    young: Marks,
+    old: Marks,
     began_ms: u64,
 }
 
@@ -50,17 +61,21 @@ impl CleanTexts {
         }
     }
 
-    /// The fingerprint of a text in its context: whose it is, who scans it, where it stands.
+    /// What [`Self::mark`] needs to know beside the text.
+    pub(super) fn context(&self, of: impl Hash) -> Context {
+        Context(self.contexts.hash_one(of).to_le_bytes())
+    }
+
+    /// The fingerprint of a text in its context.
     ///
     /// It is the GMAC of the text under a key of this process, with the keyed hash of the context
     /// as its nonce. Two texts of 16 MiB have the same one with a probability of 2^-108, and who
     /// does not know the key can't look for such a pair: no fingerprint leaves the process, so
     /// that a nonce may be used again. That is what keeps a text from passing for another one.
-    pub(super) fn mark(&self, context: impl Hash, text: &str) -> Option<Mark> {
+    pub(super) fn mark(&self, context: Context, text: &str) -> Option<Mark> {
         let key = self.key.as_ref()?;
         let mut nonce = [0; 12];
-        let context = self.contexts.hash_one(context).to_le_bytes();
-        for (byte, hashed) in nonce.iter_mut().zip(context) {
+        for (byte, hashed) in nonce.iter_mut().zip(context.0) {
             *byte = hashed;
         }
         let nonce = Nonce::assume_unique_for_key(nonce);
@@ -112,6 +127,33 @@ fn random_key() -> Option<LessSafeKey> {
     Some(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).ok()?))
 }
 
+// === impl Mark ===
+
+impl Hash for Mark {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let last = self.0.last_chunk().copied().map_or(0, u64::from_le_bytes);
+        state.write_u64(last);
+    }
+}
+
+// === impl LastBytes ===
+
+impl Hasher for LastBytes {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, last: u64) {
+        self.0 = last;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 // === impl Shard ===
 
 impl Shard {
@@ -123,7 +165,7 @@ impl Shard {
         }
         self.old = std::mem::take(&mut self.young);
         if passed >= generation_ms.saturating_mul(2) {
-            self.old = HashSet::new();
+            self.old = Marks::default();
         }
         self.began_ms = now_ms;
     }
@@ -136,7 +178,7 @@ mod tests {
     #[test]
     fn a_text_is_known_in_its_own_context_only() {
         let texts = CleanTexts::new(1_000);
-        let mark = |context: &str, text: &str| texts.mark(context, text).unwrap();
+        let mark = |context: &str, text: &str| texts.mark(texts.context(context), text).unwrap();
         texts.keep(mark("one", "a text"), 0);
         assert!(texts.knows(mark("one", "a text"), 0));
         for (context, text) in
@@ -145,13 +187,15 @@ mod tests {
             assert!(!texts.knows(mark(context, text), 0), "{context} {text}");
         }
         let other = CleanTexts::new(1_000);
-        assert_ne!(other.mark("one", "a text").unwrap().0, mark("one", "a text").0, "another key");
+        let elsewhere = other.mark(other.context("one"), "a text").unwrap();
+        assert_ne!(elsewhere.0, mark("one", "a text").0, "another key");
     }
 
     #[test]
     fn what_is_not_seen_again_is_forgotten() {
         let texts = CleanTexts::new(1_000);
-        let [seen, unseen] = ["seen", "unseen"].map(|text| texts.mark("", text).unwrap());
+        let context = texts.context("");
+        let [seen, unseen] = ["seen", "unseen"].map(|text| texts.mark(context, text).unwrap());
         texts.keep(seen, 0);
         texts.keep(unseen, 0);
         for now_ms in (0..5_000).step_by(400) {
@@ -159,18 +203,19 @@ mod tests {
         }
         assert!(!texts.knows(unseen, 5_000));
         assert!(!texts.knows(seen, 7_000));
-        assert!(CleanTexts::new(0).mark("", "seen").is_none(), "where nothing is kept");
+        assert!(CleanTexts::new(0).mark(context, "seen").is_none(), "where nothing is kept");
     }
 
     #[test]
     fn never_are_there_too_many() {
         let texts = CleanTexts::new(1_000);
-        for number in 0..400_000_u32 {
-            texts.keep(texts.mark(number, "").unwrap(), 0);
+        let mark = |number: u32| texts.mark(texts.context(number), "").unwrap();
+        for number in 0..400_000 {
+            texts.keep(mark(number), 0);
         }
         let kept = |shard: &Mutex<Shard>| shard.lock().young.len() + shard.lock().old.len();
         let kept: usize = texts.shards.iter().map(kept).sum();
         assert!(kept <= SHARDS * SHARD_TEXTS_MAX * 2, "{kept}");
-        assert!(texts.knows(texts.mark(399_999_u32, "").unwrap(), 0), "the oldest go first");
+        assert!(texts.knows(mark(399_999), 0), "the oldest go first");
     }
 }

@@ -351,8 +351,9 @@ impl Session {
             Ok(_) | Err(_) => {}
         }
         let failure = outcome.as_ref().err().cloned();
-        binding.statistics.called(watch.micros(), failure.as_ref().map(|failure| failure.kind));
-        self.record(Q::HOOK, binding, watch.micros(), fresh, failure);
+        let micros = watch.micros();
+        binding.statistics.called(micros, failure.as_ref().map(|failure| failure.kind));
+        self.record(Q::HOOK, binding, micros, fresh, failure);
         outcome
     }
 

@@ -84,7 +84,7 @@ pub struct Objective {
 }
 
 /// Where a text stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Place<'a> {
     /// `input` or `output`.
     pub direction: &'a str,

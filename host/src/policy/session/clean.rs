@@ -7,15 +7,23 @@ use std::sync::Arc;
 use super::{RECORDS_MAX, Session};
 use crate::clock;
 use crate::policy::binding::{Binding, Hook};
-use crate::policy::clean_texts::Mark;
+use crate::policy::clean_texts::{Context, Mark};
 use crate::policy::verdict::{Findings, Place, PolicyCallRecord};
 
 /// Whose texts are remembered.
 pub(super) struct Remembering {
     key: Arc<str>,
+    /// When the request came: one look at the clock serves all its texts.
+    now_ms: u64,
+    /// The place of the text that was asked about last, and its context: texts of one place come
+    /// one after the other.
+    latest: Option<(At, Context)>,
     /// The text that was asked about last and is not known: a scan of it may be remembered.
     unknown: Option<Mark>,
 }
+
+/// A place, and whether a text is read as JSON there.
+type At = (Place<'static>, bool);
 
 impl Session {
     /// Remembers from now on which texts are clean, for other requests with the same key. Nothing
@@ -27,21 +35,29 @@ impl Session {
         // Who runs beside is to be compared on every text.
         let compared = self.bindings.beside.iter().any(|one| one.hook == Hook::Redact);
         if repeatable && !compared {
-            self.remembering = Some(Remembering { key: Arc::clone(key), unknown: None });
+            self.remembering = Some(Remembering {
+                key: Arc::clone(key),
+                now_ms: clock::now_ms(),
+                latest: None,
+                unknown: None,
+            });
         }
     }
 
     /// Whether nothing was found in this text not long ago, by the same policies and at the same
     /// place (`json`: read as JSON). If it is not known, a scan that follows at once is remembered.
-    pub fn is_known_clean(&mut self, place: Place<'_>, json: bool, text: &str) -> bool {
-        let Some(remembering) = &mut self.remembering else { return false };
-        let Place { direction, channel, role } = place;
-        let scanner = &self.bindings.redact;
-        let context = (&*remembering.key, scanner.serial, direction, channel, role, json);
+    pub fn is_known_clean(&mut self, place: Place<'static>, json: bool, text: &str) -> bool {
+        let Some(it) = &mut self.remembering else { return false };
         let texts = &self.engine.clean_texts;
+        let at = (place, json);
+        let context = match it.latest {
+            Some((latest, context)) if latest == at => context,
+            _ => texts.context((&*it.key, self.bindings.redact.serial, at)),
+        };
+        it.latest = Some((at, context));
         let Some(mark) = texts.mark(context, text) else { return false };
-        let known = texts.knows(mark, clock::now_ms());
-        remembering.unknown = (!known).then_some(mark);
+        let known = texts.knows(mark, it.now_ms);
+        it.unknown = (!known).then_some(mark);
         if known {
             self.record_known();
         }
@@ -58,7 +74,8 @@ impl Session {
         let clean = found.spans.is_empty() && found.data_class.is_empty();
         let mut scanners = std::iter::once(scanner).chain(scanner.then.iter().map(|it| &**it));
         if clean && scanners.all(|it| self.has_not_looked(it)) {
-            self.engine.clean_texts.keep(mark, clock::now_ms());
+            let now_ms = self.remembering.as_ref().map_or(0, |it| it.now_ms);
+            self.engine.clean_texts.keep(mark, now_ms);
         }
     }
 
