@@ -207,7 +207,7 @@ fn raw_stream(events: &[(&str, Value)]) -> Failure {
 }
 
 /// One chunk of OpenAI chat with whatever stands beside the choice.
-fn chunk(text: &str, finish: Option<&str>, usage: Value) -> (&'static str, Value) {
+fn chunk(text: &str, finish: Option<&str>, usage: &Value) -> (&'static str, Value) {
     let choice = json!({ "index": 0, "delta": { "content": text }, "finish_reason": finish });
     (
         "",
@@ -226,9 +226,9 @@ async fn pitfall_40_a_report_that_comes_again_is_not_added_up() -> Result<()> {
             "total_tokens": prompt + completion })
     };
     let chat = raw_stream(&[
-        chunk("one", None, counts(40, 4)),
-        chunk(" two", None, counts(40, 8)),
-        chunk("", Some("stop"), counts(40, 12)),
+        chunk("one", None, &counts(40, 4)),
+        chunk(" two", None, &counts(40, 8)),
+        chunk("", Some("stop"), &counts(40, 12)),
         (
             "",
             json!({ "id": "c1", "object": "chat.completion.chunk", "created": 1,
