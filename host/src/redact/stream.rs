@@ -34,7 +34,7 @@ pub struct StreamOptions {
 pub struct StreamFacts {
     /// The model has said or done something: nothing may be replayed elsewhere any more.
     pub content_seen: bool,
-    /// A sound or a picture has come, which has no bytes of text.
+    /// A sound or a picture has come.
     pub media_seen: bool,
     /// What the provider reported last; reports are cumulative.
     pub usage: Option<Usage>,
@@ -44,9 +44,8 @@ pub struct StreamFacts {
     pub done: bool,
     /// Bytes of text that went out to the caller.
     pub delivered_bytes: u64,
-    /// The model that the provider says it uses.
+    /// The model that the provider says it uses, and the service tier that was served.
     pub model: Option<String>,
-    /// The service tier that was served.
     pub service_tier: Option<String>,
     /// What the stream's chunks share, to make frames that belong to it.
     pub head: Option<ChunkHead>,
@@ -101,8 +100,7 @@ impl StreamFacts {
 
     /// The choices that have begun and not ended, which an early end must close.
     pub fn open_choices(&self) -> Vec<u32> {
-        let open = self.begun.iter().filter(|choice| !self.ended.contains(choice));
-        open.copied().collect()
+        self.begun.iter().filter(|choice| !self.ended.contains(choice)).copied().collect()
     }
 
     /// The block that has begun and not ended, in dialects that have one at a time.

@@ -18,7 +18,9 @@ pub(super) fn ends_well(said: &Said) -> bool {
         (Dialect::OpenAiResponses, true) => {
             matches!(last["type"].as_str(), Some("response.completed" | "response.incomplete"))
         }
-        (Dialect::OpenAiResponses, false) => return last["status"] == "completed",
+        (Dialect::OpenAiResponses, false) => {
+            return matches!(last["status"].as_str(), Some("completed" | "incomplete"));
+        }
         (Dialect::AnthropicMessages, true) => last["type"] == "message_stop",
         _ => true,
     };

@@ -179,8 +179,9 @@ async fn arguments_of_tools_are_counted() -> Result<()> {
     let mut ends = Vec::new();
     for customer in &till.customers {
         let (path, mut body) = customer.body(CHAT);
-        body["tools"] = json!([{ "type": "function", "function": { "name": "look",
-            "parameters": { "type": "object", "properties": { "about": { "type": "string" } } } } }]);
+        let about = json!({ "type": "object", "properties": { "about": { "type": "string" } } });
+        let look = json!({ "name": "look", "parameters": about });
+        body["tools"] = json!([{ "type": "function", "function": look }]);
         body["tool_choice"] = json!("required");
         let said = customer.send(CHAT, &path, &body).await?.expect_answer()?;
         let explanation = till.stage.explanation(customer.org, said.id()).await?;
