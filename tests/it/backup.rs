@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -52,6 +53,8 @@ async fn a_backup_made_under_load_is_restored_with_keys_policies_and_money() -> 
     }
     let first = stage.caller.chat(&chat("auto", "first")).await?.expect_status(200)?;
     stage.explanation(ORG, first.request_id()).await?;
+    // What was used is written a few times a second; money, at once.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     stage.top_up(ORG, "7", "just before").await?;
     let before = stage.balance(ORG).await?;
     let to = aside.path().join("backup");

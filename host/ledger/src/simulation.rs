@@ -21,8 +21,8 @@ use world::World;
 /// counter and hold is compared with what the entries add up to.
 const STEPS: u32 = 400;
 
-/// Runs of each of the four tests, each with its own seed: four million operations in all.
-const RUNS: u64 = 2_500;
+/// Runs of each of the four tests, each with its own seed: two and a half million operations in all.
+const RUNS: u64 = 1_600;
 
 /// Says which seed to repeat.
 struct Seed(u64);
