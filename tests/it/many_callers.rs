@@ -133,7 +133,8 @@ async fn watch(admin: Caller, key: Option<String>, stop: Arc<AtomicBool>) -> Res
 /// All callers spend with one key until nothing more is to be had; what they were served.
 async fn spend_all(stage: &Stage, caller: &Caller, key: Option<String>) -> Result<Arc<Seen>> {
     let (seen, stop) = (Arc::new(Seen::default()), Arc::new(AtomicBool::new(false)));
-    let watching = tokio::spawn(watch(stage.admin.clone(), key, Arc::clone(&stop)));
+    let mut watching = JoinSet::new();
+    watching.spawn(watch(stage.admin.clone(), key, Arc::clone(&stop)));
     let mut callers = JoinSet::new();
     for number in 0..CALLERS {
         callers.spawn(spend_on(caller.clone(), number, Arc::clone(&seen)));
@@ -142,7 +143,7 @@ async fn spend_all(stage: &Stage, caller: &Caller, key: Option<String>) -> Resul
         done??;
     }
     stop.store(true, Ordering::Release);
-    let looks = watching.await??;
+    let looks = watching.join_next().await.context("nobody watched")???;
     let odd = std::mem::take(&mut *seen.odd.lock());
     assert!(odd.is_empty(), "refused otherwise than for money: {odd:?}");
     assert!(looks > 20, "only {looks} looks");
