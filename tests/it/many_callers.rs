@@ -143,7 +143,7 @@ async fn spend_all(stage: &Stage, caller: &Caller, key: Option<String>) -> Resul
         done??;
     }
     stop.store(true, Ordering::Release);
-    let looks = watching.join_next().await.context("the watch ended")???;
+    let looks = watching.join_next().await.context("nobody watched")???;
     let odd = std::mem::take(&mut *seen.odd.lock());
     assert!(odd.is_empty(), "refused otherwise than for money: {odd:?}");
     assert!(looks > 20, "only {looks} looks");
