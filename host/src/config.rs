@@ -33,6 +33,7 @@ pub struct Config {
     pub routing: Routing,
     pub money: Money,
     pub policy: Policy,
+    pub registries: BTreeMap<String, Registry>,
     pub providers: BTreeMap<String, Provider>,
 }
 
@@ -180,6 +181,18 @@ pub struct Provider {
     /// `[[providers.NAME.offers]]`: what it serves beyond the catalogue, or otherwise than there.
     #[serde(default)]
     pub offers: Vec<DeclaredOffer>,
+}
+
+/// `[registries."HOST"]`: an OCI registry from which components may be pulled.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registry {
+    /// Default: none, for what is public.
+    pub username: Option<String>,
+    /// With `username`: `env:NAME`, `file:PATH`, or the password or token itself.
+    pub password: Option<SecretRef>,
+    /// Whether it is spoken to without TLS. Default false.
+    pub plain: bool,
 }
 
 /// Why a configuration can't be used; the text names the file, the field and what to do.

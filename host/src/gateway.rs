@@ -9,6 +9,7 @@ mod families;
 mod google;
 mod policy_metrics;
 mod providers;
+mod registries;
 mod running;
 mod state;
 mod web;

@@ -30,6 +30,7 @@ use super::bindings::Bindings;
 use super::builtins::Builtins;
 use super::families::Families;
 use super::providers::Provider;
+use super::registries::Registries;
 use super::web::PolicyWeb;
 use super::{Gateway, Settings};
 
@@ -110,6 +111,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         operator,
         admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
         bindings,
+        registries: Arc::new(Registries::new(config)?),
         backtests: Arc::new(Backtests::of(&gateway)),
         numbers: Arc::new(Numbers(Arc::clone(&gateway))),
         signatures,

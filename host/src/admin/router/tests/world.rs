@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::super::super::{
     AdminParts, AdminState, Admitted, Backtest, BacktestOf, BacktestReport, BindingRefused,
-    BindingsChanged, Counts, Observed, PolicyAdmission, PolicyBounds, SignaturePolicy, Switch,
-    SystemNumbers, router,
+    BindingsChanged, ComponentSource, Counts, Observed, PolicyAdmission, PolicyBounds, PullRefused,
+    Pulling, SignaturePolicy, Switch, SystemNumbers, router,
 };
 use crate::auth::{AuthError, Caller, Directory, OperatorToken, Pepper, authenticate};
 use crate::clock;
@@ -116,6 +116,21 @@ impl BindingsChanged for Arc<Plane> {
     }
 }
 
+/// A registry that has one.
+struct OneComponent;
+
+impl ComponentSource for OneComponent {
+    fn pull<'a>(&'a self, reference: &'a str) -> Pulling<'a> {
+        let known = reference == "registry.example/acme/policy@sha256:1";
+        Box::pin(async move {
+            match known {
+                true => Ok(bytes::Bytes::from_static(b"ok route")),
+                false => Err(PullRefused::Reference("it is not there".to_owned())),
+            }
+        })
+    }
+}
+
 struct NoBacktests;
 
 impl Backtest for NoBacktests {
@@ -188,6 +203,7 @@ impl World {
             operator: OperatorToken::new(Secret::new(TOKEN.into())).unwrap(),
             admission: Arc::new(Admission),
             bindings: Arc::new(Arc::clone(&plane)),
+            registries: Arc::new(OneComponent),
             backtests: Arc::new(NoBacktests),
             numbers: Arc::new(Numbers),
             signatures: SignaturePolicy::default(),
@@ -255,6 +271,9 @@ impl World {
         }
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if body.starts_with(b"{\"oci\"") {
+            request = request.header("content-type", "application/json");
         }
         let request = request.body(Body::from(body)).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
