@@ -115,19 +115,24 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         backtests: Arc::new(Backtests::of(&gateway)),
         numbers: Arc::new(Numbers(Arc::clone(&gateway))),
         signatures,
-        bounds: PolicyBounds {
-            component_bytes: config.policy.component_bytes,
-            components_per_org: config.policy.components_per_org,
-            components: config.policy.components,
-            deadline_ms: config.policy.deadline_ms,
-            memory_bytes: config.policy.memory_bytes,
-            instances: config.policy.instances.saturating_mul(3) / 4,
-            instances_per_org: config.policy.instances_per_org,
-            log_lines: config.policy.log_lines,
-        },
+        bounds: bounds(&config.policy),
         started_at_ms,
     });
     Ok(State { gateway, admin, store })
+}
+
+fn bounds(policy: &config::Policy) -> PolicyBounds {
+    PolicyBounds {
+        component_bytes: policy.component_bytes,
+        components_per_org: policy.components_per_org,
+        components: policy.components,
+        deadline_ms: policy.deadline_ms,
+        memory_bytes: policy.memory_bytes,
+        // The rest is for the built-ins.
+        instances: policy.instances.saturating_mul(3) / 4,
+        instances_per_org: policy.instances_per_org,
+        log_lines: policy.log_lines,
+    }
 }
 
 fn signatures(policy: &config::Policy) -> anyhow::Result<SignaturePolicy> {
