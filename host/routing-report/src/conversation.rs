@@ -74,11 +74,8 @@ pub fn run(world: &World, count: usize, affinity: bool) -> Told {
             }
         }
     }
-    told.cached_share = if prompt > 0 {
-        f64::from(u32::try_from(cached_in_all * 1_000 / prompt).unwrap_or(0)) / 1_000.0
-    } else {
-        0.0
-    };
+    let permille = (cached_in_all * 1_000).checked_div(prompt).unwrap_or(0);
+    told.cached_share = f64::from(u32::try_from(permille).unwrap_or(0)) / 1_000.0;
     told
 }
 

@@ -11,12 +11,12 @@ impl Dice {
         let mut dice = Self(0x9e37_79b9_7f4a_7c15);
         for part in parts {
             dice.0 ^= part.wrapping_mul(0xff51_afd7_ed55_8ccd);
-            dice.next();
+            dice.roll();
         }
         dice
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -26,7 +26,7 @@ impl Dice {
 
     /// A lot for `turnpike::route::plan_by`.
     pub fn lot(&mut self) -> u32 {
-        u32::try_from(self.next() >> 32).unwrap_or(0)
+        u32::try_from(self.roll() >> 32).unwrap_or(0)
     }
 
     /// 0 to below 1.
