@@ -14,7 +14,8 @@ fn shape() -> Shape {
 
 #[test]
 fn the_short_run_is_the_one_in_the_document() {
-    let document = include_str!("../../../docs/routing-report.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/routing-report.md");
+    let document = std::fs::read_to_string(path).expect("make it with `make routing-report`");
     let begins = document.find(SHORT_BEGIN).expect("the mark") + SHORT_BEGIN.len();
     let ends = document.find(SHORT_END).expect("the mark");
     let made = short().unwrap();
