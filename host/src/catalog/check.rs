@@ -228,6 +228,9 @@ fn reason(body: &str) -> Option<&'static str> {
     if rounds.is_some_and(|rounds| rounds.iter().any(beside)) {
         return Some("rounds-beside");
     }
+    if body.pointer("/usage/prompt_cache_hit_tokens").is_some() {
+        return Some("names-of-another");
+    }
     let hour = body.pointer("/usage/cache_creation/ephemeral_1h_input_tokens");
     if hour.and_then(Value::as_u64).is_some_and(|tokens| tokens > 0) {
         return Some("hour-long-writes");
