@@ -21,6 +21,7 @@ pub enum Thinking {
 /// as on the request path, where every place is looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stated {
+    /// Where thinking is counted.
     pub thinking: Thinking,
     /// Thinking stands beside the totals, not in their details.
     pub thinking_on_top: bool,
