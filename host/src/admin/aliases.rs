@@ -141,6 +141,6 @@ fn place(org: &Organization, name: &str) -> Result<usize, ApiError> {
 /// Into the store, and then to the data plane.
 fn keep(parts: &AdminParts, org: &Organization) -> Result<(), ApiError> {
     parts.store.update_org(org)?;
-    parts.aliases.set(&org.id, aliases_of(org));
+    parts.aliases.set(&org.id, &aliases_of(org));
     Ok(())
 }

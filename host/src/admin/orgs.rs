@@ -158,7 +158,7 @@ pub(super) async fn delete(
             publish_keys(parts)?;
             switch();
             parts.bindings.granted(&id, None);
-            parts.aliases.set(&id, OrgAliases::new());
+            parts.aliases.set(&id, &OrgAliases::new());
             Ok(StatusCode::NO_CONTENT)
         })
         .await

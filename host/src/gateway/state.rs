@@ -79,10 +79,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         open_ms: config.routing.breaker_open_ms,
     };
     let offers = Arc::new(offers);
-    let aliases = Arc::new(Aliases::new(Arc::clone(&offers)));
-    for org in store.all_orgs()? {
-        aliases.set(&org.id, admin::aliases_of(&org));
-    }
+    let aliases = aliases(&store, &offers)?;
     engine.set_catalog(pipeline::whole_catalog(&offers));
     let health = Arc::new(Health::new(offers.offers().len(), rule));
     let gateway = Arc::new(Gateway {
@@ -124,6 +121,15 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         started_at_ms,
     });
     Ok(State { gateway, admin, store })
+}
+
+/// Every organization's names for models.
+fn aliases(store: &Store, offers: &Arc<ConfiguredCatalog>) -> anyhow::Result<Arc<Aliases>> {
+    let aliases = Aliases::new(Arc::clone(offers));
+    for org in store.all_orgs()? {
+        aliases.set(&org.id, &admin::aliases_of(&org));
+    }
+    Ok(Arc::new(aliases))
 }
 
 fn signatures(policy: &config::Policy) -> anyhow::Result<SignaturePolicy> {

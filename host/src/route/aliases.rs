@@ -29,7 +29,7 @@ impl Aliases {
     }
 
     /// Sets all names of an organization; the next request sees them.
-    pub fn set(&self, org: &str, aliases: OrgAliases) {
+    pub fn set(&self, org: &str, aliases: &OrgAliases) {
         self.by_org.rcu(|now| {
             let mut next = HashMap::clone(now);
             match aliases.is_empty() {
@@ -89,12 +89,12 @@ mod tests {
     fn a_name_is_one_organizations_own() {
         let aliases = aliases();
         assert_eq!(aliases.target("acme", "writer"), None);
-        aliases.set("acme", named(&[("writer", "openai/gpt-5.4"), ("fast", "auto:fast")]));
+        aliases.set("acme", &named(&[("writer", "openai/gpt-5.4"), ("fast", "auto:fast")]));
         assert_eq!(aliases.target("acme", "Writer").as_deref(), Some("openai/gpt-5.4"));
         assert_eq!(aliases.target("acme", "fast").as_deref(), Some("auto:fast"));
         assert_eq!(aliases.target("other", "writer"), None);
         assert_eq!(aliases.of("acme").unwrap().len(), 2);
-        aliases.set("acme", OrgAliases::new());
+        aliases.set("acme", &OrgAliases::new());
         assert!(aliases.target("acme", "writer").is_none() && aliases.of("acme").is_none());
     }
 

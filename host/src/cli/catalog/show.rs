@@ -36,12 +36,12 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<()> {
         return one(&catalog, model);
     }
     if args.disagreements {
-        let listed = DISAGREEMENTS.lines().filter(|line| {
+        let mut listed = DISAGREEMENTS.lines().filter(|line| {
             let offer = line.split(' ').next().unwrap_or_default();
             let place = offer.rsplit_once('@').map_or("", |(_, place)| place);
             line.starts_with('#') || wanted(place.split(':').next().unwrap_or_default())
         });
-        return listed.map(say).collect();
+        return listed.try_for_each(say);
     }
     if args.stats {
         return stats(&catalog, wanted);
@@ -93,7 +93,7 @@ fn stats(catalog: &Catalog, wanted: impl Fn(&str) -> bool) -> anyhow::Result<()>
         "{:<35} {offers_of_all:>7} {of:>7} {priced_of_all:>7} {own:>11} {all:>6}",
         "all"
     ))?;
-    let listed = DISAGREEMENTS.lines().filter(|line| !line.starts_with('#')).count();
+    let mut listed = DISAGREEMENTS.lines().filter(|line| !line.starts_with('#')).count();
     say(&format!("the sources disagree by more than 1 % on {listed} prices (--disagreements)"))
 }
 
