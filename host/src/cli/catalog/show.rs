@@ -93,7 +93,7 @@ fn stats(catalog: &Catalog, wanted: impl Fn(&str) -> bool) -> anyhow::Result<()>
         "{:<35} {offers_of_all:>7} {of:>7} {priced_of_all:>7} {own:>11} {all:>6}",
         "all"
     ))?;
-    let mut listed = DISAGREEMENTS.lines().filter(|line| !line.starts_with('#')).count();
+    let listed = DISAGREEMENTS.lines().filter(|line| !line.starts_with('#')).count();
     say(&format!("the sources disagree by more than 1 % on {listed} prices (--disagreements)"))
 }
 
