@@ -11,7 +11,10 @@ use crate::tools;
 use crate::turn::Turn;
 
 /// Said for extraction by a schema that the answer has to fit, in the model's logits.
-const STRUCTURED: f64 = 2.0;
+const STRUCTURED: f64 = 4.0;
+/// Said for code by what only programs print.
+const LOGGED: f64 = 4.0;
+const LOG_MARKS: [&str; 4] = [" ERROR ", "Exception", "Traceback (", "panicked at"];
 /// Said against agent where there are no tools.
 const NO_TOOLS: f64 = 2.0;
 /// Said for a task whose verb the turn begins with.
@@ -131,6 +134,9 @@ impl Facts<'_> {
         model::favour(&mut scores, "agent", -NO_TOOLS);
         if self.needs.contains(&"structured-output") {
             model::favour(&mut scores, "extraction", STRUCTURED);
+        }
+        if LOG_MARKS.iter().any(|mark| self.turn.text.contains(mark)) {
+            model::favour(&mut scores, "code", LOGGED);
         }
         if let Some(asked) = self.turn.asks() {
             model::favour(&mut scores, asked, ASKED);

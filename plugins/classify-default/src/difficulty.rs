@@ -59,7 +59,9 @@ pub(crate) fn of(
     let size = (doublings * PER_DOUBLING).min(MOST_FOR_SIZE);
     let signs = f64::from(features.hard.count_ones()) * PER_SIGN;
     let conversation = if turn.messages >= LONG_CONVERSATION { FOR_CONVERSATION } else { 0.0 };
-    let plain = if turn.length <= PLAIN_QUESTION_BYTES { FOR_PLAIN_QUESTION } else { 0.0 };
+    let question = turn.text.trim_end().ends_with(['?', '？']);
+    let plain =
+        if question && turn.length <= PLAIN_QUESTION_BYTES { FOR_PLAIN_QUESTION } else { 0.0 };
     let gain =
         ((features.sums.gain() - GAIN_OF_EVERYDAY) * PER_GAIN).clamp(-MOST_FOR_GAIN, MOST_FOR_GAIN);
     (kind + size + f64::min(signs, MOST_FOR_SIGNS) + conversation - plain + gain).clamp(LEAST, 0.99)
