@@ -88,7 +88,7 @@ pub(super) async fn measure(
     match Hook::ALL.into_iter().rev().find(|hook| hooks.serves(*hook)) {
         Some(Hook::Classify) => room.ask(&Classify).await,
         Some(Hook::Route) => {
-            let (figures, objective) = (figures(), Objective::default());
+            let (figures, objective) = (figures(OFFERS), Objective::default());
             let candidates = Arc::new(Sample);
             let question =
                 Score { task: &task, figures: &figures, objective: &objective, candidates };
@@ -117,8 +117,9 @@ pub(super) async fn measure(
     }
 }
 
-fn figures() -> Figures {
-    let column = vec![0.5; OFFERS];
+/// The same figures for so many offers.
+pub(super) fn figures(offers: usize) -> Figures {
+    let column = vec![0.5; offers];
     Figures {
         quality: column.clone(),
         cost_usd: column.clone(),
@@ -128,7 +129,7 @@ fn figures() -> Figures {
         tokens_per_second: column.clone(),
         availability: column.clone(),
         in_flight: column,
-        marks: vec![0; OFFERS],
+        marks: vec![0; offers],
         expected_pico: Vec::new(),
     }
 }

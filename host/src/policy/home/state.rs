@@ -25,13 +25,13 @@ const TTL_SECONDS_MAX: u32 = 30 * 24 * 3_600;
 /// Beyond this a number with a fraction could no longer tell one from the next.
 const COUNT_MAX: i64 = 1 << 53;
 
-#[derive(Debug)]
+/// No `Debug`: what a policy keeps may be content.
 struct Entry {
     value: Vec<u8>,
     expires_at_ms: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Shelf {
     entries: HashMap<String, Entry>,
     bytes: usize,

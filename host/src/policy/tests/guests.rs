@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+use crate::policy::measure::figures;
 use crate::policy::*;
 
 /// The exported functions.
@@ -167,21 +168,8 @@ pub(super) fn session(engine: &Arc<PolicyEngine>, bindings: &Arc<BindingSet>) ->
 
 /// A row of figures for each offer.
 pub(super) fn offers(count: usize) -> (Figures, Arc<dyn Offers>) {
-    let column = vec![0.5; count];
-    let figures = Figures {
-        quality: column.clone(),
-        cost_usd: column.clone(),
-        cost_worst_usd: column.clone(),
-        first_token_ms: column.clone(),
-        first_token_p95_ms: column.clone(),
-        tokens_per_second: column.clone(),
-        availability: column.clone(),
-        in_flight: column,
-        marks: vec![0; count],
-        expected_pico: Vec::new(),
-    };
     let offers = (0..count).map(|at| format!("lab/model-{at}@provider")).collect();
-    (figures, Arc::new(Named(offers)))
+    (figures(count), Arc::new(Named(offers)))
 }
 
 /// Offers with a name and nothing else.
