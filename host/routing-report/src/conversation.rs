@@ -32,6 +32,8 @@ pub struct Told {
     /// Of those the ones whose offer before was failing.
     pub moves_for_health: usize,
     pub cached_share: f64,
+    /// Mean over the turns, as runs grade it.
+    pub quality: f64,
     /// Turns that got an answer.
     pub answered: usize,
 }
@@ -60,6 +62,7 @@ pub fn run(world: &World, count: usize, affinity: bool) -> Told {
                 let cached = talk.cached(offer, request.at_ms);
                 told.cost_pico += cost_pico(named, request.input_tokens, cached, ANSWER_TOKENS);
                 told.answered += 1;
+                told.quality += chooser.grading.of(world, offer, &request);
                 prompt += u64::from(request.input_tokens);
                 cached_in_all += u64::from(cached);
                 let moved = talk.answered(offer, &request);
@@ -74,6 +77,8 @@ pub fn run(world: &World, count: usize, affinity: bool) -> Told {
             }
         }
     }
+    let turns = u32::try_from(told.answered.max(1)).unwrap_or(u32::MAX);
+    told.quality /= f64::from(turns);
     let permille = (cached_in_all * 1_000).checked_div(prompt).unwrap_or(0);
     told.cached_share = f64::from(u32::try_from(permille).unwrap_or(0)) / 1_000.0;
     told

@@ -199,16 +199,18 @@ pub fn affinity(shape: &Shape) -> anyhow::Result<String> {
     let quiet = World::new(shape)?.with(Vec::new());
     let mut text = format!(
         "{CONVERSATIONS} conversations of {TURNS} turns of an agent.\n\n| | cost, USD | cached \
-         share of prompts | moves | of those for health | answered |\n|---|--:|--:|--:|--:|--:|\n"
+         share of prompts | moves | of those for health | quality | answered |\n\
+         |---|--:|--:|--:|--:|--:|--:|\n"
     );
     let mut line = |what: &str, told: &conversation::Told| {
         writeln!(
             text,
-            "| {what} | {:.2} | {:.1} % | {} | {} | {} |",
+            "| {what} | {:.2} | {:.1} % | {} | {} | {:.4} | {} |",
             turnpike::route::ranking_usd(turnpike_ledger::PicoUsd(told.cost_pico)),
             told.cached_share * 100.0,
             told.moves,
             told.moves_for_health,
+            told.quality,
             told.answered,
         )
     };

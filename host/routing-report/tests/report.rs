@@ -59,11 +59,16 @@ fn a_provider_that_goes_down_is_left_within_a_window_and_comes_back() {
 }
 
 #[test]
-fn pitfall_62_a_conversation_of_forty_turns_stays_and_costs_less() {
+fn pitfall_62_a_conversation_of_forty_turns_stays_and_its_cache_is_kept() {
     let quiet = World::new(&shape()).unwrap().with(Vec::new());
     let stays = conversation::run(&quiet, 20, true);
     let wanders = conversation::run(&quiet, 20, false);
     assert_eq!(stays.answered, 20 * conversation::TURNS);
     assert!(stays.moves <= 20, "at most one move each, to a better model: {stays:?}");
+    assert!(stays.moves * 10 < wanders.moves && stays.quality > wanders.quality, "{wanders:?}");
+    // Four equal sellers: without affinity each has the beginning to read anew.
+    let sellers = World::new(&Shape { sellers: true, ..shape() }).unwrap().with(Vec::new());
+    let stays = conversation::run(&sellers, 20, true);
+    let wanders = conversation::run(&sellers, 20, false);
     assert!(stays.cost_pico < wanders.cost_pico, "{stays:?} {wanders:?}");
 }
