@@ -213,7 +213,10 @@ mod tests {
         for number in 0..400_000 {
             texts.keep(mark(number), 0);
         }
-        let kept = |shard: &Mutex<Shard>| shard.lock().young.len() + shard.lock().old.len();
+        let kept = |shard: &Mutex<Shard>| {
+            let shard = shard.lock();
+            shard.young.len() + shard.old.len()
+        };
         let kept: usize = texts.shards.iter().map(kept).sum();
         assert!(kept <= SHARDS * SHARD_TEXTS_MAX * 2, "{kept}");
         assert!(texts.knows(mark(399_999), 0), "the oldest go first");
