@@ -198,8 +198,8 @@ mod tests {
         let [seen, unseen] = ["seen", "unseen"].map(|text| texts.mark(context, text).unwrap());
         texts.keep(seen, 0);
         texts.keep(unseen, 0);
-        for now_ms in (0..5_000).step_by(400) {
-            assert!(texts.knows(seen, now_ms), "{now_ms}");
+        for at_ms in (0..5_000).step_by(400) {
+            assert!(texts.knows(seen, at_ms), "{at_ms}");
         }
         assert!(!texts.knows(unseen, 5_000));
         assert!(!texts.knows(seen, 7_000));

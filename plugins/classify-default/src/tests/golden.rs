@@ -134,14 +134,15 @@ fn difficulty_is_in_the_order_that_a_person_would_give() {
         &[
             "What is the capital of France?",
             "Write a short poem about the sea and a lighthouse, four lines.",
-            "Design a distributed rate limiter. Discuss concurrency, edge cases and trade-offs in depth.",
+            "Design a distributed rate limiter. Discuss concurrency, edge cases and trade-offs in \
+             depth.",
         ],
         &[
             "What is 2 + 2?",
-            "A train leaves at 9 and travels 300 km at 80 km/h, then 100 km at half the speed. When \
-             does it arrive if it stops twice for ten minutes?",
-            "Let G be a finite group whose order is divisible by exactly two primes. Prove that G is \
-             solvable, deriving every lemma about characters that the proof needs, rigorously.",
+            "A train leaves at 9 and travels 300 km at 80 km/h, then 100 km at half the speed. \
+             When does it arrive if it stops twice for ten minutes?",
+            "Let G be a finite group whose order is divisible by exactly two primes. Prove that G \
+             is solvable, deriving every lemma about characters that the proof needs, rigorously.",
         ],
         &["thanks!", "Translate to French: good night", contract.as_str()],
     ];

@@ -42,7 +42,8 @@ fn run() -> Result<(), String> {
         }
         "check" => check(&folder),
         other => Err(format!(
-            "there is no command {other:?}; say report, mistakes, write or check, and the folder of the data"
+            "there is no command {other:?}; say report, mistakes, write or check, and the folder \
+             of the data"
         )),
     }
 }

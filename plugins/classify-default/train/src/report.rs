@@ -121,7 +121,8 @@ fn task_report(
     }
     writeln!(
         text,
-        "\nWith our own prompts alone, no prompt of the dev set learnt: macro-F1 {:.3}, accuracy {:.3}",
+        "\nWith our own prompts alone, no prompt of the dev set learnt: macro-F1 {:.3}, \
+         accuracy {:.3}",
         blind.macro_f1(),
         blind.accuracy()
     )?;
