@@ -3,11 +3,13 @@ SHELL := bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEMO_PORT ?= 8080
 DEMO_ADMIN_PORT ?= 8081
+# Where the labelled prompts are that docs/classifier.md describes.
+DATA ?= $(or $(TURNPIKE_SHARED_DATA),../shared/data)
 
-.PHONY: help demo test fuzz bench routing-report build plugins check fmt clean
+.PHONY: help demo test fuzz bench routing-report build plugins classifier-report classifier-weights check fmt clean
 
 help: ## What there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 demo: build ## Gateway, simulated providers, credit and a key: ready to try (Ctrl-C stops)
 	@exec $(TARGET)/release/turnpike demo --port $(DEMO_PORT) --admin-port $(DEMO_ADMIN_PORT)
@@ -29,6 +31,12 @@ build: plugins ## The release binary
 
 plugins: ## The built-in policies as WebAssembly components, in plugins/dist
 	@plugins/build.sh
+
+classifier-report: ## The built-in classifier's figures by cross-validation (DATA=folder of the dev sets)
+	@plugins/classify-default/train/run.sh report "$(DATA)"
+
+classifier-weights: ## Trains the built-in classifier and writes its weights (DATA=…)
+	@plugins/classify-default/train/run.sh write "$(DATA)"
 
 check: plugins ## Format and lints
 	cargo fmt --all --check

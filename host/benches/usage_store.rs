@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use turnpike::usage::{
-    AttemptFact, CandidateFact, Dimension, Explanation, LineItem, Options, PolicyFact, Query,
-    Record, Recorder, TaskFact, Timing, UsageEvent, UsageLog,
+    AttemptFact, CandidateFact, Dimension, Explanation, FiguresFact, LineItem, Options, PolicyFact,
+    Query, Record, Recorder, TaskFact, Timing, UsageEvent, UsageLog,
 };
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Usage;
@@ -164,12 +164,12 @@ fn record(dice: &mut Dice, number: u64, at_ms: u64, offers: u64) -> Record {
         id,
         at_ms,
         org: Arc::clone(&org),
-        key: format!("01a20319-92cd-735f-8659-{:012x}", key).into(),
+        key: format!("01a20319-92cd-735f-8659-{key:012x}").into(),
         team: Some(name("team", key % 12)),
         project: Some(name("project", key % 30)),
         user: Some(format!("user-{}@example.org", key % 100).into()),
         session: Some(session_id(session)),
-        agent: (session % 4 == 0).then(|| name("agent", session % 9)),
+        agent: session.is_multiple_of(4).then(|| name("agent", session % 9)),
         tags: vec![("job".into(), name("job", key % 6))],
         protocol: "anthropic-messages".into(),
         model_asked: "auto".into(),
@@ -237,6 +237,7 @@ fn explanation(dice: &mut Dice, event: &UsageEvent, served: u64, offers: u64) ->
         first_content_us: 200_000 + dice.roll(900_000),
         settle_us: 50 + dice.roll(200),
         total_us: event.duration_ms * 1_000,
+        ..Timing::default()
     };
     e
 }
@@ -251,6 +252,13 @@ fn candidate(dice: &mut Dice, number: u64) -> CandidateFact {
         quality: figure(dice.roll(10_000) as f64 / 1e4),
         expected_cost_usd: (!out).then(|| PicoUsd(u128::from(dice.roll(4_000)) * 1_250_000)),
         first_token_ms: figure(dice.roll(9_000) as f64 / 10.0),
+        figures: (!out).then(|| FiguresFact {
+            first_token_p95_ms: dice.roll(20_000) as f64 / 10.0,
+            tokens_per_second: dice.roll(3_000) as f64 / 10.0,
+            availability: 1.0 - dice.roll(20) as f64 / 1e3,
+            in_flight: u32::try_from(dice.roll(8)).unwrap_or(0),
+            ..FiguresFact::default()
+        }),
         rejected: out.then_some("it can't call tools".into()),
         reason_code: out.then_some("no_tools".into()),
     }

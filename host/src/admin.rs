@@ -34,6 +34,8 @@ mod system;
 mod text;
 mod usage;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -131,6 +133,24 @@ pub trait PolicyAdmission: Send + Sync {
     fn builtin(&self, name: &str) -> Option<Admitted>;
 }
 
+/// Why a component could not be pulled; told to whoever asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PullRefused {
+    /// It is named wrongly, is not there, or is no component.
+    Reference(String),
+    /// The registry did not answer as it should.
+    Registry(String),
+}
+
+/// A component that is on its way.
+pub type Pulling<'a> = Pin<Box<dyn Future<Output = Result<bytes::Bytes, PullRefused>> + Send + 'a>>;
+
+/// Registries that components are pulled from.
+pub trait ComponentSource: Send + Sync {
+    /// The bytes behind `registry/repository@sha256:…`, checked against its digests.
+    fn pull<'a>(&'a self, reference: &'a str) -> Pulling<'a>;
+}
+
 /// Makes prepared bindings visible to the next request. Must not block.
 pub type Switch = Box<dyn FnOnce() + Send>;
 
@@ -212,6 +232,8 @@ pub struct AdminParts {
     pub bindings: Arc<dyn BindingsChanged>,
     /// Names for models, as the data plane sees them.
     pub aliases: Arc<Aliases>,
+    /// Where components can be pulled from.
+    pub registries: Arc<dyn ComponentSource>,
     /// Replays requests through a policy.
     pub backtests: Arc<dyn Backtest>,
     /// Where webhooks may be sent.

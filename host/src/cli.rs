@@ -38,7 +38,7 @@ enum Command {
     Catalog(catalog::CatalogCommand),
     /// Policies: write, build, try, sign and push them
     #[command(subcommand)]
-    Plugin(plugin::PluginCommand),
+    Plugin(Box<plugin::PluginCommand>),
     /// The money journal
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
@@ -69,7 +69,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Check(args) => serve::check(&args),
         Command::Simulate(args) => simulate(&args),
         Command::Catalog(command) => catalog::run(command),
-        Command::Plugin(command) => plugin::run(command),
+        Command::Plugin(command) => plugin::run(*command),
         Command::Ledger(command) => ledger::run(command),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),

@@ -39,6 +39,7 @@ pub struct Config {
     pub money: Money,
     pub alerts: Alerts,
     pub policy: Policy,
+    pub registries: BTreeMap<String, Registry>,
     pub providers: BTreeMap<String, Provider>,
 }
 
@@ -232,6 +233,18 @@ pub struct ProviderKey {
 
 fn one() -> u32 {
     1
+}
+
+/// `[registries."HOST"]`: an OCI registry from which components may be pulled.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registry {
+    /// Default: none, for what is public.
+    pub username: Option<String>,
+    /// With `username`: `env:NAME`, `file:PATH`, or the password or token itself.
+    pub password: Option<SecretRef>,
+    /// Whether it is spoken to without TLS. Default false.
+    pub plain: bool,
 }
 
 /// Why a configuration can't be used; the text names the file, the field and what to do.

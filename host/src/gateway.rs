@@ -11,6 +11,7 @@ mod google;
 mod policy_metrics;
 mod providers;
 mod ratings;
+mod registries;
 mod running;
 mod state;
 mod web;

@@ -2,8 +2,8 @@
 //! money and holds the locks. What a request *means* is decided by WebAssembly policies.
 //!
 //! Rooms, in request order: `server`, `pipeline`, `auth`, `redact`, `classify`, `catalog`, `route`,
-//! `limits`, `budget`, `sign`, `upstream`, `egress`, `usage`; beside the request: `policy`, `store`,
-//! `admin`, `telemetry`, `config`, `cli`. `ARCHITECTURE.md` tells what each is for.
+//! `limits`, `budget`, `sign`, `upstream`, `egress`, `usage`; beside the request: `policy`,
+//! `store`, `admin`, `telemetry`, `config`, `cli`. `ARCHITECTURE.md` tells what each is for.
 
 pub mod admin;
 pub mod auth;

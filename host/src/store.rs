@@ -39,7 +39,7 @@ pub use self::files::{PluginFiles, sha256_hex};
 pub use self::memory::MemoryState;
 pub use self::open::{OpenReport, Opened, PLUGINS_DIR};
 pub use self::plans::{Discount, InvoiceTerms, PlanRecord};
-pub use self::ratings::{RatingRow, RatingsFile};
+pub use self::ratings::{FILE_NAME as RATINGS_FILE, RatingRow, RatingsFile};
 pub use self::records::{
     AliasRecord, ApiKey, BindingRecord, BudgetMode, BudgetPeriod, BudgetRecord, Hook, InstanceLife,
     LinkRecord, Mode, OnFailure, Organization, PluginCheck, PluginFigures, PluginRecord,

@@ -67,10 +67,11 @@ async fn ask(caller: &Caller, dice: &mut Dice, seen: &Seen) -> Result<bool> {
     }
     let (status, id, text) = if dice.up_to(3) == 0 {
         let mut answer = caller.stream(&body).await?;
-        if dice.up_to(4) == 0 {
-            answer.read_to_text().await?;
-        } else {
-            answer.read().await?;
+        // A refusal is no stream.
+        match answer.status {
+            200 if dice.up_to(4) == 0 => drop(answer.read_to_text().await?),
+            200 => answer.read().await?,
+            _ => {}
         }
         (answer.status, answer.request_id.clone(), String::new())
     } else {
@@ -143,7 +144,7 @@ async fn spend_all(stage: &Stage, caller: &Caller, key: Option<String>) -> Resul
         done??;
     }
     stop.store(true, Ordering::Release);
-    let looks = watching.join_next().await.context("the watch ended")???;
+    let looks = watching.join_next().await.context("nobody watched")???;
     let odd = std::mem::take(&mut *seen.odd.lock());
     assert!(odd.is_empty(), "refused otherwise than for money: {odd:?}");
     assert!(looks > 20, "only {looks} looks");

@@ -256,16 +256,16 @@ impl Ledger {
     /// Blocks until the entry `seq` is safe on disk; the group is committed at once.
     ///
     /// # Errors
-    /// `NotDurable` when the journal has failed before that. `DiskFull` while there is no space: the
-    /// entry stays booked, and is written when there is.
+    /// `NotDurable` when the journal has failed before that. `DiskFull` while there is no space:
+    /// the entry stays booked, and is written when there is.
     pub fn wait_durable(&self, seq: u64) -> Result<(), LedgerError> {
         self.shared.wait_durable(seq)
     }
 
     /// Calls `done(true)` as soon as the entry `seq` is safe on disk; the group is committed at
     /// once. Calls `done(false)` when that can't be promised: the journal has failed, its disk is
-    /// full, or more than 65 536 others are waiting. Runs on the writer thread, so `done` must be short; or right
-    /// here, if the answer is known.
+    /// full, or more than 65 536 others are waiting. Runs on the writer thread, so `done` must be
+    /// short; or right here, if the answer is known.
     pub fn on_durable(&self, seq: u64, done: Box<dyn FnOnce(bool) + Send>) {
         self.shared.on_durable(seq, done);
     }

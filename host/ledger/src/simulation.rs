@@ -21,7 +21,7 @@ use world::World;
 /// counter and hold is compared with what the entries add up to.
 const STEPS: u32 = 400;
 
-/// Runs of each of the four tests, each with its own seed: two and a half million operations in all.
+/// Runs of each of the four tests, each with its own seed: two and a half million operations.
 const RUNS: u64 = 1_600;
 
 /// Says which seed to repeat.

@@ -44,8 +44,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// What the operating system says.
     fn append_to(&self, name: &str, len: u64) -> io::Result<Box<dyn SegmentFile>>;
 
-    /// Writes the same bytes that reading shows at this place once more, and makes them safe on disk:
-    /// the system may believe that the disk has them when it has not.
+    /// Writes the same bytes that reading shows at this place once more, and makes them safe on
+    /// disk: the system may believe that the disk has them when it has not.
     ///
     /// # Errors
     /// What the operating system says.

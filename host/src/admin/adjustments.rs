@@ -54,6 +54,7 @@ pub(super) async fn create(
             let at_ms = clock::now_ms();
             let (reference, reason) = (reference.as_str(), reason.as_str());
             let adjust = Adjust { id, org: &org, direction, amount, reference, reason, at_ms };
+            let before = parts.ledger.balance(&org).available;
             let posted = parts.ledger.adjust(&adjust).map_err(|error| match error {
                 LedgerError::IdReused(_) => ApiError::conflict(
                     "reference_reused",
@@ -67,6 +68,12 @@ pub(super) async fn create(
                 Posted::New { .. } => StatusCode::CREATED,
                 Posted::Exists { .. } => StatusCode::OK,
             };
+            let after = parts.ledger.balance(&org).available;
+            let noted = json!({
+                "id": id.to_string(), "amount_usd": amount, "direction": direction,
+                "reason": reason, "reference": reference, "available_usd": after,
+            });
+            parts.store.note("credits", &org, json!({"available_usd": before}), noted);
             let body = json!({
                 "id": id.to_string(),
                 "seq": posted.seq(),

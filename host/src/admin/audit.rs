@@ -29,7 +29,10 @@ pub(super) struct Query {
 }
 
 fn shown(entry: AuditEntry) -> Value {
-    let change = |it: AuditedChange| json!({"what": it.what, "id": it.id, "before": it.before, "after": it.after});
+    let change = |it: AuditedChange| {
+        let AuditedChange { what, id, before, after } = it;
+        json!({"what": what, "id": id, "before": before, "after": after})
+    };
     json!({
         "id": entry.seq,
         "at": rfc3339(entry.at_ms),

@@ -66,7 +66,7 @@ fn read_place(text: &str) -> Result<(u64, TransferId), ApiError> {
 }
 
 fn open_hold(hold: &HoldRow) -> Value {
-    let budgets = hold.budgets.iter();
+    let budgets = hold.budgets.iter().map(|at| json!({"id": at.budget, "window": at.window}));
     json!({
         "id": hold.id.to_string(),
         "state": "open",
@@ -74,7 +74,7 @@ fn open_hold(hold: &HoldRow) -> Value {
         "reserved_usd": hold.reserved,
         "at": rfc3339(hold.at_ms),
         "expires_at": rfc3339(hold.expires_at_ms),
-        "budgets": budgets.map(|at| json!({"id": at.budget, "window": at.window})).collect::<Vec<_>>(),
+        "budgets": budgets.collect::<Vec<Value>>(),
         "seq": hold.seq,
     })
 }

@@ -88,7 +88,10 @@ fn read(input: &Put, bounds: &PolicyBounds) -> Result<PolicyLimitsRecord, ApiErr
 /// Each limit: what holds, whether it is the organization's own, and the highest there could be.
 fn shown(org: &Organization, bounds: &PolicyBounds) -> Value {
     let own = &org.policy_limits;
-    let limit = |own: Option<usize>, usual: usize, most: usize| json!({"value": own.unwrap_or(usual), "own": own.is_some(), "most": most});
+    let limit = |own: Option<usize>, usual: usize, most: usize| {
+        let value = own.unwrap_or(usual);
+        json!({"value": value, "own": own.is_some(), "most": most})
+    };
     let wide = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
     let deadline = wide(bounds.deadline_ms);
     json!({

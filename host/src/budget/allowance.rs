@@ -1,6 +1,6 @@
 //! What a plan gives each day: with the first request of a day the organization's credit is raised
-//! to the allowance, by a top-up of the channel `allowance`. The ledger proves it like any other money
-//! that came in, and its id, made of organization and day, keeps it from being given twice.
+//! to the allowance, by a top-up of the channel `allowance`. The ledger proves it like any other
+//! money that came in, and its id, made of organization and day, keeps it from being given twice.
 
 use sha2::{Digest, Sha256};
 use turnpike_ledger::{Ledger, LedgerError, PicoUsd, TopUp, TransferId};

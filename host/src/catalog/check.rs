@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use turnpike_protocol::Usage;
 use turnpike_protocol::usage::UsageForm;
-use turnpike_protocol::usage::form::Thinking;
+use turnpike_protocol::usage::form::{Stated, Thinking};
 
 use crate::catalog::Side;
 use crate::catalog::genai::{PriceBook, PriceList};
@@ -36,6 +36,8 @@ pub struct Reading {
     pub reason: Option<&'static str>,
     /// As an unknown server's, which the request path takes it for, it reads the same.
     pub same_unknown: bool,
+    /// With the counts that the other project does not read for this provider, the bill is another.
+    pub more_is_billed: bool,
 }
 
 /// One line of the file.
@@ -97,12 +99,21 @@ fn reading(
     let (provider, api) = (expected.provider_id.as_str(), expected.api_flavor.as_str());
     let form = form(provider, api);
     let usage = form.read(line.body.get());
-    let mut differences = differing_counts(book, counts, expected, usage.as_ref());
+    let seller = book.provider(provider);
+    let known = |name: &str| {
+        let reads = seller.is_some_and(|seller| seller.counts(api, name));
+        reads || counts.contains_key(name)
+    };
+    let mut differences = differing_counts(&known, counts, usage.as_ref());
     let list = line.model.as_deref().and_then(|name| book.find(provider, name));
     let list = list.and_then(|model| model.at(at));
-    differences.extend(differing_amounts(expected, usage.as_ref(), list));
+    let limited = usage.map(|usage| counts::limited(usage, &known));
+    differences.extend(differing_amounts(expected, limited.as_ref(), list));
+    let bill = |usage: Option<Usage>| {
+        usage.zip(list).map(|(usage, list)| list.card.billed(&usage, None).total())
+    };
     let unknown = match form {
-        UsageForm::OpenAiChat(_) => UsageForm::OpenAiChat(Thinking::Told).read(line.body.get()),
+        UsageForm::OpenAiChat(_) => UsageForm::OpenAiChat(Stated::default()).read(line.body.get()),
         _ => usage,
     };
     let reason = if differences.is_empty() { None } else { reason(line.body.get()) };
@@ -114,6 +125,7 @@ fn reading(
         differences,
         reason,
         same_unknown: unknown == usage,
+        more_is_billed: bill(usage) != bill(limited),
     }
 }
 
@@ -128,27 +140,33 @@ fn form(provider: &str, api: &str) -> UsageForm {
         (_, "responses" | "images") => UsageForm::OpenAiResponses,
         (_, "realtime") => UsageForm::OpenAiRealtime,
         (_, "embeddings") => UsageForm::OpenAiEmbeddings,
-        // Both count thinking beside the completion.
-        ("x-ai" | "perplexity", _) => UsageForm::OpenAiChat(Thinking::Beside),
+        _ => UsageForm::OpenAiChat(stated(provider, api)),
+    }
+}
+
+/// How a provider that copies OpenAI's chat states its counts.
+fn stated(provider: &str, api: &str) -> Stated {
+    let inside = Stated { thinking: Thinking::Inside, ..Stated::default() };
+    match (provider, api) {
+        ("x-ai", "chat") => Stated { thinking: Thinking::Beside, ..inside },
+        ("x-ai" | "perplexity", _) => {
+            Stated { thinking: Thinking::Beside, thinking_on_top: true, cached_on_top: true }
+        }
+        ("modal", _) => Stated { thinking_on_top: true, ..inside },
+        ("anthropic", _) => Stated { cached_on_top: true, ..inside },
         // Google's compatible endpoint shows thinking in the total alone.
-        ("google", _) => UsageForm::OpenAiChat(Thinking::Told),
-        _ => UsageForm::OpenAiChat(Thinking::Inside),
+        ("google", _) => Stated::default(),
+        _ => inside,
     }
 }
 
 /// Counts that differ, of those that the file reads in this provider's usage: about others it says
 /// nothing.
 fn differing_counts(
-    book: &PriceBook,
+    known: &impl Fn(&str) -> bool,
     counts: &BTreeMap<String, u64>,
-    expected: &Expected,
     usage: Option<&Usage>,
 ) -> Vec<String> {
-    let seller = book.provider(&expected.provider_id);
-    let known = |name: &str| {
-        seller.is_some_and(|seller| seller.counts(&expected.api_flavor, name))
-            || counts.contains_key(name)
-    };
     let none = Usage::default();
     let usage = usage.unwrap_or(&none);
     let mut differences = Vec::new();
@@ -209,6 +227,9 @@ fn reason(body: &str) -> Option<&'static str> {
     };
     if rounds.is_some_and(|rounds| rounds.iter().any(beside)) {
         return Some("rounds-beside");
+    }
+    if body.pointer("/usage/prompt_cache_hit_tokens").is_some() {
+        return Some("names-of-another");
     }
     let hour = body.pointer("/usage/cache_creation/ephemeral_1h_input_tokens");
     if hour.and_then(Value::as_u64).is_some_and(|tokens| tokens > 0) {

@@ -123,7 +123,8 @@ impl PriceBook {
 
 impl SellerPrices {
     fn find(&self, name: &str) -> Option<&ModelPrices> {
-        self.models.iter().find(|model| model.rule.fits(name))
+        let of = |name: &str| self.models.iter().find(|model| model.rule.fits(name));
+        of(name).or_else(|| of(&name.to_lowercase()))
     }
 
     /// Whether the file reads this count out of this provider's usage. What it does not read, it

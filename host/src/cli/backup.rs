@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use super::say;
 use crate::auth::PEPPER_FILE;
 use crate::gateway::{JOURNAL_DIR, USAGE_DIR};
-use crate::store::{CHANGES_FILE, PLUGINS_DIR, whole_changes};
+use crate::store::{CHANGES_FILE, PLUGINS_DIR, RATINGS_FILE, whole_changes};
 use manifest::{Manifest, copy_file, sync_dir, write_file};
 
 /// What a data folder holds besides: made again at the next start, or of no use to it.
@@ -48,8 +48,10 @@ pub(super) fn run(args: &BackupArgs) -> anyhow::Result<()> {
     write_file(dir, CHANGES_FILE, &whole_changes(data)?, &mut manifest)?;
     // Those that were uploaded meanwhile: the records may name them.
     copy_folder(data, dir, PLUGINS_DIR, &mut manifest)?;
-    if data.join(PEPPER_FILE).exists() {
-        copy_file(data, dir, PEPPER_FILE, &mut manifest)?;
+    for file in [PEPPER_FILE, RATINGS_FILE] {
+        if data.join(file).exists() {
+            copy_file(data, dir, file, &mut manifest)?;
+        }
     }
     let report = turnpike_ledger::check(&dir.join(JOURNAL_DIR), None)?;
     if !report.is_sound() {
@@ -100,7 +102,7 @@ fn is_gone(error: &anyhow::Error) -> bool {
 
 /// What is in the data folder and neither copied nor made again.
 fn left_out(data: &Path) -> anyhow::Result<Vec<String>> {
-    let copied = [USAGE_DIR, JOURNAL_DIR, PLUGINS_DIR, CHANGES_FILE, PEPPER_FILE];
+    let copied = [USAGE_DIR, JOURNAL_DIR, PLUGINS_DIR, CHANGES_FILE, PEPPER_FILE, RATINGS_FILE];
     let mut names = Vec::new();
     for file in fs::read_dir(data).with_context(|| format!("can't list {}", data.display()))? {
         let name = file?.file_name().to_string_lossy().into_owned();

@@ -3,13 +3,13 @@
 
 use crate::policy::{Counted, Fetched, PolicyEngine};
 
+/// One figure of what a plugin asked of the network.
+type Figure = fn(&Fetched) -> u64;
+
 /// What policies counted, and what they asked of the network.
 pub(super) fn all(engine: &PolicyEngine) -> String {
     text(&engine.counted()) + &network(&engine.fetched())
 }
-
-/// One of the numbers that are counted.
-type Count = fn(&Fetched) -> u64;
 
 /// What policies cost in fetches; nothing where there were none.
 fn network(fetched: &[Fetched]) -> String {
@@ -17,7 +17,7 @@ fn network(fetched: &[Fetched]) -> String {
         let whole = micros / 1_000_000;
         format!("{whole}.{:06}", micros % 1_000_000)
     };
-    let families: [(&str, &str, Count); 4] = [
+    let families: [(&str, &str, Figure); 4] = [
         ("turnpike_policy_fetches", "Requests of policies to the network", |one| one.fetches),
         ("turnpike_policy_fetch_failures", "Those without an answer", |one| one.failures),
         ("turnpike_policy_fetch_bytes", "Bytes of their bodies, both ways", |one| one.bytes),

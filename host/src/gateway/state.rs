@@ -34,6 +34,7 @@ use super::builtins::Builtins;
 use super::families::Families;
 use super::providers::Provider;
 use super::ratings::RatingBook;
+use super::registries::Registries;
 use super::web::PolicyWeb;
 use super::{Gateway, Settings};
 
@@ -117,6 +118,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         admission: Arc::clone(&bindings) as Arc<dyn admin::PolicyAdmission>,
         bindings,
         aliases,
+        registries: Arc::new(Registries::new(config)?),
         backtests: Arc::new(Backtests::of(&gateway)),
         routing: shown_routing(&gateway, routing.ratings),
         numbers: Arc::new(Numbers(Arc::clone(&gateway))),
@@ -169,6 +171,7 @@ fn bounds(policy: &config::Policy) -> PolicyBounds {
         components: policy.components,
         deadline_ms: policy.deadline_ms,
         memory_bytes: policy.memory_bytes,
+        // The rest is for the built-ins.
         instances: policy.instances.saturating_mul(3) / 4,
         instances_per_org: policy.instances_per_org,
         log_lines: policy.log_lines,

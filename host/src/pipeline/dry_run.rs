@@ -1,6 +1,6 @@
 //! `POST /v1/route`: the plan for a body of any dialect, without running it. Takes the same steps
-//! as a request up to the plan and shows what they found. Holds no money, asks no provider, leaves no
-//! record. What it answers has no text of the request.
+//! as a request up to the plan and shows what they found. Holds no money, asks no provider, leaves
+//! no record. What it answers has no text of the request.
 
 mod asked;
 mod shown;

@@ -83,7 +83,7 @@ pub(super) async fn charge(
     let credit = flight.repeat.as_ref().map_or(PicoUsd::ZERO, |ticket| ticket.credit).min(cost);
     let (due, lost) = (cost.saturating_sub(credit), flight.lost.saturating_add(credit));
     if due > hold.amount() && beyond::is_plausible(flight, offer, &usage, due) {
-        // What was held is a guess; who has more pays what was served (decision 038).
+        // What was held is a guess; who has more pays what was served (decision 036).
         hold.grow(due, flight.gateway.settings.hold_ms, clock::now_ms());
     }
     let settlement = hold.capture(due, note, lost, clock::now_ms());

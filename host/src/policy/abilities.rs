@@ -140,7 +140,7 @@ mod tests {
             assert_eq!(Abilities::of_bits(one.bits()), one);
             assert!(!Abilities::all().without(one).has(ability));
         }
-        assert_eq!(Ability::from_label("fetch"), None);
-        assert_eq!(Abilities::all().names(), "counters, state, clock, random, catalog");
+        assert_eq!(Ability::from_label("disk"), None);
+        assert_eq!(Abilities::all().names(), "counters, state, clock, random, catalog, fetch");
     }
 }

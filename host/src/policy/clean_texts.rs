@@ -198,8 +198,8 @@ mod tests {
         let [seen, unseen] = ["seen", "unseen"].map(|text| texts.mark(context, text).unwrap());
         texts.keep(seen, 0);
         texts.keep(unseen, 0);
-        for now_ms in (0..5_000).step_by(400) {
-            assert!(texts.knows(seen, now_ms), "{now_ms}");
+        for at_ms in (0..5_000).step_by(400) {
+            assert!(texts.knows(seen, at_ms), "{at_ms}");
         }
         assert!(!texts.knows(unseen, 5_000));
         assert!(!texts.knows(seen, 7_000));
@@ -213,7 +213,10 @@ mod tests {
         for number in 0..400_000 {
             texts.keep(mark(number), 0);
         }
-        let kept = |shard: &Mutex<Shard>| shard.lock().young.len() + shard.lock().old.len();
+        let kept = |shard: &Mutex<Shard>| {
+            let shard = shard.lock();
+            shard.young.len() + shard.old.len()
+        };
         let kept: usize = texts.shards.iter().map(kept).sum();
         assert!(kept <= SHARDS * SHARD_TEXTS_MAX * 2, "{kept}");
         assert!(texts.knows(mark(399_999), 0), "the oldest go first");

@@ -10,6 +10,7 @@ mod figures;
 mod load;
 mod measure;
 mod self_test;
+pub(crate) mod tasks;
 
 use std::fmt;
 use std::sync::Arc;

@@ -3,16 +3,16 @@
 //! nothing itself and queues nothing.
 
 mod clean;
+mod instances;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::binding::{Binding, BindingSet, Hook, OnFailure};
 use super::breaker::Gate;
 use super::chain;
 use super::comparison::{Asked, Decision, Job, Scoring};
-use super::engine::{PolicyEngine, Share};
+use super::engine::PolicyEngine;
 use super::facts::{AttrValue, Conversation, Offers, RequestFacts};
 use super::failure::{FailureKind, Fault, PolicyFailure};
 use super::guest::View;
@@ -399,69 +399,6 @@ impl Session {
             self.keep(of, instance, Q::HOOK);
         }
         outcome
-    }
-
-    /// Keeps an instance for the request's next question, or gives it back for other requests'. One
-    /// that scored may be asked for its reasons first.
-    fn keep(&mut self, of: Arc<Binding>, instance: Instance, hook: Hook) {
-        let scored = hook == Hook::Route && of.policy.hooks.reasons && !self.aside;
-        match &of.warm {
-            Some(shelf) if !scored => shelf.put(instance),
-            Some(_) | None => self.instances.push((of, instance)),
-        }
-    }
-
-    /// The live instance that serves this binding. It is out of the session while it is asked, so
-    /// that a request that is given up in the middle never enters it again.
-    fn take(&mut self, binding: &Arc<Binding>) -> Option<(Arc<Binding>, Instance)> {
-        let at = self.instances.iter().position(|(of, _)| of.shares_instance_with(binding));
-        if let Some(at) = at {
-            return Some(self.instances.swap_remove(at));
-        }
-        binding.spare().map(|instance| (Arc::clone(binding), instance))
-    }
-
-    async fn fresh(&mut self, binding: &Arc<Binding>, hook: Hook) -> Result<Instance, Fault> {
-        let artifact = &binding.policy.artifact;
-        if !self.engine.owns(artifact) {
-            let detail = "the policy was admitted by another engine; admit it to this one";
-            return Err(Fault::new(FailureKind::Internal, detail));
-        }
-        let lacks = binding.lacks();
-        if !lacks.is_empty() {
-            return Err(Fault::ungranted(lacks));
-        }
-        let share = match binding.builtin {
-            true => Share::Any,
-            false => Share::Of(binding.quota.as_ref()),
-        };
-        let slot = match self.engine.free_slot(share) {
-            Some(slot) => Some(slot),
-            // Who waits keeps no instance that another one waits for.
-            None if binding.builtin || hook == Hook::Redact => {
-                self.instances.clear();
-                self.engine.slot(share).await
-            }
-            // The built-in stands behind the others and need not wait.
-            None => None,
-        };
-        let Some(slot) = slot else {
-            return Err(Fault::new(FailureKind::Saturated, "no instance is free"));
-        };
-        let start = Instance::start(&self.engine, artifact, Some(slot), binding.time());
-        let started = within(binding.time(), Duration::ZERO, start).await;
-        let mut instance = started.map_err(|error| self.broken(binding, hook, error))?;
-        if let Some(config) = &binding.config {
-            let deadline = self.engine.limits.configure_deadline;
-            let configure = instance.configure(artifact, config, deadline);
-            let configured = within(deadline, Duration::ZERO, configure).await;
-            if let Err(words) = configured.map_err(|error| self.broken(binding, hook, error))? {
-                self.note(binding, hook, &words);
-                let detail = "it refuses its configuration; its log says why";
-                return Err(Fault::new(FailureKind::Internal, detail));
-            }
-        }
-        Ok(instance)
     }
 
     /// A trap, a time-out, a refusal of memory, or an answer that can't be read.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::StoreError;
 
 /// The file's name in the data folder.
-const FILE_NAME: &str = "ratings.jsonl";
+pub const FILE_NAME: &str = "ratings.jsonl";
 /// Above this size the file is rewritten at start.
 const REWRITE_BYTES_MIN: u64 = 1 << 20;
 

@@ -255,6 +255,8 @@ pub struct PluginRecord {
     pub figures: Option<PluginFigures>,
     /// Who uploaded it; none for an upload of before that was kept.
     pub uploaded_by: Option<String>,
+    /// Where it was pulled from; none if it was sent.
+    pub source: Option<String>,
     /// The signature that came with it, verified.
     pub signature: Option<PluginSignature>,
     /// Milliseconds since the Unix epoch.

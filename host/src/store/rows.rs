@@ -260,6 +260,8 @@ pub(super) struct PluginRow {
     figures: Option<FiguresRow>,
     #[serde(default)]
     uploaded_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
     #[serde(default)]
     signature: Option<PluginSignature>,
     uploaded_at_ms: u64,
@@ -295,6 +297,7 @@ impl Record for PluginRecord {
                 memory_bytes: it.memory_bytes,
             }),
             uploaded_by: self.uploaded_by.clone(),
+            source: self.source.clone(),
             signature: self.signature.clone(),
             uploaded_at_ms: self.uploaded_at_ms,
         })
@@ -322,6 +325,7 @@ impl Record for PluginRecord {
                 memory_bytes: it.memory_bytes,
             }),
             uploaded_by: row.uploaded_by,
+            source: row.source,
             signature: row.signature,
             uploaded_at_ms: row.uploaded_at_ms,
         })

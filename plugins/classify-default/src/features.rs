@@ -1,172 +1,250 @@
-//! The features of a text: hashed words, its first words once more, and marks of its form, as
-//! distinct bucket numbers; and beside them the signs of difficulty and of a task that it names.
-//! All in one pass over the bytes. `train/features.py` computes the same features, and a test
-//! holds the two together.
+//! The features of a turn: its words, their beginnings and ends, pairs of words, the words with
+//! which it begins and ends once more, and the shape of its lines, as distinct bucket numbers. One
+//! pass over the text, which adds up the weights as it goes. The training program runs this very
+//! code, so there is nothing that the two could disagree about. Never decides anything.
 
-use crate::model::Sums;
-use crate::needles::{self, ANYWHERE, AT_WORDS, Sign, WORD};
+use crate::model::{BUCKETS, Sums, Weights};
+use crate::needles;
+use crate::shape::Shape;
 
-/// Number of buckets; a row of weights each.
-pub(crate) const BUCKETS: usize = 4096;
-/// A longer text is known by both of its ends.
-pub(crate) const HEAD_BYTES: u32 = 768;
-pub(crate) const TAIL_BYTES: u32 = 256;
+/// Words at either end of the turn that count once more by where they stand: an instruction is
+/// nearly always there, and what it is about in between.
+const EDGE_WORDS: usize = 12;
+/// Longer numbers are as good as this long.
+const MOST_DIGITS: u32 = 4;
 
-const FNV_OFFSET: u32 = 0x811C_9DC5;
-const FNV_PRIME: u32 = 0x0100_0193;
-const FIRST_WORDS: u32 = 4;
-const LENGTH: u32 = mix(FNV_OFFSET, b"#length");
-const LINES: u32 = mix(FNV_OFFSET, b"#lines");
-const DIGITS: u32 = mix(FNV_OFFSET, b"#digits");
-const HAS: u32 = mix(FNV_OFFSET, b"#has");
-/// Where a verb must stand, from either end of the turn, to be what is asked for.
-const VERB_BYTES: usize = 160;
+const SEED: u32 = 0x811C_9DC5;
+const PRIME: u32 = 0x0100_0193;
+/// Marks the kind of a feature within the hash.
+const BEGINNING_4: u32 = 1;
+const BEGINNING_5: u32 = 2;
+const ENDING_3: u32 = 3;
+const PAIR: u32 = 4;
+const PAIR_OF_BEGINNINGS: u32 = 5;
+const AT_HEAD: u32 = 6;
+const AT_HEAD_BEGINNING: u32 = 7;
+const AT_TAIL: u32 = 8;
+const NUMBER: u32 = 9;
+const FORM: u32 = 10;
+const REPETITION: u32 = 11;
+/// The share of words that repeat, in so many steps, and as so many features: what is asked about
+/// a few things over and over is harder than it is long.
+const REPETITION_STEPS: u32 = 12;
+const REPETITION_WEIGHT: u32 = 3;
 
-/// What one pass over a text finds.
-pub(crate) struct Features {
+/// What the pass over a turn finds.
+pub(crate) struct Features<'w> {
     seen: [u64; BUCKETS / 64],
     /// The weights of all distinct buckets.
-    pub(crate) sums: Sums,
+    pub(crate) sums: Sums<'w>,
+    /// Words of the last turn.
     pub(crate) words: u32,
-    /// A code fence is in the text.
-    pub(crate) fence: bool,
-    /// The task that a verb at the beginning or the end of the turn names.
-    pub(crate) asked: Option<&'static str>,
+    /// Those that were there before.
+    repeated: u32,
     /// Distinct signs of a hard task, as bits.
     pub(crate) hard: u32,
-    marks: u32,
+    pub(crate) shape: Shape,
+    previous: Word,
+    /// The last words, for [`AT_TAIL`]; a ring.
+    tail: [u32; EDGE_WORDS],
+    word: Word,
 }
 
-impl Features {
-    /// Of a text in lower case that is a window already; its first `own` bytes are the last turn.
-    pub(crate) fn of(text: &[u8], own: usize) -> Self {
+/// A word in the making.
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    hash: u32,
+    /// Of the first four and five characters.
+    first4: u32,
+    first5: u32,
+    /// The last three characters, 10 bits each.
+    last3: u32,
+    length: u32,
+    digits: u32,
+}
+
+const NO_WORD: Word =
+    Word { hash: SEED, first4: SEED, first5: SEED, last3: 0, length: 0, digits: 0 };
+
+impl<'w> Features<'w> {
+    /// Of the last turn's window, and of what stood before it where it is read too.
+    pub(crate) fn of(weights: Weights<'w>, own: &str, before: &str) -> Self {
         let mut features = Self {
             seen: [0; BUCKETS / 64],
-            sums: Sums::default(),
+            sums: Sums::new(weights),
             words: 0,
-            fence: false,
-            asked: None,
+            repeated: 0,
             hard: 0,
-            marks: 0,
+            shape: Shape::default(),
+            previous: NO_WORD,
+            tail: [0; EDGE_WORDS],
+            word: NO_WORD,
         };
-        features.read(text, own);
-        features.form(text);
+        features.read(own, true);
+        features.tail();
+        features.form();
+        features.previous = NO_WORD;
+        features.read(before, false);
         features
     }
 
-    fn add(&mut self, hash: u32) {
-        // BUCKETS is a power of two below 2^32.
-        let bucket = usize::try_from(hash ^ (hash >> 15)).unwrap_or(0) % BUCKETS;
-        let bit = 1_u64 << (bucket % 64);
-        if let Some(seen) = self.seen.get_mut(bucket / 64) {
-            if *seen & bit == 0 {
-                *seen |= bit;
-                self.sums.add(bucket);
+    fn read(&mut self, text: &str, own: bool) {
+        for (at, character) in text.char_indices() {
+            let code = u32::from(character);
+            if own {
+                self.shape.take(code);
             }
+            match kind(code) {
+                Kind::Letter => {
+                    if self.word.length == 0 && needles::may_begin(code) {
+                        self.hard |= needles::at(text.as_bytes().get(at..).unwrap_or_default());
+                    }
+                    self.word.push(lower(code));
+                }
+                Kind::Alone => {
+                    self.end_word(own);
+                    self.word.push(code);
+                    self.end_word(own);
+                }
+                Kind::Gap => self.end_word(own),
+            }
+        }
+        self.end_word(own);
+    }
+
+    fn end_word(&mut self, own: bool) {
+        let mut word = std::mem::replace(&mut self.word, NO_WORD);
+        if word.length == 0 {
+            return;
+        }
+        if word.digits == word.length {
+            word.hash = mix(word.length.min(MOST_DIGITS), NUMBER);
+            (word.first4, word.length) = (word.hash, 1);
+        }
+        self.repeated += u32::from(!self.add(word.hash) && own);
+        if word.length > 4 {
+            self.add(mix(word.first4, BEGINNING_4));
+            self.add(mix(word.last3, ENDING_3));
+            if word.length > 5 {
+                self.add(mix(word.first5, BEGINNING_5));
+            }
+        }
+        let before = self.previous;
+        self.add(mix(before.hash.rotate_left(7) ^ word.hash, PAIR));
+        if word.length > 4 || before.length > 4 {
+            self.add(mix(before.first4.rotate_left(7) ^ word.first4, PAIR_OF_BEGINNINGS));
+        }
+        self.previous = word;
+        if own {
+            self.edge(&word);
         }
     }
 
-    fn read(&mut self, text: &[u8], own: usize) {
-        let mut hash = FNV_OFFSET;
-        let mut in_word = false;
-        for (at, byte) in text.iter().enumerate() {
-            let class = needles::class(*byte);
-            if class & ANYWHERE != 0 || (class & AT_WORDS != 0 && !in_word) {
-                self.signs(text, at, *byte, in_word, own);
-            }
-            if class & WORD != 0 {
-                hash = step(hash, *byte);
-                in_word = true;
-            } else if in_word {
-                self.word(hash);
-                hash = FNV_OFFSET;
-                in_word = false;
+    fn edge(&mut self, word: &Word) {
+        let nth = usize::try_from(self.words).unwrap_or(usize::MAX);
+        if nth < EDGE_WORDS {
+            self.add(mix(word.hash, AT_HEAD));
+            if word.length > 4 {
+                self.add(mix(word.first4, AT_HEAD_BEGINNING));
             }
         }
-        if in_word {
-            self.word(hash);
-        }
-    }
-
-    fn word(&mut self, hash: u32) {
-        self.add(hash);
-        if self.words < FIRST_WORDS {
-            self.add(step(hash, b'^'));
+        if let Some(place) = self.tail.get_mut(nth % EDGE_WORDS) {
+            *place = word.hash;
         }
         self.words += 1;
     }
 
-    fn signs(&mut self, text: &[u8], at: usize, first: u8, in_word: bool, own: usize) {
-        let rest = text.get(at..).unwrap_or_default();
-        for (needle, sign) in needles::beginning_with(first) {
-            // The second byte tells nearly always, and a comparison of slices is a call.
-            if needle.get(1).is_some_and(|second| rest.get(1) != Some(second))
-                || !rest.starts_with(needle)
-            {
-                continue;
-            }
-            match *sign {
-                Sign::Mark(index) => self.marks |= 1 << index,
-                Sign::Hard(index) if !in_word => self.hard |= 1 << index,
-                Sign::Asks(task) if !in_word || first >= 0x80 => {
-                    let near = at < VERB_BYTES || at + VERB_BYTES >= own;
-                    if at < own && near {
-                        self.ask(task);
-                    }
-                }
-                Sign::Hard(_) | Sign::Asks(_) => {}
+    fn tail(&mut self) {
+        for hash in self.tail {
+            if hash != 0 {
+                self.add(mix(hash, AT_TAIL));
             }
         }
     }
 
-    /// Whoever asks for a translation of a summary wants a translation.
-    fn ask(&mut self, task: &'static str) {
-        if self.asked.is_none_or(|asked| needles::rank(task) < needles::rank(asked)) {
-            self.asked = Some(task);
+    fn form(&mut self) {
+        self.shape.end();
+        let mut values = [0; Shape::VALUES];
+        self.shape.values(&mut values);
+        for (name, value) in (0_u32..).zip(values) {
+            self.add(mix(name << 8 | value, FORM));
+        }
+        let repeated = self.repeated * REPETITION_STEPS / self.words.max(1);
+        for copy in 0..REPETITION_WEIGHT {
+            self.add(mix(copy << 8 | repeated, REPETITION));
         }
     }
 
-    fn form(&mut self, text: &[u8]) {
-        let count = |wanted: fn(&u8) -> bool| text.iter().filter(|byte| wanted(byte)).count();
-        self.mark(LENGTH, bits(text.len()).min(16));
-        self.mark(LINES, bits(count(|byte| *byte == b'\n')).min(8));
-        self.mark(DIGITS, bits(count(u8::is_ascii_digit)).min(8));
-        self.fence = self.marks & 1 != 0;
-        for (index, mark) in needles::MARKS.iter().enumerate() {
-            if self.marks & (1 << index) != 0 {
-                self.add(mix(HAS, mark));
-            }
+    /// Whether it is new.
+    fn add(&mut self, hash: u32) -> bool {
+        // The upper bits of a product are the well mixed ones.
+        let bucket = hash.wrapping_mul(0x9E37_79B1) >> (32 - BUCKETS.trailing_zeros());
+        let bucket = usize::try_from(bucket).unwrap_or(0);
+        let bit = 1_u64 << (bucket % 64);
+        let Some(seen) = self.seen.get_mut(bucket / 64) else { return false };
+        let new = *seen & bit == 0;
+        if new {
+            *seen |= bit;
+            self.sums.add(bucket);
         }
-    }
-
-    /// Adds a named number below a hundred.
-    fn mark(&mut self, name: u32, number: u32) {
-        let digit = |value: u32| b'0' + u8::try_from(value % 10).unwrap_or(0);
-        let tens = if number < 10 { name } else { step(name, digit(number / 10)) };
-        self.add(step(tens, digit(number)));
+        new
     }
 
     /// The distinct buckets, in order.
-    #[cfg(test)]
-    pub(crate) fn buckets(&self) -> Vec<usize> {
-        (0..BUCKETS).filter(|it| self.seen[it / 64] >> (it % 64) & 1 == 1).collect()
+    #[cfg(feature = "train")]
+    pub(crate) fn buckets(&self) -> Vec<u32> {
+        let bit = |at: usize| self.seen.get(at / 64).is_some_and(|it| it >> (at % 64) & 1 == 1);
+        (0_u32..).zip(0..BUCKETS).filter(|(_, at)| bit(*at)).map(|(index, _)| index).collect()
     }
 }
 
-fn bits(number: usize) -> u32 {
-    usize::BITS - number.leading_zeros()
-}
-
-const fn step(hash: u32, byte: u8) -> u32 {
-    // `From` is not const.
-    (hash ^ byte as u32).wrapping_mul(FNV_PRIME)
-}
-
-const fn mix(seed: u32, mut bytes: &[u8]) -> u32 {
-    let mut hash = seed;
-    while let Some((byte, rest)) = bytes.split_first() {
-        hash = step(hash, *byte);
-        bytes = rest;
+impl Word {
+    fn push(&mut self, code: u32) {
+        self.hash = step(self.hash, code);
+        self.length += 1;
+        if self.length <= 4 {
+            self.first4 = self.hash;
+        }
+        if self.length <= 5 {
+            self.first5 = self.hash;
+        }
+        self.last3 = (self.last3 << 10 ^ code) & 0x3FFF_FFFF;
+        self.digits += u32::from(code.wrapping_sub(48) < 10);
     }
-    hash
+}
+
+const fn step(hash: u32, code: u32) -> u32 {
+    (hash ^ code).wrapping_mul(PRIME)
+}
+
+const fn mix(hash: u32, kind: u32) -> u32 {
+    (hash ^ (hash >> 15) ^ kind.wrapping_mul(0x85EB_CA6B)).wrapping_mul(PRIME)
+}
+
+enum Kind {
+    /// Part of a word.
+    Letter,
+    /// A word of its own: scripts without gaps between words, and Korean syllables.
+    Alone,
+    Gap,
+}
+
+fn kind(code: u32) -> Kind {
+    match code {
+        0x30..=0x39 | 0x41..=0x5A | 0x61..=0x7A => Kind::Letter,
+        0..=0xBF | 0x2000..=0x206F | 0x3000..=0x303F | 0xFF00..=0xFF0F | 0xFF1A..=0xFF1F => {
+            Kind::Gap
+        }
+        0xE00..=0xEFF | 0x3040..=0x30FF | 0x3400..=0x9FFF | 0xAC00..=0xD7AF => Kind::Alone,
+        _ => Kind::Letter,
+    }
+}
+
+/// The small letter, of Latin, Greek and Cyrillic capitals.
+fn lower(code: u32) -> u32 {
+    match code {
+        0x41..=0x5A | 0xC0..=0xDE | 0x391..=0x3A9 | 0x410..=0x42F => code + 0x20,
+        0x100..=0x17F | 0x1E00..=0x1EFF => code | 1,
+        _ => code,
+    }
 }

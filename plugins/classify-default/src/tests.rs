@@ -1,10 +1,13 @@
 //! What a person would say of each request, and what must not fool the classifier.
 
+mod golden;
+
 use turnpike_policy_sdk::mock::MockRequest;
 use turnpike_policy_sdk::{Classification, Classify, Value};
 
 use super::ClassifyDefault;
-use super::features::Features;
+use crate::features::Features;
+use crate::model::{Sums, WEIGHTS, Weights};
 
 fn classify(request: &MockRequest) -> Classification {
     ClassifyDefault.classify(request).unwrap()
@@ -14,34 +17,18 @@ fn said(text: &str) -> Classification {
     classify(&MockRequest::new().with_message("user", text))
 }
 
-#[test]
-fn plain_requests_get_the_task_that_a_person_would_name() {
-    for (text, task) in [
-        ("Hello! How are you today?", "chat"),
-        ("Translate to French: The meeting is moved to Tuesday.", "translation"),
-        ("Write a Rust function that reverses a linked list.", "code"),
-        ("Write a haiku about autumn leaves.", "writing"),
-        ("Write a Python function that merges two sorted lists.", "code"),
-        ("Translate this into German: the bill is due on Monday.", "translation"),
-        ("Please summarize the following meeting transcript in three sentences.", "summarization"),
-        ("Extract all names and dates from the text below as JSON.", "extraction"),
-        ("I have a CSV file sales.csv. Compute the mean of the revenue column.", "data-analysis"),
-        (
-            "Tom has 12 apples, gives a third to Ann and buys 5 more. How many does he have?",
-            "reasoning",
-        ),
-    ] {
-        assert_eq!(said(text).task, task, "{text}");
-    }
-}
+const PYTHON: &str = "def mean(values):\n    total = 0\n    for value in values:\n        total += \
+                      value\n    return total / len(value)\n\nprint(mean([1, 2, 3]))";
 
 #[test]
 fn a_system_prompt_about_code_does_not_make_a_greeting_code() {
     let system = "You are an expert Rust engineer. Answer with code.\n```rust\nfn main() {}\n```";
-    for greeting in ["hi", "Hello there!", "thanks, that works"] {
+    for greeting in ["hi", "Hello there!", "thanks, that works", "Hallo!", "你好", "¡Hola!"] {
         let request =
             MockRequest::new().with_message("system", system).with_message("user", greeting);
         assert_eq!(classify(&request).task, "chat", "{greeting}");
+        let with_tools = request.with_tool("run_shell", "Runs a command in a shell");
+        assert_eq!(classify(&with_tools).task, "chat", "{greeting}, with tools");
     }
 }
 
@@ -57,8 +44,8 @@ fn what_tells_hardly_anything_is_chat_and_unsure() {
 #[test]
 fn a_greeting_with_an_address_is_chat_and_one_with_a_verb_is_what_it_asks_for() {
     assert_eq!(said("Hello, mail me at x@y.z").task, "chat");
-    assert_eq!(said("Hello, please mail me at jane.doe@example.com when you can").task, "chat");
     assert_eq!(said("Hi! Translate to French: the sky is blue").task, "translation");
+    assert_eq!(said("Hello! Write a Python function that reverses a string.").task, "code");
 }
 
 #[test]
@@ -68,15 +55,49 @@ fn a_short_follow_up_is_read_with_the_turn_before() {
         .with_message("assistant", "def parse(text): …")
         .with_message("user", "and now in Rust, with tests?");
     assert_eq!(classify(&request).task, "code");
+    let fix = MockRequest::new()
+        .with_message("user", PYTHON)
+        .with_message("assistant", "It prints the mean.")
+        .with_message("user", "fix this");
+    assert_eq!(classify(&fix).task, "code");
 }
 
 #[test]
-fn attachments_and_tools_are_facts() {
+fn the_last_turn_counts_and_not_what_the_conversation_was_about() {
+    let conversation = MockRequest::new()
+        .with_message("user", &format!("What does this do?\n```python\n{PYTHON}\n```"))
+        .with_message("assistant", "It computes a mean, but divides by the wrong length.");
+    let thanks = conversation.clone().with_message("user", "thanks!");
+    assert_eq!(classify(&thanks).task, "chat");
+    let other = conversation.with_message(
+        "user",
+        "Something else: please write a short poem about the first snow for my grandmother.",
+    );
+    assert_eq!(classify(&other).task, "writing");
+}
+
+#[test]
+fn attachments_are_facts() {
     let picture = MockRequest::new()
         .with_message("user", "what is on it?")
         .with_attr("input.image", Value::Flag(true));
     let found = classify(&picture);
     assert_eq!((found.task.as_str(), found.needs), ("vision", vec!["image-input".to_owned()]));
+    let voice = MockRequest::new()
+        .with_message("user", "what does she say?")
+        .with_attr("input.audio", Value::Flag(true));
+    assert_eq!(classify(&voice).task, "audio");
+    let thanks = MockRequest::new()
+        .with_message("user", "what is on it?")
+        .with_message("assistant", "A cat.")
+        .with_message("user", "thank you")
+        .with_attr("input.image", Value::Flag(true));
+    let found = classify(&thanks);
+    assert_eq!((found.task.as_str(), found.needs), ("chat", vec!["image-input".to_owned()]));
+}
+
+#[test]
+fn tools_make_an_agent() {
     let agent = MockRequest::new()
         .with_message("user", "find the cheapest flight to Lisbon and book it")
         .with_tool("search_flights", "searches")
@@ -84,15 +105,44 @@ fn attachments_and_tools_are_facts() {
     let found = classify(&agent);
     assert_eq!(found.task, "agent");
     assert_eq!(found.needs, ["tools", "structured-output"]);
+    let coding = MockRequest::new()
+        .with_message("user", "the test of the parser fails, make it pass")
+        .with_tool("bash", "Executes a command")
+        .with_tool("edit_file", "Replaces text in a file");
+    assert_eq!(classify(&coding).task, "agent");
+    let going_on = MockRequest::new()
+        .with_message("user", "Write a poem about the weather in Oslo of today")
+        .with_message("assistant", "")
+        .with_message("tool", "4 degrees, rain")
+        .with_tool("lookup", "Looks things up");
+    assert_eq!(classify(&going_on).task, "agent");
 }
 
 #[test]
-fn difficulty_tells_a_question_from_a_review() {
-    let easy = said("What is the capital of France?");
-    let clause = "The supplier's liability under this contract is limited as follows. ".repeat(900);
-    let hard = said(&format!("Review the legal risks, step by step and in depth:\n{clause}"));
-    assert!(easy.difficulty < 0.25, "{}", easy.difficulty);
-    assert!(hard.difficulty > easy.difficulty + 0.35, "{} {}", easy.difficulty, hard.difficulty);
+fn tools_that_have_nothing_to_do_with_the_turn_do_not() {
+    let offered = MockRequest::new().with_tool("get_stock_quote", "Price of a ticker symbol");
+    for (text, task) in [
+        ("Write a haiku about autumn leaves and the first snow.", "writing"),
+        (
+            "Translate to German: The meeting is moved to Tuesday, please tell everybody.",
+            "translation",
+        ),
+        ("hello", "chat"),
+    ] {
+        assert_eq!(classify(&offered.clone().with_message("user", text)).task, task, "{text}");
+    }
+    let asked = offered.with_message("user", "What is the quote of ACME now?");
+    assert_eq!(classify(&asked).task, "agent");
+}
+
+#[test]
+fn a_schema_speaks_for_extraction() {
+    let text = "Anna Berg, 34, lives in Oslo and works for Fjord AS. Her brother Nils is 29.";
+    let plain = MockRequest::new().with_message("user", text);
+    let asked = plain.clone().with_attr("needs.structured-output", Value::Flag(true));
+    let found = classify(&asked);
+    assert_eq!(found.needs, ["structured-output"]);
+    assert_eq!(found.task, "extraction");
 }
 
 #[test]
@@ -110,15 +160,33 @@ fn every_answer_is_within_its_ranges() {
 
 #[test]
 fn a_window_across_characters_does_not_matter() {
-    assert!(!said(&"é漢".repeat(20_000)).task.is_empty());
+    for text in ["é漢".repeat(20_000), "漢".repeat(341), "漢".repeat(342), "é".repeat(512)] {
+        assert!(!said(&text).task.is_empty());
+    }
 }
 
-/// The numbers are what `train/features.py` gives for the same text.
+/// Eight columns at once give what one after the other gives, also beyond what a lane holds.
 #[test]
-fn features_are_those_of_the_training_script() {
-    let text = b"write a poem, caf\xc3\xa9 12\n- ok?";
-    assert_eq!(Features::of(text, text.len()).buckets(), EXPECTED);
+fn sums_of_weights_do_not_overflow_their_lanes() {
+    let full = vec![b'~'; WEIGHTS.len()];
+    let mut sums = Sums::new(Weights(&full));
+    for bucket in 0..2_000 {
+        sums.add(bucket);
+    }
+    // The highest character is 47 steps above zero.
+    let expected = 47.0 * 2_000.0 / (4.0 * 2_000.0_f64.sqrt());
+    for score in sums.scores() {
+        assert!((score - expected).abs() < 1e-6, "{score}");
+    }
+    assert!((sums.gain() - 47.0 * 2_000.0_f64.sqrt() / 40.0).abs() < 1e-6);
 }
 
-const EXPECTED: [usize; 15] =
-    [31, 308, 446, 619, 785, 880, 1050, 1396, 1724, 3015, 3132, 3678, 3899, 3953, 4049];
+#[test]
+fn capitals_do_not_matter_in_any_of_the_scripts() {
+    for (one, other) in
+        [("Write Code", "write code"), ("НАПИШИ стих", "напиши СТИХ"), ("ÉCRIS", "écris")]
+    {
+        let scores = |text| Features::of(Weights(WEIGHTS), text, "").sums.scores();
+        assert_eq!(scores(one), scores(other), "{one}");
+    }
+}

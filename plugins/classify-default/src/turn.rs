@@ -1,11 +1,11 @@
-//! The user's last turn, as the classifier reads it: a window in lower case, together with the
-//! turn before when it is too short to stand alone ("and now in Rust?").
+//! The user's last turn, as the classifier reads it: a window of it, together with the turn before
+//! when it is too short to stand alone ("and now in Rust?"). Never reads what a system prompt says.
 
 use turnpike_policy_sdk::Request;
 
-use crate::features::{HEAD_BYTES, TAIL_BYTES};
-use crate::needles::is_word;
-
+/// A longer text is known by both of its ends.
+const HEAD_BYTES: u32 = 768;
+const TAIL_BYTES: u32 = 256;
 /// A turn below this many bytes is read together with the one before it.
 const SHORT_TURN: usize = 60;
 /// Bytes of the turn before that are read.
@@ -13,83 +13,166 @@ const BEFORE_BYTES: u32 = 600;
 /// Messages looked through for a user's turn; an agent's history is long and mostly tools.
 const MAX_LOOKED_AT: u32 = 256;
 
-const GREETINGS: [&[u8]; 18] = [
-    b"hi",
-    b"hello",
-    b"hey",
-    b"good morning",
-    b"good evening",
-    b"good afternoon",
-    b"thanks",
-    b"thank you",
-    b"thx",
-    b"ok",
-    b"okay",
-    b"bye",
-    b"hola",
-    b"bonjour",
-    b"hallo",
-    b"guten",
-    b"ciao",
-    b"danke",
+const GREETINGS: [&str; 46] = [
+    "hi",
+    "hello",
+    "hey",
+    "good morning",
+    "good evening",
+    "good afternoon",
+    "good night",
+    "thanks",
+    "thank you",
+    "thx",
+    "ok",
+    "okay",
+    "bye",
+    "goodbye",
+    "great",
+    "perfect",
+    "cool",
+    "nice",
+    "yes",
+    "no",
+    "sure",
+    "hola",
+    "gracias",
+    "buenos días",
+    "bonjour",
+    "salut",
+    "merci",
+    "hallo",
+    "guten",
+    "danke",
+    "ciao",
+    "grazie",
+    "olá",
+    "obrigado",
+    "obrigada",
+    "привет",
+    "спасибо",
+    "здравствуйте",
+    "你好",
+    "您好",
+    "谢谢",
+    "こんにちは",
+    "ありがとう",
+    "おはよう",
+    "안녕",
+    "감사",
+];
+/// Bytes in which a verb is looked for.
+const ASKING_BYTES: usize = 96;
+/// Verbs that name a task, of languages in which few prompts could be learnt from.
+const ASKING: [(&str, &str); 22] = [
+    ("translate", "translation"),
+    ("übersetz", "translation"),
+    ("traduce", "translation"),
+    ("traduis", "translation"),
+    ("traduci", "translation"),
+    ("traduza", "translation"),
+    ("vertaal", "translation"),
+    ("переведи", "translation"),
+    ("翻译", "translation"),
+    ("翻譯", "translation"),
+    ("翻訳", "translation"),
+    ("번역", "translation"),
+    ("summari", "summarization"),
+    ("fasse ", "summarization"),
+    ("résume", "summarization"),
+    ("resume ", "summarization"),
+    ("resuma ", "summarization"),
+    ("riassumi", "summarization"),
+    ("总结", "summarization"),
+    ("概括", "summarization"),
+    ("要約", "summarization"),
+    ("요약", "summarization"),
 ];
 const SMALL_TALK_WORDS: usize = 6;
 
 /// A user's turn.
 pub(crate) struct Turn {
-    /// The window that is read, in lower case (ASCII letters).
-    pub(crate) text: Vec<u8>,
+    /// The window that is read.
+    pub(crate) text: String,
+    /// The beginning of the turn before, where the last one is short.
+    pub(crate) before: String,
     /// Bytes of the whole turn.
-    pub(crate) length: usize,
-    /// The last turn alone; the rest of `text` is what stood before.
-    pub(crate) own: usize,
+    pub(crate) length: u32,
     /// Messages of the conversation.
     pub(crate) messages: u32,
+    /// The last message is what a tool answered.
+    pub(crate) after_tool: bool,
 }
 
 impl Turn {
     pub(crate) fn read(request: &dyn Request) -> Self {
         let messages = request.messages();
-        let mut users = (messages.saturating_sub(MAX_LOOKED_AT)..messages)
-            .rev()
-            .filter(|index| request.message_role(*index).as_deref() == Some("user"));
-        let Some(last) = users.next() else {
-            return Self { text: Vec::new(), length: 0, own: 0, messages };
+        let mut turn = Self {
+            text: String::new(),
+            before: String::new(),
+            length: 0,
+            messages,
+            after_tool: false,
         };
-        let (mut text, length) = window(request, last);
-        text.make_ascii_lowercase();
-        let mut text = text.into_bytes();
-        let own = text.len();
-        if own < SHORT_TURN {
-            if let Some(before) = users.next() {
-                let mut before = request.message_text(before, 0, BEFORE_BYTES);
-                before.make_ascii_lowercase();
-                text.push(b'\n');
-                text.extend_from_slice(before.as_bytes());
+        let mut own = true;
+        for index in (messages.saturating_sub(MAX_LOOKED_AT)..messages).rev() {
+            let role = request.message_role(index);
+            match role.as_deref() {
+                Some("user") if own => {
+                    (turn.text, turn.length) = window(request, index);
+                    if turn.text.len() >= SHORT_TURN {
+                        break;
+                    }
+                    own = false;
+                }
+                Some("user") => {
+                    turn.before = request.message_text(index, 0, BEFORE_BYTES);
+                    break;
+                }
+                Some("tool") => turn.after_tool |= own,
+                _ => {}
             }
         }
-        Self { text, length: usize::try_from(length).unwrap_or(usize::MAX), own, messages }
-    }
-
-    /// The last turn's own window.
-    fn own(&self) -> &[u8] {
-        self.text.get(..self.own).unwrap_or_default()
+        turn
     }
 
     /// Begins with a greeting or thanks, and is short.
     pub(crate) fn greets(&self) -> bool {
-        let own = self.own();
-        own.len() < SHORT_TURN
-            && GREETINGS.iter().any(|greeting| {
-                own.strip_prefix(*greeting)
-                    .is_some_and(|rest| rest.first().is_none_or(|it| !is_word(*it)))
+        if self.text.len() >= SHORT_TURN {
+            return false;
+        }
+        let text = self.text.trim_start_matches(|it: char| !it.is_alphanumeric()).to_lowercase();
+        GREETINGS.iter().any(|greeting| {
+            text.strip_prefix(greeting).is_some_and(|rest| {
+                // A script without gaps has no end of a word to wait for.
+                greeting.chars().all(|it| u32::from(it) >= 0x3000)
+                    || !rest.starts_with(|next: char| next.is_alphanumeric())
             })
+        })
+    }
+
+    /// The task whose verb the turn begins with, or has near its beginning in other scripts.
+    pub(crate) fn asks(&self) -> Option<&'static str> {
+        let mut end = self.text.len().min(ASKING_BYTES);
+        while !self.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let head = self.text.get(..end).unwrap_or_default().trim_start().to_lowercase();
+        let asked = ASKING.iter().find(|(verb, _)| {
+            if verb.is_ascii() || verb.starts_with(['ü', 'r']) {
+                head.starts_with(verb)
+            } else {
+                head.contains(verb)
+            }
+        });
+        asked.map(|(_, task)| *task)
     }
 
     /// Few words; an address is one.
     pub(crate) fn is_brief(&self) -> bool {
-        let words = self.own().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        words.take(SMALL_TALK_WORDS + 1).count() <= SMALL_TALK_WORDS
+        let own = self.text.as_str();
+        let words = own.split_ascii_whitespace().take(SMALL_TALK_WORDS + 1).count();
+        words <= SMALL_TALK_WORDS && own.chars().count() < SHORT_TURN / 2 + words
     }
 }
 

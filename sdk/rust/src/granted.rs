@@ -204,9 +204,8 @@ mod tests {
         assert_eq!(now_ms().to_bits(), 5_000.0_f64.to_bits());
         assert_eq!(random(9_999).len(), 1024);
         assert!(fetch("https://a.example").is_err());
-        World::with(|world| {
-            world.answers.insert("https://a.example".to_owned(), (404, Vec::new()))
-        });
+        let (url, answer) = ("https://a.example".to_owned(), (404, Vec::new()));
+        World::with(|world| world.answers.insert(url, answer));
         assert_eq!(fetch("https://a.example").map(|it| it.status), Ok(404));
         std::thread::spawn(|| assert_eq!(now_ms().to_bits(), 0)).join().unwrap();
     }

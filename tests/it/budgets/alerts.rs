@@ -91,7 +91,10 @@ async fn a_threshold_is_told_once_signed_and_again_until_it_is_taken() -> Result
     assert_eq!(first, second, "a repeat is told by its id");
     assert_eq!(first["id"], alert["id"]);
     assert_eq!(first["organization"], ORG);
-    assert_eq!((&first["scope"], &first["limit_usd"]), (&json!("organization"), &json!("0.00001")));
+    assert_eq!(
+        (&first["scope"], &first["limit_usd"]),
+        (&json!("organization"), &json!("0.000010"))
+    );
     Ok(())
 }
 

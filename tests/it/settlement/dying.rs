@@ -84,7 +84,7 @@ pub(super) async fn error_event(asked: Asked) -> Result<()> {
 }
 
 /// In the middle the provider refuses the request itself, which the caller can bring about: it has
-/// had what came before (decision 037).
+/// had what came before (decision 035).
 pub(super) async fn refused(asked: Asked) -> Result<()> {
     let till = open(asked, false).await?;
     till.fail(&Failure::StreamError {

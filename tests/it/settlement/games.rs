@@ -149,7 +149,7 @@ async fn pitfall_46_what_broke_off_is_sent_again_and_charged_once() -> Result<()
 }
 
 /// The last event of Responses repeats the instructions and the answer: with long instructions it
-/// is longer than an event may be, once all of the answer has been delivered (decision 037).
+/// is longer than an event may be, once all of the answer has been delivered (decision 035).
 #[tokio::test]
 async fn a_last_event_that_is_too_long_does_not_make_the_answer_free() -> Result<()> {
     let asked = Asked { dialect: Dialect::OpenAiResponses, stream: true };

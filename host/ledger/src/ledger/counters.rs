@@ -136,7 +136,7 @@ fn run(ledger: &Ledger, model: &mut Model, op: &Op) {
             let Some(place) = place(hold, model) else { return };
             let (id, window, names, amount) = model.holds[place].clone();
             let keep = chosen(keep);
-            ledger.narrow(id, |name| keep.contains(&name), 3).unwrap();
+            assert!(ledger.narrow(id, |name| keep.contains(&name), 3).is_ok());
             let (kept, dropped): (Vec<_>, Vec<_>) =
                 names.iter().partition(|name| keep.contains(*name));
             model.count(&dropped, window, 0, -i128::try_from(amount).unwrap());

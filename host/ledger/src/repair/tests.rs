@@ -1,3 +1,5 @@
+#![allow(clippy::arithmetic_side_effects, reason = "a test that overflows should panic")]
+
 use super::*;
 use crate::{
     CaptureNote, Ledger, Options, Period, PicoUsd, Reserve, TopUp, TransferId, check, copy_journal,

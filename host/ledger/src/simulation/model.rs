@@ -40,7 +40,7 @@ impl Model {
                 assert!(self.posted.insert(*id, entry.seq).is_none(), "{id} was booked twice");
                 None
             }
-            Event::Extend { .. } => None,
+            Event::Extend { .. } | Event::Narrow { .. } => None,
         };
         if let (Some(ending), Some(id)) = (ending, entry.transfer()) {
             assert!(self.endings.insert(id, (entry.seq, ending)).is_none(), "{id} ended twice");

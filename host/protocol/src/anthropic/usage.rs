@@ -57,7 +57,7 @@ fn details(update: &mut UsageUpdate, scanner: &mut Scanner<'_>) -> Result<(), Fa
         match key.as_ref() {
             "ephemeral_5m_input_tokens" => update.cache_write_5m = count(scanner)?,
             "ephemeral_1h_input_tokens" => update.cache_write_1h = count(scanner)?,
-            "thinking_tokens" | "reasoning_tokens" => update.output_reasoning = count(scanner)?,
+            "thinking_tokens" => update.output_reasoning = count(scanner)?,
             "web_search_requests" => update.searches = count(scanner)?,
             _ => {
                 scanner.skip()?;

@@ -5,7 +5,7 @@
 
 use crate::Usage;
 use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
-use crate::usage::form::Thinking;
+use crate::usage::form::{Stated, Thinking};
 
 /// The counters as they stand in the object.
 #[derive(Debug, Default)]
@@ -14,13 +14,16 @@ struct Report {
     completion: Option<u64>,
     total: Option<u64>,
     /// The largest of the names that servers give to tokens read from cache: aliases, not a sum.
+    /// In the details, and beside the totals.
     cached: u64,
+    cached_on_top: u64,
     missed: u64,
     written: u64,
     audio_in: u64,
     image_in: u64,
     video_in: u64,
     reasoning: u64,
+    reasoning_on_top: u64,
     audio_out: u64,
     image_out: u64,
     searches: u64,
@@ -44,26 +47,26 @@ struct Sides {
 
 /// Reads a `usage` value on its own.
 pub(crate) fn parse(raw: &str) -> Option<Usage> {
-    parse_as(raw, Thinking::Told)
+    parse_as(raw, Stated::default())
 }
 
-/// Reads a `usage` value of a server of which it is known where it counts thinking.
-pub(crate) fn parse_as(raw: &str, thinking: Thinking) -> Option<Usage> {
+/// Reads a `usage` value of a server of which something is known.
+pub(crate) fn parse_as(raw: &str, stated: Stated) -> Option<Usage> {
     let mut scanner = Scanner::new(raw, LoneSurrogate::Accept);
     let report = report(&mut scanner).ok()??;
     scanner.end().ok()?;
-    report.usage(thinking)
+    report.usage(stated)
 }
 
 /// What Cohere says went through the model, where it says so beside what it charges for.
 pub(crate) fn parse_passed(raw: &str) -> Option<Usage> {
     let report = report(&mut Scanner::new(raw, LoneSurrogate::Accept)).ok()??;
-    report.passed.map(|sides| sides.usage(report.cached))
+    report.passed.map(|sides| sides.usage(report.cached_on_top))
 }
 
 /// Reads the `usage` value that comes next.
 pub(crate) fn read(scanner: &mut Scanner<'_>) -> Result<Option<Usage>, Fault> {
-    Ok(report(scanner)?.and_then(|report| report.usage(Thinking::Told)))
+    Ok(report(scanner)?.and_then(|report| report.usage(Stated::default())))
 }
 
 fn report(scanner: &mut Scanner<'_>) -> Result<Option<Report>, Fault> {
@@ -83,10 +86,10 @@ fn report(scanner: &mut Scanner<'_>) -> Result<Option<Report>, Fault> {
             "cached_tokens"
             | "prompt_cache_hit_tokens"
             | "cached_prompt_text_tokens"
-            | "cache_read_input_tokens" => largest(&mut report.cached, scanner)?,
+            | "cache_read_input_tokens" => largest(&mut report.cached_on_top, scanner)?,
             "prompt_cache_miss_tokens" => largest(&mut report.missed, scanner)?,
             "cache_creation_input_tokens" => largest(&mut report.written, scanner)?,
-            "reasoning_tokens" => largest(&mut report.reasoning, scanner)?,
+            "reasoning_tokens" => largest(&mut report.reasoning_on_top, scanner)?,
             // Perplexity's, xAI's and OpenRouter's names for it.
             "num_search_queries" | "num_sources_used" => largest(&mut report.searches, scanner)?,
             "citation_tokens" => report.citations = count(scanner)?,
@@ -178,24 +181,30 @@ fn largest(slot: &mut u64, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
 // === impl Report ===
 
 impl Report {
-    fn usage(&self, thinking: Thinking) -> Option<Usage> {
+    fn usage(&self, stated: Stated) -> Option<Usage> {
         if self.prompt.is_none() && self.completion.is_none() {
             // What is charged for counts, not what went through the model.
             return self.billed.or(self.passed).map(|sides| sides.usage(self.cached_of(&sides)));
         }
-        let prompt = self.prompt.unwrap_or_else(|| self.cached.saturating_add(self.missed));
+        let pick = |details: u64, on_top: u64, only_on_top: bool| match only_on_top {
+            true => on_top,
+            false => details.max(on_top),
+        };
+        let cached = pick(self.cached, self.cached_on_top, stated.cached_on_top);
+        let reasoning = pick(self.reasoning, self.reasoning_on_top, stated.thinking_on_top);
+        let prompt = self.prompt.unwrap_or_else(|| cached.saturating_add(self.missed));
         let completion = self.completion.unwrap_or(0);
-        let beside = self.thinking_beside(thinking, prompt, completion);
+        let beside = self.beside(stated.thinking, reasoning, prompt, completion);
         let mut input = Whole(prompt);
         let mut output = Whole(completion.saturating_add(beside));
         Some(Usage {
-            cache_read: input.part(self.cached),
+            cache_read: input.part(cached),
             cache_write_5m: input.part(self.written),
             input_audio: input.part(self.audio_in),
             input_image: input.part(self.image_in),
             input_video: input.part(self.video_in),
             input_uncached: input.0,
-            output_reasoning: output.part(self.reasoning.max(beside)),
+            output_reasoning: output.part(reasoning.max(beside)),
             output_audio: output.part(self.audio_out),
             output_image: output.part(self.image_out),
             output_text: output.0,
@@ -208,14 +217,14 @@ impl Report {
 
     /// Tokens of thinking that are not among those of the completion. Some servers leave them out,
     /// and show it by the total, or by counts of their own beside which thinking always stands.
-    fn thinking_beside(&self, thinking: Thinking, prompt: u64, completion: u64) -> u64 {
+    fn beside(&self, thinking: Thinking, reasoning: u64, prompt: u64, completion: u64) -> u64 {
         let explained = prompt.saturating_add(completion);
         let beyond = self.total.unwrap_or(0).saturating_sub(explained);
         match thinking {
             Thinking::Inside => 0,
-            Thinking::Beside => self.reasoning,
-            Thinking::Told if self.citations.is_some() => self.reasoning,
-            Thinking::Told if self.reasoning == 0 || self.reasoning == beyond => beyond,
+            Thinking::Beside => reasoning,
+            Thinking::Told if self.citations.is_some() => reasoning,
+            Thinking::Told if reasoning == 0 || reasoning == beyond => beyond,
             Thinking::Told => 0,
         }
     }
@@ -225,7 +234,7 @@ impl Report {
     fn cached_of(&self, sides: &Sides) -> u64 {
         match self.billed {
             Some(_) => 0,
-            None => self.cached.min(sides.input),
+            None => self.cached_on_top.min(sides.input),
         }
     }
 }

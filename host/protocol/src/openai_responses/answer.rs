@@ -40,13 +40,15 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
     let response = Response::read(&mut scanner)?;
     scanner.end()?;
     let error = response.failure();
+    // Cut off by a filter or by its length before it said anything: an answer, though an empty one.
+    let ended = response.status.as_deref() == Some("incomplete");
     let mut answer = Answer {
         dialect: Dialect::OpenAiResponses,
         model: response.model,
         usage: response.usage,
         service_tier: response.service_tier,
         texts: Vec::new(),
-        choices: u32::from(!response.items.is_empty()),
+        choices: u32::from(ended || !response.items.is_empty()),
         tool_called: false,
         error,
         logprobs: Vec::new(),

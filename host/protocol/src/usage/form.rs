@@ -17,11 +17,23 @@ pub enum Thinking {
     Beside,
 }
 
+/// What is known of how a server that copies OpenAI's chat states its counts. The default: nothing,
+/// as on the request path, where every place is looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stated {
+    /// Where thinking is counted.
+    pub thinking: Thinking,
+    /// Thinking stands beside the totals, not in their details.
+    pub thinking_on_top: bool,
+    /// So do cached tokens.
+    pub cached_on_top: bool,
+}
+
 /// The API that a body comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageForm {
     /// A chat completion, by OpenAI or whoever copied it.
-    OpenAiChat(Thinking),
+    OpenAiChat(Stated),
     /// Embeddings of OpenAI and its copies.
     OpenAiEmbeddings,
     /// A response, or a picture of the images API.
@@ -48,10 +60,10 @@ impl UsageForm {
         let body: Value = serde_json::from_str(body).ok()?;
         let usage = body.get("usage");
         match self {
-            Self::OpenAiChat(thinking) => {
+            Self::OpenAiChat(stated) => {
                 let groq = body.pointer("/x_groq/usage");
                 let raw = usage.filter(|usage| usage.is_object()).or(groq)?.to_string();
-                openai_chat::usage::parse_as(&raw, thinking)
+                openai_chat::usage::parse_as(&raw, stated)
             }
             Self::OpenAiEmbeddings => {
                 openai_chat::usage::parse(&usage?.to_string()).map(|usage| usage.of_prompt())

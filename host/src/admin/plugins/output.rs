@@ -37,6 +37,8 @@ pub(super) struct Shown {
 #[derive(Serialize)]
 struct ShownProvenance {
     uploaded_by: Option<String>,
+    /// Where it was pulled from; none if it was sent.
+    source: Option<String>,
     signature: Option<ShownSignature>,
 }
 
@@ -88,7 +90,11 @@ impl Shown {
             checks: plugin.checks.into_iter().map(ShownCheck::from).collect(),
             figures: plugin.figures.map(ShownFigures::from),
             uploaded_at: rfc3339(plugin.uploaded_at_ms),
-            provenance: ShownProvenance { uploaded_by: plugin.uploaded_by, signature },
+            provenance: ShownProvenance {
+                uploaded_by: plugin.uploaded_by,
+                source: plugin.source,
+                signature,
+            },
         }
     }
 }

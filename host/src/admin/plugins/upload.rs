@@ -19,7 +19,7 @@ use super::super::multipart;
 use super::super::policy_limits::longest_deadline_ms;
 use super::super::signatures;
 use super::super::text::{check_id, check_version};
-use super::super::{AdminParts, AdminState, Admitted, PolicyBounds};
+use super::super::{AdminParts, AdminState, Admitted, PolicyBounds, PullRefused};
 use super::output::{Shown, ShownCheck};
 use crate::clock;
 use crate::policy::signature::digest_hex;
@@ -44,12 +44,35 @@ pub(in crate::admin) struct UploadParams {
     case_deadline_ms: Option<u32>,
 }
 
+/// In place of a component: where it is to be had.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Elsewhere {
+    /// `registry/repository@sha256:…`
+    oci: String,
+}
+
+/// How a component comes.
+enum Kind {
+    /// It is the body.
+    Plain,
+    /// It is a part of a form with this boundary.
+    Form(String),
+    /// The body says where it is.
+    Elsewhere,
+}
+
+/// Bytes of a body that says where a component is.
+const ELSEWHERE_BYTES_MAX: usize = 4 << 10;
+
 /// Who sends what: everything about an upload but its bytes.
 struct Upload {
     org: String,
     by: Principal,
     params: UploadParams,
     cases: Option<SelfTest>,
+    /// Where it was pulled from.
+    source: Option<String>,
 }
 
 /// The parts of a body.
@@ -58,6 +81,7 @@ struct Sent {
     component: Bytes,
     cases: Option<Bytes>,
     config: Option<Bytes>,
+    source: Option<String>,
 }
 
 pub(in crate::admin) async fn upload(
@@ -79,17 +103,20 @@ pub(in crate::admin) async fn upload(
         let message = format!("a deadline is 1 to {longest} milliseconds");
         return Err(ApiError::invalid("case_deadline_ms", message));
     }
-    let boundary = form_boundary(request.headers())?;
+    let kind = kind(request.headers())?;
     // Waits its turn before the body is read: those who wait hold no memory.
     let turn = state.admissions.clone().acquire_owned().await;
     let turn = turn.map_err(|cause| ApiError::internal("waiting for admission", &cause))?;
     let most = state.parts.bounds.component_bytes;
-    let Sent { component: bytes, cases, config } = match boundary {
-        Some(boundary) => {
+    let Sent { component: bytes, cases, config, source } = match kind {
+        Kind::Form(boundary) => {
             let whole = most.saturating_add(BESIDE_MAX);
             form(&read_body(request.into_body(), whole).await?, &boundary)?
         }
-        None => Sent { component: read_body(request.into_body(), most).await?, ..Sent::default() },
+        Kind::Plain => {
+            Sent { component: read_body(request.into_body(), most).await?, ..Sent::default() }
+        }
+        Kind::Elsewhere => pulled(&state, request).await?,
     };
     if bytes.is_empty() {
         return Err(ApiError::bad_request("empty_body", "the body is empty; send the component"));
@@ -98,7 +125,7 @@ pub(in crate::admin) async fn upload(
         return Err(ApiError::too_large(most));
     }
     let cases = self_test(cases, config, params.case_deadline_ms)?;
-    let upload = Upload { org, by, params, cases };
+    let upload = Upload { org, by, params, cases, source };
     let (plugin, bytes) = state
         .reading(move |parts| {
             // Kept until the work is done, also when the caller has hung up.
@@ -109,16 +136,32 @@ pub(in crate::admin) async fn upload(
     state.changing(move |parts| keep(parts, &plugin, &bytes)).await
 }
 
-/// The boundary, where the body is a form; none where it is the component itself.
-fn form_boundary(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+/// A component that is fetched from where the body says.
+async fn pulled(state: &AdminState, request: Request) -> Result<Sent, ApiError> {
+    let body = read_body(request.into_body(), ELSEWHERE_BYTES_MAX).await?;
+    let Elsewhere { oci } = serde_json::from_slice(&body).map_err(|cause| {
+        let message = format!("the body is {{\"oci\": \"registry/repository@sha256:…\"}}: {cause}");
+        ApiError::bad_request("malformed_json", message)
+    })?;
+    let component = state.parts.registries.pull(&oci).await.map_err(|refused| match refused {
+        PullRefused::Reference(message) => ApiError::invalid("oci", message),
+        PullRefused::Registry(message) => ApiError::unavailable("registry_failed", message),
+    })?;
+    Ok(Sent { component, source: Some(oci), ..Sent::default() })
+}
+
+/// By its content type.
+fn kind(headers: &HeaderMap) -> Result<Kind, ApiError> {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     match kind {
-        None | Some("application/wasm" | "application/octet-stream") => Ok(None),
+        None | Some("application/wasm" | "application/octet-stream") => Ok(Kind::Plain),
+        Some("application/json") => Ok(Kind::Elsewhere),
         Some(kind) => match multipart::boundary(kind) {
-            Some(boundary) => Ok(Some(boundary.to_owned())),
+            Some(boundary) => Ok(Kind::Form(boundary.to_owned())),
             None => {
                 let message = "a plugin is uploaded as \"content-type: application/wasm\", or with \
-                               its cases as multipart/form-data";
+                               its cases as multipart/form-data; or it is pulled: \
+                               application/json with `oci`";
                 Err(ApiError::bad_request("wrong_content_type", message))
             }
         },
@@ -143,7 +186,7 @@ fn form(body: &Bytes, boundary: &str) -> Result<Sent, ApiError> {
             return Err(ApiError::bad_request("broken_form", message));
         }
     }
-    Ok(Sent { component: component.unwrap_or_default(), cases, config })
+    Ok(Sent { component: component.unwrap_or_default(), cases, config, source: None })
 }
 
 /// The cases as they are asked; their configuration is for those that have none.
@@ -237,7 +280,7 @@ fn record_of(
     signature: Option<PluginSignature>,
     size: usize,
 ) -> Result<PluginRecord, ApiError> {
-    let Upload { org, by, params, .. } = upload;
+    let Upload { org, by, params, source, .. } = upload;
     let mut checks = admitted.checks;
     let own = format!("{}@{}", admitted.name, admitted.version);
     let name = params.name.unwrap_or(admitted.name);
@@ -259,6 +302,7 @@ fn record_of(
         checks,
         figures: Some(admitted.figures),
         uploaded_by: Some(by.0.to_string()),
+        source,
         signature,
         uploaded_at_ms: clock::now_ms(),
     })

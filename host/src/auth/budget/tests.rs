@@ -44,8 +44,8 @@ fn the_first_week_of_the_epoch_and_absurd_times_have_a_window() {
 #[test]
 fn a_total_budget_has_one_window_for_ever() {
     let budget = BudgetRef::of_key("k1", Period::Total, TimeZone::UTC);
-    for now in [0, ms("2999-01-01T00:00:00Z")] {
-        let window = budget.window(now);
+    for at_ms in [0, ms("2999-01-01T00:00:00Z")] {
+        let window = budget.window(at_ms);
         assert_eq!((window.start_ms, window.end_ms), (0, None));
     }
     assert_eq!(&*budget.id, "key:k1:total");

@@ -24,7 +24,7 @@ pub(in crate::cli) struct CheckArgs {
     #[arg(long)]
     usages: PathBuf,
     /// When the calls were made: which lists were in force
-    #[arg(long, default_value = "2026-08-15T12:00:00Z")]
+    #[arg(long, default_value = "2026-07-15T12:00:00Z")]
     at: Timestamp,
     /// Differences shown at most
     #[arg(long, default_value_t = 100)]
@@ -111,6 +111,8 @@ fn summary(readings: &[Reading], differing: &[&Reading]) -> anyhow::Result<()> {
     for (reason, count) in reasons {
         say(&format!("  {reason}: {count} readings (docs/prices.md says who is right)"))?;
     }
+    let more = readings.iter().filter(|r| r.more_is_billed).count();
+    say(&format!("billed otherwise with counts that are not read there: {more} of {priced}"))?;
     let told = readings.iter().filter(|r| r.priced && !r.same_unknown).count();
     say(&format!("read otherwise where the provider is not known: {told} of {priced} with a price"))
 }

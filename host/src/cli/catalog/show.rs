@@ -144,7 +144,10 @@ fn one(catalog: &Catalog, name: &str) -> anyhow::Result<()> {
     let view = catalog.for_providers(&all)?;
     let indices = view.resolve(name)?;
     let sellers = sellers()?;
-    for offer in indices.iter().filter_map(|index| view.offer(*index)) {
+    let meant: Vec<&str> =
+        indices.iter().filter_map(|index| view.offer(*index)).map(|offer| &*offer.id).collect();
+    // As the catalogue has them, in every dialect.
+    for offer in catalog.offers().iter().filter(|offer| meant.contains(&&*offer.id)) {
         detail(offer, sellers.get(&*offer.provider))?;
     }
     Ok(())

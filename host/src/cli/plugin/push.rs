@@ -8,18 +8,21 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::super::say;
-use super::admin::{Admin, Target};
+use super::admin::{Admin, Answer, Target};
 use super::project::Project;
 use super::{read, read_text, runtime};
 use crate::hook::Hook;
 use crate::policy::signature::digest_hex;
 
+/// How a component in a registry is named.
+const ELSEWHERE: &str = "oci://";
 /// Letters of the digest that stand between the parts of a form.
 const BOUNDARY: usize = 48;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct PushArgs {
-    /// A component, or a project's folder (built first when something is newer)
+    /// A component, a project's folder (built first when something is newer), or
+    /// `oci://registry/repository@sha256:…`, which the gateway fetches itself
     what: PathBuf,
     #[command(flatten)]
     target: Target,
@@ -43,6 +46,9 @@ pub(super) struct Binding {
     /// Bind it: classify, route, redact or bill; several with commas
     #[arg(long, value_delimiter = ',', value_parser = decision)]
     pub(super) bind: Vec<String>,
+    /// fresh or warm: how long an instance lives; as the gateway sees fit if not given
+    #[arg(long)]
+    instances: Option<String>,
     /// active, shadow or canary
     #[arg(long, default_value = "active")]
     pub(super) mode: String,
@@ -94,6 +100,9 @@ fn decision(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(args: &PushArgs) -> anyhow::Result<()> {
+    if let Some(reference) = args.what.to_str().filter(|what| what.starts_with(ELSEWHERE)) {
+        return elsewhere(args, reference);
+    }
     let project = Project::at(&args.what)?;
     let file = match &project {
         Some(project) => super::build::fresh(project, false)?,
@@ -112,6 +121,20 @@ pub(super) fn run(args: &PushArgs) -> anyhow::Result<()> {
         let org = &args.target.org;
         let pushed = upload(&admin, org, &file, args.version.as_deref(), &examined).await?;
         bind(&admin, org, &pushed, &args.binding, config).await
+    })
+}
+
+/// Has the gateway fetch a component from a registry, and binds it.
+fn elsewhere(args: &PushArgs, reference: &str) -> anyhow::Result<()> {
+    runtime()?.block_on(async {
+        let admin = Admin::new(&args.target)?;
+        let org = &args.target.org;
+        let version = args.version.as_ref().map(|it| format!("?version={it}")).unwrap_or_default();
+        let path = format!("/orgs/{org}/plugins{version}");
+        let body = Bytes::from(json!({ "oci": reference }).to_string());
+        let answer = admin.call("POST", &path, "application/json", body).await?;
+        let pushed = taken(&answer, reference)?;
+        bind(&admin, org, &pushed, &args.binding, None).await
     })
 }
 
@@ -137,6 +160,11 @@ pub(super) async fn upload(
     let path = format!("/orgs/{org}/plugins?{}", query.join("&"));
     let (kind, body) = body(bytes, &digest, examined)?;
     let answer = admin.call("POST", &path, &kind, Bytes::from(body)).await?;
+    taken(&answer, &file.display().to_string())
+}
+
+/// What the gateway says of a component.
+fn taken(answer: &Answer, what: &str) -> anyhow::Result<Pushed> {
     let text = |name: &str| answer.body.get(name).and_then(Value::as_str).map(str::to_owned);
     if !matches!(answer.status, 200 | 201) {
         say(&checks(answer.body.pointer("/error/checks")))?;
@@ -144,10 +172,11 @@ pub(super) async fn upload(
             409 => "; other bytes have that version: raise it, or give one with --version",
             _ => "",
         };
-        bail!("{} was not taken: {}{hint}", file.display(), answer.why());
+        bail!("{what} was not taken: {}{hint}", answer.why());
     }
     let name = text("name").context("the gateway did not say what it registered")?;
     let version = text("version").context("the gateway did not say what it registered")?;
+    let digest = text("digest").unwrap_or_default();
     let word = if answer.status == 201 { "uploaded" } else { "there already" };
     let signed = answer.body.pointer("/provenance/signature/key").and_then(Value::as_str);
     let signed = signed.map_or_else(String::new, |key| format!(", signed by {key}"));
@@ -203,6 +232,9 @@ pub(super) async fn bind(
         }
         if let Some(percent) = binding.percent {
             set("percent", json!(percent));
+        }
+        if let Some(instances) = &binding.instances {
+            set("instances", json!(instances));
         }
         if let Some(on_failure) = &binding.on_failure {
             set("on_failure", json!(on_failure));

@@ -18,9 +18,11 @@ use super::super::say;
 use super::project::Project;
 use super::{admit, bytes_text, engine, read_text, runtime};
 use crate::clock::Stopwatch;
+use crate::hook::Hook;
 use crate::policy::kit::ask;
 use crate::policy::kit::cases::{self, Case, Question};
 use crate::policy::kit::expect::{Rules, differences, shown};
+use crate::policy::kit::tasks::Tasks;
 use crate::policy::{Policy, PolicyEngine, Trial};
 
 /// Log lines of a failed case that are shown.
@@ -87,6 +89,8 @@ struct Report {
     failures: Vec<(String, String)>,
     slowest_us: u32,
     memory_bytes: usize,
+    /// How well tasks are named, where cases expect any.
+    tasks: Tasks,
 }
 
 pub(super) fn run(args: &TestArgs) -> anyhow::Result<()> {
@@ -163,6 +167,9 @@ async fn fresh(bed: &Bed, case: &Case, report: &mut Report) -> Value {
         report.fail(case, format!("the policy does not export `{label}`"));
         return verdict;
     }
+    if hook == Hook::Classify {
+        report.tasks.count(&case.expect, &verdict);
+    }
     let rules = Rules { tolerance: case.tolerance, exact: case.exact };
     let mut found = differences(&case.expect, &verdict, rules);
     if found.is_empty() {
@@ -236,6 +243,9 @@ fn tell(policy: &Policy, cases: &[Case], report: &Report, seed: u64) -> anyhow::
         bytes_text(report.memory_bytes),
         imports(policy).context("an admitted policy has its imports checked")?,
     ))?;
+    if let Some(tasks) = report.tasks.told() {
+        say(&tasks)?;
+    }
     if bad > 0 {
         bail!("{bad} cases failed; the same orders and cuts again: --seed {seed}");
     }

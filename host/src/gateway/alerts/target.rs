@@ -39,7 +39,9 @@ impl Targets {
     /// Takes an address apart; the error says why it may not be sent to.
     pub(crate) fn parse(&self, url: &str) -> Result<Target, String> {
         let uri: Uri = match url.len() <= URL_BYTES_MAX {
-            true => url.parse().map_err(|_| "it is no URL".to_owned())?,
+            true => {
+                url.parse().map_err(|_| "it is no URL; it must begin with https://".to_owned())?
+            }
             false => return Err(format!("it is longer than {URL_BYTES_MAX} bytes")),
         };
         let host = uri.host().ok_or("it names no host")?.to_ascii_lowercase();

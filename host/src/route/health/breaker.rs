@@ -1,6 +1,6 @@
 //! The breaker of one credential at one offer: opens after failures in a row, lets one probe
-//! through when its rest is over, and keeps count of the requests that the provider allows. Never reads a
-//! clock.
+//! through when its rest is over, and keeps count of the requests that the provider allows. Never
+//! reads a clock.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 

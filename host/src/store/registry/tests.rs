@@ -71,6 +71,7 @@ fn plugin(org: &str, name: &str, digest: &str) -> PluginRecord {
         checks: vec![PluginCheck { name: "size".into(), passed: true, detail: "3".into() }],
         figures: Some(PluginFigures { start_us: 1, fresh_us: 2, warm_us: 3, memory_bytes: 4 }),
         uploaded_by: Some("operator".into()),
+        source: Some("registry.example/p@sha256:0".into()),
         signature: None,
         uploaded_at_ms: 1,
     }

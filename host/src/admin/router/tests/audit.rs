@@ -16,7 +16,10 @@ const READS: (&str, &str) = ("POST", "/orgs/{org}/plugins/{name}/{version}/backt
 
 /// Method and address of every route that is not only read.
 fn changing_routes() -> BTreeSet<(String, String)> {
-    let (organization, admin) = ROUTES.split_once("let admin = Router::new()").unwrap();
+    // However long a route is, it is on one line here.
+    let routes: Vec<&str> = ROUTES.split_whitespace().collect();
+    let routes = routes.join(" ").replace(".route( \"", ".route(\"");
+    let (organization, admin) = routes.split_once("let admin = Router::new()").unwrap();
     let mut found = BTreeSet::new();
     for (text, prefix) in [(organization, "/orgs/{org}"), (admin, "")] {
         for route in text.split(".route(\"").skip(1) {
@@ -51,6 +54,12 @@ fn changes() -> Vec<(&'static str, &'static str, &'static str, Value)> {
             "/orgs/acme/credits/topups",
             json!({"amount_usd": "5"}),
         ),
+        (
+            "POST",
+            "/orgs/{org}/credits/adjustments",
+            "/orgs/acme/credits/adjustments",
+            json!({"amount_usd": "1", "direction": "credit", "reason": "a cut answer"}),
+        ),
         ("POST", "/orgs/{org}/keys", "/orgs/acme/keys", json!({"name": "ci"})),
         ("PATCH", "/orgs/{org}/keys/{id}", "/orgs/acme/keys/KEY", json!({"disabled": true})),
         ("DELETE", "/orgs/{org}/keys/{id}", "/orgs/acme/keys/KEY", json!(null)),
@@ -79,6 +88,49 @@ fn changes() -> Vec<(&'static str, &'static str, &'static str, Value)> {
             json!({"imports": ["state"]}),
         ),
         ("PUT", "/orgs/{org}/policy-limits", "/orgs/acme/policy-limits", json!({"deadline_ms": 5})),
+    ]
+}
+
+/// Changes of what is spent and how it is routed; `BUDGET` and `RULE` stand for ids.
+fn changes_of_spending_and_routing() -> Vec<(&'static str, &'static str, &'static str, Value)> {
+    let hook = "https://hooks.example.com/turnpike";
+    vec![
+        (
+            "POST",
+            "/orgs/{org}/budgets",
+            "/orgs/acme/budgets",
+            json!({"scope": "team:a", "amount_usd": "1", "period": "day"}),
+        ),
+        (
+            "PATCH",
+            "/orgs/{org}/budgets/{id}",
+            "/orgs/acme/budgets/BUDGET",
+            json!({"amount_usd": "2"}),
+        ),
+        ("DELETE", "/orgs/{org}/budgets/{id}", "/orgs/acme/budgets/BUDGET", json!(null)),
+        ("PUT", "/orgs/{org}/limits/{scope}", "/orgs/acme/limits/team:a", json!({"rpm": 5})),
+        ("DELETE", "/orgs/{org}/limits/{scope}", "/orgs/acme/limits/team:a", json!(null)),
+        (
+            "PUT",
+            "/orgs/{org}/webhook",
+            "/orgs/acme/webhook",
+            json!({"url": hook, "secret": "a-secret-of-a-webhook"}),
+        ),
+        ("DELETE", "/orgs/{org}/webhook", "/orgs/acme/webhook", json!(null)),
+        (
+            "PUT",
+            "/orgs/{org}/aliases/{name}",
+            "/orgs/acme/aliases/writer",
+            json!({"model": "openai/gpt-5.4-mini"}),
+        ),
+        ("DELETE", "/orgs/{org}/aliases/{name}", "/orgs/acme/aliases/writer", json!(null)),
+        ("POST", "/orgs/{org}/rules", "/orgs/acme/rules", json!({"deny": ["x/*"]})),
+        ("PUT", "/orgs/{org}/rules/{id}", "/orgs/acme/rules/RULE", json!({"deny": ["y/*"]})),
+        ("PATCH", "/orgs/{org}/rules/{id}", "/orgs/acme/rules/RULE", json!({"priority": 3})),
+        ("DELETE", "/orgs/{org}/rules/{id}", "/orgs/acme/rules/RULE", json!(null)),
+        ("POST", "/plans", "/plans", json!({"id": "free", "name": "Free"})),
+        ("PATCH", "/plans/{id}", "/plans/free", json!({"name": "Free of charge"})),
+        ("DELETE", "/plans/{id}", "/plans/free", json!(null)),
         ("DELETE", "/orgs/{org}", "/orgs/acme?force=true", json!(null)),
     ]
 }
@@ -90,8 +142,11 @@ async fn every_change_leaves_an_entry() {
     assert!(expected.remove(&(READS.0.to_owned(), READS.1.to_owned())));
     let (mut key, mut signer) = (String::new(), String::new());
     let mut secret = String::new();
-    for (number, (method, route, path, body)) in (1..).zip(changes()) {
+    let (mut budget, mut rule) = (String::new(), String::new());
+    let all = changes().into_iter().chain(changes_of_spending_and_routing());
+    for (number, (method, route, path, body)) in (1..).zip(all) {
         let path = format!("/admin/v1{path}").replace("KEY", &key).replace("SIGNER", &signer);
+        let path = path.replace("BUDGET", &budget).replace("RULE", &rule);
         let answer = match &body {
             Value::String(component) => {
                 world.send_bytes(method, &path, component.clone().into_bytes()).await
@@ -106,6 +161,8 @@ async fn every_change_leaves_an_entry() {
                 key = id;
             }
             "/orgs/{org}/signing-keys" => signer = id,
+            "/orgs/{org}/budgets" => budget = id,
+            "/orgs/{org}/rules" => rule = id,
             _ => {}
         }
         let latest = world.get("/admin/v1/audit?limit=1").await;
@@ -113,7 +170,8 @@ async fn every_change_leaves_an_entry() {
         assert_eq!(entry["id"], number, "{method} {path} left no entry of its own: {latest}");
         let plain = path.split('?').next().unwrap();
         assert_eq!((&entry["method"], &entry["path"]), (&json!(method), &json!(plain)));
-        assert_eq!((&entry["actor"], &entry["org"]), (&json!("operator"), &json!("acme")));
+        let org = if route.starts_with("/plans") { json!(null) } else { json!("acme") };
+        assert_eq!((&entry["actor"], &entry["org"]), (&json!("operator"), &org));
         let changes = entry["changes"].as_array().unwrap();
         assert!(!changes.is_empty(), "{method} {path} is told without what changed: {entry}");
         assert!(changes.iter().all(|it| it["before"] != it["after"]), "{entry}");
@@ -126,6 +184,7 @@ async fn every_change_leaves_an_entry() {
     );
     let all = world.get("/admin/v1/audit?limit=500").await.to_string();
     assert!(!secret.is_empty() && !all.contains(&secret), "a key in clear");
+    assert!(!all.contains("a-secret-of-a-webhook"), "a webhook's secret in clear");
     let hash = "(hidden)";
     assert!(all.contains(hash), "the hash of a key is not told");
 }

@@ -43,6 +43,26 @@ async fn an_upload_is_checked_stored_listed_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_component_is_pulled_from_a_registry_and_says_where_from() {
+    let world = World::new();
+    world.org("acme").await;
+    let reference = "registry.example/acme/policy@sha256:1";
+    let pulled = world.send("POST", PLUGINS, &json!({"oci": reference})).await;
+    assert_eq!(pulled.status, StatusCode::CREATED, "{}", pulled.body);
+    assert_eq!(pulled.body["provenance"]["source"], reference);
+    let shown = world.get(&format!("{PLUGINS}/self-named/0.1.0")).await;
+    assert_eq!(shown["provenance"], pulled.body["provenance"], "it is kept");
+    for (body, field) in [
+        (json!({"oci": "registry.example/acme/policy:1.0"}), json!("oci")),
+        (json!({"oci": 5}), json!(null)),
+    ] {
+        let refused = world.send("POST", PLUGINS, &body).await;
+        assert!(refused.status.is_client_error(), "{}", refused.body);
+        assert_eq!(refused.body["error"]["field"], field, "{}", refused.body);
+    }
+}
+
+#[tokio::test]
 async fn a_refused_upload_tells_every_check_and_stores_nothing() {
     let world = world().await;
     let refused = world.send_bytes("POST", PLUGINS, b"MZ".to_vec()).await;

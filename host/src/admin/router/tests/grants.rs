@@ -31,7 +31,10 @@ async fn what_can_not_be_granted_is_named_and_changes_nothing() {
     let world = World::new();
     world.org("acme").await;
     for (body, field) in [
-        (json!({"imports": ["state", "fetch"]}), "imports.1"),
+        (json!({"imports": ["state", "disk"]}), "imports.1"),
+        (json!({"imports": ["fetch"]}), "fetch_hosts"),
+        (json!({"imports": ["state"], "fetch_hosts": ["a.example"]}), "fetch_hosts"),
+        (json!({"imports": ["fetch"], "fetch_hosts": ["a.example", "*.com"]}), "fetch_hosts.1"),
         (json!({"imports": ["STATE"]}), "imports.0"),
     ] {
         let refused = world.send("PUT", GRANTS, &body).await;

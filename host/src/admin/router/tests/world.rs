@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::super::super::{
     AdminParts, AdminState, Admitted, Backtest, BacktestOf, BacktestReport, BindingRefused,
-    BindingsChanged, Counts, Observed, PolicyAdmission, PolicyBounds, RatedModels, Routing,
-    SignaturePolicy, Switch, SystemNumbers, router,
+    BindingsChanged, ComponentSource, Counts, Observed, PolicyAdmission, PolicyBounds, PullRefused,
+    Pulling, RatedModels, Routing, SignaturePolicy, Switch, SystemNumbers, router,
 };
 use crate::auth::{AuthError, Caller, Directory, OperatorToken, Pepper, authenticate};
 use crate::catalog::Catalog;
@@ -115,6 +115,21 @@ impl BindingsChanged for Arc<Plane> {
         let lacks = Abilities::default();
         let idle_instances = None;
         vec![Observed { tally, suspension: None, stand_in: None, lacks, idle_instances }]
+    }
+}
+
+/// A registry that has one.
+struct OneComponent;
+
+impl ComponentSource for OneComponent {
+    fn pull<'a>(&'a self, reference: &'a str) -> Pulling<'a> {
+        let known = reference == "registry.example/acme/policy@sha256:1";
+        Box::pin(async move {
+            match known {
+                true => Ok(bytes::Bytes::from_static(b"ok route")),
+                false => Err(PullRefused::Reference("it is not there".to_owned())),
+            }
+        })
     }
 }
 
@@ -226,6 +241,7 @@ impl World {
             admission: Arc::new(Admission),
             bindings: Arc::new(Arc::clone(&plane)),
             aliases: Arc::new(Aliases::new(Arc::new(offers))),
+            registries: Arc::new(OneComponent),
             backtests: Arc::new(NoBacktests),
             routing,
             numbers: Arc::new(Numbers),
@@ -299,6 +315,9 @@ impl World {
         }
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if body.starts_with(b"{\"oci\"") {
+            request = request.header("content-type", "application/json");
         }
         let request = request.body(Body::from(body)).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
