@@ -103,6 +103,10 @@ impl RatingBook {
     pub fn rate(&self, org: &str, key: &str, id: Uuid, rating: f64) -> Result<Rated, NotRated> {
         let failed = |cause: &dyn std::fmt::Display| NotRated::Failed(cause.to_string());
         let record = self.usage.find(Some(org), id).map_err(|cause| failed(&cause))?;
+        // A crash may have lost the latest records, and not that one of them was rated.
+        if record.is_none() && self.kept.lock().known.contains(&id) {
+            return Err(NotRated::Again);
+        }
         let event = record.filter(|it| *it.event.key == *key).ok_or(NotRated::Unknown)?.event;
         let (Some(model), Some(task)) = (event.model, event.task) else {
             return Err(NotRated::Unanswered);
