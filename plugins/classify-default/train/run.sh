@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the training program natively: `run.sh report|mistakes|write|check FOLDER`. The folder is taken from
-# where the caller stands. CARGO_TARGET_DIR is respected.
+# Runs the training program natively: `run.sh report|mistakes|write|check FOLDER`. The folder is
+# taken from where the caller stands. CARGO_TARGET_DIR is respected.
 set -euo pipefail
 readonly what="$1" data="$(realpath -m -- "$2")"
 cd "$(dirname "$0")/../.."
