@@ -218,7 +218,7 @@ pub fn affinity(shape: &Shape) -> anyhow::Result<String> {
     line("without", &conversation::run(&quiet, CONVERSATIONS, false))?;
     let sellers = World::new(&Shape { sellers: true, ..shape.clone() })?.with(Vec::new());
     line(
-        "four sell one of the models, with affinity",
+        "four sell what agents are given, with affinity",
         &conversation::run(&sellers, CONVERSATIONS, true),
     )?;
     line("four sell it, without", &conversation::run(&sellers, CONVERSATIONS, false))?;

@@ -31,8 +31,8 @@ const OFFERS: [Row; 12] = [
     ("maple", 810, 0.9, 2.7, 200.0, 450.0, true),
 ];
 
-/// The quality of the model that several sell where a world is made so: what agents are given.
-const SOLD_BY_MANY: u16 = 790;
+/// The qualities of the models that several sell where a world is made so: what agents are given.
+const SOLD_BY_MANY: [u16; 2] = [790, 860];
 
 /// One of the mixed tasks: label, share, difficulty's middle and spread, tokens in and out.
 struct Kind {
@@ -219,7 +219,7 @@ impl World {
 
 fn rows(shape: &Shape) -> Vec<Row> {
     if shape.sellers {
-        let sold = OFFERS.iter().filter(|row| row.1 == SOLD_BY_MANY);
+        let sold = OFFERS.iter().filter(|row| SOLD_BY_MANY.contains(&row.1));
         let others = ["ginkgo", "juniper", "oak"];
         let more = sold
             .flat_map(|row| others.map(|name| (name, row.1, row.2, row.3, row.4, row.5, row.6)));
