@@ -8,6 +8,7 @@ mod limits;
 mod outcome;
 mod request;
 mod said;
+mod silence;
 mod whole;
 
 use std::borrow::Cow;
