@@ -156,8 +156,11 @@ impl Run<'_> {
         if let Some(ended) = self.ended.get_mut(index) {
             ended.attempts += 1;
         }
-        under.fails_ms = (fails && first_ms > PATIENCE_MS).then_some(now_ms + first_ms);
-        if under.fails_ms.is_some() {
+        let unanswered = fails && first_ms > PATIENCE_MS;
+        if let Some(under) = self.under.get_mut(index) {
+            under.fails_ms = unanswered.then_some(now_ms + first_ms);
+        }
+        if unanswered {
             return self.schedule(now_ms + PATIENCE_MS, index, Event::Looks);
         }
         let event = if fails { Event::Fails } else { Event::Begins };

@@ -1,7 +1,7 @@
-//! The deny-all WASI profile, for languages that can't be built without it: no files, no sockets, no
-//! names, no environment, no arguments; standard streams lead nowhere. Its clocks are coarse and its
-//! random bytes are the system's. Made for an instance when the guest first calls it, so that a
-//! guest that imports none pays nothing.
+//! The deny-all WASI profile, for languages that can't be built without it: no files, no sockets,
+//! no names, no environment, no arguments; standard streams lead nowhere. Its clocks are coarse and
+//! its random bytes are the system's. Made for an instance when the guest first calls it, so that a
+//! guest that imports none pays nothing. Never opens anything of the machine's.
 
 use std::fmt;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const RESOURCES_MAX: usize = 256;
 const RANDOM_BYTES_MAX: u64 = 64 << 10;
 /// The step of the time of day.
 const WALL_STEP: Duration = Duration::from_secs(1);
-/// The step of the clock that only goes forward: a scheduler needs it, and nobody is measured by it.
+/// The step of the clock that only goes forward: a scheduler needs it, nobody is measured by it.
 const MONOTONIC_STEP: Duration = Duration::from_millis(1);
 
 /// Whether the profile has an import of this name.

@@ -256,8 +256,9 @@ impl Health {
         self.breaker(lane).into_iter().for_each(|breaker| breaker.allow(requests, until_ms));
     }
 
-    /// Whether so many wait in vain for an offer whose usual times are known that those who wait had
-    /// better ask another. More is asked for than before it goes last: they leave a place in a queue.
+    /// Whether so many wait in vain for an offer whose usual times are known that those who wait
+    /// had better ask another. More is asked for than before it goes last: they leave a place in a
+    /// queue.
     pub fn has_fallen_silent(&self, offer: usize, now_ms: u64) -> bool {
         let Some(o) = self.offers.get(offer) else { return false };
         let known = o.statistics.bands().map(|band| band.first_token_p95_ms).reduce(f64::max);
