@@ -150,6 +150,8 @@ pub(super) struct Flight {
     pub candidates: Vec<Candidate>,
     pub plan: Vec<usize>,
     pub attempts: Vec<AttemptFact>,
+    /// The row of an offer that was asked beside another and did not answer.
+    pub asked_beside: Option<usize>,
     pub hold: Option<Hold>,
     pub held: PicoUsd,
     /// The output limit that the money allowed, when lower than asked.
@@ -244,6 +246,7 @@ impl Flight {
             candidates: Vec::new(),
             plan: Vec::new(),
             attempts: Vec::new(),
+            asked_beside: None,
             hold: None,
             held: PicoUsd(0),
             clamped: None,
