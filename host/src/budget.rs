@@ -74,7 +74,8 @@ pub fn reserve(ledger: &Arc<Ledger>, payer: &Payer<'_>, amount: PicoUsd) -> Resu
     match ledger.reserve(&request) {
         Ok(_) => Ok(Hold::new(Arc::clone(ledger), id, amount, payer.expires_at_ms)),
         Err(error) => {
-            let refusal = Box::new(refusal(&error, amount, payer));
+            let held = ledger.balance(payer.org).held;
+            let refusal = Box::new(refusal(&error, (amount, held), payer));
             let budget = match error {
                 ReserveError::BudgetExceeded { budget, .. } => Some(budget),
                 _ => None,
@@ -84,9 +85,14 @@ pub fn reserve(ledger: &Arc<Ledger>, payer: &Payer<'_>, amount: PicoUsd) -> Resu
     }
 }
 
-fn refusal(error: &ReserveError, needed: PicoUsd, payer: &Payer<'_>) -> Refusal {
-    let needed = needed.to_string();
+fn refusal(error: &ReserveError, (amount, held): (PicoUsd, PicoUsd), payer: &Payer<'_>) -> Refusal {
+    let needed = amount.to_string();
     match error {
+        ReserveError::InsufficientCredit { available }
+            if available.saturating_add(held) >= amount =>
+        {
+            Refusal::credit_is_held(&available.to_string(), &held.to_string(), &needed)
+        }
         ReserveError::InsufficientCredit { available } => {
             Refusal::insufficient_credit(&available.to_string(), &needed)
         }

@@ -103,7 +103,10 @@ impl Refusal {
     /// 404: no configured provider has the model.
     pub fn unknown_model(asked: &str, suggestions: &[String]) -> Self {
         let shown: String = asked.chars().take(100).collect();
-        let hint = if suggestions.is_empty() {
+        let profile = asked.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("auto:"));
+        let hint = if profile {
+            "the profiles are \"auto\", \"auto:cheap\", \"auto:fast\" and \"auto:best\"".to_owned()
+        } else if suggestions.is_empty() {
             "ask for \"auto\", or see GET /v1/models".to_owned()
         } else {
             format!("did you mean {}? GET /v1/models lists them all", suggestions.join(", "))
@@ -294,6 +297,17 @@ impl Refusal {
         );
         let status = StatusCode::PAYMENT_REQUIRED;
         Self::new(status, "insufficient_quota", "insufficient_credit", message).final_word()
+    }
+
+    /// 402 that passes: the credit would do, but other requests under way may need it.
+    pub fn credit_is_held(available: &str, held: &str, needed: &str) -> Self {
+        let message = format!(
+            "the organization's credit can't cover this request now: {available} USD available, \
+             up to {needed} USD needed, and {held} USD held by requests under way, most of which \
+             comes back; try again, or lower max_tokens, by which less is held"
+        );
+        let status = StatusCode::PAYMENT_REQUIRED;
+        Self::new(status, "insufficient_quota", "insufficient_credit", message).retry_after(1)
     }
 
     /// 429: what the plan gives each day is used up, and there is no other credit.

@@ -25,7 +25,7 @@ pub enum LedgerError {
     /// The journal is damaged where it was once known to be safe on disk. Nothing was changed.
     #[error(
         "journal file {segment} is damaged at byte {offset}: {why}; restore the file from a \
-         backup, do not start without it"
+         backup, or see what `turnpike ledger repair` would save; do not start without it"
     )]
     Corrupt {
         /// The file.
@@ -37,8 +37,8 @@ pub enum LedgerError {
     },
     /// The stored view is newer than the journal: entries are missing from the journal.
     #[error(
-        "the stored view is at entry {view} but the journal ends at {journal}; the journal has \
-         lost entries, restore it from a backup"
+        "the stored view is at entry {view} but the journal ends at {journal}; where it was \
+         not repaired, it has lost entries: restore it from a backup"
     )]
     ViewAhead {
         /// The view's last entry.

@@ -171,7 +171,7 @@ impl Run<'_> {
     fn looks(&mut self, index: usize, now_ms: u64) {
         let Some(under) = self.under.get(index) else { return };
         let (Some(in_flight), Some(fails_ms)) = (&under.in_flight, under.fails_ms) else { return };
-        let silent = self.health.has_fallen_silent(in_flight.lane().offer, now_ms);
+        let silent = self.health.leaves_silent(in_flight.lane().offer, now_ms);
         if now_ms >= fails_ms || (silent && !under.queue.is_empty()) {
             return self.fails(index, now_ms);
         }

@@ -61,8 +61,8 @@ enum Format {
 }
 
 /// The kinds of entries.
-const KINDS: [&str; 8] =
-    ["top-up", "adjust", "set-budget", "hold", "extend", "capture", "release", "expire"];
+const KINDS: [&str; 9] =
+    ["top-up", "adjust", "set-budget", "hold", "extend", "narrow", "capture", "release", "expire"];
 
 /// Journals that may lie beside each other before someone must tidy up.
 const ASIDE_MAX: u32 = 1_000;
@@ -203,6 +203,7 @@ fn save(dir: &Path, new: &Path, write: bool) -> anyhow::Result<bool> {
     fs::rename(new, &aside).with_context(|| format!("can't name {}", aside.display()))?;
     fs::File::open(parent)?.sync_all()?;
     say(&format!("The damaged files are in {}", aside.display()))?;
+    say("At its next start the gateway finds that its view is ahead, and replays the journal")?;
     Ok(true)
 }
 

@@ -24,7 +24,7 @@ use crate::clock::{self, Stopwatch};
 use crate::egress::GatewayBody;
 use crate::error::Refusal;
 use crate::gateway::Framing;
-use crate::route::{InFlight, Lane, Sample};
+use crate::route::{Gate, InFlight, Lane, Sample};
 
 use super::flight::Flight;
 use super::{decide, relay};
@@ -315,7 +315,12 @@ fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble, lost: PicoUsd
         Sample::Failed if trouble.is_of_the_credential() => Sample::Withheld,
         sample => sample,
     };
+    let was = health.gate(lane.offer, now_ms);
     health.record(lane, sample, now_ms);
+    if was == Gate::Closed && matches!(health.gate(lane.offer, now_ms), Gate::Open { .. }) {
+        let (id, offer, outcome) = (&*flight.id_text, &*asking.offer.id, trouble.label());
+        tracing::warn!(id, offer, outcome, "an offer rests after failures in a row");
+    }
     // Without a word on how long, it rests only where another credential can stand in.
     let own = asking.has_stand_in && trouble.is_of_the_credential();
     let unsaid = if trouble.is_rate_limit() { LIMITED_REST_MS } else { REFUSED_REST_MS };

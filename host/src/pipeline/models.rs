@@ -81,13 +81,6 @@ fn shape(list: List) -> Shape {
 }
 
 fn listed(gateway: &Gateway, caller: &Caller) -> Vec<ModelEntry> {
-    let auto = AUTO.iter().map(|(name, display_name)| ModelEntry {
-        id: (*name).to_owned(),
-        display_name: (*display_name).to_owned(),
-        owned_by: "turnpike".to_owned(),
-        ..ModelEntry::default()
-    });
-    let mut all: Vec<ModelEntry> = auto.collect();
     let usable = gateway.offers.models().filter(|(model, offers)| {
         caller.may_use(model) && offers.iter().any(|offer| offer.is_priced())
     });
@@ -98,6 +91,8 @@ fn listed(gateway: &Gateway, caller: &Caller) -> Vec<ModelEntry> {
         let offer = offers.iter().filter(|offer| offer.is_priced()).min_by_key(cheapest)?;
         Some(entry(model, offer))
     });
+    let named: Vec<ModelEntry> = named.collect();
+    let mut all: Vec<ModelEntry> = AUTO.iter().map(|auto| chosen(*auto, &named)).collect();
     all.extend(named);
     let own = gateway.aliases.of(&caller.org);
     for (name, target) in own.iter().flat_map(|own| own.iter()) {
@@ -109,6 +104,22 @@ fn listed(gateway: &Gateway, caller: &Caller) -> Vec<ModelEntry> {
         }
     }
     all
+}
+
+/// A name by which the gateway chooses: it can what any of the models can, since that one is chosen
+/// then. A price it has none of its own.
+fn chosen((name, display_name): (&str, &str), models: &[ModelEntry]) -> ModelEntry {
+    ModelEntry {
+        id: name.to_owned(),
+        display_name: display_name.to_owned(),
+        owned_by: "turnpike".to_owned(),
+        context_tokens: models.iter().map(|model| model.context_tokens).max().unwrap_or(0),
+        output_tokens: models.iter().map(|model| model.output_tokens).max().unwrap_or(0),
+        tools: models.iter().any(|model| model.tools),
+        images: models.iter().any(|model| model.images),
+        reasoning: models.iter().any(|model| model.reasoning),
+        ..ModelEntry::default()
+    }
 }
 
 /// The catalogue id of a model by any of its names.

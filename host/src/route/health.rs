@@ -71,6 +71,8 @@ struct OfferHealth {
     in_flight: AtomicU32,
     /// Of those the ones whose answer has not begun.
     waiting: AtomicU32,
+    /// Those who gave it up as silent since something last began.
+    gave_up: AtomicU32,
     /// Since when nothing has begun, where something is waited for.
     quiet_since_ms: AtomicU64,
     /// 0 for any number.
@@ -128,6 +130,7 @@ impl InFlight {
             && !std::mem::replace(&mut self.heard, true)
         {
             offer.quiet_since_ms.store(now_ms, Ordering::Relaxed);
+            offer.gave_up.store(0, Ordering::Relaxed);
             offer.waiting.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -167,6 +170,7 @@ impl Health {
             statistics: Statistics::default(),
             in_flight: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
+            gave_up: AtomicU32::new(0),
             quiet_since_ms: AtomicU64::new(0),
             concurrency: reach.concurrency,
             lanes: reach.weights.into_iter().map(|weight| (weight, Breaker::default())).collect(),
@@ -258,13 +262,17 @@ impl Health {
 
     /// Whether so many wait in vain for an offer whose usual times are known that those who wait
     /// had better ask another. More is asked for than before it goes last: they leave a place in a
-    /// queue.
-    pub fn has_fallen_silent(&self, offer: usize, now_ms: u64) -> bool {
+    /// queue. Whoever is told so leaves, and still counts for those who go on waiting.
+    pub fn leaves_silent(&self, offer: usize, now_ms: u64) -> bool {
         let Some(o) = self.offers.get(offer) else { return false };
         let known = o.statistics.bands().map(|band| band.first_token_p95_ms).reduce(f64::max);
-        known.is_some_and(|tail_ms| {
-            o.waiting.load(Ordering::Relaxed) >= SEVERAL && o.is_quiet(SILENCE, tail_ms, now_ms)
-        })
+        let gave_up = o.gave_up.load(Ordering::Relaxed);
+        let many = o.waiting.load(Ordering::Relaxed).saturating_add(gave_up) >= SEVERAL;
+        let silent = known.is_some_and(|tail_ms| many && o.is_quiet(SILENCE, tail_ms, now_ms));
+        if silent {
+            o.gave_up.store(gave_up.saturating_add(1), Ordering::Relaxed);
+        }
+        silent
     }
 
     /// Whether it rests because we are over its rate limit, with every credential.

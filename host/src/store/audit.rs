@@ -151,7 +151,10 @@ impl Store {
     pub fn note(&self, what: &str, id: &str, before: Value, after: Value) {
         if let Some(turn) = &mut self.writer.lock().turn {
             let (what, id) = (what.to_owned(), id.to_owned());
-            turn.noted.push(AuditedChange { what, id, before, after });
+            // What was there already is no change: a top-up that is sent twice books once.
+            if before != after {
+                turn.noted.push(AuditedChange { what, id, before, after });
+            }
         }
     }
 
@@ -266,6 +269,13 @@ fn readable(row: Option<&[u8]>) -> Value {
     value
 }
 
+/// Whether it is what redaction does to a kind: its kinds are called `token` and `api-key`, and
+/// that one was switched off is what an audit is for.
+fn is_action(value: &Value) -> bool {
+    let actions = ["off", "count", "mask", "pseudonymize", "block"];
+    value.as_str().is_some_and(|value| actions.contains(&value))
+}
+
 /// Hides values whose names say that they are secrets, at any depth; what nests deeper than a row
 /// can is not there.
 fn hide(value: &mut Value) {
@@ -275,7 +285,7 @@ fn hide(value: &mut Value) {
                 let name = name.to_ascii_lowercase().replace(['-', '_'], "");
                 let secret = SECRET_NAMES.iter().any(|part| name.contains(part))
                     || SECRET_ENDS.iter().any(|end| name.ends_with(end));
-                if secret && !member.is_null() {
+                if secret && !member.is_null() && !is_action(member) {
                     *member = HIDDEN.into();
                 } else {
                     hide(member);

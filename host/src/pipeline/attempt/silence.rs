@@ -32,7 +32,7 @@ pub(super) async fn unless<T>(
         if let Ok(done) = tokio::time::timeout(wait, exchange.as_mut()).await {
             return Some(done);
         }
-        if flight.gateway.health.has_fallen_silent(asking.index, clock::now_ms()) {
+        if flight.gateway.health.leaves_silent(asking.index, clock::now_ms()) {
             return None;
         }
         wait = LOOK;
