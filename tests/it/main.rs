@@ -59,3 +59,5 @@ mod slow_reader;
 mod starters;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod usage_size;

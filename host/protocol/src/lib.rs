@@ -48,6 +48,7 @@ pub use gemini::count::counted_request;
 pub use neutral::loss::{Loss, Losses, Severity};
 pub use quirks::Quirks;
 pub use request_error::RequestError;
+pub use scan::nests_too_deep;
 pub use usage::{Usage, UsageUpdate};
 
 /// A wire protocol that callers or providers speak.

@@ -96,6 +96,7 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     // Vectors are no tokens: the answer has none.
     let limit = if embeds { Some(0) } else { limit };
     let work = Workload::new(&task.task, task.difficulty, input, limit).at(flight.started.at_ms);
+    let expected_tokens = work.expected_tokens();
     let now_ms = clock::now_ms();
     let health = &flight.gateway.health;
     let found = |index: &u32| {
@@ -131,6 +132,7 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         candidates.push(Candidate { index: row, rejection, figures, score: None });
     }
     flight.candidates = candidates;
+    flight.expected_tokens = expected_tokens;
     if flight.candidates.iter().all(|c| c.rejection.is_some()) {
         return Err(Box::new(nobody(flight, now_ms)));
     }

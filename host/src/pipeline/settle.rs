@@ -31,6 +31,9 @@ pub(super) struct Reported {
     pub service_tier: Option<String>,
     /// Bytes of answer text that were received, for counting where no usage came.
     pub text_bytes: u64,
+    /// Nothing was said or done: no text, call, sound or picture; and not because the model, or a
+    /// filter, declined.
+    pub nothing: bool,
 }
 
 // === impl Reported ===
@@ -42,6 +45,12 @@ impl Reported {
             Some(_) if !self.is_silent() => Ending::Complete,
             _ => Ending::CompleteEstimated,
         }
+    }
+
+    /// Whether an answer that is complete is no result: nothing was said, and the provider counted
+    /// nothing that it wrote. Its prompt is not charged (pitfall 45).
+    pub(super) fn is_empty(&self) -> bool {
+        self.nothing && self.usage.is_none_or(|usage| usage.output_tokens() == 0)
     }
 
     /// Whether a report is there and leaves out what there must have been: no prompt is empty, and
@@ -95,6 +104,14 @@ pub(super) async fn charge(
     let (cost, absorbed, seq) = (settlement.charged, settlement.absorbed, settlement.seq);
     flight.timing.settle_us = watch.micros().into();
     Bill { charged: true, usage, estimated, lines, cost, list, baseline, absorbed, seq }
+}
+
+/// Closes the hold of an answer that is complete and empty: nobody is charged for its prompt, which
+/// the platform bears.
+pub(super) fn forgive(flight: &mut Flight, offer: &Offer, reported: &Reported) -> Bill {
+    let absorbed = absorbed(flight, offer, reported, Ending::Empty);
+    flight.release(absorbed);
+    Bill { absorbed, ..Bill::default() }
 }
 
 /// What the same usage would have cost at the strongest of the candidates that could have answered,

@@ -19,7 +19,9 @@ use super::wire::Broken;
 use super::words::{Book, Lexicon};
 
 /// The first byte of a frame with a record. Another version of the format takes another number.
-const RECORD: u8 = 7;
+const RECORD: u8 = 8;
+/// The same when all candidates were written out; still read.
+const RECORD_WITHOUT_ROSTERS: u8 = 7;
 /// The same before sessions, agents, aliases, what routing saved and what candidates were scored by
 /// were kept; still read.
 const RECORD_WITHOUT_ATTRIBUTION: u8 = 3;
@@ -29,15 +31,13 @@ const RECORD_WITHOUT_LOSSES: u8 = 1;
 /// Appends a record's payload. Takes it mutably because reading is the same walk; it comes back as
 /// it was.
 pub(super) fn encode(out: &mut Vec<u8>, fresh: &mut Fresh, lexicon: &mut Lexicon) {
-    out.push(RECORD);
+    encode_as(RECORD, out, fresh, lexicon);
+}
+
+fn encode_as(kind: u8, out: &mut Vec<u8>, fresh: &mut Fresh, lexicon: &mut Lexicon) {
+    out.push(kind);
     let Fresh { record, looked_at } = fresh;
-    let mut encoder = Encoder::new(out, lexicon, looked_at.as_ref());
-    let walked = event(&mut encoder, &mut record.event)
-        .and_then(|()| attribution(&mut encoder, &mut record.event))
-        .and_then(|()| explanation(RECORD, &mut encoder, &mut record.explanation, &record.event))
-        .and_then(|()| encoder.list(&mut record.explanation.losses, loss))
-        .and_then(|()| scored(&mut encoder, &mut record.explanation))
-        .and_then(|()| encoder.maybe_word(&mut record.explanation.alias_of));
+    let walked = whole(kind, &mut Encoder::new(out, lexicon, looked_at.as_ref()), record);
     debug_assert_eq!(walked, Ok(()), "writing does not fail");
 }
 
@@ -45,17 +45,23 @@ pub(super) fn encode(out: &mut Vec<u8>, fresh: &mut Fresh, lexicon: &mut Lexicon
 pub(super) fn decode(payload: &[u8], book: &Book) -> Result<Record, Broken> {
     let (kind, mut decoder) = open(payload, book)?;
     let mut record = Record { event: UsageEvent::default(), explanation: blank() };
-    whole_event(kind, &mut decoder, &mut record.event)?;
-    explanation(kind, &mut decoder, &mut record.explanation, &record.event)?;
-    if kind != RECORD_WITHOUT_LOSSES {
-        decoder.list(&mut record.explanation.losses, loss)?;
-    }
-    if kind == RECORD {
-        scored(&mut decoder, &mut record.explanation)?;
-        decoder.maybe_word(&mut record.explanation.alias_of)?;
-    }
+    whole(kind, &mut decoder, &mut record)?;
     decoder.end()?;
     Ok(record)
+}
+
+/// All that records of that kind have.
+fn whole<C: Codec>(kind: u8, c: &mut C, record: &mut Record) -> Step {
+    whole_event(kind, c, &mut record.event)?;
+    explanation(kind, c, &mut record.explanation, &record.event)?;
+    if kind != RECORD_WITHOUT_LOSSES {
+        c.list(&mut record.explanation.losses, loss)?;
+    }
+    if is_attributed(kind) {
+        scored(kind, c, &mut record.explanation)?;
+        c.maybe_word(&mut record.explanation.alias_of)?;
+    }
+    Ok(())
 }
 
 /// Reads the event alone.
@@ -81,7 +87,12 @@ pub(super) fn is_of(payload: &[u8], id: Uuid) -> bool {
 }
 
 /// The kinds of records that are read.
-const KINDS: [u8; 3] = [RECORD, RECORD_WITHOUT_ATTRIBUTION, RECORD_WITHOUT_LOSSES];
+const KINDS: [u8; 4] =
+    [RECORD, RECORD_WITHOUT_ROSTERS, RECORD_WITHOUT_ATTRIBUTION, RECORD_WITHOUT_LOSSES];
+
+fn is_attributed(kind: u8) -> bool {
+    matches!(kind, RECORD | RECORD_WITHOUT_ROSTERS)
+}
 
 fn open<'a>(payload: &'a [u8], book: &'a Book) -> Result<(u8, Decoder<'a>), Broken> {
     match payload.split_first() {
@@ -93,7 +104,7 @@ fn open<'a>(payload: &'a [u8], book: &'a Book) -> Result<(u8, Decoder<'a>), Brok
 /// The event, as far as records of that kind have it.
 fn whole_event<C: Codec>(kind: u8, c: &mut C, e: &mut UsageEvent) -> Step {
     event(c, e)?;
-    if kind == RECORD { attribution(c, e) } else { Ok(()) }
+    if is_attributed(kind) { attribution(c, e) } else { Ok(()) }
 }
 
 fn blank() -> Explanation {
@@ -187,11 +198,13 @@ fn plain_uuid(text: &str) -> Option<Uuid> {
 }
 
 fn explanation<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step {
-    let short = kind == RECORD;
+    let short = is_attributed(kind);
     shared(c, e, event)?;
     c.maybe_word(&mut e.profile)?;
     c.option(&mut e.task, task)?;
-    c.candidates(&mut e.candidates)?;
+    if kind != RECORD {
+        c.candidates(&mut e.candidates)?;
+    }
     c.list(&mut e.plan, C::word)?;
     c.list(&mut e.attempts, attempt)?;
     c.maybe_word(&mut e.usage_source)?;
@@ -235,9 +248,9 @@ fn shared<C: Codec>(c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step 
 }
 
 /// What the choice was made by: enough to make it again.
-fn scored<C: Codec>(c: &mut C, e: &mut Explanation) -> Step {
+fn scored<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation) -> Step {
     c.option(&mut e.objective, objective)?;
-    c.figures(&mut e.candidates)
+    if kind == RECORD { c.lineup(e) } else { c.figures(&mut e.candidates) }
 }
 
 fn objective<C: Codec>(c: &mut C, o: &mut ObjectiveFact) -> Step {

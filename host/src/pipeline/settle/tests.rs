@@ -136,6 +136,7 @@ async fn settle(gateway: &Arc<Gateway>, case: &Case) -> Result<(), TestCaseError
         usage: case.reports.then_some(case.usage),
         service_tier: None,
         text_bytes: case.text_bytes,
+        nothing: false,
     };
     let bill = charge(&mut flight, &offer, &reported, case.ending).await;
     flight.end(case.ending, 200, &bill);

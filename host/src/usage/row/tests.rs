@@ -1,3 +1,4 @@
+mod house;
 mod sizes;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::super::explanation::{
 use super::super::looked_at::{Fresh, LookedAt, LookedAtFigures, LookedAtRow, OfferNames};
 use super::super::words::{Book, Books, Lexicon};
 use super::super::{Record, UsageEvent};
-use super::{decode, decode_event, decode_head, encode, is_of};
+use super::{decode, decode_event, decode_head, encode, encode_as, is_of};
 
 fn v7(at_ms: u64, random: [u8; 10]) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(at_ms, &random).into_uuid()
@@ -245,7 +246,12 @@ fn redaction() -> impl Strategy<Value = RedactionFact> {
 
 fn explanation() -> impl Strategy<Value = Explanation> {
     let who = (any::<u128>(), text(), text(), text(), maybe(label()), maybe(task()));
-    let lists = (some(candidate()), some(text()), some(attempt()), some(line_item()));
+    let lists = (
+        proptest::collection::vec(candidate(), 0..8),
+        some(text()),
+        some(attempt()),
+        some(line_item()),
+    );
     let more = (some(policy()), some(redaction()), any::<[u64; 8]>(), maybe(objective()));
     let money = (money(), money(), money(), usage(), maybe(label()), label());
     (who, lists, more, money).prop_map(|(who, lists, more, money)| Explanation {
@@ -421,6 +427,10 @@ impl OfferNames for Vec<Arc<str>> {
     fn name(&self, index: usize) -> Option<&str> {
         self.get(index).map(|name| &**name)
     }
+
+    fn token_prices(&self, _: usize, _: u64) -> Option<[PicoUsd; 3]> {
+        None
+    }
 }
 
 #[test]
@@ -445,11 +455,42 @@ fn candidates_in_rows_are_written_as_those_of_the_explanation_are() {
         }),
     };
     let rows = candidates.iter().enumerate().map(row).collect();
-    let looked_at = Some(LookedAt { names: Arc::new(names), rows, reasons });
+    let looked_at =
+        Some(LookedAt { names: Arc::new(names), at_ms: 0, expected_tokens: [0; 2], rows, reasons });
     let mut fresh = Fresh { record: bare, looked_at };
     let mut payload = Vec::new();
     encode(&mut payload, &mut fresh, &mut Lexicon::default());
     assert_eq!(payload, there_and_back(&whole, &mut Lexicon::default()).0);
+}
+
+#[test]
+fn records_of_earlier_versions_are_read() {
+    use super::{RECORD_WITHOUT_ATTRIBUTION, RECORD_WITHOUT_LOSSES, RECORD_WITHOUT_ROSTERS};
+    let mut record = usual();
+    for candidate in &mut record.explanation.candidates {
+        candidate.score = candidate.score.map(|_| 0.75);
+        candidate.quality = candidate.quality.map(|_| 0.625);
+        candidate.first_token_ms = candidate.first_token_ms.map(|_| 800.0);
+    }
+    record.event.session = Some("one".into());
+    record.explanation.alias_of = Some("house".into());
+    let read = |kind| {
+        let (mut payload, mut lexicon) = (Vec::new(), Lexicon::default());
+        encode_as(kind, &mut payload, &mut Fresh::from(record.clone()), &mut lexicon);
+        assert!(is_of(&payload, record.event.id));
+        let book = book(&lexicon);
+        assert_eq!(decode_event(&payload, &book).unwrap(), decode(&payload, &book).unwrap().event);
+        decode(&payload, &book).unwrap()
+    };
+    assert_eq!(read(RECORD_WITHOUT_ROSTERS), record);
+    let mut earlier = record.clone();
+    earlier.event.session = None;
+    earlier.event.baseline_usd = None;
+    earlier.explanation.alias_of = None;
+    earlier.explanation.candidates.iter_mut().for_each(|candidate| candidate.figures = None);
+    assert_eq!(read(RECORD_WITHOUT_ATTRIBUTION), earlier);
+    earlier.explanation.losses.clear();
+    assert_eq!(read(RECORD_WITHOUT_LOSSES), earlier);
 }
 
 #[test]
