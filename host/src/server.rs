@@ -35,6 +35,8 @@ const HANDOVER_QUEUE: usize = 256;
 const TIMER_BEAT: Duration = Duration::from_millis(500);
 /// For settlements at the end at least: they wait for a policy and for nothing else.
 const SETTLING: Duration = Duration::from_secs(5);
+/// For connections that are cut off to be dropped, each of which takes one.
+const TURNS_MAX: usize = 1_000;
 /// Connections between two looks at which of them have ended.
 const LOOK_AT: usize = 64;
 /// After `accept` fails (usually: no file descriptors), before trying again.
@@ -212,7 +214,7 @@ async fn work<S: Service>(
     if tokio::time::timeout(options.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still running when the drain time was over; cut off");
         options.last_call.call();
-        open.cut_off();
+        open.cut_off().await;
     }
     // Settlements of streams whose caller has gone run on this worker's runtime.
     let settling = options.drain.max(SETTLING);
@@ -239,8 +241,16 @@ impl Open {
     }
 
     /// What they were sending is dropped, and settled by what was sent of it.
-    fn cut_off(&self) {
+    async fn cut_off(&self) {
         self.connections.iter().for_each(AbortHandle::abort);
+        // They are dropped when it is their turn, and only then the settlements are begun that are
+        // waited for afterwards.
+        for _ in 0..TURNS_MAX {
+            if self.connections.iter().all(AbortHandle::is_finished) {
+                return;
+            }
+            tasks::turn().await;
+        }
     }
 }
 

@@ -22,6 +22,8 @@ mod embeddings;
 #[cfg(test)]
 mod explanation;
 #[cfg(test)]
+mod failing_disk;
+#[cfg(test)]
 mod fallback;
 #[cfg(test)]
 mod full_disk;

@@ -7,16 +7,12 @@ use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::json;
 use turnpike_simulate::{AnswerScript, Dialect, ModelScript, ProviderScript, Script};
-use turnpike_tests::{ORG, Setup, Stage, chat};
+use turnpike_tests::{ORG, Setup, Stage, chat, gateway_binary};
 
 /// What an event may take, its share of the dictionary included.
 const BYTES_MAX: u64 = 250;
 /// Requests whose events are measured, after as many by which what repeats is known.
 const REQUESTS: usize = 240;
-
-/// Models that the provider plays; it is asked for others too and has none of them.
-const PLAYED: [&str; 6] =
-    ["gpt-5-nano", "gpt-4.1-nano", "gpt-5.4-nano", "gpt-5-mini", "gpt-5.4-mini", "gpt-5.4"];
 
 /// Each of another task, difficulty and length.
 const PROMPTS: [&str; 6] = [
@@ -28,17 +24,27 @@ const PROMPTS: [&str; 6] = [
     "Classify the sentiment of this review as positive or negative: I would not buy it again.",
 ];
 
-fn script() -> Script {
-    let model = |id: &&str| ModelScript::instant(id, AnswerScript::Echo {});
+/// Every model that the catalogue has of the provider.
+fn models() -> Result<Vec<String>> {
+    let show = ["catalog", "show", "--provider", "openai"];
+    let shown = std::process::Command::new(gateway_binary()?).args(show).output()?;
+    let text = String::from_utf8(shown.stdout)?;
+    let offers = text.lines().filter_map(|line| line.split_once("@openai"));
+    let models = offers.filter_map(|(offer, _)| offer.strip_prefix("openai/"));
+    Ok(models.map(str::to_owned).collect())
+}
+
+fn script() -> Result<Script> {
+    let model = |id: &String| ModelScript::instant(id, AnswerScript::Echo {});
     let provider = ProviderScript {
         name: "openai".to_owned(),
         prefix: "/openai/v1".to_owned(),
         api_key: Some("sim-key".to_owned()),
         dialect: Dialect::OpenAiChat,
-        models: PLAYED.iter().map(model).collect(),
+        models: models()?.iter().map(model).collect(),
         failures: Vec::new(),
     };
-    Script { seed: 7, providers: vec![provider] }
+    Ok(Script { seed: 7, providers: vec![provider] })
 }
 
 fn stored(data: &Path) -> Result<u64> {
@@ -78,7 +84,7 @@ async fn bytes_an_event(stage: &Stage, candidates: usize) -> Result<u64> {
 #[tokio::test]
 async fn an_event_with_46_candidates_takes_less_than_250_bytes() -> Result<()> {
     let setup = Setup {
-        script: script(),
+        script: script()?,
         providers: |_, simulator| {
             let url = simulator.url("openai")?;
             Ok(format!("[providers.openai]\nbase_url = \"{url}\"\napi_key = \"sim-key\"\n\n"))
@@ -94,23 +100,10 @@ async fn an_event_with_46_candidates_takes_less_than_250_bytes() -> Result<()> {
 #[tokio::test]
 async fn an_event_with_17_candidates_takes_less_than_250_bytes() -> Result<()> {
     let setup = Setup {
-        script: script(),
+        script: script()?,
         providers: |_, simulator| {
             let url = simulator.url("openai")?;
-            let more = [
-                "gpt-4.1",
-                "gpt-4.1-mini",
-                "gpt-4o",
-                "gpt-4o-mini",
-                "gpt-5",
-                "gpt-5.1",
-                "gpt-5.2",
-                "o3",
-                "o3-mini",
-                "o4-mini",
-                "gpt-5.5",
-            ];
-            let models: Vec<&str> = PLAYED.into_iter().chain(more).collect();
+            let models: Vec<String> = models()?.into_iter().step_by(2).skip(1).take(17).collect();
             Ok(format!(
                 "[providers.openai]\nbase_url = \"{url}\"\napi_key = \"sim-key\"\n\
                  models = {models:?}\n\n"

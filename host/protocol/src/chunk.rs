@@ -363,6 +363,7 @@ impl Chunk {
         // Searches are counted from what stands beside the report, which may come but once.
         if let (Some(usage), Some(before)) = (&mut usage, before) {
             usage.searches = usage.searches.max(before.searches);
+            usage.hosted_calls = usage.hosted_calls.max(before.hosted_calls);
         }
         match &self.usage_update {
             None => usage,

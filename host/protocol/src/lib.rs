@@ -39,7 +39,8 @@ mod splice;
 
 pub use answer::{Answer, AnswerError};
 pub use call::{
-    Addressed, Call, Channel, LimitField, MediaTokens, Message, Needs, Outgoing, Role, Text, Tool,
+    Addressed, Call, Channel, LimitField, MediaTokens, Message, Needs, Outgoing, PaidTools, Role,
+    Text, Tool,
 };
 pub use chunk::{Chunk, ChunkHead, Delta, Origin, Slot, StreamError};
 pub use content::Content;

@@ -172,14 +172,19 @@ impl Weighing<'_> {
         figures: Option<&mut FigureRow>,
     ) -> Option<Rejection> {
         let flight = self.flight;
-        // A service tier that costs more, or a search, and has no price here is as good as no price
-        // at all.
-        let more = flight.call.service_tier.is_some() || settle::searches(flight, offer);
+        // A service tier that costs more, or a tool of its own, and has no price here is as good as
+        // no price at all.
+        let tools = settle::paid_tools(flight, offer);
+        let more = flight.call.service_tier.is_some() || tools.any();
         let priced = !more || settle::worst_case(flight, offer, 0).is_some();
         let Some(figures) = figures else { return Some(Rejection::Unpriced) };
         if !priced {
-            let searches = settle::searches(flight, offer);
-            return Some(if searches { Rejection::SearchUnpriced } else { Rejection::Unpriced });
+            let base = &offer.rates.at(flight.started.at_ms).base;
+            return Some(match tools {
+                tools if tools.hosted && base.hosted_call.is_none() => Rejection::ToolUnpriced,
+                tools if tools.searches => Rejection::SearchUnpriced,
+                _ => Rejection::Unpriced,
+            });
         }
         let terms = flight.terms.as_ref()?;
         if terms.prefers(row) {

@@ -367,7 +367,7 @@ fn usage<C: Codec>(c: &mut C, u: &mut Usage) -> Step {
 }
 
 /// The buckets of a usage in the order in which they are kept.
-pub(super) fn buckets(u: &mut Usage) -> [&mut u64; 18] {
+pub(super) fn buckets(u: &mut Usage) -> [&mut u64; 19] {
     // Named one by one: a bucket that is added must be added here.
     let Usage {
         input_uncached,
@@ -388,6 +388,7 @@ pub(super) fn buckets(u: &mut Usage) -> [&mut u64; 18] {
         input_video,
         output_video,
         citations,
+        hosted_calls,
     } = u;
     [
         input_uncached,
@@ -409,6 +410,7 @@ pub(super) fn buckets(u: &mut Usage) -> [&mut u64; 18] {
         input_video,
         output_video,
         citations,
+        hosted_calls,
     ]
 }
 

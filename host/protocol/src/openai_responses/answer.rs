@@ -122,7 +122,8 @@ impl Response {
             }
         }
         let searches = response.items.iter().filter(|heard| heard.searched).count();
-        usage::with_searches(&mut response.usage, searches);
+        let hosted = response.items.iter().filter(|heard| heard.hosted).count();
+        usage::with_items(&mut response.usage, searches, hosted);
         Ok(response)
     }
 

@@ -66,6 +66,7 @@ fn usage() -> impl Strategy<Value = Usage> {
         input_video: seen.3,
         output_video: seen.4,
         citations: seen.5,
+        hosted_calls: 0,
     })
 }
 

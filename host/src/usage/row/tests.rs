@@ -71,7 +71,7 @@ fn short(steps: u32) -> impl Strategy<Value = f64> {
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
-    any::<[u64; 18]>().prop_map(|n| Usage {
+    any::<[u64; 19]>().prop_map(|n| Usage {
         input_uncached: n[0],
         cache_read: n[1],
         cache_write_5m: n[2],
@@ -90,6 +90,7 @@ fn usage() -> impl Strategy<Value = Usage> {
         input_video: n[15],
         output_video: n[16],
         citations: n[17],
+        hosted_calls: n[18],
     })
 }
 
