@@ -1,6 +1,8 @@
 //! The payload of a record's frame: one byte of kind, the id, the event, the explanation. The order
 //! of the fields here is the format; to change it, take another [`RECORD`].
 
+mod brief;
+
 use std::sync::Arc;
 
 use turnpike_ledger::PicoUsd;
@@ -103,7 +105,7 @@ fn open<'a>(payload: &'a [u8], book: &'a Book) -> Result<(u8, Decoder<'a>), Brok
 
 /// The event, as far as records of that kind have it.
 fn whole_event<C: Codec>(kind: u8, c: &mut C, e: &mut UsageEvent) -> Step {
-    event(c, e)?;
+    event(kind, c, e)?;
     if is_attributed(kind) { attribution(c, e) } else { Ok(()) }
 }
 
@@ -118,7 +120,7 @@ fn head<C: Codec>(c: &mut C, e: &mut UsageEvent) -> Step {
     c.word(&mut e.org)
 }
 
-fn event<C: Codec>(c: &mut C, e: &mut UsageEvent) -> Step {
+fn event<C: Codec>(kind: u8, c: &mut C, e: &mut UsageEvent) -> Step {
     head(c, e)?;
     // The id holds the time, so what is written is nearly always zero.
     let base = time_of(e.id).unwrap_or(0);
@@ -136,16 +138,22 @@ fn event<C: Codec>(c: &mut C, e: &mut UsageEvent) -> Step {
     })?;
     c.word(&mut e.protocol)?;
     c.word(&mut e.model_asked)?;
-    c.maybe_word(&mut e.offer)?;
-    c.maybe_word(&mut e.model)?;
-    c.maybe_word(&mut e.provider)?;
-    c.maybe_word(&mut e.task)?;
-    c.flag(&mut e.stream)?;
-    c.small(&mut e.status)?;
-    c.word(&mut e.settlement)?;
+    if kind == RECORD {
+        brief::outcome(c, e)?;
+    } else {
+        c.maybe_word(&mut e.offer)?;
+        c.maybe_word(&mut e.model)?;
+        c.maybe_word(&mut e.provider)?;
+        c.maybe_word(&mut e.task)?;
+        c.flag(&mut e.stream)?;
+        c.small(&mut e.status)?;
+        c.word(&mut e.settlement)?;
+    }
     usage(c, &mut e.usage)?;
     c.money(&mut e.cost_usd)?;
-    c.small(&mut e.attempts)?;
+    if kind != RECORD {
+        c.small(&mut e.attempts)?;
+    }
     c.number(&mut e.duration_ms)
 }
 
@@ -198,7 +206,12 @@ fn plain_uuid(text: &str) -> Option<Uuid> {
 }
 
 fn explanation<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step {
-    let short = is_attributed(kind);
+    type Walks<C> = (fn(&mut C, &mut LineItem) -> Step, fn(&mut C, &mut PolicyFact) -> Step);
+    let (line, asked): Walks<C> = match kind {
+        RECORD => (brief::line_item, brief::policy),
+        RECORD_WITHOUT_ROSTERS => (short_line_item, short_policy),
+        _ => (line_item, policy),
+    };
     shared(c, e, event)?;
     c.maybe_word(&mut e.profile)?;
     c.option(&mut e.task, task)?;
@@ -208,12 +221,17 @@ fn explanation<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation, event: &Usage
     c.list(&mut e.plan, C::word)?;
     c.list(&mut e.attempts, attempt)?;
     c.maybe_word(&mut e.usage_source)?;
-    c.list(&mut e.line_items, if short { short_line_item } else { line_item })?;
+    c.list(&mut e.line_items, line)?;
     c.money(&mut e.hold_usd)?;
     c.money(&mut e.absorbed_usd)?;
-    c.list(&mut e.policies, if short { short_policy } else { policy })?;
+    c.list(&mut e.policies, asked)?;
     c.list(&mut e.redactions, redaction)?;
-    timing(c, &mut e.timing)
+    // All of its time is nearly that which the event has.
+    let known = if kind == RECORD { event.duration_ms.wrapping_mul(1_000) } else { 0 };
+    e.timing.total_us = e.timing.total_us.wrapping_sub(known);
+    timing(c, &mut e.timing)?;
+    e.timing.total_us = e.timing.total_us.wrapping_add(known);
+    Ok(())
 }
 
 /// What the explanation repeats of the event is written only where the two differ.
@@ -309,6 +327,12 @@ const PART: &str = "\u{1f}";
 
 /// The same few policies make the same few decisions: hook, name, version and digest are one word.
 fn short_policy<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {
+    policy_word(c, p)?;
+    c.small(&mut p.micros)?;
+    failure(c, p)
+}
+
+fn policy_word<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {
     let parts = [&*p.hook, &*p.policy, &*p.version, &*p.digest];
     // Something that has the separator in it is written in four words, after an empty one.
     let apart = parts.iter().any(|part| part.contains(PART));
@@ -328,8 +352,7 @@ fn short_policy<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {
         p.version = part()?.into();
         p.digest = part()?.into();
     }
-    c.small(&mut p.micros)?;
-    failure(c, p)
+    Ok(())
 }
 
 fn policy<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {

@@ -92,6 +92,7 @@ fn rates() -> impl Strategy<Value = Rates> {
         input_video: seen.2,
         output_video: seen.3,
         citation: seen.4,
+        hosted_call: None,
     })
 }
 

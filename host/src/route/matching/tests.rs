@@ -38,6 +38,7 @@ const NEEDS: Needs = Needs {
     reasoning: true,
     logprobs: false,
     web_search: false,
+    hosted_tools: false,
 };
 
 fn asked(needs: &Needs) -> Asked<'_> {
