@@ -1,4 +1,5 @@
-//! What a provider's own web search, or another tool of its own, costs is known before it is allowed, or it is not allowed.
+//! What a provider's own web search, or another tool of its own, costs is known before it is
+//! allowed, or it is not allowed.
 
 use anyhow::{Context, Result};
 use reqwest::Method;

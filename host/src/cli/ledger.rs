@@ -37,8 +37,7 @@ pub(super) struct ExportArgs {
     /// Only entries of this organization
     #[arg(long)]
     org: Option<String>,
-    /// Only entries of this kind: top-up, adjust, set-budget, hold, extend, capture, release or
-    /// expire
+    /// Only entries of this kind
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(KINDS))]
     kind: Option<String>,
 }
@@ -61,8 +60,8 @@ enum Format {
 }
 
 /// The kinds of entries.
-const KINDS: [&str; 8] =
-    ["top-up", "adjust", "set-budget", "hold", "extend", "capture", "release", "expire"];
+const KINDS: [&str; 9] =
+    ["top-up", "adjust", "set-budget", "hold", "extend", "narrow", "capture", "release", "expire"];
 
 /// Journals that may lie beside each other before someone must tidy up.
 const ASIDE_MAX: u32 = 1_000;

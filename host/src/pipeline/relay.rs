@@ -385,7 +385,7 @@ impl Relay {
         None
     }
 
-    /// One step of the stream; `None` where nobody reads it any more and the program's end has come.
+    /// One step of the stream; `None` where nobody reads it any more and the program has to end.
     async fn step(&mut self) -> Option<Result<Step, Broken>> {
         let (left, last_call) = (&self.left, &self.last_call);
         let mut step = std::pin::pin!(self.stream.step(&mut self.flight));

@@ -16,8 +16,8 @@ pub trait OfferNames: Send + Sync {
     /// `vendor/model@provider`.
     fn name(&self, index: usize) -> Option<&str>;
 
-    /// What one asks for a request, a token of the prompt and one of the answer by the list in force
-    /// at that time, where what requests are expected to cost is mostly made of these.
+    /// What one asks for a request, a token of the prompt and one of the answer by the list in
+    /// force at that time, where what requests are expected to cost is mostly made of these.
     fn token_prices(&self, index: usize, at_ms: u64) -> Option<[PicoUsd; 3]>;
 }
 

@@ -38,13 +38,13 @@ int fdatasync(int file) {
     return real(file);
 }
 
-ssize_t pwrite64(int file, const void *bytes, size_t len, off64_t at) {
-    static ssize_t (*real)(int, const void *, size_t, off64_t);
-    if (real == NULL) real = dlsym(RTLD_NEXT, "pwrite64");
+ssize_t write(int file, const void *bytes, size_t len) {
+    static ssize_t (*real)(int, const void *, size_t);
+    if (real == NULL) real = dlsym(RTLD_NEXT, "write");
     int error = fault(file, "write");
     if (error != 0) {
         errno = error;
         return -1;
     }
-    return real(file, bytes, len, at);
+    return real(file, bytes, len);
 }

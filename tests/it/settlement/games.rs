@@ -314,8 +314,8 @@ async fn a_dense_prompt_is_held_for() -> Result<()> {
     till.close(ends).await
 }
 
-/// A model can be brought to write a call whose arguments are nested deeper than anybody reads: that
-/// does not make the answer before it free (decision 035).
+/// A model can be brought to write a call whose arguments are nested deeper than anybody reads:
+/// that does not make the answer before it free (decision 035).
 #[tokio::test]
 async fn an_event_that_is_nested_too_deep_does_not_make_a_stream_free() -> Result<()> {
     let asked = Asked { dialect: Dialect::Gemini, stream: true };

@@ -23,8 +23,8 @@ const SHORT: [(&str, &str); 6] = [
     ("TURNPIKE__TIMEOUTS__IDLE_MS", "30000"),
     ("TURNPIKE__MONEY__HOLD_MS", "4000"),
 ];
-/// Of a stream that outlasts the stop: how long its answer is, how fast it comes, and how much of it
-/// is read before.
+/// Of a stream that outlasts the stop: how long its answer is, how fast it comes, and how much of
+/// it is read before.
 const WRITTEN: u64 = 600;
 const PER_SECOND: u64 = 20;
 const READ_BYTES: usize = 30;

@@ -42,8 +42,8 @@ impl Call {
         }
     }
 
-    /// What is lost when the provider does not get those tools of its own; nothing where the request
-    /// offers none, or insists on one: it can't do without then.
+    /// What is lost when the provider does not get those tools of its own; nothing where the
+    /// request offers none, or insists on one: it can't do without then.
     pub fn without_paid(&self, which: PaidTools) -> Losses {
         let mut losses = Losses::default();
         if let Points::OpenAiResponses(points) = &self.points {

@@ -43,8 +43,9 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
     scanner.end()?;
     let error = response.failure();
     let declined = response.is_declined();
-    // Cut off by a filter or by its length before it said anything: an answer, though an empty one.
-    let ended = response.status.as_deref() == Some("incomplete");
+    // It has come to its end, or was cut off by a filter or by its length, before it said anything:
+    // an answer, though an empty one.
+    let ended = matches!(response.status.as_deref(), Some("completed" | "incomplete"));
     let mut answer = Answer {
         dialect: Dialect::OpenAiResponses,
         model: response.model,

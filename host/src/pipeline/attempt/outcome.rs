@@ -246,8 +246,8 @@ pub(super) fn pass_on(mut flight: Box<Flight>, fault: Fault) -> Response<Gateway
     response
 }
 
-/// What is left of the caller's own limits, unless the provider says with its refusal which limit of
-/// its own is reached: who waits for that has to know of that.
+/// What is left of the caller's own limits, unless the provider says with its refusal which limit
+/// of its own is reached: who waits for that has to know of that.
 fn tell_limits(flight: &Flight, response: &mut Response<GatewayBody>) {
     let limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
     if !(limited && said::tells_limits(response.headers())) {

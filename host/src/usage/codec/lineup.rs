@@ -15,6 +15,7 @@ use super::scores::{put_scores, read_scores};
 use super::{Codec, Decoder, Encoder, Step};
 
 mod expected;
+mod places;
 
 use expected::{Expected, as_read, expected_scores, kind, known};
 
@@ -22,8 +23,9 @@ use expected::{Expected, as_read, expected_scores, kind, known};
 const WRITTEN_OUT: u64 = 0;
 const FIRST_ROSTER: u64 = 1;
 
-/// In place of the requests on their way, raised by one: more than these differs.
-const MORE: u64 = 0;
+/// Beside the requests on their way: what else of the load differs.
+const SHARE: u64 = 1;
+const MARKS: u64 = 1 << 1;
 
 /// What differs of a candidate.
 const QUALITY: u8 = 1;
@@ -61,30 +63,28 @@ impl Encoder<'_> {
         self.lexicon.rosters.differed(kind, said);
     }
 
-    /// The candidates that are not as expected, each after how many are; and what a reader will
+    /// The candidates that are not as expected: which, and what differs; and what a reader will
     /// know of each.
     fn put_differences(
         &mut self,
         seen: &[Seen<'_>],
         expected: &Expected<'_>,
     ) -> Vec<Option<expected::Known>> {
+        let rows = || seen.iter().zip(&expected.roster.rows);
+        let flags: Vec<u8> = rows()
+            .enumerate()
+            .map(|(place, (candidate, row))| differences(candidate, row, expected, place))
+            .collect();
+        places::put_places(self.out, &flags);
         let mut all = Vec::with_capacity(seen.len());
-        let (mut same, mut reasons) = (0, Reasons::default());
-        for (place, (candidate, row)) in seen.iter().zip(&expected.roster.rows).enumerate() {
-            let differs = differences(candidate, row, expected, place);
-            if differs == 0 {
-                same += 1;
-            } else {
-                put(self.out, same);
-                same = 0;
+        let mut reasons = Reasons::default();
+        for ((candidate, row), differs) in rows().zip(flags) {
+            if differs != 0 {
                 self.out.push(differs);
                 self.put_difference(candidate, row, differs, &mut reasons);
             }
             let kept = row.quality.filter(|_| differs & (QUALITY | ANEW) == 0);
             all.push(known(&as_read(candidate, kept)));
-        }
-        if same > 0 {
-            put(self.out, same);
         }
         all
     }
@@ -118,13 +118,13 @@ impl Encoder<'_> {
             put_signed(self.out, doing.speed, before.speed);
         }
         if differs & LOAD != 0 {
-            let load = u64::from(doing.in_flight);
-            if (doing.share, doing.marks) == (before.share, before.marks) {
-                put(self.out, load.saturating_add(1));
-            } else {
-                put(self.out, MORE);
-                put(self.out, load);
+            let (share, marks) = (doing.share != before.share, doing.marks != before.marks);
+            let more = if share { SHARE } else { 0 } | if marks { MARKS } else { 0 };
+            put(self.out, (u64::from(doing.in_flight) << 2) | more);
+            if share {
                 put_signed(self.out, doing.share, before.share);
+            }
+            if marks {
                 self.out.push(doing.marks);
             }
         }
@@ -265,21 +265,15 @@ impl Decoder<'_> {
         }
         let tokens = [self.reader.varint()?, self.reader.varint()?];
         let expected = Expected { roster: &roster, tokens, firsts };
-        let rows = roster.rows.len();
-        let mut candidates = Vec::with_capacity(rows);
-        while candidates.len() < rows {
-            let same = self.reader.varint()?;
-            if same > widen(rows.saturating_sub(candidates.len())) {
-                return Err(Broken);
-            }
-            for _ in 0..same {
-                let place = candidates.len();
-                candidates.push(expected.candidate(place).ok_or(Broken)?);
-            }
-            if candidates.len() < rows {
-                let candidate = self.read_difference(&expected, candidates.len())?;
-                candidates.push(candidate);
-            }
+        let mut candidates = Vec::with_capacity(roster.rows.len());
+        for (place, differs) in
+            places::read_places(&mut self.reader, roster.rows.len())?.into_iter().enumerate()
+        {
+            let candidate = match differs {
+                true => self.read_difference(&expected, place),
+                false => expected.candidate(place).ok_or(Broken),
+            };
+            candidates.push(candidate?);
         }
         let known: Vec<_> = candidates.iter().map(|fact| known(&Seen::from(fact))).collect();
         let scores = read_scores(&mut self.reader, &expected_scores(explanation, &known))?;
@@ -328,16 +322,14 @@ impl Decoder<'_> {
             doing.speed = self.reader.signed(doing.speed)?;
         }
         if differs & LOAD != 0 {
-            let load = match self.reader.varint()? {
-                MORE => {
-                    let load = self.reader.varint()?;
-                    doing.share = self.reader.signed(doing.share)?;
-                    doing.marks = self.reader.byte()?;
-                    load
-                }
-                load => load.saturating_sub(1),
-            };
-            doing.in_flight = u32::try_from(load).map_err(|_| Broken)?;
+            let load = self.reader.varint()?;
+            if load & SHARE != 0 {
+                doing.share = self.reader.signed(doing.share)?;
+            }
+            if load & MARKS != 0 {
+                doing.marks = self.reader.byte()?;
+            }
+            doing.in_flight = u32::try_from(load >> 2).map_err(|_| Broken)?;
         }
         if differs & (TAIL | SPEED | LOAD) != 0 {
             read.figures = Some(doing.figures());

@@ -1,8 +1,8 @@
 //! What the usage store costs at size: bytes an event on disk, the time of a month's group-by, and
 //! the time of a start. `cargo bench -p turnpike --bench usage_store` fills a folder with a million
 //! events of a month, as a gateway with a few offers and busy agents makes them; another number may
-//! follow after `--`. What an event takes with more offers, each of which its explanation names, and
-//! the processor's time for it are measured on fewer. Not a test: it prints, and says whether each figure is within its limit.
+//! follow after `--`. What an event takes with more offers, each of which its explanation names, is
+//! measured on fewer. Not a test: it prints, and says whether each figure is within its limit.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,6 @@ use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Usage;
 use uuid::Uuid;
 
-#[path = "usage_store/offers.rs"]
 mod offers;
 
 use offers::{Offers, Work};
