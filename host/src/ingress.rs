@@ -12,6 +12,8 @@ use crate::tasks::within;
 
 /// Between two reads of a body: bounds what a slow sender can hold.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// The whole of a body that comes in pieces. A slow line of 1 Mbit/s brings 75 MB in it.
+const BODY_TIME_MAX: Duration = Duration::from_secs(600);
 /// What is read and thrown away of a body that is too large: clients that are still sending when
 /// the connection closes never read why. Past that the connection closes.
 const DRAIN_BYTES_MAX: usize = 64 << 20;
@@ -61,9 +63,13 @@ async fn read_within(body: &mut Incoming, limit: usize) -> Result<Bytes, Refusal
     let room = announced.unwrap_or(0).min(FIRST_ROOM_BYTES).max(first.len());
     let mut whole = BytesMut::with_capacity(room);
     append(&mut whole, &first, limit)?;
-    while let Some(more) = next(body).await? {
-        append(&mut whole, &more, limit)?;
-    }
+    let rest = async {
+        while let Some(more) = next(body).await? {
+            append(&mut whole, &more, limit)?;
+        }
+        Ok(())
+    };
+    within(BODY_TIME_MAX, rest).await.unwrap_or_else(|| Err(Refusal::body_cut_off()))?;
     Ok(whole.freeze())
 }
 

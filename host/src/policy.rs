@@ -39,6 +39,7 @@ mod v0_1;
 mod validate;
 mod verdict;
 mod warm;
+mod wasi;
 
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,9 @@
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+use tokio::task::JoinSet;
 use turnpike_simulate::{Failure, Rule};
-use turnpike_tests::{ORG, PROVIDERS, Stage, chat, pico};
+use turnpike_tests::{ORG, PROVIDERS, Setup, Stage, chat, pico};
 
 /// The provider that `auto` chooses first for this prompt.
 async fn first_choice(stage: &Stage, text: &str) -> Result<String> {
@@ -206,5 +207,41 @@ async fn a_stream_that_drips_byte_by_byte_is_whole() -> Result<()> {
     answer.read().await?;
     assert!(answer.complete());
     assert_eq!(answer.text(), text);
+    Ok(())
+}
+
+/// Several wait for a provider that has fallen silent: they go to the next long before its time is
+/// over, and pay for the answer alone.
+#[tokio::test]
+async fn who_waits_in_vain_with_others_asks_the_next() -> Result<()> {
+    let text = "What is the capital of France?";
+    // Longer than the test may take: nobody gets an answer by the time-out.
+    let environment = vec![("TURNPIKE__TIMEOUTS__FIRST_BYTE_MS", "600000")];
+    let stage = Stage::open_with(Setup { environment, ..Setup::default() }).await?;
+    let provider = first_choice(&stage, text).await?;
+    stage.simulator.fail(&provider, &[Rule::always(Failure::HangBeforeHeaders)])?;
+    let before = stage.settled_balance(ORG).await?;
+    let mut callers = JoinSet::new();
+    for _ in 0..4 {
+        let caller = stage.caller.clone();
+        callers.spawn(async move {
+            let mut answer = caller.stream(&chat("auto", text)).await?;
+            answer.read().await?;
+            anyhow::Ok(answer)
+        });
+    }
+    let mut cost = 0;
+    for answer in callers.join_all().await {
+        let answer = answer?;
+        assert_eq!(answer.text(), text);
+        let explanation = stage.explanation(ORG, &answer.request_id).await?;
+        cost += pico(explanation["cost_usd"].as_str().context("a cost")?)?;
+        let first = &explanation["attempts"][0];
+        assert_eq!(provider_of(first)?, provider);
+        assert_eq!(first["outcome"], "timeout", "{first}");
+        assert!(first["detail"].as_str().is_some_and(|why| why.contains("silent")), "{first}");
+    }
+    let after = stage.settled_balance(ORG).await?;
+    assert_eq!(before.available - after.available, cost, "only the answers are paid");
     Ok(())
 }

@@ -28,6 +28,8 @@ mod fallback;
 #[cfg(test)]
 mod full_disk;
 #[cfg(test)]
+mod hedging;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod hot_upload;
@@ -57,6 +59,8 @@ mod search_price;
 mod settlement;
 #[cfg(test)]
 mod slow_reader;
+#[cfg(test)]
+mod slow_upload;
 #[cfg(test)]
 mod starters;
 #[cfg(test)]

@@ -278,9 +278,8 @@ pub fn outage(shape: &Shape, hangs: bool) -> anyhow::Result<(String, bool)> {
         rows.push((p99, share));
     }
     let [before, _, second, rest, back, last] = rows.as_slice() else { return Ok((text, false)) };
-    // Who only falls silent is found out by that, which takes longer than an error.
-    let calm = if hangs { rest } else { second };
-    let recovered = calm.0 <= before.0 * 3 / 2 && (back.1.max(last.1)) > before.1 * 0.8;
+    let calm = second.0.max(rest.0);
+    let recovered = calm <= before.0 * 3 / 2 && (back.1.max(last.1)) > before.1 * 0.8;
     let paid: u128 = ended.iter().filter(|one| !one.answered).map(|one| one.cost_pico).sum();
     let failed: u32 = ended.iter().map(|one| one.failed_attempts).sum();
     writeln!(text, "\n{failed} attempts failed; what callers paid for them: {paid} USD.")?;

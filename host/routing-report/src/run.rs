@@ -18,6 +18,9 @@ pub const BREAKER: BreakerRule = BreakerRule { failures: 5, open_ms: 10_000 };
 const ERRORS: f64 = 0.002;
 /// How long a hanging provider is waited for, as `timeouts.first_byte_ms` is by default.
 const HANG_MS: u64 = 60_000;
+/// When a request that hears nothing looks whether others do, and how often from then on.
+const PATIENCE_MS: u64 = 10_000;
+const LOOK_MS: u64 = 1_000;
 /// Requests in flight at which an offer takes twice as long for its first token.
 const CROWDED: f64 = 400.0;
 /// Before the best offer is asked once more.
@@ -50,6 +53,8 @@ enum Event {
     Begins,
     Ends,
     Fails,
+    /// A request that has waited for long looks whether its offer has fallen silent.
+    Looks,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +66,8 @@ struct Under {
     again: bool,
     asked_ms: u64,
     first_ms: u64,
+    /// When an attempt that nobody answers is given up at the latest.
+    fails_ms: Option<u64>,
     in_flight: Option<InFlight>,
 }
 
@@ -100,6 +107,7 @@ pub fn run(world: &World, strategy: Strategy, grading: Grading) -> Vec<Ended> {
             Event::Begins => run.begins(index, now_ms),
             Event::Ends => run.ends(index, now_ms),
             Event::Fails => run.fails(index, now_ms),
+            Event::Looks => run.looks(index, now_ms),
         }
     }
     run.ended
@@ -148,8 +156,26 @@ impl Run<'_> {
         if let Some(ended) = self.ended.get_mut(index) {
             ended.attempts += 1;
         }
+        let unanswered = fails && first_ms > PATIENCE_MS;
+        if let Some(under) = self.under.get_mut(index) {
+            under.fails_ms = unanswered.then_some(now_ms + first_ms);
+        }
+        if unanswered {
+            return self.schedule(now_ms + PATIENCE_MS, index, Event::Looks);
+        }
         let event = if fails { Event::Fails } else { Event::Begins };
         self.schedule(now_ms + first_ms, index, event);
+    }
+
+    /// As the gateway does: who waits in vain for an offer that has fallen silent asks the next.
+    fn looks(&mut self, index: usize, now_ms: u64) {
+        let Some(under) = self.under.get(index) else { return };
+        let (Some(in_flight), Some(fails_ms)) = (&under.in_flight, under.fails_ms) else { return };
+        let silent = self.health.has_fallen_silent(in_flight.lane().offer, now_ms);
+        if now_ms >= fails_ms || (silent && !under.queue.is_empty()) {
+            return self.fails(index, now_ms);
+        }
+        self.schedule((now_ms + LOOK_MS).min(fails_ms), index, Event::Looks);
     }
 
     /// After how long an attempt begins to answer, or fails.

@@ -124,9 +124,10 @@ impl Input {
                 let message = "an allowance is more than nothing; null is none";
                 return Err(ApiError::invalid("daily_allowance_usd", message));
             }
+            let follows = plan.daily_limit_usd == plan.daily_allowance_usd;
             plan.daily_allowance_usd = allowance;
             // Who is given something each day may spend that, unless the plan says otherwise.
-            if self.daily_limit_usd.is_none() {
+            if self.daily_limit_usd.is_none() && follows {
                 plan.daily_limit_usd = allowance;
             }
         }

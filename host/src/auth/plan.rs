@@ -59,7 +59,9 @@ impl PlanTerms {
             month: Arc::new(counter(Period::Month)),
             steps: plan.discounts.clone(),
         });
-        let daily = plan.daily_limit_usd.map(|_| Arc::new(counter(Period::Day)));
+        // An allowance is given with the first request of a day: what counts tells whether one was.
+        let counts = plan.daily_limit_usd.is_some() || plan.daily_allowance_usd.is_some();
+        let daily = counts.then(|| Arc::new(counter(Period::Day)));
         Self {
             id: plan.id.as_str().into(),
             // They were read when the plan was stored.

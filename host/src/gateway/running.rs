@@ -24,6 +24,8 @@ use super::{Gateway, Provider};
 const EXPIRE_EVERY: Duration = Duration::from_secs(5);
 /// How often idle upstream connections and policy instances are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// What requests to the admin API get to end, when the program stops.
+const ADMIN_STOP_MAX: Duration = Duration::from_secs(10);
 /// Where the addresses in force are written, for scripts that let the system choose the ports.
 const LISTEN_FILE: &str = "listen.json";
 
@@ -92,8 +94,12 @@ impl Running {
         if joined.is_err() {
             tracing::error!("the data plane did not stop in order");
         }
-        if admin.await.is_err() {
-            tracing::error!("the admin API did not stop in order");
+        let ended = admin.abort_handle();
+        match tokio::time::timeout(ADMIN_STOP_MAX, admin).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!("the admin API did not stop in order"),
+            // Somebody has begun a request and does not end it.
+            Err(_) => ended.abort(),
         }
         let closed = tokio::task::spawn_blocking(move || state.close()).await;
         if closed.is_err() {
@@ -195,13 +201,21 @@ fn serve_admin(
 
 async fn expire(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
     while pause(EXPIRE_EVERY, &mut stopped).await {
-        match gateway.ledger.expire_due(clock::now_ms()) {
-            Ok(expired) if expired.is_empty() => {}
-            Ok(expired) => {
-                tracing::warn!(count = expired.len(), "holds expired; see the ledger's entries");
+        // A part at a time, so that others get the ledger's lock between.
+        loop {
+            match gateway.ledger.expire_due(clock::now_ms()) {
+                Ok(expired) if expired.is_empty() => break,
+                Ok(expired) => {
+                    let count = expired.len();
+                    tracing::warn!(count, "holds expired; see the ledger's entries");
+                }
+                // Said loudly once when the journal failed.
+                Err(error) => {
+                    tracing::debug!(%error, "holds can't be expired");
+                    break;
+                }
             }
-            // Said loudly once when the journal failed.
-            Err(error) => tracing::debug!(%error, "holds can't be expired"),
+            tokio::task::yield_now().await;
         }
     }
 }

@@ -8,6 +8,7 @@ mod limits;
 mod outcome;
 mod request;
 mod said;
+mod silence;
 mod whole;
 
 use std::borrow::Cow;
@@ -104,7 +105,12 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
     while let Some(row) = queue.pop() {
         let Some(asking) = begin(&mut flight, row, again) else { continue };
         tried += 1;
-        match one(&mut flight, asking).await {
+        let ended = one(&mut flight, asking).await;
+        if let Some(beside) = flight.asked_beside.take() {
+            tried += usize::from(queue.contains(&beside));
+            queue.retain(|other| *other != beside);
+        }
+        match ended {
             Ok(Reply::Whole(answered)) => return whole::finish(flight, *answered).await,
             Ok(Reply::Stream(opened)) => return relay::start(flight, *opened),
             // Another may have given the response that this one does not know.
@@ -235,16 +241,21 @@ async fn one(flight: &mut Flight, mut asking: Asking) -> Result<Reply, Ended> {
             Err(Ended::Next(give_up(flight, &asking, trouble, lost)))
         }
         Err(request::Refused::Fault(fault)) => {
-            // A provider that refuses a request is healthy.
-            let (health, now_ms) = (&flight.gateway.health, clock::now_ms());
-            health.record(asking.lane(), Sample::Neutral, now_ms);
-            if matches!(*fault, Fault::Credential { .. }) && asking.has_stand_in {
-                health.rest(asking.lane(), now_ms.saturating_add(REFUSED_REST_MS));
-            }
-            outcome::note(flight, &asking, fault.label(), "");
+            book_fault(flight, &asking, &fault);
             Err(Ended::Fault(fault))
         }
     }
+}
+
+/// Books an attempt that ended for a reason that no other provider would do better about: one that
+/// refuses a request is healthy.
+fn book_fault(flight: &mut Flight, asking: &Asking, fault: &Fault) {
+    let (health, now_ms) = (&flight.gateway.health, clock::now_ms());
+    health.record(asking.lane(), Sample::Neutral, now_ms);
+    if matches!(*fault, Fault::Credential { .. }) && asking.has_stand_in {
+        health.rest(asking.lane(), now_ms.saturating_add(REFUSED_REST_MS));
+    }
+    outcome::note(flight, asking, fault.label(), "");
 }
 
 /// An attempt whose answer is being waited for. The caller's leaving drops it there, and it is

@@ -157,6 +157,8 @@ pub(super) struct Flight {
     pub expected_tokens: [u64; 2],
     pub plan: Vec<usize>,
     pub attempts: Vec<AttemptFact>,
+    /// The row of an offer that was asked beside another and did not answer.
+    pub asked_beside: Option<usize>,
     pub hold: Option<Hold>,
     pub held: PicoUsd,
     /// The output limit that the money allowed, when lower than asked.
@@ -252,6 +254,7 @@ impl Flight {
             expected_tokens: [0; 2],
             plan: Vec::new(),
             attempts: Vec::new(),
+            asked_beside: None,
             hold: None,
             held: PicoUsd(0),
             clamped: None,

@@ -9,6 +9,7 @@ use turnpike_ledger::PicoUsd;
 use crate::auth::{BudgetRef, Caller};
 use crate::budget::{self, Counted, OUTPUT_TOKENS_UNKNOWN, Payer};
 use crate::catalog::Offer;
+use crate::clock;
 use crate::error::Refusal;
 use crate::route::Rejection;
 
@@ -31,11 +32,19 @@ async fn reserve_for(
     caller: &Caller,
     tags: &[(String, String)],
 ) -> Result<(), Box<Refusal>> {
-    let at_ms = flight.started.at_ms;
+    // Not when the request began: who sends it slowly would get a hold that has expired already,
+    // and the windows of yesterday.
+    let at_ms = clock::now_ms();
     let ledger = Arc::clone(&flight.gateway.ledger);
     if let Some(allowance) = caller.plan.as_ref().and_then(|plan| plan.allowance.as_ref())
         && let Some(day) = allowance.due(at_ms)
-        && budget::give_allowance(&ledger, &caller.org, allowance.amount, day, at_ms)
+        && budget::give_allowance(
+            &ledger,
+            &caller.org,
+            allowance.amount,
+            (&allowance.day.id, day),
+            at_ms,
+        )
     {
         allowance.given(day);
     }

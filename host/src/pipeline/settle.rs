@@ -102,7 +102,8 @@ pub(super) async fn charge(
     if let Some(bytes) = flight.delivered {
         let had = beyond::delivered(&usage, reported.text_bytes, bytes);
         let had = official_cost(flight, offer, &had, reported.service_tier.as_deref());
-        flight.owing = settlement.charged.saturating_sub(had);
+        let all = list.unwrap_or(PicoUsd::ZERO);
+        flight.owing = beyond::share(settlement.charged, all.saturating_sub(had), all);
     }
     let (cost, absorbed, seq) = (settlement.charged, settlement.absorbed, settlement.seq);
     flight.timing.settle_us = watch.micros().into();

@@ -16,12 +16,21 @@ pub enum Ability {
     Catalog,
     /// The network: hosts that the operator names.
     Fetch,
+    /// The deny-all WASI profile, for languages that can't be built without it.
+    Wasi,
 }
 
 impl Ability {
     /// All that this host can grant.
-    pub const ALL: [Self; 6] =
-        [Self::Counters, Self::State, Self::Clock, Self::Random, Self::Catalog, Self::Fetch];
+    pub const ALL: [Self; 7] = [
+        Self::Counters,
+        Self::State,
+        Self::Clock,
+        Self::Random,
+        Self::Catalog,
+        Self::Fetch,
+        Self::Wasi,
+    ];
 
     /// The interface's name in the contract, and in the admin API.
     pub fn label(self) -> &'static str {
@@ -32,6 +41,7 @@ impl Ability {
             Self::Random => "random",
             Self::Catalog => "catalog",
             Self::Fetch => "fetch",
+            Self::Wasi => "wasi",
         }
     }
 
@@ -45,7 +55,8 @@ impl Ability {
     pub fn suits_bill(self) -> bool {
         match self {
             Self::Counters | Self::State | Self::Catalog => true,
-            Self::Clock | Self::Random | Self::Fetch => false,
+            // WASI has a clock and chance.
+            Self::Clock | Self::Random | Self::Fetch | Self::Wasi => false,
         }
     }
 
@@ -57,6 +68,7 @@ impl Ability {
             Self::Random => 8,
             Self::Catalog => 16,
             Self::Fetch => 32,
+            Self::Wasi => 64,
         }
     }
 }
@@ -141,6 +153,9 @@ mod tests {
             assert!(!Abilities::all().without(one).has(ability));
         }
         assert_eq!(Ability::from_label("disk"), None);
-        assert_eq!(Abilities::all().names(), "counters, state, clock, random, catalog, fetch");
+        assert_eq!(
+            Abilities::all().names(),
+            "counters, state, clock, random, catalog, fetch, wasi"
+        );
     }
 }

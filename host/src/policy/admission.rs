@@ -3,9 +3,8 @@
 //! never links what it does not know, and never lets bad bytes end the process.
 
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -15,18 +14,23 @@ use super::abilities::{Abilities, Ability};
 pub(super) use super::admitted::{AdmissionError, Check, Hooks, Policy};
 use super::compiler::Origin;
 use super::engine::PolicyEngine;
+use super::failure::Overdue;
 use super::instance::{Artifact, Instance};
 use super::limiter::{MEMORIES_MAX, TABLE_ELEMENTS_MAX};
 use super::measure::measure;
 use super::schema::ConfigSchema;
 use super::v0_1::exports::turnpike::policy::plugin::Manifest;
 use super::validate::is_label;
+use super::wasi;
 use crate::clock::Stopwatch;
 
 /// How long an upload or a configuration waits for the one that is being worked on.
 const TURN_WAIT: Duration = Duration::from_secs(60);
 /// Processor time to start and describe itself: engines of interpreted languages need a while.
 const START_DEADLINE: Duration = Duration::from_millis(500);
+/// The longest that one step takes by the clock on the wall, on a machine that does other things:
+/// the figures are of twenty calls.
+const WALL_MAX: Duration = Duration::from_secs(60);
 /// Bytes of the version and of the summary: they are shown in lists.
 const VERSION_BYTES_MAX: usize = 64;
 const SUMMARY_BYTES_MAX: usize = 1024;
@@ -110,7 +114,9 @@ impl PolicyEngine {
         let manifest = steps.take("describe", describe(&mut instance, &artifact))?;
         let schema = steps.take("schema", schema(&manifest.config_schema))?;
         drop(instance);
+        // Who can't be measured in time has no figures.
         let figures = run_to_end(measure(self, &artifact, hooks, START_DEADLINE));
+        let figures = figures.unwrap_or_default();
         drop(turn);
         Ok(Arc::new(Policy {
             name: manifest.name.into(),
@@ -143,6 +149,7 @@ impl PolicyEngine {
             let mut instance = Instance::start(self, artifact, None, START_DEADLINE).await?;
             instance.configure(artifact, config, deadline).await
         })
+        .unwrap_or_else(|| Err(Overdue::Wall.into()))
         .map_err(|error: wasmtime::Error| error.root_cause().to_string())?
     }
 
@@ -224,6 +231,7 @@ impl PolicyEngine {
     fn try_start(&self, artifact: &Artifact) -> Result<(Instance, String), String> {
         let watch = Stopwatch::start();
         let mut instance = run_to_end(Instance::start(self, artifact, None, START_DEADLINE))
+            .unwrap_or_else(|| Err(Overdue::Wall.into()))
             .map_err(|error| format!("it does not start: {:#}", error.root_cause()))?;
         let micros = watch.micros();
         instance.load_all(artifact).map_err(|(export, error)| {
@@ -275,11 +283,15 @@ fn kind(bytes: &[u8]) -> Result<((), String), String> {
 /// Whether a component may import that, or what to do about it; the ability that had to be granted
 /// for it, if one had to.
 fn ability(name: &str, granted: Abilities) -> Result<Option<Ability>, String> {
+    if wasi::serves(name) && granted.has(Ability::Wasi) {
+        return Ok(Some(Ability::Wasi));
+    }
     let own = name.strip_prefix(PACKAGE).map(|found| found.split_once('@').unwrap_or((found, "")));
     let other_version =
         || format!("it imports `{name}`; this host speaks {VERSIONS}x: rebuild it for that");
     let known = own.and_then(|(interface, version)| {
-        let ability = Ability::from_label(interface);
+        // WASI is a grant of its own, and no interface of the contract.
+        let ability = Ability::from_label(interface).filter(|it| *it != Ability::Wasi);
         (ability.is_some() || OPEN.contains(&interface)).then_some((ability, version))
     });
     match (known, own) {
@@ -301,7 +313,9 @@ fn foreign(name: &str) -> String {
             "it imports `{name}`; policies get no WASI. Rebuild it without: Rust for the target \
              wasm32-unknown-unknown; JavaScript with `--backend-qjs-stub-wasi` (QuickJS) or with \
              `disableFeatures: ['random','stdio','clocks','http','fetch-event']` (StarlingMonkey); \
-             Python with `--stub-wasi`; C as a reactor that uses no files, clocks or streams"
+             Python with `--stub-wasi`; C as a reactor that uses no files, clocks or streams. What \
+             can't be built without (Go) needs the grant `wasi` of the operator: no files, no \
+             sockets, no environment (PUT /admin/v1/orgs/{{org}}/policy-grants); HTTP nobody gets"
         ),
         false => format!(
             "it imports `{name}`, which is not an interface of {PACKAGE}: remove the import"
@@ -327,6 +341,7 @@ fn resources(component: &Component) -> Result<((), String), String> {
 
 fn describe(instance: &mut Instance, artifact: &Artifact) -> Result<(Manifest, String), String> {
     let manifest = run_to_end(instance.describe(artifact, START_DEADLINE))
+        .unwrap_or_else(|| Err(Overdue::Wall.into()))
         .map_err(|error| format!("`describe` fails: {}", error.root_cause()))?;
     if !is_label(&manifest.name) {
         return Err("its name is not a label: 1 to 64 of a-z, 0-9 and -_./:+".to_owned());
@@ -351,14 +366,16 @@ fn schema(text: &str) -> Result<(ConfigSchema, String), String> {
     Ok((ConfigSchema::compile(text)?, words.to_owned()))
 }
 
-/// Runs a call to its end on this thread. Guests have nothing to wait for, so a pending call is
-/// one that yielded a tick, and the ticks are bounded.
-fn run_to_end<T>(call: impl Future<Output = T>) -> T {
-    let mut call = pin!(call);
-    let mut context = Context::from_waker(Waker::noop());
-    loop {
-        if let Poll::Ready(outcome) = call.as_mut().poll(&mut context) {
-            return outcome;
-        }
-    }
+/// Runs a call to its end; none if that does not come. A guest that computes is bounded by its
+/// ticks; one that sleeps by WASI, by the clock on the wall. On a thread and a runtime of its own,
+/// whose timers run wherever the caller stands: in a command, in a worker's blocking thread.
+fn run_to_end<T: Send>(call: impl Future<Output = T> + Send) -> Option<T> {
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().ok()?;
+        runtime.block_on(async { tokio::time::timeout(WALL_MAX, call).await.ok() })
+    };
+    thread::scope(|scope| {
+        let admission = thread::Builder::new().name("policy-admission".to_owned());
+        admission.spawn_scoped(scope, run).ok()?.join().ok().flatten()
+    })
 }

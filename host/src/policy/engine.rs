@@ -426,5 +426,6 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     random::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     catalog::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     fetch::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     Ok(linker)
 }

@@ -14,6 +14,7 @@ use super::quota::Allowance;
 use super::v0_1::turnpike::policy::types::ValueResult;
 use super::v0_1::turnpike::policy::{candidates, log, request, types};
 use super::warm;
+use super::wasi::Wasi;
 use crate::clock;
 
 /// Bytes of text given out by one call of `message-text`: bounds the copy that nothing interrupts.
@@ -45,6 +46,8 @@ pub(super) struct Guest {
     pub(super) view: Option<View>,
     /// What its organization may take; none for a built-in.
     pub(super) allowance: Option<Allowance>,
+    /// Made at the first call of a guest that imports WASI.
+    pub(super) wasi: Option<Box<Wasi>>,
     lines_max: u32,
     /// Whether it has asked for anything about a request so far.
     pub(super) looked: bool,
@@ -61,6 +64,7 @@ impl Guest {
             ticks_left: 0,
             view: None,
             allowance: None,
+            wasi: None,
             looked: false,
             lines_max: limits.log_lines_max,
             lines_left: limits.log_lines_max,

@@ -11,3 +11,4 @@ mod shipped;
 mod stand_in;
 mod trials;
 mod warm;
+mod wasi;

@@ -256,6 +256,17 @@ impl Health {
         self.breaker(lane).into_iter().for_each(|breaker| breaker.allow(requests, until_ms));
     }
 
+    /// Whether so many wait in vain for an offer whose usual times are known that those who wait
+    /// had better ask another. More is asked for than before it goes last: they leave a place in a
+    /// queue.
+    pub fn has_fallen_silent(&self, offer: usize, now_ms: u64) -> bool {
+        let Some(o) = self.offers.get(offer) else { return false };
+        let known = o.statistics.bands().map(|band| band.first_token_p95_ms).reduce(f64::max);
+        known.is_some_and(|tail_ms| {
+            o.waiting.load(Ordering::Relaxed) >= SEVERAL && o.is_quiet(SILENCE, tail_ms, now_ms)
+        })
+    }
+
     /// Whether it rests because we are over its rate limit, with every credential.
     pub fn is_limited(&self, offer: usize, now_ms: u64) -> bool {
         let limited = |(_, breaker): &(u32, Breaker)| breaker.is_limited(now_ms);
@@ -304,11 +315,14 @@ impl OfferHealth {
 
     /// Whether something has been waited for longer than is usual, and nothing begun meanwhile.
     fn is_silent(&self, tail_ms: f64, now_ms: u64) -> bool {
-        let (tails, least_ms) = match self.waiting.load(Ordering::Relaxed) {
-            0 => return false,
-            SEVERAL.. => SILENCE_OF_SEVERAL,
-            _ => SILENCE,
-        };
+        match self.waiting.load(Ordering::Relaxed) {
+            0 => false,
+            SEVERAL.. => self.is_quiet(SILENCE_OF_SEVERAL, tail_ms, now_ms),
+            _ => self.is_quiet(SILENCE, tail_ms, now_ms),
+        }
+    }
+
+    fn is_quiet(&self, (tails, least_ms): (f64, f64), tail_ms: f64, now_ms: u64) -> bool {
         let quiet_ms = now_ms.saturating_sub(self.quiet_since_ms.load(Ordering::Relaxed));
         let quiet_ms = f64::from(u32::try_from(quiet_ms).unwrap_or(u32::MAX));
         quiet_ms > (tail_ms * tails).max(least_ms)

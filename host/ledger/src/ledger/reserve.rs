@@ -170,7 +170,7 @@ fn check_limits(request: &Reserve<'_>) -> Result<(), ReserveError> {
         return Err(ReserveError::Invalid("the organization's name is empty or over 128 bytes"));
     }
     if request.budgets.len() > BUDGETS_PER_HOLD_MAX {
-        return Err(ReserveError::Invalid("a hold counts on at most 16 budgets"));
+        return Err(ReserveError::Invalid("a hold counts on at most 128 budgets"));
     }
     let mut rest = request.budgets;
     while let Some((first, others)) = rest.split_first() {

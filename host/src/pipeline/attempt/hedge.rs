@@ -6,20 +6,41 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use turnpike_ledger::PicoUsd;
+
 use crate::clock;
 use crate::gateway::Gateway;
-use crate::route::Sample;
+use crate::route::{Health, Sample};
 use crate::upstream::BodyReader;
 
 use super::super::flight::Flight;
 use super::super::terms;
+use super::outcome::{self, Trouble};
 use super::request::{self, Refused};
-use super::{Asking, decide, opened, outcome};
+use super::{Asking, book_fault, decide, give_up, opened};
 
-/// Who was first.
+/// What came of asking two.
 enum Raced {
+    /// The first offer's answer, or its failure before it had a rival.
     First(Result<BodyReader, Refused>),
-    Second(Result<BodyReader, Refused>),
+    /// The rival's answer. The first one's trouble, where it was not merely slower.
+    Second(BodyReader, Option<Trouble>),
+    /// The rival failed and the first one is what remains; or both failed.
+    Lost(Refused, Result<BodyReader, Refused>),
+}
+
+/// A rival that is asked. Where nobody waits for it any more, another may probe its offer.
+struct Rival {
+    asking: Option<Asking>,
+    health: Arc<Health>,
+}
+
+impl Drop for Rival {
+    fn drop(&mut self) {
+        if let Some(asking) = &self.asking {
+            self.health.record(asking.lane(), Sample::Neutral, clock::now_ms());
+        }
+    }
 }
 
 /// Sends the call to the offer, and perhaps to a rival. `asking` is whoever answers.
@@ -32,59 +53,70 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
         return request::send(flight, asking).await;
     };
     let body = request::written(flight, asking, provider).await?;
-    let mut second: Option<Asking> = None;
-    let mut failed = None;
-    let mut won = None;
-    let first = {
+    let mut second = Rival { asking: None, health: Arc::clone(&gateway.health) };
+    let raced = {
         let shared: &Flight = flight;
         let mut first = Box::pin(request::exchange(shared, asking, provider, body));
         match tokio::time::timeout(wait, first.as_mut()).await {
-            Ok(done) => Some(done),
+            Ok(done) => Raced::First(done),
             Err(_) => match opened(shared, row, false) {
-                None => Some(first.await),
+                None => Raced::First(first.await),
                 Some(rival) => {
-                    let rival = second.insert(rival);
-                    match race(&gateway, shared, first.as_mut(), rival).await {
-                        Raced::First(done) => Some(done),
-                        Raced::Second(Ok(body)) => {
-                            won = Some(body);
-                            None
-                        }
-                        Raced::Second(Err(refused)) => {
-                            failed = Some(refused);
-                            Some(first.await)
-                        }
-                    }
+                    let rival = second.asking.insert(rival);
+                    race(&gateway, shared, first.as_mut(), rival).await
                 }
             },
         }
     };
-    if let Some(body) = won
-        && let Some(rival) = second.take()
-    {
-        flight.losses = request::own_losses(flight, &rival);
-        cancelled(flight, &std::mem::replace(asking, rival));
-        return Ok(body);
+    if second.asking.is_some() && !matches!(raced, Raced::First(_)) {
+        // It has been asked in this request, whatever came of it.
+        flight.asked_beside = Some(row);
     }
-    match (second, failed) {
-        (Some(rival), None) => cancelled(flight, &rival),
-        (Some(rival), Some(refused)) => lost(flight, &rival, &refused),
-        (None, _) => {}
-    }
-    match first {
-        // Without a head there is nobody left to have been first.
-        None => request::send(flight, asking).await,
-        Some(Err(Refused::Fault(fault))) if request::refuses_signature(&fault) => {
-            request::send(flight, asking).await
+    match (raced, second.asking.take()) {
+        (Raced::Second(body, trouble), Some(rival)) => {
+            flight.losses = request::own_losses(flight, &rival);
+            let first = std::mem::replace(asking, rival);
+            match trouble {
+                Some(trouble) => drop(give_up(flight, &first, trouble, PicoUsd::ZERO)),
+                None => cancelled(flight, &first),
+            }
+            Ok(body)
         }
-        Some(done) => done,
+        (Raced::Lost(refused, done), Some(rival)) => {
+            refused_beside(flight, &rival, refused);
+            again_unsigned(flight, asking, done).await
+        }
+        (Raced::First(done), rival) => {
+            if let Some(rival) = rival {
+                cancelled(flight, &rival);
+            }
+            again_unsigned(flight, asking, done).await
+        }
+        // Without a rival nobody else has been first.
+        (Raced::Second(..) | Raced::Lost(..), None) => request::send(flight, asking).await,
     }
 }
 
+/// What the first offer said, or says when it is asked without thinking that was signed elsewhere.
+async fn again_unsigned(
+    flight: &mut Flight,
+    asking: &mut Asking,
+    done: Result<BodyReader, Refused>,
+) -> Result<BodyReader, Refused> {
+    match done {
+        Err(Refused::Fault(fault)) if request::refuses_signature(&fault) => {
+            request::send(flight, asking).await
+        }
+        done => done,
+    }
+}
+
+/// Who begins first is taken; who has trouble leaves it to the other. A first offer that refuses
+/// the request itself is believed at once.
 async fn race(
     gateway: &Gateway,
     flight: &Flight,
-    first: impl Future<Output = Result<BodyReader, Refused>>,
+    mut first: impl Future<Output = Result<BodyReader, Refused>> + Unpin,
     rival: &mut Asking,
 ) -> Raced {
     let second = async {
@@ -94,10 +126,20 @@ async fn race(
         let body = request::own_words(flight, rival, provider);
         request::exchange(flight, rival, provider, body).await
     };
+    let mut second = Box::pin(second);
     tokio::select! {
         biased;
-        done = first => Raced::First(done),
-        done = Box::pin(second) => Raced::Second(done),
+        done = &mut first => match done {
+            Err(Refused::Trouble(trouble)) => match second.await {
+                Ok(body) => Raced::Second(body, Some(trouble)),
+                Err(refused) => Raced::Lost(refused, Err(Refused::Trouble(trouble))),
+            },
+            done => Raced::First(done),
+        },
+        done = &mut second => match done {
+            Ok(body) => Raced::Second(body, None),
+            Err(refused) => Raced::Lost(refused, first.await),
+        },
     }
 }
 
@@ -124,16 +166,14 @@ fn rival(flight: &Flight, asking: &Asking) -> Option<(usize, Duration)> {
 /// Another was first.
 fn cancelled(flight: &mut Flight, loser: &Asking) {
     flight.gateway.health.record(loser.lane(), Sample::Neutral, clock::now_ms());
-    let detail = "another offer was asked too, and began to answer first";
+    let detail = "another offer was asked too, and was first";
     outcome::note(flight, loser, "cancelled", detail);
 }
 
-/// The rival failed while the first was still waited for.
-fn lost(flight: &mut Flight, rival: &Asking, refused: &Refused) {
-    let (sample, label) = match refused {
-        Refused::Trouble(trouble) => (Sample::Failed, trouble.label()),
-        Refused::Fault(fault) => (Sample::Neutral, fault.label()),
-    };
-    flight.gateway.health.record(rival.lane(), sample, clock::now_ms());
-    outcome::note(flight, rival, label, "it was asked beside another");
+/// The rival failed beside the first: booked as any other attempt that failed.
+fn refused_beside(flight: &mut Flight, rival: &Asking, refused: Refused) {
+    match refused {
+        Refused::Trouble(trouble) => drop(give_up(flight, rival, trouble, PicoUsd::ZERO)),
+        Refused::Fault(fault) => book_fault(flight, rival, &fault),
+    }
 }

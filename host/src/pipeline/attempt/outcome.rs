@@ -39,6 +39,8 @@ pub(in crate::pipeline) enum Trouble {
     Malformed(&'static str),
     /// It ended without content.
     Empty,
+    /// Several wait for the offer, and none has heard anything for long.
+    Silent,
 }
 
 /// What another provider would not do better.
@@ -71,6 +73,7 @@ impl Trouble {
             Self::StreamError(_) => "error",
             Self::Malformed(_) => "malformed",
             Self::Empty => "died",
+            Self::Silent => "timeout",
         }
     }
 
@@ -100,6 +103,7 @@ impl Trouble {
             },
             Self::Malformed(what) => what,
             Self::Empty => "it ended before any content",
+            Self::Silent => "it has fallen silent: several wait for it and none was answered",
         }
     }
 
@@ -125,7 +129,7 @@ impl Trouble {
             }
             Self::Transport(error) => matches!(error.kind, ErrorKind::Connect | ErrorKind::Closed),
             Self::StreamError(_) | Self::Empty => true,
-            Self::Malformed(_) => false,
+            Self::Malformed(_) | Self::Silent => false,
         }
     }
 }
@@ -175,6 +179,7 @@ pub(super) fn refusal(last: Option<&Trouble>, tried: usize, soonest: Option<Dura
         Some(Trouble::Transport(error)) if matches!(error.kind, ErrorKind::Timeout(_)) => {
             Refusal::upstream_timeout(tried)
         }
+        Some(Trouble::Silent) => Refusal::upstream_timeout(tried),
         Some(Trouble::Status { status, .. }) if *status == StatusCode::PAYMENT_REQUIRED => {
             failed("because the operator's account there is empty")
         }

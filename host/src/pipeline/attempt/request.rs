@@ -25,6 +25,7 @@ use super::blame::{self, Blame};
 use super::limits;
 use super::outcome::{Fault, Trouble};
 use super::said::{self, Said};
+use super::silence;
 
 /// Bytes of an error body that is passed on.
 const ERROR_BODY_BYTES_MAX: usize = 256 << 10;
@@ -99,7 +100,10 @@ pub(super) async fn exchange(
     headers.extend(passed_on.iter().map(|(name, value)| (*name, &**value)));
     let head = RequestHead { method: "POST", path: &path, headers: &headers };
     let timeouts = timeouts(flight, stream);
-    let sent = flight.gateway.upstream.send(&provider.endpoint, &head, body, &timeouts).await;
+    let sent = flight.gateway.upstream.send(&provider.endpoint, &head, body, &timeouts);
+    let Some(sent) = silence::unless(flight, asking, sent).await else {
+        return Err(Refused::Trouble(Trouble::Silent));
+    };
     let response = sent.map_err(|error| match error.kind {
         ErrorKind::Request => {
             tracing::error!(id = &*flight.id_text, %error, "a request can't be put on the wire");

@@ -13,8 +13,9 @@ use crate::usage::{FiguresFact, ObjectiveFact};
 use super::super::explain;
 use super::super::flight::Flight;
 
-/// Rows for which the route policy is asked for its reasons; each is a call.
-const REASONS_MAX: usize = 256;
+/// The best rows by score for which the route policy is asked for its reasons: each is a call of a
+/// guest, and what stands behind so many others has its figures to explain it.
+const REASONS_MAX: usize = 64;
 
 #[derive(Serialize)]
 struct Shown<'a> {
@@ -87,7 +88,11 @@ struct Asked<'a> {
 pub(super) async fn reasons(flight: &mut Flight) -> HashMap<usize, String> {
     let scored = flight.candidates.iter().enumerate();
     let scored = scored.filter(|(_, candidate)| candidate.figures.is_some() && asked(candidate));
-    let scored: Vec<usize> = scored.map(|(row, _)| row).take(REASONS_MAX).collect();
+    let mut scored: Vec<(usize, f64)> =
+        scored.map(|(row, candidate)| (row, candidate.score.unwrap_or(f64::MIN))).collect();
+    scored.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    scored.truncate(REASONS_MAX);
+    let scored: Vec<usize> = scored.into_iter().map(|(row, _)| row).collect();
     let rows: Vec<u32> = (0..u32::try_from(scored.len()).unwrap_or(u32::MAX)).collect();
     let told = flight.session.reasons(&rows).await.unwrap_or_default();
     scored.into_iter().zip(told).filter(|(_, reason)| !reason.is_empty()).collect()

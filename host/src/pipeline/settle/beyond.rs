@@ -49,6 +49,19 @@ fn most(offer: &Offer, choices: u32, usage: &Usage) -> Option<PicoUsd> {
         .ok()
 }
 
+/// Of what was charged, the share that `part` is of `whole`, both at official prices: what was
+/// charged has mark-ups and discounts in it. Rounded down.
+pub(super) fn share(charged: PicoUsd, part: PicoUsd, whole: PicoUsd) -> PicoUsd {
+    if whole.is_zero() {
+        return PicoUsd::ZERO;
+    }
+    let part = part.min(whole);
+    match charged.0.checked_mul(part.0) {
+        Some(product) => PicoUsd(product / whole.0),
+        None => PicoUsd((charged.0 / whole.0).saturating_mul(part.0)),
+    }
+}
+
 /// Of an answer that came to `text_bytes` of text, the part that went out with `delivered` of them:
 /// the whole prompt, and as large a share of all that was generated, thinking included. Rounded up,
 /// for what was had.
@@ -73,6 +86,18 @@ pub(super) fn delivered(usage: &Usage, text_bytes: u64, delivered: u64) -> Usage
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What was charged may have a mark-up or a discount in it; the share of it is what returns.
+    #[test]
+    fn the_share_of_what_was_charged_goes_by_official_prices() {
+        let share = |charged, part, whole| share(PicoUsd(charged), PicoUsd(part), PicoUsd(whole)).0;
+        assert_eq!(share(200, 0, 100), 0, "all was had, at twice the price");
+        assert_eq!(share(200, 25, 100), 50);
+        assert_eq!(share(90, 100, 100), 90, "nothing was had, with a discount");
+        assert_eq!(share(100, 1, 3), 33, "rounded down");
+        assert_eq!(share(100, 5, 0), 0);
+        assert_eq!(share(u128::MAX, 1, 2), u128::MAX / 2);
+    }
 
     fn generated(text: u64, thinking: u64) -> Usage {
         Usage {

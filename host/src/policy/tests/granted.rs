@@ -46,7 +46,9 @@ fn each_import_is_refused_until_it_is_granted() {
         (Ability::Catalog, "count", "(result i32)"),
         (Ability::Fetch, "get", "(param i32 i32 i32)"),
     ];
-    assert_eq!(functions.map(|(ability, ..)| ability), Ability::ALL);
+    // WASI is no interface of the contract and has tests of its own.
+    let own = Ability::ALL.into_iter().filter(|ability| *ability != Ability::Wasi);
+    assert!(own.eq(functions.map(|(ability, ..)| ability)));
     for (ability, function, types) in functions {
         let label = ability.label();
         let import = format!("turnpike:policy/{label}@0.1.0");

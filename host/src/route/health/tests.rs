@@ -203,3 +203,21 @@ fn a_probe_brings_an_offer_back_into_use() {
     health.record(LANE, FINE, 1_100);
     assert!(availability(1_100) >= 0.8, "it answered");
 }
+
+#[test]
+fn who_waits_with_others_for_an_offer_that_fell_silent_is_told() {
+    let health = Arc::new(Health::new(2, RULE));
+    let answered =
+        Sample::Answered { first_token_ms: 900.0, tokens_per_second: 0.0, band: Band::SHORT };
+    health.record(LANE, answered, 0);
+    let mut waiting: Vec<_> = (0..3).map(|_| health.begin(0, 1_000).unwrap()).collect();
+    assert!(!health.has_fallen_silent(0, 11_000), "ten seconds are no more than ten");
+    assert!(health.has_fallen_silent(0, 11_001));
+    // One that begins speaks for the provider; two that wait are few.
+    waiting[0].heard(11_000);
+    assert!(!health.has_fallen_silent(0, 11_001));
+    assert!(!health.has_fallen_silent(0, 60_000), "two are too few");
+    // How long an offer usually takes that was never heard of, nobody knows.
+    let _unknown: Vec<_> = (0..5).map(|_| health.begin(1, 0).unwrap()).collect();
+    assert!(!health.has_fallen_silent(1, 60_000));
+}

@@ -190,3 +190,24 @@ async fn holds_are_listed_while_they_are_open_and_once_nobody_has_settled_them()
     let wrong = world.send("GET", wrong, &json!(null)).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
+
+/// The limit of a day follows the allowance until it was set to something of its own.
+#[tokio::test]
+async fn changing_an_allowance_leaves_a_limit_of_its_own() {
+    let world = World::new();
+    let plan = json!({"id": "free", "name": "Free", "daily_allowance_usd": "0.5"});
+    let made = world.send("POST", "/admin/v1/plans", &plan).await;
+    assert_eq!(made.body["daily_limit_usd"], "0.500000", "{}", made.body);
+    let path = "/admin/v1/plans/free";
+    let steps = [
+        (json!({"daily_allowance_usd": "0.7"}), json!("0.700000")),
+        (json!({"daily_limit_usd": "5"}), json!("5.000000")),
+        (json!({"daily_allowance_usd": "1"}), json!("5.000000")),
+        (json!({"daily_allowance_usd": null}), json!("5.000000")),
+        (json!({"daily_limit_usd": null}), json!(null)),
+    ];
+    for (change, limit) in steps {
+        let changed = world.send("PATCH", path, &change).await;
+        assert_eq!(changed.body["daily_limit_usd"], limit, "{change}: {}", changed.body);
+    }
+}
