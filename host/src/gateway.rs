@@ -29,7 +29,7 @@ use crate::config::{Config, Durability, Timeouts};
 use crate::pipeline::Repeats;
 use crate::policy::PolicyEngine;
 use crate::route::{Affinity, Aliases, Feedback, Health, Rulebook};
-use crate::tasks::{Aside, Tasks};
+use crate::tasks::{Aside, LastCall, Tasks};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
 use crate::usage::Recorder;
@@ -101,6 +101,8 @@ pub struct Gateway {
     pub tasks: Tasks,
     /// A permit for each stream that is read on for a caller that has gone.
     pub drains: Arc<Semaphore>,
+    /// When the program ends, and has waited long enough for what still goes on.
+    pub last_call: LastCall,
     /// Work that is too long for a worker's other requests to wait for.
     pub aside: Aside,
 }

@@ -15,9 +15,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::AbortHandle;
 
 use crate::egress::GatewayBody;
-use crate::tasks::{self, Tasks};
+use crate::tasks::{self, LastCall, Tasks};
 use write_idle::WriteIdle;
 
 /// Header fields of a request; the SDKs send about twenty.
@@ -32,6 +33,12 @@ const HANDOVER_QUEUE: usize = 256;
 /// runtime wake itself by a system call, and where no other was left every request's would: with
 /// one that is always due this soon, none of theirs does.
 const TIMER_BEAT: Duration = Duration::from_millis(500);
+/// For settlements at the end at least: they wait for a policy and for nothing else.
+const SETTLING: Duration = Duration::from_secs(5);
+/// For connections that are cut off to be dropped, each of which takes one.
+const TURNS_MAX: usize = 1_000;
+/// Connections between two looks at which of them have ended.
+const LOOK_AT: usize = 64;
 /// After `accept` fails (usually: no file descriptors), before trying again.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
@@ -66,6 +73,8 @@ pub struct Options {
     pub write_idle: Duration,
     /// Settlements that outlive their connection.
     pub tasks: Tasks,
+    /// Called when the time for requests in flight is over.
+    pub last_call: LastCall,
 }
 
 /// Starts the workers and the accept loop on the current runtime. Ends when `stop` turns true.
@@ -172,6 +181,7 @@ async fn work<S: Service>(
         }
     });
     let builder = builder();
+    let mut open = Open::default();
     loop {
         let next = tokio::select! {
             next = accepted.recv() => next,
@@ -193,20 +203,54 @@ async fn work<S: Service>(
             }),
         );
         let connection = graceful.watch(connection);
-        connections.spawn("connection", async move {
+        open.add(connections.begin("connection", async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended early");
             }
             drop(permit);
-        });
+        }));
     }
     drop(accepted);
     if tokio::time::timeout(options.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still running when the drain time was over; cut off");
+        options.last_call.call();
+        open.cut_off().await;
     }
     // Settlements of streams whose caller has gone run on this worker's runtime.
-    if tokio::time::timeout(options.drain, options.tasks.idle()).await.is_err() {
+    let settling = options.drain.max(SETTLING);
+    if tokio::time::timeout(settling, options.tasks.idle()).await.is_err() {
         tracing::warn!("settlements were still running when the drain time was over");
+    }
+}
+
+/// The connections of a worker, to be cut off at the end. Those that have ended are forgotten
+/// whenever there are twice as many as were left the last time.
+#[derive(Debug, Default)]
+struct Open {
+    connections: Vec<AbortHandle>,
+    look_at: usize,
+}
+
+impl Open {
+    fn add(&mut self, connection: Option<AbortHandle>) {
+        if self.connections.len() >= self.look_at.max(LOOK_AT) {
+            self.connections.retain(|connection| !connection.is_finished());
+            self.look_at = self.connections.len().saturating_mul(2);
+        }
+        self.connections.extend(connection);
+    }
+
+    /// What they were sending is dropped, and settled by what was sent of it.
+    async fn cut_off(&self) {
+        self.connections.iter().for_each(AbortHandle::abort);
+        // They are dropped when it is their turn, and only then the settlements are begun that are
+        // waited for afterwards.
+        for _ in 0..TURNS_MAX {
+            if self.connections.iter().all(AbortHandle::is_finished) {
+                return;
+            }
+            tasks::turn().await;
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::AbortHandle;
 
 /// Counts the running tasks of one kind of work; cloned into whoever spawns.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,34 @@ impl Drop for Guard {
         if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.idle.notify_waiters();
         }
+    }
+}
+
+/// Told once, when the program has waited long enough for what still runs: it comes to its end now.
+#[derive(Debug, Clone)]
+pub struct LastCall(Arc<watch::Sender<bool>>);
+
+impl Default for LastCall {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
+}
+
+impl LastCall {
+    /// Tells everyone.
+    pub fn call(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whether everyone was told.
+    pub fn is_over(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until everyone is told.
+    pub async fn over(&self) {
+        // The sender is here, so it is never gone.
+        drop(self.0.subscribe().wait_for(|over| *over).await);
     }
 }
 
@@ -87,21 +116,30 @@ pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option
 impl Tasks {
     /// Runs `work` on the current runtime. Outside a runtime (only while a process is coming
     /// down) the future is dropped, which lets its own guards release what they hold.
-    #[allow(clippy::disallowed_methods, reason = "this is the one place that spawns")]
     pub fn spawn<F>(&self, name: &'static str, work: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        drop(self.begin(name, work));
+    }
+
+    /// The same; the task can be cut off. `None` outside a runtime.
+    #[allow(clippy::disallowed_methods, reason = "this is the one place that spawns")]
+    pub fn begin<F>(&self, name: &'static str, work: F) -> Option<AbortHandle>
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let Ok(handle) = tokio::runtime::Handle::try_current() else {
             tracing::warn!(task = name, "no runtime left to run the task on");
-            return;
+            return None;
         };
         self.0.count.fetch_add(1, Ordering::AcqRel);
         let guard = Guard(Arc::clone(&self.0));
-        drop(handle.spawn(async move {
+        let task = handle.spawn(async move {
             let _guard = guard;
             work.await;
-        }));
+        });
+        Some(task.abort_handle())
     }
 
     /// How many are running now.

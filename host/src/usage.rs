@@ -13,6 +13,7 @@ mod queue;
 mod recent;
 mod recorder;
 mod rollup;
+mod roster;
 mod row;
 mod segment;
 mod segments;

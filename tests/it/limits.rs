@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
-use turnpike_tests::{Answered, Caller, ORG, Stage, chat};
+use turnpike_simulate::{Failure, Rule};
+use turnpike_tests::{Answered, Caller, ORG, PROVIDERS, Stage, chat};
 
 const MODEL: &str = "openai/gpt-5.4-mini";
 
@@ -21,6 +22,24 @@ fn number(answer: &Answered, name: &str) -> Result<u64> {
 fn messages(text: &str) -> Value {
     let said = json!([{"role": "user", "content": text}]);
     json!({"model": MODEL, "max_tokens": 50, "messages": said})
+}
+
+/// The provider's own refusal is passed on as it is, with what is left of the caller's limits.
+#[tokio::test]
+async fn a_providers_refusal_tells_the_limits_too() -> Result<()> {
+    let stage = Stage::open().await?;
+    let caller = key(&stage, json!({"rpm": 9})).await?;
+    for (status, failure) in [(400, Failure::status(400)), (502, Failure::status(500))] {
+        for (provider, _) in PROVIDERS {
+            stage.simulator.fail(provider, &[Rule::always(failure.clone())])?;
+        }
+        let answer = caller.chat(&chat(MODEL, "hello")).await?;
+        assert_eq!(answer.status / 100, status / 100, "{}", answer.text);
+        assert_eq!(number(&answer, "x-ratelimit-limit-requests")?, 9, "{status}");
+    }
+    let answer = caller.post("/v1/messages", &messages("hello"), &[]).await?;
+    assert_eq!(number(&answer, "anthropic-ratelimit-requests-limit")?, 9, "{}", answer.text);
+    Ok(())
 }
 
 /// Pitfall 59: a refusal says how long to wait; and what is left is told before it comes to that.

@@ -22,6 +22,8 @@ mod embeddings;
 #[cfg(test)]
 mod explanation;
 #[cfg(test)]
+mod failing_disk;
+#[cfg(test)]
 mod fallback;
 #[cfg(test)]
 mod full_disk;
@@ -63,3 +65,5 @@ mod slow_upload;
 mod starters;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod usage_size;

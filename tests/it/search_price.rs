@@ -1,4 +1,5 @@
-//! What a provider's own web search costs is known before it is allowed, or it is not allowed.
+//! What a provider's own web search, or another tool of its own, costs is known before it is
+//! allowed, or it is not allowed.
 
 use anyhow::{Context, Result};
 use reqwest::Method;
@@ -87,6 +88,37 @@ async fn a_request_that_may_search_is_held_for_searches() -> Result<()> {
             "tools": tools });
         let answer = stage.caller.call(Method::POST, "/v1/responses", Some(&body)).await?;
         answer.expect_status(status)?;
+    }
+    Ok(())
+}
+
+/// Tools that a provider runs by itself are charged by the piece, and no list has their prices.
+#[tokio::test]
+async fn a_tool_whose_price_is_not_known_is_not_allowed() -> Result<()> {
+    let stage = stage(PRICED).await?;
+    for tool in ["file_search", "code_interpreter", "image_generation"] {
+        stage.simulator.forget();
+        let mut body = json!({ "model": "gpt-5.4", "input": "draw", "max_output_tokens": 64 });
+        body["tools"] = json!([{ "type": tool }]);
+        body["tool_choice"] = json!("required");
+        let answer = stage.caller.call(Method::POST, "/v1/responses", Some(&body)).await?;
+        let answer = answer.expect_status(422)?;
+        assert!(
+            answer.text.contains("the price of a tool that it runs by itself"),
+            "{}",
+            answer.text
+        );
+        let explanation = stage.explanation(ORG, answer.request_id()).await?;
+        assert_eq!(explanation["candidates"][0]["reason_code"], "unknown_price");
+        assert!(stage.simulator.requests(PRICED).is_empty());
+        // Where the model need not use it, it does without.
+        body["tool_choice"] = json!("auto");
+        let answer = stage.caller.call(Method::POST, "/v1/responses", Some(&body)).await?;
+        let answer = answer.expect_status(200)?;
+        assert!(answer.header("x-turnpike-loss").starts_with("tools[0]=dropped"));
+        let requests = stage.simulator.requests(PRICED);
+        let sent: Value = serde_json::from_slice(&requests.last().context("a request")?.body)?;
+        assert_eq!(sent["tools"], json!([]));
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ mod dying;
 mod embeddings;
 mod failing;
 mod games;
+mod hedging;
 mod journal;
 mod leaving;
 mod loopholes;
@@ -69,6 +70,7 @@ macro_rules! rows {
 rows! {
     complete_with_usage: both, complete::with_usage;
     complete_without_usage: both, complete::without_usage;
+    empty_answer: both, complete::empty;
     refused_by_the_model: both, complete::refused_by_the_model;
     caller_leaves_before_content: both, leaving::before_content;
     caller_leaves_after_content: streamed, leaving::after_content;
@@ -84,13 +86,16 @@ rows! {
     fallback_after_an_error: both, failing::error;
     fallback_after_a_time_out: both, failing::time_out;
     fallback_after_a_rate_limit: both, failing::rate_limit;
+    hedge_loser: both, hedging::loser;
     nobody_answers: both, failing::nobody;
     refused_by_policy: both, refused::by_policy;
     refused_by_model: both, refused::by_model;
     refused_for_money: both, refused::for_money;
+    refused_by_rate_limit: both, refused::by_rate_limit;
     refused_by_validation: both, refused::by_validation;
     refused_by_the_provider: both, refused::by_the_provider;
     gateway_dies: both, stopping::dies;
+    gateway_stops_in_a_stream: streamed, stopping::stops;
     caller_leaves_past_the_bounds: streamed, bounds::read_on_ends;
     provider_refuses_after_content: streamed, dying::refused;
     embeddings_complete: embeddings, embeddings::complete;

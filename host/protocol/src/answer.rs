@@ -39,6 +39,8 @@ pub struct Answer {
     pub choices: u32,
     /// Whether a tool is called.
     pub tool_called: bool,
+    /// Whether it ends because the model, or a filter, declines.
+    pub declined: bool,
     /// An error that came with a status of success.
     pub error: Option<StreamError>,
     pub(crate) media: bool,

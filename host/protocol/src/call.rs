@@ -120,6 +120,24 @@ pub struct Needs {
     pub logprobs: bool,
     /// The provider may search the web for the answer, if it is asked in the caller's dialect.
     pub web_search: bool,
+    /// The same of other tools of its own that it charges by the piece.
+    pub hosted_tools: bool,
+}
+
+/// Tools of a provider's own that it charges by the piece, by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PaidTools {
+    /// It searches the web.
+    pub searches: bool,
+    /// It runs code, searches files, draws.
+    pub hosted: bool,
+}
+
+impl PaidTools {
+    /// Whether there is any.
+    pub fn any(self) -> bool {
+        self.searches || self.hosted
+    }
 }
 
 /// Bytes of base64 in a body, which are not text.

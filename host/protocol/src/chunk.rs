@@ -109,6 +109,8 @@ pub struct Chunk {
     pub usage_only: bool,
     /// A tool call begins here.
     pub tool_started: bool,
+    /// A choice ends because the model, or a filter, declines.
+    pub declined: bool,
     /// OpenAI responses: the answer that the event is of.
     pub origin: Option<Origin>,
     pub(crate) media: bool,
@@ -188,6 +190,7 @@ impl Chunk {
             error: None,
             usage_only: false,
             tool_started: false,
+            declined: false,
             origin: None,
             media: false,
             logprobs: Vec::new(),
@@ -317,7 +320,12 @@ impl Chunk {
     /// Whether the model said or did anything here: text, a tool call's beginning, audio, an image,
     /// or the end of a choice. After such a chunk nothing may be replayed elsewhere.
     pub fn has_content(&self) -> bool {
-        !self.deltas.is_empty() || self.tool_started || self.media || !self.finished.is_empty()
+        self.says_anything() || !self.finished.is_empty()
+    }
+
+    /// Whether the model said or did anything here, whether or not a choice ends.
+    pub fn says_anything(&self) -> bool {
+        !self.deltas.is_empty() || self.tool_started || self.media
     }
 
     /// Whether a sound, a picture or something else that is no text comes here.
@@ -355,6 +363,7 @@ impl Chunk {
         // Searches are counted from what stands beside the report, which may come but once.
         if let (Some(usage), Some(before)) = (&mut usage, before) {
             usage.searches = usage.searches.max(before.searches);
+            usage.hosted_calls = usage.hosted_calls.max(before.hosted_calls);
         }
         match &self.usage_update {
             None => usage,

@@ -39,7 +39,8 @@ mod splice;
 
 pub use answer::{Answer, AnswerError};
 pub use call::{
-    Addressed, Call, Channel, LimitField, MediaTokens, Message, Needs, Outgoing, Role, Text, Tool,
+    Addressed, Call, Channel, LimitField, MediaTokens, Message, Needs, Outgoing, PaidTools, Role,
+    Text, Tool,
 };
 pub use chunk::{Chunk, ChunkHead, Delta, Origin, Slot, StreamError};
 pub use content::Content;
@@ -48,6 +49,7 @@ pub use gemini::count::counted_request;
 pub use neutral::loss::{Loss, Losses, Severity};
 pub use quirks::Quirks;
 pub use request_error::RequestError;
+pub use scan::nests_too_deep;
 pub use usage::{Usage, UsageUpdate};
 
 /// A wire protocol that callers or providers speak.

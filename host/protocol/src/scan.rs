@@ -11,6 +11,25 @@ use std::ops::Range;
 /// the walks use one frame a level of, small.
 pub(crate) const DEPTH_MAX: u32 = 128;
 
+/// Whether a JSON text is nested deeper than is followed. Asked of what can't be read, to tell why.
+pub fn nests_too_deep(json: &[u8]) -> bool {
+    let (mut depth, mut within, mut escaped) = (0_u32, false, false);
+    for byte in json {
+        match (byte, within) {
+            _ if escaped => escaped = false,
+            (b'\\', true) => escaped = true,
+            (b'"', _) => within = !within,
+            (b'{' | b'[', false) => depth = depth.saturating_add(1),
+            (b'}' | b']', false) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH_MAX {
+            return true;
+        }
+    }
+    false
+}
+
 /// Values in one request, at any depth. A translation builds a tree of them, which costs some
 /// hundred bytes for each that has two bytes on the wire; a conversation of a million tokens has a
 /// tenth of these.

@@ -8,7 +8,8 @@ pub mod form;
 
 pub use form::UsageForm;
 
-/// Units used by one call. Tokens, but for `requests` and `searches`.
+/// Units used by one call. Tokens, but for `requests`, `searches` and
+/// `hosted_calls`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Usage {
@@ -55,6 +56,10 @@ pub struct Usage {
     /// Tokens of sources that the provider read for the answer and charges for, as Perplexity does.
     #[serde(default)]
     pub citations: u64,
+    /// Calls of other tools of the provider's own that it charges by the piece: code that it runs,
+    /// files that it searches, pictures that it draws.
+    #[serde(default)]
+    pub hosted_calls: u64,
 }
 
 /// Counts that one event of a stream states outright. Each takes the place of what was reported
@@ -77,6 +82,8 @@ pub struct UsageUpdate {
     pub output_reasoning: Option<u64>,
     /// Searches of the web.
     pub searches: Option<u64>,
+    /// Calls of other tools of the provider's own.
+    pub hosted_calls: Option<u64>,
 }
 
 // === impl UsageUpdate ===
@@ -97,6 +104,7 @@ impl UsageUpdate {
         usage.cache_read = stated(self.cache_read, usage.cache_read);
         self.apply_written(usage);
         usage.searches = self.searches.unwrap_or(usage.searches);
+        usage.hosted_calls = self.hosted_calls.unwrap_or(usage.hosted_calls);
         let before = usage.output_text.saturating_add(usage.output_reasoning);
         let output = self.output.unwrap_or(before);
         usage.output_reasoning =
@@ -160,6 +168,7 @@ impl Usage {
             ("input-video", &self.input_video),
             ("output-video", &self.output_video),
             ("citation", &self.citations),
+            ("hosted-call", &self.hosted_calls),
         ]
         .into_iter()
     }

@@ -37,6 +37,8 @@ pub struct Rates {
     pub output_video: Option<PicoUsd>,
     /// One token of a source that was read for the answer.
     pub citation: Option<PicoUsd>,
+    /// One call of another tool of the provider's own that it charges by the piece.
+    pub hosted_call: Option<PicoUsd>,
 }
 
 /// Rates that replace the base for the whole request when its prompt is long.
@@ -91,6 +93,8 @@ pub struct Bounds<'a> {
     pub output_image: bool,
     /// Searches of the web that the provider may make.
     pub searches: u64,
+    /// Calls of other tools of its own that it may make.
+    pub hosted_calls: u64,
     /// The service tier asked for; `auto` may be served at any.
     pub service_tier: Option<&'a str>,
 }
@@ -117,7 +121,7 @@ pub struct UnpricedBucket {
 
 impl Rates {
     /// Every item that can have a price, as `bill.quantity` names it.
-    pub const ITEMS: [&'static str; 17] = [
+    pub const ITEMS: [&'static str; 18] = [
         "input",
         "output",
         "cache-read",
@@ -135,6 +139,7 @@ impl Rates {
         "input-video",
         "output-video",
         "citation",
+        "hosted-call",
     ];
 
     /// The place of an item's price, by its name.
@@ -157,6 +162,7 @@ impl Rates {
             "input-video" => &mut self.input_video,
             "output-video" => &mut self.output_video,
             "citation" => &mut self.citation,
+            "hosted-call" => &mut self.hosted_call,
             _ => return None,
         })
     }
@@ -213,6 +219,7 @@ impl Rates {
             "input-video" => self.input_video.or(self.input),
             "output-video" => self.output_video,
             "citation" => self.citation,
+            "hosted-call" => self.hosted_call,
             _ => None,
         }
     }
@@ -237,6 +244,7 @@ impl Rates {
             input_video: self.price("input-video").max(other.price("input-video")),
             output_video: self.output_video.max(other.output_video),
             citation: self.citation.max(other.citation),
+            hosted_call: self.hosted_call.max(other.hosted_call),
         }
     }
 
@@ -305,7 +313,8 @@ impl RateCard {
             (None, _) => standard,
         };
         // A search costs the same however long the prompt is and however it is served.
-        Ok(Rates { search: rates.search.or(self.base.search), ..rates })
+        let hosted_call = rates.hosted_call.or(self.base.hosted_call);
+        Ok(Rates { search: rates.search.or(self.base.search), hosted_call, ..rates })
     }
 
     /// The official line items of what a response reported. Empty buckets are left out.
@@ -417,6 +426,7 @@ fn lines<'a>(
         ("output", bounds.output_tokens, output),
         ("request", u64::from(rates.request.is_some()), rates.request),
         ("search", bounds.searches, rates.search),
+        ("hosted-call", bounds.hosted_calls, rates.hosted_call),
     ]
     .into_iter()
     .filter(|(item, count, _)| *item == "input" || *count > 0)

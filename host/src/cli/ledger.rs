@@ -37,8 +37,7 @@ pub(super) struct ExportArgs {
     /// Only entries of this organization
     #[arg(long)]
     org: Option<String>,
-    /// Only entries of this kind: top-up, adjust, set-budget, hold, extend, capture, release or
-    /// expire
+    /// Only entries of this kind
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(KINDS))]
     kind: Option<String>,
 }

@@ -60,6 +60,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         drain: Duration::from_millis(config.timeouts.drain_ms),
         write_idle: Duration::from_millis(config.timeouts.write_idle_ms),
         tasks: gateway.tasks.clone(),
+        last_call: gateway.last_call.clone(),
     };
     let plane = server::serve(&gateway, data, &options, &stopped)?;
     gateway.tasks.spawn("expire", expire(Arc::clone(&gateway), stopped.clone()));

@@ -22,7 +22,7 @@ use crate::policy::signature::PublicKey;
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits, Web};
 use crate::route::{self, Affinity, Aliases, BreakerRule, Health, Reach, Rulebook};
 use crate::store::{LedgerViews, Store, load_ledger_view};
-use crate::tasks::{Aside, Tasks};
+use crate::tasks::{Aside, LastCall, Tasks};
 use crate::telemetry::Metrics;
 use crate::upstream::{PoolLimits, Upstream};
 use crate::usage;
@@ -105,6 +105,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         metrics: Arc::new(Metrics::default()),
         tasks: Tasks::default(),
         drains: drains(&config.money),
+        last_call: LastCall::default(),
         aside: Aside::default(),
     });
     let admin = AdminState::new(AdminParts {

@@ -96,6 +96,7 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     // Vectors are no tokens: the answer has none.
     let limit = if embeds { Some(0) } else { limit };
     let work = Workload::new(&task.task, task.difficulty, input, limit).at(flight.started.at_ms);
+    let expected_tokens = work.expected_tokens();
     let now_ms = clock::now_ms();
     let health = &flight.gateway.health;
     let found = |index: &u32| {
@@ -131,6 +132,7 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         candidates.push(Candidate { index: row, rejection, figures, score: None });
     }
     flight.candidates = candidates;
+    flight.expected_tokens = expected_tokens;
     if flight.candidates.iter().all(|c| c.rejection.is_some()) {
         return Err(Box::new(nobody(flight, now_ms)));
     }
@@ -170,14 +172,19 @@ impl Weighing<'_> {
         figures: Option<&mut FigureRow>,
     ) -> Option<Rejection> {
         let flight = self.flight;
-        // A service tier that costs more, or a search, and has no price here is as good as no price
-        // at all.
-        let more = flight.call.service_tier.is_some() || settle::searches(flight, offer);
+        // A service tier that costs more, or a tool of its own, and has no price here is as good as
+        // no price at all.
+        let tools = settle::paid_tools(flight, offer);
+        let more = flight.call.service_tier.is_some() || tools.any();
         let priced = !more || settle::worst_case(flight, offer, 0).is_some();
         let Some(figures) = figures else { return Some(Rejection::Unpriced) };
         if !priced {
-            let searches = settle::searches(flight, offer);
-            return Some(if searches { Rejection::SearchUnpriced } else { Rejection::Unpriced });
+            let base = &offer.rates.at(flight.started.at_ms).base;
+            return Some(match tools {
+                tools if tools.hosted && base.hosted_call.is_none() => Rejection::ToolUnpriced,
+                tools if tools.searches => Rejection::SearchUnpriced,
+                _ => Rejection::Unpriced,
+            });
         }
         let terms = flight.terms.as_ref()?;
         if terms.prefers(row) {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use turnpike_ledger::PicoUsd;
 use turnpike_protocol::{Loss, Losses};
 
 use crate::catalog::ConfiguredCatalog;
@@ -27,6 +28,13 @@ pub(super) fn record(flight: &mut Flight, ending: Ending, status: u16, bill: &Bi
 impl OfferNames for ConfiguredCatalog {
     fn name(&self, index: usize) -> Option<&str> {
         self.offers().get(index).map(|offer| &*offer.id)
+    }
+
+    fn token_prices(&self, index: usize, at_ms: u64) -> Option<[PicoUsd; 3]> {
+        let list = self.offers().get(index)?.rates.at(at_ms);
+        let of = |read, written| list.worst_case(read, written).ok();
+        let (request, read, written) = (of(0, 0)?, of(1, 0)?, of(0, 1)?);
+        Some([request, read.saturating_sub(request), written.saturating_sub(request)])
     }
 }
 
@@ -169,15 +177,16 @@ fn looked_at(flight: &Flight) -> LookedAt {
     }
     let reasons = different.iter().map(|reason| (reason.text(), reason.code())).collect();
     let names: Arc<ConfiguredCatalog> = Arc::clone(&flight.gateway.offers);
-    LookedAt { names, rows, reasons }
+    let (at_ms, expected_tokens) = (flight.started.at_ms, flight.expected_tokens);
+    LookedAt { names, at_ms, expected_tokens, rows, reasons }
 }
 
 fn line(line: &crate::policy::Line) -> LineItem {
     LineItem {
         item: line.item.clone().into(),
         count: line.count.into(),
-        unit_price_usd: turnpike_ledger::PicoUsd(line.unit_price_pico),
-        amount_usd: turnpike_ledger::PicoUsd(line.amount_pico),
+        unit_price_usd: PicoUsd(line.unit_price_pico),
+        amount_usd: PicoUsd(line.amount_pico),
         note: (!line.note.is_empty()).then(|| line.note.clone().into()),
     }
 }

@@ -62,6 +62,8 @@ pub(super) struct Bill {
 pub(super) enum Ending {
     Complete,
     CompleteEstimated,
+    /// The answer came to its end and nothing was in it.
+    Empty,
     /// The caller left after content.
     Partial,
     /// The money for it ran out in the middle.
@@ -84,6 +86,7 @@ impl Ending {
         match self {
             Self::Complete => "complete",
             Self::CompleteEstimated => "complete_estimated",
+            Self::Empty => "empty",
             Self::Partial | Self::RanOut => "partial",
             Self::FailedPartial => "failed_partial",
             Self::Abandoned => "abandoned",
@@ -95,7 +98,9 @@ impl Ending {
 
     fn outcome(self) -> Outcome {
         match self {
-            Self::Complete | Self::CompleteEstimated | Self::Free => Outcome::Answered,
+            Self::Complete | Self::CompleteEstimated | Self::Empty | Self::Free => {
+                Outcome::Answered
+            }
             Self::FailedPartial | Self::RanOut => Outcome::CutShort,
             Self::Partial | Self::Abandoned => Outcome::Abandoned,
             Self::Refused => Outcome::Refused,
@@ -148,6 +153,8 @@ pub(super) struct Flight {
     /// What rules and the class of the data ask of it, if anything.
     pub terms: Option<Terms>,
     pub candidates: Vec<Candidate>,
+    /// Tokens of the prompt and of the answer that their costs were expected by.
+    pub expected_tokens: [u64; 2],
     pub plan: Vec<usize>,
     pub attempts: Vec<AttemptFact>,
     /// The row of an offer that was asked beside another and did not answer.
@@ -244,6 +251,7 @@ impl Flight {
             rules: None,
             terms: None,
             candidates: Vec::new(),
+            expected_tokens: [0; 2],
             plan: Vec::new(),
             attempts: Vec::new(),
             asked_beside: None,

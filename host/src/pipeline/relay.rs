@@ -12,6 +12,7 @@ mod words;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -19,12 +20,14 @@ use http::Response;
 use turnpike_protocol::cut::Cut;
 use turnpike_protocol::sse::Frame;
 use turnpike_protocol::translate::StreamTranslator;
-use turnpike_protocol::{Dialect, StreamError, Usage};
+use turnpike_protocol::{Dialect, StreamError, Usage, nests_too_deep};
 
 use crate::clock;
 use crate::egress::{GatewayBody, Served, anthropic_request_id, content_type, request_id};
 use crate::redact::StreamRedactor;
 use crate::upstream::{BodyReader, Read, TransportError};
+
+use crate::tasks::LastCall;
 
 use super::attempt::{Asking, Blame, blame_of};
 use super::facts::PolicyScan;
@@ -172,6 +175,7 @@ pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<Gateway
     };
     let (asking, stream) = (opened.asking, opened.stream);
     let meter = Meter::new(&flight, &asking.offer);
+    let last_call = flight.gateway.last_call.clone();
     let relay = Relay {
         flight,
         asking,
@@ -180,6 +184,7 @@ pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<Gateway
         meter,
         given_bytes: 0,
         left: Arc::default(),
+        last_call,
         broken: None,
         over: false,
     };
@@ -233,12 +238,16 @@ impl Upstream {
         if ended {
             translator.finish(&mut self.frames);
         }
-        read.map_err(|_| Broken::Malformed("an event of the provider's cannot be read"))
+        read.map_err(|_| unread(&frames, "an event of the provider's cannot be read"))
     }
 
     async fn redact(&mut self, flight: &mut Flight) -> Result<Bytes, Broken> {
         let mut scan = PolicyScan(&mut flight.session);
-        let out = self.redactor.push(&mut scan, &self.frames).await.map_err(withheld);
+        let out = self.redactor.push(&mut scan, &self.frames).await;
+        let out = out.map_err(|refusal| match withheld(refusal) {
+            Broken::Malformed(what) => unread(&self.frames, what),
+            other => other,
+        });
         self.frames.clear();
         // Between two pieces of a stream lies a wait; when instances are scarce none is kept.
         flight.session.rest();
@@ -297,8 +306,18 @@ impl Upstream {
             usage: own.map_or(facts.usage, |own| own.usage),
             service_tier: own.map_or(&facts.service_tier, |own| &own.service_tier).clone(),
             text_bytes: self.sent_bytes,
+            nothing: !facts.said && facts.unreadable == 0,
         }
     }
+}
+
+/// An event that can't be read. One that is only nested too deep is what a caller can have a model
+/// write into a call.
+fn unread(frames: &[Frame], what: &'static str) -> Broken {
+    if frames.iter().any(|frame| nests_too_deep(&frame.data)) {
+        return Broken::TooLong("an event is nested deeper than 128 levels");
+    }
+    Broken::Malformed(what)
 }
 
 fn join(first: Bytes, second: Bytes) -> Bytes {
@@ -326,6 +345,7 @@ struct Relay {
     given_bytes: u64,
     /// Set when the caller is gone, also in the middle of a step.
     left: Arc<AtomicBool>,
+    last_call: LastCall,
     /// How the stream broke in the step in which the caller left.
     broken: Option<Broken>,
     over: bool,
@@ -340,7 +360,7 @@ impl Relay {
             let bytes = match self.stream.withheld.take() {
                 Some(blocked) => self.fail(Broken::Withheld { blocked }).await,
                 None => {
-                    let step = self.stream.step(&mut self.flight).await;
+                    let step = self.step().await?;
                     // What this step brought goes to nobody, and ends as for somebody who left.
                     if self.has_left() {
                         self.note_left(step).await;
@@ -363,6 +383,18 @@ impl Relay {
             }
         }
         None
+    }
+
+    /// One step of the stream; `None` where nobody reads it any more and the program has to end.
+    async fn step(&mut self) -> Option<Result<Step, Broken>> {
+        let (left, last_call) = (&self.left, &self.last_call);
+        let mut step = std::pin::pin!(self.stream.step(&mut self.flight));
+        let ended = || left.load(Ordering::Acquire) && last_call.is_over();
+        std::future::poll_fn(|context| match ended() {
+            true => Poll::Ready(None),
+            false => step.as_mut().poll(context).map(Some),
+        })
+        .await
     }
 
     fn has_left(&self) -> bool {

@@ -4,7 +4,7 @@
 mod beyond;
 
 use turnpike_ledger::{CaptureNote, PicoUsd};
-use turnpike_protocol::Usage;
+use turnpike_protocol::{PaidTools, Usage};
 
 use crate::catalog::{Bounds, Offer, Quantity, RateCard};
 use crate::clock;
@@ -24,6 +24,9 @@ const CONTEXT_TOKENS_UNKNOWN: u32 = 262_144;
 /// answers of assistants are seen to take. What goes beyond the hold is absorbed.
 const SEARCHES_HELD: u64 = 16;
 
+/// The same of other tools of its own that it charges by the piece.
+const HOSTED_CALLS_HELD: u64 = 16;
+
 /// What a provider said about what it served.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reported {
@@ -31,6 +34,9 @@ pub(super) struct Reported {
     pub service_tier: Option<String>,
     /// Bytes of answer text that were received, for counting where no usage came.
     pub text_bytes: u64,
+    /// Nothing was said or done: no text, call, sound or picture; and not because the model, or a
+    /// filter, declined.
+    pub nothing: bool,
 }
 
 // === impl Reported ===
@@ -42,6 +48,12 @@ impl Reported {
             Some(_) if !self.is_silent() => Ending::Complete,
             _ => Ending::CompleteEstimated,
         }
+    }
+
+    /// Whether an answer that is complete is no result: nothing was said, and the provider counted
+    /// nothing that it wrote. Its prompt is not charged (pitfall 45).
+    pub(super) fn is_empty(&self) -> bool {
+        self.nothing && self.usage.is_none_or(|usage| usage.output_tokens() == 0)
     }
 
     /// Whether a report is there and leaves out what there must have been: no prompt is empty, and
@@ -96,6 +108,14 @@ pub(super) async fn charge(
     let (cost, absorbed, seq) = (settlement.charged, settlement.absorbed, settlement.seq);
     flight.timing.settle_us = watch.micros().into();
     Bill { charged: true, usage, estimated, lines, cost, list, baseline, absorbed, seq }
+}
+
+/// Closes the hold of an answer that is complete and empty: nobody is charged for its prompt, which
+/// the platform bears.
+pub(super) fn forgive(flight: &mut Flight, offer: &Offer, reported: &Reported) -> Bill {
+    let absorbed = absorbed(flight, offer, reported, Ending::Empty);
+    flight.release(absorbed);
+    Bill { absorbed, ..Bill::default() }
 }
 
 /// What the same usage would have cost at the strongest of the candidates that could have answered,
@@ -219,6 +239,14 @@ fn official(flight: &Flight, offer: &Offer, usage: &Usage, tier: Option<&str>) -
              for it; set `search` among the model's prices"
         );
     }
+    if usage.hosted_calls > 0 && rates.base.hosted_call.is_none() {
+        let calls = std::mem::take(&mut usage.hosted_calls);
+        tracing::error!(
+            offer = %offer.id, calls,
+            "a provider ran tools of its own unasked and their price is not known: nobody is \
+             charged for it; set `hosted-call` among the model's prices"
+        );
+    }
     let billed = rates.billed(&usage, tier);
     if let Some(bucket) = billed.unpriced {
         // Unknown is never free, and an answer that was served has to be paid.
@@ -235,20 +263,32 @@ fn rates<'a>(flight: &Flight, offer: &'a Offer) -> &'a RateCard {
     offer.rates.at(flight.started.at_ms)
 }
 
-/// Whether the provider may search the web: in another dialect it does not get the tool.
-pub(super) fn searches(flight: &Flight, offer: &Offer) -> bool {
-    let call = &flight.call;
-    call.needs.web_search && offer.speaks(call.dialect.label()) && !withholds_search(flight, offer)
+/// Whether the provider may search the web, or run other tools of its own that it charges by the
+/// piece: in another dialect it does not get them.
+pub(super) fn paid_tools(flight: &Flight, offer: &Offer) -> PaidTools {
+    let needs = &flight.call.needs;
+    if !(needs.web_search || needs.hosted_tools) || !offer.speaks(flight.call.dialect.label()) {
+        return PaidTools::default();
+    }
+    let withheld = withheld(flight, offer);
+    PaidTools {
+        searches: needs.web_search && !withheld.searches,
+        hosted: needs.hosted_tools && !withheld.hosted,
+    }
 }
 
-/// Whether the provider does not get a tool to search with that it would have: nobody knows what it
-/// would charge, and the request does not insist. Agents bring such a tool along to every request.
-pub(super) fn withholds_search(flight: &Flight, offer: &Offer) -> bool {
-    let call = &flight.call;
-    call.can_do_without_search()
-        && rates(flight, offer).base.search.is_none()
-        && !flight.manner.strict
-        && offer.speaks(call.dialect.label())
+/// Which of such tools the provider does not get that it would have: nobody knows what it would
+/// charge, and the request does not insist. Agents bring such tools along to every request.
+pub(super) fn withheld(flight: &Flight, offer: &Offer) -> PaidTools {
+    let optional = flight.call.can_do_without();
+    if !optional.any() || flight.manner.strict || !offer.speaks(flight.call.dialect.label()) {
+        return PaidTools::default();
+    }
+    let base = &rates(flight, offer).base;
+    PaidTools {
+        searches: optional.searches && base.search.is_none(),
+        hosted: optional.hosted && base.hosted_call.is_none(),
+    }
 }
 
 /// The longest that the prompt can be at one offer: as it was estimated, or, where it names files
@@ -270,6 +310,7 @@ fn bounds<'a>(flight: &'a Flight, offer: &Offer, output: u32) -> Bounds<'a> {
     let call = &flight.call;
     let input_tokens = input_bound(flight, offer);
     let input_image = u64::from(flight.media_tokens.image);
+    let tools = paid_tools(flight, offer);
     // All that is not known may be the sound.
     let input_audio = match call.needs.audio_input && call.names_media() {
         true => input_tokens.saturating_sub(input_image),
@@ -283,7 +324,8 @@ fn bounds<'a>(flight: &'a Flight, offer: &Offer, output: u32) -> Bounds<'a> {
         output_audio: call.needs.audio_output,
         // Some models draw without being asked to.
         output_image: offer.output.image,
-        searches: if searches(flight, offer) { SEARCHES_HELD } else { 0 },
+        searches: if tools.searches { SEARCHES_HELD } else { 0 },
+        hosted_calls: if tools.hosted { HOSTED_CALLS_HELD } else { 0 },
         service_tier: call.service_tier.as_deref(),
     }
 }

@@ -34,8 +34,9 @@ pub struct StreamOptions {
 pub struct StreamFacts {
     /// The model has said or done something: nothing may be replayed elsewhere any more.
     pub content_seen: bool,
-    /// A sound or a picture has come.
+    /// A sound or a picture has come; anything, or the model, or a filter, has declined.
     pub media_seen: bool,
+    pub said: bool,
     /// What the provider reported last; reports are cumulative.
     pub usage: Option<Usage>,
     /// An error that came in place of an answer.
@@ -112,6 +113,7 @@ impl StreamFacts {
         self.open_block = chunk.opened.or(self.open_block);
         self.open_block = self.open_block.filter(|block| !chunk.closed.contains(&(0, *block)));
         self.content_seen |= chunk.has_content();
+        self.said |= chunk.says_anything() || chunk.declined;
         self.media_seen |= chunk.has_media();
         self.done |= chunk.done;
         self.usage = chunk.usage_after(self.usage);
@@ -128,14 +130,12 @@ impl StreamFacts {
             self.origin.clone_from(&chunk.origin);
         }
         self.sequence = chunk.sequence_number().or(self.sequence);
-        if self.error.is_none() {
-            self.error.clone_from(&chunk.error);
-        }
+        self.error = self.error.take().or_else(|| chunk.error.clone());
         chunk.deltas.iter().for_each(|delta| remember(&mut self.begun, delta.choice));
-        for choice in &chunk.finished {
+        chunk.finished.iter().for_each(|choice| {
             remember(&mut self.begun, *choice);
             remember(&mut self.ended, *choice);
-        }
+        });
     }
 
     fn deliver(&mut self, bytes: usize) {

@@ -55,6 +55,11 @@ impl Workload {
         u64::from(self.input_tokens.div_ceil(INPUT_OVERESTIMATE))
     }
 
+    /// The same, and tokens of the answer: what the expected cost is made of.
+    pub fn expected_tokens(&self) -> [u64; 2] {
+        [self.expected_input(), self.output_expected.into()]
+    }
+
     /// The size of the prompt, for what is known of speeds.
     pub fn band(&self) -> Band {
         Band::of(self.input_tokens)

@@ -32,6 +32,8 @@ pub enum Rejection {
     Unpriced,
     /// The provider may search the web for the answer, for nobody knows how much.
     SearchUnpriced,
+    /// The provider may run other tools of its own, and what it charges for one is not known.
+    ToolUnpriced,
     Deprecated,
     Context {
         needed: u64,
@@ -196,7 +198,7 @@ impl Rejection {
             Self::Dialect => "other_protocol",
             Self::Lossy { .. } => "lossy_translation",
             Self::KeptElsewhere => "kept_elsewhere",
-            Self::Unpriced | Self::SearchUnpriced => "unknown_price",
+            Self::Unpriced | Self::SearchUnpriced | Self::ToolUnpriced => "unknown_price",
             Self::Deprecated => "deprecated",
             Self::Context { .. } => "context_too_small",
             Self::Output { .. } => "output_too_small",
@@ -236,6 +238,9 @@ impl Rejection {
             Self::Unpriced => "its price is not known, and unknown is never free",
             Self::SearchUnpriced => {
                 "the price of its web search is not known, and unknown is never free"
+            }
+            Self::ToolUnpriced => {
+                "the price of a tool that it runs by itself is not known, and unknown is never free"
             }
             Self::Deprecated => "its provider is retiring it",
             Self::Context { needed, limit } => {

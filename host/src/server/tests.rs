@@ -65,6 +65,7 @@ async fn a_client_with_too_large_a_body_reads_why() {
         drain: Duration::from_millis(100),
         write_idle: Duration::from_secs(9),
         tasks: Tasks::default(),
+        last_call: LastCall::default(),
     };
     let plane = serve(&Arc::new(Small), listener, &options, &stopped).unwrap();
     for head in [format!("content-length: {BODY}"), "transfer-encoding: chunked".to_owned()] {
@@ -108,6 +109,7 @@ async fn a_client_that_stops_reading_is_left_and_one_that_reads_is_not() {
         drain: Duration::from_millis(100),
         write_idle: Duration::from_millis(300),
         tasks: Tasks::default(),
+        last_call: LastCall::default(),
     };
     let plane = serve(&Arc::new(Endless(dropped)), listener, &options, &stopped).unwrap();
     let mut client = TcpStream::connect(at).await.unwrap();

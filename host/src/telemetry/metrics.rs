@@ -110,7 +110,7 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 struct Usual {
     answered: OnceLock<Counter>,
-    tokens: [OnceLock<Counter>; 18],
+    tokens: [OnceLock<Counter>; 19],
     policy_calls: [OnceLock<Counter>; Hook::ALL.len()],
 }
 
@@ -209,6 +209,7 @@ impl Metrics {
             input_video,
             output_video,
             citations,
+            hosted_calls,
         } = usage;
         let buckets = [
             ("input_uncached", input_uncached),
@@ -229,6 +230,7 @@ impl Metrics {
             ("input_video", input_video),
             ("output_video", output_video),
             ("citations", citations),
+            ("hosted_calls", hosted_calls),
         ];
         for ((bucket, count), usual) in buckets.into_iter().zip(&self.usual.tokens) {
             if count > 0 {
@@ -325,6 +327,7 @@ mod tests {
             input_video: 1,
             output_video: 1,
             citations: 1,
+            hosted_calls: 1,
         };
         let metrics = Metrics::default();
         metrics.usage(&one);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use turnpike_ledger::PicoUsd;
 
-use super::explanation::{CandidateFact, Label};
+use super::explanation::{CandidateFact, Explanation, Label};
 use super::looked_at::{LookedAt, Seen};
 use super::segment::widen;
 use super::template;
@@ -15,6 +15,9 @@ use super::words::{Book, Lexicon};
 
 mod candidates;
 mod figures;
+mod lineup;
+mod rule;
+mod scores;
 
 /// Every step of a walk; writing never fails.
 pub(super) type Step = Result<(), Broken>;
@@ -60,7 +63,8 @@ pub(super) trait Codec: Sized {
     fn number(&mut self, value: &mut u64) -> Step;
     fn bytes<const N: usize>(&mut self, value: &mut [u8; N]) -> Step;
     fn money(&mut self, value: &mut PicoUsd) -> Step;
-    fn float(&mut self, value: &mut f64) -> Step;
+    /// A number exactly; shortly if it is a whole number of steps.
+    fn exact(&mut self, value: &mut f64, steps: f64) -> Step;
     /// A text that hardly repeats.
     fn inline(&mut self, value: &mut Arc<str>) -> Step;
     /// A text from the dictionary, if there is one.
@@ -68,8 +72,14 @@ pub(super) trait Codec: Sized {
     /// A sentence whose numbers are kept apart from its dictionary entry, if there is one.
     fn maybe_phrase<T: Text>(&mut self, value: &mut Option<T>) -> Step;
     fn candidates(&mut self, value: &mut Vec<CandidateFact>) -> Step;
+    /// The candidates with all of it, by a roster. The task and the objective come before.
+    fn lineup(&mut self, explanation: &mut Explanation) -> Step;
     /// What the candidates that have a quality were scored by beside it.
     fn figures(&mut self, value: &mut Vec<CandidateFact>) -> Step;
+
+    fn float(&mut self, value: &mut f64) -> Step {
+        self.exact(value, EXACT_STEPS)
+    }
 
     fn word<T: Text>(&mut self, value: &mut T) -> Step {
         let mut some = Some(std::mem::take(value));
@@ -201,8 +211,8 @@ impl Codec for Encoder<'_> {
         Ok(())
     }
 
-    fn float(&mut self, value: &mut f64) -> Step {
-        put_exact(self.out, *value, EXACT_STEPS);
+    fn exact(&mut self, value: &mut f64, steps: f64) -> Step {
+        put_exact(self.out, *value, steps);
         Ok(())
     }
 
@@ -232,6 +242,16 @@ impl Codec for Encoder<'_> {
             Some(looked_at) => self.put_candidates(looked_at.seen()),
             None => self.put_candidates(value.iter().map(Seen::from)),
         }
+        Ok(())
+    }
+
+    fn lineup(&mut self, explanation: &mut Explanation) -> Step {
+        let explanation = &*explanation;
+        let seen: Vec<Seen<'_>> = match self.looked_at {
+            Some(looked_at) => looked_at.seen().collect(),
+            None => explanation.candidates.iter().map(Seen::from).collect(),
+        };
+        self.put_lineup(&seen, explanation);
         Ok(())
     }
 
@@ -277,8 +297,8 @@ impl Codec for Decoder<'_> {
         Ok(())
     }
 
-    fn float(&mut self, value: &mut f64) -> Step {
-        *value = self.reader.fixed(EXACT_STEPS)?;
+    fn exact(&mut self, value: &mut f64, steps: f64) -> Step {
+        *value = self.reader.fixed(steps)?;
         Ok(())
     }
 
@@ -311,6 +331,10 @@ impl Codec for Decoder<'_> {
 
     fn candidates(&mut self, value: &mut Vec<CandidateFact>) -> Step {
         self.read_candidates(value)
+    }
+
+    fn lineup(&mut self, explanation: &mut Explanation) -> Step {
+        self.read_lineup(explanation)
     }
 
     fn figures(&mut self, value: &mut Vec<CandidateFact>) -> Step {

@@ -15,6 +15,10 @@ use super::explanation::{CandidateFact, FiguresFact, Label};
 pub trait OfferNames: Send + Sync {
     /// `vendor/model@provider`.
     fn name(&self, index: usize) -> Option<&str>;
+
+    /// What one asks for a request, a token of the prompt and one of the answer by the list in
+    /// force at that time, where what requests are expected to cost is mostly made of these.
+    fn token_prices(&self, index: usize, at_ms: u64) -> Option<[PicoUsd; 3]>;
 }
 
 /// One offer that was looked at; the fields mean what those of [`CandidateFact`] do.
@@ -48,6 +52,10 @@ pub struct LookedAtFigures {
 pub struct LookedAt {
     /// What the indices stand for.
     pub names: Arc<dyn OfferNames>,
+    /// When the request began, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Tokens of the prompt and of the answer that its costs were expected by; zeros if none were.
+    pub expected_tokens: [u64; 2],
     /// In the order of the catalogue.
     pub rows: Vec<LookedAtRow>,
     /// Why candidates were rejected, each reason once: in words and as a stable word for programs.

@@ -20,7 +20,7 @@ use super::recent::{Entry, Place};
 use super::row::encode;
 use super::segment::{HEAD_BYTES, Tail, push_frame, widen};
 use super::segments::Span;
-use super::words::Lexicon;
+use super::words::{Framed, Lexicon};
 use crate::clock::Stopwatch;
 
 /// How long written records may wait in memory: what a crash of the process loses.
@@ -107,9 +107,9 @@ struct Writer {
     span: Span,
     /// The dictionary of the segment that is being written.
     lexicon: Lexicon,
-    /// How many of its words are on the disk, and how many have a frame there or in the buffer.
-    words_written: usize,
-    words_framed: usize,
+    /// How much of it is on the disk, and how much has a frame there or in the buffer.
+    words_written: Framed,
+    words_framed: Framed,
     /// Whole frames.
     buffer: Vec<u8>,
     /// The requests in the buffer, with their payload's place in it and its length.
@@ -126,7 +126,7 @@ struct Writer {
 
 impl Writer {
     fn new(shared: Arc<Shared>, options: Options, open: OpenSegment) -> Self {
-        let words = open.lexicon.len();
+        let words = open.lexicon.framed();
         Self {
             shared,
             options,
@@ -192,14 +192,16 @@ impl Writer {
         self.payload = payload;
     }
 
-    /// Puts the words that have no frame yet into one, and tells the readers.
+    /// Puts the words and rosters that have no frame yet into frames, and tells the readers.
     fn frame_words(&mut self) {
-        if self.lexicon.len() == self.words_framed {
+        if self.lexicon.framed() == self.words_framed {
             return;
         }
         // It fits: the dictionary's bytes are bounded below a frame's.
-        push_frame(&mut self.buffer, &self.lexicon.frame(self.words_framed));
-        self.words_framed = self.lexicon.len();
+        for frame in self.lexicon.frames(self.words_framed) {
+            push_frame(&mut self.buffer, &frame);
+        }
+        self.words_framed = self.lexicon.framed();
         self.shared.books.lock().extend(self.span.number, &self.lexicon);
     }
 
@@ -268,7 +270,7 @@ impl Writer {
         self.tail = Tail::open(&self.shared.folder.segment(number), 0)?;
         self.span = Span::empty(number);
         self.lexicon = Lexicon::default();
-        (self.words_written, self.words_framed) = (0, 0);
+        (self.words_written, self.words_framed) = Default::default();
         // After a failure it holds words of the segment before, and never a record.
         self.buffer.clear();
         self.shared.books.lock().keep(number, Arc::default());

@@ -1,6 +1,8 @@
 //! The payload of a record's frame: one byte of kind, the id, the event, the explanation. The order
 //! of the fields here is the format; to change it, take another [`RECORD`].
 
+mod brief;
+
 use std::sync::Arc;
 
 use turnpike_ledger::PicoUsd;
@@ -19,7 +21,9 @@ use super::wire::Broken;
 use super::words::{Book, Lexicon};
 
 /// The first byte of a frame with a record. Another version of the format takes another number.
-const RECORD: u8 = 7;
+const RECORD: u8 = 8;
+/// The same when all candidates were written out; still read.
+const RECORD_WITHOUT_ROSTERS: u8 = 7;
 /// The same before sessions, agents, aliases, what routing saved and what candidates were scored by
 /// were kept; still read.
 const RECORD_WITHOUT_ATTRIBUTION: u8 = 3;
@@ -29,15 +33,13 @@ const RECORD_WITHOUT_LOSSES: u8 = 1;
 /// Appends a record's payload. Takes it mutably because reading is the same walk; it comes back as
 /// it was.
 pub(super) fn encode(out: &mut Vec<u8>, fresh: &mut Fresh, lexicon: &mut Lexicon) {
-    out.push(RECORD);
+    encode_as(RECORD, out, fresh, lexicon);
+}
+
+fn encode_as(kind: u8, out: &mut Vec<u8>, fresh: &mut Fresh, lexicon: &mut Lexicon) {
+    out.push(kind);
     let Fresh { record, looked_at } = fresh;
-    let mut encoder = Encoder::new(out, lexicon, looked_at.as_ref());
-    let walked = event(&mut encoder, &mut record.event)
-        .and_then(|()| attribution(&mut encoder, &mut record.event))
-        .and_then(|()| explanation(RECORD, &mut encoder, &mut record.explanation, &record.event))
-        .and_then(|()| encoder.list(&mut record.explanation.losses, loss))
-        .and_then(|()| scored(&mut encoder, &mut record.explanation))
-        .and_then(|()| encoder.maybe_word(&mut record.explanation.alias_of));
+    let walked = whole(kind, &mut Encoder::new(out, lexicon, looked_at.as_ref()), record);
     debug_assert_eq!(walked, Ok(()), "writing does not fail");
 }
 
@@ -45,17 +47,23 @@ pub(super) fn encode(out: &mut Vec<u8>, fresh: &mut Fresh, lexicon: &mut Lexicon
 pub(super) fn decode(payload: &[u8], book: &Book) -> Result<Record, Broken> {
     let (kind, mut decoder) = open(payload, book)?;
     let mut record = Record { event: UsageEvent::default(), explanation: blank() };
-    whole_event(kind, &mut decoder, &mut record.event)?;
-    explanation(kind, &mut decoder, &mut record.explanation, &record.event)?;
-    if kind != RECORD_WITHOUT_LOSSES {
-        decoder.list(&mut record.explanation.losses, loss)?;
-    }
-    if kind == RECORD {
-        scored(&mut decoder, &mut record.explanation)?;
-        decoder.maybe_word(&mut record.explanation.alias_of)?;
-    }
+    whole(kind, &mut decoder, &mut record)?;
     decoder.end()?;
     Ok(record)
+}
+
+/// All that records of that kind have.
+fn whole<C: Codec>(kind: u8, c: &mut C, record: &mut Record) -> Step {
+    whole_event(kind, c, &mut record.event)?;
+    explanation(kind, c, &mut record.explanation, &record.event)?;
+    if kind != RECORD_WITHOUT_LOSSES {
+        c.list(&mut record.explanation.losses, loss)?;
+    }
+    if is_attributed(kind) {
+        scored(kind, c, &mut record.explanation)?;
+        c.maybe_word(&mut record.explanation.alias_of)?;
+    }
+    Ok(())
 }
 
 /// Reads the event alone.
@@ -81,7 +89,12 @@ pub(super) fn is_of(payload: &[u8], id: Uuid) -> bool {
 }
 
 /// The kinds of records that are read.
-const KINDS: [u8; 3] = [RECORD, RECORD_WITHOUT_ATTRIBUTION, RECORD_WITHOUT_LOSSES];
+const KINDS: [u8; 4] =
+    [RECORD, RECORD_WITHOUT_ROSTERS, RECORD_WITHOUT_ATTRIBUTION, RECORD_WITHOUT_LOSSES];
+
+fn is_attributed(kind: u8) -> bool {
+    matches!(kind, RECORD | RECORD_WITHOUT_ROSTERS)
+}
 
 fn open<'a>(payload: &'a [u8], book: &'a Book) -> Result<(u8, Decoder<'a>), Broken> {
     match payload.split_first() {
@@ -92,8 +105,8 @@ fn open<'a>(payload: &'a [u8], book: &'a Book) -> Result<(u8, Decoder<'a>), Brok
 
 /// The event, as far as records of that kind have it.
 fn whole_event<C: Codec>(kind: u8, c: &mut C, e: &mut UsageEvent) -> Step {
-    event(c, e)?;
-    if kind == RECORD { attribution(c, e) } else { Ok(()) }
+    event(kind, c, e)?;
+    if is_attributed(kind) { attribution(c, e) } else { Ok(()) }
 }
 
 fn blank() -> Explanation {
@@ -107,7 +120,7 @@ fn head<C: Codec>(c: &mut C, e: &mut UsageEvent) -> Step {
     c.word(&mut e.org)
 }
 
-fn event<C: Codec>(c: &mut C, e: &mut UsageEvent) -> Step {
+fn event<C: Codec>(kind: u8, c: &mut C, e: &mut UsageEvent) -> Step {
     head(c, e)?;
     // The id holds the time, so what is written is nearly always zero.
     let base = time_of(e.id).unwrap_or(0);
@@ -125,16 +138,22 @@ fn event<C: Codec>(c: &mut C, e: &mut UsageEvent) -> Step {
     })?;
     c.word(&mut e.protocol)?;
     c.word(&mut e.model_asked)?;
-    c.maybe_word(&mut e.offer)?;
-    c.maybe_word(&mut e.model)?;
-    c.maybe_word(&mut e.provider)?;
-    c.maybe_word(&mut e.task)?;
-    c.flag(&mut e.stream)?;
-    c.small(&mut e.status)?;
-    c.word(&mut e.settlement)?;
+    if kind == RECORD {
+        brief::outcome(c, e)?;
+    } else {
+        c.maybe_word(&mut e.offer)?;
+        c.maybe_word(&mut e.model)?;
+        c.maybe_word(&mut e.provider)?;
+        c.maybe_word(&mut e.task)?;
+        c.flag(&mut e.stream)?;
+        c.small(&mut e.status)?;
+        c.word(&mut e.settlement)?;
+    }
     usage(c, &mut e.usage)?;
     c.money(&mut e.cost_usd)?;
-    c.small(&mut e.attempts)?;
+    if kind != RECORD {
+        c.small(&mut e.attempts)?;
+    }
     c.number(&mut e.duration_ms)
 }
 
@@ -187,20 +206,32 @@ fn plain_uuid(text: &str) -> Option<Uuid> {
 }
 
 fn explanation<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step {
-    let short = kind == RECORD;
+    type Walks<C> = (fn(&mut C, &mut LineItem) -> Step, fn(&mut C, &mut PolicyFact) -> Step);
+    let (line, asked): Walks<C> = match kind {
+        RECORD => (brief::line_item, brief::policy),
+        RECORD_WITHOUT_ROSTERS => (short_line_item, short_policy),
+        _ => (line_item, policy),
+    };
     shared(c, e, event)?;
     c.maybe_word(&mut e.profile)?;
     c.option(&mut e.task, task)?;
-    c.candidates(&mut e.candidates)?;
+    if kind != RECORD {
+        c.candidates(&mut e.candidates)?;
+    }
     c.list(&mut e.plan, C::word)?;
     c.list(&mut e.attempts, attempt)?;
     c.maybe_word(&mut e.usage_source)?;
-    c.list(&mut e.line_items, if short { short_line_item } else { line_item })?;
+    c.list(&mut e.line_items, line)?;
     c.money(&mut e.hold_usd)?;
     c.money(&mut e.absorbed_usd)?;
-    c.list(&mut e.policies, if short { short_policy } else { policy })?;
+    c.list(&mut e.policies, asked)?;
     c.list(&mut e.redactions, redaction)?;
-    timing(c, &mut e.timing)
+    // All of its time is nearly that which the event has.
+    let known = if kind == RECORD { event.duration_ms.wrapping_mul(1_000) } else { 0 };
+    e.timing.total_us = e.timing.total_us.wrapping_sub(known);
+    timing(c, &mut e.timing)?;
+    e.timing.total_us = e.timing.total_us.wrapping_add(known);
+    Ok(())
 }
 
 /// What the explanation repeats of the event is written only where the two differ.
@@ -235,9 +266,9 @@ fn shared<C: Codec>(c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step 
 }
 
 /// What the choice was made by: enough to make it again.
-fn scored<C: Codec>(c: &mut C, e: &mut Explanation) -> Step {
+fn scored<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation) -> Step {
     c.option(&mut e.objective, objective)?;
-    c.figures(&mut e.candidates)
+    if kind == RECORD { c.lineup(e) } else { c.figures(&mut e.candidates) }
 }
 
 fn objective<C: Codec>(c: &mut C, o: &mut ObjectiveFact) -> Step {
@@ -296,6 +327,12 @@ const PART: &str = "\u{1f}";
 
 /// The same few policies make the same few decisions: hook, name, version and digest are one word.
 fn short_policy<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {
+    policy_word(c, p)?;
+    c.small(&mut p.micros)?;
+    failure(c, p)
+}
+
+fn policy_word<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {
     let parts = [&*p.hook, &*p.policy, &*p.version, &*p.digest];
     // Something that has the separator in it is written in four words, after an empty one.
     let apart = parts.iter().any(|part| part.contains(PART));
@@ -315,8 +352,7 @@ fn short_policy<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {
         p.version = part()?.into();
         p.digest = part()?.into();
     }
-    c.small(&mut p.micros)?;
-    failure(c, p)
+    Ok(())
 }
 
 fn policy<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {
@@ -354,7 +390,7 @@ fn usage<C: Codec>(c: &mut C, u: &mut Usage) -> Step {
 }
 
 /// The buckets of a usage in the order in which they are kept.
-pub(super) fn buckets(u: &mut Usage) -> [&mut u64; 18] {
+pub(super) fn buckets(u: &mut Usage) -> [&mut u64; 19] {
     // Named one by one: a bucket that is added must be added here.
     let Usage {
         input_uncached,
@@ -375,6 +411,7 @@ pub(super) fn buckets(u: &mut Usage) -> [&mut u64; 18] {
         input_video,
         output_video,
         citations,
+        hosted_calls,
     } = u;
     [
         input_uncached,
@@ -396,6 +433,7 @@ pub(super) fn buckets(u: &mut Usage) -> [&mut u64; 18] {
         input_video,
         output_video,
         citations,
+        hosted_calls,
     ]
 }
 

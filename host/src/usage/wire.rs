@@ -23,6 +23,12 @@ pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
     out.push(value.to_le_bytes()[0]);
 }
 
+/// Appends a number as how far it is from another one, folded to be positive.
+pub(super) fn put_signed(out: &mut Vec<u8>, value: u64, from: u64) {
+    let off = value.wrapping_sub(from).cast_signed();
+    put(out, (off.wrapping_shl(1) ^ (off >> 63)).cast_unsigned());
+}
+
 /// Appends an amount, exactly. Prices are round numbers, so most amounts end in many zeros: four
 /// bits say how many were left out.
 pub(super) fn put_money(out: &mut Vec<u8>, amount: PicoUsd) {
@@ -110,6 +116,13 @@ impl<'a> Reader<'a> {
         Err(Broken)
     }
 
+    /// What was put signed.
+    pub(super) fn signed(&mut self, from: u64) -> Result<u64, Broken> {
+        let folded = self.varint()?;
+        let off = (folded >> 1) ^ (folded & 1).wrapping_neg();
+        Ok(from.wrapping_add(off))
+    }
+
     pub(super) fn text(&mut self) -> Result<&'a str, Broken> {
         let len = usize::try_from(self.varint()?).map_err(|_| Broken)?;
         let (text, rest) = self.0.split_at_checked(len).ok_or(Broken)?;
@@ -152,7 +165,7 @@ mod tests {
     use proptest::prelude::*;
     use turnpike_ledger::PicoUsd;
 
-    use super::{Broken, Reader, put, put_exact, put_money, put_rounded, put_short};
+    use super::{Broken, Reader, put, put_exact, put_money, put_rounded, put_short, put_signed};
 
     fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let mut out = Vec::new();
@@ -176,6 +189,8 @@ mod tests {
                 let bytes = written(|out| put_money(out, PicoUsd(amount)));
                 prop_assert_eq!(Reader(&bytes).money(), Ok(PicoUsd(amount)));
             }
+            let bytes = written(|out| put_signed(out, number, small));
+            prop_assert_eq!(Reader(&bytes).signed(small), Ok(number));
             let bytes = written(|out| put_exact(out, float, 1e6));
             prop_assert_eq!(Reader(&bytes).fixed(1e6).unwrap().to_bits(), float.to_bits());
         }

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::UsageError;
-use super::segment::for_each;
+use super::roster::{ROSTER, Rosters};
+use super::segment::{for_each, widen};
 use super::wire::{Broken, Reader, put};
 
 /// The first byte of a frame with words. Another version of the format takes another number.
@@ -28,7 +29,17 @@ const BOOKS_MAX: usize = 8;
 
 /// The words of a segment by number, for reading.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Book(Vec<Arc<str>>);
+pub(super) struct Book {
+    words: Vec<Arc<str>>,
+    rosters: Vec<Arc<[u8]>>,
+}
+
+/// How much of a dictionary there is in frames.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Framed {
+    words: usize,
+    rosters: usize,
+}
 
 /// The same for writing.
 #[derive(Debug, Default)]
@@ -36,6 +47,7 @@ pub(super) struct Lexicon {
     words: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, u32>,
     bytes: usize,
+    pub(super) rosters: Rosters,
 }
 
 /// The dictionaries that are in memory, by segment: that of the open one, and some others.
@@ -46,19 +58,32 @@ pub(super) struct Books(BTreeMap<u64, Arc<Book>>);
 
 impl Book {
     pub(super) fn get(&self, number: u64) -> Option<&Arc<str>> {
-        self.0.get(usize::try_from(number).ok()?)
+        self.words.get(usize::try_from(number).ok()?)
     }
 
-    /// Reads a frame of words.
+    /// A roster's bytes.
+    pub(super) fn roster(&self, number: u64) -> Option<&[u8]> {
+        self.rosters.get(usize::try_from(number).ok()?).map(|bytes| &**bytes)
+    }
+
+    /// Reads a frame of words or a roster.
     fn read(&mut self, payload: &[u8]) -> Result<(), Broken> {
         let mut reader = Reader(payload);
-        if reader.byte()? != WORDS || usize::try_from(reader.varint()?) != Ok(self.0.len()) {
-            return Err(Broken);
+        let kind = reader.byte()?;
+        let first = usize::try_from(reader.varint()?).map_err(|_| Broken)?;
+        match kind {
+            WORDS if first == self.words.len() => {
+                while !reader.is_empty() {
+                    self.words.push(reader.text()?.into());
+                }
+                Ok(())
+            }
+            ROSTER if first == self.rosters.len() => {
+                self.rosters.push(reader.0.into());
+                Ok(())
+            }
+            _ => Err(Broken),
         }
-        while !reader.is_empty() {
-            self.0.push(reader.text()?.into());
-        }
-        Ok(())
     }
 }
 
@@ -67,14 +92,16 @@ impl Book {
 impl Lexicon {
     /// Goes on with the words of a segment that is opened again.
     pub(super) fn go_on(book: &Book) -> Self {
-        let mut lexicon = Self::default();
-        for word in &book.0 {
+        let rosters = Rosters::go_on(&book.rosters);
+        let mut lexicon = Self { rosters, ..Self::default() };
+        for word in &book.words {
             lexicon.add(Arc::clone(word));
         }
         lexicon
     }
 
     /// How many words there are.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.words.len()
     }
@@ -105,15 +132,31 @@ impl Lexicon {
         number
     }
 
-    /// The payload of a frame with the words from `first` on.
-    pub(super) fn frame(&self, first: usize) -> Vec<u8> {
-        let mut payload = vec![WORDS];
-        put(&mut payload, super::segment::widen(first));
-        for word in self.since(first) {
-            put(&mut payload, super::segment::widen(word.len()));
-            payload.extend(word.as_bytes());
+    /// How much there is.
+    pub(super) fn framed(&self) -> Framed {
+        Framed { words: self.words.len(), rosters: self.rosters.len() }
+    }
+
+    /// The payloads of the frames with what has come since: words, then the rosters that use them.
+    pub(super) fn frames(&self, since: Framed) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        let words = self.since(since.words);
+        if !words.is_empty() {
+            let mut payload = vec![WORDS];
+            put(&mut payload, widen(since.words));
+            for word in words {
+                put(&mut payload, widen(word.len()));
+                payload.extend(word.as_bytes());
+            }
+            frames.push(payload);
         }
-        payload
+        for (place, roster) in self.rosters.since(since.rosters).iter().enumerate() {
+            let mut payload = vec![ROSTER];
+            put(&mut payload, widen(since.rosters.saturating_add(place)));
+            payload.extend_from_slice(roster);
+            frames.push(payload);
+        }
+        frames
     }
 
     fn since(&self, first: usize) -> &[Arc<str>] {
@@ -147,7 +190,8 @@ impl Books {
     /// is using it.
     pub(super) fn extend(&mut self, segment: u64, lexicon: &Lexicon) {
         let book = Arc::make_mut(self.0.entry(segment).or_default());
-        book.0.extend_from_slice(lexicon.since(book.0.len()));
+        book.words.extend_from_slice(lexicon.since(book.words.len()));
+        book.rosters.extend_from_slice(lexicon.rosters.since(book.rosters.len()));
     }
 }
 
@@ -160,7 +204,7 @@ pub(super) fn for_each_record(
     mut each: impl FnMut(u64, &[u8], &Book) -> bool,
 ) -> Result<u64, UsageError> {
     for_each(path, |offset, payload| {
-        if payload.first() != Some(&WORDS) {
+        if !matches!(payload.first(), Some(&(WORDS | ROSTER))) {
             return each(offset, payload, book);
         }
         if book.read(payload).is_err() {
@@ -174,16 +218,17 @@ pub(super) fn for_each_record(
 mod tests {
     use std::sync::Arc;
 
-    use super::{BOOKS_MAX, Book, Books, Lexicon, WORD_BYTES_MAX, WORDS_MAX};
+    use super::{BOOKS_MAX, Book, Books, Framed, Lexicon, WORD_BYTES_MAX, WORDS_MAX};
 
     #[test]
     fn words_are_numbered_once_and_read_back_in_several_frames() {
         let mut lexicon = Lexicon::default();
         assert_eq!(lexicon.number("one"), Some(0));
-        let first = lexicon.frame(0);
+        let first = lexicon.frames(Framed::default()).concat();
+        let framed = lexicon.framed();
         assert_eq!(lexicon.number("two"), Some(1));
         assert_eq!(lexicon.number("one"), Some(0));
-        let second = lexicon.frame(1);
+        let second = lexicon.frames(framed).concat();
         let mut book = Book::default();
         assert!(book.read(&second).is_err(), "out of order");
         book.read(&first).unwrap();

@@ -3,9 +3,9 @@
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use turnpike_simulate::{AnswerScript, Dialect, Failure};
+use turnpike_simulate::{AnswerScript, Dialect, Failure, UsageScript};
 
-use super::till::{Asked, COST, PROMPT, Till, estimate, only};
+use super::till::{Asked, COST, PROMPT, PROMPT_COST, REPORTED, Till, estimate, only};
 use crate::pitfalls::speech::Said;
 
 /// Whether an answer ended as its dialect's clients expect: with a reason, and a stream with the
@@ -83,6 +83,23 @@ pub(super) async fn without_usage(asked: Asked) -> Result<()> {
         let cost = estimate(PROMPT, said.text().len());
         let end = customer.ended(said.id(), "complete_estimated");
         ends.push(end.charged("estimated", only(cost), "estimated"));
+    }
+    till.close(ends).await
+}
+
+/// Pitfall 45: a prompt that nothing is answered to is not charged.
+pub(super) async fn empty(asked: Asked) -> Result<()> {
+    let till = Till::open(asked, &[]).await?;
+    till.change(|model| {
+        model.answer = AnswerScript::Text { text: String::new() };
+        model.usage = Some(UsageScript { completion: Some(0), ..REPORTED });
+    })?;
+    let mut ends = Vec::new();
+    for (customer, said) in till.ask_all().await? {
+        let said = said.expect_answer()?;
+        assert_eq!(said.text(), "", "{}", said.answered.text);
+        assert!(ends_well(&said), "{}", said.answered.text);
+        ends.push(customer.ended(said.id(), "empty").absorbing(only(PROMPT_COST)));
     }
     till.close(ends).await
 }

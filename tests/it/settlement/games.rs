@@ -313,3 +313,35 @@ async fn a_dense_prompt_is_held_for() -> Result<()> {
     }
     till.close(ends).await
 }
+
+/// A model can be brought to write a call whose arguments are nested deeper than anybody reads:
+/// that does not make the answer before it free (decision 035).
+#[tokio::test]
+async fn an_event_that_is_nested_too_deep_does_not_make_a_stream_free() -> Result<()> {
+    let asked = Asked { dialect: Dialect::Gemini, stream: true };
+    let till = Till::open(asked, &[]).await?;
+    let part = |part: Value| {
+        let content = json!({ "role": "model", "parts": [part] });
+        ("", json!({ "candidates": [{ "index": 0, "content": content }] }))
+    };
+    // More than one read of a socket brings, so that some of it is delivered before.
+    let mut events: Vec<_> =
+        (0..2_000).map(|_| part(json!({ "text": "word ".repeat(40) }))).collect();
+    let mut deep = json!(1);
+    for _ in 0..100 {
+        deep = json!([deep]);
+    }
+    events.push(part(json!({ "functionCall": { "name": "f", "args": { "a": deep } } })));
+    let Failure::Raw { status, headers, body } = raw_stream(&events) else { unreachable!() };
+    // No JSON writer of the test's goes as deep.
+    let body = body.replace("[1]", &format!("{}1{}", "[".repeat(60), "]".repeat(60)));
+    till.stage.simulator.fail("gemini", &[Rule::always(Failure::Raw { status, headers, body })])?;
+    let customer = customer(&till, "gemini")?;
+    let said = customer.say(asked).await?;
+    let (_, message) = said.error()?;
+    assert!(message.contains("nested deeper"), "{message}");
+    assert!(!said.text().is_empty(), "something is delivered before");
+    let paid = only(estimate(PROMPT, said.text().len()));
+    let end = customer.ended(said.id(), "failed_partial");
+    till.close(vec![end.charged("estimated", paid, "failed-partial")]).await
+}

@@ -120,3 +120,43 @@ async fn a_provider_that_dies_after_the_caller_left_has_not_answered() -> Result
     assert_eq!(stage.settled_balance(ORG).await?.spent, amount(&explanation, "cost_usd")?);
     Ok(())
 }
+
+/// Pitfall 43: what the answer says was served is charged, whichever tier was asked for: whole and
+/// streamed, and in the caller's dialect or another's.
+#[tokio::test]
+async fn another_service_tier_than_was_asked_for_is_charged_as_served() -> Result<()> {
+    let stage = Stage::open().await?;
+    let model = "openai/gpt-5.4-mini";
+    let mut costs = Vec::new();
+    for (asked, served) in [
+        ("default", "default"),
+        ("priority", "default"),
+        ("priority", "priority"),
+        ("auto", "priority"),
+        ("auto", "flex"),
+    ] {
+        stage.simulator.change("openai", "gpt-5.4-mini", |m| m.service_tier = served.into())?;
+        let mut body = chat(model, "hello there");
+        body["service_tier"] = json!(asked);
+        let whole = stage.caller.chat(&body).await?.expect_status(200)?;
+        body["stream_options"] = json!({ "include_usage": true });
+        let mut streamed = stage.caller.stream(&body).await?;
+        streamed.read().await?;
+        let body = json!({ "model": model, "input": "hello there", "service_tier": asked });
+        let other = stage.caller.post("/v1/responses", &body, &[]).await?.expect_status(200)?;
+        let mut each = Vec::new();
+        for id in [whole.request_id(), &streamed.request_id, other.request_id()] {
+            let explanation = stage.explanation(ORG, id).await?;
+            assert_eq!(explanation["settlement"], "complete", "{explanation:#}");
+            assert_eq!(amount(&explanation, "absorbed_usd")?, 0, "{asked} {served}");
+            each.push(amount(&explanation, "cost_usd")?);
+        }
+        assert!(each.iter().all(|cost| *cost == each[0]), "{asked} {served}: {each:?}");
+        costs.push(each[0]);
+    }
+    let [plain, not_granted, granted, by_auto, slow] = costs[..] else { unreachable!() };
+    assert_eq!(not_granted, plain, "asked for, and not served");
+    // By the price list priority costs twice as much, and flex half.
+    assert_eq!((granted, by_auto, slow * 2), (plain * 2, plain * 2, plain));
+    Ok(())
+}

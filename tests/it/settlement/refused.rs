@@ -57,6 +57,28 @@ pub(super) async fn for_money(asked: Asked) -> Result<()> {
     till.close(ends).await
 }
 
+/// A key's requests of a minute are used up, here by one that the provider refused: the next is
+/// refused before anything is set aside.
+pub(super) async fn by_rate_limit(asked: Asked) -> Result<()> {
+    let till = Till::open(asked, &[]).await?;
+    till.change_keys(|_| json!({ "limits": { "rpm": 1 } })).await?;
+    till.fail(&Failure::status(400))?;
+    let mut ends = Vec::new();
+    for (customer, said) in till.ask_all().await? {
+        assert_eq!(said.answered.status, 400, "{}", said.answered.text);
+        ends.push(customer.ended(said.id(), "refused"));
+    }
+    let sent = till.stage.simulator.all_requests().len();
+    for (customer, said) in till.ask_all().await? {
+        assert_eq!(said.answered.status, 429, "{}", said.answered.text);
+        assert!(!said.answered.header("retry-after").is_empty(), "{:?}", said.answered.headers);
+        said.error()?;
+        ends.push(customer.ended(said.id(), "refused").unheld());
+    }
+    assert_eq!(till.stage.simulator.all_requests().len(), sent);
+    till.close(ends).await
+}
+
 /// A body that no provider would take: it never becomes a request of which there is a record.
 pub(super) async fn by_validation(asked: Asked) -> Result<()> {
     let till = Till::open(asked, &[]).await?;

@@ -10,7 +10,9 @@ use reqwest::Method;
 use turnpike_simulate::Failure;
 
 use super::journal::{Booked, Journal};
-use super::till::{Asked, Till};
+use super::till::{Asked, PROMPT, PROMPT_COST, Till, counted, estimate, filler};
+use crate::pitfalls::speech::read_to;
+use crate::pitfalls::world::OUTPUT_PICO;
 
 /// A hold lasts for four seconds, which is what an attempt may take.
 const SHORT: [(&str, &str); 6] = [
@@ -21,6 +23,11 @@ const SHORT: [(&str, &str); 6] = [
     ("TURNPIKE__TIMEOUTS__IDLE_MS", "30000"),
     ("TURNPIKE__MONEY__HOLD_MS", "4000"),
 ];
+/// Of a stream that outlasts the stop: how long its answer is, how fast it comes, and how much of
+/// it is read before.
+const WRITTEN: u64 = 600;
+const PER_SECOND: u64 = 20;
+const READ_BYTES: usize = 30;
 const EXPIRE_MAX: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -57,6 +64,36 @@ pub(super) async fn dies(asked: Asked) -> Result<()> {
         journal.check(&id, Some(Booked::Expired), 0, 0)?;
     }
     Ok(())
+}
+
+/// The gateway is stopped in order while streams run that outlast the time for it: what was
+/// delivered is paid.
+pub(super) async fn stops(asked: Asked) -> Result<()> {
+    let mut till = Till::open(asked, &[("TURNPIKE__TIMEOUTS__DRAIN_MS", "300")]).await?;
+    till.slow(WRITTEN, PER_SECOND)?;
+    let begun = try_join_all(till.customers.iter().map(|customer| async move {
+        let (path, body) = customer.body(asked);
+        let mut response = customer.caller.open(&path, &body, &[]).await?;
+        let id = response.headers().get("x-request-id").context("an id")?.to_str()?.to_owned();
+        let text = read_to(&mut response, asked.dialect, READ_BYTES).await?;
+        anyhow::Ok((customer.clone(), id, text, response))
+    }));
+    let begun = begun.await?;
+    // The callers are still there when it stops.
+    till.stage.stop().await?;
+    till.stage.restart().await?;
+    let ends = begun.iter().map(|(customer, id, text, _)| {
+        // Those that count the prompt in the beginning are believed for it.
+        let prompt = match customer.org {
+            "messages" | "gemini" => PROMPT_COST,
+            _ => estimate(PROMPT, 0),
+        };
+        let least = prompt + counted(text.len()) * OUTPUT_PICO;
+        let most = prompt + counted(filler(WRITTEN) / 2) * OUTPUT_PICO;
+        customer.ended(id, "partial").charged("estimated", least..=most, "partial")
+    });
+    let ends = ends.collect();
+    till.close(ends).await
 }
 
 /// The hold of an organization that is listed as expired.

@@ -148,10 +148,15 @@ impl Till {
 
     /// Every customer's key has no more than so much.
     pub(super) async fn limit(&self, budget_usd: &str) -> Result<()> {
+        let budget = json!({ "budget": { "amount_usd": budget_usd, "period": "total" } });
+        self.change_keys(|_| budget.clone()).await
+    }
+
+    /// Changes every customer's key.
+    pub(super) async fn change_keys(&self, change: impl Fn(&Customer) -> Value) -> Result<()> {
         for customer in &self.customers {
             let path = format!("/orgs/{}/keys/{}", customer.org, self.key(customer.org).await?.1);
-            let budget = json!({ "budget": { "amount_usd": budget_usd, "period": "total" } });
-            let changed = self.stage.operate(Method::PATCH, &path, Some(&budget)).await?;
+            let changed = self.stage.operate(Method::PATCH, &path, Some(&change(customer))).await?;
             changed.expect_status(200)?;
         }
         Ok(())

@@ -244,6 +244,59 @@ fn no_number_of_threads_passes_a_limit() {
     assert!(report.is_sound(), "{report}");
 }
 
+/// Pitfall 56: charges at once on the same counters, named in whatever order, with repeats of each:
+/// none is lost to another, none deadlocks, and none counts twice.
+#[test]
+fn no_charge_is_lost_to_another_on_the_same_counters() {
+    const THREADS: u128 = 16;
+    const EACH: u128 = 60;
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(&dir);
+    ledger.top_up(&top_up(1, "100")).unwrap();
+    let names = ["key", "team", "organization"];
+    for name in names {
+        ledger.set_budget(name, Some(usd("100")), Period::Total, 5).unwrap();
+    }
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let ledger = &ledger;
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let mut budgets = names.map(|name| (name, 0));
+                    budgets.rotate_left((thread % 3) as usize);
+                    let id = 1_000 + thread * EACH + number;
+                    let hold = loop {
+                        match ledger.reserve(&request(id, "0.001", &budgets)) {
+                            Ok(hold) => break hold,
+                            Err(ReserveError::Overloaded) => std::thread::yield_now(),
+                            Err(error) => panic!("{error}"),
+                        }
+                    };
+                    let amount = PicoUsd(thread * 1_000 + number + 1);
+                    for _ in 0..2 {
+                        ledger.capture(hold.id, amount, NOTE, ZERO, 20).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let sum = THREADS * (0..EACH).map(|number| number + 1).sum::<u128>()
+        + EACH * (0..THREADS).map(|thread| thread * 1_000).sum::<u128>();
+    let seen = |ledger: &Ledger| {
+        for name in names {
+            let budget = ledger.budget(name, 0).unwrap();
+            assert_eq!((budget.spent, budget.held), (PicoUsd(sum), ZERO), "{name}");
+        }
+        let left = usd("100").checked_sub(PicoUsd(sum)).unwrap();
+        assert_eq!(ledger.balance(ORG).available, left);
+    };
+    seen(&ledger);
+    ledger.close().unwrap();
+    seen(&open(&dir));
+    let report = check(dir.path(), None).unwrap();
+    assert!(report.is_sound(), "{report}");
+}
+
 #[test]
 fn entries_are_paged_by_organization_and_exported_in_order() {
     let dir = tempfile::tempdir().unwrap();

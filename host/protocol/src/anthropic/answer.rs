@@ -29,6 +29,9 @@ const SKIP: &[&str] = &[
     "page_age",
 ];
 
+/// The reason of an answer in which the model declines.
+pub(super) const DECLINED: &str = "refusal";
+
 /// A string found below a value, and the channel it belongs to.
 pub(super) type Found = (Channel, Literal);
 
@@ -45,6 +48,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
         texts: Vec::new(),
         choices: 0,
         tool_called: false,
+        declined: false,
         error: None,
         logprobs: Vec::new(),
         media: false,
@@ -58,6 +62,9 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
                 let report = usage::read(&mut scanner)?;
                 answer.usage = report.usage();
                 answer.service_tier = report.service_tier;
+            }
+            ("stop_reason", _) => {
+                answer.declined = optional_string(&mut scanner)?.as_deref() == Some(DECLINED);
             }
             ("error", _) => answer.error = error::read(&mut scanner)?,
             ("content", Kind::Array) => content(&mut answer, &mut scanner, &body)?,

@@ -13,7 +13,7 @@ use crate::scan::{Fault, Kind, Literal, LoneSurrogate, Scanner};
 use crate::splice::write_literal;
 use crate::sse::Frame;
 
-use super::answer::{content_of, member, optional_string, walk};
+use super::answer::{DECLINED, content_of, member, optional_string, walk};
 use super::{error, is_own_block, usage};
 
 /// The member of an event that holds a text.
@@ -41,6 +41,8 @@ struct Reading {
     /// Something was done that has no text: a signature.
     silent: bool,
     stopped: bool,
+    /// Because the model declines.
+    declined: bool,
     model: Option<String>,
     report: usage::Report,
 }
@@ -123,7 +125,7 @@ impl Reading {
                 }
                 ("stop_reason", kind) => {
                     self.stopped = kind == Kind::String;
-                    scanner.skip()?;
+                    self.declined = optional_string(scanner)?.as_deref() == Some(DECLINED);
                 }
                 // A word of the caller's own request.
                 ("stop_sequence", _) => {
@@ -172,6 +174,7 @@ impl Reading {
         if self.kind == "content_block_stop" || self.silent {
             chunk.closed.push((0, self.index));
         }
+        chunk.declined = self.declined;
         if self.stopped {
             chunk.finished.push(0);
         }

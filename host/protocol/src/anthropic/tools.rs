@@ -72,6 +72,8 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<Tool, RequestErr
         }
     }
     draft.needs.web_search |= kind.starts_with("web_search");
+    // It is charged by the time that its container runs. Pages are fetched for nothing.
+    draft.needs.hosted_tools |= kind.starts_with("code_execution");
     if tool.name.is_empty() {
         tool.name = kind;
     }

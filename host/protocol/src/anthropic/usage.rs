@@ -59,6 +59,7 @@ fn details(update: &mut UsageUpdate, scanner: &mut Scanner<'_>) -> Result<(), Fa
             "ephemeral_1h_input_tokens" => update.cache_write_1h = count(scanner)?,
             "thinking_tokens" => update.output_reasoning = count(scanner)?,
             "web_search_requests" => update.searches = count(scanner)?,
+            "code_execution_requests" => update.hosted_calls = count(scanner)?,
             _ => {
                 scanner.skip()?;
             }

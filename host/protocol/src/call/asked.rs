@@ -7,7 +7,7 @@ use crate::neutral::Losses;
 use crate::quirks::Quirks;
 use crate::splice;
 
-use super::{Call, Outgoing, Points, text_edits};
+use super::{Call, Outgoing, PaidTools, Points, text_edits};
 
 // === impl Call ===
 
@@ -42,33 +42,41 @@ impl Call {
         }
     }
 
-    /// What is lost when the provider gets no tool to search the web with; nothing where the
+    /// What is lost when the provider does not get those tools of its own; nothing where the
     /// request offers none, or insists on one: it can't do without then.
-    pub fn without_search(&self) -> Losses {
+    pub fn without_paid(&self, which: PaidTools) -> Losses {
         let mut losses = Losses::default();
         if let Points::OpenAiResponses(points) = &self.points {
-            for place in &points.optional_searches {
+            let searches = points.optional_searches.iter().filter(|_| which.searches);
+            for place in searches {
                 let what = "a search whose price at the provider is not known";
+                losses.dropped(format!("tools[{place}]"), what);
+            }
+            for place in points.optional_hosted.iter().filter(|_| which.hosted) {
+                let what = "a tool of the provider's whose price is not known";
                 losses.dropped(format!("tools[{place}]"), what);
             }
         }
         losses
     }
 
-    /// Whether it offers such tools and can do without them.
-    pub fn can_do_without_search(&self) -> bool {
+    /// Which such tools it offers and can do without.
+    pub fn can_do_without(&self) -> PaidTools {
         match &self.points {
-            Points::OpenAiResponses(points) => !points.optional_searches.is_empty(),
-            _ => false,
+            Points::OpenAiResponses(points) => PaidTools {
+                searches: !points.optional_searches.is_empty(),
+                hosted: !points.optional_hosted.is_empty(),
+            },
+            _ => PaidTools::default(),
         }
     }
 
-    /// [`Call::encode`] without the tools that [`Call::without_search`] tells of.
-    pub fn encode_without_search(&self, out: &Outgoing<'_>) -> Bytes {
+    /// [`Call::encode`] without the tools that [`Call::without_paid`] tells of.
+    pub fn encode_without_paid(&self, which: PaidTools, out: &Outgoing<'_>) -> Bytes {
         let Points::OpenAiResponses(points) = &self.points else { return self.encode(out) };
         let mut edits = text_edits(&self.texts);
         points.edits(out, &mut edits);
-        points.cut_searches(&self.source.0, &mut edits);
+        points.cut_paid(which, &self.source.0, &mut edits);
         splice::apply(self.source.0.as_bytes(), edits, b"", b"")
     }
 

@@ -22,6 +22,7 @@ pub(super) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
         texts: Vec::new(),
         choices: 0,
         tool_called: false,
+        declined: false,
         error: None,
         media: false,
         logprobs: Vec::new(),

@@ -25,6 +25,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
         texts: Vec::new(),
         choices: 0,
         tool_called: false,
+        declined: false,
         error: None,
         logprobs: Vec::new(),
         media: false,
@@ -47,6 +48,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
                 answer.choices = answer.choices.saturating_add(1);
                 answer.tool_called |= candidate.tool_started;
                 answer.media |= candidate.media;
+                answer.declined |= candidate.declined;
                 searches = searches.saturating_add(candidate.searches);
                 answer.logprobs.extend(candidate.logprobs.map(|span| (index, span)));
                 answer.texts.extend(candidate.texts.into_iter().map(|spoken| Text {
@@ -68,6 +70,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
     usage::searched(&mut answer.usage, searches);
     if refused && answer.choices == 0 {
         answer.choices = 1;
+        answer.declined = true;
     }
     answer.body = Wire(body);
     Ok(answer)

@@ -37,6 +37,7 @@ pub(crate) fn parse(data: &Bytes) -> Result<Chunk, AnswerError> {
                 }
                 chunk.tool_started |= candidate.tool_started;
                 chunk.media |= candidate.media;
+                chunk.declined |= candidate.declined;
                 searches = searches.saturating_add(candidate.searches);
                 chunk.logprobs.extend(candidate.logprobs.clone().map(|span| (choice, span)));
                 chunk.deltas.extend(candidate.texts.into_iter().map(|spoken| Delta {
@@ -72,6 +73,7 @@ pub(crate) fn parse(data: &Bytes) -> Result<Chunk, AnswerError> {
     scanner.end()?;
     if refused && count == 0 {
         chunk.finished.push(0);
+        chunk.declined = true;
     }
     chunk.usage_update = usage::searched(&mut chunk.usage, searches);
     chunk.usage_only = count == 0 && !refused && chunk.usage.is_some();

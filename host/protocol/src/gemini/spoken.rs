@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::call::Channel;
 use crate::content::Content;
+use crate::neutral::Finish;
 use crate::scan::{Fault, Kind, Literal, Scanner};
 
 /// Slots of texts that grow from chunk to chunk.
@@ -44,6 +45,7 @@ pub(crate) struct Candidate {
     pub(crate) tool_started: bool,
     pub(crate) media: bool,
     pub(crate) finished: bool,
+    pub(crate) declined: bool,
     /// Where the probabilities of tokens stand.
     pub(crate) logprobs: Option<Range<usize>>,
     /// Searches that Google made for it.
@@ -82,7 +84,9 @@ impl Candidate {
                 ("logprobsResult", Kind::Object) => candidate.logprobs = Some(scanner.skip()?),
                 ("finishReason", Kind::String) => {
                     let word = scanner.string()?;
-                    candidate.finished = super::finish::read(&word).is_some();
+                    let finish = super::finish::read(&word);
+                    candidate.finished = finish.is_some();
+                    candidate.declined = finish == Some(Finish::ContentFilter);
                 }
                 ("groundingMetadata", Kind::Object) => candidate.grounding(scanner)?,
                 (

@@ -12,6 +12,9 @@ use crate::scan::{Fault, Kind, Literal, LoneSurrogate, Scanner};
 use super::spoken::Heard;
 use super::{error, usage};
 
+/// The reason of an answer that a filter has ended.
+pub(crate) const DECLINED: &str = "content_filter";
+
 /// Reads a whole body.
 pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
     let text = std::str::from_utf8(&body)
@@ -25,6 +28,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
         texts: Vec::new(),
         choices: 0,
         tool_called: false,
+        declined: false,
         error: None,
         media: false,
         logprobs: Vec::new(),
@@ -62,6 +66,9 @@ fn choices(answer: &mut Answer, scanner: &mut Scanner<'_>, body: &Bytes) -> Resu
             match key.as_ref() {
                 "message" => heard.read(scanner)?,
                 "logprobs" => logprobs = Some(scanner.skip()?),
+                "finish_reason" => {
+                    answer.declined |= optional_string(scanner)?.as_deref() == Some(DECLINED);
+                }
                 "index" if scanner.kind()? == Kind::Number => {
                     let number = scanner.whole_number()?.and_then(|n| u32::try_from(n).ok());
                     index = number.unwrap_or(index);

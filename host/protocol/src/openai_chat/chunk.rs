@@ -13,7 +13,7 @@ use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
 use crate::splice::write_literal;
 use crate::sse::Frame;
 
-use super::answer::{content_of, optional_string};
+use super::answer::{DECLINED, content_of, optional_string};
 use super::spoken::{Field, Heard};
 use super::{error, usage};
 
@@ -84,7 +84,9 @@ fn choices(chunk: &mut Chunk, scanner: &mut Scanner<'_>, data: &Bytes) -> Result
                 }
                 "finish_reason" => {
                     // Some servers write an empty one into every chunk.
-                    finished = optional_string(scanner)?.is_some_and(|word| !word.is_empty());
+                    let word = optional_string(scanner)?.unwrap_or_default();
+                    finished = !word.is_empty();
+                    chunk.declined |= word == DECLINED;
                 }
                 // Some servers put the usage of the stream into its last choice.
                 "usage" => chunk.usage = usage::read(scanner)?.or(chunk.usage),

@@ -10,6 +10,9 @@ use crate::names::Names;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
 
+/// Tools other than searches that OpenAI runs by itself and charges for by the piece.
+pub(crate) const HOSTED_TOOLS: [&str; 3] = ["file_search", "code_interpreter", "image_generation"];
+
 const TOOL: &[&str] =
     &["type", "function", "custom", "name", "description", "parameters", "strict"];
 const RESPONSE_FORMAT: &[&str] = &["type", "json_schema"];
@@ -41,6 +44,7 @@ pub(crate) fn read_all(
         tool.custom = kind == "custom";
         let built_in = kind == "builtin_function" && tool.name == "$web_search";
         draft.needs.web_search |= built_in || kind.starts_with("web_search");
+        draft.needs.hosted_tools |= HOSTED_TOOLS.contains(&kind.as_ref());
         if tool.name.is_empty() {
             tool.name = kind.into_owned();
         }

@@ -10,7 +10,7 @@ use crate::answer::{Answer, AnswerError};
 use crate::call::{Role, Text};
 use crate::chunk::StreamError;
 use crate::content::{Content, Wire};
-use crate::openai_chat::answer::{content_of, optional_string};
+use crate::openai_chat::answer::{DECLINED, content_of, optional_string};
 use crate::openai_chat::error;
 use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
 
@@ -28,6 +28,8 @@ pub(super) struct Response {
     pub(super) usage: Option<Usage>,
     pub(super) error: Option<StreamError>,
     pub(super) status: Option<String>,
+    /// Why it is incomplete.
+    pub(super) cut_by: Option<String>,
     /// The items of its output, in order.
     pub(super) items: Vec<Heard>,
 }
@@ -40,8 +42,10 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
     let response = Response::read(&mut scanner)?;
     scanner.end()?;
     let error = response.failure();
-    // Cut off by a filter or by its length before it said anything: an answer, though an empty one.
-    let ended = response.status.as_deref() == Some("incomplete");
+    let declined = response.is_declined();
+    // It has come to its end, or was cut off by a filter or by its length, before it said anything:
+    // an answer, though an empty one.
+    let ended = matches!(response.status.as_deref(), Some("completed" | "incomplete"));
     let mut answer = Answer {
         dialect: Dialect::OpenAiResponses,
         model: response.model,
@@ -50,6 +54,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
         texts: Vec::new(),
         choices: u32::from(ended || !response.items.is_empty()),
         tool_called: false,
+        declined,
         error,
         logprobs: Vec::new(),
         media: false,
@@ -73,6 +78,20 @@ pub(crate) fn parse(body: Bytes) -> Result<Answer, AnswerError> {
     Ok(answer)
 }
 
+/// The reason among the details.
+fn reason(scanner: &mut Scanner<'_>) -> Result<Option<String>, Fault> {
+    let mut reason = None;
+    scanner.open_object()?;
+    while let Some(key) = scanner.next_key()? {
+        if key == "reason" {
+            reason = optional_string(scanner)?;
+        } else {
+            scanner.skip()?;
+        }
+    }
+    Ok(reason)
+}
+
 // === impl Response ===
 
 impl Response {
@@ -87,6 +106,7 @@ impl Response {
                 ("model", _) => response.model = optional_string(scanner)?,
                 ("service_tier", _) => response.service_tier = optional_string(scanner)?,
                 ("status", _) => response.status = optional_string(scanner)?,
+                ("incomplete_details", Kind::Object) => response.cut_by = reason(scanner)?,
                 ("usage", _) => response.usage = usage::read(scanner)?,
                 ("error", _) => response.error = error::read(scanner)?,
                 ("output", Kind::Array) => {
@@ -103,8 +123,14 @@ impl Response {
             }
         }
         let searches = response.items.iter().filter(|heard| heard.searched).count();
-        usage::with_searches(&mut response.usage, searches);
+        let hosted = response.items.iter().filter(|heard| heard.hosted).count();
+        usage::with_items(&mut response.usage, searches, hosted);
         Ok(response)
+    }
+
+    /// Whether a filter has ended it.
+    pub(super) fn is_declined(&self) -> bool {
+        self.cut_by.as_deref() == Some(DECLINED)
     }
 
     /// Its error, also where it only says that it failed.

@@ -122,6 +122,7 @@ impl Event {
         let (mut model, mut service_tier) = (None, None);
         if let Some(response) = self.response.take() {
             chunk.error = response.failure();
+            chunk.declined = response.is_declined();
             chunk.origin = response.id.map(|id| Origin {
                 id,
                 created_s: response.created_at.unwrap_or_default(),

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::search::is_hosted;
 use crate::call::Channel;
 use crate::scan::{Fault, Kind, Literal, Scanner};
 
@@ -40,6 +41,8 @@ pub(super) struct Heard {
     pub(super) media: bool,
     /// It is a search of the web. What is done with a page that was found is none.
     pub(super) searched: bool,
+    /// It is a call of another tool of the provider's own that it charges for.
+    pub(super) hosted: bool,
     /// What the call of a tool of the provider's own did: `search`, `open_page`.
     action: Option<String>,
     /// Where the probabilities of tokens stand.
@@ -171,6 +174,7 @@ impl Heard {
     fn settle(&mut self, kind: &str) {
         self.called = kind.ends_with("_call") || kind == "mcp_approval_request";
         let action = self.action.as_deref();
+        self.hosted = is_hosted(kind);
         self.searched = kind == "web_search_call" && action.is_none_or(|what| what == "search");
         for (name, literal) in std::mem::take(&mut self.loose) {
             let field = match (kind, name) {

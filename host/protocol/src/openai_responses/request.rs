@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::Dialect;
-use crate::call::{Call, Channel, MODEL_BYTES_MAX, Outgoing, Points as AnyPoints, Role};
+use crate::call::{Call, Channel, MODEL_BYTES_MAX, Outgoing, PaidTools, Points as AnyPoints, Role};
 use crate::content::Source;
 use crate::draft::{Draft, Mark};
 use crate::labels::{is_name, is_path};
@@ -62,8 +62,10 @@ pub(crate) struct Points {
     pub(crate) elsewhere: Option<&'static str>,
     tools: Option<Range<usize>>,
     tool_choice: Option<Range<usize>>,
-    /// Which of the tools search the web, if the request leaves it to the model whether to.
+    /// Which of the tools search the web, and which are others that the provider charges by the
+    /// piece, if the request leaves it to the model whether to.
     pub(crate) optional_searches: Vec<usize>,
+    pub(crate) optional_hosted: Vec<usize>,
 }
 
 /// Control members while they are read.
@@ -114,8 +116,8 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         member(name, &mut draft, &mut scanner, &mut points, &mut head)?;
     }
     scanner.end()?;
-    if draft.needs.web_search {
-        points.find_searches(&source);
+    if draft.needs.web_search || draft.needs.hosted_tools {
+        points.find_paid(&source);
     }
     let model = head.model.ok_or_else(|| {
         RequestError::missing("model", "the name of a model, or auto to have one chosen")
@@ -348,18 +350,22 @@ fn limit(
 // === impl Points ===
 
 impl Points {
-    fn find_searches(&mut self, source: &str) {
+    fn find_paid(&mut self, source: &str) {
         let text = |span: &Option<Range<usize>>| source.get(span.clone()?);
         if search::is_optional(text(&self.tool_choice)) {
-            let found = text(&self.tools).map(search::find);
-            self.optional_searches = found.unwrap_or_default().places;
+            let list = text(&self.tools).unwrap_or_default();
+            let places = |which| search::find(list, which).places;
+            let (none, yes) = (PaidTools::default(), true);
+            self.optional_searches = places(PaidTools { searches: yes, ..none });
+            self.optional_hosted = places(PaidTools { hosted: yes, ..none });
         }
     }
 
     /// Adds the edits that take those tools out.
-    pub(crate) fn cut_searches(&self, source: &str, edits: &mut Vec<Edit>) {
+    pub(crate) fn cut_paid(&self, which: PaidTools, source: &str, edits: &mut Vec<Edit>) {
         let Some(span) = self.tools.clone() else { return };
-        let cuts = source.get(span.clone()).map_or_else(Vec::new, |list| search::find(list).cuts);
+        let list = source.get(span.clone()).unwrap_or_default();
+        let cuts = search::find(list, which).cuts;
         for cut in cuts {
             let cut = span.start.saturating_add(cut.start)..span.start.saturating_add(cut.end);
             // What was replaced in it goes with it.

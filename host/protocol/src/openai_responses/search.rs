@@ -1,5 +1,6 @@
-//! The tools with which a provider would search the web, and a request without them: for a provider
-//! whose price for a search is not known. Never touches a request that insists on one.
+//! The tools with which a provider would search the web, or do other things that it charges by the
+//! piece, and a request without them: for a provider whose price for that is not known. Never
+//! touches a request that insists on one.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -7,9 +8,16 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::call::PaidTools;
+use crate::openai_chat::tools::HOSTED_TOOLS;
 use crate::scan::{Fault, Scanner};
 
-/// The tools of a list that search.
+/// Whether an item of an answer is a call of one of them.
+pub(super) fn is_hosted(item: &str) -> bool {
+    item.strip_suffix("_call").is_some_and(|tool| HOSTED_TOOLS.contains(&tool))
+}
+
+/// The tools of a list that are charged by the piece.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     /// Which of them.
@@ -19,20 +27,20 @@ pub(super) struct Found {
 }
 
 /// Looks for them in the text of a list of tools, which has been read before.
-pub(super) fn find(list: &str) -> Found {
-    read(list).unwrap_or_default()
+pub(super) fn find(list: &str, which: PaidTools) -> Found {
+    read(list, which).unwrap_or_default()
 }
 
-fn read(list: &str) -> Result<Found, Fault> {
+fn read(list: &str, which: PaidTools) -> Result<Found, Fault> {
     let mut scanner = Scanner::of_request(list);
     let mut found = Found::default();
-    // Where a run of tools that search begins, and where it ends so far.
+    // Where a run of such tools begins, and where it ends so far.
     let mut run: Option<Range<usize>> = None;
     let (mut place, mut kept) = (0_usize, None);
     scanner.open_array()?;
     while scanner.next_item()? {
         let span = scanner.skip()?;
-        if searches(scanner.raw(span.clone())) {
+        if is_one(scanner.raw(span.clone()), which) {
             found.places.push(place);
             let start = run.map_or(span.start, |run| run.start);
             run = Some(start..span.end);
@@ -47,13 +55,16 @@ fn read(list: &str) -> Result<Found, Fault> {
     Ok(found)
 }
 
-fn searches(tool: &str) -> bool {
+fn is_one(tool: &str, which: PaidTools) -> bool {
     #[derive(Deserialize)]
     struct Tool<'a> {
         #[serde(borrow, rename = "type")]
         kind: Cow<'a, str>,
     }
-    serde_json::from_str::<Tool<'_>>(tool).is_ok_and(|tool| tool.kind.starts_with("web_search"))
+    serde_json::from_str::<Tool<'_>>(tool).is_ok_and(|tool| {
+        (which.searches && tool.kind.starts_with("web_search"))
+            || (which.hosted && HOSTED_TOOLS.contains(&tool.kind.as_ref()))
+    })
 }
 
 /// Whether a `tool_choice` leaves it to the model whether to search.
@@ -73,7 +84,7 @@ mod tests {
 
     fn without(list: &str) -> String {
         let mut left = list.to_owned();
-        for cut in find(list).cuts.into_iter().rev() {
+        for cut in find(list, PaidTools { searches: true, hosted: true }).cuts.into_iter().rev() {
             left.replace_range(cut, "");
         }
         left
@@ -89,9 +100,15 @@ mod tests {
         assert_eq!(without(&format!("[{f}, {s}, {p} ,{f}]")), format!("[{f}, {f}]"));
         assert_eq!(without(&format!("[{f}, {s}, {p}]")), format!("[{f}]"));
         assert_eq!(without(&format!("[{s},{f},{p}]")), format!("[{f}]"));
-        assert_eq!(find(&format!("[{s},{f},{p}]")).places, [0, 2]);
+        let searches = PaidTools { searches: true, hosted: false };
+        assert_eq!(find(&format!("[{s},{f},{p}]"), searches).places, [0, 2]);
+        let d = "{\"type\":\"image_generation\"}";
+        let hosted = PaidTools { searches: false, hosted: true };
+        assert_eq!(find(&format!("[{s},{d},{f}]"), hosted).places, [1]);
+        let all = PaidTools { searches: true, hosted: true };
+        assert_eq!(find(&format!("[{s},{d},{f}]"), all).places, [0, 1]);
         for other in [format!("[{f}]"), "[]".to_owned(), "null".to_owned()] {
-            assert_eq!(find(&other), Found::default());
+            assert_eq!(find(&other, all), Found::default());
         }
     }
 

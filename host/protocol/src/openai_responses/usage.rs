@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::search::is_hosted;
 use crate::Usage;
 use crate::scan::{Fault, Kind, LoneSurrogate, Scanner};
 
@@ -142,10 +143,12 @@ fn part(whole: &mut u64, size: u64) -> u64 {
     taken
 }
 
-/// Adds the searches, which are no part of the object but items of the output.
-pub(super) fn with_searches(usage: &mut Option<Usage>, searches: usize) {
+/// Adds the searches and the calls of other tools of the provider's own, which are no part of the
+/// object but items of the output.
+pub(super) fn with_items(usage: &mut Option<Usage>, searches: usize, hosted_calls: usize) {
     if let Some(usage) = usage {
         usage.searches = u64::try_from(searches).unwrap_or(u64::MAX);
+        usage.hosted_calls = u64::try_from(hosted_calls).unwrap_or(u64::MAX);
     }
 }
 
@@ -153,8 +156,10 @@ pub(super) fn with_searches(usage: &mut Option<Usage>, searches: usize) {
 pub(super) fn of_response(response: &Map<String, Value>) -> Option<Usage> {
     let mut usage = response.get("usage").and_then(|usage| parse(&usage.to_string()));
     let items = response.get("output").and_then(Value::as_array);
-    let searches = items.into_iter().flatten().filter(|item| is_search(item)).count();
-    with_searches(&mut usage, searches);
+    let items = || items.into_iter().flatten();
+    let kind = |item: &&Value| item.get("type").and_then(Value::as_str).is_some_and(is_hosted);
+    let (searches, hosted) = (items().filter(|item| is_search(item)), items().filter(kind));
+    with_items(&mut usage, searches.count(), hosted.count());
     usage
 }
 

@@ -133,3 +133,20 @@ proptest! {
         prop_assert!(fault.is_none_or(|fault| fault.at <= text.len()));
     }
 }
+
+#[test]
+fn what_is_nested_too_deep_is_told_from_what_is_broken() {
+    let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    for (text, deep) in [
+        (nested(128), false),
+        (nested(129), true),
+        (format!("{{\"a\":\"{}\"}}", "[".repeat(500)), false),
+        (format!("{{\"a\\\"\":\"\\\\\",\"b\":{}}}", nested(128)), true),
+        ("[".repeat(129), true),
+        ("{\"a\":".to_owned(), false),
+        ("[],".repeat(500), false),
+    ] {
+        assert_eq!(nests_too_deep(text.as_bytes()), deep, "{text}");
+        assert!(!deep || check(&text, LoneSurrogate::Refuse).is_err());
+    }
+}

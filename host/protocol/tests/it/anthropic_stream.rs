@@ -45,6 +45,7 @@ const USED: Usage = Usage {
     input_video: 0,
     output_video: 0,
     citations: 0,
+    hosted_calls: 0,
 };
 
 #[test]

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use turnpike_protocol::{Call, Channel, Dialect, LimitField, Outgoing, Quirks, RequestError, Role};
+use turnpike_protocol::{
+    Call, Channel, Dialect, LimitField, Outgoing, PaidTools, Quirks, RequestError, Role,
+};
 
 const AGENT: &str = include_str!("../golden/openai-responses/agent.json");
 const MIXED: &str = include_str!("../golden/openai-responses/mixed.json");
@@ -213,10 +215,19 @@ fn the_goldens_are_json() {
 fn a_search_that_is_only_offered_can_be_left_out() {
     let body = json!({"model": "gpt-5.4", "input": "news?", "tool_choice": "auto", "tools": [
         {"type": "function", "name": "f", "parameters": {}},
-        {"type": "web_search", "user_location": {"city": "Oslo"}}]});
+        {"type": "web_search", "user_location": {"city": "Oslo"}},
+        {"type": "code_interpreter", "container": {"type": "auto"}}]});
     let body = body.to_string();
     let call = Call::parse(Dialect::OpenAiResponses, Bytes::from(body)).unwrap();
-    let lost = call.without_search();
-    assert_eq!(lost.iter().map(|loss| loss.at.as_str()).collect::<Vec<_>>(), ["tools[1]"]);
-    assert!(call.can_do_without_search());
+    let all = PaidTools { searches: true, hosted: true };
+    assert_eq!(call.can_do_without(), all);
+    assert!(call.needs.web_search && call.needs.hosted_tools);
+    for (which, places) in [
+        (all, &["tools[1]", "tools[2]"][..]),
+        (PaidTools { searches: true, hosted: false }, &["tools[1]"]),
+        (PaidTools { searches: false, hosted: true }, &["tools[2]"]),
+    ] {
+        let lost = call.without_paid(which);
+        assert_eq!(lost.iter().map(|loss| loss.at.as_str()).collect::<Vec<_>>(), places);
+    }
 }

@@ -20,7 +20,7 @@ pub struct Billed {
 pub enum Side {
     Prompt,
     Answer,
-    /// Neither: requests, searches.
+    /// Neither: requests, searches, calls of other tools.
     Call,
 }
 
@@ -30,7 +30,7 @@ impl Side {
         match item {
             "output" | "reasoning" | "output-audio" | "output-image" | "output-video"
             | "citation" => Self::Answer,
-            "request" | "search" => Self::Call,
+            "request" | "search" | "hosted-call" => Self::Call,
             _ => Self::Prompt,
         }
     }

@@ -136,7 +136,10 @@ const FLEX_HALVES: [(&str, &str); 5] = [
 /// Adds the modes at half the price, where every half is exact and the source has none of its own.
 fn halved(provider: &str, wire: &str, mut base: Rates, modes: &mut Vec<Mode>) {
     let mut half = Rates { search: base.search, request: base.request, ..Rates::default() };
-    for item in Rates::ITEMS.into_iter().filter(|item| !matches!(*item, "search" | "request")) {
+    for item in Rates::ITEMS
+        .into_iter()
+        .filter(|item| !matches!(*item, "search" | "hosted-call" | "request"))
+    {
         let Some(price) = base.slot(item).and_then(|price| *price) else { continue };
         if price.0 % 2 != 0 {
             return;

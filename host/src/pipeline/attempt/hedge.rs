@@ -150,7 +150,9 @@ fn rival(flight: &Flight, asking: &Asking) -> Option<(usize, Duration)> {
     if wait_ms == 0 || !flight.attempts.is_empty() || flight.call.embeds() {
         return None;
     }
-    if terms::objective(flight).profile != "fast" || flight.call.needs.web_search {
+    let needs = &flight.call.needs;
+    let paid = needs.web_search || needs.hosted_tools;
+    if terms::objective(flight).profile != "fast" || paid {
         return None;
     }
     let row = *flight.plan.get(1)?;

@@ -13,8 +13,9 @@ use crate::error::Refusal;
 use crate::upstream::{ErrorKind, TransportError};
 use crate::usage::AttemptFact;
 
+use super::super::admit;
 use super::super::flight::{Bill, Ending, Flight};
-use super::said::Said;
+use super::said::{self, Said};
 use super::{Asking, unreachable_plan};
 
 /// The longest rest that a provider's `retry-after` may ask for; then one probe looks again.
@@ -221,6 +222,7 @@ pub(super) fn give_out(
     {
         headers.insert(RETRY_AFTER, HeaderValue::from(wait_s));
     }
+    tell_limits(&flight, &mut response);
     flight.release(turnpike_ledger::PicoUsd(0));
     flight.end(Ending::Failed, response.status().as_u16(), &Bill::default());
     response
@@ -228,7 +230,7 @@ pub(super) fn give_out(
 
 /// Ends the request with what can't be mended by asking somebody else.
 pub(super) fn pass_on(mut flight: Box<Flight>, fault: Fault) -> Response<GatewayBody> {
-    let (response, ending) = match fault {
+    let (mut response, ending) = match fault {
         Fault::Request(said) => (said.response(&flight), Ending::Refused),
         Fault::Untranslatable(refusal) => {
             (refuse(&refusal, flight.manner.dialect, &flight.id_text), Ending::Refused)
@@ -242,10 +244,20 @@ pub(super) fn pass_on(mut flight: Box<Flight>, fault: Fault) -> Response<Gateway
             (refuse(&refusal, flight.manner.dialect, &flight.id_text), Ending::Failed)
         }
     };
+    tell_limits(&flight, &mut response);
     flight.release(turnpike_ledger::PicoUsd(0));
     let status = response.status().as_u16();
     flight.end(ending, status, &Bill::default());
     response
+}
+
+/// What is left of the caller's own limits, unless the provider says with its refusal which limit
+/// of its own is reached: who waits for that has to know of that.
+fn tell_limits(flight: &Flight, response: &mut Response<GatewayBody>) {
+    let limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
+    if !(limited && said::tells_limits(response.headers())) {
+        admit::headers(flight, response.headers_mut());
+    }
 }
 
 /// Writes an attempt into the explanation and the metrics.

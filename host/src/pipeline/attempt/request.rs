@@ -150,9 +150,10 @@ pub(super) async fn written(
     let out = outgoing(flight, &asking.offer, provider);
     if asking.dialect == flight.call.dialect {
         flight.losses = flight.call.refused(out.quirks);
-        if settle::withholds_search(flight, &asking.offer) {
-            flight.losses.extend(flight.call.without_search());
-            return Ok(flight.call.encode_without_search(&out));
+        let withheld = settle::withheld(flight, &asking.offer);
+        if withheld.any() {
+            flight.losses.extend(flight.call.without_paid(withheld));
+            return Ok(flight.call.encode_without_paid(withheld, &out));
         }
         return Ok(flight.call.encode(&out));
     }

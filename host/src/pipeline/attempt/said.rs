@@ -36,6 +36,15 @@ pub(in crate::pipeline) struct Said {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// Whether headers tell a limit.
+pub(super) fn tells_limits(headers: &HeaderMap) -> bool {
+    headers.keys().any(is_of_limits)
+}
+
+fn is_of_limits(name: &HeaderName) -> bool {
+    LIMITS.iter().any(|beginning| name.as_str().starts_with(beginning))
+}
+
 // === impl Said ===
 
 impl Said {
@@ -154,7 +163,7 @@ impl Said {
 /// Whether a header belongs to the error: what it is, under which id, and when to try again.
 fn belongs(name: &HeaderName) -> bool {
     [CONTENT_TYPE, RETRY_AFTER, RETRY_AFTER_MS, ANTHROPIC_REQUEST_ID].contains(name)
-        || LIMITS.iter().any(|beginning| name.as_str().starts_with(beginning))
+        || is_of_limits(name)
 }
 
 /// How long a provider's head asks to be left alone: `retry-after-ms`, or `retry-after` in seconds

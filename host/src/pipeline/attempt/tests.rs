@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
@@ -190,24 +191,31 @@ async fn a_caller_that_leaves_during_the_wait_for_the_disk_is_recorded_as_charge
     let price = format!("{PRICE}[money]\ndurability = \"strict\"");
     let gateway = gateway_with(data.path(), 9, &price).await;
     top_up(&gateway);
-    let mut flight = flight(&gateway);
-    reserve::reserve(&mut flight, &[0]).await.unwrap();
-    let id = flight.started.id;
-    let asking = begin(&mut flight, 0, false).unwrap();
-    let answer = Answer::parse(Dialect::OpenAiChat, body.into()).unwrap();
-    let mut finished =
-        Box::pin(whole::finish(Box::new(flight), whole::Answered { asking, answer }));
     let spent = || gateway.ledger.balance("acme").spent;
-    std::future::poll_fn(|cx| {
-        let polled = finished.as_mut().poll(cx);
-        assert!(polled.is_pending(), "it waits for the disk");
-        if spent().is_zero() { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
-    })
-    .await;
-    drop(finished);
-    let record = gateway.recorder.log().find(None, id).unwrap().unwrap();
-    assert_eq!(&*record.explanation.settlement, "complete");
-    assert_eq!(record.explanation.cost_usd, spent());
+    // Where this thread has to wait for its turn just then, the disk may be quicker than the look.
+    for _ in 0..100 {
+        let (mut flight, before) = (flight(&gateway), spent());
+        reserve::reserve(&mut flight, &[0]).await.unwrap();
+        let id = flight.started.id;
+        let asking = begin(&mut flight, 0, false).unwrap();
+        let answer = Answer::parse(Dialect::OpenAiChat, body.into()).unwrap();
+        let mut finished =
+            Box::pin(whole::finish(Box::new(flight), whole::Answered { asking, answer }));
+        let waits = std::future::poll_fn(|cx| match finished.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(false),
+            Poll::Pending if spent() == before => Poll::Pending,
+            Poll::Pending => Poll::Ready(true),
+        })
+        .await;
+        drop(finished);
+        let record = gateway.recorder.log().find(None, id).unwrap().unwrap();
+        assert_eq!(&*record.explanation.settlement, "complete");
+        assert_eq!(record.explanation.cost_usd, spent().saturating_sub(before));
+        if waits {
+            return;
+        }
+    }
+    panic!("nobody was ever seen to wait for the disk");
 }
 
 /// Asks more often than the breaker bears failures; what every caller heard, all the same.

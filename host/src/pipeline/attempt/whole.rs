@@ -94,6 +94,7 @@ pub(super) async fn finish(mut flight: Box<Flight>, answered: Answered) -> Respo
         usage: answer.usage,
         service_tier: answer.service_tier.clone(),
         text_bytes: answer.texts.iter().map(|t| t.content.len() as u64).sum(),
+        nothing: !answer.has_content() && !answer.declined && !flight.call.embeds(),
     };
     let speed = speed(&flight, &reported, &asking);
     let health = &flight.gateway.health;
@@ -108,8 +109,12 @@ pub(super) async fn finish(mut flight: Box<Flight>, answered: Answered) -> Respo
         Err(refused) => return withhold(flight, &asking, &reported, &refused),
     }
     conversation::answered(&flight, asking.index, &asking.offer, &reported);
-    let ending = reported.ending();
-    let bill = settle::charge(&mut flight, &asking.offer, &reported, ending).await;
+    let (ending, bill) = if reported.is_empty() {
+        (Ending::Empty, settle::forgive(&mut flight, &asking.offer, &reported))
+    } else {
+        let ending = reported.ending();
+        (ending, settle::charge(&mut flight, &asking.offer, &reported, ending).await)
+    };
     let response = response(&flight, &asking, &answer, &bill);
     // Recorded as soon as it is charged, with nothing to wait for in between: a caller that leaves
     // during the wait for the disk, which drops this future, has been charged all the same.

@@ -12,7 +12,7 @@ use http_body::{Body, Frame};
 
 use tokio::sync::Semaphore;
 
-use crate::tasks::Tasks;
+use crate::tasks::{LastCall, Tasks};
 
 use super::Relay;
 
@@ -36,15 +36,16 @@ pub(super) struct RelayBody {
     left: Arc<AtomicBool>,
     tasks: Tasks,
     drains: Arc<Semaphore>,
+    last_call: LastCall,
 }
 
 impl RelayBody {
     pub(super) fn new(relay: Relay, first: Bytes) -> Self {
         let gateway = &relay.flight.gateway;
         let (tasks, drains) = (gateway.tasks.clone(), Arc::clone(&gateway.drains));
-        let left = Arc::clone(&relay.left);
+        let (left, last_call) = (Arc::clone(&relay.left), relay.last_call.clone());
         let state = State::Idle(Box::new(relay));
-        Self { state, first, delivered: false, left, tasks, drains }
+        Self { state, first, delivered: false, left, tasks, drains, last_call }
     }
 }
 
@@ -103,7 +104,7 @@ impl Drop for RelayBody {
     fn drop(&mut self) {
         self.left.store(true, Ordering::Release);
         let delivered = self.delivered;
-        let drains = Arc::clone(&self.drains);
+        let (drains, last_call) = (Arc::clone(&self.drains), self.last_call.clone());
         match std::mem::replace(&mut self.state, State::Over) {
             State::Over => {}
             State::Idle(relay) if !delivered => relay.cancelled(),
@@ -111,8 +112,12 @@ impl Drop for RelayBody {
                 self.tasks.spawn("drain", async move { relay.abandoned(&drains).await });
             }
             // A step is under way; it ends within the provider's idle time-out, and is the last.
-            State::Busy(future) => self.tasks.spawn("drain", async move {
-                let (relay, _) = future.await;
+            State::Busy(mut future) => self.tasks.spawn("drain", async move {
+                let (relay, _) = tokio::select! {
+                    ended = future.as_mut() => ended,
+                    // Looked at once more it ends.
+                    () = last_call.over() => future.await,
+                };
                 if relay.over {
                 } else if delivered {
                     relay.abandoned(&drains).await;

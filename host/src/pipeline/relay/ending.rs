@@ -29,6 +29,10 @@ impl Relay {
         self.summarise();
         let offer = Arc::clone(&self.asking.offer);
         conversation::answered(&self.flight, self.asking.index, &offer, &reported);
+        if reported.is_empty() {
+            let bill = settle::forgive(&mut self.flight, &offer, &reported);
+            return self.flight.end(Ending::Empty, 200, &bill);
+        }
         let bill = settle::charge(&mut self.flight, &offer, &reported, ending).await;
         self.flight.end(ending, 200, &bill);
     }
@@ -137,6 +141,7 @@ impl Relay {
         let settings = &self.flight.gateway.settings;
         let time = Duration::from_millis(settings.read_on_ms);
         let read_max = self.stream.read_bytes.saturating_add(settings.read_on_bytes);
+        let last_call = self.last_call.clone();
         let drained = async {
             while self.stream.read_bytes < read_max {
                 self.keep_hold();
@@ -148,7 +153,10 @@ impl Relay {
             }
             None
         };
-        tokio::time::timeout(time, drained).await.ok().flatten()
+        tokio::select! {
+            drained = tokio::time::timeout(time, drained) => drained.ok().flatten(),
+            () = last_call.over() => None,
+        }
     }
 
     /// Charges a caller that left and whose answer did not come to its end.

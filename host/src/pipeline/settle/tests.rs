@@ -66,6 +66,7 @@ fn usage() -> impl Strategy<Value = Usage> {
         input_video: seen.3,
         output_video: seen.4,
         citations: seen.5,
+        hosted_calls: 0,
     })
 }
 
@@ -91,6 +92,7 @@ fn rates() -> impl Strategy<Value = Rates> {
         input_video: seen.2,
         output_video: seen.3,
         citation: seen.4,
+        hosted_call: None,
     })
 }
 
@@ -136,6 +138,7 @@ async fn settle(gateway: &Arc<Gateway>, case: &Case) -> Result<(), TestCaseError
         usage: case.reports.then_some(case.usage),
         service_tier: None,
         text_bytes: case.text_bytes,
+        nothing: false,
     };
     let bill = charge(&mut flight, &offer, &reported, case.ending).await;
     flight.end(case.ending, 200, &bill);

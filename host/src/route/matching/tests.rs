@@ -38,6 +38,7 @@ const NEEDS: Needs = Needs {
     reasoning: true,
     logprobs: false,
     web_search: false,
+    hosted_tools: false,
 };
 
 fn asked(needs: &Needs) -> Asked<'_> {
@@ -110,6 +111,7 @@ fn test_of(reason: &Rejection) -> &'static str {
             "a_provider_that_keeps_nothing_is_not_asked_and_the_caller_is_told"
         }
         Rejection::SearchUnpriced => "a_search_whose_price_is_not_known_is_not_allowed",
+        Rejection::ToolUnpriced => "a_tool_whose_price_is_not_known_is_not_allowed",
         Rejection::Budget => "the_budget_of_a_model_leaves_the_choice_to_the_others",
         Rejection::NotInPlan => "a_free_plan_has_its_models_and_a_daily_allowance",
         Rejection::Policy => "what_the_policy_gives_no_score_is_excluded_by_it",
@@ -153,6 +155,7 @@ fn every_reason_has_a_test() {
         Rejection::Lossy { what: String::new() },
         Rejection::KeptElsewhere,
         Rejection::SearchUnpriced,
+        Rejection::ToolUnpriced,
         Rejection::Budget,
         Rejection::NotInPlan,
         Rejection::Policy,

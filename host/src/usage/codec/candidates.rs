@@ -27,8 +27,8 @@ const REASON_CODE: u8 = 1 << 7;
 /// Reasons that are remembered within one record: looking through more would cost what it saves.
 const REASONS_KEPT: usize = 8;
 
-const QUALITY_STEPS: f64 = 1e4;
-const FIRST_TOKEN_STEPS: f64 = 10.0;
+const QUALITY_STEPS: f64 = super::super::roster::QUALITY_STEPS;
+const FIRST_TOKEN_STEPS: f64 = super::super::roster::MS_STEPS;
 
 impl Encoder<'_> {
     pub(super) fn put_candidates<'s>(
@@ -56,6 +56,19 @@ impl Encoder<'_> {
         }
     }
 
+    /// One that is no neighbour's, with all that it was scored by.
+    pub(super) fn put_one_candidate<'s>(
+        &mut self,
+        candidate: &Seen<'s>,
+        reasons: &mut Reasons<'s>,
+    ) {
+        let flags = flags(candidate, None, true);
+        self.out.push(flags);
+        self.put_figures(candidate, flags);
+        self.put_reasons(candidate, reasons);
+        self.put_all_figures(std::iter::once(*candidate));
+    }
+
     fn put_figures(&mut self, candidate: &Seen<'_>, flags: u8) {
         if let Some(score) = candidate.score {
             put_short(self.out, score);
@@ -73,7 +86,7 @@ impl Encoder<'_> {
 
     /// Dozens of candidates share a few reasons, so what the same two texts came to for an earlier
     /// candidate is copied.
-    fn put_reasons<'s>(&mut self, candidate: &Seen<'s>, written: &mut Reasons<'s>) {
+    pub(super) fn put_reasons<'s>(&mut self, candidate: &Seen<'s>, written: &mut Reasons<'s>) {
         let reason = (candidate.rejected, candidate.reason_code);
         if reason == (None, None) {
             return;
@@ -97,7 +110,7 @@ impl Encoder<'_> {
 
 /// The reasons of the candidates so far, and where they were written.
 #[derive(Default)]
-struct Reasons<'s>(Vec<(Reason<'s>, Range<usize>)>);
+pub(super) struct Reasons<'s>(Vec<(Reason<'s>, Range<usize>)>);
 
 type Reason<'s> = (Option<&'s str>, Option<&'s str>);
 
@@ -143,6 +156,14 @@ impl Decoder<'_> {
             candidates.push(candidate);
         }
         Ok(())
+    }
+
+    pub(super) fn read_one_candidate(&mut self, offer: Arc<str>) -> Result<CandidateFact, Broken> {
+        let flags = self.reader.byte()?;
+        let mut read = [CandidateFact { offer, ..self.read_figures(flags, None)? }];
+        self.read_all_figures(&mut read)?;
+        let [read] = read;
+        Ok(read)
     }
 
     fn read_figures(&mut self, flags: u8, before: Option<f64>) -> Result<CandidateFact, Broken> {

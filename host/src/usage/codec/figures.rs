@@ -6,6 +6,7 @@
 
 use super::super::explanation::{CandidateFact, FiguresFact};
 use super::super::looked_at::Seen;
+use super::super::roster::{MS_STEPS, SHARE_STEPS, SPEED_STEPS};
 use super::super::wire::{Broken, put, put_rounded};
 use super::{Decoder, Encoder, Step};
 
@@ -26,9 +27,6 @@ const LOAD: u8 = 1 << 7;
 
 /// Tokens per second that are assumed of an offer that was never asked; what else is written out.
 const SPEED_UNKNOWN: f64 = 60.0;
-const MS_STEPS: f64 = 10.0;
-const SPEED_STEPS: f64 = 100.0;
-const SHARE_STEPS: f64 = 1e4;
 
 impl Encoder<'_> {
     pub(super) fn put_all_figures<'s>(&mut self, candidates: impl Iterator<Item = Seen<'s>>) {

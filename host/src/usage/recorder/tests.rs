@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::super::queue::WAITING_MAX;
 use super::super::segment::Tail;
 use super::super::{
-    Dimension, Explanation, Label, Query, Record, UsageEvent, UsageLog, UsageReport,
+    CandidateFact, Dimension, Explanation, Label, Query, Record, UsageEvent, UsageLog, UsageReport,
 };
 use super::{Options, Recorder, Writer};
 
@@ -21,6 +21,8 @@ fn record(org: &str, at_ms: u64, number: u8) -> Record {
     let id = uuid::Builder::from_unix_timestamp_millis(at_ms, &random).into_uuid();
     let mut explanation = Explanation::begin(id, org.into(), "k1".into(), "auto".into());
     explanation.plan.push("openai/gpt@openai".into());
+    // As many as are kept as a roster, of which one differs from request to request.
+    explanation.candidates = (0..6_u8).map(|place| candidate(place, number)).collect();
     let event = UsageEvent {
         id,
         at_ms,
@@ -46,6 +48,17 @@ fn record(org: &str, at_ms: u64, number: u8) -> Record {
         ..UsageEvent::default()
     };
     Record { event, explanation }
+}
+
+fn candidate(place: u8, number: u8) -> CandidateFact {
+    CandidateFact {
+        offer: format!("openai/gpt-{place}@openai").into(),
+        score: Some(2.5),
+        quality: Some(0.75),
+        expected_cost_usd: Some(PicoUsd(1_000 * u128::from(place))),
+        first_token_ms: Some(if place == 3 { f64::from(number) } else { 700.0 }),
+        ..CandidateFact::default()
+    }
 }
 
 fn start(dir: &Path, segment_bytes: u64, segments_max: usize) -> Recorder {
@@ -125,6 +138,25 @@ fn sums_survive_the_segments_that_they_came_from() {
         .flatten()
         .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "seg"));
     assert_eq!(segments.count(), 2);
+}
+
+/// Pitfall 57: old usage goes a file at a time, without being read: here one that is longer than
+/// any memory.
+#[test]
+fn old_usage_is_removed_without_being_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = start(dir.path(), 1, 2);
+    let log = recorder.log();
+    let old = dir.path().join("00000001.seg");
+    for number in 1..=4 {
+        recorder.record(record("acme", 1_000_000 + u64::from(number), number));
+        log.barrier();
+        if number == 1 {
+            fs::File::options().write(true).open(&old).unwrap().set_len(1 << 42).unwrap();
+        }
+    }
+    assert!(!old.exists());
+    assert_eq!(requests(&log, "acme"), 4, "its sums stay");
 }
 
 #[test]

@@ -1,4 +1,6 @@
+mod house;
 mod sizes;
+mod usual;
 
 use std::sync::Arc;
 
@@ -14,7 +16,8 @@ use super::super::explanation::{
 use super::super::looked_at::{Fresh, LookedAt, LookedAtFigures, LookedAtRow, OfferNames};
 use super::super::words::{Book, Books, Lexicon};
 use super::super::{Record, UsageEvent};
-use super::{decode, decode_event, decode_head, encode, is_of};
+use super::{decode, decode_event, decode_head, encode, encode_as, is_of};
+use usual::usual;
 
 fn v7(at_ms: u64, random: [u8; 10]) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(at_ms, &random).into_uuid()
@@ -70,7 +73,7 @@ fn short(steps: u32) -> impl Strategy<Value = f64> {
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
-    any::<[u64; 18]>().prop_map(|n| Usage {
+    any::<[u64; 19]>().prop_map(|n| Usage {
         input_uncached: n[0],
         cache_read: n[1],
         cache_write_5m: n[2],
@@ -89,6 +92,7 @@ fn usage() -> impl Strategy<Value = Usage> {
         input_video: n[15],
         output_video: n[16],
         citations: n[17],
+        hosted_calls: n[18],
     })
 }
 
@@ -245,7 +249,12 @@ fn redaction() -> impl Strategy<Value = RedactionFact> {
 
 fn explanation() -> impl Strategy<Value = Explanation> {
     let who = (any::<u128>(), text(), text(), text(), maybe(label()), maybe(task()));
-    let lists = (some(candidate()), some(text()), some(attempt()), some(line_item()));
+    let lists = (
+        proptest::collection::vec(candidate(), 0..8),
+        some(text()),
+        some(attempt()),
+        some(line_item()),
+    );
     let more = (some(policy()), some(redaction()), any::<[u64; 8]>(), maybe(objective()));
     let money = (money(), money(), money(), usage(), maybe(label()), label());
     (who, lists, more, money).prop_map(|(who, lists, more, money)| Explanation {
@@ -313,113 +322,13 @@ proptest! {
     }
 }
 
-/// A request as it is under load: 40 candidates, a third of them out.
-fn usual() -> Record {
-    let id = v7(1_790_000_000_123, [7; 10]);
-    let cost = PicoUsd(1_512 * 2_500_000);
-    let usage = Usage { input_uncached: 1_204, output_text: 308, requests: 1, ..Usage::default() };
-    let event = UsageEvent {
-        id,
-        at_ms: 1_790_000_000_123,
-        org: "acme".into(),
-        key: "key_01h455vb4pex5vsknk084sn02q".into(),
-        team: Some("search".into()),
-        project: Some("ranking".into()),
-        user: Some("someone@acme.example".into()),
-        tags: vec![("job".into(), "nightly".into())],
-        protocol: "openai-chat".into(),
-        model_asked: "auto".into(),
-        offer: Some("vendor/model-3@provider".into()),
-        model: Some("vendor/model-3".into()),
-        provider: Some("provider".into()),
-        task: Some("code".into()),
-        stream: true,
-        status: 200,
-        settlement: "complete".into(),
-        usage,
-        cost_usd: cost,
-        attempts: 1,
-        duration_ms: 2_345,
-        session: Some(uuid_text(7, false)),
-        agent: None,
-        parent_agent: None,
-        list_usd: None,
-        baseline_usd: Some(cost),
-    };
-    let mut e = Explanation::begin(id, "acme".into(), event.key.clone(), "auto".into());
-    e.profile = Some("balanced".into());
-    e.task = Some(TaskFact {
-        task: "code".into(),
-        difficulty: 0.471_234_567_89,
-        confidence: 0.8,
-        needs: vec!["tools".into()],
-        decided_by: "classify-default@1.0.0".into(),
-    });
-    e.candidates = (0..40).map(usual_candidate).collect();
-    e.plan = e.candidates.iter().filter(|c| c.score.is_some()).map(|c| c.offer.clone()).collect();
-    e.attempts.push(AttemptFact {
-        offer: "vendor/model-3@provider".into(),
-        outcome: "answered".into(),
-        status: Some(200),
-        ms: 2_330,
-        first_byte_ms: Some(410),
-        detail: None,
-    });
-    e.usage = usage;
-    e.usage_source = Some("provider".into());
-    e.line_items = ["input", "output"].map(|item| line(item, 1_204)).into();
-    (e.hold_usd, e.cost_usd, e.settlement) = (PicoUsd(9_123_450_000), cost, "complete".into());
-    e.policies = ["classify", "route", "redact", "bill"].map(usual_policy).into();
-    e.timing = Timing { first_content_us: 412_345, total_us: 2_345_678, ..Timing::default() };
-    Record { event, explanation: e }
-}
-
-fn line(item: &'static str, count: u64) -> LineItem {
-    let unit_price_usd = PicoUsd(2_500_000);
-    let amount_usd = PicoUsd(u128::from(count) * unit_price_usd.0);
-    LineItem { item: item.into(), count, unit_price_usd, amount_usd, note: None }
-}
-
-fn usual_policy(hook: &'static str) -> PolicyFact {
-    PolicyFact {
-        hook: hook.into(),
-        policy: "policy-default".into(),
-        version: "1.0.0".into(),
-        digest: "0123456789abcdef".repeat(4).into(),
-        micros: 41,
-        failure: None,
-    }
-}
-
-fn usual_candidate(n: u32) -> CandidateFact {
-    let offer = format!("vendor/model-{n}@provider").into();
-    if n.is_multiple_of(3) {
-        let rejected = format!("the request may need {} tokens, it takes 8192", 9_000 + n);
-        let (rejected, reason_code) = (Some(rejected.into()), Some("context".into()));
-        return CandidateFact { offer, rejected, reason_code, ..CandidateFact::default() };
-    }
-    CandidateFact {
-        offer,
-        score: Some(0.731_234_567_891 + f64::from(n) / 977.0),
-        quality: Some(0.612_345_678 + f64::from(n) / 1_234.0),
-        expected_cost_usd: Some(PicoUsd(u128::from(1_204 + n) * 1_250_000)),
-        first_token_ms: Some(if n < 20 { 800.0 } else { 812.345_678 + f64::from(n) * 3.21 }),
-        // As it is of an offer that was never asked, and of one that was.
-        figures: Some(FiguresFact {
-            first_token_p95_ms: if n < 20 { 800.0 } else { 1_412.5 },
-            tokens_per_second: if n < 20 { 60.0 } else { 81.25 },
-            availability: 1.0,
-            quality_estimated: true,
-            ..FiguresFact::default()
-        }),
-        rejected: None,
-        reason_code: None,
-    }
-}
-
 impl OfferNames for Vec<Arc<str>> {
     fn name(&self, index: usize) -> Option<&str> {
         self.get(index).map(|name| &**name)
+    }
+
+    fn token_prices(&self, _: usize, _: u64) -> Option<[PicoUsd; 3]> {
+        None
     }
 }
 
@@ -445,11 +354,42 @@ fn candidates_in_rows_are_written_as_those_of_the_explanation_are() {
         }),
     };
     let rows = candidates.iter().enumerate().map(row).collect();
-    let looked_at = Some(LookedAt { names: Arc::new(names), rows, reasons });
+    let looked_at =
+        Some(LookedAt { names: Arc::new(names), at_ms: 0, expected_tokens: [0; 2], rows, reasons });
     let mut fresh = Fresh { record: bare, looked_at };
     let mut payload = Vec::new();
     encode(&mut payload, &mut fresh, &mut Lexicon::default());
     assert_eq!(payload, there_and_back(&whole, &mut Lexicon::default()).0);
+}
+
+#[test]
+fn records_of_earlier_versions_are_read() {
+    use super::{RECORD_WITHOUT_ATTRIBUTION, RECORD_WITHOUT_LOSSES, RECORD_WITHOUT_ROSTERS};
+    let mut record = usual();
+    for candidate in &mut record.explanation.candidates {
+        candidate.score = candidate.score.map(|_| 0.75);
+        candidate.quality = candidate.quality.map(|_| 0.625);
+        candidate.first_token_ms = candidate.first_token_ms.map(|_| 800.0);
+    }
+    record.event.session = Some("one".into());
+    record.explanation.alias_of = Some("house".into());
+    let read = |kind| {
+        let (mut payload, mut lexicon) = (Vec::new(), Lexicon::default());
+        encode_as(kind, &mut payload, &mut Fresh::from(record.clone()), &mut lexicon);
+        assert!(is_of(&payload, record.event.id));
+        let book = book(&lexicon);
+        assert_eq!(decode_event(&payload, &book).unwrap(), decode(&payload, &book).unwrap().event);
+        decode(&payload, &book).unwrap()
+    };
+    assert_eq!(read(RECORD_WITHOUT_ROSTERS), record);
+    let mut earlier = record.clone();
+    earlier.event.session = None;
+    earlier.event.baseline_usd = None;
+    earlier.explanation.alias_of = None;
+    earlier.explanation.candidates.iter_mut().for_each(|candidate| candidate.figures = None);
+    assert_eq!(read(RECORD_WITHOUT_ATTRIBUTION), earlier);
+    earlier.explanation.losses.clear();
+    assert_eq!(read(RECORD_WITHOUT_LOSSES), earlier);
 }
 
 #[test]

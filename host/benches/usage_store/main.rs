@@ -10,19 +10,23 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use turnpike::usage::{
-    AttemptFact, CandidateFact, Dimension, Explanation, FiguresFact, LineItem, Options, PolicyFact,
+    AttemptFact, Dimension, Explanation, Fresh, LineItem, ObjectiveFact, Options, PolicyFact,
     Query, Record, Recorder, TaskFact, Timing, UsageEvent, UsageLog,
 };
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Usage;
 use uuid::Uuid;
 
+mod offers;
+
+use offers::{Offers, Work};
+
 const EVENTS: u64 = 1_000_000;
 /// Milliseconds of a month, over which the events are spread, and when it began.
 const MONTH_MS: u64 = 30 * 24 * 3_600_000;
 const BEGAN_MS: u64 = 1_793_491_200_000;
 /// Offers that are looked at for each request: the first for all figures, the others for the size.
-const OFFERS: [u64; 4] = [6, 3, 17, 40];
+const OFFERS: [u64; 4] = [6, 3, 17, 46];
 /// Events by which the size with other offers is measured.
 const SAMPLE: u64 = 50_000;
 /// Requests of one session, on average.
@@ -120,11 +124,12 @@ fn size(dir: &Path) -> anyhow::Result<f64> {
 
 fn fill(recorder: &Recorder, events: u64, offers: u64) -> anyhow::Result<()> {
     let mut dice = Dice(7);
+    let mut offers = Offers::new(offers);
     let log = recorder.log();
     for number in 0..events {
         let at_ms = BEGAN_MS + number * (MONTH_MS / events.max(1));
         anyhow::ensure!(
-            recorder.record(record(&mut dice, number, at_ms, offers)),
+            recorder.record(record(&mut dice, number, at_ms, &mut offers)),
             "the queue was full"
         );
         if number % BATCH == BATCH - 1 {
@@ -140,7 +145,7 @@ fn name(kind: &str, number: u64) -> Arc<str> {
     format!("{kind}-{number}").into()
 }
 
-fn record(dice: &mut Dice, number: u64, at_ms: u64, offers: u64) -> Record {
+fn record(dice: &mut Dice, number: u64, at_ms: u64, offers: &mut Offers) -> Fresh {
     let random = dice.0.to_le_bytes();
     let mut tail = [0; 10];
     for (place, byte) in tail.iter_mut().zip(random) {
@@ -150,8 +155,14 @@ fn record(dice: &mut Dice, number: u64, at_ms: u64, offers: u64) -> Record {
     // A key's requests come in sessions, several of which are under way at a time.
     let session = (number / (TURNS * 32)) * 32 + dice.roll(32);
     let key = session.wrapping_mul(2_654_435_761) % 200;
-    let served = dice.skewed(offers);
     let (org, task) = (name("org", key % 2), name("task", dice.skewed(8)));
+    let difficulty = dice.roll(1_000_000) as f64 / 1e6;
+    let tokens = [200 + dice.roll(4_000), 100 + dice.roll(900)];
+    let work = Work { task: &task, difficulty, tokens, at_ms };
+    let (looked_at, best) = offers.look(&work);
+    let index = best.first().copied().unwrap_or(0);
+    offers.answered(index, dice);
+    let served = u64::try_from(index).unwrap_or(0);
     let usage = Usage {
         input_uncached: 200 + dice.roll(4_000),
         cache_read: dice.roll(60_000),
@@ -187,8 +198,8 @@ fn record(dice: &mut Dice, number: u64, at_ms: u64, offers: u64) -> Record {
         duration_ms: 400 + dice.roll(9_000),
         ..UsageEvent::default()
     };
-    let explanation = explanation(dice, &event, served, offers);
-    Record { event, explanation }
+    let explanation = explanation(dice, &event, difficulty, &best);
+    Fresh { record: Record { event, explanation }, looked_at: Some(looked_at) }
 }
 
 fn session_id(number: u64) -> Arc<str> {
@@ -201,21 +212,26 @@ fn offer(number: u64) -> Arc<str> {
     format!("vendor/model-{number}@provider-{}", number % 5).into()
 }
 
-fn explanation(dice: &mut Dice, event: &UsageEvent, served: u64, offers: u64) -> Explanation {
+fn explanation(
+    dice: &mut Dice,
+    event: &UsageEvent,
+    difficulty: f64,
+    best: &[usize],
+) -> Explanation {
     let (org, key) = (Arc::clone(&event.org), Arc::clone(&event.key));
     let mut e = Explanation::begin(event.id, org, key, Arc::clone(&event.model_asked));
     e.profile = Some("balanced".into());
     e.task = Some(TaskFact {
         task: event.task.clone().unwrap_or_default(),
-        difficulty: dice.roll(1_000_000) as f64 / 1e6,
+        difficulty,
         confidence: 0.9,
         needs: vec!["tools".into()],
         decided_by: "policy-default@0.1.0".into(),
     });
-    e.candidates = (0..offers).map(|number| candidate(dice, number)).collect();
-    e.plan = [served, served + 1, served + 2].map(|number| offer(number % offers)).into();
+    e.objective = Some(ObjectiveFact { profile: "balanced".into(), ..ObjectiveFact::default() });
+    e.plan = best.iter().take(3).map(|index| offer(u64::try_from(*index).unwrap_or(0))).collect();
     e.attempts.push(AttemptFact {
-        offer: offer(served),
+        offer: event.offer.clone().unwrap_or_default(),
         outcome: "answered".into(),
         status: Some(200),
         ms: event.duration_ms,
@@ -240,28 +256,6 @@ fn explanation(dice: &mut Dice, event: &UsageEvent, served: u64, offers: u64) ->
         ..Timing::default()
     };
     e
-}
-
-/// A third of them is out for one of a few reasons.
-fn candidate(dice: &mut Dice, number: u64) -> CandidateFact {
-    let out = number % 3 == 2;
-    let figure = |value: f64| (!out).then_some(value);
-    CandidateFact {
-        offer: offer(number),
-        score: figure(dice.roll(10_000_000) as f64 / 1e7),
-        quality: figure(dice.roll(10_000) as f64 / 1e4),
-        expected_cost_usd: (!out).then(|| PicoUsd(u128::from(dice.roll(4_000)) * 1_250_000)),
-        first_token_ms: figure(dice.roll(9_000) as f64 / 10.0),
-        figures: (!out).then(|| FiguresFact {
-            first_token_p95_ms: dice.roll(20_000) as f64 / 10.0,
-            tokens_per_second: dice.roll(3_000) as f64 / 10.0,
-            availability: 1.0 - dice.roll(20) as f64 / 1e3,
-            in_flight: u32::try_from(dice.roll(8)).unwrap_or(0),
-            ..FiguresFact::default()
-        }),
-        rejected: out.then_some("it can't call tools".into()),
-        reason_code: out.then_some("no_tools".into()),
-    }
 }
 
 fn line(dice: &mut Dice, item: &'static str) -> LineItem {

@@ -1,0 +1,146 @@
+//! What is expected of a record's candidates before it says anything of them; the same for whoever
+//! writes it and whoever reads it.
+
+use std::sync::Arc;
+
+use turnpike_ledger::PicoUsd;
+
+pub(super) use super::super::rule::Known;
+
+use super::super::super::explanation::{CandidateFact, Explanation, FiguresFact};
+use super::super::super::looked_at::Seen;
+use super::super::super::roster::{Doing, MS_STEPS, QUALITY_STEPS, Roster, in_steps};
+use super::super::super::segment::widen;
+use super::super::rule::{Aim, scores};
+
+/// What the difficulty is taken for where nothing was classified.
+const DIFFICULTY_UNKNOWN: f64 = 0.5;
+
+/// Reasons of those that were scored all the same.
+const SCORED_BEFORE: [&str; 2] = ["excluded_by_policy", "model_budget"];
+
+/// Tokens of a prompt up to which it is of one kind: offers are as quick as at prompts of its size.
+const KIND_TOKENS: [u64; 2] = [2_000, 16_000];
+
+/// What a roster leads to expect of one request.
+pub(super) struct Expected<'a> {
+    pub(super) roster: &'a Roster,
+    /// Of the prompt and of the answer.
+    pub(super) tokens: [u64; 2],
+    /// The first number of each of the roster's sentences, where it is another one.
+    pub(super) firsts: Vec<Option<u64>>,
+}
+
+// === impl Expected ===
+
+impl Expected<'_> {
+    pub(super) fn cost(&self, place: usize) -> Option<PicoUsd> {
+        let [request, input, output] = self.roster.rows.get(place)?.prices?;
+        let [read, written] = self.tokens.map(u128::from);
+        let tokens = read.saturating_mul(input.0).saturating_add(written.saturating_mul(output.0));
+        Some(PicoUsd(request.0.saturating_add(tokens)))
+    }
+
+    pub(super) fn candidate(&self, place: usize) -> Option<CandidateFact> {
+        let row = self.roster.rows.get(place)?;
+        let label = |text: Arc<str>| text.to_string().into();
+        Some(CandidateFact {
+            offer: Arc::clone(&row.offer),
+            score: None,
+            quality: row.quality,
+            expected_cost_usd: self.cost(place),
+            first_token_ms: row.first_token.map(|steps| steps as f64 / MS_STEPS),
+            figures: row.doing.map(Doing::figures),
+            rejected: self.roster.reason(place, &self.firsts).map(label),
+            reason_code: row.reason_code.clone().map(label),
+        })
+    }
+
+    /// Whether a candidate was rejected for another reason.
+    pub(super) fn differs(&self, place: usize, rejected: Option<&str>) -> bool {
+        let is_plain = matches!(self.roster.phrased.get(place), Some(None));
+        if is_plain || self.firsts.iter().all(Option::is_none) {
+            let plain = self.roster.rows.get(place).and_then(|row| row.rejected.as_deref());
+            return plain != rejected;
+        }
+        self.roster.reason(place, &self.firsts).as_deref() != rejected
+    }
+}
+
+/// A candidate that was written, as it will be read; `kept` is a quality that the roster has.
+pub(super) fn as_read<'a>(candidate: &Seen<'a>, kept: Option<f64>) -> Seen<'a> {
+    let near = |value: f64, steps: f64| {
+        in_steps(value, steps).map_or(value, |scaled| scaled as f64 / steps)
+    };
+    let figures = |figures: FiguresFact| Doing::of(&figures).map_or(figures, Doing::figures);
+    Seen {
+        quality: kept.or(candidate.quality.map(|quality| near(quality, QUALITY_STEPS))),
+        first_token_ms: candidate.first_token_ms.map(|ms| near(ms, MS_STEPS)),
+        figures: candidate.figures.map(figures),
+        ..*candidate
+    }
+}
+
+/// What a candidate was scored by; none if it was not.
+pub(super) fn known(read: &Seen<'_>) -> Option<Known> {
+    let scored = match (read.rejected, read.reason_code) {
+        (None, None) => true,
+        (_, code) => code.is_some_and(|code| SCORED_BEFORE.contains(&code)),
+    };
+    let (quality, figures) = (read.quality?, read.figures?);
+    let (cost, first_token_ms) = (read.expected_cost_usd?, read.first_token_ms?);
+    let cost_usd = ranking_usd(cost);
+    scored.then_some(Known { quality, cost_usd, first_token_ms, more: figures })
+}
+
+/// As offers are ranked by it: a float of the whole amount, which is good to sixteen digits.
+fn ranking_usd(amount: PicoUsd) -> f64 {
+    let pico = u64::try_from(amount.0).unwrap_or(u64::MAX);
+    let high = u32::try_from(pico >> 32).unwrap_or(u32::MAX);
+    let low = u32::try_from(pico & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+    (f64::from(high) * 4_294_967_296.0 + f64::from(low)) / 1e12
+}
+
+/// The scores that the built-in policy would have given.
+pub(super) fn expected_scores(
+    explanation: &Explanation,
+    known: &[Option<Known>],
+) -> Vec<Option<f64>> {
+    let Some(objective) = &explanation.objective else { return vec![None; known.len()] };
+    let difficulty = explanation.task.as_ref().map_or(DIFFICULTY_UNKNOWN, |task| task.difficulty);
+    let rows: Vec<Known> = known.iter().flatten().copied().collect();
+    let mut scores = scores(Aim { objective, difficulty }, &rows).into_iter();
+    let score = |of: &Option<Known>| of.and_then(|_| scores.next()).filter(|score| *score >= 0.0);
+    known.iter().map(score).collect()
+}
+
+/// Which kind of request a record is of: those of one kind share a roster. Only ever a guess, since
+/// whatever is not as in the roster is written out.
+pub(super) fn kind(seen: &[Seen<'_>], explanation: &Explanation, tokens: [u64; 2]) -> u64 {
+    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+    if let Some(task) = &explanation.task {
+        hash.take(task.task.as_bytes());
+    }
+    let size = KIND_TOKENS.iter().take_while(|from| tokens[0] >= **from).count();
+    hash.take(&widen(size).to_le_bytes());
+    hash.take(&widen(seen.len()).to_le_bytes());
+    hash.take(seen.first().map_or("", |first| first.offer).as_bytes());
+    for candidate in seen {
+        let code = candidate.reason_code.unwrap_or_default().as_bytes();
+        let first = code.first().copied().unwrap_or_default();
+        let len = code.len().to_le_bytes()[0];
+        hash.take(&[u8::from(candidate.quality.is_some()), first, len]);
+    }
+    hash.0
+}
+
+/// Fowler, Noll and Vo's: a few instructions a byte, and nobody gains by a collision.
+struct Fnv(u64);
+
+impl Fnv {
+    fn take(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+}
