@@ -1,9 +1,9 @@
 //! The features of a turn: its words, their beginnings and ends, pairs of words, the words with
-//! which it begins and ends once more, and the shape of its lines, as distinct bucket numbers. One
+//! which it begins and ends once more, and the shape of its lines, each as a number of 32 bits. One
 //! pass over the text, which adds up the weights as it goes. The training program runs this very
 //! code, so there is nothing that the two could disagree about. Never decides anything.
 
-use crate::model::{BUCKETS, Sums, Weights};
+use crate::model::{Sums, Weights};
 use crate::needles;
 use crate::shape::Shape;
 
@@ -34,8 +34,7 @@ const REPETITION_WEIGHT: u32 = 3;
 
 /// What the pass over a turn finds.
 pub(crate) struct Features<'w> {
-    seen: [u64; BUCKETS / 64],
-    /// The weights of all distinct buckets.
+    /// The weights of all distinct features.
     pub(crate) sums: Sums<'w>,
     /// Words of the last turn.
     pub(crate) words: u32,
@@ -48,6 +47,9 @@ pub(crate) struct Features<'w> {
     /// The last words, for [`AT_TAIL`]; a ring.
     tail: [u32; EDGE_WORDS],
     word: Word,
+    /// The distinct features, as they came.
+    #[cfg(feature = "train")]
+    pub(crate) found: Vec<u32>,
 }
 
 /// A word in the making.
@@ -70,7 +72,6 @@ impl<'w> Features<'w> {
     /// Of the last turn's window, and of what stood before it where it is read too.
     pub(crate) fn of(weights: Weights<'w>, own: &str, before: &str) -> Self {
         let mut features = Self {
-            seen: [0; BUCKETS / 64],
             sums: Sums::new(weights),
             words: 0,
             repeated: 0,
@@ -79,6 +80,8 @@ impl<'w> Features<'w> {
             previous: NO_WORD,
             tail: [0; EDGE_WORDS],
             word: NO_WORD,
+            #[cfg(feature = "train")]
+            found: Vec::new(),
         };
         features.read(own, true);
         features.tail();
@@ -176,25 +179,13 @@ impl<'w> Features<'w> {
     }
 
     /// Whether it is new.
-    fn add(&mut self, hash: u32) -> bool {
-        // The upper bits of a product are the well mixed ones.
-        let bucket = hash.wrapping_mul(0x9E37_79B1) >> (32 - BUCKETS.trailing_zeros());
-        let bucket = usize::try_from(bucket).unwrap_or(0);
-        let bit = 1_u64 << (bucket % 64);
-        let Some(seen) = self.seen.get_mut(bucket / 64) else { return false };
-        let new = *seen & bit == 0;
+    fn add(&mut self, feature: u32) -> bool {
+        let new = self.sums.add(feature);
+        #[cfg(feature = "train")]
         if new {
-            *seen |= bit;
-            self.sums.add(bucket);
+            self.found.push(feature);
         }
         new
-    }
-
-    /// The distinct buckets, in order.
-    #[cfg(feature = "train")]
-    pub(crate) fn buckets(&self) -> Vec<u32> {
-        let bit = |at: usize| self.seen.get(at / 64).is_some_and(|it| it >> (at % 64) & 1 == 1);
-        (0_u32..).zip(0..BUCKETS).filter(|(_, at)| bit(*at)).map(|(index, _)| index).collect()
     }
 }
 
