@@ -3,7 +3,7 @@
 //! pass over the text, which adds up the weights as it goes. The training program runs this very
 //! code, so there is nothing that the two could disagree about. Never decides anything.
 
-use crate::model::{Sums, Weights};
+use crate::model::{Part, Sums, Weights};
 use crate::needles;
 use crate::shape::Shape;
 
@@ -47,9 +47,9 @@ pub(crate) struct Features<'w> {
     /// The last words, for [`AT_TAIL`]; a ring.
     tail: [u32; EDGE_WORDS],
     word: Word,
-    /// The distinct features, as they came.
+    /// The distinct features as they came, and the part that each belongs to.
     #[cfg(feature = "train")]
-    pub(crate) found: Vec<u32>,
+    pub(crate) found: Vec<(u32, usize)>,
 }
 
 /// A word in the making.
@@ -124,18 +124,21 @@ impl<'w> Features<'w> {
             word.hash = mix(word.length.min(MOST_DIGITS), NUMBER);
             (word.first4, word.length) = (word.hash, 1);
         }
-        self.repeated += u32::from(!self.add(word.hash) && own);
+        self.repeated += u32::from(!self.add(Part::Words, word.hash) && own);
         if word.length > 4 {
-            self.add(mix(word.first4, BEGINNING_4));
-            self.add(mix(word.last3, ENDING_3));
+            self.add(Part::Words, mix(word.first4, BEGINNING_4));
+            self.add(Part::Words, mix(word.last3, ENDING_3));
             if word.length > 5 {
-                self.add(mix(word.first5, BEGINNING_5));
+                self.add(Part::Words, mix(word.first5, BEGINNING_5));
             }
         }
         let before = self.previous;
-        self.add(mix(before.hash.rotate_left(7) ^ word.hash, PAIR));
+        self.add(Part::Pairs, mix(before.hash.rotate_left(7) ^ word.hash, PAIR));
         if word.length > 4 || before.length > 4 {
-            self.add(mix(before.first4.rotate_left(7) ^ word.first4, PAIR_OF_BEGINNINGS));
+            self.add(
+                Part::Pairs,
+                mix(before.first4.rotate_left(7) ^ word.first4, PAIR_OF_BEGINNINGS),
+            );
         }
         self.previous = word;
         if own {
@@ -146,9 +149,9 @@ impl<'w> Features<'w> {
     fn edge(&mut self, word: &Word) {
         let nth = usize::try_from(self.words).unwrap_or(usize::MAX);
         if nth < EDGE_WORDS {
-            self.add(mix(word.hash, AT_HEAD));
+            self.add(Part::Head, mix(word.hash, AT_HEAD));
             if word.length > 4 {
-                self.add(mix(word.first4, AT_HEAD_BEGINNING));
+                self.add(Part::Head, mix(word.first4, AT_HEAD_BEGINNING));
             }
         }
         if let Some(place) = self.tail.get_mut(nth % EDGE_WORDS) {
@@ -160,7 +163,7 @@ impl<'w> Features<'w> {
     fn tail(&mut self) {
         for hash in self.tail {
             if hash != 0 {
-                self.add(mix(hash, AT_TAIL));
+                self.add(Part::Tail, mix(hash, AT_TAIL));
             }
         }
     }
@@ -170,20 +173,20 @@ impl<'w> Features<'w> {
         let mut values = [0; Shape::VALUES];
         self.shape.values(&mut values);
         for (name, value) in (0_u32..).zip(values) {
-            self.add(mix(name << 8 | value, FORM));
+            self.add(Part::Form, mix(name << 8 | value, FORM));
         }
         let repeated = self.repeated * REPETITION_STEPS / self.words.max(1);
         for copy in 0..REPETITION_WEIGHT {
-            self.add(mix(copy << 8 | repeated, REPETITION));
+            self.add(Part::Form, mix(copy << 8 | repeated, REPETITION));
         }
     }
 
     /// Whether it is new.
-    fn add(&mut self, feature: u32) -> bool {
-        let new = self.sums.add(feature);
+    fn add(&mut self, part: Part, feature: u32) -> bool {
+        let new = self.sums.add(part, feature);
         #[cfg(feature = "train")]
         if new {
-            self.found.push(feature);
+            self.found.push((feature, part as usize));
         }
         new
     }

@@ -29,7 +29,7 @@ const MARKS: u32 = 92;
 
 /// The table of tasks, ten rows a line, then the gains.
 pub(crate) static WEIGHTS: &[u8] = include_bytes!("weights.txt");
-/// A lane of [`Sums`] holds 16 bits, a character at most 126.
+/// A lane of a [`Sum`] holds 16 bits, a character at most 126.
 const MOST_PER_LANE: u32 = 512;
 const LANES: u64 = 0x00FF_00FF_00FF_00FF;
 
@@ -88,17 +88,27 @@ pub(crate) const fn gain_at(bucket: usize) -> usize {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Weights<'w>(pub(crate) &'w [u8]);
 
-/// The weights of distinct features, added up: eight columns at once in two words of four lanes.
+/// Parts of a turn's features. Each counts as a whole, however many features it has, so that a
+/// long text does not drown the words with which the turn begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part {
+    Words,
+    Pairs,
+    Head,
+    Tail,
+    Form,
+}
+
+/// How much the parts count.
+pub(crate) const PARTS: [f64; 5] = [0.6, 0.5, 0.5, 0.3, 0.3];
+
+/// The weights of distinct features, added up.
 #[derive(Debug)]
 pub(crate) struct Sums<'w> {
     weights: Weights<'w>,
     rows_seen: [u64; ROWS / 64],
     gains_seen: [u64; GAINS / 64],
-    even: u64,
-    odd: u64,
-    totals: [u32; TASKS.len()],
-    /// Features with a row.
-    rows: u32,
+    parts: [Sum; PARTS.len()],
     gain: u32,
     gains: u32,
 }
@@ -109,17 +119,14 @@ impl<'w> Sums<'w> {
             weights,
             rows_seen: [0; ROWS / 64],
             gains_seen: [0; GAINS / 64],
-            even: 0,
-            odd: 0,
-            totals: [0; TASKS.len()],
-            rows: 0,
+            parts: [Sum::default(); PARTS.len()],
             gain: 0,
             gains: 0,
         }
     }
 
     /// Adds a feature; whether it is new.
-    pub(crate) fn add(&mut self, feature: u32) -> bool {
+    pub(crate) fn add(&mut self, part: Part, feature: u32) -> bool {
         let bucket = gain_bucket(feature);
         if !first(&mut self.gains_seen, bucket) {
             return false;
@@ -127,18 +134,50 @@ impl<'w> Sums<'w> {
         let gain = self.weights.0.get(gain_at(bucket)).copied().unwrap_or(ZERO);
         self.gain += u32::from(gain);
         self.gains += 1;
-        self.add_row(feature);
-        true
-    }
-
-    fn add_row(&mut self, feature: u32) {
         let number = row(feature);
         let row: Option<&[u8; ROW]> =
             self.weights.0.get(row_at(number)..).and_then(|it| it.first_chunk());
-        let Some([marked, eight @ .., ninth]) = row else { return };
-        if *marked != mark(feature) || !first(&mut self.rows_seen, number) {
-            return;
+        if let Some([marked, weights @ ..]) = row {
+            if *marked == mark(feature) && first(&mut self.rows_seen, number) {
+                if let Some(sum) = self.parts.get_mut(part as usize) {
+                    sum.add(weights);
+                }
+            }
         }
+        true
+    }
+
+    /// What the words say for each task.
+    pub(crate) fn scores(&mut self) -> Scores {
+        let mut scores = [0.0; TASKS.len()];
+        for (sum, weight) in self.parts.iter_mut().zip(PARTS) {
+            sum.flush();
+            for (score, total) in scores.iter_mut().zip(sum.totals) {
+                *score += weight * scaled(total, sum.rows, STEPS_PER_ONE);
+            }
+        }
+        scores
+    }
+
+    /// How much a stronger model is expected to gain: the share of such prompts that it alone
+    /// answers rightly, less the share that only the weaker does.
+    pub(crate) fn gain(&self) -> f64 {
+        scaled(self.gain, self.gains, GAIN_STEPS_PER_ONE)
+    }
+}
+
+/// The sum of some rows: eight columns at once in two words of four lanes.
+#[derive(Debug, Default, Clone, Copy)]
+struct Sum {
+    even: u64,
+    odd: u64,
+    totals: [u32; TASKS.len()],
+    rows: u32,
+}
+
+impl Sum {
+    fn add(&mut self, weights: &[u8; TASKS.len()]) {
+        let [eight @ .., ninth] = weights;
         let word = u64::from_le_bytes(*eight);
         self.even += word & LANES;
         self.odd += word >> 8 & LANES;
@@ -160,28 +199,12 @@ impl<'w> Sums<'w> {
         }
         (self.even, self.odd) = (0, 0);
     }
-
-    /// What the words say for each task.
-    pub(crate) fn scores(&mut self) -> Scores {
-        self.flush();
-        let count = self.rows;
-        self.totals.map(|total| scaled(total, count, STEPS_PER_ONE))
-    }
-
-    /// How much a stronger model is expected to gain: the share of such prompts that it alone
-    /// answers rightly, less the share that only the weaker does.
-    pub(crate) fn gain(&self) -> f64 {
-        scaled(self.gain, self.gains, GAIN_STEPS_PER_ONE)
-    }
 }
 
+/// A sum of characters as the figure that it stands for, by the root of how many they are.
 fn scaled(total: u32, count: u32, steps: f64) -> f64 {
-    let count = f64::from(count.max(1));
-    if total == 0 {
-        0.0
-    } else {
-        (f64::from(total) - f64::from(ZERO) * count) / (steps * count.sqrt())
-    }
+    let whole = f64::from(count);
+    (f64::from(total) - f64::from(ZERO) * whole) / (steps * whole.max(1.0).sqrt())
 }
 
 /// Marks a bit; whether it was not marked before.

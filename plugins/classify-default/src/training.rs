@@ -15,9 +15,14 @@ pub const GAINS: usize = model::GAINS;
 /// The tasks that words can tell, in the order of the columns.
 pub const TASKS: [&str; 9] = model::TASKS;
 
+/// A feature, and the number of the part of a turn's features that it belongs to.
+pub type Feature = (u32, usize);
+/// How much the parts count.
+pub const PARTS: [f64; 5] = model::PARTS;
+
 /// The distinct features of a request.
 #[must_use]
-pub fn features(request: &dyn Request) -> Vec<u32> {
+pub fn features(request: &dyn Request) -> Vec<Feature> {
     let turn = Turn::read(request);
     Features::of(Weights(model::WEIGHTS), &turn.text, &turn.before).found
 }

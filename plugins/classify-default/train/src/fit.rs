@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use classify_default::training::{self, Entry, GAINS, ROWS, TASKS};
+use classify_default::training::{self, Entry, Feature, GAINS, PARTS, ROWS, TASKS};
 
 use crate::lbfgs;
 
@@ -20,14 +20,14 @@ const ROUNDS: usize = 40;
 
 /// Features, the task, and how much the example counts.
 pub(crate) struct Example<'a> {
-    pub(crate) features: &'a [u32],
+    pub(crate) features: &'a [Feature],
     pub(crate) task: usize,
     pub(crate) weight: f64,
 }
 
 /// Features and a figure.
 pub(crate) struct Measured<'a> {
-    pub(crate) features: &'a [u32],
+    pub(crate) features: &'a [Feature],
     pub(crate) figure: f64,
 }
 
@@ -40,18 +40,11 @@ pub(crate) fn tasks(examples: &[Example<'_>]) -> Vec<Entry> {
             *place = Some((*feature, number));
         }
     }
-    let known = |feature: &u32| {
-        let (owner, number) = number_of_row.get(training::row(*feature)).copied().flatten()?;
-        (owner == *feature).then_some(number)
+    let number = |feature: u32| {
+        let (owner, number) = number_of_row.get(training::row(feature)).copied().flatten()?;
+        (owner == feature).then_some(number)
     };
-    let rows: Vec<Known> = examples
-        .iter()
-        .map(|it| Known {
-            numbers: it.features.iter().filter_map(known).collect(),
-            task: it.task,
-            weight: it.weight,
-        })
-        .collect();
+    let rows: Vec<Known> = examples.iter().map(|it| known(it, number)).collect();
     let weights = lbfgs::minimum(chosen.len() * KINDS, STEPS, |at, slope| loss(&rows, at, slope));
     let entry = |(feature, weights): (u32, &[f64])| {
         let mut row = [0.0; KINDS];
@@ -61,11 +54,29 @@ pub(crate) fn tasks(examples: &[Example<'_>]) -> Vec<Entry> {
     chosen.into_iter().zip(weights.chunks(KINDS)).map(entry).collect()
 }
 
-/// An example by the numbers of the features that have a row.
+/// An example by the numbers of the features that have a row, and how much each counts.
 struct Known {
-    numbers: Vec<usize>,
+    features: Vec<(usize, f64)>,
     task: usize,
     weight: f64,
+}
+
+fn known(example: &Example<'_>, number: impl Fn(u32) -> Option<usize>) -> Known {
+    let mut counts = [0_u32; PARTS.len()];
+    let found: Vec<(usize, usize)> =
+        example.features.iter().filter_map(|it| Some((number(it.0)?, it.1))).collect();
+    for (_, part) in &found {
+        counts.iter_mut().skip(*part).take(1).for_each(|it| *it += 1);
+    }
+    let mut by_part = [0.0; PARTS.len()];
+    for (by, (weight, count)) in by_part.iter_mut().zip(PARTS.iter().zip(counts)) {
+        *by = weight / f64::from(count.max(1)).sqrt();
+    }
+    let features = found
+        .into_iter()
+        .map(|(number, part)| (number, by_part.get(part).copied().unwrap_or_default()))
+        .collect();
+    Known { features, task: example.task, weight: example.weight }
 }
 
 /// The features that tell most about the task, one for each row: by how far the examples that have
@@ -78,7 +89,7 @@ fn chosen(examples: &[Example<'_>]) -> Vec<u32> {
             count.iter_mut().skip(example.task).take(1).for_each(|it| *it += 1);
         };
         add(&mut all);
-        example.features.iter().for_each(|it| add(counts.entry(*it).or_default()));
+        example.features.iter().for_each(|it| add(counts.entry(it.0).or_default()));
     }
     let whole = f64::from(all.iter().sum::<u32>());
     let mut best: Vec<Option<(f64, u32)>> = vec![None; ROWS];
@@ -110,13 +121,11 @@ fn loss(examples: &[Known], at: &[f64], slope: &mut [f64]) -> f64 {
         loss += PENALTY / 2.0 * weight * weight;
     }
     for example in examples {
-        let norm = 1.0 / (example.numbers.len().max(1) as f64).sqrt();
         let mut raw = [0.0; KINDS];
-        for number in &example.numbers {
+        for (number, value) in &example.features {
             let row = at.get(number * KINDS..).unwrap_or_default();
-            raw.iter_mut().zip(row).for_each(|(sum, weight)| *sum += weight);
+            raw.iter_mut().zip(row).for_each(|(sum, weight)| *sum += value * weight);
         }
-        let raw = raw.map(|it| it * norm);
         let top = raw.iter().copied().fold(f64::MIN, f64::max);
         let odds = raw.map(|it| exp(it - top));
         let total: f64 = odds.iter().sum();
@@ -124,10 +133,10 @@ fn loss(examples: &[Known], at: &[f64], slope: &mut [f64]) -> f64 {
         loss += example.weight * (ln(total) - (right - top));
         let mut by = odds.map(|it| it / total);
         by.iter_mut().skip(example.task).take(1).for_each(|it| *it -= 1.0);
-        let by = by.map(|it| it * norm * example.weight);
-        for number in &example.numbers {
+        let by = by.map(|it| it * example.weight);
+        for (number, value) in &example.features {
             let row = slope.get_mut(number * KINDS..).unwrap_or_default();
-            row.iter_mut().zip(by).for_each(|(slope, by)| *slope += by);
+            row.iter_mut().zip(by).for_each(|(slope, by)| *slope += value * by);
         }
     }
     loss
@@ -166,7 +175,7 @@ fn exp(x: f64) -> f64 {
 pub(crate) fn gain(measured: &[Measured<'_>]) -> Vec<f64> {
     let measured: Vec<(Vec<usize>, f64)> = measured
         .iter()
-        .map(|it| (it.features.iter().map(|it| training::gain_bucket(*it)).collect(), it.figure))
+        .map(|it| (it.features.iter().map(|it| training::gain_bucket(it.0)).collect(), it.figure))
         .collect();
     let mean = measured.iter().map(|it| it.1).sum::<f64>() / (measured.len().max(1) as f64);
     let mut residual = vec![0.0; GAINS];

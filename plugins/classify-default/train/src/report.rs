@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
-use classify_default::training::{self, Entry, TASKS};
+use classify_default::training::{self, Entry, Feature, TASKS};
 
 use crate::data::{self, Prompt, Question};
 use crate::dice::Dice;
@@ -30,7 +30,7 @@ const EASY_STEP: usize = 4;
 /// A prompt with its features.
 struct Read<'a> {
     prompt: &'a Prompt,
-    features: Vec<u32>,
+    features: Vec<Feature>,
 }
 
 fn read(prompts: &[Prompt]) -> Vec<Read<'_>> {
@@ -73,14 +73,14 @@ fn learn<'a>(own: &'a [Read<'a>], dev: impl Iterator<Item = &'a Read<'a>>) -> Ve
     fit::tasks(&examples)
 }
 
-fn question_features(questions: &[Question]) -> Vec<Vec<u32>> {
+fn question_features(questions: &[Question]) -> Vec<Vec<Feature>> {
     questions.iter().map(|it| training::features(&it.request)).collect()
 }
 
 fn gains(
     own: &[Read<'_>],
     questions: &[Question],
-    features: &[Vec<u32>],
+    features: &[Vec<Feature>],
     with: impl Fn(usize) -> bool,
 ) -> Vec<f64> {
     let easy = own
