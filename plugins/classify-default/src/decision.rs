@@ -11,20 +11,20 @@ use crate::tools;
 use crate::turn::Turn;
 
 /// Said for extraction by a schema that the answer has to fit, in the model's logits.
-const STRUCTURED: f64 = 4.0;
+const STRUCTURED: f64 = 6.0;
 /// Said for code by what only programs print.
-const LOGGED: f64 = 4.0;
+const LOGGED: f64 = 6.0;
 const LOG_MARKS: [&str; 4] = [" ERROR ", "Exception", "Traceback (", "panicked at"];
 /// Said against agent where there are no tools.
-const NO_TOOLS: f64 = 2.0;
+const NO_TOOLS: f64 = 3.0;
 /// Said for a task whose verb the turn begins with.
-const ASKED: f64 = 2.0;
+const ASKED: f64 = 3.0;
 /// Said for chat by a short turn that begins with a greeting.
-const GREETED: f64 = 2.0;
+const GREETED: f64 = 3.0;
 /// Fewer words tell hardly anything.
 const FEW_WORDS: u32 = 3;
 /// Said for chat by each word that lacks to [`FEW_WORDS`], and how sure such an answer may be.
-const PER_LACKING_WORD: f64 = 2.0;
+const PER_LACKING_WORD: f64 = 5.0;
 const UNSURE: f64 = 0.4;
 /// Certain enough to act on, but an attachment or a tool may still be beside the point.
 const BY_FACT: f64 = 0.9;

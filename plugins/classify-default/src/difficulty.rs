@@ -19,7 +19,7 @@ const FOR_CONVERSATION: f64 = 0.05;
 const PLAIN_QUESTION_BYTES: u32 = 90;
 const FOR_PLAIN_QUESTION: f64 = 0.1;
 /// What the gain of everyday prompts comes out as, which are learnt as none: the mean is taken off.
-const GAIN_OF_EVERYDAY: f64 = -0.06;
+const GAIN_OF_EVERYDAY: f64 = -0.09;
 /// A greeting, and the least that anything else is.
 const GREETING: f64 = 0.01;
 const LEAST: f64 = 0.05;

@@ -1,9 +1,9 @@
 //! The features of a turn: its words, their beginnings and ends, pairs of words, the words with
-//! which it begins and ends once more, and the shape of its lines, as distinct bucket numbers. One
+//! which it begins and ends once more, and the shape of its lines, each as a number of 32 bits. One
 //! pass over the text, which adds up the weights as it goes. The training program runs this very
 //! code, so there is nothing that the two could disagree about. Never decides anything.
 
-use crate::model::{BUCKETS, Sums, Weights};
+use crate::model::{Part, Sums, Weights};
 use crate::needles;
 use crate::shape::Shape;
 
@@ -34,8 +34,7 @@ const REPETITION_WEIGHT: u32 = 3;
 
 /// What the pass over a turn finds.
 pub(crate) struct Features<'w> {
-    seen: [u64; BUCKETS / 64],
-    /// The weights of all distinct buckets.
+    /// The weights of all distinct features.
     pub(crate) sums: Sums<'w>,
     /// Words of the last turn.
     pub(crate) words: u32,
@@ -48,6 +47,9 @@ pub(crate) struct Features<'w> {
     /// The last words, for [`AT_TAIL`]; a ring.
     tail: [u32; EDGE_WORDS],
     word: Word,
+    /// The distinct features as they came, and the part that each belongs to.
+    #[cfg(feature = "train")]
+    pub(crate) found: Vec<(u32, usize)>,
 }
 
 /// A word in the making.
@@ -70,7 +72,6 @@ impl<'w> Features<'w> {
     /// Of the last turn's window, and of what stood before it where it is read too.
     pub(crate) fn of(weights: Weights<'w>, own: &str, before: &str) -> Self {
         let mut features = Self {
-            seen: [0; BUCKETS / 64],
             sums: Sums::new(weights),
             words: 0,
             repeated: 0,
@@ -79,6 +80,8 @@ impl<'w> Features<'w> {
             previous: NO_WORD,
             tail: [0; EDGE_WORDS],
             word: NO_WORD,
+            #[cfg(feature = "train")]
+            found: Vec::new(),
         };
         features.read(own, true);
         features.tail();
@@ -121,18 +124,21 @@ impl<'w> Features<'w> {
             word.hash = mix(word.length.min(MOST_DIGITS), NUMBER);
             (word.first4, word.length) = (word.hash, 1);
         }
-        self.repeated += u32::from(!self.add(word.hash) && own);
+        self.repeated += u32::from(!self.add(Part::Words, word.hash) && own);
         if word.length > 4 {
-            self.add(mix(word.first4, BEGINNING_4));
-            self.add(mix(word.last3, ENDING_3));
+            self.add(Part::Words, mix(word.first4, BEGINNING_4));
+            self.add(Part::Words, mix(word.last3, ENDING_3));
             if word.length > 5 {
-                self.add(mix(word.first5, BEGINNING_5));
+                self.add(Part::Words, mix(word.first5, BEGINNING_5));
             }
         }
         let before = self.previous;
-        self.add(mix(before.hash.rotate_left(7) ^ word.hash, PAIR));
+        self.add(Part::Pairs, mix(before.hash.rotate_left(7) ^ word.hash, PAIR));
         if word.length > 4 || before.length > 4 {
-            self.add(mix(before.first4.rotate_left(7) ^ word.first4, PAIR_OF_BEGINNINGS));
+            self.add(
+                Part::Pairs,
+                mix(before.first4.rotate_left(7) ^ word.first4, PAIR_OF_BEGINNINGS),
+            );
         }
         self.previous = word;
         if own {
@@ -143,9 +149,9 @@ impl<'w> Features<'w> {
     fn edge(&mut self, word: &Word) {
         let nth = usize::try_from(self.words).unwrap_or(usize::MAX);
         if nth < EDGE_WORDS {
-            self.add(mix(word.hash, AT_HEAD));
+            self.add(Part::Head, mix(word.hash, AT_HEAD));
             if word.length > 4 {
-                self.add(mix(word.first4, AT_HEAD_BEGINNING));
+                self.add(Part::Head, mix(word.first4, AT_HEAD_BEGINNING));
             }
         }
         if let Some(place) = self.tail.get_mut(nth % EDGE_WORDS) {
@@ -157,7 +163,7 @@ impl<'w> Features<'w> {
     fn tail(&mut self) {
         for hash in self.tail {
             if hash != 0 {
-                self.add(mix(hash, AT_TAIL));
+                self.add(Part::Tail, mix(hash, AT_TAIL));
             }
         }
     }
@@ -167,34 +173,22 @@ impl<'w> Features<'w> {
         let mut values = [0; Shape::VALUES];
         self.shape.values(&mut values);
         for (name, value) in (0_u32..).zip(values) {
-            self.add(mix(name << 8 | value, FORM));
+            self.add(Part::Form, mix(name << 8 | value, FORM));
         }
         let repeated = self.repeated * REPETITION_STEPS / self.words.max(1);
         for copy in 0..REPETITION_WEIGHT {
-            self.add(mix(copy << 8 | repeated, REPETITION));
+            self.add(Part::Form, mix(copy << 8 | repeated, REPETITION));
         }
     }
 
     /// Whether it is new.
-    fn add(&mut self, hash: u32) -> bool {
-        // The upper bits of a product are the well mixed ones.
-        let bucket = hash.wrapping_mul(0x9E37_79B1) >> (32 - BUCKETS.trailing_zeros());
-        let bucket = usize::try_from(bucket).unwrap_or(0);
-        let bit = 1_u64 << (bucket % 64);
-        let Some(seen) = self.seen.get_mut(bucket / 64) else { return false };
-        let new = *seen & bit == 0;
+    fn add(&mut self, part: Part, feature: u32) -> bool {
+        let new = self.sums.add(part, feature);
+        #[cfg(feature = "train")]
         if new {
-            *seen |= bit;
-            self.sums.add(bucket);
+            self.found.push((feature, part as usize));
         }
         new
-    }
-
-    /// The distinct buckets, in order.
-    #[cfg(feature = "train")]
-    pub(crate) fn buckets(&self) -> Vec<u32> {
-        let bit = |at: usize| self.seen.get(at / 64).is_some_and(|it| it >> (at % 64) & 1 == 1);
-        (0_u32..).zip(0..BUCKETS).filter(|(_, at)| bit(*at)).map(|(index, _)| index).collect()
     }
 }
 

@@ -1,23 +1,35 @@
 //! The linear model: sums the rows of weights of a text's features and says which task is the
 //! likeliest, and how likely. The weights are text that is used as it stands: nothing is parsed or
 //! copied when an instance starts. `train/` makes them.
+//!
+//! The table of tasks is a dictionary: a row belongs to one feature, whose mark it carries, so that
+//! features that were not worth a row count for nothing. The gains are hashed without marks.
 
-/// Number of buckets; a row of weights each.
-pub(crate) const BUCKETS: usize = 16384;
-/// Weights of a row: one for each of [`TASKS`], then the one of difficulty.
-pub(crate) const COLUMNS: usize = TASKS.len() + 1;
+/// Rows of the table of tasks.
+pub(crate) const ROWS: usize = 22_528;
+/// Characters of a row: the mark, then a weight for each of [`TASKS`].
+const ROW: usize = TASKS.len() + 1;
+const ROWS_PER_LINE: usize = 10;
+const LINE: usize = ROWS_PER_LINE * ROW + 1;
+/// Weights of the gain, one for each bucket.
+pub(crate) const GAINS: usize = 16_384;
+const GAINS_PER_LINE: usize = 128;
+/// Where the gains begin.
+const GAINS_AT: usize = ROWS * ROW + ROWS.div_ceil(ROWS_PER_LINE);
+
 /// The character of weight zero, the furthest from it, and how many characters are one.
 pub(crate) const ZERO: u8 = 33 + MOST_STEPS;
 pub(crate) const MOST_STEPS: u8 = 46;
 pub(crate) const STEPS_PER_ONE: f64 = 4.0;
-/// Of the column of difficulty.
+/// Of the gains.
 pub(crate) const GAIN_STEPS_PER_ONE: f64 = 40.0;
+/// The mark of a row that no feature has, and how many other marks there are.
+pub(crate) const NO_MARK: u8 = 33;
+const MARKS: u32 = 92;
 
-/// One character for each weight, [`COLUMNS`] a bucket, ten buckets a line.
+/// The table of tasks, ten rows a line, then the gains.
 pub(crate) static WEIGHTS: &[u8] = include_bytes!("weights.txt");
-pub(crate) const BUCKETS_PER_LINE: usize = 10;
-const LINE: usize = BUCKETS_PER_LINE * COLUMNS + 1;
-/// A lane of [`Sums`] holds 16 bits, a character at most 126.
+/// A lane of a [`Sum`] holds 16 bits, a character at most 126.
 const MOST_PER_LANE: u32 = 512;
 const LANES: u64 = 0x00FF_00FF_00FF_00FF;
 
@@ -39,42 +51,140 @@ pub(crate) type Scores = [f64; TASKS.len()];
 
 const _: () = assert!(WEIGHTS.len() == size());
 
-/// Bytes of a table of weights.
+/// Bytes of the weights.
 pub(crate) const fn size() -> usize {
-    BUCKETS * COLUMNS + BUCKETS.div_ceil(BUCKETS_PER_LINE)
+    GAINS_AT + GAINS + GAINS / GAINS_PER_LINE
 }
 
-/// A table of weights, as text.
+/// The row of the table that a feature may have. The upper bits of a product are the well mixed
+/// ones.
+pub(crate) fn row(feature: u32) -> usize {
+    let spread = u64::from(feature.wrapping_mul(0x9E37_79B1));
+    usize::try_from((spread * ROWS as u64) >> 32).unwrap_or(0)
+}
+
+/// What a feature's row begins with.
+pub(crate) fn mark(feature: u32) -> u8 {
+    let spread = feature.wrapping_mul(0x85EB_CA6B) >> 16;
+    NO_MARK + 1 + u8::try_from((spread * MARKS) >> 16).unwrap_or(0)
+}
+
+/// Where a row's characters are.
+pub(crate) const fn row_at(row: usize) -> usize {
+    row / ROWS_PER_LINE * LINE + row % ROWS_PER_LINE * ROW
+}
+
+/// The bucket of a feature's gain, and where its character is.
+pub(crate) fn gain_bucket(feature: u32) -> usize {
+    let bucket = feature.wrapping_mul(0x9E37_79B1) >> (32 - GAINS.trailing_zeros());
+    usize::try_from(bucket).unwrap_or(0)
+}
+
+pub(crate) const fn gain_at(bucket: usize) -> usize {
+    GAINS_AT + bucket + bucket / GAINS_PER_LINE
+}
+
+/// The weights, as text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Weights<'w>(pub(crate) &'w [u8]);
 
-/// The weights of some buckets, added up: eight columns at once in two words of four lanes.
+/// Parts of a turn's features. Each counts as a whole, however many features it has, so that a
+/// long text does not drown the words with which the turn begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part {
+    Words,
+    Pairs,
+    Head,
+    Tail,
+    Form,
+}
+
+/// How much the parts count.
+pub(crate) const PARTS: [f64; 5] = [0.6, 0.5, 0.5, 0.3, 0.3];
+
+/// The weights of distinct features, added up.
 #[derive(Debug)]
 pub(crate) struct Sums<'w> {
     weights: Weights<'w>,
-    even: u64,
-    odd: u64,
-    totals: [u32; COLUMNS],
-    buckets: u32,
+    rows_seen: [u64; ROWS / 64],
+    gains_seen: [u64; GAINS / 64],
+    parts: [Sum; PARTS.len()],
+    gain: u32,
+    gains: u32,
 }
 
 impl<'w> Sums<'w> {
     pub(crate) fn new(weights: Weights<'w>) -> Self {
-        Self { weights, even: 0, odd: 0, totals: [0; COLUMNS], buckets: 0 }
+        Self {
+            weights,
+            rows_seen: [0; ROWS / 64],
+            gains_seen: [0; GAINS / 64],
+            parts: [Sum::default(); PARTS.len()],
+            gain: 0,
+            gains: 0,
+        }
     }
 
-    pub(crate) fn add(&mut self, bucket: usize) {
-        let at = bucket / BUCKETS_PER_LINE * LINE + bucket % BUCKETS_PER_LINE * COLUMNS;
-        let row: Option<&[u8; COLUMNS]> = self.weights.0.get(at..).and_then(|it| it.first_chunk());
-        let Some([first @ .., ninth, gain]) = row else { return };
-        let word = u64::from_le_bytes(*first);
+    /// Adds a feature; whether it is new.
+    pub(crate) fn add(&mut self, part: Part, feature: u32) -> bool {
+        let bucket = gain_bucket(feature);
+        if !first(&mut self.gains_seen, bucket) {
+            return false;
+        }
+        let gain = self.weights.0.get(gain_at(bucket)).copied().unwrap_or(ZERO);
+        self.gain += u32::from(gain);
+        self.gains += 1;
+        let number = row(feature);
+        let row: Option<&[u8; ROW]> =
+            self.weights.0.get(row_at(number)..).and_then(|it| it.first_chunk());
+        if let Some([marked, weights @ ..]) = row {
+            if *marked == mark(feature) && first(&mut self.rows_seen, number) {
+                if let Some(sum) = self.parts.get_mut(part as usize) {
+                    sum.add(weights);
+                }
+            }
+        }
+        true
+    }
+
+    /// What the words say for each task.
+    pub(crate) fn scores(&mut self) -> Scores {
+        let mut scores = [0.0; TASKS.len()];
+        for (sum, weight) in self.parts.iter_mut().zip(PARTS) {
+            sum.flush();
+            for (score, total) in scores.iter_mut().zip(sum.totals) {
+                *score += weight * scaled(total, sum.rows, STEPS_PER_ONE);
+            }
+        }
+        scores
+    }
+
+    /// How much a stronger model is expected to gain: the share of such prompts that it alone
+    /// answers rightly, less the share that only the weaker does.
+    pub(crate) fn gain(&self) -> f64 {
+        scaled(self.gain, self.gains, GAIN_STEPS_PER_ONE)
+    }
+}
+
+/// The sum of some rows: eight columns at once in two words of four lanes.
+#[derive(Debug, Default, Clone, Copy)]
+struct Sum {
+    even: u64,
+    odd: u64,
+    totals: [u32; TASKS.len()],
+    rows: u32,
+}
+
+impl Sum {
+    fn add(&mut self, weights: &[u8; TASKS.len()]) {
+        let [eight @ .., ninth] = weights;
+        let word = u64::from_le_bytes(*eight);
         self.even += word & LANES;
         self.odd += word >> 8 & LANES;
-        let [.., of_ninth, of_gain] = &mut self.totals;
+        let [.., of_ninth] = &mut self.totals;
         *of_ninth += u32::from(*ninth);
-        *of_gain += u32::from(*gain);
-        self.buckets += 1;
-        if self.buckets % MOST_PER_LANE == 0 {
+        self.rows += 1;
+        if self.rows % MOST_PER_LANE == 0 {
             self.flush();
         }
     }
@@ -89,28 +199,21 @@ impl<'w> Sums<'w> {
         }
         (self.even, self.odd) = (0, 0);
     }
+}
 
-    /// What the words say for each task.
-    pub(crate) fn scores(&mut self) -> Scores {
-        self.flush();
-        let mut scores = [0.0; TASKS.len()];
-        for (score, total) in scores.iter_mut().zip(self.totals) {
-            *score = self.scaled(total, STEPS_PER_ONE);
-        }
-        scores
-    }
+/// A sum of characters as the figure that it stands for, by the root of how many they are.
+fn scaled(total: u32, count: u32, steps: f64) -> f64 {
+    let whole = f64::from(count);
+    (f64::from(total) - f64::from(ZERO) * whole) / (steps * whole.max(1.0).sqrt())
+}
 
-    /// How much a stronger model is expected to gain: the share of such prompts that it alone
-    /// answers rightly, less the share that only the weaker does.
-    pub(crate) fn gain(&self) -> f64 {
-        let [.., gain] = self.totals;
-        self.scaled(gain, GAIN_STEPS_PER_ONE)
-    }
-
-    fn scaled(&self, total: u32, steps: f64) -> f64 {
-        let count = f64::from(self.buckets.max(1));
-        (f64::from(total) - f64::from(ZERO) * count) / (steps * count.sqrt())
-    }
+/// Marks a bit; whether it was not marked before.
+fn first(bits: &mut [u64], at: usize) -> bool {
+    let bit = 1_u64 << (at % 64);
+    let Some(word) = bits.get_mut(at / 64) else { return false };
+    let new = *word & bit == 0;
+    *word |= bit;
+    new
 }
 
 /// The probability of each task.

@@ -7,7 +7,7 @@ use turnpike_policy_sdk::{Classification, Classify, Value};
 
 use super::ClassifyDefault;
 use crate::features::Features;
-use crate::model::{Sums, WEIGHTS, Weights};
+use crate::model::{self, Part, Sums, WEIGHTS, Weights};
 
 fn classify(request: &MockRequest) -> Classification {
     ClassifyDefault.classify(request).unwrap()
@@ -168,17 +168,37 @@ fn a_window_across_characters_does_not_matter() {
 /// Eight columns at once give what one after the other gives, also beyond what a lane holds.
 #[test]
 fn sums_of_weights_do_not_overflow_their_lanes() {
-    let full = vec![b'~'; WEIGHTS.len()];
+    let mut full = vec![b'~'; WEIGHTS.len()];
+    let mut features: Vec<u32> = (0..4_000).map(|it: u32| it.wrapping_mul(0x0019_660D)).collect();
+    features.sort_by_key(|it| model::row(*it));
+    features.dedup_by_key(|it| model::row(*it));
+    features.sort_by_key(|it| model::gain_bucket(*it));
+    features.dedup_by_key(|it| model::gain_bucket(*it));
+    for feature in &features {
+        full[model::row_at(model::row(*feature))] = model::mark(*feature);
+    }
+    let count = features.len() as f64;
+    assert!(count > 1_024.0, "{count} rows are too few to overflow");
     let mut sums = Sums::new(Weights(&full));
-    for bucket in 0..2_000 {
-        sums.add(bucket);
+    for feature in features {
+        sums.add(Part::Words, feature);
     }
     // The highest character is 47 steps above zero.
-    let expected = 47.0 * 2_000.0 / (4.0 * 2_000.0_f64.sqrt());
+    let expected = model::PARTS[Part::Words as usize] * 47.0 * count.sqrt() / 4.0;
     for score in sums.scores() {
         assert!((score - expected).abs() < 1e-6, "{score}");
     }
-    assert!((sums.gain() - 47.0 * 2_000.0_f64.sqrt() / 40.0).abs() < 1e-6);
+    assert!((sums.gain() - 47.0 * count.sqrt() / 40.0).abs() < 1e-6);
+}
+
+#[test]
+fn a_feature_without_a_row_of_its_own_counts_for_nothing() {
+    let feature = 77;
+    let mut table = vec![b'~'; WEIGHTS.len()];
+    table[model::row_at(model::row(feature))] = model::mark(feature) + 1;
+    let mut sums = Sums::new(Weights(&table));
+    assert!(sums.add(Part::Head, feature) && !sums.add(Part::Head, feature));
+    assert_eq!(sums.scores(), [0.0; model::TASKS.len()]);
 }
 
 #[test]

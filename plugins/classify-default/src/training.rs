@@ -8,18 +8,35 @@ use crate::features::Features;
 use crate::model::{self, Weights};
 use crate::turn::Turn;
 
-/// Buckets of features; a row of weights each.
-pub const BUCKETS: usize = model::BUCKETS;
-/// Weights of a row: one for each of [`TASKS`], then the one of the gain.
-pub const COLUMNS: usize = model::COLUMNS;
+/// Rows of the table of tasks; a feature has one of them or none.
+pub const ROWS: usize = model::ROWS;
+/// Buckets of gains.
+pub const GAINS: usize = model::GAINS;
 /// The tasks that words can tell, in the order of the columns.
-pub const TASKS: [&str; COLUMNS - 1] = model::TASKS;
+pub const TASKS: [&str; 9] = model::TASKS;
 
-/// The distinct buckets of a request's features, in order.
+/// A feature, and the number of the part of a turn's features that it belongs to.
+pub type Feature = (u32, usize);
+/// How much the parts count.
+pub const PARTS: [f64; 5] = model::PARTS;
+
+/// The distinct features of a request.
 #[must_use]
-pub fn buckets(request: &dyn Request) -> Vec<u32> {
+pub fn features(request: &dyn Request) -> Vec<Feature> {
     let turn = Turn::read(request);
-    Features::of(Weights(model::WEIGHTS), &turn.text, &turn.before).buckets()
+    Features::of(Weights(model::WEIGHTS), &turn.text, &turn.before).found
+}
+
+/// The row of the table of tasks that a feature may have.
+#[must_use]
+pub fn row(feature: u32) -> usize {
+    model::row(feature)
+}
+
+/// The bucket of a feature's gain.
+#[must_use]
+pub fn gain_bucket(feature: u32) -> usize {
+    model::gain_bucket(feature)
 }
 
 /// What the classifier answers with these weights, in the form that [`encode`] writes.
@@ -28,19 +45,30 @@ pub fn decide(weights: &[u8], request: &dyn Request) -> Classification {
     decision::classify(Weights(weights), request)
 }
 
-/// The text of a table of weights: a row of [`COLUMNS`] for each bucket.
+/// A feature that has a row, and its weight for each task.
+pub type Entry = (u32, [f64; TASKS.len()]);
+
+/// The text of the weights: of features that have rows of their own, and of all buckets of gains.
 #[must_use]
-pub fn encode(rows: &[[f64; COLUMNS]]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(model::size());
-    for (index, row) in rows.iter().enumerate() {
-        for (column, weight) in row.iter().enumerate() {
-            let steps =
-                if column < TASKS.len() { model::STEPS_PER_ONE } else { model::GAIN_STEPS_PER_ONE };
-            text.push(character((weight * steps).round()));
+pub fn encode(entries: &[Entry], gains: &[f64]) -> Vec<u8> {
+    let mut text = vec![b'\n'; model::size()];
+    for number in 0..ROWS {
+        let at = model::row_at(number);
+        for (column, place) in text.iter_mut().skip(at).take(TASKS.len() + 1).enumerate() {
+            *place = if column == 0 { model::NO_MARK } else { model::ZERO };
         }
-        if index % model::BUCKETS_PER_LINE == model::BUCKETS_PER_LINE - 1 || index + 1 == rows.len()
-        {
-            text.push(b'\n');
+    }
+    for (feature, weights) in entries {
+        let at = model::row_at(model::row(*feature));
+        let characters = weights.iter().map(|it| character((it * model::STEPS_PER_ONE).round()));
+        let characters = std::iter::once(model::mark(*feature)).chain(characters);
+        for (place, character) in text.iter_mut().skip(at).zip(characters) {
+            *place = character;
+        }
+    }
+    for (bucket, gain) in gains.iter().take(GAINS).enumerate() {
+        if let Some(place) = text.get_mut(model::gain_at(bucket)) {
+            *place = character((gain * model::GAIN_STEPS_PER_ONE).round());
         }
     }
     text

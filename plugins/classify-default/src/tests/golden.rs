@@ -20,6 +20,8 @@ const TASKS: &[(&str, &str)] = &[
     ("code", "Write a Python function that merges two sorted lists."),
     ("code", "How do I squash my last three commits in git?"),
     ("code", "Build a login form in React with validation."),
+    ("code", "My Postgres query got slow after an upgrade, the index is not used any more. Why?"),
+    ("code", "Escribe una función en JavaScript que valide un correo electrónico."),
     ("code", "Schreib mir ein Bash-Skript, das alle PDFs in einem Ordner umbenennt."),
     ("code", "Écris une fonction Python qui calcule la médiane d'une liste."),
     ("code", "用Python写一个读取Excel文件的脚本。"),

@@ -7,6 +7,9 @@ use classify_default::training::TASKS;
 use turnpike_policy_sdk::json::Json;
 use turnpike_policy_sdk::mock::MockRequest;
 
+/// Everyday prompts, one a line: the task, a tab, the prompt.
+const HELD_OUT: &str = include_str!("../held-out/everyday.txt");
+
 /// A request with the task that it is.
 pub(crate) struct Prompt {
     pub(crate) source: String,
@@ -68,6 +71,17 @@ pub(crate) fn questions(folder: &Path) -> Result<Vec<Question>, String> {
             strong: flag("strong")?,
         })
     })
+}
+
+/// The prompts that are asked about and never learnt from.
+pub(crate) fn held_out() -> Result<Vec<Prompt>, String> {
+    let prompt = |line: &str| {
+        let (task, text) = line.split_once('\t').ok_or("held-out: no tab in a line")?;
+        let text = text.replace("\\n", "\n");
+        let request = MockRequest::new().with_message("user", &text);
+        Ok(Prompt { source: "held-out".to_owned(), task: task_number(task)?, text, request })
+    };
+    HELD_OUT.lines().map(prompt).collect()
 }
 
 fn lines<T>(

@@ -1,106 +1,154 @@
-//! Fits the weights: a softmax regression for the tasks, by stochastic gradient descent,
-//! and a ridge regression for the gain, by conjugate gradients.
+//! Fits the weights: a softmax regression for the tasks, by L-BFGS, over the features that are
+//! worth a row of the table, and a ridge regression for the gain, by conjugate gradients.
 //! Only operations that every machine rounds alike. Never reads a file.
 
-use classify_default::training::{BUCKETS, COLUMNS, TASKS};
+use std::collections::BTreeMap;
 
-use crate::dice::Dice;
+use classify_default::training::{self, Entry, Feature, GAINS, PARTS, ROWS, TASKS};
 
-/// Rows of weights.
-pub(crate) type Table = Vec<[f64; COLUMNS]>;
+use crate::lbfgs;
 
-const SEED: u64 = 20_251_129;
-const EPOCHS: usize = 30;
-/// The weights are the mean of those after the last epochs.
-const AVERAGED: usize = 10;
-/// Of the first epoch; the steps become smaller from then on.
-const RATE: f64 = 4.0;
-const EPOCHS_TO_HALF: f64 = 4.0;
-/// Each step takes so much of every weight away, times the rate.
-const DECAY: f64 = 3e-5;
+const KINDS: usize = TASKS.len();
+/// A feature must be in so many examples to be worth a row.
+const LEAST_EXAMPLES: u32 = 2;
+/// The penalty on the square of each weight, halved.
+const PENALTY: f64 = 0.03;
+const STEPS: usize = 80;
+/// The ridge of the gain, and the rounds of its fit.
 const RIDGE: f64 = 3.0;
 const ROUNDS: usize = 40;
 
-/// Features and the task.
+/// Features, the task, and how much the example counts.
 pub(crate) struct Example<'a> {
-    pub(crate) buckets: &'a [u32],
+    pub(crate) features: &'a [Feature],
     pub(crate) task: usize,
+    pub(crate) weight: f64,
 }
 
 /// Features and a figure.
 pub(crate) struct Measured<'a> {
-    pub(crate) buckets: &'a [u32],
+    pub(crate) features: &'a [Feature],
     pub(crate) figure: f64,
 }
 
-/// The columns of the tasks.
-pub(crate) fn tasks(examples: &[Example<'_>]) -> Table {
-    let mut counts = [1.0_f64; TASKS.len()];
+/// The weights of the features that are worth a row.
+pub(crate) fn tasks(examples: &[Example<'_>]) -> Vec<Entry> {
+    let chosen = chosen(examples);
+    let mut number_of_row: Vec<Option<(u32, usize)>> = vec![None; ROWS];
+    for (number, feature) in chosen.iter().enumerate() {
+        if let Some(place) = number_of_row.get_mut(training::row(*feature)) {
+            *place = Some((*feature, number));
+        }
+    }
+    let number = |feature: u32| {
+        let (owner, number) = number_of_row.get(training::row(feature)).copied().flatten()?;
+        (owner == feature).then_some(number)
+    };
+    let rows: Vec<Known> = examples.iter().map(|it| known(it, number)).collect();
+    let weights = lbfgs::minimum(chosen.len() * KINDS, STEPS, |at, slope| loss(&rows, at, slope));
+    let entry = |(feature, weights): (u32, &[f64])| {
+        let mut row = [0.0; KINDS];
+        row.iter_mut().zip(weights).for_each(|(to, from)| *to = *from);
+        (feature, row)
+    };
+    chosen.into_iter().zip(weights.chunks(KINDS)).map(entry).collect()
+}
+
+/// An example by the numbers of the features that have a row, and how much each counts.
+struct Known {
+    features: Vec<(usize, f64)>,
+    task: usize,
+    weight: f64,
+}
+
+fn known(example: &Example<'_>, number: impl Fn(u32) -> Option<usize>) -> Known {
+    let mut counts = [0_u32; PARTS.len()];
+    let found: Vec<(usize, usize)> =
+        example.features.iter().filter_map(|it| Some((number(it.0)?, it.1))).collect();
+    for (_, part) in &found {
+        counts.iter_mut().skip(*part).take(1).for_each(|it| *it += 1);
+    }
+    let mut by_part = [0.0; PARTS.len()];
+    for (by, (weight, count)) in by_part.iter_mut().zip(PARTS.iter().zip(counts)) {
+        *by = weight / f64::from(count.max(1)).sqrt();
+    }
+    let features = found
+        .into_iter()
+        .map(|(number, part)| (number, by_part.get(part).copied().unwrap_or_default()))
+        .collect();
+    Known { features, task: example.task, weight: example.weight }
+}
+
+/// The features that tell most about the task, one for each row: by how far the examples that have
+/// it are from the mix of all (chi squared).
+fn chosen(examples: &[Example<'_>]) -> Vec<u32> {
+    let mut counts: BTreeMap<u32, [u32; KINDS]> = BTreeMap::new();
+    let mut all = [0_u32; KINDS];
     for example in examples {
-        if let Some(count) = counts.get_mut(example.task) {
-            *count += 1.0;
-        }
+        let add = |count: &mut [u32; KINDS]| {
+            count.iter_mut().skip(example.task).take(1).for_each(|it| *it += 1);
+        };
+        add(&mut all);
+        example.features.iter().for_each(|it| add(counts.entry(it.0).or_default()));
     }
-    let mean = counts.iter().sum::<f64>() / counts.len() as f64;
-    // Rare tasks count for more, so that a small class is not given up.
-    let shares = counts.map(|count| (mean / count).sqrt());
-    let mut state = State { weights: vec![[0.0; TASKS.len()]; BUCKETS], scale: 1.0 };
-    let mut order: Vec<usize> = (0..examples.len()).collect();
-    let mut dice = Dice::new(SEED);
-    let mut table = vec![[0.0; COLUMNS]; BUCKETS];
-    for epoch in 0..EPOCHS {
-        dice.shuffle(&mut order);
-        let rate = RATE / (1.0 + epoch as f64 / EPOCHS_TO_HALF);
-        for example in order.iter().filter_map(|index| examples.get(*index)) {
-            state.learn(example, shares.get(example.task).copied().unwrap_or(1.0), rate);
+    let whole = f64::from(all.iter().sum::<u32>());
+    let mut best: Vec<Option<(f64, u32)>> = vec![None; ROWS];
+    for (feature, count) in &counts {
+        let there = count.iter().sum::<u32>();
+        if there < LEAST_EXAMPLES {
+            continue;
         }
-        if epoch + AVERAGED >= EPOCHS {
-            let part = state.scale / AVERAGED as f64;
-            for (sums, row) in table.iter_mut().zip(&state.weights) {
-                for (sum, weight) in sums.iter_mut().zip(row) {
-                    *sum += weight * part;
-                }
+        let worth = count.iter().zip(&all).map(|(count, all)| {
+            let expected = f64::from(there) * f64::from(*all) / whole;
+            let beyond = f64::from(*count) - expected;
+            beyond * beyond / expected.max(1e-9)
+        });
+        let worth: f64 = worth.sum();
+        if let Some(place) = best.get_mut(training::row(*feature)) {
+            if place.is_none_or(|(other, _)| other < worth) {
+                *place = Some((worth, *feature));
             }
         }
     }
-    table
+    best.into_iter().flatten().map(|(_, feature)| feature).collect()
 }
 
-/// The weights are `scale` times what is kept, so that all of them become smaller in one step.
-struct State {
-    weights: Vec<[f64; TASKS.len()]>,
-    scale: f64,
-}
-
-impl State {
-    fn learn(&mut self, example: &Example<'_>, share: f64, rate: f64) {
-        let norm = 1.0 / (example.buckets.len() as f64).sqrt();
-        let mut raw = [0.0; TASKS.len()];
-        for bucket in example.buckets {
-            if let Some(row) = self.weights.get(*bucket as usize) {
-                for (sum, weight) in raw.iter_mut().zip(row) {
-                    *sum += weight;
-                }
-            }
+/// The loss at these weights, and its slope: the cross-entropy of all examples and the penalty.
+fn loss(examples: &[Known], at: &[f64], slope: &mut [f64]) -> f64 {
+    let mut loss = 0.0;
+    for (slope, weight) in slope.iter_mut().zip(at) {
+        *slope = PENALTY * weight;
+        loss += PENALTY / 2.0 * weight * weight;
+    }
+    for example in examples {
+        let mut raw = [0.0; KINDS];
+        for (number, value) in &example.features {
+            let row = at.get(number * KINDS..).unwrap_or_default();
+            raw.iter_mut().zip(row).for_each(|(sum, weight)| *sum += value * weight);
         }
-        let raw = raw.map(|it| it * norm * self.scale);
         let top = raw.iter().copied().fold(f64::MIN, f64::max);
         let odds = raw.map(|it| exp(it - top));
         let total: f64 = odds.iter().sum();
-        let mut slopes = odds.map(|it| it / total);
-        if let Some(slope) = slopes.get_mut(example.task) {
-            *slope -= 1.0;
-        }
-        self.scale *= 1.0 - rate * DECAY;
-        let by = rate * share * norm / self.scale;
-        for bucket in example.buckets {
-            if let Some(row) = self.weights.get_mut(*bucket as usize) {
-                for (weight, slope) in row.iter_mut().zip(slopes) {
-                    *weight -= by * slope;
-                }
-            }
+        let right = raw.get(example.task).copied().unwrap_or(top);
+        loss += example.weight * (ln(total) - (right - top));
+        let mut by = odds.map(|it| it / total);
+        by.iter_mut().skip(example.task).take(1).for_each(|it| *it -= 1.0);
+        let by = by.map(|it| it * example.weight);
+        for (number, value) in &example.features {
+            let row = slope.get_mut(number * KINDS..).unwrap_or_default();
+            row.iter_mut().zip(by).for_each(|(slope, by)| *slope += value * by);
         }
     }
+    loss
+}
+
+/// The natural logarithm of `x`, for `x` from 1 to [`TASKS`], by Newton's method on [`exp`].
+fn ln(x: f64) -> f64 {
+    let mut y = 0.0_f64;
+    for _ in 0..8 {
+        y += x * exp(-y) - 1.0;
+    }
+    y
 }
 
 /// `e` to the power of `x`, for `x` up to 0. The standard library's differs between platforms in
@@ -123,21 +171,25 @@ fn exp(x: f64) -> f64 {
     sum
 }
 
-/// Adds the column of the gain: least squares around the mean, with a penalty on large weights.
-pub(crate) fn gain(table: &mut Table, measured: &[Measured<'_>]) {
-    let mean = measured.iter().map(|it| it.figure).sum::<f64>() / (measured.len().max(1) as f64);
-    let mut residual = vec![0.0; BUCKETS];
-    for row in measured {
-        spread(&mut residual, row.buckets, row.figure - mean);
+/// The weights of the gain: least squares around the mean, with a penalty on large weights.
+pub(crate) fn gain(measured: &[Measured<'_>]) -> Vec<f64> {
+    let measured: Vec<(Vec<usize>, f64)> = measured
+        .iter()
+        .map(|it| (it.features.iter().map(|it| training::gain_bucket(it.0)).collect(), it.figure))
+        .collect();
+    let mean = measured.iter().map(|it| it.1).sum::<f64>() / (measured.len().max(1) as f64);
+    let mut residual = vec![0.0; GAINS];
+    for (buckets, figure) in &measured {
+        spread(&mut residual, buckets, figure - mean);
     }
-    let mut weights = vec![0.0; BUCKETS];
+    let mut weights = vec![0.0; GAINS];
     let mut direction = residual.clone();
     let mut size = dot(&residual, &residual);
     for _ in 0..ROUNDS {
         let mut image: Vec<f64> = direction.iter().map(|it| it * RIDGE).collect();
-        for row in measured {
-            let along = project(&direction, row.buckets);
-            spread(&mut image, row.buckets, along);
+        for (buckets, _) in &measured {
+            let along = project(&direction, buckets);
+            spread(&mut image, buckets, along);
         }
         let step = size / dot(&direction, &image).max(1e-300);
         for ((weight, residual), (along, image)) in
@@ -153,23 +205,20 @@ pub(crate) fn gain(table: &mut Table, measured: &[Measured<'_>]) {
         }
         size = next;
     }
-    for (row, weight) in table.iter_mut().zip(weights) {
-        let [.., last] = row;
-        *last = weight;
-    }
+    weights
 }
 
-fn spread(into: &mut [f64], buckets: &[u32], by: f64) {
+fn spread(into: &mut [f64], buckets: &[usize], by: f64) {
     let by = by / (buckets.len() as f64).sqrt();
     for bucket in buckets {
-        if let Some(place) = into.get_mut(*bucket as usize) {
+        if let Some(place) = into.get_mut(*bucket) {
             *place += by;
         }
     }
 }
 
-fn project(from: &[f64], buckets: &[u32]) -> f64 {
-    let sum: f64 = buckets.iter().filter_map(|it| from.get(*it as usize)).sum();
+fn project(from: &[f64], buckets: &[usize]) -> f64 {
+    let sum: f64 = buckets.iter().filter_map(|it| from.get(*it)).sum();
     sum / (buckets.len() as f64).sqrt()
 }
 

@@ -6,6 +6,7 @@
 mod data;
 mod dice;
 mod fit;
+mod lbfgs;
 mod measure;
 mod prompts;
 mod report;

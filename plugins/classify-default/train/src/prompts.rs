@@ -24,9 +24,9 @@ const PATTERNS: [(&str, &str); 9] = [
 ];
 
 /// Prompts of one pattern.
-const PER_PATTERN: usize = 12;
+const PER_PATTERN: usize = 24;
 /// Of a line that only lists short prompts.
-const PER_LIST: usize = 40;
+const PER_LIST: usize = 60;
 /// Draws for each prompt that is wanted, since two may be alike.
 const DRAWS: usize = 3;
 /// Times that each list of words is shuffled, and words of a prompt.
@@ -87,7 +87,7 @@ impl Banks {
     /// Different prompts of one pattern, in alphabetical order.
     fn several(&self, pattern: &str, dice: &mut Dice) -> Result<BTreeSet<String>, String> {
         let list = pattern.matches("[[").count() == 1 && !pattern.contains("<<");
-        let wanted = self.ways(pattern).min(if list { PER_LIST } else { PER_PATTERN });
+        let wanted = if list { PER_LIST } else { PER_PATTERN };
         let mut found = BTreeSet::new();
         for _ in 0..wanted * DRAWS {
             if found.len() == wanted {
@@ -98,46 +98,46 @@ impl Banks {
         Ok(found)
     }
 
-    /// How many prompts a pattern could make, without the alternatives within what banks hold.
-    fn ways(&self, pattern: &str) -> usize {
-        let mut ways: usize = 1;
-        for (part, _) in pieces(pattern, "[[", "]]") {
-            ways = ways.saturating_mul(part.split('|').count());
-        }
-        for (part, _) in named(pattern) {
-            ways = ways.saturating_mul(self.of(part).count().max(1));
-        }
-        ways
-    }
-
+    /// Chooses among alternatives from the inside outwards, and only then looks into banks, whose
+    /// pieces may have alternatives again.
     fn one(&self, pattern: &str, dice: &mut Dice) -> Result<String, String> {
         let mut text = pattern.to_owned();
         loop {
+            if let Some((part, place)) = innermost(&text) {
+                let choices: Vec<&str> = part.split('|').collect();
+                let choice = dice.choice(&choices).copied().unwrap_or_default().to_owned();
+                text.replace_range(place, &choice);
+                continue;
+            }
             let next = named(&text).next().map(|(name, place)| (name.to_owned(), place));
             let Some((name, place)) = next else { break };
-            let bank: Vec<&str> = self.of(&name).collect();
-            let mut piece = dice.choice(&bank).map(|it| (*it).to_owned()).unwrap_or_default();
-            if piece.is_empty() {
-                return Err(format!("banks.txt has nothing for <<{name}>>"));
-            }
-            if LONG.contains(&name.as_str()) {
-                while dice.below(2) == 1 && piece.len() < LONG_BYTES {
-                    piece.push_str(if name == "TRANSCRIPT" { "\\n" } else { "\\n\\n" });
-                    piece.push_str(dice.choice(&bank).copied().unwrap_or_default());
-                }
-            }
+            let piece = self.piece(&name, dice)?;
             text.replace_range(place, &piece);
-        }
-        loop {
-            let next =
-                pieces(&text, "[[", "]]").next().map(|(part, place)| (part.to_owned(), place));
-            let Some((part, place)) = next else { break };
-            let choices: Vec<&str> = part.split('|').collect();
-            let choice = dice.choice(&choices).copied().unwrap_or_default();
-            text.replace_range(place, choice);
         }
         Ok(text.replace("\\n", "\n").replace("\\t", "\t"))
     }
+
+    fn piece(&self, name: &str, dice: &mut Dice) -> Result<String, String> {
+        let bank: Vec<&str> = self.of(name).collect();
+        let mut piece = dice.choice(&bank).map(|it| (*it).to_owned()).unwrap_or_default();
+        if piece.is_empty() {
+            return Err(format!("banks.txt has nothing for <<{name}>>"));
+        }
+        if LONG.contains(&name) {
+            while dice.below(2) == 1 && piece.len() < LONG_BYTES {
+                piece.push_str(if name == "TRANSCRIPT" { "\\n" } else { "\\n\\n" });
+                piece.push_str(dice.choice(&bank).copied().unwrap_or_default());
+            }
+        }
+        Ok(piece)
+    }
+}
+
+/// Alternatives that have no others within them.
+fn innermost(text: &str) -> Option<(&str, std::ops::Range<usize>)> {
+    let end = text.find("]]")?;
+    let start = text.get(..end)?.rfind("[[")?;
+    Some((text.get(start + 2..end)?, start..end + 2))
 }
 
 /// Where something out of a bank belongs; `cout << x` is no name.

@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
-use classify_default::training::{self, COLUMNS, TASKS};
+use classify_default::training::{self, Entry, Feature, TASKS};
 
 use crate::data::{self, Prompt, Question};
 use crate::dice::Dice;
-use crate::fit::{self, Example, Measured, Table};
+use crate::fit::{self, Example, Measured};
 use crate::measure::{Confusion, apgr};
 use crate::prompts;
 
@@ -21,54 +21,80 @@ const GSM8K_FOLDS: usize = 10;
 /// Everyday prompts that a weak model answers as well as a strong one.
 const EASY: [&str; 4] = ["chat", "translation", "summarization", "extraction"];
 
+/// How much the prompts of the dev set count, where one of our own counts as one.
+const DEV_WEIGHT: f64 = 3.0;
+
+/// Of those one in so many.
+const EASY_STEP: usize = 4;
+
 /// A prompt with its features.
 struct Read<'a> {
     prompt: &'a Prompt,
-    buckets: Vec<u32>,
+    features: Vec<Feature>,
 }
 
 fn read(prompts: &[Prompt]) -> Vec<Read<'_>> {
     prompts
         .iter()
-        .map(|prompt| Read { prompt, buckets: training::buckets(&prompt.request) })
+        .map(|prompt| Read { prompt, features: training::features(&prompt.request) })
         .collect()
 }
 
 /// The weights of the component: everything learnt from everything.
 pub(crate) fn built_in(own: &[Prompt], tasks: &[Prompt], questions: &[Question]) -> Vec<u8> {
     let (own, tasks) = (read(own), read(tasks));
-    let mut table = learn(own.iter().chain(&tasks));
-    let buckets = question_buckets(questions);
-    add_gain(&mut table, &own, questions, &buckets, |_| true);
-    training::encode(&table)
+    let entries = learn(&own, tasks.iter());
+    let features = question_features(questions);
+    training::encode(&entries, &gains(&own, questions, &features, |_| true))
 }
 
-fn learn<'a>(from: impl Iterator<Item = &'a Read<'a>>) -> Table {
-    let example = |it: &'a Read<'a>| Example { buckets: &it.buckets, task: it.prompt.task };
-    fit::tasks(&from.map(example).collect::<Vec<_>>())
-}
-
-fn question_buckets(questions: &[Question]) -> Vec<Vec<u32>> {
-    questions.iter().map(|it| training::buckets(&it.request)).collect()
-}
-
-fn add_gain(
-    table: &mut Table,
-    own: &[Read<'_>],
-    questions: &[Question],
-    buckets: &[Vec<u32>],
-    with: impl Fn(usize) -> bool,
-) {
-    let easy =
-        own.iter().filter(|it| TASKS.get(it.prompt.task).is_some_and(|task| EASY.contains(task)));
-    let mut measured: Vec<Measured<'_>> =
-        easy.map(|it| Measured { buckets: &it.buckets, figure: 0.0 }).collect();
-    for (index, (question, buckets)) in questions.iter().zip(buckets).enumerate() {
-        if with(index) {
-            measured.push(Measured { buckets, figure: question.gain() });
+/// Of our own prompts and those of the dev set. In each of the two, tasks with few prompts count
+/// for more, so that none is given up.
+fn learn<'a>(own: &'a [Read<'a>], dev: impl Iterator<Item = &'a Read<'a>>) -> Vec<Entry> {
+    let dev: Vec<&Read<'_>> = dev.collect();
+    let own: Vec<&Read<'_>> = own.iter().collect();
+    let mut examples = Vec::new();
+    for (part, weight) in [(own, 1.0), (dev, DEV_WEIGHT)] {
+        let mut counts = [0_u32; TASKS.len()];
+        for it in &part {
+            counts.iter_mut().skip(it.prompt.task).take(1).for_each(|count| *count += 1);
+        }
+        let roots: f64 = counts.iter().map(|count| f64::from(*count).sqrt()).sum();
+        for it in part.iter() {
+            let count = counts.get(it.prompt.task).copied().unwrap_or(1);
+            let share = part.len() as f64 / (roots * f64::from(count).sqrt());
+            examples.push(Example {
+                features: &it.features,
+                task: it.prompt.task,
+                weight: weight * share,
+            });
         }
     }
-    fit::gain(table, &measured);
+    fit::tasks(&examples)
+}
+
+fn question_features(questions: &[Question]) -> Vec<Vec<Feature>> {
+    questions.iter().map(|it| training::features(&it.request)).collect()
+}
+
+fn gains(
+    own: &[Read<'_>],
+    questions: &[Question],
+    features: &[Vec<Feature>],
+    with: impl Fn(usize) -> bool,
+) -> Vec<f64> {
+    let easy = own
+        .iter()
+        .filter(|it| TASKS.get(it.prompt.task).is_some_and(|task| EASY.contains(task)))
+        .step_by(EASY_STEP);
+    let mut measured: Vec<Measured<'_>> =
+        easy.map(|it| Measured { features: &it.features, figure: 0.0 }).collect();
+    for (index, (question, features)) in questions.iter().zip(features).enumerate() {
+        if with(index) {
+            measured.push(Measured { features, figure: question.gain() });
+        }
+    }
+    fit::gain(&measured)
 }
 
 /// Prints everything, with `mistakes` also each prompt of the dev set that is taken for another.
@@ -94,7 +120,7 @@ fn task_report(
     let mut whole = Confusion::default();
     for fold in 0..FOLDS {
         let seen = tasks.iter().zip(&folds).filter(|it| *it.1 != fold).map(|it| it.0);
-        let weights = training::encode(&learn(own.iter().chain(seen)));
+        let weights = training::encode(&learn(&own, seen), &[]);
         for (held, _) in tasks.iter().zip(&folds).filter(|it| *it.1 == fold) {
             let found = training::decide(&weights, &held.prompt.request);
             let task = TASKS.get(held.prompt.task).copied().unwrap_or_default();
@@ -114,7 +140,7 @@ fn task_report(
         "Tasks: {FOLDS} folds; what has a source of its own (subtask, file) stays together"
     )?;
     table(text, &whole)?;
-    let weights = training::encode(&learn(own.iter()));
+    let weights = training::encode(&learn(&own, std::iter::empty()), &[]);
     let mut blind = Confusion::default();
     for it in &tasks {
         blind.count(it.prompt.task, &training::decide(&weights, &it.prompt.request).task);
@@ -126,7 +152,20 @@ fn task_report(
         blind.macro_f1(),
         blind.accuracy()
     )?;
-    by_source(text, &own, &tasks)
+    by_source(text, &own, &tasks)?;
+    everyday(text, &own, &tasks)
+}
+
+/// Everyday prompts, never learnt from, by the weights of the component.
+fn everyday(text: &mut String, own: &[Read<'_>], tasks: &[Read<'_>]) -> std::fmt::Result {
+    let held = data::held_out().map_err(|_| std::fmt::Error)?;
+    let weights = training::encode(&learn(own, tasks.iter()), &[]);
+    let mut confusion = Confusion::default();
+    for it in &held {
+        confusion.count(it.task, &training::decide(&weights, &it.request).task);
+    }
+    writeln!(text, "\nEveryday prompts in fourteen languages that are never learnt from")?;
+    table(text, &confusion)
 }
 
 /// What shares a subtask or a file is learnt or asked about together.
@@ -183,7 +222,7 @@ fn by_source(text: &mut String, own: &[Read<'_>], tasks: &[Read<'_>]) -> std::fm
     writeln!(text, "\nEach source in turn wholly unknown: accuracy on it")?;
     for source in sources {
         let seen = tasks.iter().filter(|it| name(it) != source);
-        let weights = training::encode(&learn(own.iter().chain(seen)));
+        let weights = training::encode(&learn(own, seen), &[]);
         let mut confusion = Confusion::default();
         for held in tasks.iter().filter(|it| name(it) == source) {
             let found = training::decide(&weights, &held.prompt.request);
@@ -201,8 +240,8 @@ fn difficulty_report(
     questions: &[Question],
 ) -> std::fmt::Result {
     let (own, tasks) = (read(own), read(tasks));
-    let mut table = learn(own.iter().chain(&tasks));
-    let buckets = question_buckets(questions);
+    let entries = learn(&own, tasks.iter());
+    let features = question_features(questions);
     let mut subjects: Vec<&str> = questions.iter().map(|it| it.source.as_str()).collect();
     subjects.sort_unstable();
     subjects.dedup();
@@ -212,15 +251,16 @@ fn difficulty_report(
     let mut pooled: Vec<(f64, f64)> = Vec::new();
     for subject in subjects.iter().filter(|it| **it != "gsm8k") {
         let held = |index: usize| questions.get(index).is_some_and(|it| it.source == *subject);
-        add_gain(&mut table, &own, questions, &buckets, |it| !held(it));
-        pooled.extend(scored(&table, questions, held));
+        let gains = gains(&own, questions, &features, |it| !held(it));
+        pooled.extend(scored(&training::encode(&entries, &gains), questions, held));
     }
     let (mut mixed, mut of_gsm8k) = (Vec::new(), Vec::new());
     for fold in 0..GSM8K_FOLDS {
         let held = |index: usize| random.get(index) == Some(&fold);
-        add_gain(&mut table, &own, questions, &buckets, |it| !held(it));
-        of_gsm8k.extend(scored(&table, questions, |it| held(it) && gsm8k(it)));
-        mixed.extend(scored(&table, questions, |it| held(it) && !gsm8k(it)));
+        let gains = gains(&own, questions, &features, |it| !held(it));
+        let weights = training::encode(&entries, &gains);
+        of_gsm8k.extend(scored(&weights, questions, |it| held(it) && gsm8k(it)));
+        mixed.extend(scored(&weights, questions, |it| held(it) && !gsm8k(it)));
     }
     writeln!(text, "\nDifficulty: APGR (random 0.5) on {} questions", questions.len())?;
     for (name, scored) in [
@@ -234,10 +274,9 @@ fn difficulty_report(
     Ok(())
 }
 
-fn scored(table: &Table, questions: &[Question], held: impl Fn(usize) -> bool) -> Vec<(f64, f64)> {
-    let weights = training::encode(table);
+fn scored(weights: &[u8], questions: &[Question], held: impl Fn(usize) -> bool) -> Vec<(f64, f64)> {
     let held = questions.iter().enumerate().filter(|(index, _)| held(*index));
-    held.map(|(_, it)| (training::decide(&weights, &it.request).difficulty, it.gain())).collect()
+    held.map(|(_, it)| (training::decide(weights, &it.request).difficulty, it.gain())).collect()
 }
 
 /// The standard deviation over random draws with replacement.
@@ -253,5 +292,3 @@ fn spread(scored: &[(f64, f64)]) -> f64 {
     let mean = figures.iter().sum::<f64>() / DRAWS as f64;
     (figures.iter().map(|it| (it - mean) * (it - mean)).sum::<f64>() / DRAWS as f64).sqrt()
 }
-
-const _: () = assert!(COLUMNS == TASKS.len() + 1);
