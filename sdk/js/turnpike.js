@@ -134,6 +134,21 @@ function line(it) {
   return { item: it.item, count: it.count, unitPrice: it.unitPrice, amount, note: it.note ?? "" };
 }
 
+// The state and the network hand over bytes, and QuickJS has no TextDecoder.
+const BYTES_AT_A_TIME = 4096;
+const utf8 = {
+  encode: (text) =>
+    Uint8Array.from(unescape(encodeURIComponent(text)), (unit) => unit.charCodeAt(0)),
+  // Throws where they are no UTF-8.
+  decode(bytes) {
+    let units = "";
+    for (let at = 0; at < bytes.length; at += BYTES_AT_A_TIME) {
+      units += String.fromCharCode(...bytes.slice(at, at + BYTES_AT_A_TIME));
+    }
+    return decodeURIComponent(escape(units));
+  },
+};
+
 // The component's exports around a policy's module.
 export function host(policy, given) {
   const log = (message, level = "info") => given.log.write(level, String(message));
@@ -143,6 +158,7 @@ export function host(policy, given) {
     ...given,
     log,
     usd,
+    utf8,
     abstain: () => new Refusal("abstain"),
     invalid: (message) => new Refusal("invalid", String(message)),
   };
