@@ -64,6 +64,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
     let opened = Store::open(dir).with_context(|| data_folder(dir))?;
     let store = Arc::new(opened.store);
     let ledger = Arc::new(open_ledger(dir, &store).with_context(|| data_folder(dir))?);
+    end_orphans(&ledger, started_at_ms);
     admin::ensure_budgets(&store, &ledger, started_at_ms)
         .map_err(|error| anyhow::anyhow!("the ledger refuses a key's budget: {error:?}"))?;
     let recorder = usage::Recorder::start(usage::Options::new(dir.join(USAGE_DIR)))?;
@@ -296,6 +297,24 @@ fn open_ledger(dir: &Path, store: &Store) -> anyhow::Result<Ledger> {
             Ok(open(None)??)
         }
         opened => Ok(opened?),
+    }
+}
+
+/// Holds of requests that a dead process was working on: nobody can settle them any more, so their
+/// money returns now and not when their time is over. They stay listed as expired.
+fn end_orphans(ledger: &Ledger, now_ms: u64) {
+    loop {
+        match ledger.expire_orphans(now_ms) {
+            Ok(ended) if ended.is_empty() => return,
+            Ok(ended) => {
+                let count = ended.len();
+                tracing::warn!(count, "holds of requests that never ended have expired");
+            }
+            Err(error) => {
+                tracing::error!(%error, "holds of requests that never ended stay until they expire");
+                return;
+            }
+        }
     }
 }
 

@@ -64,9 +64,22 @@ impl Ledger {
     /// # Errors
     /// `NotDurable`.
     pub fn expire_due(&self, now_ms: u64) -> Result<Vec<TransferId>, LedgerError> {
+        self.expire_until(now_ms, now_ms)
+    }
+
+    /// Ends holds that nobody can settle any more, whatever time they had left: for the start of
+    /// the one program that makes them, before it makes any. Repeated as [`Ledger::expire_due`].
+    ///
+    /// # Errors
+    /// `NotDurable`.
+    pub fn expire_orphans(&self, now_ms: u64) -> Result<Vec<TransferId>, LedgerError> {
+        self.expire_until(u64::MAX, now_ms)
+    }
+
+    fn expire_until(&self, until_ms: u64, now_ms: u64) -> Result<Vec<TransferId>, LedgerError> {
         let mut state = self.shared.state.lock();
         state.accepting().map_err(LedgerError::NotDurable)?;
-        let due = state.book.due.iter().take_while(|(at_ms, _)| *at_ms <= now_ms);
+        let due = state.book.due.iter().take_while(|(at_ms, _)| *at_ms <= until_ms);
         let expired: Vec<TransferId> = due.take(EXPIRE_HOLDS_MAX).map(|(_, id)| *id).collect();
         let posted = expired.iter().try_for_each(|id| {
             ending_event(&state, *id, Ending::Expired)

@@ -163,6 +163,26 @@ fn holds_open_at_a_crash_stay_visible_until_they_expire() {
     assert_eq!(check(dir.path(), None).unwrap().expired_holds, 1);
 }
 
+/// What a dead process held for, nobody can settle: it returns at the next start.
+#[test]
+fn holds_of_a_dead_process_end_whatever_time_they_have_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = funded(&dir, "10");
+    let hold = ledger.reserve(&request(2, "6", &[])).unwrap();
+    ledger.wait_durable(hold.seq).unwrap();
+    drop(ledger);
+    let ledger = open(&dir);
+    assert_eq!(ledger.expire_orphans(50).unwrap(), [hold.id]);
+    assert_eq!(ledger.expire_orphans(50).unwrap(), []);
+    assert_eq!(ledger.balance(ORG).available, usd("10"));
+    let new = ledger.reserve(&request(3, "6", &[])).unwrap();
+    ledger.capture(new.id, usd("1"), NOTE, ZERO, 60).unwrap();
+    ledger.close().unwrap();
+    let report = check(dir.path(), None).unwrap();
+    assert!(report.is_sound(), "{report}");
+    assert_eq!(report.expired_holds, 1);
+}
+
 #[test]
 fn a_window_closes_when_newer_ones_have_pushed_it_out() {
     let dir = tempfile::tempdir().unwrap();
