@@ -29,7 +29,7 @@ use crate::config::{Config, Durability, Timeouts};
 use crate::pipeline::Repeats;
 use crate::policy::PolicyEngine;
 use crate::route::{Affinity, Aliases, Feedback, Health, Rulebook};
-use crate::tasks::{Aside, Tasks};
+use crate::tasks::{Aside, Tasks, Turns};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
 use crate::usage::Recorder;
@@ -103,6 +103,11 @@ pub struct Gateway {
     pub drains: Arc<Semaphore>,
     /// Work that is too long for a worker's other requests to wait for.
     pub aside: Aside,
+    /// The same for ratings, which may search a whole segment of records for theirs: requests do
+    /// not wait behind them.
+    pub rating_turns: Turns,
+    /// And for rules that are tried in a dry run.
+    pub trial_turns: Turns,
 }
 
 impl std::fmt::Debug for Gateway {
