@@ -415,6 +415,12 @@ impl Refusal {
             .retry_after(1)
     }
 
+    /// 503: as much of this work is under way as may be at a time, in all or of the organization.
+    pub fn busy(what: &str) -> Self {
+        let message = format!("as many {what} as may be are being worked on; try again in 1 s");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", "busy", message).retry_after(1)
+    }
+
     /// 500: a defect of the gateway. The cause is in the log under the request's id.
     pub fn internal() -> Self {
         let message =

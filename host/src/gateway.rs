@@ -29,7 +29,7 @@ use crate::config::{Config, Durability, Timeouts};
 use crate::pipeline::Repeats;
 use crate::policy::PolicyEngine;
 use crate::route::{Affinity, Aliases, Feedback, Health, Rulebook};
-use crate::tasks::{Aside, LastCall, Tasks};
+use crate::tasks::{Aside, LastCall, Tasks, Turns};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
 use crate::usage::Recorder;
@@ -105,6 +105,11 @@ pub struct Gateway {
     pub last_call: LastCall,
     /// Work that is too long for a worker's other requests to wait for.
     pub aside: Aside,
+    /// The same for ratings, which may search a whole segment of records for theirs: requests do
+    /// not wait behind them.
+    pub rating_turns: Turns,
+    /// And for rules that are tried in a dry run.
+    pub trial_turns: Turns,
 }
 
 impl std::fmt::Debug for Gateway {

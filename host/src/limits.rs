@@ -5,6 +5,9 @@
 //! A minute is a sliding one, in steps of two seconds and rounded up: within any sixty seconds no
 //! more is let in than the limit says. Tokens are taken by an estimate when a request is let in and
 //! corrected when it has ended.
+//!
+//! Questions beside requests (counts of tokens, dry runs, feedback) have the same limits and are
+//! counted apart, without tokens: an agent that counts before every turn keeps all its requests.
 
 mod admission;
 mod registry;
@@ -16,7 +19,7 @@ use parking_lot::Mutex;
 
 use window::Minute;
 
-pub use admission::{Admission, Gauge, Refused, Standing, What, admit};
+pub use admission::{Admission, Gauge, Refused, Standing, What, admit, admit_question};
 pub use registry::Registry;
 
 /// How much; none is without a limit.
@@ -37,6 +40,24 @@ pub struct Meter {
     scope: Arc<str>,
     limits: Limits,
     used: Arc<Mutex<Used>>,
+    /// The same of questions beside requests.
+    questions: Arc<Mutex<Used>>,
+}
+
+/// What is counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    Requests,
+    Questions,
+}
+
+impl Meter {
+    fn lane(&self, lane: Lane) -> &Mutex<Used> {
+        match lane {
+            Lane::Requests => &self.used,
+            Lane::Questions => &self.questions,
+        }
+    }
 }
 
 /// What a scope has used.

@@ -138,11 +138,13 @@ fn parsed(wire: &Wire<'_>, body: bytes::Bytes) -> Result<Call, RequestError> {
 /// Steps 4 to 8: everything that is decided before a provider is asked.
 async fn plan(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
     let watch = clock::Stopwatch::start();
+    // Before its key is taken: what is not let in leaves nothing behind.
+    admit::let_in(flight)?;
     if let Some(print) = flight.print.take() {
         let Started { id, at_ms, .. } = flight.started;
-        flight.repeat = Some(flight.gateway.repeats.begin(print, id, at_ms)?);
+        let org = &flight.caller.org;
+        flight.repeat = Some(flight.gateway.repeats.begin(org, print, id, at_ms)?);
     }
-    admit::let_in(flight)?;
     decide::redact_input(flight).await?;
     let redacted = watch.micros();
     decide::classify(flight).await;

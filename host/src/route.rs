@@ -26,7 +26,8 @@ pub use health::{
 };
 pub use matching::{Asked, Rejection, check, forbidden, over_ceiling};
 pub use rules::{
-    Forbidden, OrgRules, RULES_MAX, Rule, RuleFault, Rulebook, Situation, Terms, Weights, When,
+    Forbidden, OrgRules, RULE_BYTES_MAX, RULES_BYTES_MAX, RULES_MAX, Rule, RuleFault, Rulebook,
+    Situation, Terms, Weights, When,
 };
 pub use selector::{Profile, Selector};
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::AbortHandle;
 
@@ -64,7 +65,12 @@ impl LastCall {
 /// with more, the workers would have to share their processors with it.
 const ASIDE_MAX: usize = 2;
 
-/// Runs what takes long beside the workers, a bounded number at a time; the others wait.
+/// How long such work waits for its turn: what it is for has waited long enough then, and whoever
+/// asked makes do without.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Runs what takes long beside the workers, a bounded number at a time; the others wait, for a
+/// bounded time.
 #[derive(Debug)]
 pub struct Aside(Arc<Semaphore>);
 
@@ -75,20 +81,93 @@ impl Default for Aside {
 }
 
 impl Aside {
-    /// What `work` comes to; `None` only where it panicked or the program is coming down. It is not
-    /// given up when nobody waits any more, but nothing that waits for its turn is begun then.
+    /// What `work` comes to; `None` where its turn did not come in time, it panicked, or the program
+    /// is coming down. It is not given up when nobody waits any more, but nothing that waits for its
+    /// turn is begun then.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let permit = Arc::clone(&self.0).acquire_owned().await.ok()?;
-        // The work has the permit: it runs to its end also when nobody waits for it.
-        let done = tokio::task::spawn_blocking(move || {
-            let done = work();
-            drop(permit);
-            done
-        });
-        done.await.ok()
+        self.run_within(TURN_WAIT_MAX, work).await
+    }
+
+    async fn run_within<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let permit = within(limit, Arc::clone(&self.0).acquire_owned()).await?.ok()?;
+        keeping(permit, work).await
+    }
+}
+
+/// Runs work beside the workers with something that is given back at its end, also when nobody
+/// waits for it any more.
+async fn keeping<T: Send + 'static>(
+    kept: impl Send + 'static,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let done = tokio::task::spawn_blocking(move || {
+        let done = work();
+        drop(kept);
+        done
+    });
+    done.await.ok()
+}
+
+/// Work of one kind beside the workers that nothing waits for: it is begun at once, or refused.
+/// Half of the places at most are one organization's.
+#[derive(Debug)]
+pub struct Turns {
+    at_once: usize,
+    taken: Arc<Mutex<Vec<Arc<str>>>>,
+}
+
+/// All places are taken, or all that the organization may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Busy;
+
+struct Place {
+    taken: Arc<Mutex<Vec<Arc<str>>>>,
+    org: Arc<str>,
+}
+
+impl Turns {
+    /// With so many places, at least two.
+    pub fn new(at_once: usize) -> Self {
+        Self { at_once: at_once.max(2), taken: Arc::default() }
+    }
+
+    /// What `work` comes to; `None` only where it panicked or the program is coming down.
+    ///
+    /// # Errors
+    /// When there is no place for it.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        org: &Arc<str>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Option<T>, Busy> {
+        let place = self.place(org).ok_or(Busy)?;
+        Ok(keeping(place, work).await)
+    }
+
+    fn place(&self, org: &Arc<str>) -> Option<Place> {
+        let mut taken = self.taken.lock();
+        let own = taken.iter().filter(|other| *other == org).count();
+        if taken.len() >= self.at_once || own >= self.at_once / 2 {
+            return None;
+        }
+        taken.push(Arc::clone(org));
+        Some(Place { taken: Arc::clone(&self.taken), org: Arc::clone(org) })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock();
+        if let Some(place) = taken.iter().position(|org| *org == self.org) {
+            taken.swap_remove(place);
+        }
     }
 }
 
@@ -187,6 +266,30 @@ mod tests {
         assert!(all.iter().all(|others| others.is_some_and(|n| n < ASIDE_MAX)), "{all:?}");
         assert_eq!(aside.run(|| -> u8 { panic!("of the test") }).await, None);
         assert_eq!(aside.run(|| 7).await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_does_not_come_is_not_waited_for_for_ever() {
+        let aside = Aside::default();
+        let all = aside.0.acquire_many(2).await.unwrap();
+        assert_eq!(aside.run_within(Duration::from_millis(1), || 7).await, None);
+        drop(all);
+        assert_eq!(aside.run(|| 7).await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn one_organization_has_half_of_the_turns_and_each_comes_back() {
+        let turns = Turns::new(4);
+        let (acme, beta): (Arc<str>, Arc<str>) = ("acme".into(), "beta".into());
+        let one = turns.place(&acme).unwrap();
+        let _other = turns.place(&acme).unwrap();
+        assert_eq!(turns.run(&acme, || 1).await, Err(Busy));
+        assert_eq!(turns.run(&beta, || 2).await, Ok(Some(2)));
+        let _third = turns.place(&beta).unwrap();
+        drop(one);
+        assert_eq!(turns.run(&acme, || 3).await, Ok(Some(3)));
+        assert_eq!(turns.run(&acme, || -> u8 { panic!("of the test") }).await, Ok(None));
+        assert_eq!(turns.taken.lock().len(), 2, "also after a panic");
     }
 
     #[tokio::test]

@@ -180,3 +180,28 @@ async fn no_more_run_at_a_time_than_may_and_every_place_comes_back() -> Result<(
     };
     tokio::time::timeout(Duration::from_secs(60), again).await.context("a place stays taken")?
 }
+
+/// Counts of tokens, dry runs and ratings are bounded by the same limits, and take none of the
+/// requests: an agent counts before every turn.
+#[tokio::test]
+async fn questions_have_the_limits_of_requests_and_take_none_of_theirs() -> Result<()> {
+    let stage = Stage::open().await?;
+    let caller = key(&stage, json!({"rpm": 2})).await?;
+    let count = "/v1/messages/count_tokens";
+    caller.post(count, &messages("hello"), &[]).await?.expect_status(200)?;
+    caller.post("/v1/route", &chat("auto", "hello"), &[]).await?.expect_status(200)?;
+    let refused = caller.post(count, &messages("hello"), &[]).await?.expect_status(429)?;
+    assert_eq!(refused.body["error"]["type"], "rate_limit_error", "{}", refused.text);
+    assert!(number(&refused, "retry-after")? > 0);
+    let rating = json!({"request_id": "0190f6f5-0000-7000-8000-000000000001", "rating": 1});
+    for (path, body) in [("/v1/route", chat("auto", "hello")), ("/v1/feedback", rating)] {
+        let refused = caller.post(path, &body, &[]).await?.expect_status(429)?;
+        assert_eq!(refused.body["error"]["code"], "rate_limit_exceeded", "{}", refused.text);
+    }
+    for left in [1, 0] {
+        let answer = caller.chat(&chat(MODEL, "hello")).await?.expect_status(200)?;
+        assert_eq!(number(&answer, "x-ratelimit-remaining-requests")?, left);
+    }
+    caller.chat(&chat(MODEL, "hello")).await?.expect_status(429)?;
+    Ok(())
+}

@@ -33,6 +33,11 @@ pub(super) fn check(field: &str, limits: &RateLimits) -> Result<(), ApiError> {
     }
 }
 
+/// Whether a scope may have limits: what has some may always change them.
+fn has_room(known: &[ScopeLimits], scope: &SpendScope) -> bool {
+    known.len() < SCOPES_MAX || known.iter().any(|one| one.scope == *scope)
+}
+
 fn shown(limits: &ScopeLimits) -> Value {
     let RateLimits { rpm, tpm, concurrency } = limits.limits;
     json!({
@@ -70,7 +75,8 @@ pub(super) async fn put(
     state
         .changing(move |parts| {
             parts.store.org(&org)?;
-            if parts.store.all_limits(Some(&org))?.len() >= SCOPES_MAX {
+            let known = parts.store.all_limits(Some(&org))?;
+            if !has_room(&known, &scope) {
                 let message = format!("{SCOPES_MAX} scopes have limits already; delete some");
                 return Err(ApiError::conflict("too_many_limits", message));
             }
@@ -122,4 +128,23 @@ pub(super) async fn delete(
             Ok(StatusCode::NO_CONTENT)
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_are_there_can_be_changed_however_many_there_are() {
+        let scope = |number: usize| SpendScope::Team(number.to_string());
+        let known: Vec<ScopeLimits> = (0..SCOPES_MAX)
+            .map(|number| {
+                let (org, limits) = ("acme".to_owned(), RateLimits::default());
+                ScopeLimits { v: 0, org, scope: scope(number), limits }
+            })
+            .collect();
+        assert!(has_room(&known, &scope(7)));
+        assert!(!has_room(&known, &scope(SCOPES_MAX)));
+        assert!(has_room(known.get(1..).unwrap(), &scope(SCOPES_MAX)));
+    }
 }

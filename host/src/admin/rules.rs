@@ -18,13 +18,8 @@ use super::text::rfc3339;
 use super::{AdminParts, AdminState};
 use crate::catalog::ConfiguredCatalog;
 use crate::clock;
-use crate::route::{OrgRules, RULES_MAX, Rule, RuleFault};
+use crate::route::{OrgRules, RULE_BYTES_MAX, RULES_BYTES_MAX, RULES_MAX, Rule, RuleFault};
 use crate::store::{Organization, RuleRecord, StoreError};
-
-/// Bytes of one rule as JSON; all of an organization's rules have to fit into its record.
-const RULE_BYTES_MAX: usize = 8 * 1024;
-/// Bytes of all rules of an organization.
-const RULES_BYTES_MAX: usize = 128 * 1024;
 
 #[derive(Serialize)]
 struct Shown {

@@ -98,6 +98,13 @@ impl BudgetRef {
             _ => *latest.insert(window_of(self.period, &self.zone, now_ms)),
         }
     }
+
+    /// The window that ended when this one began; `None` of a total budget.
+    pub fn window_before(&self, window: Window) -> Option<Window> {
+        window.end_ms?;
+        let just_before = window.start_ms.checked_sub(1)?;
+        Some(window_of(self.period, &self.zone, just_before))
+    }
 }
 
 // === impl Window ===

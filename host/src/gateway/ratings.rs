@@ -13,7 +13,8 @@ use crate::route::{Corrections, Feedback, Ratings};
 use crate::store::{RatingRow, RatingsFile, StoreError};
 use crate::usage::UsageLog;
 
-/// Requests that are known as rated: past that the oldest are forgotten, whose records are gone.
+/// Requests that are known as rated. Past that the first are forgotten, and no request that is as
+/// old as one of these can be rated any more, although its record may still be kept.
 const KNOWN_MAX: usize = 200_000;
 
 /// Whose ratings, of which task, of which model.
@@ -35,6 +36,8 @@ struct Kept {
     sums: BTreeMap<Subject, Ratings>,
     known: HashSet<Uuid>,
     order: VecDeque<Uuid>,
+    /// Up to this time it is not known of all requests whether they were rated.
+    forgotten_until_ms: u64,
 }
 
 /// What a rating came to.
@@ -72,7 +75,7 @@ impl RatingBook {
     ) -> Result<Self, StoreError> {
         let (file, rows) = RatingsFile::open(data_dir)?;
         let (sums, known, order) = (BTreeMap::new(), HashSet::new(), VecDeque::new());
-        let mut kept = Kept { file, sums, known, order };
+        let mut kept = Kept { file, sums, known, order, forgotten_until_ms: 0 };
         for row in rows {
             kept.take_in(row);
         }
@@ -114,6 +117,9 @@ impl RatingBook {
         let mut kept = self.kept.lock();
         if kept.known.contains(&id) {
             return Err(NotRated::Again);
+        }
+        if time_of(id) <= kept.forgotten_until_ms {
+            return Err(NotRated::Unknown);
         }
         let row = RatingRow::Rated {
             request: id,
@@ -159,6 +165,9 @@ impl Kept {
                 self.sums.insert(subject, Ratings { weight, mean });
             }
             RatingRow::Known { request } => self.know(request),
+            RatingRow::ForgottenUntil { at_ms } => {
+                self.forgotten_until_ms = self.forgotten_until_ms.max(at_ms);
+            }
         }
     }
 
@@ -167,6 +176,7 @@ impl Kept {
             && let Some(oldest) = self.order.pop_front()
         {
             self.known.remove(&oldest);
+            self.forgotten_until_ms = self.forgotten_until_ms.max(time_of(oldest));
         }
         self.known.insert(request);
         self.order.push_back(request);
@@ -182,6 +192,47 @@ impl Kept {
             mean: sum.mean,
         });
         let known = self.order.iter().map(|request| RatingRow::Known { request: *request });
-        sums.chain(known).collect()
+        let until = (self.forgotten_until_ms > 0)
+            .then_some(RatingRow::ForgottenUntil { at_ms: self.forgotten_until_ms });
+        sums.chain(known).chain(until).collect()
+    }
+}
+
+/// When a request began, in milliseconds since the Unix epoch: its id says so.
+fn time_of(request: Uuid) -> u64 {
+    let (seconds, nanos) = request.get_timestamp().map_or((0, 0), |at| at.to_unix());
+    seconds.saturating_mul(1_000).saturating_add(u64::from(nanos / 1_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(at_ms: u64) -> Uuid {
+        uuid::Builder::from_unix_timestamp_millis(at_ms, &[7; 10]).into_uuid()
+    }
+
+    /// Else an answer could be rated again once enough others were.
+    #[test]
+    fn what_is_forgotten_can_not_be_told_from_what_was_rated_so_it_is_not_rated() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, _) = RatingsFile::open(dir.path()).unwrap();
+        let (sums, known, order) = (BTreeMap::new(), HashSet::new(), VecDeque::new());
+        let mut kept = Kept { file, sums, known, order, forgotten_until_ms: 0 };
+        let many = u64::try_from(KNOWN_MAX).unwrap();
+        for number in 1..=many {
+            kept.know(request(1_000 + number));
+        }
+        assert_eq!(kept.forgotten_until_ms, 0);
+        kept.know(request(500));
+        assert_eq!(kept.forgotten_until_ms, 1_001);
+        assert!(!kept.known.contains(&request(1_001)));
+        let rows = kept.rows();
+        kept.forgotten_until_ms = 0;
+        rows.into_iter().for_each(|row| match row {
+            RatingRow::ForgottenUntil { .. } => kept.take_in(row),
+            _ => {}
+        });
+        assert_eq!(kept.forgotten_until_ms, 1_001, "also after the file was written anew");
     }
 }

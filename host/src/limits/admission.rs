@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use super::window::slot_of;
-use super::{Meter, Used};
+use super::{Lane, Meter, Used};
 use crate::clock;
 
 /// A place under every limit that concerns a request.
 #[derive(Debug)]
 pub struct Admission {
     meters: Arc<[Arc<Meter>]>,
+    lane: Lane,
     slot: u64,
     /// Tokens that were taken, for each meter: never more than its limit.
     tokens: u64,
@@ -58,24 +59,32 @@ pub fn admit(
     tokens: u64,
     now_ms: u64,
 ) -> (Result<Admission, Refused>, Standing) {
+    (place_in(Lane::Requests, meters, tokens, now_ms), Standing::of(meters, now_ms))
+}
+
+/// Lets a question beside requests in, which takes no tokens, on every meter or on none. Questions
+/// have limits as high as requests, and take none of theirs.
+///
+/// # Errors
+/// Which limit was reached; nothing was counted.
+pub fn admit_question(meters: &Arc<[Arc<Meter>]>, now_ms: u64) -> Result<Admission, Refused> {
+    place_in(Lane::Questions, meters, 0, now_ms)
+}
+
+fn place_in(
+    lane: Lane,
+    meters: &Arc<[Arc<Meter>]>,
+    tokens: u64,
+    now_ms: u64,
+) -> Result<Admission, Refused> {
     let slot = slot_of(now_ms);
-    let mut admission = Admission { meters: Arc::from([]), slot, tokens };
-    let mut refused = None;
     for (place, meter) in meters.iter().enumerate() {
-        if let Err(why) = meter.take(slot, tokens, now_ms) {
-            meters.iter().take(place).for_each(|taken| taken.give_back(slot, 1, tokens));
-            refused = Some(why);
-            break;
+        if let Err(why) = meter.take(lane, slot, tokens, now_ms) {
+            meters.iter().take(place).for_each(|taken| taken.give_back(lane, slot, 1, tokens));
+            return Err(why);
         }
     }
-    let standing = Standing::of(meters, now_ms);
-    match refused {
-        Some(why) => (Err(why), standing),
-        None => {
-            admission.meters = Arc::clone(meters);
-            (Ok(admission), standing)
-        }
-    }
+    Ok(Admission { meters: Arc::clone(meters), lane, slot, tokens })
 }
 
 // === impl Meter ===
@@ -87,9 +96,9 @@ impl Meter {
         self.limits.tokens.map_or(tokens, |limit| tokens.min(limit.into()))
     }
 
-    fn take(&self, slot: u64, tokens: u64, now_ms: u64) -> Result<(), Refused> {
+    fn take(&self, lane: Lane, slot: u64, tokens: u64, now_ms: u64) -> Result<(), Refused> {
         let tokens = self.capped(tokens);
-        let mut used = self.used.lock();
+        let mut used = self.lane(lane).lock();
         let refused = |what, limit, wait_ms| {
             Err(Refused { scope: Arc::clone(&self.scope), what, limit, wait_ms })
         };
@@ -116,16 +125,18 @@ impl Meter {
         Ok(())
     }
 
-    fn give_back(&self, slot: u64, requests: u64, tokens: u64) {
+    fn give_back(&self, lane: Lane, slot: u64, requests: u64, tokens: u64) {
         let tokens = self.capped(tokens);
-        let mut used = self.used.lock();
+        let mut used = self.lane(lane).lock();
         used.running = used.running.saturating_sub(1);
         used.minute.take_back(slot, requests, tokens);
     }
 
-    fn correct(&self, slot: u64, estimated: u64, real: u64, now_ms: u64) {
+    fn correct(&self, lane: Lane, slot: u64, estimated: u64, real: u64, now_ms: u64) {
         let estimated = self.capped(estimated);
-        let Used { minute, .. } = &mut *self.used.lock();
+        let mut used = self.lane(lane).lock();
+        used.running = used.running.saturating_sub(1);
+        let Used { minute, .. } = &mut *used;
         minute.take_back(slot, 0, estimated.saturating_sub(real));
         // What was not foreseen is used now.
         let more = real.saturating_sub(estimated);
@@ -141,9 +152,7 @@ impl Admission {
     /// Puts what the request really took in place of the estimate.
     pub fn settle(mut self, tokens: u64, now_ms: u64) {
         for meter in self.meters.iter() {
-            meter.correct(self.slot, self.tokens, tokens, now_ms);
-            let mut used = meter.used.lock();
-            used.running = used.running.saturating_sub(1);
+            meter.correct(self.lane, self.slot, self.tokens, tokens, now_ms);
         }
         self.meters = Arc::from([]);
     }
@@ -152,7 +161,7 @@ impl Admission {
 impl Drop for Admission {
     /// It came to nothing: its tokens are free again, the request counts.
     fn drop(&mut self) {
-        self.meters.iter().for_each(|meter| meter.give_back(self.slot, 0, self.tokens));
+        self.meters.iter().for_each(|meter| meter.give_back(self.lane, self.slot, 0, self.tokens));
     }
 }
 
@@ -275,6 +284,21 @@ mod tests {
         assert!(admit(&meters, 1, NOW).0.is_ok(), "its own admission is dropped at once");
         second.unwrap().settle(0, NOW);
         assert_eq!(used(&meters)[0].2, 0);
+    }
+
+    #[test]
+    fn questions_are_limited_as_requests_are_and_take_none_of_theirs() {
+        let meters = meters(&[("key:1", limits(2, 1_000, 1))]);
+        let (request, _) = admit(&meters, 900, NOW);
+        let question = admit_question(&meters, NOW).unwrap();
+        assert_eq!(admit_question(&meters, NOW).unwrap_err().what, What::Running);
+        assert_eq!(used(&meters), [(1, 900, 1)], "the request's alone");
+        question.settle(0, NOW);
+        drop(admit_question(&meters, NOW).unwrap());
+        assert_eq!(admit_question(&meters, NOW).unwrap_err().what, What::Requests);
+        request.unwrap().settle(0, NOW);
+        assert!(admit(&meters, 900, NOW).0.is_ok());
+        assert!(admit_question(&meters, NOW + 62_000).is_ok());
     }
 
     #[test]

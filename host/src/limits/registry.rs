@@ -12,7 +12,7 @@ use super::{Limits, Meter, Used};
 /// and scopes with limits, which are bounded where they are made.
 #[derive(Debug, Default)]
 pub struct Registry {
-    used: Mutex<HashMap<OrgScope, Shared>>,
+    used: Mutex<HashMap<OrgScope, [Shared; 2]>>,
 }
 
 /// An organization and one of its scopes.
@@ -27,14 +27,14 @@ impl Registry {
     pub fn meter(&self, org: &str, scope: &str, limits: Limits) -> Arc<Meter> {
         let mut all = self.used.lock();
         let place = all.entry((org.to_owned(), scope.to_owned())).or_default();
-        let used = place.upgrade().unwrap_or_default();
-        *place = Arc::downgrade(&used);
-        Arc::new(Meter { scope: scope.into(), limits, used })
+        let [used, questions] = place.each_ref().map(|known| known.upgrade().unwrap_or_default());
+        *place = [Arc::downgrade(&used), Arc::downgrade(&questions)];
+        Arc::new(Meter { scope: scope.into(), limits, used, questions })
     }
 
     /// Forgets what nobody counts on any more. For after a new snapshot.
     pub fn sweep(&self) {
-        self.used.lock().retain(|_, used| used.strong_count() > 0);
+        self.used.lock().retain(|_, [used, _]| used.strong_count() > 0);
     }
 }
 

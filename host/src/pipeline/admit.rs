@@ -5,10 +5,11 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use turnpike_protocol::{Dialect, Usage};
 
+use crate::auth::Caller;
 use crate::clock;
 use crate::egress;
 use crate::error::Refusal;
-use crate::limits::{self, Gauge, Standing, What};
+use crate::limits::{self, Admission, Gauge, Refused, Standing, What};
 
 use super::flight::Flight;
 
@@ -30,16 +31,26 @@ pub(super) fn let_in(flight: &mut Flight) -> Result<(), Box<Refusal>> {
             flight.admission = Some(admission);
             Ok(())
         }
-        Err(refused) => {
-            let (what, wait_s) = match refused.what {
-                What::Requests => ("requests per minute", refused.wait_ms.div_ceil(1_000)),
-                What::Tokens => ("tokens per minute", refused.wait_ms.div_ceil(1_000)),
-                What::Running => ("requests at a time", RUNNING_AGAIN_S),
-            };
-            let wait_s = wait_s.max(1);
-            Err(Box::new(Refusal::rate_limited(&refused.scope, refused.limit, what, wait_s)))
-        }
+        Err(refused) => Err(told(&refused)),
     }
+}
+
+/// Lets a question beside requests in: a count of tokens, a dry run, a rating. As many of these as
+/// of requests, counted apart from them; `None` where nothing is limited.
+pub(super) fn let_question_in(caller: &Caller) -> Result<Option<Admission>, Box<Refusal>> {
+    let Some(meters) = &caller.limits else { return Ok(None) };
+    let admitted = limits::admit_question(meters, clock::now_ms());
+    admitted.map(Some).map_err(|refused| told(&refused))
+}
+
+fn told(refused: &Refused) -> Box<Refusal> {
+    let (what, wait_s) = match refused.what {
+        What::Requests => ("requests per minute", refused.wait_ms.div_ceil(1_000)),
+        What::Tokens => ("tokens per minute", refused.wait_ms.div_ceil(1_000)),
+        What::Running => ("requests at a time", RUNNING_AGAIN_S),
+    };
+    let wait_s = wait_s.max(1);
+    Box::new(Refusal::rate_limited(&refused.scope, refused.limit, what, wait_s))
 }
 
 fn expected_tokens(flight: &Flight) -> u64 {

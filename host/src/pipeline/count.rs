@@ -1,6 +1,7 @@
 //! How many tokens a conversation has: asked of the provider where it can say, else counted here.
 //! Costs nothing, holds nothing, and is never refused for want of credit: agents ask before every
-//! turn, and a client that can't count stops working.
+//! turn, and a client that can't count stops working. So it takes none of the requests that a rate
+//! limit allows, but is bounded by the same limit on its own.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::gateway::Gateway;
 
 use super::endpoint::Wire;
 use super::flight::{Bill, Ending, Flight};
-use super::{attempt, decide, serve};
+use super::{admit, attempt, decide, serve};
 
 /// `POST /v1/messages/count_tokens` and Gemini's `:countTokens`.
 pub(super) async fn tokens(
@@ -42,6 +43,7 @@ pub(super) async fn tokens(
 }
 
 async fn counted(flight: &mut Flight) -> Result<Bytes, Box<Refusal>> {
+    flight.admission = admit::let_question_in(&flight.caller)?;
     // What must not leave must not leave to be counted either.
     decide::redact_input(flight).await?;
     decide::match_offers(flight).await?;

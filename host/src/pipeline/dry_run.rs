@@ -1,6 +1,6 @@
 //! `POST /v1/route`: the plan for a body of any dialect, without running it. Takes the same steps
 //! as a request up to the plan and shows what they found. Holds no money, asks no provider, leaves
-//! no record. What it answers has no text of the request.
+//! no record. It is let in as a question beside requests. What it answers has no text of the request.
 
 mod asked;
 mod shown;
@@ -18,12 +18,16 @@ use crate::catalog::Offer;
 use crate::egress::{GatewayBody, refuse};
 use crate::error::Refusal;
 use crate::gateway::Gateway;
-use crate::route::OrgRules;
+use crate::route::{OrgRules, Rule};
+use crate::tasks::Busy;
 use crate::{clock, ingress};
 
 use super::flight::{Flight, Manner, Started};
-use super::{decide, reserve, serve, settle, terms};
+use super::{admit, decide, reserve, serve, settle, terms};
 use asked::Asked;
+
+/// Entries of rules that are compiled on the worker: for a thousand offers about a millisecond.
+const ENTRIES_HERE_MAX: usize = 32;
 
 /// Answers with the plan. Errors have OpenAI's shape, whatever the body's dialect is: this is no
 /// address of any provider's API.
@@ -56,6 +60,7 @@ async fn take_in(
     let caller = serve::caller(gateway, head, at_ms)?;
     let awaits = head.headers.contains_key(http::header::EXPECT);
     let body = ingress::read(body, gateway.settings.body_bytes, awaits).await?;
+    let admission = admit::let_question_in(&caller)?;
     let asked = Asked::read(body, &head.headers)?;
     let addressed = Addressed { model: asked.model.as_deref(), stream: Some(false) };
     let call = if asked.embeds {
@@ -65,18 +70,43 @@ async fn take_in(
     };
     let call = call.map_err(|e| Refusal::invalid(e.status, e.code, e.message.clone(), e.param))?;
     let class = terms::class_of(&head.headers)?.max(asked.class);
+    let rules = match asked.rules {
+        Some(rules) => Some(tried(gateway, &caller.org, rules).await?),
+        None => None,
+    };
     let started = Started { id, at_ms, watch };
     let manner = Manner::of(asked.dialect, false, &head.headers);
     let call = call.with_betas(manner.betas());
     let gateway = Arc::clone(gateway);
     let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner);
     flight.class = class;
-    flight.rules = asked.rules.map(|rules| {
+    flight.admission = admission;
+    flight.rules = rules;
+    Ok(Box::new(flight))
+}
+
+/// The rules to try as a request meets them. Each pattern is compared with every offer: for a few
+/// rules that takes less than a turn to another thread, for many as long as a second.
+async fn tried(
+    gateway: &Gateway,
+    org: &Arc<str>,
+    rules: Vec<Rule>,
+) -> Result<Arc<OrgRules>, Box<Refusal>> {
+    let entries: usize = rules.iter().map(Rule::entries).sum();
+    let offers = Arc::clone(&gateway.offers);
+    let compile = move || {
         let named = rules.into_iter().enumerate();
         let named = named.map(|(at, rule)| (Arc::from(format!("tried-{at}")), rule));
-        Arc::new(OrgRules::compile(&named.collect::<Vec<_>>(), &flight.gateway.offers))
-    });
-    Ok(Box::new(flight))
+        Arc::new(OrgRules::compile(&named.collect::<Vec<_>>(), &offers))
+    };
+    if entries <= ENTRIES_HERE_MAX {
+        return Ok(compile());
+    }
+    match gateway.trial_turns.run(org, compile).await {
+        Ok(Some(compiled)) => Ok(compiled),
+        Ok(None) => Err(Box::new(Refusal::internal())),
+        Err(Busy) => Err(Box::new(Refusal::busy("dry runs with many rules"))),
+    }
 }
 
 async fn plan(flight: &mut Flight) -> Result<bytes::Bytes, Box<Refusal>> {

@@ -14,9 +14,10 @@ use uuid::Uuid;
 use crate::egress::{GatewayBody, refuse};
 use crate::error::Refusal;
 use crate::gateway::{Gateway, NotRated, Rated};
+use crate::tasks::Busy;
 use crate::{clock, ingress};
 
-use super::serve;
+use super::{admit, serve};
 
 /// Bytes of a rating: a request's id and a number.
 const BODY_BYTES_MAX: usize = 4 << 10;
@@ -56,14 +57,16 @@ async fn rate(gateway: &Arc<Gateway>, head: &Parts, body: Incoming) -> Result<Ra
     let caller = serve::caller(gateway, head, clock::now_ms())?;
     let awaits = head.headers.contains_key(http::header::EXPECT);
     let body = ingress::read(body, BODY_BYTES_MAX, awaits).await?;
+    let _place = admit::let_question_in(&caller)?;
     let (request, rating) = read(&body)?;
     let ratings = Arc::clone(&gateway.ratings);
-    // Reads the request's record and waits for the disk.
-    let rated =
-        gateway.aside.run(move || ratings.rate(&caller.org, &caller.key_id, request, rating));
-    match rated.await {
-        Some(rated) => rated.map_err(|why| Box::new(refused(&why))),
-        None => Err(Box::new(Refusal::internal())),
+    // Reads the request's record, which may be anywhere in what is kept, and waits for the disk.
+    let org = Arc::clone(&caller.org);
+    let rate = move || ratings.rate(&caller.org, &caller.key_id, request, rating);
+    match gateway.rating_turns.run(&org, rate).await {
+        Ok(Some(rated)) => rated.map_err(|why| Box::new(refused(&why))),
+        Ok(None) => Err(Box::new(Refusal::internal())),
+        Err(Busy) => Err(Box::new(Refusal::busy("ratings"))),
     }
 }
 

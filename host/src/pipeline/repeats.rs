@@ -1,8 +1,9 @@
 //! Requests that are sent again under the same `idempotency-key`: what was charged for once is not
 //! charged for a second time. Answers are not kept, so none is given twice; what is kept, in memory
-//! and bounded, are keyed hashes of the key and of the body, and an amount.
+//! and bounded, are keyed hashes of the key and of the body, and an amount. One organization's keys
+//! never push out another's that has no more of them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -18,7 +19,8 @@ const HEADER: &str = "idempotency-key";
 const KEY_BYTES_MAX: usize = 255;
 /// For longer than any client tries again by itself.
 const KEPT_MS: u64 = 3_600_000;
-/// Requests that are remembered, about 8 MB; past that the oldest are forgotten.
+/// Requests that are remembered, about 10 MB; past that the oldest are forgotten of the organization
+/// that has the most.
 const KEPT_MAX: usize = 65_536;
 
 /// What is known of the keys that were used.
@@ -30,9 +32,20 @@ pub(crate) struct Repeats {
 
 #[derive(Debug, Default)]
 struct Book {
+    /// None of these is empty.
+    orgs: HashMap<Arc<str>, OrgBook>,
+    /// Entries of all of them.
+    count: usize,
+    /// The number of the next use.
+    next: u64,
+}
+
+/// What is known of one organization's.
+#[derive(Debug, Default)]
+struct OrgBook {
     entries: HashMap<u64, Entry>,
-    /// The keys in the order of their first use, with the end of each.
-    order: VecDeque<(u64, u64)>,
+    /// The keys in the order of their use, by its number.
+    order: BTreeMap<u64, u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +55,8 @@ struct Entry {
     id: Uuid,
     state: State,
     until_ms: u64,
+    /// Its place in the order.
+    turn: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +73,7 @@ enum State {
 #[derive(Debug)]
 pub(super) struct Ticket {
     repeats: Arc<Repeats>,
+    org: Arc<str>,
     key: u64,
     id: Uuid,
     /// What an earlier request was charged for and the caller did not get.
@@ -93,18 +109,20 @@ impl Repeats {
         Ok(Some(Print { key, body: self.hashing.hash_one((target, body)) }))
     }
 
-    /// Takes the key for request `id`.
+    /// Takes the key for request `id` of an organization.
     ///
     /// # Errors
     /// The refusal, when another request has it, has used it, or used it for something else.
     pub(super) fn begin(
         self: &Arc<Self>,
+        org: &Arc<str>,
         print: Print,
         id: Uuid,
         now_ms: u64,
     ) -> Result<Ticket, Box<Refusal>> {
         let mut book = self.book.lock();
-        let known = book.entries.get(&print.key).filter(|known| now_ms < known.until_ms).copied();
+        let own = book.orgs.get(org).and_then(|own| own.entries.get(&print.key));
+        let known = own.filter(|known| now_ms < known.until_ms).copied();
         let credit = match known {
             Some(Entry { body, .. }) if body != print.body => {
                 return Err(Box::new(Refusal::idempotency_key_reused()));
@@ -119,29 +137,63 @@ impl Repeats {
             None => PicoUsd::ZERO,
         };
         let until_ms = now_ms.saturating_add(KEPT_MS);
-        book.keep(
-            print.key,
-            Entry { body: print.body, id, state: State::Running, until_ms },
-            now_ms,
-        );
-        Ok(Ticket { repeats: Arc::clone(self), key: print.key, id, credit, closed: false })
+        let turn = book.next;
+        book.next = turn.saturating_add(1);
+        let entry = Entry { body: print.body, id, state: State::Running, until_ms, turn };
+        book.keep(org, print.key, entry, now_ms);
+        let (repeats, org) = (Arc::clone(self), Arc::clone(org));
+        Ok(Ticket { repeats, org, key: print.key, id, credit, closed: false })
     }
 }
 
 // === impl Book ===
 
 impl Book {
-    fn keep(&mut self, key: u64, entry: Entry, now_ms: u64) {
-        while let Some((oldest, end_ms)) = self.order.front().copied()
-            && (end_ms <= now_ms || self.order.len() >= KEPT_MAX)
-        {
-            self.order.pop_front();
-            if self.entries.get(&oldest).is_some_and(|kept| kept.until_ms == end_ms) {
-                self.entries.remove(&oldest);
-            }
+    fn keep(&mut self, org: &Arc<str>, key: u64, entry: Entry, now_ms: u64) {
+        self.remove(org, key);
+        while self.oldest(org).is_some_and(|(_, oldest)| oldest.until_ms <= now_ms) {
+            self.forget_oldest(org);
         }
-        self.order.push_back((key, entry.until_ms));
-        self.entries.insert(key, entry);
+        if self.count >= KEPT_MAX {
+            let most = self.most(org);
+            self.forget_oldest(&most);
+        }
+        let own = self.orgs.entry(Arc::clone(org)).or_default();
+        own.order.insert(entry.turn, key);
+        own.entries.insert(key, entry);
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// Who has the most entries. Whoever has more than half of them all is soon found.
+    fn most(&self, org: &Arc<str>) -> Arc<str> {
+        let count = |org| self.orgs.get(org).map_or(0, |own: &OrgBook| own.entries.len());
+        if count(org).saturating_mul(2) > self.count {
+            return Arc::clone(org);
+        }
+        let most = self.orgs.iter().max_by_key(|(_, own)| own.entries.len());
+        Arc::clone(most.map_or(org, |(most, _)| most))
+    }
+
+    fn oldest(&self, org: &Arc<str>) -> Option<(u64, &Entry)> {
+        let own = self.orgs.get(org)?;
+        let (_, key) = own.order.first_key_value()?;
+        Some((*key, own.entries.get(key)?))
+    }
+
+    fn forget_oldest(&mut self, org: &Arc<str>) {
+        if let Some((oldest, _)) = self.oldest(org) {
+            self.remove(org, oldest);
+        }
+    }
+
+    fn remove(&mut self, org: &Arc<str>, key: u64) {
+        let Some(own) = self.orgs.get_mut(org) else { return };
+        let Some(entry) = own.entries.remove(&key) else { return };
+        own.order.remove(&entry.turn);
+        self.count = self.count.saturating_sub(1);
+        if own.entries.is_empty() {
+            self.orgs.remove(org);
+        }
     }
 }
 
@@ -163,17 +215,13 @@ impl Ticket {
             return;
         }
         let mut book = self.repeats.book.lock();
-        let Some(entry) = book.entries.get_mut(&self.key).filter(|entry| entry.id == self.id)
-        else {
-            return;
-        };
+        let own = book.orgs.get_mut(&self.org).and_then(|own| own.entries.get_mut(&self.key));
+        let Some(entry) = own.filter(|entry| entry.id == self.id) else { return };
         // What an earlier request left owing is still owed, if this one came to nothing.
         let left = (!self.credit.is_zero()).then_some(State::Owing(self.credit));
         match state.or(left) {
             Some(state) => entry.state = state,
-            None => {
-                book.entries.remove(&self.key);
-            }
+            None => book.remove(&self.org, self.key),
         }
     }
 }
@@ -196,41 +244,79 @@ mod tests {
         Uuid::from_u128(number)
     }
 
+    fn acme() -> Arc<str> {
+        "acme".into()
+    }
+
     #[test]
     fn pitfall_46_a_key_is_for_one_answer_to_one_request() {
         let repeats = Arc::new(Repeats::default());
         let print = |key: &str, body: &str| {
             repeats.print("k1", &headers(key), "/v1", body.as_bytes()).unwrap().unwrap()
         };
-        let code = |print, now_ms| repeats.begin(print, id(9), now_ms).unwrap_err().code;
-        let one = repeats.begin(print("a", "x"), id(1), 0).unwrap();
+        let code = |print, now_ms| repeats.begin(&acme(), print, id(9), now_ms).unwrap_err().code;
+        let one = repeats.begin(&acme(), print("a", "x"), id(1), 0).unwrap();
         assert_eq!(code(print("a", "x"), 1), "request_in_progress");
         assert_eq!(code(print("a", "y"), 1), "idempotency_key_reused");
         drop(one);
-        let two = repeats.begin(print("a", "x"), id(2), 2).unwrap();
+        let two = repeats.begin(&acme(), print("a", "x"), id(2), 2).unwrap();
         two.owing(PicoUsd(7));
-        let three = repeats.begin(print("a", "x"), id(3), 3).unwrap();
+        let three = repeats.begin(&acme(), print("a", "x"), id(3), 3).unwrap();
         assert_eq!(three.credit, PicoUsd(7));
         drop(three);
-        let four = repeats.begin(print("a", "x"), id(4), 4).unwrap();
+        let four = repeats.begin(&acme(), print("a", "x"), id(4), 4).unwrap();
         assert_eq!(four.credit, PicoUsd(7), "what came to nothing used nothing up");
         four.answered();
         assert_eq!(code(print("a", "x"), 5), "already_answered");
-        assert!(repeats.begin(print("b", "x"), id(5), 5).is_ok());
+        assert!(repeats.begin(&acme(), print("b", "x"), id(5), 5).is_ok());
         let other = repeats.print("k2", &headers("a"), "/v1", b"x").unwrap().unwrap();
-        assert!(repeats.begin(other, id(6), 5).is_ok(), "another caller's keys are its own");
-        assert!(repeats.begin(print("a", "y"), id(7), 4 + KEPT_MS).is_ok(), "not for ever");
+        assert!(
+            repeats.begin(&acme(), other, id(6), 5).is_ok(),
+            "another caller's keys are its own"
+        );
+        assert!(
+            repeats.begin(&acme(), print("a", "y"), id(7), 4 + KEPT_MS).is_ok(),
+            "not for ever"
+        );
+    }
+
+    fn use_keys(repeats: &Arc<Repeats>, org: &str, keys: std::ops::Range<u64>, now_ms: u64) {
+        for key in keys {
+            let print = Print { key, body: 0 };
+            repeats.begin(&org.into(), print, id(1), now_ms).unwrap().answered();
+        }
+    }
+
+    fn knows(repeats: &Repeats, org: &str, key: u64) -> bool {
+        repeats.book.lock().orgs.get(org).is_some_and(|own| own.entries.contains_key(&key))
     }
 
     #[test]
-    fn only_so_many_are_remembered() {
+    fn only_so_many_are_remembered_and_who_has_the_most_makes_room() {
         let repeats = Arc::new(Repeats::default());
-        for number in 0..70_000_u32 {
-            let print = Print { key: u64::from(number), body: 0 };
-            repeats.begin(print, id(1), 0).unwrap().answered();
+        use_keys(&repeats, "beta", 0..100, 0);
+        use_keys(&repeats, "acme", 0..70_000, 0);
+        assert!((0..100).all(|key| knows(&repeats, "beta", key)), "another's retry is still known");
+        assert!(!knows(&repeats, "acme", 0) && knows(&repeats, "acme", 69_999));
+        use_keys(&repeats, "beta", 100..200, 0);
+        assert!((0..200).all(|key| knows(&repeats, "beta", key)));
+        let book = repeats.book.lock();
+        assert_eq!(book.count, KEPT_MAX);
+        assert_eq!(book.orgs.values().map(|own| own.order.len()).sum::<usize>(), KEPT_MAX);
+        drop(book);
+        use_keys(&repeats, "acme", 70_000..70_001, KEPT_MS);
+        assert_eq!(repeats.book.lock().count, 201, "what is over goes when its owner comes again");
+    }
+
+    /// What was refused leaves nothing behind, so it pushes nothing out.
+    #[test]
+    fn a_request_that_came_to_nothing_keeps_no_place() {
+        let repeats = Arc::new(Repeats::default());
+        for key in 0..10_u64 {
+            drop(repeats.begin(&acme(), Print { key, body: 0 }, id(1), 0).unwrap());
         }
         let book = repeats.book.lock();
-        assert!(book.entries.len() <= KEPT_MAX && book.order.len() <= KEPT_MAX);
+        assert!(book.orgs.is_empty() && book.count == 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! a request only looks up bits. Never calls a policy and never widens what a key may use.
 
 mod compiled;
+mod pattern;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,6 +20,11 @@ pub use compiled::{Forbidden, OrgRules, Situation, Terms};
 
 /// Rules of one organization: each is looked at for each of its requests.
 pub const RULES_MAX: usize = 100;
+/// Bytes of one rule as JSON.
+pub const RULE_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of all rules of an organization: they have to fit into its record, and each of their
+/// patterns is compared with every offer.
+pub const RULES_BYTES_MAX: usize = 128 * 1024;
 /// Entries of one list of a rule.
 const ENTRIES_MAX: usize = 200;
 /// Bytes of one entry: longer than any name that is matched with it.
@@ -120,6 +126,12 @@ impl Rulebook {
 // === impl Rule ===
 
 impl Rule {
+    /// Patterns that are compared with every offer.
+    pub fn entries(&self) -> usize {
+        let Self { allow, deny, regions, prefer, .. } = self;
+        [allow, deny, regions, prefer].into_iter().map(Vec::len).sum()
+    }
+
     /// Whether everything in it means something.
     ///
     /// # Errors

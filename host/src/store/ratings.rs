@@ -26,6 +26,9 @@ pub enum RatingRow {
     Sum { org: String, task: String, model: String, weight: f64, mean: f64 },
     /// A request that was rated before; its rating is in a sum.
     Known { request: Uuid },
+    /// Of requests up to this time, in milliseconds since the Unix epoch, it is not known any more
+    /// whether they were rated.
+    ForgottenUntil { at_ms: u64 },
 }
 
 /// The open file.
@@ -33,6 +36,8 @@ pub enum RatingRow {
 pub struct RatingsFile {
     path: PathBuf,
     file: File,
+    /// A line was written in part and could not be cut off: the next begins on a line of its own.
+    torn: bool,
 }
 
 // === impl RatingsFile ===
@@ -55,7 +60,7 @@ impl RatingsFile {
             // A line that was torn must not swallow the next one.
             write(&mut file, b"\n")?;
         }
-        Ok((Self { path, file }, rows))
+        Ok((Self { path, file, torn: false }, rows))
     }
 
     /// Whether it is time to write it anew.
@@ -66,11 +71,28 @@ impl RatingsFile {
     /// Appends a row; it is on the disk when this returns. Blocks.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk refuses; what it took of the row is cut off again.
     pub fn append(&mut self, row: &RatingRow) -> Result<(), StoreError> {
         let mut line = encode(row)?;
         line.push(b'\n');
-        write(&mut self.file, &line)
+        self.append_by(&line, write)
+    }
+
+    fn append_by(
+        &mut self,
+        line: &[u8],
+        write: impl FnOnce(&mut File, &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let whole = self.file.metadata();
+        let whole = whole.map_err(|cause| StoreError::io("looking at the ratings", cause))?.len();
+        let text = if self.torn { [b"\n", line].concat() } else { line.to_vec() };
+        let written = write(&mut self.file, &text);
+        match written {
+            Ok(()) => self.torn = false,
+            // Else the next rating would go on in this line, and be lost with it.
+            Err(_) => self.torn |= self.file.set_len(whole).is_err(),
+        }
+        written
     }
 
     /// Replaces all rows at once. Blocks.
@@ -89,6 +111,7 @@ impl RatingsFile {
         write(&mut file, &text)?;
         std::fs::rename(&fresh, &self.path).map_err(failed)?;
         self.file = append(&self.path)?;
+        self.torn = false;
         Ok(())
     }
 }
@@ -132,6 +155,17 @@ mod tests {
         file.append(&rated(3)).unwrap();
         let (mut file, rows) = RatingsFile::open(dir.path()).unwrap();
         assert_eq!(rows, [rated(1), rated(3)]);
+        let half = |file: &mut File, line: &[u8]| {
+            write(file, line.get(..line.len() / 2).unwrap()).unwrap();
+            Err(StoreError::io(
+                "writing a rating",
+                std::io::Error::from(std::io::ErrorKind::StorageFull),
+            ))
+        };
+        file.append_by(b"{\"known\":{\"requ", half).unwrap_err();
+        file.append(&rated(4)).unwrap();
+        let (mut file, rows) = RatingsFile::open(dir.path()).unwrap();
+        assert_eq!(rows, [rated(1), rated(3), rated(4)], "a full disk loses no later one");
         let sum = RatingRow::Sum {
             org: "acme".into(),
             task: "code".into(),

@@ -1,14 +1,17 @@
 //! Statistics by the hour: what was used and what it cost, per organization and combination of
 //! model, key, provider, task, team, project, user, alias, session, agent and tags. In memory and
-//! bounded: when there are too many rows, the oldest hours first forget sessions, agents and tags,
-//! then go; and every report says from when on it is complete, and from when on detailed.
+//! bounded, rows and names: when there are too many, the oldest hours first forget sessions, agents
+//! and tags, then go; and every report says from when on it is complete, and from when on detailed.
+//! It is always the organization with the most that has to give something up.
 
+mod about;
 mod anomaly;
 mod kept;
 mod names;
+mod org;
 mod report;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use turnpike_ledger::PicoUsd;
@@ -16,7 +19,9 @@ use turnpike_protocol::Usage;
 
 use super::event::UsageEvent;
 use super::row::buckets;
-use names::{NONE, NameId, Names};
+use about::{About, Detail};
+use names::{NONE, NameId};
+use org::OrgRows;
 
 pub use anomaly::Anomaly;
 pub(super) use kept::{EarlierRow, Rows};
@@ -26,13 +31,18 @@ pub use report::{BucketOf, Group, Query, UsageReport};
 const ROWS_MAX: usize = 300_000;
 /// Rows above which the oldest hours forget what is fine about them.
 const DETAILED_ROWS_MAX: usize = 250_000;
-/// Names that may be there beyond those that rows need, before they are gone through.
-const NAMES_SPARE: usize = 50_000;
+/// Rows from which on a new one tells nothing apart that there could be many of.
+const ROWS_LEAST: usize = ROWS_MAX + ROWS_MAX / 10;
+/// Rows of one organization that are kept beside a segment in full.
+const OPEN_ROWS_OF_ORG_MAX: usize = ROWS_MAX / 3 * 2;
+/// Bytes of the names that rows have.
+const NAMES_BYTES_MAX: usize = 96 << 20;
+/// The same of one organization.
+const NAMES_BYTES_OF_ORG_MAX: usize = NAMES_BYTES_MAX / 3 * 2;
+/// Bytes from which on no names are taken that there could be many of.
+const NAMES_BYTES_LEAST: usize = NAMES_BYTES_MAX + NAMES_BYTES_MAX / 10;
 
 const HOUR_MS: u64 = 3_600_000;
-
-/// What stands for "and the rest" when one hour alone has too many rows.
-const REST: &str = "(other)";
 
 const ORG: usize = 0;
 const MODEL: usize = 1;
@@ -208,25 +218,22 @@ impl Totals {
     }
 }
 
-/// The rows of an hour.
-#[derive(Debug, Default)]
-struct Hour {
-    rows: HashMap<RowKey, Totals>,
-    /// Sessions, agents and tags are not told apart any more.
-    coarse: bool,
+/// How much there is.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    rows: usize,
+    /// Rows of the segment that is being written.
+    open: usize,
+    /// Bytes of names.
+    names: usize,
 }
 
 /// The rows.
 #[derive(Debug, Default)]
 pub(super) struct Rollup {
-    hours: BTreeMap<u64, Hour>,
-    rows: usize,
-    complete_from_ms: u64,
-    detailed_from_ms: u64,
-    names: Names,
-    /// The rows of the segment that is being written, to be kept beside it.
-    open: BTreeMap<u64, HashMap<RowKey, Totals>>,
-    open_rows: usize,
+    orgs: HashMap<Arc<str>, OrgRows>,
+    /// Of all of them.
+    size: Size,
 }
 
 // === impl Rollup ===
@@ -234,133 +241,93 @@ pub(super) struct Rollup {
 impl Rollup {
     /// Counts a request.
     pub(super) fn count(&mut self, event: &UsageEvent) {
-        let mut about = [NONE; FIELDS];
-        let fields: [(usize, Option<&Arc<str>>); 11] = [
-            (ORG, Some(&event.org)),
-            (MODEL, event.model.as_ref()),
-            (KEY, Some(&event.key)),
-            (PROVIDER, event.provider.as_ref()),
-            (TASK, event.task.as_ref()),
-            (TEAM, event.team.as_ref()),
-            (USER, event.user.as_ref()),
-            (PROJECT, event.project.as_ref()),
-            (ALIAS, Some(&event.model_asked)),
-            (SESSION, event.session.as_ref()),
-            (AGENT, event.agent.as_ref()),
-        ];
-        for (field, name) in fields {
-            let id = name.map_or(NONE, |name| self.names.id(name));
-            put(&mut about, field, id);
-        }
-        let tags = event.tags.iter();
-        let tags = tags.map(|(name, value)| (self.names.id(name), self.names.id(value))).collect();
-        let set = self.names.set(tags);
-        put(&mut about, TAGS, set);
-        let totals = Totals::of(event);
-        self.add_open(event.at_ms, about, &totals);
-        self.add(event.at_ms, about, &totals);
+        let (about, totals) = (About::of(event), Totals::of(event));
+        self.add(event.at_ms, &about, &totals);
+        self.add_open(event.at_ms, &about, &totals);
     }
 
-    fn add(&mut self, at_ms: u64, mut about: RowKey, totals: &Totals) {
+    fn add(&mut self, at_ms: u64, about: &About<'_>, totals: &Totals) {
         let hour_ms = hour_of(at_ms);
-        if hour_ms < self.complete_from_ms {
+        if self.change(about.org(), |own| own.add_known(hour_ms, about, totals)) {
             return;
         }
-        if hour_ms < self.detailed_from_ms {
-            coarsen(&mut about);
-        }
-        let is_new = self.hours.get(&hour_ms).is_none_or(|hour| !hour.rows.contains_key(&about));
-        if is_new && self.rows >= DETAILED_ROWS_MAX {
-            self.coarsen_oldest_before(hour_ms);
-        }
-        if is_new && self.rows >= ROWS_MAX && !self.forget_oldest_before(hour_ms) {
-            // One hour alone is at the limit.
-            self.give_up(&mut about);
-        }
-        let hour = self.hours.entry(hour_ms).or_default();
-        let before = hour.rows.len();
-        hour.rows.entry(about).or_default().add(totals);
-        self.rows = self.rows.saturating_add(hour.rows.len().saturating_sub(before));
+        // Whether there is room is settled before any of its names is kept.
+        self.make_room(about.org(), hour_ms);
+        let detail = self.room(about.org(), self.size.rows);
+        self.change(about.org(), |own| own.add(hour_ms, about, detail, totals));
     }
 
     /// Adds to the rows of the segment that is being written.
-    fn add_open(&mut self, at_ms: u64, mut about: RowKey, totals: &Totals) {
-        if self.open_rows >= ROWS_MAX {
-            self.give_up(&mut about);
+    fn add_open(&mut self, at_ms: u64, about: &About<'_>, totals: &Totals) {
+        let mut detail = self.room(about.org(), self.size.open);
+        if self.orgs.get(about.org()).is_some_and(|own| own.size().open >= OPEN_ROWS_OF_ORG_MAX) {
+            detail = detail.max(Detail::Rest);
         }
-        let rows = self.open.entry(hour_of(at_ms)).or_default();
-        let before = rows.len();
-        rows.entry(about).or_default().add(totals);
-        self.open_rows = self.open_rows.saturating_add(rows.len().saturating_sub(before));
+        self.change(about.org(), |own| own.add_open(hour_of(at_ms), about, detail, totals));
     }
 
-    /// Gives up the finest names of a row that there is no room for; the sums stay right.
-    fn give_up(&mut self, about: &mut RowKey) {
-        let rest = self.names.id(REST);
-        for field in [KEY, USER, SESSION, AGENT] {
-            put(about, field, rest);
+    /// How much of a new row there is room for, beside so many rows.
+    fn room(&self, org: &str, rows: usize) -> Detail {
+        let own = self.orgs.get(org).map(OrgRows::size).unwrap_or_default();
+        let names = self.size.names;
+        if rows >= ROWS_LEAST || names >= NAMES_BYTES_LEAST {
+            Detail::Least
+        } else if rows >= ROWS_MAX
+            || names >= NAMES_BYTES_MAX
+            || own.names >= NAMES_BYTES_OF_ORG_MAX
+        {
+            Detail::Rest
+        } else {
+            Detail::Full
         }
-        put(about, TAGS, NONE);
     }
 
-    /// Gives up sessions, agents and tags of the oldest hour that has them, if it is older.
-    fn coarsen_oldest_before(&mut self, hour_ms: u64) {
-        let oldest = self.hours.range(..hour_ms).find(|(_, hour)| !hour.coarse);
-        let Some(oldest) = oldest.map(|(oldest, _)| *oldest) else { return };
-        let Some(hour) = self.hours.get_mut(&oldest) else { return };
-        let before = hour.rows.len();
-        let mut rows: HashMap<RowKey, Totals> = HashMap::new();
-        for (mut about, totals) in std::mem::take(&mut hour.rows) {
-            coarsen(&mut about);
-            rows.entry(about).or_default().add(&totals);
+    /// Before a new row: takes a step towards fewer of them where there are too many.
+    fn make_room(&mut self, org: &str, hour_ms: u64) {
+        if self.size.rows >= DETAILED_ROWS_MAX {
+            self.change_largest(|size| size.rows, |own| own.coarsen_oldest(hour_ms));
         }
-        self.rows = self.rows.saturating_sub(before.saturating_sub(rows.len()));
-        *hour = Hour { rows, coarse: true };
-        self.detailed_from_ms = self.detailed_from_ms.max(oldest.saturating_add(HOUR_MS));
-        self.tidy_names();
+        if self.size.rows >= ROWS_MAX {
+            let less = |own: &mut OrgRows| own.forget_oldest(hour_ms) || own.give_up_newest();
+            self.change_largest(|size| size.rows, less);
+        }
+        let own = self.orgs.get(org).map(OrgRows::size).unwrap_or_default();
+        if own.names >= NAMES_BYTES_OF_ORG_MAX {
+            self.change(org, |own| own.forget_names(hour_ms));
+        } else if self.size.names >= NAMES_BYTES_MAX {
+            self.change_largest(|size| size.names, |own| own.forget_names(hour_ms));
+        }
     }
 
-    fn forget_oldest_before(&mut self, hour_ms: u64) -> bool {
-        let Some(oldest) = self.hours.first_key_value().map(|(oldest, _)| *oldest) else {
-            return false;
+    fn change_largest(
+        &mut self,
+        by: impl Fn(Size) -> usize,
+        change: impl FnOnce(&mut OrgRows) -> bool,
+    ) {
+        let largest = self.orgs.iter().max_by_key(|(_, own)| by(own.size()));
+        if let Some(largest) = largest.map(|(org, _)| Arc::clone(org)) {
+            self.change(&largest, change);
+        }
+    }
+
+    /// Changes one organization's rows, and counts them anew.
+    fn change<T>(&mut self, org: &str, change: impl FnOnce(&mut OrgRows) -> T) -> T {
+        let own = match self.orgs.get_mut(org) {
+            Some(own) => own,
+            None => self.orgs.entry(org.into()).or_default(),
         };
-        if oldest >= hour_ms {
-            return false;
-        }
-        let gone = self.hours.remove(&oldest).map_or(0, |hour| hour.rows.len());
-        self.rows = self.rows.saturating_sub(gone);
-        self.complete_from_ms = oldest.saturating_add(HOUR_MS);
-        self.tidy_names();
-        true
-    }
-
-    /// Drops names that only forgotten rows had, once there are many.
-    fn tidy_names(&mut self) {
-        let rows = self.rows.saturating_add(self.open_rows);
-        if self.names.len() < rows.saturating_mul(2).saturating_add(NAMES_SPARE) {
-            return;
-        }
-        let mut names = Names::default();
-        let mut hours = BTreeMap::new();
-        for (hour_ms, hour) in &self.hours {
-            let rows = hour.rows.iter();
-            let rows = rows.map(|(about, totals)| (self.moved(about, &mut names), *totals));
-            hours.insert(*hour_ms, Hour { rows: rows.collect(), coarse: hour.coarse });
-        }
-        let mut open = BTreeMap::new();
-        for (hour_ms, rows) in &self.open {
-            let rows = rows.iter();
-            let rows = rows.map(|(about, totals)| (self.moved(about, &mut names), *totals));
-            open.insert(*hour_ms, rows.collect());
-        }
-        (self.hours, self.open, self.names) = (hours, open, names);
-    }
-}
-
-/// Gives up what is fine about a row.
-fn coarsen(about: &mut RowKey) {
-    for field in [SESSION, AGENT, TAGS] {
-        put(about, field, NONE);
+        let before = own.size();
+        let done = change(own);
+        let after = own.size();
+        let moved = |all: usize, before: usize, after: usize| {
+            all.saturating_add(after).saturating_sub(before)
+        };
+        self.size = Size {
+            rows: moved(self.size.rows, before.rows, after.rows),
+            open: moved(self.size.open, before.open, after.open),
+            names: moved(self.size.names, before.names, after.names),
+        };
+        done
     }
 }
 

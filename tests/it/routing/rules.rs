@@ -47,6 +47,16 @@ async fn rules_are_tried_in_a_dry_run_before_they_are_written() -> Result<()> {
     let wrong = json!({ "request": request, "rules": [{ "profile": "slow" }] });
     let refused = stage.caller.call(Method::POST, "/v1/route", Some(&wrong)).await?;
     assert_eq!((refused.status, &refused.body["error"]["param"]), (400, &json!("rules.0.profile")));
+    // Many are compiled beside the worker; more than may be kept are refused.
+    let deny: Vec<String> =
+        (0..50).map(|n| format!("*{n}*x*")).chain(["*@mistral".into()]).collect();
+    let many = json!({ "request": request, "rules": vec![json!({ "deny": deny }); 20] });
+    let shown = dry_run(&stage, &many).await?;
+    assert_eq!(reason(&shown, "@mistral"), "denied_by_rule", "{shown:#}");
+    let long = vec!["x".repeat(190); 50];
+    let long = json!({ "request": request, "rules": [{}, { "deny": long }] });
+    let refused = stage.caller.call(Method::POST, "/v1/route", Some(&long)).await?;
+    assert_eq!((refused.status, &refused.body["error"]["param"]), (400, &json!("rules.1")));
     assert_eq!(plan(&dry_run(&stage, &request).await?)[0], first, "nothing was kept");
     Ok(())
 }

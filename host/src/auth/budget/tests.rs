@@ -42,6 +42,17 @@ fn the_first_week_of_the_epoch_and_absurd_times_have_a_window() {
 }
 
 #[test]
+fn the_window_before_ends_where_the_next_begins() {
+    let budget = BudgetRef::of_key("k1", Period::Month, TimeZone::UTC);
+    let now = budget.window(ms("2028-03-31T12:00:00Z"));
+    let before = budget.window_before(now).unwrap();
+    assert_eq!((before.start_ms, before.end_ms), (ms("2028-02-01T00:00:00Z"), Some(now.start_ms)));
+    assert_eq!(budget.window(ms("2028-03-31T12:00:00Z")), now);
+    let total = BudgetRef::of_key("k1", Period::Total, TimeZone::UTC);
+    assert_eq!(total.window_before(total.window(5)), None);
+}
+
+#[test]
 fn a_total_budget_has_one_window_for_ever() {
     let budget = BudgetRef::of_key("k1", Period::Total, TimeZone::UTC);
     for at_ms in [0, ms("2999-01-01T00:00:00Z")] {

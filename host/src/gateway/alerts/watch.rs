@@ -1,8 +1,13 @@
 //! Looks once a second at what has been spent, and raises what is to be told. What was raised is
-//! remembered in the store under an id that the same event has again after a restart, so nothing
-//! is raised twice and nothing that crossed a threshold is missed.
+//! remembered while the program runs, and found in the store after a restart under the id that the
+//! same event has again. The store keeps an organization's newest 1,000 alerts: what is no longer
+//! among them and still holds is raised once more after a restart, under the same id. A window that
+//! ended while the program was down is looked at if it ended within [`LOOKED_BACK_MS`], with the
+//! amount and the thresholds that the budget has by then; one that ended earlier is not.
+//!
+//! Never on the thread that accepts connections: each budget is a short wait for the ledger.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +30,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ANOMALY_LOOKS: u32 = 30;
 /// Windows of a budget that are looked at: what is settled late belongs to the one before.
 const WINDOWS: usize = 2;
+/// How long ago the window before may have ended when a budget is looked at for the first time.
+const LOOKED_BACK_MS: u64 = 24 * 3_600_000;
+/// Memories of budgets that may be gone, before they are gone through.
+const SPARE: usize = 10_000;
+/// How long it is remembered that something was raised after the end of its window, in which it can
+/// be raised: longer than clocks are wrong.
+const REMEMBERED_MS: u64 = 40 * 24 * 3_600_000;
 
 /// Until the program stops.
 pub(in super::super) async fn watch(
@@ -33,12 +45,21 @@ pub(in super::super) async fn watch(
     pending: Arc<Pending>,
     mut stopped: Receiver<bool>,
 ) {
-    let mut lookout = Lookout::default();
-    lookout.remember(&store.all_alerts(None).unwrap_or_default());
+    let mut lookout = Lookout::of(&store).await;
     let mut looks = 0_u32;
     while pause(LOOK_EVERY, &mut stopped).await {
         looks = looks.wrapping_add(1);
-        let mut raised = lookout.budgets(&gateway, clock::now_ms());
+        let at = Arc::clone(&gateway);
+        let look = move || {
+            let raised = lookout.budgets(&at, clock::now_ms());
+            (lookout, raised)
+        };
+        let Ok((seen, mut raised)) = tokio::task::spawn_blocking(look).await else {
+            tracing::error!("budgets could not be looked at; what was raised is read again");
+            lookout = Lookout::of(&store).await;
+            continue;
+        };
+        lookout = seen;
         if looks.is_multiple_of(ANOMALY_LOOKS) {
             let log = gateway.recorder.log();
             let now_ms = clock::now_ms();
@@ -52,8 +73,7 @@ pub(in super::super) async fn watch(
         let kept = tokio::task::spawn_blocking(move || keep(&to.0, &to.1, raised)).await;
         if !matches!(kept, Ok(true)) {
             // They are worked out again from what is in the store.
-            lookout = Lookout::default();
-            lookout.remember(&store.all_alerts(None).unwrap_or_default());
+            lookout = Lookout::of(&store).await;
         }
     }
 }
@@ -81,15 +101,37 @@ fn keep(store: &Store, pending: &Pending, mut raised: Vec<AlertRecord>) -> bool 
 struct Lookout {
     /// By budget: its latest windows, each with the highest percentage that was raised.
     reached: HashMap<Arc<str>, Vec<(Window, u16)>>,
-    /// Of what is raised once: budgets that refused, hours that were out of the usual.
-    once: HashMap<String, u64>,
+    /// Of what is raised once, by its id: budgets that refused, hours that were out of the usual.
+    once: HashMap<String, Raised>,
+    /// Budgets that were looked at since the start.
+    looked_at: HashSet<Arc<str>>,
     /// The ledger's last entry at the last look.
     seq: u64,
+}
+
+/// Something that was raised.
+#[derive(Debug)]
+struct Raised {
+    budget: Option<String>,
+    /// None of a total budget, which never ends.
+    window_end_ms: Option<u64>,
 }
 
 // === impl Lookout ===
 
 impl Lookout {
+    /// What the store says was raised.
+    async fn of(store: &Arc<Store>) -> Self {
+        let store = Arc::clone(store);
+        let alerts = tokio::task::spawn_blocking(move || store.all_alerts(None));
+        let mut this = Self::default();
+        match alerts.await {
+            Ok(Ok(alerts)) => this.remember(&alerts),
+            _ => tracing::error!("what was raised can't be read; it may be raised once more"),
+        }
+        this
+    }
+
     fn remember(&mut self, alerts: &[AlertRecord]) {
         for alert in alerts {
             let window = Window { start_ms: alert.window_start_ms, end_ms: alert.window_end_ms };
@@ -103,7 +145,7 @@ impl Lookout {
                     }
                 }
                 _ => {
-                    self.once.insert(alert.id.clone(), alert.at_ms);
+                    self.once.insert(alert.id.clone(), Raised::of(alert));
                 }
             }
         }
@@ -121,19 +163,42 @@ impl Lookout {
         for watched in directory.watched() {
             self.thresholds(gateway, watched, now_ms, &mut raised);
         }
+        let by_id: HashMap<&str, &Watched> = match exhausted.is_empty() {
+            true => HashMap::new(),
+            false => directory.watched().iter().map(|it| (&*it.budget.id, it)).collect(),
+        };
         for (budget, start_ms) in exhausted {
-            let Some(watched) = directory.watched().iter().find(|it| it.budget.id == budget) else {
-                continue;
-            };
+            let Some(watched) = by_id.get(&*budget) else { continue };
             let window = watched.budget.window(now_ms);
             if window.start_ms == start_ms {
                 raised.extend(self.exhausted(gateway, watched, window, now_ms));
             }
         }
-        // What can't be raised any more need not be remembered.
-        let day_ms = 24 * 3_600_000;
-        self.once.retain(|_, at_ms| now_ms.saturating_sub(*at_ms) < 40 * day_ms);
+        let watched = || directory.watched().iter().map(|it| &*it.budget.id);
+        self.forget(now_ms, watched);
         raised
+    }
+
+    /// What can't be raised any more need not be remembered.
+    fn forget<'a, I: Iterator<Item = &'a str>>(&mut self, now_ms: u64, watched: impl Fn() -> I) {
+        let over = |raised: &Raised| {
+            raised
+                .window_end_ms
+                .is_some_and(|end_ms| end_ms.saturating_add(REMEMBERED_MS) <= now_ms)
+        };
+        self.once.retain(|_, raised| !over(raised));
+        // Windows of budgets that are gone, looked for only once they could be as many as the rest.
+        let most = watched().count().saturating_mul(2).saturating_add(SPARE);
+        if self.once.len().max(self.reached.len()) < most {
+            return;
+        }
+        let there: HashSet<&str> = watched().collect();
+        self.reached.retain(|budget, _| there.contains(&**budget));
+        self.looked_at.retain(|budget| there.contains(&**budget));
+        self.once.retain(|_, raised| {
+            raised.window_end_ms.is_some()
+                || raised.budget.as_deref().is_some_and(|budget| there.contains(budget))
+        });
     }
 
     fn thresholds(
@@ -147,13 +212,13 @@ impl Lookout {
             return;
         }
         let now = watched.budget.window(now_ms);
+        let first = !self.looked_at.contains(&watched.budget.id);
         let windows = self.reached.entry(Arc::clone(&watched.budget.id)).or_default();
-        if !windows.iter().any(|(known, _)| *known == now) {
-            windows.push((now, 0));
-            windows.sort_by_key(|(window, _)| window.start_ms);
-            let old = windows.len().saturating_sub(WINDOWS);
-            windows.drain(..old);
+        if first {
+            self.looked_at.insert(Arc::clone(&watched.budget.id));
+            add(windows, before(watched, now, now_ms));
         }
+        add(windows, Some(now));
         for (window, highest) in windows {
             let state = gateway.ledger.budget(&watched.budget.id, window.start_ms);
             let Some(spent) = state.map(|state| state.spent) else { continue };
@@ -216,8 +281,34 @@ impl Lookout {
         if self.once.contains_key(&alert.id) {
             return None;
         }
-        self.once.insert(alert.id.clone(), alert.at_ms);
+        self.once.insert(alert.id.clone(), Raised::of(&alert));
         Some(alert)
+    }
+}
+
+/// The window before, if it ended not long ago: perhaps nobody was there to look at it then.
+fn before(watched: &Watched, now: Window, now_ms: u64) -> Option<Window> {
+    let before = watched.budget.window_before(now)?;
+    let ended_ms = before.end_ms?;
+    (now_ms.saturating_sub(ended_ms) < LOOKED_BACK_MS).then_some(before)
+}
+
+/// Adds a window that is not there yet; the oldest go.
+fn add(windows: &mut Vec<(Window, u16)>, window: Option<Window>) {
+    let Some(window) = window.filter(|new| !windows.iter().any(|(known, _)| known == new)) else {
+        return;
+    };
+    windows.push((window, 0));
+    windows.sort_by_key(|(window, _)| window.start_ms);
+    let old = windows.len().saturating_sub(WINDOWS);
+    windows.drain(..old);
+}
+
+// === impl Raised ===
+
+impl Raised {
+    fn of(alert: &AlertRecord) -> Self {
+        Self { budget: alert.budget.clone(), window_end_ms: alert.window_end_ms }
     }
 }
 
@@ -280,6 +371,39 @@ mod tests {
         assert!(!has_reached(PicoUsd(0), PicoUsd(3), 1));
         assert!(has_reached(PicoUsd(1), PicoUsd(3), 33));
         assert!(!has_reached(PicoUsd(u128::MAX), PicoUsd(1), 50), "nor does it wrap");
+    }
+
+    fn raised(lookout: &mut Lookout, id: &str, budget: Option<&str>, window_end_ms: Option<u64>) {
+        let budget = budget.map(str::to_owned);
+        lookout.once.insert(id.to_owned(), Raised { budget, window_end_ms });
+    }
+
+    #[test]
+    fn what_never_ends_is_remembered_as_long_as_its_budget_is_there() {
+        let mut lookout = Lookout::default();
+        raised(&mut lookout, "total", Some("b"), None);
+        raised(&mut lookout, "of a day", Some("b"), Some(5));
+        raised(&mut lookout, "of another", Some("b"), Some(6));
+        lookout.forget(5 + REMEMBERED_MS, || ["b"].into_iter());
+        let mut left: Vec<&str> = lookout.once.keys().map(String::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["of another", "total"], "a year later it would be raised again");
+        for number in 0..SPARE {
+            raised(&mut lookout, &format!("gone {number}"), Some("gone"), None);
+        }
+        lookout.forget(0, || ["b"].into_iter());
+        assert_eq!(lookout.once.len(), 2, "but not without a bound");
+    }
+
+    #[test]
+    fn the_latest_windows_are_looked_at() {
+        let window = |start_ms| Window { start_ms, end_ms: Some(start_ms + 1) };
+        let mut windows = vec![(window(3), 50)];
+        for start_ms in [3, 2, 4] {
+            add(&mut windows, Some(window(start_ms)));
+        }
+        add(&mut windows, None);
+        assert_eq!(windows, [(window(3), 50), (window(4), 0)]);
     }
 
     #[test]

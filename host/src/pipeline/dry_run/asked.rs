@@ -9,7 +9,10 @@ use turnpike_protocol::{Call, Dialect};
 
 use crate::error::Refusal;
 use crate::hook::Clearance;
-use crate::route::{RULES_MAX, Rule};
+use crate::route::{RULE_BYTES_MAX, RULES_BYTES_MAX, RULES_MAX, Rule};
+
+/// Bytes of the rules as they were sent, white space too: beyond, they are not read.
+const SENT_BYTES_MAX: usize = 4 * RULES_BYTES_MAX;
 
 /// See the head of this file.
 #[derive(Debug)]
@@ -33,7 +36,8 @@ struct Envelope<'a> {
     dialect: Option<String>,
     model: Option<String>,
     class: Option<String>,
-    rules: Option<Vec<Rule>>,
+    #[serde(borrow)]
+    rules: Option<&'a RawValue>,
 }
 
 /// The members by which bodies are told apart; what they hold is not looked at.
@@ -82,20 +86,38 @@ impl Asked {
             let wrong = || wrong("class", "public, internal, confidential or restricted");
             Clearance::from_label(label).ok_or_else(wrong)
         });
-        let rules = envelope.rules;
-        if let Some(rules) = &rules {
-            if rules.len() > RULES_MAX {
-                return Err(wrong("rules", &format!("at most {RULES_MAX} rules")));
-            }
-            for (at, rule) in rules.iter().enumerate() {
-                rule.check().map_err(|fault| {
-                    wrong(&format!("rules.{at}.{}", fault.field), &fault.reason)
-                })?;
-            }
-        }
+        let rules = envelope.rules.map(tried).transpose()?;
         let class = class.transpose()?;
         Ok(Self { body: inner, dialect, embeds, model: envelope.model, class, rules })
     }
+}
+
+/// The rules to try, within the bounds of those that are kept.
+fn tried(sent: &RawValue) -> Result<Vec<Rule>, Box<Refusal>> {
+    let too_long = || wrong("rules", &format!("all together have at most {RULES_BYTES_MAX} bytes"));
+    if sent.get().len() > SENT_BYTES_MAX {
+        return Err(too_long());
+    }
+    let unread: Vec<&RawValue> =
+        serde_json::from_str(sent.get()).map_err(|_| wrong("rules", "a list of rules"))?;
+    if unread.len() > RULES_MAX {
+        return Err(wrong("rules", &format!("at most {RULES_MAX} rules")));
+    }
+    let (mut rules, mut bytes) = (Vec::with_capacity(unread.len()), 0_usize);
+    for (at, text) in unread.into_iter().enumerate() {
+        let place = format!("rules.{at}");
+        let rule: Rule = serde_json::from_str(text.get())
+            .map_err(|_| wrong(&place, "a member is not what it should be, or not known"))?;
+        rule.check().map_err(|fault| wrong(&format!("{place}.{}", fault.field), &fault.reason))?;
+        let written = serde_json::to_string(&rule).map_or(usize::MAX, |text| text.len());
+        if written > RULE_BYTES_MAX {
+            let most = format!("a rule has at most {RULE_BYTES_MAX} bytes; use patterns with *");
+            return Err(wrong(&place, &most));
+        }
+        bytes = bytes.saturating_add(written);
+        rules.push(rule);
+    }
+    if bytes > RULES_BYTES_MAX { Err(too_long()) } else { Ok(rules) }
 }
 
 /// The dialect that a body looks like.
@@ -184,10 +206,35 @@ mod tests {
             (r#"{"request":{},"dialect":"morse"}"#, "dialect"),
             (r#"{"request":{},"class":"secret"}"#, "class"),
             (r#"{"request":{},"rules":[{},{"profile":"slow"}]}"#, "rules.1.profile"),
+            (r#"{"request":{},"rules":[{"allowed":[]}]}"#, "rules.0"),
+            (r#"{"request":{},"rules":{}}"#, "rules"),
         ] {
             assert_eq!(read(body).unwrap_err().param.as_deref(), Some(field), "{body}");
         }
         assert_eq!(read(r#"{"request":{},"rule":[]}"#).unwrap_err().code, "invalid_json");
         assert_eq!(read("[1]").unwrap_err().code, "invalid_json");
+    }
+
+    /// The admin API keeps no larger rules, so none are compiled for a look either.
+    #[test]
+    fn rules_to_try_have_the_bounds_of_those_that_are_kept() {
+        let rule = |entries: usize| {
+            let entry = format!("\"{}\"", "*a".repeat(75));
+            format!("{{\"deny\":[{}]}}", vec![entry; entries].join(","))
+        };
+        let read = |rules: &str| {
+            let body = format!("{{\"request\":{{\"messages\":[]}},\"rules\":{rules}}}");
+            Asked::read(body.into(), &HeaderMap::new())
+        };
+        let many =
+            |count: usize, entries: usize| format!("[{}]", vec![rule(entries); count].join(","));
+        assert_eq!(read(&many(15, 50)).unwrap().rules.unwrap().len(), 15);
+        let refused = read(&many(1, 60)).unwrap_err();
+        assert_eq!((refused.status.as_u16(), refused.param.as_deref()), (400, Some("rules.0")));
+        assert!(refused.message.contains("8192"), "{}", refused.message);
+        for rules in [many(17, 50), many(101, 0), format!("[{}{{}}]", " ".repeat(SENT_BYTES_MAX))] {
+            let refused = read(&rules).unwrap_err();
+            assert_eq!((refused.status.as_u16(), refused.param.as_deref()), (400, Some("rules")));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! An organization's rules as a request meets them: who each is for, and for every offer what it
 //! says, as bits by the offer's index. Looks nothing up and allocates only where a rule fits.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use turnpike_ledger::PicoUsd;
@@ -8,6 +9,7 @@ use turnpike_ledger::PicoUsd;
 use crate::catalog::{ConfiguredCatalog, Offer};
 use crate::hook::Clearance;
 
+use super::pattern::{Pattern, small};
 use super::{Rule, When};
 use crate::route::selector::{Profile, Selector};
 
@@ -30,7 +32,7 @@ pub struct OrgRules {
 #[derive(Debug)]
 struct Compiled {
     id: Arc<str>,
-    when: When,
+    when: Conditions,
     allow: Option<Bits>,
     deny: Option<Bits>,
     regions: Option<Bits>,
@@ -72,6 +74,30 @@ pub struct Terms {
     pub first_token_ceiling_ms: f64,
 }
 
+/// For which requests a rule is.
+#[derive(Debug)]
+struct Conditions {
+    model: Box<[Pattern]>,
+    team: Box<[Pattern]>,
+    project: Box<[Pattern]>,
+    task: Box<[Pattern]>,
+}
+
+/// A situation's names as patterns are compared with.
+struct Lowered<'a> {
+    model: Cow<'a, str>,
+    team: Option<Cow<'a, str>>,
+    project: Option<Cow<'a, str>>,
+    task: Cow<'a, str>,
+}
+
+/// The same names of every offer, in their order.
+struct Names {
+    ids: Vec<String>,
+    models: Vec<String>,
+    regions: Vec<Option<String>>,
+}
+
 /// One bit for each offer.
 #[derive(Debug)]
 struct Bits(Box<[u64]>);
@@ -88,7 +114,8 @@ impl OrgRules {
             let (a_conditions, b_conditions) = (a.when.conditions(), b.when.conditions());
             (b.priority, b_conditions, a_id).cmp(&(a.priority, a_conditions, b_id))
         });
-        let compiled = ordered.into_iter().map(|(id, rule)| Compiled::of(id, rule, offers));
+        let names = Names::of(offers);
+        let compiled = ordered.into_iter().map(|(id, rule)| Compiled::of(id, rule, &names));
         Self { rules: compiled.collect() }
     }
 
@@ -100,8 +127,9 @@ impl OrgRules {
     /// aims the first rule that sets one counts.
     pub fn terms(self: &Arc<Self>, request: &Situation<'_>) -> Terms {
         let mut terms = Terms { of: Some(Arc::clone(self)), ..Terms::default() };
+        let request = Lowered::of(request);
         for (place, rule) in self.rules.iter().enumerate() {
-            if !rule.when.fits(request) {
+            if !rule.when.fits(&request) {
                 continue;
             }
             terms.fitting.push(place);
@@ -188,21 +216,24 @@ impl Terms {
 // === impl Compiled ===
 
 impl Compiled {
-    fn of(id: &Arc<str>, rule: &Rule, offers: &ConfiguredCatalog) -> Self {
-        let named = |patterns: &Vec<String>| {
-            let fits = |offer: &Offer| patterns.iter().any(|pattern| is_meant(pattern, offer));
-            (!patterns.is_empty()).then(|| Bits::of(offers, fits))
+    fn of(id: &Arc<str>, rule: &Rule, names: &Names) -> Self {
+        let named = |listed: &Vec<String>| {
+            // With an `@` by the offer's id, else by its model's.
+            let (ids, models): (Vec<&String>, Vec<&String>) =
+                listed.iter().partition(|pattern| pattern.contains('@'));
+            let (ids, models) = (patterns(ids), patterns(models));
+            let meant = |(id, model): (&String, &String)| any(&ids, id) || any(&models, model);
+            let offers = names.ids.iter().zip(&names.models);
+            (!listed.is_empty()).then(|| Bits::of(offers.map(meant)))
         };
-        let within = |offer: &Offer| {
-            let region = offer.region.as_deref();
-            region.is_some_and(|region| rule.regions.iter().any(|one| fits(one, region)))
-        };
+        let regions = patterns(&rule.regions);
+        let within = |region: &Option<String>| region.as_ref().is_some_and(|it| any(&regions, it));
         Self {
             id: Arc::clone(id),
-            when: rule.when.clone(),
+            when: Conditions::of(&rule.when),
             allow: named(&rule.allow),
             deny: named(&rule.deny),
-            regions: (!rule.regions.is_empty()).then(|| Bits::of(offers, within)),
+            regions: (!regions.is_empty()).then(|| Bits::of(names.regions.iter().map(within))),
             prefer: named(&rule.prefer),
             zero_retention: rule.zero_retention,
             class: rule.data_class.as_deref().and_then(Clearance::from_label),
@@ -215,40 +246,12 @@ impl Compiled {
     }
 }
 
-/// Whether a pattern means an offer: with an `@` by the offer's id, else by its model's.
-fn is_meant(pattern: &str, offer: &Offer) -> bool {
-    fits(pattern, if pattern.contains('@') { &offer.id } else { &offer.model })
+fn patterns<'a>(texts: impl IntoIterator<Item = &'a String>) -> Box<[Pattern]> {
+    texts.into_iter().map(|text| Pattern::new(text)).collect()
 }
 
-/// Whether a name fits a pattern in which each `*` stands for anything; case does not count.
-fn fits(pattern: &str, name: &str) -> bool {
-    let mut pieces = pattern.split('*');
-    let first = pieces.next().unwrap_or_default();
-    let Some(mut rest) = without_start(name, first) else { return false };
-    let mut last = None;
-    for piece in pieces {
-        if let Some(middle) = last.replace(piece) {
-            let Some(after) = behind(rest, middle) else { return false };
-            rest = after;
-        }
-    }
-    match last {
-        None => rest.is_empty(),
-        Some(end) => {
-            let from = rest.len().checked_sub(end.len());
-            from.and_then(|from| rest.get(from..)).is_some_and(|it| it.eq_ignore_ascii_case(end))
-        }
-    }
-}
-
-fn without_start<'a>(name: &'a str, start: &str) -> Option<&'a str> {
-    let begins = name.get(..start.len())?.eq_ignore_ascii_case(start);
-    if begins { name.get(start.len()..) } else { None }
-}
-
-/// What follows the first place of `piece`.
-fn behind<'a>(name: &'a str, piece: &str) -> Option<&'a str> {
-    (0..=name.len()).find_map(|at| without_start(name.get(at..)?, piece))
+fn any(patterns: &[Pattern], name: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.fits(name))
 }
 
 // === impl When ===
@@ -260,27 +263,67 @@ impl When {
             .filter(|list| !list.is_empty())
             .count()
     }
+}
 
-    fn fits(&self, request: &Situation<'_>) -> bool {
-        let any = |list: &Vec<String>, value: Option<&str>| {
-            list.is_empty() || value.is_some_and(|it| list.iter().any(|entry| fits(entry, it)))
+// === impl Conditions ===
+
+impl Conditions {
+    fn of(when: &When) -> Self {
+        let When { model, team, project, task } = when;
+        let [model, team, project, task] = [model, team, project, task].map(patterns);
+        Self { model, team, project, task }
+    }
+
+    fn fits(&self, request: &Lowered<'_>) -> bool {
+        let fits = |list: &[Pattern], name: Option<&str>| {
+            list.is_empty() || name.is_some_and(|name| any(list, name))
         };
-        any(&self.model, Some(request.model))
-            && any(&self.team, request.team)
-            && any(&self.project, request.project)
-            && any(&self.task, Some(request.task))
+        fits(&self.model, Some(&request.model))
+            && fits(&self.team, request.team.as_deref())
+            && fits(&self.project, request.project.as_deref())
+            && fits(&self.task, Some(&request.task))
+    }
+}
+
+// === impl Lowered ===
+
+impl<'a> Lowered<'a> {
+    fn of(request: &Situation<'a>) -> Self {
+        let Situation { model, team, project, task } = *request;
+        Self {
+            model: small(model),
+            team: team.map(small),
+            project: project.map(small),
+            task: small(task),
+        }
+    }
+}
+
+// === impl Names ===
+
+impl Names {
+    fn of(offers: &ConfiguredCatalog) -> Self {
+        let all = offers.offers();
+        let region = |offer: &Arc<Offer>| offer.region.as_deref().map(str::to_ascii_lowercase);
+        Self {
+            ids: all.iter().map(|offer| offer.id.to_ascii_lowercase()).collect(),
+            models: all.iter().map(|offer| offer.model.to_ascii_lowercase()).collect(),
+            regions: all.iter().map(region).collect(),
+        }
     }
 }
 
 // === impl Bits ===
 
 impl Bits {
-    fn of(offers: &ConfiguredCatalog, is: impl Fn(&Offer) -> bool) -> Self {
-        let words = offers.offers().chunks(64).map(|chunk| {
-            let bits = chunk.iter().enumerate().filter(|(_, offer)| is(offer));
-            bits.fold(0_u64, |word, (bit, _)| word | 1 << bit)
-        });
-        Self(words.collect())
+    fn of(offers: impl ExactSizeIterator<Item = bool>) -> Self {
+        let mut words = vec![0_u64; offers.len().div_ceil(64)];
+        for (index, _) in offers.enumerate().filter(|(_, is)| *is) {
+            if let Some(word) = words.get_mut(index / 64) {
+                *word |= 1 << (index % 64);
+            }
+        }
+        Self(words.into())
     }
 
     fn has(&self, index: usize) -> bool {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use turnpike_ledger::{PICO_PER_USD, PicoUsd};
 
 use super::names::{NONE, NameId};
-use super::{HOUR_MS, ORG, Rollup, TEAM, get, hour_of};
+use super::org::OrgRows;
+use super::{HOUR_MS, Rollup, TEAM, get, hour_of};
 
 /// Hours that an hour is compared with.
 const HOURS_BEFORE: u64 = 7 * 24;
@@ -53,21 +54,20 @@ impl Rollup {
         from_ms: u64,
         now_ms: u64,
     ) -> Vec<Anomaly> {
-        let org = org.map(|org| self.names.known(org).unwrap_or(NameId::MAX));
         let mut found = Vec::new();
-        for ((org, team), series) in self.spending(org, from_ms, now_ms) {
-            for (hour_ms, spent) in series.range(hour_of(from_ms)..=hour_of(now_ms)) {
-                let Some(usual) = usual(&series, *hour_ms).filter(|usual| spent > usual) else {
-                    continue;
-                };
-                let Some(org) = self.names.name(org) else { continue };
-                found.push(Anomaly {
-                    org: Arc::clone(org),
-                    team: self.names.name(team).cloned(),
-                    hour_ms: *hour_ms,
-                    spent_usd: PicoUsd(*spent),
-                    usual_usd: PicoUsd(usual),
-                });
+        let orgs = self.orgs.iter().filter(|(own, _)| org.is_none_or(|org| org == &***own));
+        for (org, own) in orgs {
+            for (team, series) in own.spending(from_ms, now_ms) {
+                for (hour_ms, spent) in series.range(hour_of(from_ms)..=hour_of(now_ms)) {
+                    let usual = usual(&series, *hour_ms).filter(|usual| spent > usual);
+                    found.extend(usual.map(|usual| Anomaly {
+                        org: Arc::clone(org),
+                        team: own.names.name(team).cloned(),
+                        hour_ms: *hour_ms,
+                        spent_usd: PicoUsd(*spent),
+                        usual_usd: PicoUsd(usual),
+                    }));
+                }
             }
         }
         found.sort_by(|a, b| {
@@ -75,25 +75,25 @@ impl Rollup {
         });
         found
     }
+}
 
-    fn spending(
-        &self,
-        org: Option<NameId>,
-        from_ms: u64,
-        now_ms: u64,
-    ) -> HashMap<(NameId, NameId), Series> {
+// === impl OrgRows: anomalies ===
+
+impl OrgRows {
+    /// By team, and of all of it under none.
+    fn spending(&self, from_ms: u64, now_ms: u64) -> HashMap<NameId, Series> {
         let first = hour_of(from_ms).saturating_sub(HOURS_BEFORE.saturating_mul(HOUR_MS));
-        let mut all: HashMap<(NameId, NameId), Series> = HashMap::new();
+        let mut all: HashMap<NameId, Series> = HashMap::new();
         for (hour_ms, hour) in self.hours.range(first..=hour_of(now_ms)) {
             for (about, totals) in &hour.rows {
-                let (of, team) = (get(about, ORG), get(about, TEAM));
-                if totals.cost_usd.is_zero() || org.is_some_and(|org| org != of) {
+                if totals.cost_usd.is_zero() {
                     continue;
                 }
+                let team = get(about, TEAM);
                 // Of a request without a team there is nothing but the whole.
                 let places = [Some(NONE), (team != NONE).then_some(team)];
                 for place in places.into_iter().flatten() {
-                    let series = all.entry((of, place)).or_default();
+                    let series = all.entry(place).or_default();
                     let spent = series.entry(*hour_ms).or_default();
                     *spent = spent.saturating_add(totals.cost_usd.0);
                 }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Usage;
 
+use super::about::About;
 use super::names::{NONE, NameId, Names};
-use super::{FIELDS, Rollup, RowKey, Totals};
+use super::{Rollup, RowKey, Totals};
 use crate::usage::row::buckets;
 
 /// Rows with the names that they use.
@@ -74,14 +75,19 @@ impl Rollup {
     /// The rows of what was counted since the last segment was finished, for keeping them beside
     /// this one; the next begins.
     pub(in super::super) fn finish_segment(&mut self) -> Rows {
-        let open = std::mem::take(&mut self.open);
         let mut names = Names::default();
-        let mut rows = Vec::with_capacity(std::mem::take(&mut self.open_rows));
-        for (hour_ms, hour) in &open {
-            for (about, totals) in hour {
-                let about = self.moved(about, &mut names).to_vec();
-                rows.push(Row::of(*hour_ms, about, *totals));
-            }
+        let mut rows = Vec::with_capacity(self.size.open);
+        let orgs: Vec<Arc<str>> = self.orgs.keys().map(Arc::clone).collect();
+        for org in orgs {
+            self.change(&org, |own| {
+                for (hour_ms, hour) in own.take_open() {
+                    for (about, totals) in hour {
+                        let about = moved(&about, &own.names, &mut names).to_vec();
+                        rows.push(Row::of(hour_ms, about, totals));
+                    }
+                }
+                own.tidy();
+            });
         }
         Rows::of(&names, rows)
     }
@@ -97,29 +103,25 @@ impl Rollup {
     }
 
     fn take(&mut self, kept: &Rows, hours: bool, open: bool) {
-        let ids: Vec<NameId> = kept.names.iter().map(|name| self.names.id(name)).collect();
-        let id = |old: NameId| {
-            let place = usize::try_from(old).ok().and_then(|old| old.checked_sub(1));
-            place.and_then(|place| ids.get(place)).copied().unwrap_or(NONE)
+        let name = |id: &NameId| {
+            let place = usize::try_from(*id).ok()?.checked_sub(1)?;
+            kept.names.get(place).map(|name| &**name)
         };
-        let pairs = |set: &Vec<(NameId, NameId)>| -> Vec<(NameId, NameId)> {
-            set.iter().map(|(name, value)| (id(*name), id(*value))).collect()
-        };
-        let sets: Vec<NameId> = kept.sets.iter().map(|set| self.names.set(pairs(set))).collect();
         for row in &kept.rows {
-            let mut about = [NONE; FIELDS];
-            for (place, old) in about.iter_mut().zip(&row.about) {
-                *place = id(*old);
+            let mut about = About::default();
+            for (field, id) in row.about.iter().enumerate().take(super::TAGS) {
+                about.set(field, name(id));
             }
-            let set = row.about.get(super::TAGS).and_then(|old| old.checked_sub(1));
-            let set = set.and_then(|place| sets.get(usize::try_from(place).ok()?)).copied();
-            super::put(&mut about, super::TAGS, set.unwrap_or(NONE));
+            let set = row.about.get(super::TAGS).and_then(|id| id.checked_sub(1));
+            let set = set.and_then(|place| kept.sets.get(usize::try_from(place).ok()?));
+            let tags = set.into_iter().flatten();
+            about.tags = tags.filter_map(|(tag, of)| Some((name(tag)?, name(of)?))).collect();
             let totals = row.totals();
-            if open {
-                self.add_open(row.hour_ms, about, &totals);
-            }
             if hours {
-                self.add(row.hour_ms, about, &totals);
+                self.add(row.hour_ms, &about, &totals);
+            }
+            if open {
+                self.add_open(row.hour_ms, &about, &totals);
             }
         }
     }
@@ -127,19 +129,19 @@ impl Rollup {
     /// Adds a row of an earlier version.
     pub(in super::super) fn restore_earlier(&mut self, row: EarlierRow) {
         let EarlierRow { hour_ms, about, totals } = row;
-        let mut key = [NONE; FIELDS];
+        let EarlierKey { org, model, key, provider, task, team, user } = &about;
+        let mut about = About::default();
+        about.set(super::ORG, Some(org));
         let named = [
-            (super::ORG, Some(about.org)),
-            (super::MODEL, about.model),
-            (super::KEY, about.key),
-            (super::PROVIDER, about.provider),
-            (super::TASK, about.task),
-            (super::TEAM, about.team),
-            (super::USER, about.user),
+            (super::MODEL, model),
+            (super::KEY, key),
+            (super::PROVIDER, provider),
+            (super::TASK, task),
+            (super::TEAM, team),
+            (super::USER, user),
         ];
         for (field, name) in named {
-            let id = name.map_or(NONE, |name| self.names.id(&name));
-            super::put(&mut key, field, id);
+            about.set(field, name.as_deref());
         }
         let totals = Totals {
             requests: totals.requests,
@@ -150,23 +152,23 @@ impl Rollup {
             usage: totals.usage,
             ..Totals::default()
         };
-        self.add(hour_ms, key, &totals);
+        self.add(hour_ms, &about, &totals);
     }
+}
 
-    /// The same row in the numbers of other names.
-    pub(super) fn moved(&self, about: &RowKey, names: &mut Names) -> RowKey {
-        let mut key = *about;
-        let mut id = |id: NameId| self.names.name(id).map_or(NONE, |name| names.id(name));
-        for (field, place) in key.iter_mut().enumerate() {
-            if field != super::TAGS {
-                *place = id(*place);
-            }
+/// The same row in the numbers of other names.
+pub(super) fn moved(about: &RowKey, from: &Names, to: &mut Names) -> RowKey {
+    let mut key = *about;
+    let mut id = |id: NameId| from.name(id).map_or(NONE, |name| to.id(name));
+    for (field, place) in key.iter_mut().enumerate() {
+        if field != super::TAGS {
+            *place = id(*place);
         }
-        let tags = self.names.tags(super::get(about, super::TAGS));
-        let tags: Vec<_> = tags.iter().map(|(name, value)| (id(*name), id(*value))).collect();
-        super::put(&mut key, super::TAGS, names.set(tags));
-        key
     }
+    let tags = from.tags(super::get(about, super::TAGS));
+    let tags: Vec<_> = tags.iter().map(|(name, value)| (id(*name), id(*value))).collect();
+    super::put(&mut key, super::TAGS, to.set(tags));
+    key
 }
 
 // === impl Rows ===

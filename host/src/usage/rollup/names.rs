@@ -7,6 +7,8 @@ use std::sync::Arc;
 pub(super) type NameId = u32;
 /// The number of no name.
 pub(super) const NONE: NameId = 0;
+/// Bytes that a name or a set takes beside its own.
+const BESIDE: usize = 80;
 /// Tags of a request: their names and values, sorted.
 pub(super) type TagSet = Arc<[(NameId, NameId)]>;
 
@@ -17,6 +19,7 @@ pub(super) struct Names {
     by_name: HashMap<Arc<str>, NameId>,
     sets: Vec<TagSet>,
     by_set: HashMap<TagSet, NameId>,
+    bytes: usize,
 }
 
 // === impl Names ===
@@ -28,6 +31,7 @@ impl Names {
             return *known;
         }
         let name: Arc<str> = name.into();
+        self.bytes = self.bytes.saturating_add(name.len()).saturating_add(BESIDE);
         self.names.push(Arc::clone(&name));
         let id = NameId::try_from(self.names.len()).unwrap_or(NameId::MAX);
         self.by_name.insert(name, id);
@@ -46,20 +50,26 @@ impl Names {
     }
 
     /// The number of a set of tags; zero if there are none.
-    pub(super) fn set(&mut self, mut tags: Vec<(NameId, NameId)>) -> NameId {
+    pub(super) fn set(&mut self, tags: Vec<(NameId, NameId)>) -> NameId {
         if tags.is_empty() {
             return NONE;
         }
-        tags.sort_unstable();
-        tags.dedup();
-        let set: TagSet = tags.into();
-        if let Some(known) = self.by_set.get(&set) {
+        let tags = sorted(tags);
+        if let Some(known) = self.by_set.get(&*tags) {
             return *known;
         }
+        let set: TagSet = tags.into();
+        let own = std::mem::size_of_val(&*set);
+        self.bytes = self.bytes.saturating_add(own).saturating_add(BESIDE);
         self.sets.push(Arc::clone(&set));
         let id = NameId::try_from(self.sets.len()).unwrap_or(NameId::MAX);
         self.by_set.insert(set, id);
         id
+    }
+
+    /// The number of a set of tags that is there.
+    pub(super) fn known_set(&self, tags: Vec<(NameId, NameId)>) -> Option<NameId> {
+        self.by_set.get(&*sorted(tags)).copied()
     }
 
     /// The tags of a number.
@@ -77,4 +87,15 @@ impl Names {
     pub(super) fn len(&self) -> usize {
         self.names.len().saturating_add(self.sets.len())
     }
+
+    /// About how many bytes they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+fn sorted(mut tags: Vec<(NameId, NameId)>) -> Vec<(NameId, NameId)> {
+    tags.sort_unstable();
+    tags.dedup();
+    tags
 }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::names::{NONE, NameId};
-use super::{Dimension, HOUR_MS, ORG, Rollup, RowKey, Totals, get, hour_of};
+use super::org::OrgRows;
+use super::{Dimension, HOUR_MS, Rollup, RowKey, Totals, get, hour_of};
 
 /// The start of the bucket that an hour belongs to, both in milliseconds since the Unix epoch.
 pub type BucketOf<'a> = &'a (dyn Fn(u64) -> u64 + Sync);
@@ -71,6 +72,17 @@ enum Place {
 impl Rollup {
     /// Groups the rows that are asked for.
     pub(in super::super) fn report(&self, query: &Query<'_>) -> UsageReport {
+        match self.orgs.get(query.org) {
+            Some(own) => own.report(query),
+            None => OrgRows::default().report(query),
+        }
+    }
+}
+
+// === impl OrgRows: reports ===
+
+impl OrgRows {
+    fn report(&self, query: &Query<'_>) -> UsageReport {
         let from_ms = hour_of(query.from_ms);
         let to_ms = query.to_ms.checked_next_multiple_of(HOUR_MS).unwrap_or(u64::MAX);
         let by: Vec<Place> = query.by.iter().map(|one| self.place(one)).collect();
@@ -78,7 +90,6 @@ impl Rollup {
             query.only.iter().map(|(one, values)| (self.place(one), self.ids(values))).collect();
         let mut groups: HashMap<(u64, Vec<NameId>), Totals> = HashMap::new();
         let mut total = Totals::default();
-        let org = self.names.known(query.org);
         // Reused from row to row: most rows fall into a group that is there.
         let mut at = (0, Vec::with_capacity(by.len()));
         for (hour_ms, hour) in self.hours.range(from_ms..to_ms.max(from_ms)) {
@@ -87,7 +98,7 @@ impl Rollup {
                 let wanted = |(place, ids): &(Place, Vec<Option<NameId>>)| {
                     ids.contains(&Some(self.value(about, *place)))
                 };
-                if Some(get(about, ORG)) != org || !only.iter().all(wanted) {
+                if !only.iter().all(wanted) {
                     continue;
                 }
                 at.1.clear();

@@ -179,7 +179,7 @@ fn old_hours_forget_sessions_before_any_hour_goes() {
     let report = asked(&rollup, &[Dimension::Model], 0, u64::MAX);
     assert_eq!((report.total.requests, report.complete_from_ms), (many + 1, 0));
     assert_eq!(report.detailed_from_ms, 2 * HOUR_MS);
-    assert!(rollup.rows < super::DETAILED_ROWS_MAX);
+    assert!(rollup.size.rows < super::DETAILED_ROWS_MAX);
     let by_session = asked(&rollup, &[Dimension::Session], 0, 2 * HOUR_MS);
     assert_eq!(by_session.groups.len(), 1, "they are one group now");
 }
@@ -219,4 +219,88 @@ fn sums_of_earlier_versions_are_added_up() {
     assert_eq!(report.groups[0].values, [Some(Arc::from("t"))]);
     assert_eq!((report.total.requests, report.total.usage.output_text), (2, 2));
     assert_eq!(report.total.cost_usd, PicoUsd(500_000_000_000));
+}
+
+fn flood(rollup: &mut Rollup, hour: u64, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        let mut event = event("flood", "a", hour * HOUR_MS, 1);
+        let name = |what: &str| Some(std::sync::Arc::from(format!("{what}-{number}")));
+        (event.session, event.agent, event.model) = (name("session"), name("agent"), None);
+        event.model_asked = name("model").unwrap();
+        rollup.count(&event);
+    }
+}
+
+/// Once an hour alone is at the limit, nothing that callers make up is kept of a request.
+#[test]
+fn one_hour_keeps_so_many_rows_and_names_and_its_sums_stay_right() {
+    let mut rollup = Rollup::default();
+    flood(&mut rollup, 1, 0..super::ROWS_MAX + 1);
+    let before = rollup.size;
+    assert!(before.rows < 10 && before.open <= super::ROWS_MAX, "{before:?}");
+    flood(&mut rollup, 1, super::ROWS_MAX + 1..super::ROWS_MAX + 20_001);
+    assert_eq!((rollup.size.rows, rollup.size.names), (before.rows, before.names));
+    let of = |rollup: &Rollup, by: &[Dimension]| {
+        rollup.report(&Query { org: "flood", ..query(by, 0, u64::MAX) })
+    };
+    let report = of(&rollup, &[Dimension::Session, Dimension::Alias]);
+    assert_eq!(report.total.requests, u64::try_from(super::ROWS_MAX).unwrap() + 20_001);
+    assert_eq!(report.groups[0].values, [Some(Arc::from("(other)")), Some(Arc::from("(other)"))]);
+    // What is kept beside the segment adds up, and the next hour is told apart again.
+    let total = report.total;
+    let mut restored = Rollup::default();
+    restored.restore(&rollup.finish_segment(), true);
+    assert_eq!(of(&restored, &[Dimension::Session]).total, total);
+    flood(&mut rollup, 2, 0..3);
+    let by = [Dimension::Session];
+    let next = rollup.report(&Query { org: "flood", ..query(&by, 2 * HOUR_MS, u64::MAX) });
+    assert_eq!(next.groups.len(), 3);
+}
+
+/// Names are bounded by their bytes, however few rows they are of.
+#[test]
+fn long_names_are_given_up_before_there_are_too_many_rows() {
+    let mut rollup = Rollup::default();
+    let most = super::NAMES_BYTES_MAX / 4_096;
+    for number in 0..most {
+        let mut event = event("flood", "a", HOUR_MS, 1);
+        let tag = |place: usize| {
+            let text = format!("{number}-{place}-{}", "x".repeat(250));
+            (Arc::from(format!("name{text}")), Arc::from(text))
+        };
+        event.tags = (0..8).map(tag).collect();
+        rollup.count(&event);
+        assert!(rollup.size.names < super::NAMES_BYTES_LEAST, "{:?}", rollup.size);
+    }
+    assert!(rollup.size.rows < most, "{:?}", rollup.size);
+    let total = rollup.report(&Query { org: "flood", ..query(&[], 0, u64::MAX) }).total;
+    assert_eq!(total.requests, u64::try_from(most).unwrap());
+    let mut quiet = event("acme", "a", HOUR_MS, 1);
+    quiet.session = Some("s1".into());
+    rollup.count(&quiet);
+    let by = [Dimension::Session];
+    let report = asked(&rollup, &by, 0, u64::MAX);
+    assert_eq!(report.groups[0].values, [Some(Arc::from("s1"))], "another's names have room");
+    rollup.finish_segment();
+    assert!(rollup.size.names < 10_000, "{:?}", rollup.size);
+}
+
+/// Who floods gives up its own hours and sessions, not another's.
+#[test]
+fn one_organizations_flood_takes_nothing_from_another() {
+    let mut rollup = Rollup::default();
+    for hour in 1..=3 {
+        let mut event = event("acme", "a", hour * HOUR_MS, 7);
+        event.session = Some(format!("s{hour}").into());
+        rollup.count(&event);
+    }
+    for hour in 1..=3 {
+        flood(&mut rollup, hour, 0..super::ROWS_MAX / 2);
+    }
+    let report = asked(&rollup, &[Dimension::Session], 0, u64::MAX);
+    assert_eq!((report.complete_from_ms, report.detailed_from_ms), (0, 0));
+    assert_eq!((report.groups.len(), report.total.requests), (3, 3));
+    let flooded = rollup.report(&Query { org: "flood", ..query(&[], 0, u64::MAX) });
+    assert!(flooded.detailed_from_ms > 0, "{flooded:?}");
+    assert!(rollup.size.rows <= super::ROWS_MAX);
 }
