@@ -1,6 +1,7 @@
 //! The journal's disk fails, or is full, under a running gateway: the system's answers to its
-//! writes and syncs are exchanged by a small library that is loaded in front of the gateway, so that the
-//! gateway itself is the one that is shipped. What `docs/money.md` says of it is what is seen here.
+//! writes and syncs are exchanged by a small library that is loaded in front of the gateway, so
+//! that the gateway itself is the one that is shipped. What `docs/money.md` says of it is what is
+//! seen here.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
