@@ -292,6 +292,7 @@ fn no_charge_is_lost_to_another_on_the_same_counters() {
     };
     seen(&ledger);
     ledger.close().unwrap();
+    drop(ledger);
     seen(&open(&dir));
     let report = check(dir.path(), None).unwrap();
     assert!(report.is_sound(), "{report}");
