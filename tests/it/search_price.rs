@@ -14,6 +14,13 @@ const UNPRICED: &str = "azure";
 const CREDIT_USD: &str = "0.150000";
 
 async fn stage(provider: &str) -> Result<Stage> {
+    stage_of(provider, configured).await
+}
+
+async fn stage_of(
+    provider: &str,
+    providers: fn(&Script, &Simulator) -> Result<String>,
+) -> Result<Stage> {
     let script = Script {
         seed: 7,
         providers: vec![ProviderScript {
@@ -27,7 +34,7 @@ async fn stage(provider: &str) -> Result<Stage> {
     };
     Stage::open_with(Setup {
         script,
-        providers: configured,
+        providers,
         credit_usd: CREDIT_USD.to_owned(),
         ..Setup::default()
     })
@@ -41,6 +48,14 @@ fn configured(script: &Script, simulator: &Simulator) -> Result<String> {
         "[providers.{name}]\nbase_url = \"{url}\"\napi_key = \"sim-key\"\n\
          dialect = \"openai-responses\"\nmodels = [\"gpt-5.4\"]\n"
     ))
+}
+
+/// The same, where the operator has set what a tool of the provider's own costs: three cents.
+fn overridden(script: &Script, simulator: &Simulator) -> Result<String> {
+    let price = "usd_per_million = { hosted-call = \"30000\" }";
+    let configured = configured(script, simulator)?;
+    let name = &script.providers.first().context("a provider")?.name;
+    Ok(format!("{configured}[[providers.{name}.overrides]]\nmodel = \"openai/*\"\n{price}\n"))
 }
 
 #[tokio::test]
@@ -120,5 +135,28 @@ async fn a_tool_whose_price_is_not_known_is_not_allowed() -> Result<()> {
         let sent: Value = serde_json::from_slice(&requests.last().context("a request")?.body)?;
         assert_eq!(sent["tools"], json!([]));
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_that_may_run_a_tool_is_held_for_its_calls() -> Result<()> {
+    let stage = stage_of(PRICED, overridden).await?;
+    let code = json!([{ "type": "code_interpreter", "container": { "type": "auto" } }]);
+    for (tools, status) in [(json!([]), 200), (code, 402)] {
+        let body = json!({ "model": "gpt-5.4", "input": "2+2?", "max_output_tokens": 64,
+            "tools": tools });
+        let answer = stage.caller.call(Method::POST, "/v1/responses", Some(&body)).await?;
+        answer.expect_status(status)?;
+    }
+    stage.top_up(ORG, "1", "for the tool").await?;
+    let code = json!([{ "type": "code_interpreter", "container": { "type": "auto" } }]);
+    let body = json!({ "model": "gpt-5.4", "input": "2+2?", "max_output_tokens": 64,
+        "tools": code });
+    let answer = stage.caller.call(Method::POST, "/v1/responses", Some(&body)).await?;
+    let answer = answer.expect_status(200)?;
+    assert_eq!(answer.header("x-turnpike-loss"), "");
+    let requests = stage.simulator.requests(PRICED);
+    let sent: Value = serde_json::from_slice(&requests.last().context("a request")?.body)?;
+    assert_eq!(sent["tools"], body["tools"]);
     Ok(())
 }

@@ -283,7 +283,7 @@ fn no_charge_is_lost_to_another_on_the_same_counters() {
             scope.spawn(move || {
                 for number in 0..EACH {
                     let mut budgets = names.map(|name| (name, 0));
-                    budgets.rotate_left((thread % 3) as usize);
+                    budgets.rotate_left(usize::try_from(thread % 3).unwrap());
                     let id = 1_000 + thread * EACH + number;
                     let hold = loop {
                         match ledger.reserve(&request(id, "0.001", &budgets)) {
@@ -312,6 +312,7 @@ fn no_charge_is_lost_to_another_on_the_same_counters() {
     };
     seen(&ledger);
     ledger.close().unwrap();
+    drop(ledger);
     seen(&open(&dir));
     let report = check(dir.path(), None).unwrap();
     assert!(report.is_sound(), "{report}");

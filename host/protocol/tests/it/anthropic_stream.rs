@@ -145,6 +145,20 @@ fn pitfall_38_cached_tokens_are_counted_once_and_alike_in_stream_and_body() {
 }
 
 #[test]
+fn code_that_anthropic_runs_is_counted_and_pages_that_it_fetches_are_not() {
+    let body = r#"{"content":[{"type":"text","text":"4"}],"stop_reason":"end_turn","usage":{
+        "input_tokens":9,"output_tokens":2,
+        "server_tool_use":{"code_execution_requests":3,"web_fetch_requests":5}}}"#;
+    let answer = Answer::parse(HERE, Bytes::copy_from_slice(body.as_bytes())).unwrap();
+    let usage = answer.usage.unwrap();
+    assert_eq!((usage.hosted_calls, usage.searches), (3, 0));
+    assert!(!answer.declined);
+    let refusal = body.replace("end_turn", "refusal");
+    let refused = Answer::parse(HERE, Bytes::copy_from_slice(refusal.as_bytes())).unwrap();
+    assert!(refused.declined);
+}
+
+#[test]
 fn pitfall_40_counts_of_a_later_event_replace_and_never_add() {
     let start = r#"{"type":"message_start","message":{"model":"m","usage":{"input_tokens":10,
         "cache_read_input_tokens":5,"output_tokens":1}}}"#;

@@ -233,3 +233,41 @@ fn pitfall_29_an_error_in_a_stream_is_one_that_clients_try_again() {
     assert_eq!(code(&long), "context_length_exceeded");
     assert_eq!(code(&ErrorFacts { kind: "billing_error", ..facts }), "insufficient_quota");
 }
+
+/// Items of tools that OpenAI runs by itself and charges for are counted, whole and streamed; what
+/// is free of charge is not.
+#[test]
+fn pitfall_43_tools_that_are_charged_by_the_piece_are_counted() {
+    let items = [
+        "web_search_call",
+        "code_interpreter_call",
+        "file_search_call",
+        "image_generation_call",
+        "image_generation_call",
+        "mcp_call",
+        "function_call",
+        "message",
+    ];
+    let output: Vec<Value> = items.iter().map(|kind| json!({ "type": kind })).collect();
+    let response = json!({ "status": "completed", "output": output,
+        "usage": { "input_tokens": 7, "output_tokens": 3 } });
+    let body = Bytes::from(response.to_string());
+    let whole = Answer::parse(Dialect::OpenAiResponses, body).unwrap().usage.unwrap();
+    assert_eq!((whole.searches, whole.hosted_calls), (1, 4));
+    let last = event(&json!({ "type": "response.completed", "response": response }));
+    assert_eq!(last.usage, Some(whole));
+}
+
+#[test]
+fn an_answer_that_a_filter_ends_declines_and_an_empty_one_does_not() {
+    let ended = |status: &str, details: Value| {
+        let body = json!({ "status": status, "output": [], "incomplete_details": details });
+        Answer::parse(Dialect::OpenAiResponses, Bytes::from(body.to_string())).unwrap()
+    };
+    let filtered = ended("incomplete", json!({ "reason": "content_filter" }));
+    assert!(filtered.declined && filtered.choices == 1 && !filtered.has_content());
+    let cut = ended("incomplete", json!({ "reason": "max_output_tokens" }));
+    assert!(!cut.declined && cut.choices == 1);
+    let empty = ended("completed", Value::Null);
+    assert!(!empty.declined && empty.choices == 1 && !empty.has_content());
+}

@@ -57,8 +57,8 @@ impl Encoder<'_> {
         put(self.out, tokens[0]);
         put(self.out, tokens[1]);
         let known = self.put_differences(seen, &expected);
-        let scores = seen.iter().map(|candidate| candidate.score);
-        put_scores(self.out, scores, &expected_scores(explanation, &known));
+        let scores: Vec<Option<f64>> = seen.iter().map(|candidate| candidate.score).collect();
+        put_scores(self.out, &scores, &expected_scores(explanation, &known));
         let said = self.out.len().saturating_sub(start);
         self.lexicon.rosters.differed(kind, said);
     }

@@ -22,12 +22,8 @@ const STEPS: f64 = 1e7;
 const IN_STEPS_MIN: f64 = 0.1;
 const IN_STEPS_MAX: f64 = 1e4;
 
-pub(super) fn put_scores(
-    out: &mut Vec<u8>,
-    scores: impl ExactSizeIterator<Item = Option<f64>> + Clone,
-    expected: &[Option<f64>],
-) {
-    let pairs = || scores.clone().zip(expected.iter().copied());
+pub(super) fn put_scores(out: &mut Vec<u8>, scores: &[Option<f64>], expected: &[Option<f64>]) {
+    let pairs = || scores.iter().copied().zip(expected.iter().copied());
     let differ = |pair: &(Option<f64>, Option<f64>)| !is_expected(pair.0, pair.1);
     let odd = pairs().filter(differ).count();
     if odd == 0 {
@@ -138,7 +134,7 @@ mod tests {
 
     fn back(scores: &[Option<f64>], expected: &[Option<f64>]) -> (usize, Vec<Option<f64>>) {
         let mut out = Vec::new();
-        put_scores(&mut out, scores.iter().copied(), expected);
+        put_scores(&mut out, scores, expected);
         let mut reader = Reader(&out);
         let read = read_scores(&mut reader, expected).unwrap();
         assert!(reader.is_empty());

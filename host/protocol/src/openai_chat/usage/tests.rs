@@ -92,7 +92,8 @@ fn items_are_named_as_they_are_billed() {
     let expected = concat!(
         "input cache-read cache-write-short cache-write-long output reasoning ",
         "input-audio output-audio input-image output-image request search ",
-        "cache-read-audio cache-read-image cache-read-video input-video output-video citation"
+        "cache-read-audio cache-read-image cache-read-video input-video output-video citation ",
+        "hosted-call"
     );
     assert_eq!(labels.join(" "), expected);
 }

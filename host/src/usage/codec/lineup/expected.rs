@@ -124,7 +124,10 @@ pub(super) fn kind(seen: &[Seen<'_>], explanation: &Explanation, tokens: [u64; 2
     let size = KIND_TOKENS.iter().take_while(|from| tokens[0] >= **from).count();
     hash.take(&widen(size).to_le_bytes());
     hash.take(&widen(seen.len()).to_le_bytes());
-    hash.take(seen.first().map_or("", |first| first.offer).as_bytes());
+    // A few of the names: whose lists are of the same length differ in one of these.
+    for place in [0, seen.len() / 2, seen.len().saturating_sub(1)] {
+        hash.take(seen.get(place).map_or("", |one| one.offer).as_bytes());
+    }
     for candidate in seen {
         let code = candidate.reason_code.unwrap_or_default().as_bytes();
         let first = code.first().copied().unwrap_or_default();

@@ -121,16 +121,10 @@ fn same(read: &[CandidateFact], sent: &[CandidateFact]) {
 #[test]
 fn an_event_takes_less_than_250_bytes_with_17_candidates_and_with_46() {
     for offers in [6, 17, 46] {
-        for profile in ["balanced", "cheap", "best"] {
+        // Under `fast` most scores are a little off: they follow from times, kept rounded.
+        for profile in ["balanced", "cheap", "best", "fast"] {
             let each = stored(offers, profile, 400);
             assert!(each < 250, "{offers} offers, {profile}: {each} bytes an event");
         }
     }
-}
-
-/// Under `fast` scores follow from times, which are kept rounded: most scores are a little off.
-#[test]
-fn an_event_of_a_quick_choice_takes_little_more() {
-    let each = stored(46, "fast", 400);
-    assert!(each < 300, "{each} bytes an event");
 }
