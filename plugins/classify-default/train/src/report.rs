@@ -21,12 +21,10 @@ const SEED: u64 = 7;
 const GSM8K_FOLDS: usize = 10;
 /// Everyday prompts that a weak model answers as well as a strong one.
 const EASY: [&str; 4] = ["chat", "translation", "summarization", "extraction"];
-
-/// How much the prompts of the dev set count, where one of our own counts as one.
-const DEV_WEIGHT: f64 = 4.0;
-
 /// Of those one in so many.
 const EASY_STEP: usize = 4;
+/// How much the prompts of the dev set count, where one of our own counts as one.
+const DEV_WEIGHT: f64 = 4.0;
 
 /// A prompt with its features.
 struct Read<'a> {
