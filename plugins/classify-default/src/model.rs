@@ -100,7 +100,7 @@ pub(crate) enum Part {
 }
 
 /// How much the parts count.
-pub(crate) const PARTS: [f64; 5] = [0.6, 0.5, 0.5, 0.3, 0.3];
+pub(crate) const PARTS: [f64; 5] = [0.9, 0.8, 1.0, 0.4, 0.4];
 
 /// The weights of distinct features, added up.
 #[derive(Debug)]

@@ -19,6 +19,14 @@ pub(crate) struct Prompt {
     pub(crate) request: MockRequest,
 }
 
+impl Prompt {
+    /// A single message without tools.
+    pub(crate) fn of(source: &str, task: usize, text: String) -> Self {
+        let request = MockRequest::new().with_message("user", &text);
+        Self { source: source.to_owned(), task, text, request }
+    }
+}
+
 /// A question, and whether a weak and a strong model answered it rightly.
 pub(crate) struct Question {
     /// `gsm8k` or `mmlu:<subject>`.
@@ -76,10 +84,8 @@ pub(crate) fn questions(folder: &Path) -> Result<Vec<Question>, String> {
 /// The prompts that are asked about and never learnt from.
 pub(crate) fn held_out() -> Result<Vec<Prompt>, String> {
     let prompt = |line: &str| {
-        let (task, text) = line.split_once('\t').ok_or("held-out: no tab in a line")?;
-        let text = text.replace("\\n", "\n");
-        let request = MockRequest::new().with_message("user", &text);
-        Ok(Prompt { source: "held-out".to_owned(), task: task_number(task)?, text, request })
+        let (task, text) = line.split_once('\t').ok_or("everyday.txt: no tab in a line")?;
+        Ok(Prompt::of("held-out", task_number(task)?, text.replace("\\n", "\n")))
     };
     HELD_OUT.lines().map(prompt).collect()
 }

@@ -12,7 +12,7 @@ const KINDS: usize = TASKS.len();
 /// A feature must be in so many examples to be worth a row.
 const LEAST_EXAMPLES: u32 = 2;
 /// The penalty on the square of each weight, halved.
-const PENALTY: f64 = 0.03;
+const PENALTY: f64 = 0.06;
 const STEPS: usize = 80;
 /// The ridge of the gain, and the rounds of its fit.
 const RIDGE: f64 = 3.0;

@@ -8,6 +8,7 @@ mod dice;
 mod fit;
 mod lbfgs;
 mod measure;
+mod overlap;
 mod prompts;
 mod report;
 

@@ -4,8 +4,6 @@
 
 use std::collections::BTreeSet;
 
-use turnpike_policy_sdk::mock::MockRequest;
-
 use crate::data::{Prompt, task_number};
 use crate::dice::Dice;
 
@@ -68,8 +66,7 @@ pub(crate) fn all() -> Result<Vec<Prompt>, String> {
 }
 
 fn prompt(task: &str, text: String) -> Result<Prompt, String> {
-    let request = MockRequest::new().with_message("user", &text);
-    Ok(Prompt { source: "own".to_owned(), task: task_number(task)?, text, request })
+    Ok(Prompt::of("own", task_number(task)?, text))
 }
 
 struct Banks(Vec<(&'static str, &'static str)>);

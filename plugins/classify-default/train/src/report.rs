@@ -12,6 +12,7 @@ use crate::data::{self, Prompt, Question};
 use crate::dice::Dice;
 use crate::fit::{self, Example, Measured};
 use crate::measure::{Confusion, apgr};
+use crate::overlap;
 use crate::prompts;
 
 const FOLDS: usize = 5;
@@ -20,12 +21,10 @@ const SEED: u64 = 7;
 const GSM8K_FOLDS: usize = 10;
 /// Everyday prompts that a weak model answers as well as a strong one.
 const EASY: [&str; 4] = ["chat", "translation", "summarization", "extraction"];
-
-/// How much the prompts of the dev set count, where one of our own counts as one.
-const DEV_WEIGHT: f64 = 3.0;
-
 /// Of those one in so many.
 const EASY_STEP: usize = 4;
+/// How much the prompts of the dev set count, where one of our own counts as one.
+const DEV_WEIGHT: f64 = 4.0;
 
 /// A prompt with its features.
 struct Read<'a> {
@@ -48,27 +47,24 @@ pub(crate) fn built_in(own: &[Prompt], tasks: &[Prompt], questions: &[Question])
     training::encode(&entries, &gains(&own, questions, &features, |_| true))
 }
 
-/// Of our own prompts and those of the dev set. In each of the two, tasks with few prompts count
-/// for more, so that none is given up.
+/// Of our own prompts and those of the dev set. Among the latter, tasks with few prompts count for
+/// more, so that none is given up.
 fn learn<'a>(own: &'a [Read<'a>], dev: impl Iterator<Item = &'a Read<'a>>) -> Vec<Entry> {
     let dev: Vec<&Read<'_>> = dev.collect();
-    let own: Vec<&Read<'_>> = own.iter().collect();
     let mut examples = Vec::new();
-    for (part, weight) in [(own, 1.0), (dev, DEV_WEIGHT)] {
-        let mut counts = [0_u32; TASKS.len()];
-        for it in &part {
-            counts.iter_mut().skip(it.prompt.task).take(1).for_each(|count| *count += 1);
-        }
-        let roots: f64 = counts.iter().map(|count| f64::from(*count).sqrt()).sum();
-        for it in part.iter() {
-            let count = counts.get(it.prompt.task).copied().unwrap_or(1);
-            let share = part.len() as f64 / (roots * f64::from(count).sqrt());
-            examples.push(Example {
-                features: &it.features,
-                task: it.prompt.task,
-                weight: weight * share,
-            });
-        }
+    for it in own {
+        examples.push(Example { features: &it.features, task: it.prompt.task, weight: 1.0 });
+    }
+    let mut counts = [0_u32; TASKS.len()];
+    for it in &dev {
+        counts.iter_mut().skip(it.prompt.task).take(1).for_each(|count| *count += 1);
+    }
+    let roots: f64 = counts.iter().map(|count| f64::from(*count).sqrt()).sum();
+    for it in &dev {
+        let count = counts.get(it.prompt.task).copied().unwrap_or(1);
+        let share = dev.len() as f64 / (roots * f64::from(count).sqrt());
+        let weight = DEV_WEIGHT * share;
+        examples.push(Example { features: &it.features, task: it.prompt.task, weight });
     }
     fit::tasks(&examples)
 }
@@ -102,6 +98,8 @@ pub(crate) fn print(folder: &Path, mistakes: bool, out: &mut dyn Write) -> Resul
     let own = prompts::all()?;
     let tasks = data::tasks(folder)?;
     let questions = data::questions(folder)?;
+    overlap::none(&own, &tasks)?;
+    overlap::none(&own, &data::held_out()?)?;
     let mut text = String::new();
     task_report(&mut text, &own, &tasks, mistakes).map_err(|it| it.to_string())?;
     difficulty_report(&mut text, &own, &tasks, &questions).map_err(|it| it.to_string())?;
