@@ -69,6 +69,26 @@ pub struct Settings {
     pub timeouts: Timeouts,
 }
 
+/// Ratings that are looked up and kept at a time: each may read a segment of records.
+const RATINGS_AT_ONCE: usize = 4;
+/// Sets of rules that are compiled for a dry run at a time: each takes a processor for up to about
+/// a second.
+const TRIALS_AT_ONCE: usize = 2;
+
+/// Places for the long work of questions beside requests.
+#[derive(Debug)]
+pub struct QuestionTurns {
+    pub ratings: Turns,
+    /// Rules that are tried in a dry run.
+    pub trials: Turns,
+}
+
+impl Default for QuestionTurns {
+    fn default() -> Self {
+        Self { ratings: Turns::new(RATINGS_AT_ONCE), trials: Turns::new(TRIALS_AT_ONCE) }
+    }
+}
+
 /// What the data plane shares. Reads of what can change go through snapshots.
 pub struct Gateway {
     pub settings: Settings,
@@ -105,11 +125,8 @@ pub struct Gateway {
     pub last_call: LastCall,
     /// Work that is too long for a worker's other requests to wait for.
     pub aside: Aside,
-    /// The same for ratings, which may search a whole segment of records for theirs: requests do
-    /// not wait behind them.
-    pub rating_turns: Turns,
-    /// And for rules that are tried in a dry run.
-    pub trial_turns: Turns,
+    /// The same of questions beside requests: requests do not wait behind these.
+    pub turns: QuestionTurns,
 }
 
 impl std::fmt::Debug for Gateway {

@@ -229,10 +229,8 @@ mod tests {
         assert!(!kept.known.contains(&request(1_001)));
         let rows = kept.rows();
         kept.forgotten_until_ms = 0;
-        rows.into_iter().for_each(|row| match row {
-            RatingRow::ForgottenUntil { .. } => kept.take_in(row),
-            _ => {}
-        });
+        let until = |row: &RatingRow| matches!(row, RatingRow::ForgottenUntil { .. });
+        rows.into_iter().filter(until).for_each(|row| kept.take_in(row));
         assert_eq!(kept.forgotten_until_ms, 1_001, "also after the file was written anew");
     }
 }

@@ -22,7 +22,7 @@ use crate::policy::signature::PublicKey;
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits, Web};
 use crate::route::{self, Affinity, Aliases, BreakerRule, Health, Reach, Rulebook};
 use crate::store::{LedgerViews, Store, load_ledger_view};
-use crate::tasks::{Aside, LastCall, Tasks, Turns};
+use crate::tasks::{Aside, LastCall, Tasks};
 use crate::telemetry::Metrics;
 use crate::upstream::{PoolLimits, Upstream};
 use crate::usage;
@@ -36,17 +36,12 @@ use super::providers::Provider;
 use super::ratings::RatingBook;
 use super::registries::Registries;
 use super::web::PolicyWeb;
-use super::{Gateway, Settings};
+use super::{Gateway, QuestionTurns, Settings};
 
 /// The journal's folder in the data folder.
 pub const JOURNAL_DIR: &str = "journal";
 /// The usage events' folder in the data folder.
 pub const USAGE_DIR: &str = "usage";
-/// Ratings that are looked up and kept at a time: each may read a segment of records.
-const RATINGS_AT_ONCE: usize = 4;
-/// Sets of rules that are compiled for a dry run at a time: each takes a processor for up to about
-/// a second.
-const TRIALS_AT_ONCE: usize = 2;
 /// The folder of compiled policies in the data folder.
 const COMPILED_DIR: &str = "compiled";
 
@@ -113,8 +108,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         drains: drains(&config.money),
         last_call: LastCall::default(),
         aside: Aside::default(),
-        rating_turns: Turns::new(RATINGS_AT_ONCE),
-        trial_turns: Turns::new(TRIALS_AT_ONCE),
+        turns: QuestionTurns::default(),
     });
     let admin = AdminState::new(AdminParts {
         store: Arc::clone(&store),

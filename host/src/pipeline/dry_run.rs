@@ -102,7 +102,7 @@ async fn tried(
     if entries <= ENTRIES_HERE_MAX {
         return Ok(compile());
     }
-    match gateway.trial_turns.run(org, compile).await {
+    match gateway.turns.trials.run(org, compile).await {
         Ok(Some(compiled)) => Ok(compiled),
         Ok(None) => Err(Box::new(Refusal::internal())),
         Err(Busy) => Err(Box::new(Refusal::busy("dry runs with many rules"))),

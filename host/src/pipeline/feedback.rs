@@ -63,7 +63,7 @@ async fn rate(gateway: &Arc<Gateway>, head: &Parts, body: Incoming) -> Result<Ra
     // Reads the request's record, which may be anywhere in what is kept, and waits for the disk.
     let org = Arc::clone(&caller.org);
     let rate = move || ratings.rate(&caller.org, &caller.key_id, request, rating);
-    match gateway.rating_turns.run(&org, rate).await {
+    match gateway.turns.ratings.run(&org, rate).await {
         Ok(Some(rated)) => rated.map_err(|why| Box::new(refused(&why))),
         Ok(None) => Err(Box::new(Refusal::internal())),
         Err(Busy) => Err(Box::new(Refusal::busy("ratings"))),

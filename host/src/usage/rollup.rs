@@ -31,16 +31,8 @@ pub use report::{BucketOf, Group, Query, UsageReport};
 const ROWS_MAX: usize = 300_000;
 /// Rows above which the oldest hours forget what is fine about them.
 const DETAILED_ROWS_MAX: usize = 250_000;
-/// Rows from which on a new one tells nothing apart that there could be many of.
-const ROWS_LEAST: usize = ROWS_MAX + ROWS_MAX / 10;
-/// Rows of one organization that are kept beside a segment in full.
-const OPEN_ROWS_OF_ORG_MAX: usize = ROWS_MAX / 3 * 2;
 /// Bytes of the names that rows have.
 const NAMES_BYTES_MAX: usize = 96 << 20;
-/// The same of one organization.
-const NAMES_BYTES_OF_ORG_MAX: usize = NAMES_BYTES_MAX / 3 * 2;
-/// Bytes from which on no names are taken that there could be many of.
-const NAMES_BYTES_LEAST: usize = NAMES_BYTES_MAX + NAMES_BYTES_MAX / 10;
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -228,12 +220,48 @@ struct Size {
     names: usize,
 }
 
+/// How much there may be.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    rows: usize,
+    detailed_rows: usize,
+    names_bytes: usize,
+}
+
 /// The rows.
 #[derive(Debug, Default)]
 pub(super) struct Rollup {
+    bounds: Bounds,
     orgs: HashMap<Arc<str>, OrgRows>,
     /// Of all of them.
     size: Size,
+}
+
+// === impl Bounds ===
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { rows: ROWS_MAX, detailed_rows: DETAILED_ROWS_MAX, names_bytes: NAMES_BYTES_MAX }
+    }
+}
+
+impl Bounds {
+    /// Rows of one organization that are kept beside a segment in full.
+    fn open_rows_of_org(self) -> usize {
+        self.rows / 3 * 2
+    }
+
+    /// Bytes of one organization's names.
+    fn names_bytes_of_org(self) -> usize {
+        self.names_bytes / 3 * 2
+    }
+
+    /// Rows and bytes of names from which on a new row tells nothing apart that there could be many
+    /// of.
+    fn least(self) -> (usize, usize) {
+        let beyond = |bound: usize| bound.saturating_add(bound / 10);
+        (beyond(self.rows), beyond(self.names_bytes))
+    }
 }
 
 // === impl Rollup ===
@@ -260,7 +288,8 @@ impl Rollup {
     /// Adds to the rows of the segment that is being written.
     fn add_open(&mut self, at_ms: u64, about: &About<'_>, totals: &Totals) {
         let mut detail = self.room(about.org(), self.size.open);
-        if self.orgs.get(about.org()).is_some_and(|own| own.size().open >= OPEN_ROWS_OF_ORG_MAX) {
+        let most = self.bounds.open_rows_of_org();
+        if self.orgs.get(about.org()).is_some_and(|own| own.size().open >= most) {
             detail = detail.max(Detail::Rest);
         }
         self.change(about.org(), |own| own.add_open(hour_of(at_ms), about, detail, totals));
@@ -270,11 +299,12 @@ impl Rollup {
     fn room(&self, org: &str, rows: usize) -> Detail {
         let own = self.orgs.get(org).map(OrgRows::size).unwrap_or_default();
         let names = self.size.names;
-        if rows >= ROWS_LEAST || names >= NAMES_BYTES_LEAST {
+        let (rows_least, names_least) = self.bounds.least();
+        if rows >= rows_least || names >= names_least {
             Detail::Least
-        } else if rows >= ROWS_MAX
-            || names >= NAMES_BYTES_MAX
-            || own.names >= NAMES_BYTES_OF_ORG_MAX
+        } else if rows >= self.bounds.rows
+            || names >= self.bounds.names_bytes
+            || own.names >= self.bounds.names_bytes_of_org()
         {
             Detail::Rest
         } else {
@@ -284,17 +314,17 @@ impl Rollup {
 
     /// Before a new row: takes a step towards fewer of them where there are too many.
     fn make_room(&mut self, org: &str, hour_ms: u64) {
-        if self.size.rows >= DETAILED_ROWS_MAX {
+        if self.size.rows >= self.bounds.detailed_rows {
             self.change_largest(|size| size.rows, |own| own.coarsen_oldest(hour_ms));
         }
-        if self.size.rows >= ROWS_MAX {
+        if self.size.rows >= self.bounds.rows {
             let less = |own: &mut OrgRows| own.forget_oldest(hour_ms) || own.give_up_newest();
             self.change_largest(|size| size.rows, less);
         }
         let own = self.orgs.get(org).map(OrgRows::size).unwrap_or_default();
-        if own.names >= NAMES_BYTES_OF_ORG_MAX {
+        if own.names >= self.bounds.names_bytes_of_org() {
             self.change(org, |own| own.forget_names(hour_ms));
-        } else if self.size.names >= NAMES_BYTES_MAX {
+        } else if self.size.names >= self.bounds.names_bytes {
             self.change_largest(|size| size.names, |own| own.forget_names(hour_ms));
         }
     }

@@ -5,7 +5,7 @@ use turnpike_protocol::Usage;
 use uuid::Uuid;
 
 use super::super::{Label, UsageEvent};
-use super::{Dimension, HOUR_MS, Query, Rollup, UsageReport};
+use super::{Bounds, Dimension, HOUR_MS, Query, Rollup, UsageReport};
 
 fn event(org: &str, model: &str, at_ms: u64, cost: u128) -> UsageEvent {
     UsageEvent {
@@ -36,6 +36,12 @@ fn event(org: &str, model: &str, at_ms: u64, cost: u128) -> UsageEvent {
         attempts: 2,
         duration_ms: 1,
     }
+}
+
+/// As bounded as the real one, with less of everything.
+fn small() -> Rollup {
+    let bounds = Bounds { rows: 3_000, detailed_rows: 2_500, names_bytes: 2 << 20 };
+    Rollup { bounds, ..Rollup::default() }
 }
 
 fn query<'a>(by: &'a [Dimension], from_ms: u64, to_ms: u64) -> Query<'a> {
@@ -97,8 +103,8 @@ fn rows_kept_beside_a_segment_give_the_same_report() {
 
 #[test]
 fn the_oldest_hours_go_and_the_report_says_from_when_it_is_complete() {
-    let mut rollup = Rollup::default();
-    let many = u64::try_from(super::ROWS_MAX).unwrap();
+    let mut rollup = small();
+    let many = u64::try_from(rollup.bounds.rows).unwrap();
     for number in 0..many {
         let mut event = event("acme", "a", (1 + number % 2) * HOUR_MS, 1);
         event.user = Some(number.to_string().into());
@@ -169,8 +175,8 @@ fn what_routing_saved_counts_only_what_is_known() {
 
 #[test]
 fn old_hours_forget_sessions_before_any_hour_goes() {
-    let mut rollup = Rollup::default();
-    let many = u64::try_from(super::DETAILED_ROWS_MAX).unwrap();
+    let mut rollup = small();
+    let many = u64::try_from(rollup.bounds.detailed_rows).unwrap();
     for number in 0..=many {
         let mut event = event("acme", "a", (1 + number * 4 / many) * HOUR_MS, 1);
         event.session = Some(number.to_string().into());
@@ -179,7 +185,7 @@ fn old_hours_forget_sessions_before_any_hour_goes() {
     let report = asked(&rollup, &[Dimension::Model], 0, u64::MAX);
     assert_eq!((report.total.requests, report.complete_from_ms), (many + 1, 0));
     assert_eq!(report.detailed_from_ms, 2 * HOUR_MS);
-    assert!(rollup.size.rows < super::DETAILED_ROWS_MAX);
+    assert!(rollup.size.rows < rollup.bounds.detailed_rows);
     let by_session = asked(&rollup, &[Dimension::Session], 0, 2 * HOUR_MS);
     assert_eq!(by_session.groups.len(), 1, "they are one group now");
 }
@@ -234,17 +240,18 @@ fn flood(rollup: &mut Rollup, hour: u64, numbers: std::ops::Range<usize>) {
 /// Once an hour alone is at the limit, nothing that callers make up is kept of a request.
 #[test]
 fn one_hour_keeps_so_many_rows_and_names_and_its_sums_stay_right() {
-    let mut rollup = Rollup::default();
-    flood(&mut rollup, 1, 0..super::ROWS_MAX + 1);
+    let mut rollup = small();
+    let many = rollup.bounds.rows;
+    flood(&mut rollup, 1, 0..many + 1);
     let before = rollup.size;
-    assert!(before.rows < 10 && before.open <= super::ROWS_MAX, "{before:?}");
-    flood(&mut rollup, 1, super::ROWS_MAX + 1..super::ROWS_MAX + 20_001);
+    assert!(before.rows < 10 && before.open <= many, "{before:?}");
+    flood(&mut rollup, 1, many + 1..many + 2_001);
     assert_eq!((rollup.size.rows, rollup.size.names), (before.rows, before.names));
     let of = |rollup: &Rollup, by: &[Dimension]| {
         rollup.report(&Query { org: "flood", ..query(by, 0, u64::MAX) })
     };
     let report = of(&rollup, &[Dimension::Session, Dimension::Alias]);
-    assert_eq!(report.total.requests, u64::try_from(super::ROWS_MAX).unwrap() + 20_001);
+    assert_eq!(report.total.requests, u64::try_from(many).unwrap() + 2_001);
     assert_eq!(report.groups[0].values, [Some(Arc::from("(other)")), Some(Arc::from("(other)"))]);
     // What is kept beside the segment adds up, and the next hour is told apart again.
     let total = report.total;
@@ -260,8 +267,8 @@ fn one_hour_keeps_so_many_rows_and_names_and_its_sums_stay_right() {
 /// Names are bounded by their bytes, however few rows they are of.
 #[test]
 fn long_names_are_given_up_before_there_are_too_many_rows() {
-    let mut rollup = Rollup::default();
-    let most = super::NAMES_BYTES_MAX / 4_096;
+    let mut rollup = small();
+    let most = rollup.bounds.names_bytes / 4_096;
     for number in 0..most {
         let mut event = event("flood", "a", HOUR_MS, 1);
         let tag = |place: usize| {
@@ -270,7 +277,7 @@ fn long_names_are_given_up_before_there_are_too_many_rows() {
         };
         event.tags = (0..8).map(tag).collect();
         rollup.count(&event);
-        assert!(rollup.size.names < super::NAMES_BYTES_LEAST, "{:?}", rollup.size);
+        assert!(rollup.size.names < rollup.bounds.least().1, "{:?}", rollup.size);
     }
     assert!(rollup.size.rows < most, "{:?}", rollup.size);
     let total = rollup.report(&Query { org: "flood", ..query(&[], 0, u64::MAX) }).total;
@@ -288,19 +295,19 @@ fn long_names_are_given_up_before_there_are_too_many_rows() {
 /// Who floods gives up its own hours and sessions, not another's.
 #[test]
 fn one_organizations_flood_takes_nothing_from_another() {
-    let mut rollup = Rollup::default();
+    let mut rollup = small();
     for hour in 1..=3 {
         let mut event = event("acme", "a", hour * HOUR_MS, 7);
         event.session = Some(format!("s{hour}").into());
         rollup.count(&event);
     }
     for hour in 1..=3 {
-        flood(&mut rollup, hour, 0..super::ROWS_MAX / 2);
+        flood(&mut rollup, hour, 0..1_500);
     }
     let report = asked(&rollup, &[Dimension::Session], 0, u64::MAX);
     assert_eq!((report.complete_from_ms, report.detailed_from_ms), (0, 0));
     assert_eq!((report.groups.len(), report.total.requests), (3, 3));
     let flooded = rollup.report(&Query { org: "flood", ..query(&[], 0, u64::MAX) });
     assert!(flooded.detailed_from_ms > 0, "{flooded:?}");
-    assert!(rollup.size.rows <= super::ROWS_MAX);
+    assert!(rollup.size.rows <= rollup.bounds.rows);
 }
