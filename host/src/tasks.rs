@@ -81,9 +81,9 @@ impl Default for Aside {
 }
 
 impl Aside {
-    /// What `work` comes to; `None` where its turn did not come in time, it panicked, or the program
-    /// is coming down. It is not given up when nobody waits any more, but nothing that waits for its
-    /// turn is begun then.
+    /// What `work` comes to; `None` where its turn did not come in time, it panicked, or the
+    /// program is coming down. It is not given up when nobody waits any more, but nothing that
+    /// waits for its turn is begun then.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,

@@ -1,6 +1,7 @@
 //! `POST /v1/route`: the plan for a body of any dialect, without running it. Takes the same steps
 //! as a request up to the plan and shows what they found. Holds no money, asks no provider, leaves
-//! no record. It is let in as a question beside requests. What it answers has no text of the request.
+//! no record. It is let in as a question beside requests. What it answers has no text of the
+//! request.
 
 mod asked;
 mod shown;

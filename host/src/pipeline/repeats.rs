@@ -19,8 +19,8 @@ const HEADER: &str = "idempotency-key";
 const KEY_BYTES_MAX: usize = 255;
 /// For longer than any client tries again by itself.
 const KEPT_MS: u64 = 3_600_000;
-/// Requests that are remembered, about 10 MB; past that the oldest are forgotten of the organization
-/// that has the most.
+/// Requests that are remembered, about 10 MB; past that the oldest are forgotten of the
+/// organization that has the most.
 const KEPT_MAX: usize = 65_536;
 
 /// What is known of the keys that were used.

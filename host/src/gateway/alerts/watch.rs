@@ -30,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ANOMALY_LOOKS: u32 = 30;
 /// Windows of a budget that are looked at: what is settled late belongs to the one before.
 const WINDOWS: usize = 2;
-/// How long ago the window before may have ended when a budget is looked at for the first time.
+/// How long ago the window before may have ended at the first look after a start.
 const LOOKED_BACK_MS: u64 = 24 * 3_600_000;
 /// Memories of budgets that may be gone, before they are gone through.
 const SPARE: usize = 10_000;
@@ -103,8 +103,8 @@ struct Lookout {
     reached: HashMap<Arc<str>, Vec<(Window, u16)>>,
     /// Of what is raised once, by its id: budgets that refused, hours that were out of the usual.
     once: HashMap<String, Raised>,
-    /// Budgets that were looked at since the start.
-    looked_at: HashSet<Arc<str>>,
+    /// All budgets were looked at once since the start.
+    begun: bool,
     /// The ledger's last entry at the last look.
     seq: u64,
 }
@@ -163,6 +163,7 @@ impl Lookout {
         for watched in directory.watched() {
             self.thresholds(gateway, watched, now_ms, &mut raised);
         }
+        self.begun = true;
         let by_id: HashMap<&str, &Watched> = match exhausted.is_empty() {
             true => HashMap::new(),
             false => directory.watched().iter().map(|it| (&*it.budget.id, it)).collect(),
@@ -194,7 +195,6 @@ impl Lookout {
         }
         let there: HashSet<&str> = watched().collect();
         self.reached.retain(|budget, _| there.contains(&**budget));
-        self.looked_at.retain(|budget| there.contains(&**budget));
         self.once.retain(|_, raised| {
             raised.window_end_ms.is_some()
                 || raised.budget.as_deref().is_some_and(|budget| there.contains(budget))
@@ -212,10 +212,9 @@ impl Lookout {
             return;
         }
         let now = watched.budget.window(now_ms);
-        let first = !self.looked_at.contains(&watched.budget.id);
         let windows = self.reached.entry(Arc::clone(&watched.budget.id)).or_default();
-        if first {
-            self.looked_at.insert(Arc::clone(&watched.budget.id));
+        // One that is set later was not there in the window before.
+        if !self.begun {
             add(windows, before(watched, now, now_ms));
         }
         add(windows, Some(now));
