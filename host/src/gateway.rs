@@ -8,6 +8,7 @@ mod builtins;
 mod credential;
 mod families;
 mod google;
+mod ledger;
 mod policy_metrics;
 mod providers;
 mod ratings;

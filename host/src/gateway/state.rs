@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
-use turnpike_ledger::{Ledger, LedgerError, ViewSnapshot};
 
 use crate::admin::{self, AdminParts, AdminState, PolicyBounds, SignaturePolicy, SystemNumbers};
 use crate::auth::{Directory, OperatorToken, Pepper};
@@ -21,7 +20,7 @@ use crate::pipeline;
 use crate::policy::signature::PublicKey;
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits, Web};
 use crate::route::{self, Affinity, Aliases, BreakerRule, Health, Reach, Rulebook};
-use crate::store::{LedgerViews, Store, load_ledger_view};
+use crate::store::Store;
 use crate::tasks::{Aside, LastCall, Tasks};
 use crate::telemetry::Metrics;
 use crate::upstream::{PoolLimits, Upstream};
@@ -32,6 +31,7 @@ use super::backtest::Backtests;
 use super::bindings::Bindings;
 use super::builtins::Builtins;
 use super::families::Families;
+use super::ledger;
 use super::providers::Provider;
 use super::ratings::RatingBook;
 use super::registries::Registries;
@@ -63,10 +63,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
     let dir = &config.data.dir;
     let opened = Store::open(dir).with_context(|| data_folder(dir))?;
     let store = Arc::new(opened.store);
-    let ledger = Arc::new(open_ledger(dir, &store).with_context(|| data_folder(dir))?);
-    end_orphans(&ledger, started_at_ms);
-    admin::ensure_budgets(&store, &ledger, started_at_ms)
-        .map_err(|error| anyhow::anyhow!("the ledger refuses a key's budget: {error:?}"))?;
+    let ledger = ledger::open(dir, &store, started_at_ms).with_context(|| data_folder(dir))?;
     let recorder = usage::Recorder::start(usage::Options::new(dir.join(USAGE_DIR)))?;
     let (directory, rate_limits) = callers(dir, &store)?;
 
@@ -269,54 +266,6 @@ fn compiling(config: &Config, program: Option<PathBuf>) -> Compiling {
 
 fn data_folder(dir: &Path) -> String {
     format!("can't open the data folder {}", dir.display())
-}
-
-/// Opens the ledger from the store's view of it, or from the whole journal where there is none or
-/// it does not fit.
-fn open_ledger(dir: &Path, store: &Store) -> anyhow::Result<Ledger> {
-    let open = |view: Option<&ViewSnapshot>| -> anyhow::Result<Result<Ledger, LedgerError>> {
-        let mut options = turnpike_ledger::Options::at(dir.join(JOURNAL_DIR));
-        options.view_sink = Some(Box::new(LedgerViews::start(store.state())?));
-        options.on_failure = Some(Box::new(|why| {
-            tracing::error!(why, "the journal has failed: no paid request is accepted any more");
-        }));
-        options.on_full = Some(Box::new(|why| match why {
-            Some(why) => tracing::error!(
-                why,
-                "the journal's disk is full: no paid request is accepted until there is space"
-            ),
-            None => tracing::warn!("the journal has space again; paid requests are accepted"),
-        }));
-        Ok(Ledger::open(options, view))
-    };
-    let view = load_ledger_view(store.state().as_ref());
-    match open(view.as_ref())? {
-        Err(error @ (LedgerError::ViewMismatch { .. } | LedgerError::ViewAhead { .. }))
-            if view.is_some() =>
-        {
-            tracing::warn!(%error, "the ledger's view does not fit its journal; replaying it all");
-            Ok(open(None)??)
-        }
-        opened => Ok(opened?),
-    }
-}
-
-/// Holds of requests that a dead process was working on: nobody can settle them any more, so their
-/// money returns now and not when their time is over. They stay listed as expired.
-fn end_orphans(ledger: &Ledger, now_ms: u64) {
-    loop {
-        match ledger.expire_orphans(now_ms) {
-            Ok(ended) if ended.is_empty() => return,
-            Ok(ended) => {
-                let count = ended.len();
-                tracing::warn!(count, "holds of requests that never ended have expired");
-            }
-            Err(error) => {
-                tracing::error!(%error, "holds of requests that never ended stay until they expire");
-                return;
-            }
-        }
-    }
 }
 
 /// What the `[providers]` section comes to.

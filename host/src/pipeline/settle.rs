@@ -76,7 +76,7 @@ pub(super) async fn charge(
     let watch = clock::Stopwatch::start();
     let (usage, estimated) = used(flight, offer, reported, ending);
     let official = official(flight, offer, &usage, reported.service_tier.as_deref());
-    let list = Some(sum(official.iter().map(|q| (q.count, q.unit_price))));
+    let list = sum(official.iter().map(|q| (q.count, q.unit_price)));
     let baseline = baseline(flight, &usage);
     let lines = lines(flight, offer, &official, true).await;
     let cost = total(&lines);
@@ -102,12 +102,11 @@ pub(super) async fn charge(
     if let Some(bytes) = flight.delivered {
         let had = beyond::delivered(&usage, reported.text_bytes, bytes);
         let had = official_cost(flight, offer, &had, reported.service_tier.as_deref());
-        let all = list.unwrap_or(PicoUsd::ZERO);
-        flight.owing = beyond::share(settlement.charged, all.saturating_sub(had), all);
+        flight.owing = beyond::share(settlement.charged, list.saturating_sub(had), list);
     }
     let (cost, absorbed, seq) = (settlement.charged, settlement.absorbed, settlement.seq);
     flight.timing.settle_us = watch.micros().into();
-    Bill { charged: true, usage, estimated, lines, cost, list, baseline, absorbed, seq }
+    Bill { charged: true, usage, estimated, lines, cost, list: Some(list), baseline, absorbed, seq }
 }
 
 /// Closes the hold of an answer that is complete and empty: nobody is charged for its prompt, which
