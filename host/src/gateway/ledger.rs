@@ -60,7 +60,7 @@ fn end_orphans(ledger: &Ledger, now_ms: u64) {
                 tracing::warn!(count, "holds of requests that never ended have expired");
             }
             Err(error) => {
-                tracing::error!(%error, "holds of requests that never ended stay until they expire");
+                tracing::error!(%error, "holds of requests that never ended stay for their time");
                 return;
             }
         }

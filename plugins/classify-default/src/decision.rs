@@ -10,6 +10,8 @@ use crate::model::{self, Scores, Weights};
 use crate::tools;
 use crate::turn::Turn;
 
+/// Of difficulty and confidence, a thousandth is said.
+const DIGITS: f64 = 1000.0;
 /// Said for extraction by a schema that the answer has to fit, in the model's logits.
 const STRUCTURED: f64 = 6.0;
 /// Said for code by what only programs print.
@@ -44,13 +46,24 @@ pub(crate) fn classify(weights: Weights<'_>, request: &dyn Request) -> Classific
     let found = facts.task(scores, request);
     let likely = found.likely.as_ref();
     Classification {
-        difficulty: difficulty::of(found.task, likely, &turn, &features, request.input_tokens()),
+        difficulty: rounded(difficulty::of(
+            found.task,
+            likely,
+            &turn,
+            &features,
+            request.input_tokens(),
+        )),
         task: found.task.to_owned(),
-        confidence: found.confidence,
+        confidence: rounded(found.confidence),
         needs: needs.into_iter().map(str::to_owned).collect(),
         context_tokens: 0,
         attrs: Vec::new(),
     }
+}
+
+/// To the digits that it is worth: more would be shown to people and kept for nothing.
+fn rounded(share: f64) -> f64 {
+    (share * DIGITS).round() / DIGITS
 }
 
 fn needs(request: &dyn Request, tools: bool) -> Vec<&'static str> {

@@ -59,7 +59,7 @@ async fn nothing_is_granted_until_the_operator_does() -> Result<()> {
     let message = refused.body["error"]["message"].as_str().context("words")?;
     assert!(message.contains("turnpike:policy/"), "the import: {message}");
     assert!(message.contains(&format!("PUT /admin/v1/orgs/{ORG}/policy-grants")), "{message}");
-    for unknown in ["disk", "wasi", ""] {
+    for unknown in ["disk", "wasi:http", ""] {
         let refused = grant(&stage, ORG, &["state", unknown]).await?.expect_status(422)?;
         assert_eq!(refused.body["error"]["field"], "imports.1", "{}", refused.text);
     }
