@@ -107,14 +107,14 @@ fn listed(gateway: &Gateway, caller: &Caller) -> Vec<ModelEntry> {
 }
 
 /// A name by which the gateway chooses: it can what any of the models can, since that one is chosen
-/// then. A price it has none of its own.
+/// then. It has no price of its own, and no limit of an answer: clients ask for as much as they are
+/// told, which would leave the one model that has the highest.
 fn chosen((name, display_name): (&str, &str), models: &[ModelEntry]) -> ModelEntry {
     ModelEntry {
         id: name.to_owned(),
         display_name: display_name.to_owned(),
         owned_by: "turnpike".to_owned(),
         context_tokens: models.iter().map(|model| model.context_tokens).max().unwrap_or(0),
-        output_tokens: models.iter().map(|model| model.output_tokens).max().unwrap_or(0),
         tools: models.iter().any(|model| model.tools),
         images: models.iter().any(|model| model.images),
         reasoning: models.iter().any(|model| model.reasoning),
