@@ -3,6 +3,7 @@
 //! prompt or an answer, and never money that counts: the ledger's journal is the truth of that,
 //! and losing events here loses statistics only.
 
+mod board;
 mod codec;
 mod event;
 mod explanation;

@@ -72,8 +72,9 @@ pub(super) trait Codec: Sized {
     /// A sentence whose numbers are kept apart from its dictionary entry, if there is one.
     fn maybe_phrase<T: Text>(&mut self, value: &mut Option<T>) -> Step;
     fn candidates(&mut self, value: &mut Vec<CandidateFact>) -> Step;
-    /// The candidates with all of it, by a roster. The task and the objective come before.
-    fn lineup(&mut self, explanation: &mut Explanation) -> Step;
+    /// The candidates with all of it, by a roster, and by the board or not. The task and the
+    /// objective come before.
+    fn lineup(&mut self, explanation: &mut Explanation, by_board: bool) -> Step;
     /// What the candidates that have a quality were scored by beside it.
     fn figures(&mut self, value: &mut Vec<CandidateFact>) -> Step;
 
@@ -245,13 +246,13 @@ impl Codec for Encoder<'_> {
         Ok(())
     }
 
-    fn lineup(&mut self, explanation: &mut Explanation) -> Step {
+    fn lineup(&mut self, explanation: &mut Explanation, by_board: bool) -> Step {
         let explanation = &*explanation;
         let seen: Vec<Seen<'_>> = match self.looked_at {
             Some(looked_at) => looked_at.seen().collect(),
             None => explanation.candidates.iter().map(Seen::from).collect(),
         };
-        self.put_lineup(&seen, explanation);
+        self.put_lineup(&seen, explanation, by_board);
         Ok(())
     }
 
@@ -333,8 +334,8 @@ impl Codec for Decoder<'_> {
         self.read_candidates(value)
     }
 
-    fn lineup(&mut self, explanation: &mut Explanation) -> Step {
-        self.read_lineup(explanation)
+    fn lineup(&mut self, explanation: &mut Explanation, by_board: bool) -> Step {
+        self.read_lineup(explanation, by_board)
     }
 
     fn figures(&mut self, value: &mut Vec<CandidateFact>) -> Step {

@@ -107,10 +107,11 @@ struct Writer {
     span: Span,
     /// The dictionary of the segment that is being written.
     lexicon: Lexicon,
-    /// How much of it is on the disk, and how much has a frame there or in the buffer.
+    /// How much of it is on the disk.
     words_written: Framed,
-    words_framed: Framed,
-    /// Whole frames.
+    /// How much of it readers know.
+    words_told: Framed,
+    /// Whole frames of records.
     buffer: Vec<u8>,
     /// The requests in the buffer, with their payload's place in it and its length.
     buffered: Vec<(Uuid, u64, u32)>,
@@ -134,7 +135,7 @@ impl Writer {
             span: open.span,
             lexicon: open.lexicon,
             words_written: words,
-            words_framed: words,
+            words_told: words,
             buffer: Vec::new(),
             buffered: Vec::new(),
             payload: Vec::new(),
@@ -187,22 +188,34 @@ impl Writer {
         let mut payload = std::mem::take(&mut self.payload);
         payload.clear();
         encode(&mut payload, fresh, &mut self.lexicon);
-        self.frame_words();
+        self.tell_words();
         self.keep(&fresh.record.event, &payload);
         self.payload = payload;
     }
 
-    /// Puts the words and rosters that have no frame yet into frames, and tells the readers.
-    fn frame_words(&mut self) {
-        if self.lexicon.framed() == self.words_framed {
-            return;
+    /// Tells the readers what the dictionary has got.
+    fn tell_words(&mut self) {
+        let known = self.lexicon.framed();
+        if known != self.words_told {
+            self.words_told = known;
+            self.shared.books.lock().extend(self.span.number, &self.lexicon);
         }
-        // It fits: the dictionary's bytes are bounded below a frame's.
-        for frame in self.lexicon.frames(self.words_framed) {
-            push_frame(&mut self.buffer, &frame);
+    }
+
+    /// Puts what the dictionary has got since it was written before the records in the buffer,
+    /// which use it: one frame of words for all of them. How many bytes that is.
+    fn put_words_first(&mut self) -> usize {
+        let mut frames = Vec::new();
+        // They fit: a dictionary's words, a roster and a part of the board are bounded below it.
+        for frame in self.lexicon.frames(self.words_written) {
+            push_frame(&mut frames, &frame);
         }
-        self.words_framed = self.lexicon.framed();
-        self.shared.books.lock().extend(self.span.number, &self.lexicon);
+        let len = frames.len();
+        if len > 0 {
+            frames.append(&mut self.buffer);
+            self.buffer = frames;
+        }
+        len
     }
 
     fn keep(&mut self, event: &UsageEvent, payload: &[u8]) {
@@ -224,7 +237,9 @@ impl Writer {
         if self.buffer.is_empty() {
             return;
         }
-        let base = self.tail.len();
+        let words = self.lexicon.framed();
+        let first = widen(self.put_words_first());
+        let base = self.tail.len().saturating_add(first);
         let written = self.tail.append(&self.buffer);
         self.buffer.clear();
         let buffered = std::mem::take(&mut self.buffered);
@@ -241,14 +256,10 @@ impl Writer {
             Ok(()) => {
                 self.failing = false;
                 self.dirty = true;
-                self.words_written = self.words_framed;
+                self.words_written = words;
             }
-            Err(cause) => {
-                self.lose(widen(buffered.len()), &cause);
-                // Later records use the lost words: they are written again before any of them.
-                self.words_framed = self.words_written;
-                self.frame_words();
-            }
+            // Words that were lost are written again, before the next records.
+            Err(cause) => self.lose(widen(buffered.len()), &cause),
         }
         self.span.bytes = self.tail.len();
         self.shared.spans.lock().insert(number, self.span);
@@ -270,9 +281,7 @@ impl Writer {
         self.tail = Tail::open(&self.shared.folder.segment(number), 0)?;
         self.span = Span::empty(number);
         self.lexicon = Lexicon::default();
-        (self.words_written, self.words_framed) = Default::default();
-        // After a failure it holds words of the segment before, and never a record.
-        self.buffer.clear();
+        (self.words_written, self.words_told) = Default::default();
         self.shared.books.lock().keep(number, Arc::default());
         let mut spans = self.shared.spans.lock();
         spans.insert(number, self.span);

@@ -16,7 +16,7 @@ use super::template;
 pub(super) const ROSTER: u8 = 9;
 
 /// Fewer candidates are written out: a roster of so few saves nothing.
-pub(super) const ROWS_MIN: usize = 4;
+pub(super) const ROWS_MIN: usize = 2;
 
 /// Kinds of requests whose rosters are at hand: tasks, sizes and needs that come in turns.
 const CURRENT_MAX: usize = 64;

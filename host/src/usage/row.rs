@@ -21,7 +21,9 @@ use super::wire::Broken;
 use super::words::{Book, Lexicon};
 
 /// The first byte of a frame with a record. Another version of the format takes another number.
-const RECORD: u8 = 8;
+const RECORD: u8 = 11;
+/// The same when rosters had no board; still read.
+const RECORD_WITHOUT_BOARD: u8 = 8;
 /// The same when all candidates were written out; still read.
 const RECORD_WITHOUT_ROSTERS: u8 = 7;
 /// The same before sessions, agents, aliases, what routing saved and what candidates were scored by
@@ -89,11 +91,20 @@ pub(super) fn is_of(payload: &[u8], id: Uuid) -> bool {
 }
 
 /// The kinds of records that are read.
-const KINDS: [u8; 4] =
-    [RECORD, RECORD_WITHOUT_ROSTERS, RECORD_WITHOUT_ATTRIBUTION, RECORD_WITHOUT_LOSSES];
+const KINDS: [u8; 5] = [
+    RECORD,
+    RECORD_WITHOUT_BOARD,
+    RECORD_WITHOUT_ROSTERS,
+    RECORD_WITHOUT_ATTRIBUTION,
+    RECORD_WITHOUT_LOSSES,
+];
 
 fn is_attributed(kind: u8) -> bool {
-    matches!(kind, RECORD | RECORD_WITHOUT_ROSTERS)
+    has_rosters(kind) || kind == RECORD_WITHOUT_ROSTERS
+}
+
+fn has_rosters(kind: u8) -> bool {
+    matches!(kind, RECORD | RECORD_WITHOUT_BOARD)
 }
 
 fn open<'a>(payload: &'a [u8], book: &'a Book) -> Result<(u8, Decoder<'a>), Broken> {
@@ -138,7 +149,7 @@ fn event<C: Codec>(kind: u8, c: &mut C, e: &mut UsageEvent) -> Step {
     })?;
     c.word(&mut e.protocol)?;
     c.word(&mut e.model_asked)?;
-    if kind == RECORD {
+    if has_rosters(kind) {
         brief::outcome(c, e)?;
     } else {
         c.maybe_word(&mut e.offer)?;
@@ -151,7 +162,7 @@ fn event<C: Codec>(kind: u8, c: &mut C, e: &mut UsageEvent) -> Step {
     }
     usage(c, &mut e.usage)?;
     c.money(&mut e.cost_usd)?;
-    if kind != RECORD {
+    if !has_rosters(kind) {
         c.small(&mut e.attempts)?;
     }
     c.number(&mut e.duration_ms)
@@ -208,14 +219,14 @@ fn plain_uuid(text: &str) -> Option<Uuid> {
 fn explanation<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step {
     type Walks<C> = (fn(&mut C, &mut LineItem) -> Step, fn(&mut C, &mut PolicyFact) -> Step);
     let (line, asked): Walks<C> = match kind {
-        RECORD => (brief::line_item, brief::policy),
+        RECORD | RECORD_WITHOUT_BOARD => (brief::line_item, brief::policy),
         RECORD_WITHOUT_ROSTERS => (short_line_item, short_policy),
         _ => (line_item, policy),
     };
     shared(c, e, event)?;
     c.maybe_word(&mut e.profile)?;
     c.option(&mut e.task, task)?;
-    if kind != RECORD {
+    if !has_rosters(kind) {
         c.candidates(&mut e.candidates)?;
     }
     c.list(&mut e.plan, C::word)?;
@@ -227,7 +238,7 @@ fn explanation<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation, event: &Usage
     c.list(&mut e.policies, asked)?;
     c.list(&mut e.redactions, redaction)?;
     // All of its time is nearly that which the event has.
-    let known = if kind == RECORD { event.duration_ms.wrapping_mul(1_000) } else { 0 };
+    let known = if has_rosters(kind) { event.duration_ms.wrapping_mul(1_000) } else { 0 };
     e.timing.total_us = e.timing.total_us.wrapping_sub(known);
     timing(c, &mut e.timing)?;
     e.timing.total_us = e.timing.total_us.wrapping_add(known);
@@ -268,7 +279,11 @@ fn shared<C: Codec>(c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step 
 /// What the choice was made by: enough to make it again.
 fn scored<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation) -> Step {
     c.option(&mut e.objective, objective)?;
-    if kind == RECORD { c.lineup(e) } else { c.figures(&mut e.candidates) }
+    match kind {
+        RECORD => c.lineup(e, true),
+        RECORD_WITHOUT_BOARD => c.lineup(e, false),
+        _ => c.figures(&mut e.candidates),
+    }
 }
 
 fn objective<C: Codec>(c: &mut C, o: &mut ObjectiveFact) -> Step {

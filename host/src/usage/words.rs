@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::UsageError;
+use super::board::{BOARD, Board, BoardBook, Standings};
 use super::roster::{ROSTER, Rosters};
 use super::segment::{for_each, widen};
 use super::wire::{Broken, Reader, put};
@@ -24,7 +25,7 @@ const WORDS_BYTES_MAX: usize = 512 * 1024;
 /// The longest word. Longer texts seldom repeat.
 const WORD_BYTES_MAX: usize = 200;
 
-/// Dictionaries of old segments kept in memory for readers, each below 2 MiB.
+/// Dictionaries of old segments kept in memory for readers: each of one or two MiB, at most eight.
 const BOOKS_MAX: usize = 8;
 
 /// The words of a segment by number, for reading.
@@ -32,6 +33,7 @@ const BOOKS_MAX: usize = 8;
 pub(super) struct Book {
     words: Vec<Arc<str>>,
     rosters: Vec<Arc<[u8]>>,
+    board: BoardBook,
 }
 
 /// How much of a dictionary there is in frames.
@@ -39,6 +41,7 @@ pub(super) struct Book {
 pub(super) struct Framed {
     words: usize,
     rosters: usize,
+    board: usize,
 }
 
 /// The same for writing.
@@ -48,6 +51,7 @@ pub(super) struct Lexicon {
     numbers: HashMap<Arc<str>, u32>,
     bytes: usize,
     pub(super) rosters: Rosters,
+    pub(super) board: Board,
 }
 
 /// The dictionaries that are in memory, by segment: that of the open one, and some others.
@@ -66,10 +70,18 @@ impl Book {
         self.rosters.get(usize::try_from(number).ok()?).map(|bytes| &**bytes)
     }
 
-    /// Reads a frame of words or a roster.
+    /// How all offers were doing at a place of the board.
+    pub(super) fn standings(&self, place: u64) -> Result<Standings, Broken> {
+        self.board.at(place)
+    }
+
+    /// Reads a frame of words, a roster, or a part of the board.
     fn read(&mut self, payload: &[u8]) -> Result<(), Broken> {
         let mut reader = Reader(payload);
         let kind = reader.byte()?;
+        if kind == BOARD {
+            return self.board.read(reader, self.words.len());
+        }
         let first = usize::try_from(reader.varint()?).map_err(|_| Broken)?;
         match kind {
             WORDS if first == self.words.len() => {
@@ -92,8 +104,8 @@ impl Book {
 impl Lexicon {
     /// Goes on with the words of a segment that is opened again.
     pub(super) fn go_on(book: &Book) -> Self {
-        let rosters = Rosters::go_on(&book.rosters);
-        let mut lexicon = Self { rosters, ..Self::default() };
+        let (rosters, board) = (Rosters::go_on(&book.rosters), Board::go_on(&book.board));
+        let mut lexicon = Self { rosters, board, ..Self::default() };
         for word in &book.words {
             lexicon.add(Arc::clone(word));
         }
@@ -134,10 +146,11 @@ impl Lexicon {
 
     /// How much there is.
     pub(super) fn framed(&self) -> Framed {
-        Framed { words: self.words.len(), rosters: self.rosters.len() }
+        let (words, rosters) = (self.words.len(), self.rosters.len());
+        Framed { words, rosters, board: self.board.len() }
     }
 
-    /// The payloads of the frames with what has come since: words, then the rosters that use them.
+    /// The payloads of the frames with what has come since: words, then what uses them.
     pub(super) fn frames(&self, since: Framed) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         let words = self.since(since.words);
@@ -156,6 +169,7 @@ impl Lexicon {
             payload.extend_from_slice(roster);
             frames.push(payload);
         }
+        frames.extend(self.board.frames(since.board));
         frames
     }
 
@@ -192,6 +206,8 @@ impl Books {
         let book = Arc::make_mut(self.0.entry(segment).or_default());
         book.words.extend_from_slice(lexicon.since(book.words.len()));
         book.rosters.extend_from_slice(lexicon.rosters.since(book.rosters.len()));
+        let caught_up = book.board.catch_up(&lexicon.board, book.words.len());
+        debug_assert_eq!(caught_up, Ok(()), "what was written is read");
     }
 }
 
@@ -204,7 +220,7 @@ pub(super) fn for_each_record(
     mut each: impl FnMut(u64, &[u8], &Book) -> bool,
 ) -> Result<u64, UsageError> {
     for_each(path, |offset, payload| {
-        if !matches!(payload.first(), Some(&(WORDS | ROSTER))) {
+        if !matches!(payload.first(), Some(&(WORDS | ROSTER | BOARD))) {
             return each(offset, payload, book);
         }
         if book.read(payload).is_err() {

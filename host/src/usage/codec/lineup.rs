@@ -9,6 +9,7 @@ use super::super::explanation::{CandidateFact, Explanation};
 use super::super::looked_at::Seen;
 use super::super::roster::{Doing, MS_STEPS, QUALITY_STEPS, ROWS_MIN, Roster, RosterRow, in_steps};
 use super::super::segment::widen;
+use super::super::segments::time_of;
 use super::super::wire::{Broken, put, put_money, put_rounded, put_signed};
 use super::candidates::Reasons;
 use super::scores::{put_scores, read_scores};
@@ -16,8 +17,10 @@ use super::{Codec, Decoder, Encoder, Step};
 
 mod expected;
 mod places;
+mod standing;
 
 use expected::{Expected, as_read, expected_scores, kind, known};
+use standing::{Standing, roster_standing};
 
 /// In place of a roster's number: all candidates are written out.
 const WRITTEN_OUT: u64 = 0;
@@ -40,7 +43,12 @@ const REASON: u8 = 1 << 6;
 const ANEW: u8 = 1 << 7;
 
 impl Encoder<'_> {
-    pub(super) fn put_lineup(&mut self, seen: &[Seen<'_>], explanation: &Explanation) {
+    pub(super) fn put_lineup(
+        &mut self,
+        seen: &[Seen<'_>],
+        explanation: &Explanation,
+        by_board: bool,
+    ) {
         let tokens = self.looked_at.map(|it| it.expected_tokens).unwrap_or_default();
         let kind = kind(seen, explanation, tokens);
         let Some((number, roster)) = self.roster_for(kind, seen) else {
@@ -50,7 +58,17 @@ impl Encoder<'_> {
         };
         put(self.out, widen(number).saturating_add(FIRST_ROSTER));
         let start = self.out.len();
-        let expected = Expected { roster: &roster, tokens, firsts: firsts(&roster, seen) };
+        let mut standing = roster_standing(&roster);
+        if by_board {
+            let at_ms = match self.looked_at {
+                Some(looked_at) => looked_at.at_ms,
+                None => time_of(explanation.id).unwrap_or(0),
+            };
+            let place = self.lexicon.look(at_ms, tokens[0], seen, &mut standing);
+            put(self.out, widen(place));
+        }
+        let firsts = firsts(&roster, seen);
+        let expected = Expected { roster: &roster, tokens, firsts, standing };
         for first in &expected.firsts {
             put(self.out, first.map_or(0, |first| first.saturating_add(1)));
         }
@@ -78,10 +96,11 @@ impl Encoder<'_> {
         places::put_places(self.out, &flags);
         let mut all = Vec::with_capacity(seen.len());
         let mut reasons = Reasons::default();
-        for ((candidate, row), differs) in rows().zip(flags) {
+        let standing = expected.standing.iter().copied();
+        for (((candidate, row), differs), before) in rows().zip(flags).zip(standing) {
             if differs != 0 {
                 self.out.push(differs);
-                self.put_difference(candidate, row, differs, &mut reasons);
+                self.put_difference(candidate, before, differs, &mut reasons);
             }
             let kept = row.quality.filter(|_| differs & (QUALITY | ANEW) == 0);
             all.push(known(&as_read(candidate, kept)));
@@ -92,7 +111,7 @@ impl Encoder<'_> {
     fn put_difference<'s>(
         &mut self,
         candidate: &Seen<'s>,
-        row: &RosterRow,
+        before: Standing,
         differs: u8,
         reasons: &mut Reasons<'s>,
     ) {
@@ -107,10 +126,10 @@ impl Encoder<'_> {
         }
         let first = candidate.first_token_ms.and_then(|ms| in_steps(ms, MS_STEPS));
         if differs & FIRST_TOKEN != 0 {
-            put_signed(self.out, first.unwrap_or(0), row.first_token.unwrap_or(0));
+            put_signed(self.out, first.unwrap_or(0), before.first_token.unwrap_or(0));
         }
         let doing = candidate.figures.as_ref().and_then(Doing::of).unwrap_or_default();
-        let before = row.doing.unwrap_or_default();
+        let before = before.doing.unwrap_or_default();
         if differs & TAIL != 0 {
             put_signed(self.out, doing.tail, before.tail);
         }
@@ -226,21 +245,20 @@ fn differences(candidate: &Seen<'_>, row: &RosterRow, expected: &Expected<'_>, p
         && doing.is_some() == row.doing.is_some()
         && candidate.rejected.is_some() == row.rejected.is_some()
         && candidate.reason_code == row.reason_code.as_deref();
-    let (doing, first) = (doing.unwrap_or(row.doing), first.unwrap_or(row.first_token));
-    if !alike
-        || doing.is_some() != row.doing.is_some()
-        || first.is_some() != row.first_token.is_some()
-    {
+    let Standing { first_token, doing: before } =
+        expected.standing.get(place).copied().unwrap_or_default();
+    let (doing, first) = (doing.unwrap_or(before), first.unwrap_or(first_token));
+    if !alike || doing.is_some() != before.is_some() || first.is_some() != first_token.is_some() {
         return ANEW;
     }
-    let (doing, before) = (doing.unwrap_or_default(), row.doing.unwrap_or_default());
+    let (doing, before) = (doing.unwrap_or_default(), before.unwrap_or_default());
     let load = |doing: Doing| (doing.share, doing.in_flight, doing.marks);
     let cost = candidate.expected_cost_usd != expected.cost(place);
     let mut flags = 0;
     for (set, flag) in [
         (candidate.quality.map(f64::to_bits) != row.quality.map(f64::to_bits), QUALITY),
         (cost, COST),
-        (first != row.first_token, FIRST_TOKEN),
+        (first != first_token, FIRST_TOKEN),
         (doing.tail != before.tail, TAIL),
         (doing.speed != before.speed, SPEED),
         (load(doing) != load(before), LOAD),
@@ -252,19 +270,24 @@ fn differences(candidate: &Seen<'_>, row: &RosterRow, expected: &Expected<'_>, p
 }
 
 impl Decoder<'_> {
-    pub(super) fn read_lineup(&mut self, explanation: &mut Explanation) -> Step {
+    pub(super) fn read_lineup(&mut self, explanation: &mut Explanation, by_board: bool) -> Step {
         let code = self.reader.varint()?;
         if code == WRITTEN_OUT {
             self.read_candidates(&mut explanation.candidates)?;
             return self.read_all_figures(&mut explanation.candidates);
         }
         let roster = self.roster(code.saturating_sub(FIRST_ROSTER))?;
+        let place = if by_board { Some(self.reader.varint()?) } else { None };
         let mut firsts = Vec::with_capacity(roster.templates.len());
         for _ in &roster.templates {
             firsts.push(self.reader.varint()?.checked_sub(1));
         }
         let tokens = [self.reader.varint()?, self.reader.varint()?];
-        let expected = Expected { roster: &roster, tokens, firsts };
+        let mut standing = roster_standing(&roster);
+        if let Some(place) = place {
+            self.book.look(place, tokens[0], &roster, &mut standing)?;
+        }
+        let expected = Expected { roster: &roster, tokens, firsts, standing };
         let mut candidates = Vec::with_capacity(roster.rows.len());
         for (place, differs) in
             places::read_places(&mut self.reader, roster.rows.len())?.into_iter().enumerate()
@@ -300,6 +323,7 @@ impl Decoder<'_> {
     ) -> Result<CandidateFact, Broken> {
         let mut read = expected.candidate(place).ok_or(Broken)?;
         let row = expected.roster.rows.get(place).ok_or(Broken)?;
+        let before = expected.standing.get(place).copied().ok_or(Broken)?;
         let differs = self.reader.byte()?;
         if differs & ANEW != 0 {
             return self.read_one_candidate(Arc::clone(&row.offer));
@@ -311,10 +335,10 @@ impl Decoder<'_> {
             read.expected_cost_usd = Some(self.reader.money()?);
         }
         if differs & FIRST_TOKEN != 0 {
-            let first = self.reader.signed(row.first_token.unwrap_or(0))?;
+            let first = self.reader.signed(before.first_token.unwrap_or(0))?;
             read.first_token_ms = Some(first as f64 / MS_STEPS);
         }
-        let mut doing = row.doing.unwrap_or_default();
+        let mut doing = before.doing.unwrap_or_default();
         if differs & TAIL != 0 {
             doing.tail = self.reader.signed(doing.tail)?;
         }

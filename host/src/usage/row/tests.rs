@@ -364,7 +364,10 @@ fn candidates_in_rows_are_written_as_those_of_the_explanation_are() {
 
 #[test]
 fn records_of_earlier_versions_are_read() {
-    use super::{RECORD_WITHOUT_ATTRIBUTION, RECORD_WITHOUT_LOSSES, RECORD_WITHOUT_ROSTERS};
+    use super::{
+        RECORD_WITHOUT_ATTRIBUTION, RECORD_WITHOUT_BOARD, RECORD_WITHOUT_LOSSES,
+        RECORD_WITHOUT_ROSTERS,
+    };
     let mut record = usual();
     for candidate in &mut record.explanation.candidates {
         candidate.score = candidate.score.map(|_| 0.75);
@@ -381,6 +384,7 @@ fn records_of_earlier_versions_are_read() {
         assert_eq!(decode_event(&payload, &book).unwrap(), decode(&payload, &book).unwrap().event);
         decode(&payload, &book).unwrap()
     };
+    assert_eq!(read(RECORD_WITHOUT_BOARD), record);
     assert_eq!(read(RECORD_WITHOUT_ROSTERS), record);
     let mut earlier = record.clone();
     earlier.event.session = None;

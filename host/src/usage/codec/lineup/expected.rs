@@ -7,20 +7,19 @@ use turnpike_ledger::PicoUsd;
 
 pub(super) use super::super::rule::Known;
 
+use super::super::super::board::size_of;
 use super::super::super::explanation::{CandidateFact, Explanation, FiguresFact};
 use super::super::super::looked_at::Seen;
 use super::super::super::roster::{Doing, MS_STEPS, QUALITY_STEPS, Roster, in_steps};
 use super::super::super::segment::widen;
 use super::super::rule::{Aim, scores};
+use super::standing::Standing;
 
 /// What the difficulty is taken for where nothing was classified.
 const DIFFICULTY_UNKNOWN: f64 = 0.5;
 
 /// Reasons of those that were scored all the same.
 const SCORED_BEFORE: [&str; 2] = ["excluded_by_policy", "model_budget"];
-
-/// Tokens of a prompt up to which it is of one kind: offers are as quick as at prompts of its size.
-const KIND_TOKENS: [u64; 2] = [2_000, 16_000];
 
 /// What a roster leads to expect of one request.
 pub(super) struct Expected<'a> {
@@ -29,6 +28,8 @@ pub(super) struct Expected<'a> {
     pub(super) tokens: [u64; 2],
     /// The first number of each of the roster's sentences, where it is another one.
     pub(super) firsts: Vec<Option<u64>>,
+    /// How each offer is expected to be doing.
+    pub(super) standing: Vec<Standing>,
 }
 
 // === impl Expected ===
@@ -43,14 +44,15 @@ impl Expected<'_> {
 
     pub(super) fn candidate(&self, place: usize) -> Option<CandidateFact> {
         let row = self.roster.rows.get(place)?;
+        let standing = self.standing.get(place)?;
         let label = |text: Arc<str>| text.to_string().into();
         Some(CandidateFact {
             offer: Arc::clone(&row.offer),
             score: None,
             quality: row.quality,
             expected_cost_usd: self.cost(place),
-            first_token_ms: row.first_token.map(|steps| steps as f64 / MS_STEPS),
-            figures: row.doing.map(Doing::figures),
+            first_token_ms: standing.first_token.map(|steps| steps as f64 / MS_STEPS),
+            figures: standing.doing.map(Doing::figures),
             rejected: self.roster.reason(place, &self.firsts).map(label),
             reason_code: row.reason_code.clone().map(label),
         })
@@ -121,8 +123,7 @@ pub(super) fn kind(seen: &[Seen<'_>], explanation: &Explanation, tokens: [u64; 2
     if let Some(task) = &explanation.task {
         hash.take(task.task.as_bytes());
     }
-    let size = KIND_TOKENS.iter().take_while(|from| tokens[0] >= **from).count();
-    hash.take(&widen(size).to_le_bytes());
+    hash.take(&widen(size_of(tokens[0])).to_le_bytes());
     hash.take(&widen(seen.len()).to_le_bytes());
     // A few of the names: whose lists are of the same length differ in one of these.
     for place in [0, seen.len() / 2, seen.len().saturating_sub(1)] {

@@ -85,7 +85,7 @@ impl House {
         let needed = format!("the request may need {} tokens, it takes 8192", tokens[0] * 9);
         let looked_at = LookedAt {
             names: Arc::clone(&self.offers) as Arc<dyn OfferNames>,
-            at_ms: 0,
+            at_ms: self.asked,
             expected_tokens: tokens,
             rows,
             reasons: vec![(needed.into(), "context")],
