@@ -14,6 +14,7 @@ mod budgets;
 mod credits;
 mod error;
 mod extract;
+mod filters;
 mod grants;
 mod holds;
 mod keys;

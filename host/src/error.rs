@@ -85,11 +85,11 @@ impl Refusal {
         Self::new(status, "invalid_request_error", "incomplete_body", message)
     }
 
-    /// 404 for a path, 405 for a method.
-    pub fn no_route(method: &http::Method, path: &str, known_path: bool) -> Self {
+    /// 404 for a path, 405 for a method where there is something for others.
+    pub fn no_route(method: &http::Method, path: &str, allowed: Option<&str>) -> Self {
         let shown: String = path.chars().take(100).collect();
-        if known_path {
-            let message = format!("{method} is not served on {shown}; see the API reference");
+        if let Some(allowed) = allowed {
+            let message = format!("{method} is not served on {shown}; use {allowed}");
             let status = StatusCode::METHOD_NOT_ALLOWED;
             return Self::new(status, "invalid_request_error", "method_not_allowed", message);
         }

@@ -9,6 +9,7 @@ mod credential;
 mod families;
 mod google;
 mod ledger;
+mod offer_metrics;
 mod policy_metrics;
 mod providers;
 mod ratings;

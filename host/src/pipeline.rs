@@ -59,10 +59,15 @@ impl crate::server::Service for Gateway {
             Endpoint::Greeting => serve::greeting(id),
             Endpoint::Live => serve::live(id),
             Endpoint::Ready => serve::ready(self, id),
-            Endpoint::Nowhere { known } => {
-                let refusal = Refusal::no_route(&head.method, head.uri.path(), known);
+            Endpoint::Nowhere { allow } => {
+                let refusal = Refusal::no_route(&head.method, head.uri.path(), allow);
                 let dialect = endpoint::errors_of(&head.uri, &head.headers);
-                refuse(&refusal, dialect, &id.to_string())
+                let mut response = refuse(&refusal, dialect, &id.to_string());
+                if let Some(methods) = allow {
+                    let methods = http::HeaderValue::from_static(methods);
+                    response.headers_mut().insert(http::header::ALLOW, methods);
+                }
+                response
             }
         }
     }

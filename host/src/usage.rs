@@ -30,7 +30,7 @@ pub use self::explanation::{
 pub use self::looked_at::{Fresh, LookedAt, LookedAtFigures, LookedAtRow, OfferNames};
 pub use self::query::{RecordsPage, RequestsPage, UsageLog};
 pub use self::recorder::{Options, Recorder};
-pub use self::rollup::{Anomaly, BucketOf, Dimension, Group, Query, Totals, UsageReport};
+pub use self::rollup::{Anomaly, BucketOf, Dimension, Group, Only, Query, Totals, UsageReport};
 
 /// Why usage can't be kept or read.
 #[derive(Debug, thiserror::Error)]

@@ -206,6 +206,7 @@ async fn what_is_wrong_is_told_in_openais_shape() -> Result<()> {
     assert_eq!(stage.settled_balance(ORG).await?.spent, 0);
     let get = stage.caller.get(PATH).await?;
     assert_eq!(get.status, 405);
+    assert_eq!(get.header("allow"), "POST");
     Ok(())
 }
 

@@ -27,8 +27,9 @@ const MONTH_MS: u64 = 30 * 24 * 3_600_000;
 const BEGAN_MS: u64 = 1_793_491_200_000;
 /// Offers that are looked at for each request: the first for all figures, the others for the size.
 const OFFERS: [u64; 4] = [6, 3, 17, 46];
-/// Events by which the size with other offers is measured.
-const SAMPLE: u64 = 50_000;
+/// Events by which the size with other offers is measured: a finished segment and its sums are
+/// among them.
+const SAMPLE: u64 = 400_000;
 /// Requests of one session, on average.
 const TURNS: u64 = 20;
 /// Events between two waits for the recorder, whose queue is bounded.

@@ -35,6 +35,12 @@ impl RequestError {
         Self { message, param: Some(param), code: "missing_field", status: 400 }
     }
 
+    /// A list that is not there, or has nothing in it.
+    pub(crate) fn missing_or_empty(param: &str, expected: &str) -> Self {
+        let message = format!("{param} is missing or empty: send {expected}");
+        Self { message, param: Some(param.to_owned()), code: "missing_field", status: 400 }
+    }
+
     pub(crate) fn too_many(param: &str, limit: usize) -> Self {
         let message = format!("{param} holds more than {limit} entries: send fewer in one request");
         Self { message, param: Some(param.to_owned()), code: "too_many_items", status: 413 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Usage;
@@ -13,16 +13,81 @@ use uuid::Uuid;
 
 use super::error::ApiError;
 use super::extract::{Params, page_limit};
+use super::filters;
 use super::text::rfc3339;
 use super::{AdminParts, AdminState};
-use crate::usage::{Explanation, Label, UsageEvent};
+use crate::usage::{Explanation, Label, Only, UsageEvent};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListParams {
-    limit: Option<usize>,
-    /// The `next` of the page before.
-    after: Option<String>,
+/// What was asked for, read.
+#[derive(Default)]
+struct Asked {
+    limit: usize,
+    before: Option<Uuid>,
+    only: Vec<Only>,
+    statuses: Vec<(u16, u16)>,
+    settlements: Vec<String>,
+}
+
+// === impl Asked ===
+
+impl Asked {
+    fn read(params: Vec<(String, String)>) -> Result<Self, ApiError> {
+        let mut this = Self { limit: page_limit(None)?, ..Self::default() };
+        for (name, value) in params {
+            match name.as_str() {
+                "limit" => {
+                    let limit =
+                        value.parse().map_err(|_| ApiError::invalid("limit", "a number"))?;
+                    this.limit = page_limit(Some(limit))?;
+                }
+                "after" => {
+                    let message = "use the \"next\" of the page before";
+                    let id = Uuid::try_parse(&value);
+                    this.before = Some(id.map_err(|_| ApiError::invalid("after", message))?);
+                }
+                "status" => {
+                    let read = value.split(',').map(|text| read_status(text.trim()));
+                    this.statuses = read.collect::<Result<_, _>>()?;
+                }
+                "settlement" => {
+                    let words = value.split(',').map(|text| text.trim().to_owned());
+                    this.settlements = words.collect();
+                }
+                _ => {
+                    if !filters::add(&mut this.only, &name, &value)? {
+                        let message = format!(
+                            "there is no parameter {name:?}; use limit, after, or a filter: \
+                             status, settlement, {}",
+                            filters::names()
+                        );
+                        return Err(ApiError::bad_request("bad_query", message).at(name));
+                    }
+                }
+            }
+        }
+        Ok(this)
+    }
+
+    fn takes(&self, event: &UsageEvent) -> bool {
+        let (statuses, settlements) = (&self.statuses, &self.settlements);
+        let status = |(from, to): &(u16, u16)| (*from..=*to).contains(&event.status);
+        (statuses.is_empty() || statuses.iter().any(status))
+            && (settlements.is_empty() || settlements.iter().any(|one| **one == *event.settlement))
+            && self.only.iter().all(|(dimension, wanted)| {
+                let value = dimension.value_in(event);
+                wanted.iter().any(|one| one.as_deref() == value)
+            })
+    }
+}
+
+/// `404`, or `4xx` for all of a kind: from and to.
+fn read_status(text: &str) -> Result<(u16, u16), ApiError> {
+    let class = text.strip_suffix("xx").and_then(|class| class.parse::<u16>().ok());
+    let range = match class.filter(|class| (1..=5).contains(class)) {
+        Some(class) => Some((class.saturating_mul(100), class.saturating_mul(100) + 99)),
+        None => text.parse().ok().filter(|code| (100..600).contains(code)).map(|code| (code, code)),
+    };
+    range.ok_or_else(|| ApiError::invalid("status", "a status is written like 404 or 4xx"))
 }
 
 /// What the list and the single request have in common.
@@ -117,20 +182,14 @@ struct Explained {
 pub(super) async fn list(
     State(state): State<AdminState>,
     Path(org): Path<String>,
-    Params(params): Params<ListParams>,
+    Params(params): Params<Vec<(String, String)>>,
 ) -> Result<Response, ApiError> {
-    let limit = page_limit(params.limit)?;
-    let before = match params.after {
-        Some(text) => Some(
-            Uuid::try_parse(&text)
-                .map_err(|_| ApiError::invalid("after", "use the \"next\" of the page before"))?,
-        ),
-        None => None,
-    };
+    let asked = Asked::read(params)?;
     state
         .reading(move |parts| {
             parts.store.org(&org)?;
-            let page = parts.usage.newest(&org, before, limit)?;
+            let takes = |event: &UsageEvent| asked.takes(event);
+            let page = parts.usage.newest(&org, asked.before, asked.limit, takes)?;
             let items: Vec<Listed> = page.items.into_iter().map(Listed::from).collect();
             Ok(Json(json!({"items": items, "next": page.next})).into_response())
         })

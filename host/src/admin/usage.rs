@@ -12,12 +12,13 @@ use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
 use super::extract::Params;
+use super::filters;
 use super::publish::zone_of;
 use super::text::{parse_time, rfc3339};
 use super::{AdminParts, AdminState};
 use crate::auth::{Period, window_of};
 use crate::clock;
-use crate::usage::{Dimension, Group, Query, Totals, UsageReport};
+use crate::usage::{Dimension, Group, Only, Query, Totals, UsageReport};
 
 /// How far back a report goes that doesn't say.
 const DEFAULT_SPAN_MS: u64 = 30 * 24 * 3_600_000;
@@ -25,13 +26,11 @@ const DEFAULT_SPAN_MS: u64 = 30 * 24 * 3_600_000;
 const GROUPS_MAX: usize = 1_000;
 /// The same by time, and in files for other programs.
 const ROWS_MAX: usize = 100_000;
-/// Values of one filter.
-const VALUES_MAX: usize = 100;
 
 /// What was asked for, read.
 struct Asked {
     by: Vec<Dimension>,
-    only: Vec<(Dimension, Vec<Option<String>>)>,
+    only: Vec<Only>,
     from_ms: u64,
     to_ms: u64,
     bucket: Option<Period>,
@@ -46,7 +45,7 @@ impl Asked {
         let (mut by, mut from, mut bucket) = (vec![Dimension::Model], None, None);
         // The hour that is running belongs to it.
         let mut to_ms = now_ms.saturating_add(1);
-        let mut only: Vec<(Dimension, Vec<Option<String>>)> = Vec::new();
+        let mut only = Vec::new();
         for (name, value) in params {
             match name.as_str() {
                 "group_by" => by = read_dimensions(&value)?,
@@ -54,25 +53,8 @@ impl Asked {
                 "to" => to_ms = parse_time("to", &value)?,
                 "bucket" => bucket = Some(read_bucket(&value)?),
                 _ => {
-                    let Some(dimension) = Dimension::from_label(&name) else {
+                    if !filters::add(&mut only, &name, &value)? {
                         return Err(unknown(&name));
-                    };
-                    let values = value.split(',').map(str::trim);
-                    let values = values.map(|text| (!text.is_empty()).then(|| text.to_owned()));
-                    let place = match only.iter_mut().find(|(known, _)| *known == dimension) {
-                        Some((_, place)) => place,
-                        None => {
-                            only.push((dimension, Vec::new()));
-                            match only.last_mut() {
-                                Some((_, place)) => place,
-                                None => continue,
-                            }
-                        }
-                    };
-                    place.extend(values);
-                    if place.len() > VALUES_MAX {
-                        let message = format!("a filter has at most {VALUES_MAX} values");
-                        return Err(ApiError::invalid(name, message));
                     }
                 }
             }
@@ -110,10 +92,9 @@ struct Found {
 }
 
 fn unknown(name: &str) -> ApiError {
-    let known: Vec<String> = Dimension::ALL.iter().map(Dimension::label).collect();
     let message = format!(
-        "there is no parameter {name:?}; use group_by, from, to, bucket, or a filter: {}, tag:NAME",
-        known.join(", ")
+        "there is no parameter {name:?}; use group_by, from, to, bucket, or a filter: {}",
+        filters::names()
     );
     ApiError::bad_request("bad_query", message).at(name)
 }
@@ -131,10 +112,8 @@ fn read_bucket(text: &str) -> Result<Period, ApiError> {
 fn read_dimensions(text: &str) -> Result<Vec<Dimension>, ApiError> {
     let mut by = Vec::new();
     for label in text.split(',').map(str::trim).filter(|label| !label.is_empty()) {
-        let known: Vec<String> = Dimension::ALL.iter().map(Dimension::label).collect();
         let one = Dimension::from_label(label).ok_or_else(|| {
-            let known = known.join(", ");
-            let message = format!("can't group by {label:?}; use any of {known}, tag:NAME");
+            let message = format!("can't group by {label:?}; use any of {}", filters::names());
             ApiError::invalid("group_by", message)
         })?;
         if !by.contains(&one) {

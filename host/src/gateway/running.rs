@@ -16,6 +16,7 @@ use crate::server::{self, DataPlane};
 use crate::{admin, clock};
 
 use super::alerts;
+use super::offer_metrics;
 use super::policy_metrics;
 use super::state::{self, State};
 use super::{Gateway, Provider};
@@ -173,10 +174,10 @@ fn metrics(gateway: &Arc<Gateway>) -> axum::Router {
         async move {
             gateway.metrics.usage_dropped(gateway.recorder.log().dropped());
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            (
-                [(http::header::CONTENT_TYPE, kind)],
-                gateway.metrics.render_with(&policy_metrics::all(&gateway.policy_engine)),
-            )
+            let offers = gateway.offers.offers().iter().map(|offer| &**offer);
+            let offers = offer_metrics::text(offers, &gateway.health, clock::now_ms());
+            let more = policy_metrics::all(&gateway.policy_engine) + &offers;
+            ([(http::header::CONTENT_TYPE, kind)], gateway.metrics.render_with(&more))
         }
     };
     axum::Router::new().route("/metrics", axum::routing::get(show))

@@ -25,9 +25,9 @@ pub(super) enum Endpoint<'a> {
     Greeting,
     Live,
     Ready,
-    /// Nothing; `known` when the path exists for another method.
+    /// Nothing; for which methods there is something at the path, as `Allow` lists them.
     Nowhere {
-        known: bool,
+        allow: Option<&'static str>,
     },
 }
 
@@ -92,7 +92,7 @@ pub(super) fn find<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap) -> En
         "/v1/model/info" | "/model/info" if *method == Method::GET => Endpoint::ModelInfo,
         _ if *method == Method::POST => posted(path, uri),
         _ if *method == Method::GET => one_model(path, uri, headers),
-        _ => Endpoint::Nowhere { known: is_known(path) },
+        _ => Endpoint::Nowhere { allow: allowed(path) },
     }
 }
 
@@ -132,7 +132,7 @@ fn posted<'a>(path: &'a str, uri: &Uri) -> Endpoint<'a> {
                     None => Endpoint::CountTokens(wire),
                 }
             }
-            None => Endpoint::Nowhere { known: is_known(path) },
+            None => Endpoint::Nowhere { allow: allowed(path) },
         },
     }
 }
@@ -143,7 +143,7 @@ fn one_model<'a>(path: &'a str, uri: &Uri, headers: &HeaderMap) -> Endpoint<'a> 
     }
     match path.strip_prefix("/v1/models/") {
         Some(name) => Endpoint::Model(list(uri, headers), decoded(name)),
-        None => Endpoint::Nowhere { known: is_known(path) },
+        None => Endpoint::Nowhere { allow: allowed(path) },
     }
 }
 
@@ -172,23 +172,24 @@ fn gemini_operation(path: &str) -> Option<(&str, Option<bool>)> {
     (!model.is_empty()).then_some((model, *stream))
 }
 
-fn is_known(path: &str) -> bool {
-    const EXACT: [&str; 13] = [
-        "/",
-        "/health/live",
-        "/health/ready",
-        "/v1/models",
-        "/v1beta/models",
-        "/v1/model/info",
-        "/v1/chat/completions",
-        "/v1/responses",
-        "/v1/messages",
-        "/v1/messages/count_tokens",
-        "/v1/embeddings",
-        "/v1/route",
-        "/v1/feedback",
-    ];
-    EXACT.contains(&path) || path.starts_with("/v1/models/") || path.starts_with("/v1beta/models/")
+/// The methods that a path is there for.
+fn allowed(path: &str) -> Option<&'static str> {
+    match path {
+        "/" | "/health/live" | "/health/ready" => Some("GET, HEAD"),
+        "/v1/models" | "/v1beta/models" | "/v1/model/info" | "/model/info" => Some("GET"),
+        "/v1/chat/completions"
+        | "/v1/responses"
+        | "/v1/messages"
+        | "/v1/messages/count_tokens"
+        | "/v1/embeddings"
+        | "/v1/route"
+        | "/v1/feedback" => Some("POST"),
+        path if gemini_operation(path).is_some() => Some("POST"),
+        path if path.starts_with("/v1/models/") || path.starts_with("/v1beta/models/") => {
+            Some("GET")
+        }
+        _ => None,
+    }
 }
 
 /// The value of a query parameter; those that are looked for need no decoding.
@@ -264,8 +265,16 @@ mod tests {
             "answer gemini Some(\"auto:fast\") Some(true) true"
         );
         assert_eq!(post("/v1beta/models/x:countTokens"), "count gemini Some(\"x\")");
-        assert_eq!(post("/v1/models"), "Nowhere { known: true }");
-        assert_eq!(post("/v1/nothing"), "Nowhere { known: false }");
+        assert_eq!(post("/v1/models"), "Nowhere { allow: Some(\"GET\") }");
+        assert_eq!(post("/v1/nothing"), "Nowhere { allow: None }");
+        let put = |path: &str| match find(&Method::PUT, &path.parse().unwrap(), &HeaderMap::new()) {
+            Endpoint::Nowhere { allow } => allow,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(put("/"), Some("GET, HEAD"));
+        assert_eq!(put("/v1/chat/completions"), Some("POST"));
+        assert_eq!(put("/v1beta/models/x:generateContent"), Some("POST"));
+        assert_eq!(put("/v1beta/models/x"), Some("GET"));
     }
 
     #[test]

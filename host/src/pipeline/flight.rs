@@ -23,7 +23,7 @@ use crate::hook::Clearance;
 use crate::limits::{Admission, Standing};
 use crate::policy::{AttrValue, Classification, PolicyRef, RequestFacts, Session};
 use crate::redact::{Pseudonyms, Summary};
-use crate::route::{Candidate, OrgRules, Selector, Terms};
+use crate::route::{Candidate, OrgRules, Selector, Terms, ranking_usd};
 use crate::telemetry::Outcome;
 use crate::usage::{AttemptFact, Timing};
 
@@ -337,6 +337,12 @@ impl Flight {
             metrics.first_content(std::time::Duration::from_micros(us));
         }
         metrics.usage(&bill.usage);
+        if let Some(offer) = self.served.as_ref().filter(|_| bill.charged) {
+            metrics.charged(&offer.provider, &offer.model, ranking_usd(bill.cost));
+        }
+        if bill.absorbed.0 > 0 {
+            metrics.absorbed(ranking_usd(bill.absorbed));
+        }
         admit::let_out(self, &bill.usage);
         match (self.repeat.take(), ending) {
             (Some(ticket), Ending::Partial | Ending::FailedPartial) if bill.charged => {

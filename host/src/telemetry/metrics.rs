@@ -2,8 +2,8 @@
 //! listener shows the result in the Prometheus text format. Labels come from the configuration and
 //! fixed sets, never from a request, so their number is bounded.
 
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -17,12 +17,14 @@ use turnpike_protocol::Usage;
 use crate::hook::Hook;
 
 /// Every metric name as Prometheus shows it; the documentation lists the same.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 10] = [
     "turnpike_requests_total",
     "turnpike_request_duration_seconds",
     "turnpike_first_content_seconds",
     "turnpike_attempts_total",
     "turnpike_tokens_total",
+    "turnpike_cost_usd_total",
+    "turnpike_absorbed_usd_total",
     "turnpike_policy_calls_total",
     "turnpike_policy_failures_total",
     "turnpike_usage_events_dropped",
@@ -80,6 +82,22 @@ struct TokenLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServedLabels {
+    provider: Name,
+    model: Name,
+}
+
+/// A name of the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Name(Arc<str>);
+
+impl EncodeLabelValue for Name {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        (&*self.0).encode(encoder)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HookLabels {
     hook: &'static str,
 }
@@ -99,6 +117,8 @@ pub struct Metrics {
     first_content: Histogram,
     attempts: Family<AttemptLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
+    cost: Family<ServedLabels, Counter<f64, AtomicU64>>,
+    absorbed: Counter<f64, AtomicU64>,
     policy_calls: Family<HookLabels, Counter>,
     policy_failures: Family<FailureLabels, Counter>,
     usage_dropped: Gauge<u64, AtomicU64>,
@@ -127,6 +147,8 @@ impl Default for Metrics {
             first_content: Histogram::new(BUCKETS),
             attempts: Family::default(),
             tokens: Family::default(),
+            cost: Family::default(),
+            absorbed: Counter::default(),
             policy_calls: Family::default(),
             policy_failures: Family::default(),
             usage_dropped: Gauge::default(),
@@ -149,6 +171,12 @@ impl Default for Metrics {
         );
         r.register("attempts", "Calls to providers by outcome", metrics.attempts.clone());
         r.register("tokens", "Tokens served, by usage bucket", metrics.tokens.clone());
+        r.register("cost_usd", "What callers were charged, in dollars", metrics.cost.clone());
+        r.register(
+            "absorbed_usd",
+            "What providers are owed and nobody was charged for, in dollars",
+            metrics.absorbed.clone(),
+        );
         r.register("policy_calls", "Calls into policies", metrics.policy_calls.clone());
         r.register(
             "policy_failures",
@@ -240,6 +268,18 @@ impl Metrics {
         }
     }
 
+    /// What the caller was charged for an answer, in dollars; the ledger has the exact amount.
+    pub fn charged(&self, provider: &Arc<str>, model: &Arc<str>, usd: f64) {
+        let labels =
+            ServedLabels { provider: Name(Arc::clone(provider)), model: Name(Arc::clone(model)) };
+        self.cost.get_or_create(&labels).inc_by(usd);
+    }
+
+    /// What nobody was charged for, in dollars.
+    pub fn absorbed(&self, usd: f64) {
+        self.absorbed.inc_by(usd);
+    }
+
     /// A policy was called for `hook`.
     pub fn policy_call(&self, hook: Hook) {
         let labels = HookLabels { hook: hook.label() };
@@ -292,6 +332,8 @@ mod tests {
         metrics.first_content(Duration::from_millis(1));
         metrics.attempt("openai", "answered");
         metrics.usage(&Usage { input_uncached: 7, requests: 1, ..Usage::default() });
+        metrics.charged(&"openai".into(), &"openai/gpt".into(), 0.25);
+        metrics.absorbed(0.5);
         metrics.policy_call(Hook::Classify);
         metrics.policy_failure("classify", "trap");
         metrics.usage_dropped(0);
@@ -303,6 +345,8 @@ mod tests {
         assert_eq!(shown, NAMES.len(), "{text}");
         assert!(text.contains("turnpike_tokens_total{bucket=\"input_uncached\"} 7"), "{text}");
         assert!(text.contains("outcome=\"answered\""), "{text}");
+        let cost = "turnpike_cost_usd_total{provider=\"openai\",model=\"openai/gpt\"} 0.25";
+        assert!(text.contains(cost), "{text}");
         assert!(text.ends_with("# EOF\n"), "OpenMetrics ends so:\n{text}");
     }
 

@@ -25,6 +25,10 @@ const ANOMALIES_SHOWN_MS: u64 = 7 * 24 * 3_600_000;
 
 /// Requests in one page of a listing.
 const PAGE_MAX: usize = 500;
+/// Requests that are looked at in a row.
+const LOOKED_AT_TOGETHER: usize = 500;
+/// Requests that are looked through for a page of those that are taken.
+const LOOKED_AT_MAX: usize = 5_000;
 
 /// What the recorder's thread and the readers share.
 #[derive(Debug)]
@@ -100,22 +104,41 @@ impl UsageLog {
         Ok(record.filter(|record| org.is_none_or(|org| *record.event.org == *org)))
     }
 
-    /// The newest requests of an organization, before the given one.
+    /// The newest requests of an organization that are taken, before the given one. Looks at so
+    /// many at most: a page may hold fewer than were asked for and go on all the same.
     pub fn newest(
         &self,
         org: &str,
         before: Option<Uuid>,
         limit: usize,
+        takes: impl Fn(&UsageEvent) -> bool,
     ) -> Result<RequestsPage, UsageError> {
         self.barrier();
         let limit = limit.clamp(1, PAGE_MAX);
-        let (found, more) = self.shared.recent.lock().newest(org, before, limit);
-        let next = found.last().filter(|_| more).map(|(id, _)| *id);
-        let mut items = Vec::with_capacity(found.len());
-        for (_, place) in &found {
-            items.push(self.shared.read(place, decode_event)?);
+        let mut page = RequestsPage { items: Vec::new(), next: before };
+        let (mut looked_at, mut together) = (0_usize, limit);
+        while looked_at < LOOKED_AT_MAX {
+            let (found, more) = self.shared.recent.lock().newest(org, page.next, together);
+            let last = found.last().map(|(id, _)| *id);
+            looked_at = looked_at.saturating_add(found.len());
+            // Where few are taken, more of them are looked at.
+            together = LOOKED_AT_TOGETHER;
+            for (id, place) in found {
+                let event = self.shared.read(&place, decode_event)?;
+                if takes(&event) {
+                    page.items.push(event);
+                }
+                page.next = Some(id).filter(|_| more || last != Some(id));
+                if page.items.len() >= limit {
+                    return Ok(page);
+                }
+            }
+            if !more {
+                page.next = None;
+                break;
+            }
         }
-        Ok(RequestsPage { items, next })
+        Ok(page)
     }
 
     /// The same with what is known of each request; a page of them may be some megabytes. Unlike

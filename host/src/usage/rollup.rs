@@ -25,7 +25,7 @@ use org::OrgRows;
 
 pub use anomaly::Anomaly;
 pub(super) use kept::{EarlierRow, Rows};
-pub use report::{BucketOf, Group, Query, UsageReport};
+pub use report::{BucketOf, Group, Only, Query, UsageReport};
 
 /// Rows kept in memory, about 300 bytes each.
 const ROWS_MAX: usize = 300_000;
@@ -125,6 +125,17 @@ impl Dimension {
             Some("") => None,
             Some(name) => Some(Self::Tag(name.into())),
             None => Self::ALL.into_iter().find(|one| one.label() == label),
+        }
+    }
+
+    /// What it is of one request.
+    pub fn value_in<'a>(&self, event: &'a UsageEvent) -> Option<&'a str> {
+        match self.field() {
+            Ok(field) => About::of(event).fields.get(field).copied().flatten(),
+            Err(name) => {
+                let tags = &mut event.tags.iter();
+                tags.find(|(known, _)| **known == *name).map(|(_, value)| &**value)
+            }
         }
     }
 

@@ -143,7 +143,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         RequestError::missing("model", "the name of a model, or auto to have one chosen")
     })?;
     if draft.messages.is_empty() {
-        return Err(RequestError::missing("messages", "an array of at least one message"));
+        return Err(RequestError::missing_or_empty("messages", "an array of at least one message"));
     }
     // The data of a document is judged when its type is known.
     draft.media.spans.sort_by_key(|span| span.start);

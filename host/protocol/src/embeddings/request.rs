@@ -74,7 +74,7 @@ pub(super) fn parse(body: Bytes) -> Result<Call, RequestError> {
     let model = asked
         .ok_or_else(|| RequestError::missing("model", "the name of an embedding model, or auto"))?;
     if draft.messages.is_empty() {
-        return Err(RequestError::missing("input", "a text, or an array of at least one"));
+        return Err(RequestError::missing_or_empty("input", "a text, or an array of at least one"));
     }
     Ok(Call {
         dialect: Dialect::OpenAiChat,

@@ -106,7 +106,7 @@ pub(crate) fn parse(body: Bytes, addressed: &Addressed<'_>) -> Result<Call, Requ
     }
     scanner.end()?;
     if draft.messages.is_empty() {
-        return Err(RequestError::missing("contents", "a list of at least one content"));
+        return Err(RequestError::missing_or_empty("contents", "a list of at least one content"));
     }
     Ok(Call {
         dialect: Dialect::Gemini,

@@ -156,7 +156,7 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         return Err(RequestError::missing("messages", expected));
     }
     if draft.messages.is_empty() {
-        return Err(RequestError::missing("messages", "an array of at least one message"));
+        return Err(RequestError::missing_or_empty("messages", "an array of at least one message"));
     }
     Ok(Call {
         dialect: Dialect::OpenAiChat,

@@ -138,6 +138,24 @@ async fn usage_and_requests_tell_what_was_recorded() {
     let rest = list["next"].as_str().unwrap();
     let list = world.get(&format!("/admin/v1/orgs/acme/requests?after={rest}")).await;
     assert_eq!(list["items"][0]["id"], id.to_string());
+    let found = async |filter: &str| {
+        let page = world.get(&format!("/admin/v1/orgs/acme/requests?{filter}")).await;
+        assert!(page["next"].is_null(), "{page}");
+        page["items"].as_array().unwrap().len()
+    };
+    assert_eq!(found("model=openai/gpt&status=2xx").await, 1);
+    assert_eq!(found("model=openai/gpt,openai/other&key=k1").await, 2);
+    assert_eq!(
+        found("model=openai/gpt&team=").await,
+        found("model=openai/gpt&team=none").await + 1
+    );
+    assert_eq!(found("status=404,5xx").await + found("tag:job=nightly").await, 0);
+    assert_eq!(found("settlement=complete").await, 2);
+    for (wrong, field) in [("modle=x", "modle"), ("status=ok", "status"), ("limit=0", "limit")] {
+        let path = format!("/admin/v1/orgs/acme/requests?{wrong}");
+        let bad = world.send("GET", &path, &json!(null)).await;
+        assert_eq!(bad.body["error"]["field"], field, "{}", bad.body);
+    }
     for path in [format!("/admin/v1/orgs/acme/requests/{id}"), format!("/admin/v1/requests/{id}")] {
         let one = world.get(&path).await;
         assert_eq!(one["id"], id.to_string());

@@ -32,6 +32,13 @@ pub(in crate::cli) struct ShowArgs {
 pub(super) fn run(args: &ShowArgs) -> anyhow::Result<()> {
     let catalog = Catalog::embedded()?;
     let wanted = |provider: &str| args.provider.as_deref().is_none_or(|only| only == provider);
+    if let Some(asked) = &args.provider {
+        let sellers = sellers()?;
+        if !sellers.contains_key(asked) && !catalog.providers().any(|known| known == asked) {
+            let known: Vec<&str> = sellers.keys().map(|name| &**name).collect();
+            anyhow::bail!("there is no provider {asked:?}; there are {}", known.join(", "));
+        }
+    }
     if let Some(model) = &args.model {
         return one(&catalog, model);
     }

@@ -76,7 +76,7 @@ fn requests(log: &UsageLog, org: &str) -> u64 {
 }
 
 fn ids(log: &UsageLog, org: &str) -> Vec<Uuid> {
-    log.newest(org, None, 100).unwrap().items.into_iter().map(|event| event.id).collect()
+    log.newest(org, None, 100, |_| true).unwrap().items.into_iter().map(|event| event.id).collect()
 }
 
 #[test]
@@ -186,8 +186,8 @@ fn listings_are_newest_first_and_page_without_gaps() {
         recorder.record(record("beta", at_ms, number + 10));
     }
     let log = recorder.log();
-    let first = log.newest("acme", None, 2).unwrap();
-    let second = log.newest("acme", first.next, 2).unwrap();
+    let first = log.newest("acme", None, 2, |_| true).unwrap();
+    let second = log.newest("acme", first.next, 2, |_| true).unwrap();
     assert_eq!(second.next, None);
     let times: Vec<u64> =
         first.items.iter().chain(&second.items).map(|event| event.at_ms).collect();

@@ -11,6 +11,9 @@ use super::{Dimension, HOUR_MS, Rollup, RowKey, Totals, get, hour_of};
 /// The start of the bucket that an hour belongs to, both in milliseconds since the Unix epoch.
 pub type BucketOf<'a> = &'a (dyn Fn(u64) -> u64 + Sync);
 
+/// A dimension, and the values of it that are taken; none stands for requests that have none.
+pub type Only = (Dimension, Vec<Option<String>>);
+
 /// What is asked.
 #[derive(Clone, Copy)]
 pub struct Query<'a> {
@@ -23,7 +26,7 @@ pub struct Query<'a> {
     /// Exclusive.
     pub to_ms: u64,
     /// Only what has one of these values in each of these dimensions; no value is what has none.
-    pub only: &'a [(Dimension, Vec<Option<String>>)],
+    pub only: &'a [Only],
     /// Group by time as well.
     pub bucket: Option<BucketOf<'a>>,
     /// At most so many groups, the costliest, or the earliest where they are by time.

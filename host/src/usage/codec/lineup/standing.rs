@@ -1,5 +1,5 @@
-//! How the offers of a roster are expected to be doing: as the board has it, or else the roster. The
-//! same for whoever writes a record and whoever reads it.
+//! How the offers of a roster are expected to be doing: as the board has it, or else the roster.
+//! The same for whoever writes a record and whoever reads it.
 
 use std::collections::HashMap;
 
