@@ -1,6 +1,6 @@
 //! How offers are doing, in the text of the metrics: whether each may be asked, how quick it is,
-//! how often it answers. Only of offers that have been asked. Shows what the health has; counts nothing
-//! itself.
+//! how often it answers. Only of offers that have been asked. Shows what the health has; counts
+//! nothing itself.
 
 use crate::catalog::Offer;
 use crate::route::{Gate, Health, Observed};
