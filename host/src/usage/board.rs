@@ -26,7 +26,8 @@ const BACK_MAX: usize = 1_024;
 
 /// Changes after which a reader remembers how all were doing, so that it need not begin at the
 /// first one; more where there are many offers, so that this takes no more than the changes do.
-const REMEMBERED_EVERY: usize = 1_024;
+const REMEMBERED_EVERY: usize = 4_096;
+const REMEMBERED_EVERY_BY_OFFER: usize = 64;
 
 /// Standings are as quick as at prompts of their size: tokens of a prompt up to which it is of one
 /// size.
@@ -275,7 +276,9 @@ impl BoardBook {
     fn extend(&mut self, changes: &[u8], words: usize) -> Result<(), Broken> {
         let mut reader = Reader(changes);
         while !reader.is_empty() {
-            if self.since >= REMEMBERED_EVERY.max(self.now.0.len().saturating_mul(SIZES)) {
+            if self.since
+                >= REMEMBERED_EVERY.max(self.now.0.len().saturating_mul(REMEMBERED_EVERY_BY_OFFER))
+            {
                 self.remembered.push((self.bytes.len(), Arc::new(self.now.clone())));
                 self.since = 0;
             }

@@ -25,8 +25,8 @@ const WORDS_BYTES_MAX: usize = 512 * 1024;
 /// The longest word. Longer texts seldom repeat.
 const WORD_BYTES_MAX: usize = 200;
 
-/// Dictionaries of old segments kept in memory for readers: each of one or two MiB, at most eight.
-const BOOKS_MAX: usize = 8;
+/// Dictionaries of old segments kept in memory for readers: each usually of two to four MiB.
+const BOOKS_MAX: usize = 4;
 
 /// The words of a segment by number, for reading.
 #[derive(Debug, Clone, Default)]
