@@ -118,18 +118,22 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
             other => other,
         }
     };
-    let mut fidelity = Fidelity::new(flight);
-    let open = indices.iter().filter_map(found).filter(|(row, offer)| check(*row, offer).is_none());
-    fidelity.prepare(open.map(|(_, offer)| &**offer)).await;
     let mut candidates = Vec::with_capacity(indices.len());
     for (row, offer) in indices.iter().filter_map(found) {
-        let mut rejection = check(row, offer).or_else(|| fidelity.check(offer));
-        let mut figures = None;
-        if rejection.is_none() {
-            figures = weighing.figures(row, offer);
-            rejection = weighing.against(row, offer, figures.as_mut());
+        let rejection = check(row, offer);
+        candidates.push(Candidate { index: row, rejection, figures: None, score: None });
+    }
+    let mut fidelity = Fidelity::new(flight);
+    let open = candidates.iter().filter(|candidate| candidate.rejection.is_none());
+    fidelity.prepare(open.filter_map(|open| flight.offer(open)).map(|offer| &**offer)).await;
+    for candidate in candidates.iter_mut().filter(|it| it.rejection.is_none()) {
+        let Some(offer) = flight.offer(candidate) else { continue };
+        candidate.rejection = fidelity.check(offer);
+        if candidate.rejection.is_none() {
+            let mut figures = weighing.figures(candidate.index, offer);
+            candidate.rejection = weighing.against(candidate.index, offer, figures.as_mut());
+            candidate.figures = figures;
         }
-        candidates.push(Candidate { index: row, rejection, figures, score: None });
     }
     flight.candidates = candidates;
     flight.expected_tokens = expected_tokens;
