@@ -157,7 +157,7 @@ impl fmt::Display for PicoUsd {
             fraction /= 10;
             *digit = digit.saturating_add(last);
             if last != 0 {
-                needed = needed.max(at + 1);
+                needed = needed.max(at.saturating_add(1));
             }
         }
         let digits = digits.get(..needed).and_then(|it| std::str::from_utf8(it).ok());

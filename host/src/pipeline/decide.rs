@@ -126,15 +126,7 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     let mut fidelity = Fidelity::new(flight);
     let open = candidates.iter().filter(|candidate| candidate.rejection.is_none());
     fidelity.prepare(open.filter_map(|open| flight.offer(open)).map(|offer| &**offer)).await;
-    for candidate in candidates.iter_mut().filter(|it| it.rejection.is_none()) {
-        let Some(offer) = flight.offer(candidate) else { continue };
-        candidate.rejection = fidelity.check(offer);
-        if candidate.rejection.is_none() {
-            let mut figures = weighing.figures(candidate.index, offer);
-            candidate.rejection = weighing.against(candidate.index, offer, figures.as_mut());
-            candidate.figures = figures;
-        }
-    }
+    weighing.weigh(&mut candidates, &mut fidelity);
     flight.candidates = candidates;
     flight.expected_tokens = expected_tokens;
     if flight.candidates.iter().all(|c| c.rejection.is_some()) {
@@ -155,6 +147,19 @@ struct Weighing<'a> {
 }
 
 impl Weighing<'_> {
+    /// Gives those that are still in the running their figures, or the reason against them.
+    fn weigh(&self, candidates: &mut [Candidate], fidelity: &mut Fidelity<'_>) {
+        for candidate in candidates.iter_mut().filter(|it| it.rejection.is_none()) {
+            let Some(offer) = self.flight.offer(candidate) else { continue };
+            candidate.rejection = fidelity.check(offer);
+            if candidate.rejection.is_none() {
+                let mut figures = self.figures(candidate.index, offer);
+                candidate.rejection = self.against(candidate.index, offer, figures.as_mut());
+                candidate.figures = figures;
+            }
+        }
+    }
+
     /// The offer's figures; none where a rate that is needed is not known.
     fn figures(&self, row: usize, offer: &Offer) -> Option<FigureRow> {
         let seen = self.flight.gateway.health.snapshot(row, self.work.band(), self.now_ms);

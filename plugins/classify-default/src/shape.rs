@@ -75,8 +75,8 @@ impl Shape {
         self.last = code;
     }
 
-    /// Takes a run of letters and digits of ASCII, as [`Self::take`] would one by one. `digits`: how
-    /// many of them are.
+    /// Takes a run of letters and digits of ASCII, as [`Self::take`] would one by one. `digits`:
+    /// how many of them are digits.
     pub(crate) fn run(&mut self, run: &[u8], digits: u32) {
         let Some(last) = run.last().copied().map(u32::from) else { return };
         let count = u32::try_from(run.len()).unwrap_or(u32::MAX);

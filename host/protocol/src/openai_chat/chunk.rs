@@ -60,7 +60,9 @@ pub(crate) fn parse(data: &Bytes, beginning: &mut Beginning) -> Result<Chunk, An
     while let Some(key) = scanner.next_key()? {
         match key.as_ref() {
             "id" => head.id = Some(scanner.skip()?),
-            "object" => drop(scanner.skip()?),
+            "object" => {
+                scanner.skip()?;
+            }
             "created" => head.created = Some(scanner.skip()?),
             "model" => head.model = Some(scanner.skip()?),
             "service_tier" => head.service_tier = Some(scanner.skip()?),
@@ -77,7 +79,9 @@ pub(crate) fn parse(data: &Bytes, beginning: &mut Beginning) -> Result<Chunk, An
                 match other {
                     "usage" => outer_usage = usage::read(&mut scanner)?,
                     "error" => chunk.error = error::read(&mut scanner)?,
-                    _ => drop(scanner.skip()?),
+                    _ => {
+                        scanner.skip()?;
+                    }
                 }
             }
         }

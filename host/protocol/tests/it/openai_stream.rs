@@ -212,6 +212,7 @@ fn payloads_read_one_after_the_other_are_read_as_each_by_itself() {
     let head =
         r#"{"id":"c1","object":"chat.completion.chunk","created":7,"model":"m-1","choices":"#;
     let one = r#"[{"index":0,"delta":{"content":"a"}}]"#;
+    let rest = head.trim_start_matches(r#"{"id":"c1","#);
     let payloads = [
         format!("{head}{one}}}"),
         format!(r#"{head}[],"usage":{{"prompt_tokens":3,"completion_tokens":4}}}}"#),
@@ -222,11 +223,8 @@ fn payloads_read_one_after_the_other_are_read_as_each_by_itself() {
         format!(
             r#"{head} [{{"index":1,"delta":{{"content":"b\u00e9"}},"finish_reason":"stop"}}] }}"#
         ),
-        format!(
-            r#"{{"id":"c2",{}"#,
-            head.trim_start_matches(r#"{"id":"c1","#).to_owned() + one + "}"
-        ),
-        format!(r#"{{"usage":{{"prompt_tokens":1}},{}"#, &format!("{head}{one}}}")[1..]),
+        format!(r#"{{"id":"c2",{rest}{one}}}"#),
+        format!(r#"{{"usage":{{"prompt_tokens":1}},{rest}{one}}}"#),
         format!(r#"{{"choices":{one},"id":"c3"}}"#),
         format!(r#"{{"error":{{"message":"no"}},"choices":{one}}}"#),
         format!(r#"{{"id":"{}","choices":{one}}}"#, "x".repeat(2_000)),
