@@ -74,6 +74,10 @@ pub fn plan_by(
             if plan.contains(&row) {
                 continue;
             }
+            // What scores less than the best of the fresh ones is out whatever its provider.
+            if best.is_some_and(|(_, fresh, of_best)| fresh && score.total_cmp(&of_best).is_lt()) {
+                continue;
+            }
             let fresh = !plan.iter().any(|planned| provider(*planned) == provider(row));
             let order = best.map_or(Ordering::Greater, |(_, best_fresh, best_score)| {
                 fresh.cmp(&best_fresh).then(score.total_cmp(&best_score))

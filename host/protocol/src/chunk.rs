@@ -89,7 +89,7 @@ pub struct Chunk {
     pub usage: Option<Usage>,
     /// Counts that this event states, to be laid over what earlier ones said: in dialects whose
     /// events do not each repeat the whole report.
-    pub usage_update: Option<UsageUpdate>,
+    pub usage_update: Option<Box<UsageUpdate>>,
     /// Choices that end here.
     pub finished: Vec<u32>,
     /// Slots that end here though their choice goes on: choice and `Slot::tool`.
@@ -140,6 +140,13 @@ pub(crate) enum Head {
     },
 }
 
+/// What the payloads of one stream were seen to begin with, so that it need not be read in each of
+/// them. Knows nothing of what they say.
+#[derive(Debug, Default)]
+pub struct Beginning {
+    chat: openai_chat::chunk::Beginning,
+}
+
 /// What all chunks of one stream share: id, time, model. Makes frames that belong to the stream.
 #[derive(Clone)]
 pub struct ChunkHead {
@@ -165,8 +172,20 @@ impl Chunk {
     /// # Errors
     /// [`AnswerError`] when it is not UTF-8, not JSON, nested deeper than 128 or of another shape.
     pub fn parse(dialect: Dialect, data: &Bytes) -> Result<Self, AnswerError> {
+        Self::parse_next(dialect, data, &mut Beginning::default())
+    }
+
+    /// The same for one payload after the other of a stream.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_next(
+        dialect: Dialect,
+        data: &Bytes,
+        beginning: &mut Beginning,
+    ) -> Result<Self, AnswerError> {
         match dialect {
-            Dialect::OpenAiChat => openai_chat::chunk::parse(data),
+            Dialect::OpenAiChat => openai_chat::chunk::parse(data, &mut beginning.chat),
             Dialect::OpenAiResponses => openai_responses::chunk::parse(data),
             Dialect::AnthropicMessages => anthropic::chunk::parse(data),
             Dialect::Gemini => gemini::chunk::parse(data),

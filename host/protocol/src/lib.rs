@@ -42,7 +42,7 @@ pub use call::{
     Addressed, Call, Channel, LimitField, MediaTokens, Message, Needs, Outgoing, PaidTools, Role,
     Text, Tool,
 };
-pub use chunk::{Chunk, ChunkHead, Delta, Origin, Slot, StreamError};
+pub use chunk::{Beginning, Chunk, ChunkHead, Delta, Origin, Slot, StreamError};
 pub use content::Content;
 pub use gemini::array::JsonArray;
 pub use gemini::count::counted_request;

@@ -135,6 +135,17 @@ impl<'a> Scanner<'a> {
         self.open(b'{', "expected an object")
     }
 
+    /// Goes on behind the colon of a key of the outermost object, up to which a text of the same
+    /// bytes has been read before.
+    pub(crate) fn within_object(&mut self, at: usize) {
+        (self.at, self.depth, self.fresh) = (at, 1, false);
+    }
+
+    /// How far it has come.
+    pub(crate) fn passed(&self) -> usize {
+        self.at
+    }
+
     pub(crate) fn open_array(&mut self) -> Result<(), Fault> {
         self.open(b'[', "expected an array")
     }

@@ -2,6 +2,7 @@
 //! event can pass on verbatim. Never interprets the data.
 
 use std::fmt;
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
@@ -212,42 +213,40 @@ impl fmt::Debug for Frame {
 /// Reads the lines of a complete event.
 fn frame(raw: Bytes, first: bool) -> Frame {
     let mut event = None;
-    let mut data: Option<Bytes> = None;
+    let mut data: Option<Range<usize>> = None;
     let mut joined: Option<BytesMut> = None;
     let mut at = if first && raw.starts_with(BOM) { BOM.len() } else { 0 };
     while let Some(rest) = raw.get(at..).filter(|rest| !rest.is_empty()) {
         let length = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-        let line = raw.slice(at..at + length);
-        at += length + 1;
-        if let Some(value) = value_of(&line, b"data") {
-            match (&data, &mut joined) {
-                (None, _) => data = Some(value),
-                (Some(one), None) => {
-                    let mut lines = BytesMut::from(&one[..]);
-                    lines.extend_from_slice(b"\n");
-                    lines.extend_from_slice(&value);
-                    joined = Some(lines);
-                }
-                (Some(_), Some(lines)) => {
-                    lines.extend_from_slice(b"\n");
-                    lines.extend_from_slice(&value);
-                }
-            }
-        } else if let Some(value) = value_of(&line, b"event") {
-            event = Some(value);
+        let (from, to) = (at, at + length);
+        at = to + 1;
+        let line = rest.get(..length).unwrap_or_default();
+        // Places first: a slice that shares the bytes is made once an event, not once a line.
+        if let Some(skipped) = value_of(line, b"data") {
+            let value = from + skipped..to;
+            let Some(one) = data.clone() else {
+                data = Some(value);
+                continue;
+            };
+            let first = raw.get(one).unwrap_or_default();
+            let lines = joined.get_or_insert_with(|| BytesMut::from(first));
+            lines.extend_from_slice(b"\n");
+            lines.extend_from_slice(raw.get(value).unwrap_or_default());
+        } else if let Some(skipped) = value_of(line, b"event") {
+            event = Some(from + skipped..to);
         }
     }
-    let data = joined.map(BytesMut::freeze).or(data).unwrap_or_default();
-    Frame { raw, event, data }
+    let part = |place: Range<usize>| raw.slice(place);
+    let data = joined.map(BytesMut::freeze).or(data.map(part)).unwrap_or_default();
+    Frame { event: event.map(part), data, raw }
 }
 
-/// The value of a line `name: value` or `name`, without the one space that may lead it.
-fn value_of(line: &Bytes, name: &[u8]) -> Option<Bytes> {
-    let rest = line.strip_prefix(name)?;
-    match rest {
-        [] => Some(Bytes::new()),
-        [b':', b' ', ..] => Some(line.slice(name.len() + 2..)),
-        [b':', ..] => Some(line.slice(name.len() + 1..)),
+/// Where in a line `name: value` or `name` its value begins, behind the one space that may lead it.
+fn value_of(line: &[u8], name: &[u8]) -> Option<usize> {
+    match line.strip_prefix(name)? {
+        [] => Some(name.len()),
+        [b':', b' ', ..] => Some(name.len() + 2),
+        [b':', ..] => Some(name.len() + 1),
         _ => None,
     }
 }

@@ -274,6 +274,12 @@ impl Bounds<'_> {
         Self { input_tokens, output_tokens, ..Self::default() }
     }
 
+    /// Whether nothing can be charged for but tokens of text and the request itself.
+    fn is_text(&self) -> bool {
+        let others = [self.input_audio, self.input_image, self.searches, self.hosted_calls];
+        others == [0; 4]
+    }
+
     /// Prompt tokens of text, audio and images. A part that is larger than the whole counts whole.
     fn parts(&self) -> [u64; 3] {
         let media = self.input_audio.saturating_add(self.input_image);
@@ -437,8 +443,23 @@ fn lines<'a>(
 }
 
 fn total(rates: &Rates, bounds: &Bounds<'_>) -> Result<PicoUsd, UnpricedBucket> {
+    if bounds.is_text() {
+        return total_of_text(rates, bounds);
+    }
     lines(rates, bounds)
         .try_fold(PicoUsd(0), |sum, line| line.map(|line| add(sum, line.count, line.unit_price)))
+}
+
+/// The same without items, for a call of nothing but text: this is asked of every candidate.
+fn total_of_text(rates: &Rates, bounds: &Bounds<'_>) -> Result<PicoUsd, UnpricedBucket> {
+    let unpriced = |item| UnpricedBucket { item };
+    let input = rates.dearest_input().ok_or_else(|| unpriced("input"))?;
+    let mut sum = add(PicoUsd(0), bounds.input_tokens, input);
+    if bounds.output_tokens > 0 {
+        let output = rates.dearest_output(bounds).ok_or_else(|| unpriced("output"))?;
+        sum = add(sum, bounds.output_tokens, output);
+    }
+    Ok(rates.request.map_or(sum, |fee| add(sum, 1, fee)))
 }
 
 /// `sum + count × price`. A u64 count times a bounded list price is far below the u128 limit;

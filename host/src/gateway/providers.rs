@@ -230,7 +230,7 @@ impl Provider {
                 let path = standard_path(dialect, operation);
                 format!("{base}{place}{path}?api-version={}", segment(version))
             }
-            (_, dialect) => format!("{base}{}", standard_path(dialect, operation)),
+            (_, dialect) => [base, standard_path(dialect, operation)].concat(),
         }
     }
 

@@ -118,19 +118,15 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
             other => other,
         }
     };
-    let mut fidelity = Fidelity::new(flight);
-    let open = indices.iter().filter_map(found).filter(|(row, offer)| check(*row, offer).is_none());
-    fidelity.prepare(open.map(|(_, offer)| &**offer)).await;
     let mut candidates = Vec::with_capacity(indices.len());
     for (row, offer) in indices.iter().filter_map(found) {
-        let mut rejection = check(row, offer).or_else(|| fidelity.check(offer));
-        let mut figures = None;
-        if rejection.is_none() {
-            figures = weighing.figures(row, offer);
-            rejection = weighing.against(row, offer, figures.as_mut());
-        }
-        candidates.push(Candidate { index: row, rejection, figures, score: None });
+        let rejection = check(row, offer);
+        candidates.push(Candidate { index: row, rejection, figures: None, score: None });
     }
+    let mut fidelity = Fidelity::new(flight);
+    let open = candidates.iter().filter(|candidate| candidate.rejection.is_none());
+    fidelity.prepare(open.filter_map(|open| flight.offer(open)).map(|offer| &**offer)).await;
+    weighing.weigh(&mut candidates, &mut fidelity);
     flight.candidates = candidates;
     flight.expected_tokens = expected_tokens;
     if flight.candidates.iter().all(|c| c.rejection.is_some()) {
@@ -151,6 +147,19 @@ struct Weighing<'a> {
 }
 
 impl Weighing<'_> {
+    /// Gives those that are still in the running their figures, or the reason against them.
+    fn weigh(&self, candidates: &mut [Candidate], fidelity: &mut Fidelity<'_>) {
+        for candidate in candidates.iter_mut().filter(|it| it.rejection.is_none()) {
+            let Some(offer) = self.flight.offer(candidate) else { continue };
+            candidate.rejection = fidelity.check(offer);
+            if candidate.rejection.is_none() {
+                let mut figures = self.figures(candidate.index, offer);
+                candidate.rejection = self.against(candidate.index, offer, figures.as_mut());
+                candidate.figures = figures;
+            }
+        }
+    }
+
     /// The offer's figures; none where a rate that is needed is not known.
     fn figures(&self, row: usize, offer: &Offer) -> Option<FigureRow> {
         let seen = self.flight.gateway.health.snapshot(row, self.work.band(), self.now_ms);

@@ -366,17 +366,18 @@ async fn lines(
     };
     let verdict = flight.session.price(&call).await;
     let builtin = flight.session.bindings().bill.builtin;
-    let plain: Vec<Line> = official.iter().map(line).collect();
-    let Some(lines) = verdict.value else { return discounted(flight, plain, settled) };
+    // Not needed as long as the policy decides, which is nearly always.
+    let plain = || official.iter().map(line).collect::<Vec<Line>>();
+    let Some(lines) = verdict.value else { return discounted(flight, plain(), settled) };
     if builtin {
         return discounted(flight, lines, settled);
     }
     let held = flight.hold.as_ref().map(|hold| hold.amount());
     let asked = total(&lines);
-    if let Some(held) = held.filter(|held| settled && asked > *held && asked > total(&plain)) {
+    if let Some(held) = held.filter(|held| settled && asked > *held && asked > total(&plain())) {
         let detail = format!("it charged {asked} USD where {held} were held: official rates stand");
         flight.session.overruled(Hook::Bill, FailureKind::OverHold, detail);
-        return discounted(flight, plain, settled);
+        return discounted(flight, plain(), settled);
     }
     lines
 }

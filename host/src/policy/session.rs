@@ -6,6 +6,7 @@ mod clean;
 mod instances;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::binding::{Binding, BindingSet, Hook, OnFailure};
@@ -385,8 +386,11 @@ impl Session {
             deadline,
         );
         let patience = binding.patience();
-        let answer =
-            within(deadline, patience, question.ask(&binding.policy.artifact, &mut instance)).await;
+        let answer = {
+            // Pinned where it is made: each hand that it went through would copy it.
+            let asking = pin!(question.ask(&binding.policy.artifact, &mut instance));
+            within(deadline, patience, asking).await
+        };
         let outcome = match answer {
             Err(error) => Err(self.broken(binding, Q::HOOK, error)),
             Ok(Err(refusal)) => Err(self.refused(binding, Q::HOOK, refusal)),

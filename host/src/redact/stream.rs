@@ -2,15 +2,17 @@
 //! Frames pass verbatim unless something in them was found, held or restored. Never waits for more
 //! frames, never reads a socket, and after a refusal nothing of the batch may be sent.
 
+mod joined;
 mod last;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use turnpike_protocol::sse::Frame;
-use turnpike_protocol::{Chunk, ChunkHead, Dialect, Origin, Slot, StreamError, Usage};
+use turnpike_protocol::{Beginning, Chunk, ChunkHead, Dialect, Origin, Slot, StreamError, Usage};
 
 use super::edits::Planner;
 use super::window::{Outcome, Window};
 use super::{Findings, Pseudonyms, Refusal, Scan, ScanFailure, Summary};
+use joined::Joined;
 
 /// Texts that one stream may have side by side: 128 choices of a few texts, or one choice with
 /// hundreds of tool calls.
@@ -71,6 +73,8 @@ pub struct StreamRedactor {
     summary: Summary,
     /// Choices of which some text was masked or restored.
     changed: Vec<u32>,
+    /// What its chunks begin with.
+    beginning: Beginning,
     /// Events that were added to the stream.
     inserted: u64,
     /// A frame that says that the answer ends, and what came after it: it waits for what follows.
@@ -156,8 +160,8 @@ impl StreamRedactor {
     pub fn new(options: StreamOptions, pseudonyms: Pseudonyms) -> Self {
         let (facts, summary) = (StreamFacts::default(), Summary::default());
         let (windows, changed) = (Vec::new(), Vec::new());
-        let (inserted, pending) = (0, Vec::new());
-        Self { options, pseudonyms, windows, facts, summary, changed, inserted, pending }
+        let (beginning, inserted, pending) = (Beginning::default(), 0, Vec::new());
+        Self { options, pseudonyms, windows, facts, summary, changed, beginning, inserted, pending }
     }
 
     /// What the stream showed so far.
@@ -267,7 +271,8 @@ impl StreamRedactor {
             self.facts.done = true;
             return None;
         }
-        let Ok(chunk) = Chunk::parse(self.options.dialect, &frame.data) else {
+        let read = Chunk::parse_next(self.options.dialect, &frame.data, &mut self.beginning);
+        let Ok(chunk) = read else {
             self.facts.unreadable = self.facts.unreadable.saturating_add(1);
             return None;
         };
@@ -280,7 +285,9 @@ impl StreamRedactor {
         let mut items = std::mem::take(&mut self.pending);
         items.reserve(frames.len());
         for frame in frames {
-            let mut item = Item::new(frame.raw.clone());
+            // In its place before it is filled: it is large.
+            items.push(Item::new(frame.raw.clone()));
+            let Some(item) = items.last_mut() else { break };
             let (unreadable, done) = (self.facts.unreadable, self.facts.done);
             item.chunk = self.read(frame);
             if self.facts.unreadable != unreadable && self.options.scan_output {
@@ -290,7 +297,6 @@ impl StreamRedactor {
             if let Some(chunk) = &item.chunk {
                 item.dropped = chunk.usage_only && !self.options.include_usage;
             }
-            items.push(item);
         }
         Ok(items)
     }
@@ -461,40 +467,5 @@ impl std::fmt::Debug for Item {
     /// Without its bytes, which are content.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Item").field("chunk", &self.chunk).finish_non_exhaustive()
-    }
-}
-
-/// Frames put together: a single one is not copied.
-struct Joined {
-    single: Bytes,
-    joined: BytesMut,
-    room: usize,
-}
-
-// === impl Joined ===
-
-impl Joined {
-    fn new(count: usize, room: usize) -> Self {
-        let room = if count > 1 { room } else { 0 };
-        Self { single: Bytes::new(), joined: BytesMut::with_capacity(room), room }
-    }
-
-    fn for_frames(frames: &[Frame]) -> Self {
-        Self::new(frames.len(), frames.iter().map(|frame| frame.raw.len()).sum())
-    }
-
-    fn add(&mut self, frame: &Bytes) {
-        if self.room == 0 && self.single.is_empty() && self.joined.is_empty() {
-            self.single = frame.clone();
-            return;
-        }
-        if !self.single.is_empty() {
-            self.joined.extend_from_slice(&std::mem::take(&mut self.single));
-        }
-        self.joined.extend_from_slice(frame);
-    }
-
-    fn finish(self) -> Bytes {
-        if self.single.is_empty() { self.joined.freeze() } else { self.single }
     }
 }

@@ -2,6 +2,8 @@
 //! greeting is a greeting whatever tools are offered, and tools that have nothing to do with what
 //! is asked for do not make an agent of it. Reads no configuration and keeps nothing.
 
+use std::ops::Range;
+
 use turnpike_policy_sdk::{Classification, Request, Value};
 
 use crate::difficulty;
@@ -16,7 +18,11 @@ const DIGITS: f64 = 1000.0;
 const STRUCTURED: f64 = 6.0;
 /// Said for code by what only programs print.
 const LOGGED: f64 = 6.0;
-const LOG_MARKS: [&str; 4] = [" ERROR ", "Exception", "Traceback (", "panicked at"];
+/// Each with the place of its letter that is rarest in other texts: an `E` or a `k`.
+const LOG_MARKS: [(&[u8], usize); 4] =
+    [(b" ERROR ", 1), (b"Exception", 0), (b"Traceback (", 8), (b"panicked at", 5)];
+/// Bytes that are looked at together for such a letter.
+const BLOCK: usize = 32;
 /// Said against agent where there are no tools.
 const NO_TOOLS: f64 = 3.0;
 /// Said for a task whose verb the turn begins with.
@@ -64,6 +70,36 @@ pub(crate) fn classify(weights: Weights<'_>, request: &dyn Request) -> Classific
 /// To the digits that it is worth: more would be shown to people and kept for nothing.
 fn rounded(share: f64) -> f64 {
     (share * DIGITS).round() / DIGITS
+}
+
+/// Whether there is any of [`LOG_MARKS`]. One pass for all of them, by their rare letters.
+fn is_logged(text: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(block) = text.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
+        // Without a branch, so that the compiler makes vector instructions of it.
+        let any = block.iter().fold(0, |any, byte| any | u8::from(is_rare(*byte)));
+        if any != 0 && is_logged_at(text, at..at + BLOCK) {
+            return true;
+        }
+        at += BLOCK;
+    }
+    is_logged_at(text, at..text.len())
+}
+
+fn is_rare(byte: u8) -> bool {
+    (byte == b'E') | (byte == b'k')
+}
+
+/// The same, of a mark whose rare letter is within the range.
+fn is_logged_at(text: &[u8], range: Range<usize>) -> bool {
+    let block = text.get(range.clone()).unwrap_or_default();
+    let rare = range.zip(block).filter(|(_, byte)| is_rare(**byte)).map(|(at, _)| at);
+    rare.into_iter().any(|at| {
+        LOG_MARKS.iter().any(|(mark, rare)| {
+            let from = at.checked_sub(*rare).and_then(|from| text.get(from..));
+            from.is_some_and(|it| it.starts_with(mark))
+        })
+    })
 }
 
 fn needs(request: &dyn Request, tools: bool) -> Vec<&'static str> {
@@ -148,7 +184,7 @@ impl Facts<'_> {
         if self.needs.contains(&"structured-output") {
             model::favour(&mut scores, "extraction", STRUCTURED);
         }
-        if LOG_MARKS.iter().any(|mark| self.turn.text.contains(mark)) {
+        if is_logged(self.turn.text.as_bytes()) {
             model::favour(&mut scores, "code", LOGGED);
         }
         if let Some(asked) = self.turn.asks() {
@@ -182,5 +218,29 @@ impl Facts<'_> {
             }
         }
         Found::by_fact("agent", BY_FACT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BLOCK, LOG_MARKS, is_logged};
+
+    #[test]
+    fn what_only_programs_print_is_found_wherever_it_stands() {
+        for (mark, rare) in LOG_MARKS {
+            assert!(matches!(mark[rare], b'E' | b'k'), "{mark:?}");
+            for lead in 0..2 * BLOCK + 2 {
+                for trail in [0, 1, BLOCK] {
+                    let plain = |count| std::iter::repeat_n(b"look, Every kind "[lead % 17], count);
+                    let text: Vec<u8> =
+                        plain(lead).chain(mark.iter().copied()).chain(plain(trail)).collect();
+                    assert!(is_logged(&text), "{:?}", String::from_utf8_lossy(&text));
+                    let mut other = text;
+                    other[lead + mark.len() / 2] = b'_';
+                    assert!(!is_logged(&other), "{:?}", String::from_utf8_lossy(&other));
+                }
+            }
+        }
+        assert!(!is_logged(b"") && !is_logged(b"k") && !is_logged(b"E"));
     }
 }

@@ -10,7 +10,6 @@ pub(crate) const ROWS: usize = 22_528;
 /// Characters of a row: the mark, then a weight for each of [`TASKS`].
 const ROW: usize = TASKS.len() + 1;
 const ROWS_PER_LINE: usize = 10;
-const LINE: usize = ROWS_PER_LINE * ROW + 1;
 /// Weights of the gain, one for each bucket.
 pub(crate) const GAINS: usize = 16_384;
 const GAINS_PER_LINE: usize = 128;
@@ -30,7 +29,7 @@ const MARKS: u32 = 92;
 /// The table of tasks, ten rows a line, then the gains.
 pub(crate) static WEIGHTS: &[u8] = include_bytes!("weights.txt");
 /// A lane of a [`Sum`] holds 16 bits, a character at most 126.
-const MOST_PER_LANE: u32 = 512;
+const BATCHES_PER_LANE: usize = 512 / BATCH;
 const LANES: u64 = 0x00FF_00FF_00FF_00FF;
 
 /// In the order of the columns.
@@ -71,7 +70,7 @@ pub(crate) fn mark(feature: u32) -> u8 {
 
 /// Where a row's characters are.
 pub(crate) const fn row_at(row: usize) -> usize {
-    row / ROWS_PER_LINE * LINE + row % ROWS_PER_LINE * ROW
+    row * ROW + row / ROWS_PER_LINE
 }
 
 /// The bucket of a feature's gain, and where its character is.
@@ -102,6 +101,83 @@ pub(crate) enum Part {
 /// How much the parts count.
 pub(crate) const PARTS: [f64; 5] = [0.9, 0.8, 1.0, 0.4, 0.4];
 
+/// Features that are looked up together. Where their rows are depends on nothing but themselves, so
+/// the processor fetches many at a time; and there is no branch between them that it could foresee
+/// wrongly, because of a feature nobody knows whether it is new or has a row.
+pub(crate) const BATCH: usize = 32;
+
+/// Some features in the order in which they came, each with its part.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    features: [u32; BATCH],
+    parts: [u8; BATCH],
+    length: usize,
+}
+
+impl Batch {
+    pub(crate) const EMPTY: Self = Self { features: [0; BATCH], parts: [0; BATCH], length: 0 };
+
+    /// Takes a feature. Whoever adds leaves room for as many as it has.
+    #[inline]
+    pub(crate) fn push(&mut self, part: Part, feature: u32) {
+        self.push_if(true, part, feature);
+    }
+
+    /// The same, if there is such a feature: without a branch, which in every other word would go
+    /// another way.
+    #[inline]
+    pub(crate) fn push_if(&mut self, there: bool, part: Part, feature: u32) {
+        if let (Some(place), Some(of)) =
+            (self.features.get_mut(self.length), self.parts.get_mut(self.length))
+        {
+            (*place, *of) = (feature, part as u8);
+            self.length += usize::from(there);
+        }
+    }
+
+    /// Room that is left.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        BATCH - self.length
+    }
+
+    /// How many there are.
+    #[inline]
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// The features and the numbers of their parts.
+    #[cfg(feature = "train")]
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u32, usize)> + '_ {
+        let parts = self.parts.iter().map(|part| usize::from(*part));
+        self.features.iter().copied().zip(parts).take(self.length)
+    }
+}
+
+/// Where what is known of a feature stands, and what is found there.
+#[derive(Debug, Default, Clone, Copy)]
+struct Place {
+    bucket: usize,
+    row: usize,
+    /// The row's first character.
+    at: usize,
+    gain: u8,
+    /// 1 if the row is the feature's own.
+    own: u8,
+}
+
+impl Place {
+    #[inline]
+    fn of(weights: &[u8], feature: u32) -> Self {
+        let (bucket, row) = (gain_bucket(feature), row(feature));
+        let at = row_at(row);
+        let gain = weights.get(gain_at(bucket)).copied().unwrap_or(ZERO);
+        let own = u8::from(weights.get(at) == Some(&mark(feature)));
+        Self { bucket, row, at, gain, own }
+    }
+}
+
 /// The weights of distinct features, added up.
 #[derive(Debug)]
 pub(crate) struct Sums<'w> {
@@ -111,6 +187,8 @@ pub(crate) struct Sums<'w> {
     parts: [Sum; PARTS.len()],
     gain: u32,
     gains: u32,
+    /// Batches so far.
+    batches: usize,
 }
 
 impl<'w> Sums<'w> {
@@ -122,29 +200,38 @@ impl<'w> Sums<'w> {
             parts: [Sum::default(); PARTS.len()],
             gain: 0,
             gains: 0,
+            batches: 0,
         }
     }
 
-    /// Adds a feature; whether it is new.
-    pub(crate) fn add(&mut self, part: Part, feature: u32) -> bool {
-        let bucket = gain_bucket(feature);
-        if !first(&mut self.gains_seen, bucket) {
-            return false;
+    /// Adds the features of a batch that were not there before, and empties it. Tells of each
+    /// whether it is new, as a bit in their order.
+    pub(crate) fn add(&mut self, batch: &mut Batch) -> u32 {
+        let Weights(weights) = self.weights;
+        let Batch { features, parts, length } = batch;
+        let mut places = [Place::default(); BATCH];
+        for (place, feature) in places.iter_mut().zip(features.iter()).take(*length) {
+            *place = Place::of(weights, *feature);
         }
-        let gain = self.weights.0.get(gain_at(bucket)).copied().unwrap_or(ZERO);
-        self.gain += u32::from(gain);
-        self.gains += 1;
-        let number = row(feature);
-        let row: Option<&[u8; ROW]> =
-            self.weights.0.get(row_at(number)..).and_then(|it| it.first_chunk());
-        if let Some([marked, weights @ ..]) = row {
-            if *marked == mark(feature) && first(&mut self.rows_seen, number) {
-                if let Some(sum) = self.parts.get_mut(part as usize) {
-                    sum.add(weights);
-                }
+        let mut all_new = 0;
+        for (nth, (place, part)) in places.iter().zip(parts.iter()).take(*length).enumerate() {
+            let new = first(&mut self.gains_seen, place.bucket, 1);
+            all_new |= new << nth;
+            self.gain += new * u32::from(place.gain);
+            self.gains += new;
+            let own = first(&mut self.rows_seen, place.row, new & u32::from(place.own));
+            let row = weights.get(place.at..).and_then(|it| it.first_chunk::<ROW>());
+            let sum = self.parts.get_mut(usize::from(*part));
+            if let (Some(sum), Some([_, weights @ ..])) = (sum, row) {
+                sum.add(weights, own);
             }
         }
-        true
+        *length = 0;
+        self.batches += 1;
+        if self.batches % BATCHES_PER_LANE == 0 {
+            self.parts.iter_mut().for_each(Sum::flush);
+        }
+        all_new
     }
 
     /// What the words say for each task.
@@ -176,17 +263,16 @@ struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, weights: &[u8; TASKS.len()]) {
+    /// Adds `times` the row, which is 0 or 1.
+    #[inline]
+    fn add(&mut self, weights: &[u8; TASKS.len()], times: u32) {
         let [eight @ .., ninth] = weights;
-        let word = u64::from_le_bytes(*eight);
+        let word = u64::from_le_bytes(*eight) & 0_u64.wrapping_sub(u64::from(times));
         self.even += word & LANES;
         self.odd += word >> 8 & LANES;
         let [.., of_ninth] = &mut self.totals;
-        *of_ninth += u32::from(*ninth);
-        self.rows += 1;
-        if self.rows % MOST_PER_LANE == 0 {
-            self.flush();
-        }
+        *of_ninth += u32::from(*ninth) * times;
+        self.rows += times;
     }
 
     fn flush(&mut self) {
@@ -207,13 +293,14 @@ fn scaled(total: u32, count: u32, steps: f64) -> f64 {
     (f64::from(total) - f64::from(ZERO) * whole) / (steps * whole.max(1.0).sqrt())
 }
 
-/// Marks a bit; whether it was not marked before.
-fn first(bits: &mut [u64], at: usize) -> bool {
-    let bit = 1_u64 << (at % 64);
-    let Some(word) = bits.get_mut(at / 64) else { return false };
-    let new = *word & bit == 0;
-    *word |= bit;
-    new
+/// Marks a bit if `mark` is 1; 1 if it was not marked before and is now.
+#[inline]
+fn first(bits: &mut [u64], at: usize, mark: u32) -> u32 {
+    let Some(word) = bits.get_mut(at / 64) else { return 0 };
+    let new = u64::from(mark) & !(*word >> (at % 64));
+    *word |= new << (at % 64);
+    // Of one bit nothing is cut off.
+    u32::try_from(new).unwrap_or(0)
 }
 
 /// The probability of each task.

@@ -75,6 +75,26 @@ impl Shape {
         self.last = code;
     }
 
+    /// Takes a run of letters and digits of ASCII, as [`Self::take`] would one by one. `digits`:
+    /// how many of them are digits.
+    pub(crate) fn run(&mut self, run: &[u8], digits: u32) {
+        let Some(last) = run.last().copied().map(u32::from) else { return };
+        let count = u32::try_from(run.len()).unwrap_or(u32::MAX);
+        self.length += count;
+        self.digits += digits;
+        let line = &mut self.line;
+        line.length += count;
+        let mut codes = run.iter().copied().map(u32::from);
+        if line.first == 0 {
+            line.first = codes.next().unwrap_or(0);
+        }
+        if line.second == 0 {
+            line.second = codes.next().unwrap_or(0);
+        }
+        line.last = last;
+        self.last = last;
+    }
+
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
         if line.first == 0 {

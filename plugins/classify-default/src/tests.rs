@@ -7,7 +7,7 @@ use turnpike_policy_sdk::{Classification, Classify, Value};
 
 use super::ClassifyDefault;
 use crate::features::Features;
-use crate::model::{self, Part, Sums, WEIGHTS, Weights};
+use crate::model::{self, BATCH, Batch, Part, Sums, WEIGHTS, Weights};
 
 fn classify(request: &MockRequest) -> Classification {
     ClassifyDefault.classify(request).unwrap()
@@ -165,6 +165,13 @@ fn a_window_across_characters_does_not_matter() {
     }
 }
 
+/// Which of them were new, as bits.
+fn added(sums: &mut Sums<'_>, part: Part, features: &[u32]) -> u32 {
+    let mut batch = Batch::EMPTY;
+    features.iter().for_each(|feature| batch.push(part, *feature));
+    sums.add(&mut batch)
+}
+
 /// Eight columns at once give what one after the other gives, also beyond what a lane holds.
 #[test]
 fn sums_of_weights_do_not_overflow_their_lanes() {
@@ -180,8 +187,8 @@ fn sums_of_weights_do_not_overflow_their_lanes() {
     let count = features.len() as f64;
     assert!(count > 1_024.0, "{count} rows are too few to overflow");
     let mut sums = Sums::new(Weights(&full));
-    for feature in features {
-        sums.add(Part::Words, feature);
+    for some in features.chunks(BATCH) {
+        added(&mut sums, Part::Words, some);
     }
     // The highest character is 47 steps above zero.
     let expected = model::PARTS[Part::Words as usize] * 47.0 * count.sqrt() / 4.0;
@@ -197,7 +204,8 @@ fn a_feature_without_a_row_of_its_own_counts_for_nothing() {
     let mut table = vec![b'~'; WEIGHTS.len()];
     table[model::row_at(model::row(feature))] = model::mark(feature) + 1;
     let mut sums = Sums::new(Weights(&table));
-    assert!(sums.add(Part::Head, feature) && !sums.add(Part::Head, feature));
+    assert_eq!(added(&mut sums, Part::Head, &[feature, feature]), 0b01);
+    assert_eq!(added(&mut sums, Part::Head, &[feature]), 0);
     assert_eq!(sums.scores(), [0.0; model::TASKS.len()]);
 }
 

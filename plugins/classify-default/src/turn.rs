@@ -158,8 +158,14 @@ impl Turn {
             end -= 1;
         }
         let head = self.text.get(..end).unwrap_or_default().trim_start().to_lowercase();
+        let plain = head.is_ascii();
         let asked = ASKING.iter().find(|(verb, _)| {
-            if verb.is_ascii() || verb.starts_with(['ü', 'r']) {
+            if verb.is_ascii() {
+                head.starts_with(verb)
+            } else if plain {
+                // Nothing to look for, which would cost more than all the others.
+                false
+            } else if verb.starts_with(['ü', 'r']) {
                 head.starts_with(verb)
             } else {
                 head.contains(verb)

@@ -5,8 +5,8 @@
 use bytes::Bytes;
 use turnpike_protocol::translate::{self, Naming, StreamTranslator};
 use turnpike_protocol::{
-    Addressed, Answer, Call, Chunk, Dialect, LimitField, Outgoing, Quirks, Usage, error_body,
-    eventstream, sse,
+    Addressed, Answer, Beginning, Call, Chunk, Dialect, LimitField, Outgoing, Quirks, Usage,
+    error_body, eventstream, sse,
 };
 
 /// What a redactor might write in place of a text.
@@ -65,7 +65,12 @@ pub fn answer(dialect: Dialect, body: &[u8]) {
 
 /// What is written for a chunk, edited or made, is one event with a readable payload.
 pub fn chunk(dialect: Dialect, data: &[u8]) {
-    let Ok(mut chunk) = Chunk::parse(dialect, &Bytes::copy_from_slice(data)) else { return };
+    let data = Bytes::copy_from_slice(data);
+    let mut beginning = Beginning::default();
+    let first = Chunk::parse_next(dialect, &data, &mut beginning);
+    let again = Chunk::parse_next(dialect, &data, &mut beginning);
+    assert_eq!(first.as_ref().map(Chunk::encode), again.as_ref().map(Chunk::encode));
+    let Ok(mut chunk) = first else { return };
     let slots: Vec<_> = chunk.deltas.iter().map(|delta| delta.slot()).collect();
     let mut events: Vec<_> =
         slots.into_iter().map(|slot| chunk.head().delta_frame(slot, "\"\n")).collect();

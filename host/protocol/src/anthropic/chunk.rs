@@ -179,7 +179,7 @@ impl Reading {
             chunk.finished.push(0);
         }
         chunk.done = self.kind == "message_stop";
-        chunk.usage_update = (!self.report.update.is_empty()).then_some(self.report.update);
+        chunk.usage_update = (!self.report.update.is_empty()).then(|| Box::new(self.report.update));
         let service_tier = self.report.service_tier;
         chunk.head = Head::Said { model: self.model, service_tier, members: Bytes::new() };
         // Anything else could not stand in an `event` line.

@@ -75,7 +75,7 @@ pub(crate) fn parse(data: &Bytes) -> Result<Chunk, AnswerError> {
         chunk.finished.push(0);
         chunk.declined = true;
     }
-    chunk.usage_update = usage::searched(&mut chunk.usage, searches);
+    chunk.usage_update = usage::searched(&mut chunk.usage, searches).map(Box::new);
     chunk.usage_only = count == 0 && !refused && chunk.usage.is_some();
     chunk.head = Head::Said { model, service_tier, members: Bytes::from(members) };
     Ok(chunk)

@@ -27,8 +27,19 @@ pub(crate) struct Head {
     system_fingerprint: Option<Range<usize>>,
 }
 
+/// What the payloads of a stream begin with, up to their choices: servers repeat it byte for byte,
+/// so it is read once and then compared. Holds no word of an answer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Beginning {
+    text: String,
+    head: Head,
+}
+
+/// Longer beginnings are read each time.
+const BEGINNING_BYTES_MAX: usize = 1024;
+
 /// Reads one payload.
-pub(crate) fn parse(data: &Bytes) -> Result<Chunk, AnswerError> {
+pub(crate) fn parse(data: &Bytes, beginning: &mut Beginning) -> Result<Chunk, AnswerError> {
     let text = std::str::from_utf8(data)
         .map_err(|error| AnswerError { at: error.valid_up_to(), what: "not UTF-8" })?;
     let mut scanner = Scanner::new(text, LoneSurrogate::Accept);
@@ -36,19 +47,42 @@ pub(crate) fn parse(data: &Bytes) -> Result<Chunk, AnswerError> {
     let mut head = Head::default();
     let mut count = 0;
     let mut outer_usage = None;
-    scanner.open_object()?;
+    // Whether nothing has been read but what a beginning is made of.
+    let mut begins = true;
+    if beginning.begins(text) {
+        head.clone_from(&beginning.head);
+        scanner.within_object(beginning.text.len());
+        count = choices(&mut chunk, &mut scanner, data)?;
+        begins = false;
+    } else {
+        scanner.open_object()?;
+    }
     while let Some(key) = scanner.next_key()? {
         match key.as_ref() {
             "id" => head.id = Some(scanner.skip()?),
+            "object" => {
+                scanner.skip()?;
+            }
             "created" => head.created = Some(scanner.skip()?),
             "model" => head.model = Some(scanner.skip()?),
             "service_tier" => head.service_tier = Some(scanner.skip()?),
             "system_fingerprint" => head.system_fingerprint = Some(scanner.skip()?),
-            "usage" => outer_usage = usage::read(&mut scanner)?,
-            "error" => chunk.error = error::read(&mut scanner)?,
-            "choices" => count = choices(&mut chunk, &mut scanner, data)?,
-            _ => {
-                scanner.skip()?;
+            "choices" => {
+                if begins {
+                    beginning.keep(text, scanner.passed(), &head);
+                }
+                count = choices(&mut chunk, &mut scanner, data)?;
+                begins = false;
+            }
+            other => {
+                begins = false;
+                match other {
+                    "usage" => outer_usage = usage::read(&mut scanner)?,
+                    "error" => chunk.error = error::read(&mut scanner)?,
+                    _ => {
+                        scanner.skip()?;
+                    }
+                }
             }
         }
     }
@@ -108,6 +142,10 @@ fn choices(chunk: &mut Chunk, scanner: &mut Scanner<'_>, data: &Bytes) -> Result
             (!heard.sealed.is_empty() || heard.encrypted, Channel::Reasoning),
         ];
         let silent = silent.into_iter().filter(|(is, _)| *is).map(|(_, channel)| channel);
+        // Usually one of each in a chunk, and the first growth of a list makes room for four.
+        if chunk.deltas.capacity() == 0 {
+            chunk.deltas.reserve_exact(heard.texts.len());
+        }
         chunk.grows.extend(spoken.chain(silent).map(|channel| (choice, channel)));
         chunk.sealed.extend(heard.sealed.iter().map(|index| (choice, *index)));
         chunk.deltas.extend(heard.texts.into_iter().map(|spoken| Delta {
@@ -122,6 +160,24 @@ fn choices(chunk: &mut Chunk, scanner: &mut Scanner<'_>, data: &Bytes) -> Result
         }));
     }
     Ok(count)
+}
+
+// === impl Beginning ===
+
+impl Beginning {
+    /// Whether a payload begins like this.
+    fn begins(&self, payload: &str) -> bool {
+        !self.text.is_empty() && payload.starts_with(&self.text)
+    }
+
+    /// Remembers what was read of a payload up to there.
+    fn keep(&mut self, payload: &str, to: usize, head: &Head) {
+        self.text.clear();
+        if let Some(read) = payload.get(..to).filter(|read| read.len() <= BEGINNING_BYTES_MAX) {
+            self.text.push_str(read);
+            self.head.clone_from(head);
+        }
+    }
 }
 
 // === impl Head ===
@@ -149,7 +205,9 @@ impl Head {
             let Some(value) = span.as_ref().and_then(|span| data.get(span.clone())) else {
                 continue;
             };
-            out.extend_from_slice(format!(",\"{name}\":").as_bytes());
+            for part in [",\"", name, "\":"] {
+                out.extend_from_slice(part.as_bytes());
+            }
             // A line break is white space here, and would end the data line of the event.
             out.extend(value.iter().map(|byte| match byte {
                 b'\n' | b'\r' => b' ',

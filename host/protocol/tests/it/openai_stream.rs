@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use turnpike_protocol::{Chunk, Dialect, Slot, sse};
+use turnpike_protocol::{Beginning, Chunk, Dialect, Slot, sse};
 
 fn parse(data: impl AsRef<[u8]>) -> Chunk {
     Chunk::parse(Dialect::OpenAiChat, &Bytes::copy_from_slice(data.as_ref())).unwrap()
@@ -201,5 +201,52 @@ proptest! {
         chunk.replace_delta(0, new.clone());
         let read = tree(&chunk.encode())["choices"][0]["delta"]["content"].clone();
         prop_assert_eq!(read, json!(if text.is_empty() { text } else { new }));
+    }
+}
+
+/// What is remembered of one payload's beginning never changes what another is read as: not where
+/// heads differ, where members stand elsewhere or twice, or where nothing but the beginning is
+/// right.
+#[test]
+fn payloads_read_one_after_the_other_are_read_as_each_by_itself() {
+    let head =
+        r#"{"id":"c1","object":"chat.completion.chunk","created":7,"model":"m-1","choices":"#;
+    let one = r#"[{"index":0,"delta":{"content":"a"}}]"#;
+    let rest = head.trim_start_matches(r#"{"id":"c1","#);
+    let payloads = [
+        format!("{head}{one}}}"),
+        format!(r#"{head}[],"usage":{{"prompt_tokens":3,"completion_tokens":4}}}}"#),
+        format!(r#"{head}{one},"model":"m-2","service_tier":"flex"}}"#),
+        format!(r#"{head}{one},"choices":[]}}"#),
+        format!("{head}{one}"),
+        format!("{head}}}"),
+        format!(
+            r#"{head} [{{"index":1,"delta":{{"content":"b\u00e9"}},"finish_reason":"stop"}}] }}"#
+        ),
+        format!(r#"{{"id":"c2",{rest}{one}}}"#),
+        format!(r#"{{"usage":{{"prompt_tokens":1}},{rest}{one}}}"#),
+        format!(r#"{{"choices":{one},"id":"c3"}}"#),
+        format!(r#"{{"error":{{"message":"no"}},"choices":{one}}}"#),
+        format!(r#"{{"id":"{}","choices":{one}}}"#, "x".repeat(2_000)),
+        format!(r#"{{"i\u0064":"c4","choices":{one}}}"#),
+        "{}".to_owned(),
+        "[]".to_owned(),
+    ];
+    let shown = |read: Result<Chunk, _>| match read {
+        Ok(chunk) => {
+            let made = chunk.deltas.first().map(|it| chunk.head().delta_frame(it.slot(), "x"));
+            let spans: Vec<_> = chunk.deltas.iter().map(|it| it.content.expose()).collect();
+            format!("{chunk:?} {spans:?} {:?} {made:?} {:?}", chunk.model(), chunk.encode())
+        }
+        Err(error) => format!("{error:?}"),
+    };
+    let chat = Dialect::OpenAiChat;
+    for first in &payloads {
+        let mut beginning = Beginning::default();
+        for payload in [first].into_iter().chain(&payloads).chain(payloads.iter().rev()) {
+            let data = Bytes::copy_from_slice(payload.as_bytes());
+            let together = shown(Chunk::parse_next(chat, &data, &mut beginning));
+            assert_eq!(together, shown(Chunk::parse(chat, &data)), "{payload} after {first}");
+        }
     }
 }

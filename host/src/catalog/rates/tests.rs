@@ -198,3 +198,41 @@ fn the_worst_case_bounds_sound_and_pictures_where_they_may_come() {
     let sum = lines.iter().fold(PicoUsd(0), |sum, line| add(sum, line.count, line.unit_price));
     assert_eq!(sum, card.worst_case_at(&spoken).unwrap(), "the lines are the same bound");
 }
+
+/// The short way for text comes to what the items of the same call add up to, or to the same
+/// refusal.
+#[test]
+fn a_text_call_costs_at_most_what_its_items_add_up_to() {
+    let with = |change: fn(&mut Rates)| {
+        let mut card = card();
+        change(&mut card.base);
+        card
+    };
+    let cards = [
+        card(),
+        with(|it| it.request = Some(PicoUsd(77))),
+        with(|it| it.reasoning = Some(PicoUsd(99_000_000))),
+        with(|it| {
+            (it.output_audio, it.output_image) = (Some(PicoUsd(1)), Some(PicoUsd(90_000_000)))
+        }),
+        with(|it| it.cache_write_long = Some(PicoUsd(4_000_000))),
+        with(|it| it.input = None),
+        with(|it| it.output = None),
+        RateCard::default(),
+    ];
+    for card in &cards {
+        for (input, output) in [(0, 0), (0, 9), (1_000, 0), (1_000, 9), (300_000, u64::MAX)] {
+            for flags in 0..4 {
+                let bounds = Bounds {
+                    output_audio: flags & 1 == 1,
+                    output_image: flags & 2 == 2,
+                    ..Bounds::text(input, output)
+                };
+                let items = card.worst_case_quantities(&bounds);
+                let sum = items
+                    .map(|it| it.iter().fold(PicoUsd(0), |s, q| add(s, q.count, q.unit_price)));
+                assert_eq!(card.worst_case_at(&bounds), sum, "{bounds:?} {card:?}");
+            }
+        }
+    }
+}

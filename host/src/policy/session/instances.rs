@@ -1,6 +1,7 @@
 //! The instances of one request: where they come from, and where they go after a question. Never
 //! asks them anything but to start and to take their configuration.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ impl Session {
         let Some(slot) = slot else {
             return Err(Fault::new(FailureKind::Saturated, "no instance is free"));
         };
-        let start = Instance::start(&self.engine, artifact, Some(slot), binding.time());
+        let start = pin!(Instance::start(&self.engine, artifact, Some(slot), binding.time()));
         let started = within(binding.time(), Duration::ZERO, start).await;
         let mut instance = started.map_err(|error| self.broken(binding, hook, error))?;
         if let Some(config) = &binding.config {

@@ -14,12 +14,10 @@ const WAITING_MAX: usize = 16;
 /// Takes the end from every frame after which the same choice goes on.
 pub(super) fn judge(items: &mut [Item]) {
     // From behind: for each frame, what comes next of the answer.
-    let mut next: Option<Next> = None;
+    let mut next = Next::None;
     for chunk in items.iter_mut().rev().filter_map(|item| item.chunk.as_mut()) {
-        if let Some(next) = &next {
-            chunk.finished.retain(|choice| !next.goes_on(*choice));
-        }
-        next = Next::of(chunk).or(next);
+        chunk.finished.retain(|choice| !next.goes_on(*choice));
+        next.read(chunk);
     }
 }
 
@@ -42,6 +40,8 @@ pub(super) fn waits(items: &[Item], holds: impl Fn(u32) -> bool) -> Option<usize
 
 /// The next chunk in which an answer goes on.
 enum Next {
+    /// There is none.
+    None,
     /// It says something of these choices.
     Of(Vec<u32>),
     /// A call or a picture, of whichever choice.
@@ -51,18 +51,27 @@ enum Next {
 // === impl Next ===
 
 impl Next {
-    fn of(chunk: &Chunk) -> Option<Self> {
-        let said = chunk.deltas.iter().filter(|delta| !delta.whole);
-        let choices: Vec<u32> = said.map(|delta| delta.choice).collect();
-        match chunk.goes_on() {
-            false => None,
-            true if choices.is_empty() => Some(Self::Any),
-            true => Some(Self::Of(choices)),
+    /// Takes the chunk in front of what it knows.
+    fn read(&mut self, chunk: &Chunk) {
+        if !chunk.goes_on() {
+            return;
+        }
+        let mut said =
+            chunk.deltas.iter().filter(|delta| !delta.whole).map(|it| it.choice).peekable();
+        match (said.peek().is_some(), self) {
+            (false, next) => *next = Self::Any,
+            // The list of the chunk behind it serves again: most streams are one text in pieces.
+            (true, Self::Of(choices)) => {
+                choices.clear();
+                choices.extend(said);
+            }
+            (true, next) => *next = Self::Of(said.collect()),
         }
     }
 
     fn goes_on(&self, choice: u32) -> bool {
         match self {
+            Self::None => false,
             Self::Of(choices) => choices.contains(&choice),
             Self::Any => true,
         }
