@@ -32,7 +32,7 @@ const GREETED: f64 = 3.0;
 /// Fewer words tell hardly anything.
 const FEW_WORDS: u32 = 3;
 /// Said for chat by each word that lacks to [`FEW_WORDS`], and how sure such an answer may be.
-const PER_LACKING_WORD: f64 = 5.0;
+const PER_LACKING_WORD: f64 = 6.0;
 const UNSURE: f64 = 0.4;
 /// Certain enough to act on, but an attachment or a tool may still be beside the point.
 const BY_FACT: f64 = 0.9;

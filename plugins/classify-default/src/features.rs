@@ -32,6 +32,7 @@ const AT_TAIL: u32 = 8;
 const NUMBER: u32 = 9;
 const FORM: u32 = 10;
 const REPETITION: u32 = 11;
+const FORMS: u32 = 12;
 /// The share of words that repeat, in so many steps, and as so many features: what is asked about
 /// a few things over and over is harder than it is long.
 const REPETITION_STEPS: u32 = 12;
@@ -229,6 +230,10 @@ impl<'w> Features<'w> {
         self.shape.values(&mut values);
         for (name, value) in (0_u32..).zip(values) {
             self.batch.push(Part::Form, mix(name << 8 | value, FORM));
+        }
+        for (name, (one, other)) in (0_u32..).zip(Shape::TOGETHER) {
+            let value = |index: usize| values.get(index).copied().unwrap_or_default();
+            self.add(Part::Form, mix(name << 16 | value(one) << 8 | value(other), FORMS));
         }
         let repeated = self.repeated * REPETITION_STEPS / self.words.max(1);
         for copy in 0..REPETITION_WEIGHT {

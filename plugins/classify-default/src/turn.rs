@@ -63,8 +63,8 @@ const GREETINGS: [&str; 46] = [
 ];
 /// Bytes in which a verb is looked for.
 const ASKING_BYTES: usize = 96;
-/// Verbs that name a task, of languages in which few prompts could be learnt from.
-const ASKING: [(&str, &str); 22] = [
+/// Verbs that name a task, most of them of languages in which few prompts could be learnt from.
+const ASKING: [(&str, &str); 27] = [
     ("translate", "translation"),
     ("übersetz", "translation"),
     ("traduce", "translation"),
@@ -78,6 +78,11 @@ const ASKING: [(&str, &str); 22] = [
     ("翻訳", "translation"),
     ("번역", "translation"),
     ("summari", "summarization"),
+    ("sum up ", "summarization"),
+    ("tl;dr", "summarization"),
+    ("tldr", "summarization"),
+    ("what's the gist", "summarization"),
+    ("what is the gist", "summarization"),
     ("fasse ", "summarization"),
     ("résume", "summarization"),
     ("resume ", "summarization"),

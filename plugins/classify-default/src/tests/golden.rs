@@ -27,6 +27,18 @@ const TASKS: &[(&str, &str)] = &[
     ("code", "用Python写一个读取Excel文件的脚本。"),
     ("code", "JavaScriptで配列の重複を削除する関数を書いてください。"),
     ("writing", "Write a haiku about autumn leaves."),
+    ("writing", "Write two sentences about tea."),
+    ("writing", "Write three lines about our harvest festival for the shop window."),
+    ("code", "Write a function that returns how many primes there are below n."),
+    (
+        "reasoning",
+        "I keep five chairs, two stools and a bench in the shed. How many seats is that?",
+    ),
+    (
+        "summarization",
+        "What's the gist? The bridge stays closed until May. A bus replaces the tram, and \
+                       shops ask for help because fewer people come.",
+    ),
     ("writing", "Draft a polite email to my landlord about the broken radiator."),
     ("writing", "Rewrite this so that it sounds friendlier: Send me the file today."),
     ("writing", "Write a bedtime story about a hedgehog who cannot sleep."),

@@ -7,8 +7,11 @@ use classify_default::training::TASKS;
 use turnpike_policy_sdk::json::Json;
 use turnpike_policy_sdk::mock::MockRequest;
 
-/// Everyday prompts, one a line: the task, a tab, the prompt.
-const HELD_OUT: &str = include_str!("../held-out/everyday.txt");
+/// Prompts of either set, one a line: the task, a tab, the prompt.
+const HELD_OUT: [(&str, &str); 2] = [
+    ("everyday", include_str!("../held-out/everyday.txt")),
+    ("ordinary", include_str!("../held-out/ordinary.txt")),
+];
 
 /// A request with the task that it is.
 pub(crate) struct Prompt {
@@ -83,11 +86,13 @@ pub(crate) fn questions(folder: &Path) -> Result<Vec<Question>, String> {
 
 /// The prompts that are asked about and never learnt from.
 pub(crate) fn held_out() -> Result<Vec<Prompt>, String> {
-    let prompt = |line: &str| {
-        let (task, text) = line.split_once('\t').ok_or("everyday.txt: no tab in a line")?;
-        Ok(Prompt::of("held-out", task_number(task)?, text.replace("\\n", "\n")))
+    let prompt = |set: &str, line: &str| {
+        let (task, text) = line.split_once('\t').ok_or("held-out: no tab in a line")?;
+        Ok(Prompt::of(set, task_number(task)?, text.replace("\\n", "\n")))
     };
-    HELD_OUT.lines().map(prompt).collect()
+    let of =
+        |(set, text): (&'static str, &'static str)| text.lines().map(move |it| prompt(set, it));
+    HELD_OUT.into_iter().flat_map(of).collect()
 }
 
 fn lines<T>(

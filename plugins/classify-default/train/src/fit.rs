@@ -10,7 +10,7 @@ use crate::lbfgs;
 
 const KINDS: usize = TASKS.len();
 /// A feature must be in so many examples to be worth a row.
-const LEAST_EXAMPLES: u32 = 2;
+const LEAST_EXAMPLES: u32 = 3;
 /// The penalty on the square of each weight, halved.
 const PENALTY: f64 = 0.06;
 const STEPS: usize = 80;
