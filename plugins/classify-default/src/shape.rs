@@ -49,7 +49,8 @@ impl Shape {
     /// How many values there are.
     pub(crate) const VALUES: usize = 19;
     /// Those of [`Shape::values`] that say more together: length with how the text ends, with its
-    /// digits and with its list items, digits with the end, options with questions, code with lines.
+    /// digits and with its list items, digits with the end, options with questions, and code with
+    /// lines.
     pub(crate) const TOGETHER: [(usize, usize); 6] =
         [(0, 18), (0, 9), (0, 7), (9, 18), (6, 17), (3, 1)];
 
