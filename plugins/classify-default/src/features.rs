@@ -16,7 +16,10 @@ const MOST_DIGITS: u32 = 4;
 /// A word has at most so many features, of which two are for where it stands.
 const FEATURES_OF_A_WORD: usize = 8;
 const _: () = assert!(FEATURES_OF_A_WORD <= BATCH && EDGE_WORDS <= BATCH);
-const _: () = assert!(Shape::VALUES + REPETITION_WEIGHT as usize <= BATCH && BATCH <= 32);
+/// All that the shape of a text says fits beside each other.
+const FEATURES_OF_A_FORM: usize =
+    Shape::VALUES + Shape::TOGETHER.len() + REPETITION_WEIGHT as usize;
+const _: () = assert!(FEATURES_OF_A_FORM <= BATCH && BATCH <= 32);
 
 const SEED: u32 = 0x811C_9DC5;
 const PRIME: u32 = 0x0100_0193;
@@ -233,7 +236,8 @@ impl<'w> Features<'w> {
         }
         for (name, (one, other)) in (0_u32..).zip(Shape::TOGETHER) {
             let value = |index: usize| values.get(index).copied().unwrap_or_default();
-            self.add(Part::Form, mix(name << 16 | value(one) << 8 | value(other), FORMS));
+            let both = name << 16 | value(one) << 8 | value(other);
+            self.batch.push(Part::Form, mix(both, FORMS));
         }
         let repeated = self.repeated * REPETITION_STEPS / self.words.max(1);
         for copy in 0..REPETITION_WEIGHT {
