@@ -11,8 +11,9 @@ DATA ?= $(or $(TURNPIKE_SHARED_DATA),../shared/data)
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
-demo: build ## Gateway, simulated providers, credit and a key: ready to try (Ctrl-C stops)
-	@exec $(TARGET)/release/turnpike demo --port $(DEMO_PORT) --admin-port $(DEMO_ADMIN_PORT)
+demo: plugins ## Gateway, simulated providers, credit and a key: ready to try (Ctrl-C stops)
+	cargo build --profile demo --locked -p turnpike
+	@exec $(TARGET)/demo/turnpike demo --port $(DEMO_PORT) --admin-port $(DEMO_ADMIN_PORT)
 
 test: plugins ## Every test, installing what they need
 	@tests/run.sh
