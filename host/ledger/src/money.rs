@@ -8,8 +8,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Pico-dollars in one dollar.
 pub const PICO_PER_USD: u128 = 1_000_000_000_000;
-/// The same for amounts that fit: every price and nearly every cost.
-const PICO_PER_USD_SHORT: u64 = 1_000_000_000_000;
 
 /// Digits after the point that an amount can have.
 const FRACTION_DIGITS: usize = 12;
@@ -142,31 +140,11 @@ const fn widen(count: u64) -> u128 {
 
 impl fmt::Display for PicoUsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Nearly every amount is short: wide integers are ten times as slow to divide and to write.
-        let (whole, mut fraction) = match u64::try_from(self.0) {
-            Ok(pico) => (widen(pico / PICO_PER_USD_SHORT), pico % PICO_PER_USD_SHORT),
-            Err(_) => {
-                let fraction = u64::try_from(self.0 % PICO_PER_USD).unwrap_or_default();
-                (self.0 / PICO_PER_USD, fraction)
-            }
-        };
-        let mut digits = [b'0'; FRACTION_DIGITS];
-        let mut needed = FRACTION_DIGITS_MIN;
-        for (at, digit) in digits.iter_mut().enumerate().rev() {
-            let last = u8::try_from(fraction % 10).unwrap_or_default();
-            fraction /= 10;
-            *digit = digit.saturating_add(last);
-            if last != 0 {
-                needed = needed.max(at.saturating_add(1));
-            }
-        }
-        let digits = digits.get(..needed).and_then(|it| std::str::from_utf8(it).ok());
-        match u64::try_from(whole) {
-            Ok(0) => f.write_str("0.")?,
-            Ok(whole) => write!(f, "{whole}.")?,
-            Err(_) => write!(f, "{whole}.")?,
-        }
-        f.write_str(digits.unwrap_or_default())
+        let whole = self.0 / PICO_PER_USD;
+        let fraction = self.0 % PICO_PER_USD;
+        let digits = format!("{fraction:012}");
+        let needed = digits.trim_end_matches('0').len().max(FRACTION_DIGITS_MIN);
+        write!(f, "{whole}.{}", digits.get(..needed).unwrap_or(&digits))
     }
 }
 

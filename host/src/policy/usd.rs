@@ -4,8 +4,6 @@
 const DECIMALS_MAX: usize = 12;
 /// Digits before the point; 10^15 dollars in pico-dollars are far below what a u128 holds.
 const WHOLE_DIGITS_MAX: usize = 15;
-/// Bytes of an amount of less than a hundred million dollars.
-const USUAL_BYTES: usize = 8 + 1 + DECIMALS_MAX;
 /// Pico-dollars of one dollar.
 const PICO: u128 = 1_000_000_000_000;
 const PICO_SHORT: u64 = 1_000_000_000_000;
@@ -21,46 +19,21 @@ pub(super) fn parse(text: &str) -> Option<u128> {
     if whole.len() > WHOLE_DIGITS_MAX || fraction.len() > DECIMALS_MAX {
         return None;
     }
-    // So many digits fit; wide integers are slow to read, too.
-    let mut pico = fraction.parse::<u64>().ok()?;
+    let mut pico = fraction.parse::<u128>().ok()?;
     for _ in fraction.len()..DECIMALS_MAX {
         pico = pico.checked_mul(10)?;
     }
-    u128::from(whole.parse::<u64>().ok()?).checked_mul(PICO)?.checked_add(u128::from(pico))
+    whole.parse::<u128>().ok()?.checked_mul(PICO)?.checked_add(pico)
 }
 
 /// Writes the shortest exact form.
 pub(super) fn format(pico: u128) -> String {
     // Every price and nearly every amount fits: wide integers are ten times as slow to write.
-    let mut text = String::with_capacity(USUAL_BYTES);
-    let mut fraction = match u64::try_from(pico) {
-        Ok(pico) if pico < PICO_SHORT => {
-            text.push('0');
-            pico
-        }
-        Ok(pico) => {
-            text.push_str(&(pico / PICO_SHORT).to_string());
-            pico % PICO_SHORT
-        }
-        Err(_) => {
-            text.push_str(&(pico / PICO).to_string());
-            u64::try_from(pico % PICO).unwrap_or_default()
-        }
+    let mut text = match u64::try_from(pico) {
+        Ok(pico) => format!("{}.{:012}", pico / PICO_SHORT, pico % PICO_SHORT),
+        Err(_) => format!("{}.{:012}", pico / PICO, pico % PICO),
     };
-    let mut digits = [b'0'; DECIMALS_MAX];
-    let mut needed = 0;
-    for (at, digit) in digits.iter_mut().enumerate().rev() {
-        let last = u8::try_from(fraction % 10).unwrap_or_default();
-        fraction /= 10;
-        *digit = digit.saturating_add(last);
-        if last != 0 {
-            needed = needed.max(at + 1);
-        }
-    }
-    if needed > 0 {
-        text.push('.');
-        text.extend(digits.iter().take(needed).copied().map(char::from));
-    }
+    text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
     text
 }
 
