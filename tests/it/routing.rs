@@ -161,6 +161,15 @@ async fn a_provider_that_is_down_is_left_alone_and_comes_back() -> Result<()> {
     let offers = stage.operate(Method::GET, "/offers", None).await?.expect_status(200)?.body;
     let offers = offers["items"].as_array().context("offers")?.clone();
     assert!(offers.iter().any(|one| one["live"]["state"] == "resting"), "{offers:#?}");
+    let metrics = stage.metrics().await?;
+    let open = |provider: &str, figure: &str| {
+        let of = |line: &&str| line.starts_with("turnpike_offer_open{") && line.contains(provider);
+        metrics.lines().filter(of).any(|line| line.ends_with(figure))
+    };
+    let server = format!("provider=\"{provider}\"");
+    assert!(open(&server, " 0") && open("", " 1"), "{metrics}");
+    let charged = metrics.lines().find(|line| line.starts_with("turnpike_cost_usd_total{"));
+    assert!(charged.is_some_and(|line| !line.ends_with(" 0")), "{metrics}");
     stage.simulator.fail(&provider, &[])?;
     let back = async {
         loop {

@@ -36,9 +36,8 @@ impl Asked {
         for (name, value) in params {
             match name.as_str() {
                 "limit" => {
-                    let limit =
-                        value.parse().map_err(|_| ApiError::invalid("limit", "a number"))?;
-                    this.limit = page_limit(Some(limit))?;
+                    // What is no number is out of range too, and is told the range.
+                    this.limit = page_limit(Some(value.parse().unwrap_or(0)))?;
                 }
                 "after" => {
                     let message = "use the \"next\" of the page before";
@@ -46,12 +45,13 @@ impl Asked {
                     this.before = Some(id.map_err(|_| ApiError::invalid("after", message))?);
                 }
                 "status" => {
-                    let read = value.split(',').map(|text| read_status(text.trim()));
-                    this.statuses = read.collect::<Result<_, _>>()?;
+                    for text in value.split(',') {
+                        this.statuses.push(read_status(text.trim())?);
+                    }
                 }
                 "settlement" => {
                     let words = value.split(',').map(|text| text.trim().to_owned());
-                    this.settlements = words.collect();
+                    this.settlements.extend(words);
                 }
                 _ => {
                     if !filters::add(&mut this.only, &name, &value)? {

@@ -240,7 +240,11 @@ impl Board {
         let mut frames = Vec::new();
         let mut from = since;
         let ends = self.parts.iter().copied().chain([self.bytes.len()]);
-        for end in ends.filter(|end| *end > since) {
+        for end in ends {
+            // What was framed before; or a part that ends where all does.
+            if end <= from {
+                continue;
+            }
             let mut payload = vec![BOARD];
             put(&mut payload, widen(from));
             payload.extend(self.bytes.get(from..end).unwrap_or_default());

@@ -149,9 +149,10 @@ async fn usage_and_requests_tell_what_was_recorded() {
         found("model=openai/gpt&team=").await,
         found("model=openai/gpt&team=none").await + 1
     );
+    assert_eq!(found("status=404&status=200").await, 2);
     assert_eq!(found("status=404,5xx").await + found("tag:job=nightly").await, 0);
     assert_eq!(found("settlement=complete").await, 2);
-    for (wrong, field) in [("modle=x", "modle"), ("status=ok", "status"), ("limit=0", "limit")] {
+    for (wrong, field) in [("modle=x", "modle"), ("status=ok", "status"), ("limit=x", "limit")] {
         let path = format!("/admin/v1/orgs/acme/requests?{wrong}");
         let bad = world.send("GET", &path, &json!(null)).await;
         assert_eq!(bad.body["error"]["field"], field, "{}", bad.body);

@@ -104,6 +104,11 @@ fn a_board_is_bounded_and_comes_in_parts() {
     assert!(board.len() < BYTES_MAX + 64);
     let frames = board.frames(0);
     assert!(frames.iter().all(|frame| frame.len() < PART_BYTES + 64));
+    assert!(frames.iter().all(|frame| frame.len() > 8), "each has a change");
+    assert!(board.frames(board.len()).is_empty());
+    let ends_a_part = Board { parts: vec![board.len()], ..board };
+    assert_eq!(ends_a_part.frames(0).len(), 1);
+    let board = ends_a_part;
     let mut book = BoardBook::default();
     read(&mut book, &frames);
     assert_eq!(book.now.get(7, 1), board.now(7, 1));

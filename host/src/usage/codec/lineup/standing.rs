@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::super::super::board::{Live, Standings, size_of};
+use super::super::super::board::{Live, size_of};
 use super::super::super::looked_at::Seen;
 use super::super::super::roster::{Doing, MS_STEPS, Roster, in_steps};
 use super::super::super::wire::Broken;
@@ -87,7 +87,7 @@ impl Book {
         roster: &Roster,
         standing: &mut [Standing],
     ) -> Step {
-        let standings: Standings = self.standings(place)?;
+        let standings = self.standings(place)?;
         let mut numbers = HashMap::new();
         for number in standings.known() {
             numbers.insert(self.get(number.into()).ok_or(Broken)?, number);
