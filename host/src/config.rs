@@ -121,6 +121,9 @@ pub struct Routing {
     /// Under the profile `fast`: how long the first offer has to begin its answer before the next
     /// is asked beside it; 0 turns that off. Default 0: the loser's cost is the platform's.
     pub hedge_ms: u64,
+    /// Under the profile `fast`: one request in so many tries an offer whose speed is not known, at
+    /// the same floors and ceilings; 0 never does. Default 20.
+    pub explore_one_in: u32,
     /// How long after its last answer a conversation is known to be warm where it was answered;
     /// 0 turns that off. Default 300000, as long as providers keep a prompt's beginning.
     pub session_ms: u64,
@@ -383,6 +386,7 @@ impl Default for Routing {
             breaker_failures: 5,
             breaker_open_ms: 10_000,
             hedge_ms: 0,
+            explore_one_in: 20,
             session_ms: 300_000,
         }
     }

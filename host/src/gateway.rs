@@ -30,7 +30,7 @@ use crate::catalog::ConfiguredCatalog;
 use crate::config::{Config, Durability, Timeouts};
 use crate::pipeline::Repeats;
 use crate::policy::PolicyEngine;
-use crate::route::{Affinity, Aliases, Feedback, Health, Rulebook};
+use crate::route::{Affinity, Aliases, Exploring, Feedback, Health, Rulebook};
 use crate::tasks::{Aside, LastCall, Tasks, Turns};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
@@ -62,6 +62,8 @@ pub struct Settings {
     pub attempts: usize,
     /// 0: no rivals are asked.
     pub hedge_ms: u64,
+    /// How often a quick choice tries an offer of unknown speed.
+    pub exploring: Exploring,
     pub clamp_floor_tokens: u32,
     pub hold_ms: u64,
     pub read_on_ms: u64,
@@ -145,6 +147,7 @@ impl Settings {
             event_bytes: config.limits.event_bytes,
             attempts: config.routing.attempts,
             hedge_ms: config.routing.hedge_ms,
+            exploring: Exploring(config.routing.explore_one_in),
             clamp_floor_tokens: config.money.clamp_floor_tokens,
             hold_ms: config.money.hold_ms,
             read_on_ms: config.money.read_on_ms,

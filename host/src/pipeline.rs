@@ -155,6 +155,7 @@ async fn plan(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
     decide::classify(flight).await;
     let classified = watch.micros();
     decide::match_offers(flight).await?;
+    decide::explore(flight);
     let plan = decide::score(flight).await?;
     let routed = watch.micros();
     reserve::reserve(flight, &plan).await?;

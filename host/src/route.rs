@@ -4,6 +4,7 @@
 
 mod affinity;
 mod aliases;
+mod exploration;
 mod feedback;
 mod figures;
 mod health;
@@ -18,8 +19,9 @@ use crate::catalog::Offer;
 
 pub use affinity::{Affinity, Conversation, Pin};
 pub use aliases::{Aliases, OrgAliases};
+pub use exploration::Exploring;
 pub use feedback::{CORRECTION_MAX, Corrections, Feedback, HALFWAY_RATINGS, Ratings};
-pub use figures::{FigureRow, Workload, figure_row, ranking_usd};
+pub use figures::{FigureRow, Workload, expected_cost, figure_row, likely_tokens, ranking_usd};
 pub use health::{
     Band, BandFigures, BreakerRule, Gate, Health, InFlight, Lane, Observed, ObservedLane, Reach,
     Sample, Snapshot,

@@ -3,6 +3,7 @@
 
 mod by_hand;
 mod credentials;
+mod exploration;
 mod rules;
 
 use anyhow::{Context, Result};
@@ -54,6 +55,13 @@ async fn a_dry_run_shows_the_plan_and_leaves_nothing_behind() -> Result<()> {
     for candidate in candidates {
         let why = candidate["reason"].is_string() || candidate["rejected"].is_string();
         assert!(why, "neither the policy's reason nor a rejection: {candidate}");
+        let reason = candidate["reason"].as_str().unwrap_or_default();
+        if let Some((_, told)) = reason.split_once("expected cost $") {
+            let expected = candidate["expected_cost_usd"].as_str().context("a cost")?;
+            let expected: f64 = expected.parse().context("a cost in dollars")?;
+            let told: f64 = told.parse().context("a cost in a reason")?;
+            assert!((told - expected).abs() < 1e-8, "another row's reason: {candidate}");
+        }
     }
     assert_eq!(stage.balance(ORG).await?, before, "nothing is held");
     assert!(stage.simulator.all_requests().is_empty(), "nobody is asked");

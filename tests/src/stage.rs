@@ -22,10 +22,11 @@ pub const ADMIN_TOKEN: &str = "test-operator-token-0123456789abcdef";
 /// The organization that every stage begins with.
 pub const ORG: &str = "acme";
 
-/// Time-outs short enough for a test to wait for, long enough for a busy machine; and as many
-/// attempts as there are offers, so that a whole provider can fail.
+/// Time-outs short enough for a test to wait for, long enough for a busy machine; as many attempts
+/// as there are offers, so that a whole provider can fail; and no choice is left to a lot.
 const SHORT: &str = "[timeouts]\nconnect_ms = 2000\nfirst_byte_ms = 2500\nanswer_ms = 4000\n\
-    first_content_ms = 2500\nidle_ms = 3000\ndrain_ms = 10000\n\n[routing]\nattempts = 5\n";
+    first_content_ms = 2500\nidle_ms = 3000\ndrain_ms = 10000\n\n[routing]\nattempts = 5\n\
+    explore_one_in = 0\n";
 /// A settled request becomes visible a moment after its answer; this is a long moment.
 const SETTLE_MAX: Duration = Duration::from_secs(30);
 /// Between two looks.

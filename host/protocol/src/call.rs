@@ -2,6 +2,7 @@
 //! one pass; writing it splices the few spans that change. Never holds a JSON tree.
 
 mod asked;
+mod keeping;
 mod text;
 mod tokens;
 
@@ -138,6 +139,18 @@ impl PaidTools {
     pub fn any(self) -> bool {
         self.searches || self.hosted
     }
+}
+
+/// How long the provider is asked to keep the prompt's beginning, where that has a price.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Keeping {
+    /// Nothing is asked for.
+    #[default]
+    None,
+    /// For minutes.
+    Minutes,
+    /// For an hour.
+    Hour,
 }
 
 /// Bytes of base64 in a body, which are not text.

@@ -39,8 +39,8 @@ mod splice;
 
 pub use answer::{Answer, AnswerError};
 pub use call::{
-    Addressed, Call, Channel, LimitField, MediaTokens, Message, Needs, Outgoing, PaidTools, Role,
-    Text, Tool,
+    Addressed, Call, Channel, Keeping, LimitField, MediaTokens, Message, Needs, Outgoing,
+    PaidTools, Role, Text, Tool,
 };
 pub use chunk::{Beginning, Chunk, ChunkHead, Delta, Origin, Slot, StreamError};
 pub use content::Content;

@@ -71,7 +71,9 @@ pub fn run(world: &World, count: usize, affinity: bool) -> Told {
                 told.moves_for_health += usize::from(ailing);
                 let sample = Sample::answered(700, 350, 5_000, request.input_tokens * 2);
                 record(&health, offer, sample, request.at_ms + 5_000);
-                let pin = Pin::after(offer, named, request.input_tokens.into(), cached.into());
+                let (input, cached) = (request.input_tokens.into(), cached.into());
+                let was_warm = warm.is_some_and(|pin| pin.offer == offer);
+                let pin = Pin::after(offer, named, input, cached, was_warm);
                 pins.keep(known, pin, request.at_ms);
                 break;
             }

@@ -307,11 +307,11 @@ impl RateCard {
     /// # Errors
     /// A tier that is known to cost more but has no price in the list.
     pub fn rates(&self, input_tokens: u64, served: Option<&str>) -> Result<Rates, UnpricedBucket> {
-        let tier = self.tiers.iter().rev().find(|tier| input_tokens > tier.above_input_tokens);
-        let standard = tier.map_or(self.base, |tier| tier.rates);
+        let standard = *self.standard(input_tokens);
+        let long = self.tiers.first().is_some_and(|tier| input_tokens > tier.above_input_tokens);
         let mode = served.and_then(|served| self.modes.iter().find(|mode| mode.served == served));
         let rates = match (mode, served) {
-            (Some(mode), _) if tier.is_some() => mode.rates.upper(&standard),
+            (Some(mode), _) if long => mode.rates.upper(&standard),
             (Some(mode), _) => mode.rates,
             (None, Some(served)) if DEARER_TIERS.contains(&served) && !self.free => {
                 return Err(UnpricedBucket { item: "service-tier" });
@@ -396,6 +396,12 @@ impl RateCard {
         bounds: &Bounds<'_>,
     ) -> Result<Vec<Quantity>, UnpricedBucket> {
         lines(&self.dearest(bounds)?, bounds).collect()
+    }
+
+    /// What a prompt of so many tokens is charged by at the standard service tier.
+    pub fn standard(&self, input_tokens: u64) -> &Rates {
+        let tier = self.tiers.iter().rev().find(|tier| input_tokens > tier.above_input_tokens);
+        tier.map_or(&self.base, |tier| &tier.rates)
     }
 
     /// Whether only the base rates can come into question.

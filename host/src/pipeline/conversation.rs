@@ -97,6 +97,7 @@ pub(super) fn answered(flight: &Flight, index: usize, offer: &Offer, reported: &
     let usage = reported.usage.unwrap_or_default();
     let cached = [usage.cached_tokens(), usage.cache_write_5m, usage.cache_write_1h];
     let cached = cached.into_iter().fold(0, u64::saturating_add);
-    let pin = Pin::after(index, offer, usage.input_tokens(), cached);
+    let warm = turn.pin(&flight.gateway.affinity).is_some_and(|pin| pin.offer == index);
+    let pin = Pin::after(index, offer, usage.input_tokens(), cached, warm);
     flight.gateway.affinity.keep(turn.conversation, pin, clock::now_ms());
 }

@@ -11,7 +11,9 @@ use crate::error::Refusal;
 use crate::hook::Clearance;
 use crate::policy::{AttrValue, Figures};
 use crate::redact;
-use crate::route::{self, Asked, Candidate, FigureRow, Gate, Pin, Rejection, Selector, Workload};
+use crate::route::{
+    self, Asked, Candidate, Exploring, FigureRow, Gate, Pin, Profile, Rejection, Selector, Workload,
+};
 
 use super::facts::{self, CallView, PolicyScan};
 use super::fidelity::Fidelity;
@@ -88,14 +90,17 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         kind: if embeds { Kind::Embedding } else { Kind::Chat },
         selector,
         needs: &needs,
-        input_tokens: flight.input_tokens.saturating_add(flight.task.context_tokens),
+        input_tokens: route::likely_tokens(flight.input_tokens)
+            .saturating_add(flight.task.context_tokens),
         output_limit: flight.call.output_limit,
     };
     let task = &flight.task;
     let (input, limit) = (flight.input_tokens, flight.call.output_limit);
     // Vectors are no tokens: the answer has none.
     let limit = if embeds { Some(0) } else { limit };
-    let work = Workload::new(&task.task, task.difficulty, input, limit).at(flight.started.at_ms);
+    let work = Workload::new(&task.task, task.difficulty, input, limit)
+        .at(flight.started.at_ms)
+        .keeping(flight.call.keeping());
     let expected_tokens = work.expected_tokens();
     let now_ms = clock::now_ms();
     let health = &flight.gateway.health;
@@ -133,6 +138,22 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         return Err(Box::new(nobody(flight, now_ms)));
     }
     Ok(())
+}
+
+/// Between steps 6 and 7: now and then a quick choice tries an offer of unknown speed. Not where
+/// the conversation is warm, and not in a dry run, which asks nobody and would learn nothing.
+pub(super) fn explore(flight: &mut Flight) {
+    let lot = &mut rand::random::<u32>;
+    let pinned = || flight.turn.is_some_and(|turn| turn.pin(&flight.gateway.affinity).is_some());
+    let exploring = flight.gateway.settings.exploring;
+    if flight.call.embeds() || !exploring.is_due(lot) || pinned() {
+        return;
+    }
+    if terms::objective(flight).profile != Profile::Fast.label() {
+        return;
+    }
+    let health = &flight.gateway.health;
+    Exploring::lend(&mut flight.candidates, health, clock::now_ms(), lot);
 }
 
 /// What each offer's figures are made of.

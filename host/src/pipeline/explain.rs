@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use turnpike_ledger::PicoUsd;
-use turnpike_protocol::{Loss, Losses};
+use turnpike_protocol::{Keeping, Loss, Losses};
 
 use crate::catalog::ConfiguredCatalog;
-use crate::route::{FigureRow, Rejection, Selector};
+use crate::route::{self, FigureRow, Rejection, Selector};
 use crate::usage::{
     Explanation, Failure, FiguresFact, Fresh, LineItem, LookedAt, LookedAtFigures, LookedAtRow,
     LossFact, ObjectiveFact, OfferNames, PolicyFact, Record, RedactionFact, TaskFact, Timing,
@@ -32,7 +32,7 @@ impl OfferNames for ConfiguredCatalog {
 
     fn token_prices(&self, index: usize, at_ms: u64) -> Option<[PicoUsd; 3]> {
         let list = self.offers().get(index)?.rates.at(at_ms);
-        let of = |read, written| list.worst_case(read, written).ok();
+        let of = |read, written| route::expected_cost(list, [read, written], Keeping::None);
         let (request, read, written) = (of(0, 0)?, of(1, 0)?, of(0, 1)?);
         Some([request, read.saturating_sub(request), written.saturating_sub(request)])
     }

@@ -1,5 +1,6 @@
 //! Which offer a conversation was answered by last, and how much of it that provider has cached: a
-//! reason to ask there again, and never a reason to ask one that is resting, ruled out or dearer.
+//! reason to ask there again, as far as the route policy lets it be one, and never a reason to ask
+//! one that is resting or ruled out.
 //! Keeps a keyed hash of each conversation's name and nothing of what it says; bounded in number
 //! and in time, in memory only.
 
@@ -110,12 +111,19 @@ impl Shard {
 
 impl Pin {
     /// After an answer: what the provider says it has cached, or the whole prompt where it caches
-    /// by itself and charges nothing for it.
-    pub fn after(index: usize, offer: &Offer, input_tokens: u64, cached_tokens: u64) -> Self {
+    /// by itself and charges nothing for it, unless it was `warm` there and nothing was cached.
+    pub fn after(
+        index: usize,
+        offer: &Offer,
+        input_tokens: u64,
+        cached_tokens: u64,
+        warm: bool,
+    ) -> Self {
         let rates = &offer.rates.base;
         let by_itself = rates.cache_read.is_some()
             && rates.cache_write_short.is_none()
-            && input_tokens >= CACHED_TOKENS_MIN;
+            && input_tokens >= CACHED_TOKENS_MIN
+            && !(warm && cached_tokens == 0);
         let cached = if by_itself { input_tokens } else { cached_tokens };
         Self { offer: index, cached_tokens: u32::try_from(cached).unwrap_or(u32::MAX) }
     }

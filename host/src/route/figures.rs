@@ -2,9 +2,10 @@
 //! Floats, because they rank; no amount of money is ever made from them.
 
 use turnpike_ledger::PicoUsd;
+use turnpike_protocol::Keeping;
 
 use super::health::{Band, Snapshot};
-use crate::catalog::{Offer, PriorSource, TaskDemands};
+use crate::catalog::{Offer, PriorSource, RateCard, Rates, TaskDemands};
 
 /// One row of the policy's table.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,6 +36,8 @@ pub struct Workload {
     output_expected: u32,
     /// Which price lists are in force.
     at_ms: u64,
+    /// How long the provider is asked to keep the prompt.
+    keeping: Keeping,
 }
 
 /// The session is warm there.
@@ -48,6 +51,17 @@ const ANSWER_TOKENS: u32 = 400;
 const ANSWER_TOKENS_MAX: u32 = 4_000;
 /// The upward estimate of the input is about this much too high on usual text.
 const INPUT_OVERESTIMATE: u32 = 2;
+/// Of the upward estimate, in eighths, what hardly a prompt is longer than: a quarter more than is
+/// expected. Whose window is too small all the same is answered by the next that takes more.
+const LIKELY_EIGHTHS: u32 = 5;
+/// Tokens that the provider has cached.
+const CACHED: &str = "cache-read";
+
+/// Tokens of a prompt that hardly more will be counted of, from the upward estimate, which is made
+/// to be held for: by that, offers would be ruled out at half of what they take.
+pub fn likely_tokens(upper: u32) -> u32 {
+    upper.div_ceil(8).saturating_mul(LIKELY_EIGHTHS)
+}
 
 impl Workload {
     /// Tokens of the prompt as they are expected to be counted.
@@ -68,7 +82,13 @@ impl Workload {
     pub fn new(task: &str, difficulty: f64, input_tokens: u32, output_limit: Option<u32>) -> Self {
         let demands = TaskDemands::of(task);
         let output_expected = expected_output(difficulty, output_limit);
-        Self { demands, input_tokens, output_limit, output_expected, at_ms: 0 }
+        let keeping = Keeping::None;
+        Self { demands, input_tokens, output_limit, output_expected, at_ms: 0, keeping }
+    }
+
+    /// The same where the provider is asked to keep the prompt.
+    pub fn keeping(self, keeping: Keeping) -> Self {
+        Self { keeping, ..self }
     }
 
     /// The same with the price lists of that moment.
@@ -103,9 +123,9 @@ impl FigureRow {
     /// less there.
     pub(super) fn warm(&mut self, offer: &Offer, cached: u64, work: &Workload) {
         self.marks |= WARM;
-        let list = offer.rates.at(work.at_ms);
-        let Ok(rates) = list.rates(work.expected_input(), None) else { return };
-        let (Some(fresh), Some(read)) = (rates.price("input"), rates.price("cache-read")) else {
+        let rates = offer.rates.at(work.at_ms).standard(work.expected_input());
+        let (Some(fresh), Some(read)) = (prompt_price(rates, work.keeping), rates.price(CACHED))
+        else {
             return;
         };
         let saved = u128::from(cached).saturating_mul(fresh.saturating_sub(read).0);
@@ -119,7 +139,7 @@ pub fn figure_row(offer: &Offer, work: &Workload, seen: Snapshot) -> Option<Figu
     let prior = offer.quality.prior(&work.demands);
     let input = u64::from(work.input_tokens);
     let list = offer.rates.at(work.at_ms);
-    let expected = list.worst_case(work.expected_input(), work.output_expected.into()).ok()?;
+    let expected = expected_cost(list, work.expected_tokens(), work.keeping)?;
     let longest = work.output_limit.unwrap_or(ANSWER_TOKENS_MAX);
     let worst = list.worst_case(input, u64::from(longest)).ok()?;
     let estimated = prior.source == PriorSource::Estimated;
@@ -138,6 +158,27 @@ pub fn figure_row(offer: &Offer, work: &Workload, seen: Snapshot) -> Option<Figu
     })
 }
 
+/// What a text call of so many tokens of prompt and answer is expected to come to: at the prices of
+/// what it will be charged as, and not at the dearest, as a hold is. `None` where one is unknown.
+pub fn expected_cost(list: &RateCard, tokens: [u64; 2], keeping: Keeping) -> Option<PicoUsd> {
+    let rates = list.standard(tokens[0]);
+    let prices = [prompt_price(rates, keeping)?, rates.output?];
+    let sum = tokens.into_iter().zip(prices).fold(0_u128, |sum, (count, price)| {
+        sum.saturating_add(u128::from(count).saturating_mul(price.0))
+    });
+    Some(PicoUsd(sum.saturating_add(rates.request.map_or(0, |fee| fee.0))))
+}
+
+/// A token of the prompt that is not cached yet. Where it is asked to be kept, keeping it is what
+/// it costs.
+fn prompt_price(rates: &Rates, keeping: Keeping) -> Option<PicoUsd> {
+    match keeping {
+        Keeping::None => rates.input,
+        Keeping::Minutes => rates.price("cache-write-short"),
+        Keeping::Hour => rates.price("cache-write-long").or(rates.price("cache-write-short")),
+    }
+}
+
 /// Good to about sixteen digits, which is enough to rank and never enough to charge. Saturates at
 /// eighteen million dollars. No division of wide integers: this runs for every candidate.
 pub fn ranking_usd(amount: PicoUsd) -> f64 {
@@ -149,7 +190,10 @@ pub fn ranking_usd(amount: PicoUsd) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::catalog::Catalog;
 
     #[test]
     fn ranking_amounts_are_close_to_exact() {
@@ -157,6 +201,47 @@ mod tests {
             let got = ranking_usd(PicoUsd(pico));
             assert!((got - usd).abs() <= usd * 1e-12, "{pico}: {got}");
         }
+    }
+
+    fn claude() -> Arc<Offer> {
+        let catalog = Catalog::embedded().unwrap().for_providers(&["anthropic"]).unwrap();
+        let named = |offer: &&Arc<Offer>| &*offer.id == "anthropic/claude-sonnet-4-5@anthropic";
+        Arc::clone(catalog.offers().iter().find(named).unwrap())
+    }
+
+    /// 2,000 tokens of prompt are expected of an upper estimate of 4,000, and 200 of answer.
+    fn row(work: Workload) -> FigureRow {
+        figure_row(&claude(), &work, Snapshot::UNKNOWN).unwrap()
+    }
+
+    #[test]
+    fn what_is_expected_costs_the_official_prices_and_not_the_dearest() {
+        let work = Workload::new("chat", 0.0, 4_000, None);
+        let (input, output) = (3_000_000, 15_000_000);
+        let plain = row(work);
+        assert_eq!(plain.expected_cost, PicoUsd(2_000 * input + 200 * output));
+        assert!(plain.cost_worst_usd > 0.024, "a hold is made for the dearest");
+        let kept = |keeping| row(work.keeping(keeping)).expected_cost;
+        assert_eq!(kept(Keeping::Minutes), PicoUsd(2_000 * 3_750_000 + 200 * output));
+        assert_eq!(kept(Keeping::Hour), PicoUsd(2_000 * 6_000_000 + 200 * output));
+    }
+
+    #[test]
+    fn pitfall_62_a_warm_conversation_is_expected_to_pay_for_reading_what_is_cached() {
+        let answer = 200 * 15_000_000;
+        let work = Workload::new("chat", 0.0, 4_000, None);
+        for (keeping, fresh) in [(Keeping::None, 3_000_000), (Keeping::Minutes, 3_750_000)] {
+            let work = work.keeping(keeping);
+            let mut warm = row(work);
+            warm.warm(&claude(), 1_500, &work);
+            assert_eq!(warm.expected_cost, PicoUsd(1_500 * 300_000 + 500 * fresh + answer));
+        }
+    }
+
+    #[test]
+    fn a_prompt_is_likely_shorter_than_what_is_held_for() {
+        assert_eq!(likely_tokens(209_093), 130_685);
+        assert_eq!((likely_tokens(0), likely_tokens(u32::MAX)), (0, 2_684_354_560));
     }
 
     #[test]

@@ -192,6 +192,11 @@ impl Health {
         seen
     }
 
+    /// When it last answered or failed, milliseconds since the epoch; 0 if never.
+    pub fn sampled_ms(&self, offer: usize) -> u64 {
+        self.offers.get(offer).map_or(0, |o| o.statistics.sampled_ms())
+    }
+
     /// Whether the offer may be asked at `now_ms`, by any of its credentials.
     pub fn gate(&self, offer: usize, now_ms: u64) -> Gate {
         let Some(o) = self.offers.get(offer) else { return Gate::Closed };

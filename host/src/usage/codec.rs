@@ -19,6 +19,8 @@ mod lineup;
 mod rule;
 mod scores;
 
+pub(super) use lineup::Shape;
+
 /// Every step of a walk; writing never fails.
 pub(super) type Step = Result<(), Broken>;
 
@@ -72,9 +74,8 @@ pub(super) trait Codec: Sized {
     /// A sentence whose numbers are kept apart from its dictionary entry, if there is one.
     fn maybe_phrase<T: Text>(&mut self, value: &mut Option<T>) -> Step;
     fn candidates(&mut self, value: &mut Vec<CandidateFact>) -> Step;
-    /// The candidates with all of it, by a roster, and by the board or not. The task and the
-    /// objective come before.
-    fn lineup(&mut self, explanation: &mut Explanation, by_board: bool) -> Step;
+    /// The candidates with all of it, by a roster. The task and the objective come before.
+    fn lineup(&mut self, explanation: &mut Explanation, shape: Shape) -> Step;
     /// What the candidates that have a quality were scored by beside it.
     fn figures(&mut self, value: &mut Vec<CandidateFact>) -> Step;
 
@@ -246,13 +247,13 @@ impl Codec for Encoder<'_> {
         Ok(())
     }
 
-    fn lineup(&mut self, explanation: &mut Explanation, by_board: bool) -> Step {
+    fn lineup(&mut self, explanation: &mut Explanation, shape: Shape) -> Step {
         let explanation = &*explanation;
         let seen: Vec<Seen<'_>> = match self.looked_at {
             Some(looked_at) => looked_at.seen().collect(),
             None => explanation.candidates.iter().map(Seen::from).collect(),
         };
-        self.put_lineup(&seen, explanation, by_board);
+        self.put_lineup(&seen, explanation, shape);
         Ok(())
     }
 
@@ -334,8 +335,8 @@ impl Codec for Decoder<'_> {
         self.read_candidates(value)
     }
 
-    fn lineup(&mut self, explanation: &mut Explanation, by_board: bool) -> Step {
-        self.read_lineup(explanation, by_board)
+    fn lineup(&mut self, explanation: &mut Explanation, shape: Shape) -> Step {
+        self.read_lineup(explanation, shape)
     }
 
     fn figures(&mut self, value: &mut Vec<CandidateFact>) -> Step {

@@ -9,7 +9,7 @@ use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Usage;
 use uuid::Uuid;
 
-use super::codec::{Codec, Decoder, Encoder, Step};
+use super::codec::{Codec, Decoder, Encoder, Shape, Step};
 use super::event::{Record, UsageEvent};
 use super::explanation::{
     AttemptFact, Explanation, Failure, LineItem, LossFact, ObjectiveFact, PolicyFact,
@@ -21,7 +21,9 @@ use super::wire::Broken;
 use super::words::{Book, Lexicon};
 
 /// The first byte of a frame with a record. Another version of the format takes another number.
-const RECORD: u8 = 11;
+const RECORD: u8 = 12;
+/// The same when scores were expected by the rule's first edition; still read.
+const RECORD_BY_FIRST_RULE: u8 = 11;
 /// The same when rosters had no board; still read.
 const RECORD_WITHOUT_BOARD: u8 = 8;
 /// The same when all candidates were written out; still read.
@@ -91,8 +93,9 @@ pub(super) fn is_of(payload: &[u8], id: Uuid) -> bool {
 }
 
 /// The kinds of records that are read.
-const KINDS: [u8; 5] = [
+const KINDS: [u8; 6] = [
     RECORD,
+    RECORD_BY_FIRST_RULE,
     RECORD_WITHOUT_BOARD,
     RECORD_WITHOUT_ROSTERS,
     RECORD_WITHOUT_ATTRIBUTION,
@@ -104,7 +107,7 @@ fn is_attributed(kind: u8) -> bool {
 }
 
 fn has_rosters(kind: u8) -> bool {
-    matches!(kind, RECORD | RECORD_WITHOUT_BOARD)
+    matches!(kind, RECORD | RECORD_BY_FIRST_RULE | RECORD_WITHOUT_BOARD)
 }
 
 fn open<'a>(payload: &'a [u8], book: &'a Book) -> Result<(u8, Decoder<'a>), Broken> {
@@ -219,7 +222,7 @@ fn plain_uuid(text: &str) -> Option<Uuid> {
 fn explanation<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step {
     type Walks<C> = (fn(&mut C, &mut LineItem) -> Step, fn(&mut C, &mut PolicyFact) -> Step);
     let (line, asked): Walks<C> = match kind {
-        RECORD | RECORD_WITHOUT_BOARD => (brief::line_item, brief::policy),
+        RECORD | RECORD_BY_FIRST_RULE | RECORD_WITHOUT_BOARD => (brief::line_item, brief::policy),
         RECORD_WITHOUT_ROSTERS => (short_line_item, short_policy),
         _ => (line_item, policy),
     };
@@ -280,8 +283,9 @@ fn shared<C: Codec>(c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step 
 fn scored<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation) -> Step {
     c.option(&mut e.objective, objective)?;
     match kind {
-        RECORD => c.lineup(e, true),
-        RECORD_WITHOUT_BOARD => c.lineup(e, false),
+        RECORD => c.lineup(e, Shape::BoardAndSecondRule),
+        RECORD_BY_FIRST_RULE => c.lineup(e, Shape::Board),
+        RECORD_WITHOUT_BOARD => c.lineup(e, Shape::Roster),
         _ => c.figures(&mut e.candidates),
     }
 }

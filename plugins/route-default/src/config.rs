@@ -15,6 +15,8 @@ pub(crate) const SCHEMA: &str = r#"{"type":"object","additionalProperties":false
 "description":"how far below the floor an offer may be that the session is warm at"},
 "warm-premium":{"type":"number","minimum":1,"maximum":100,"default":4,
 "description":"a warm session stays while this offer costs at most so many times the cheapest"},
+"fast-cost-share":{"type":"number","minimum":0,"maximum":1,"default":0.15,
+"description":"what the cost counts for beside the time under the profile fast"},
 "shaky-below":{"type":"number","minimum":0,"maximum":1,"default":0.5,
 "description":"availability under which an offer goes last"},
 "typical-output-tokens":{"type":"number","minimum":1,"maximum":100000,"default":300,
@@ -34,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) warm_slack: f64,
     /// A warm session stays while its offer costs at most so many times the cheapest.
     pub(crate) warm_premium: f64,
+    /// Share of the cost beside the time under the profile `fast`.
+    pub(crate) fast_cost_share: f64,
     /// Availability under which an offer goes last.
     pub(crate) shaky_below: f64,
     /// Tokens of an answer, for the expected time.
@@ -49,6 +53,7 @@ impl Default for Config {
             quality_value: 5.0,
             warm_slack: 0.05,
             warm_premium: 4.0,
+            fast_cost_share: 0.15,
             shaky_below: 0.5,
             typical_output_tokens: 300.0,
         }
@@ -66,6 +71,7 @@ impl Config {
                 "quality-value" => (&mut self.quality_value, 0.0..=100.0),
                 "warm-slack" => (&mut self.warm_slack, 0.0..=1.0),
                 "warm-premium" => (&mut self.warm_premium, 1.0..=100.0),
+                "fast-cost-share" => (&mut self.fast_cost_share, 0.0..=1.0),
                 "shaky-below" => (&mut self.shaky_below, 0.0..=1.0),
                 "typical-output-tokens" => (&mut self.typical_output_tokens, 1.0..=100_000.0),
                 other => return Err(format!("the router has no setting {other}")),

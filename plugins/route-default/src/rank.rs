@@ -20,6 +20,8 @@ const WARM_DELAY: f64 = 1.5;
 const WARM_SHARE: f64 = 0.8;
 /// Each request in flight makes an offer look slower by this share.
 const LOAD_PER_REQUEST: f64 = 0.01;
+/// Whoever asks for cheap is moved by what is hardly cheaper; what is cached is in the cost.
+const WARM_PREMIUM_CHEAP: f64 = 1.1;
 /// Share of the tail in the expected time to the first token.
 const TAIL: f64 = 0.3;
 /// Quality differences below this are decided by price under `best`.
@@ -99,11 +101,13 @@ pub(crate) fn rank(
     }
     let means = Means::of(&rows);
     let best = Best::of(&rows, &means);
+    let cheap = objective.profile == "cheap";
+    let premium = if cheap { WARM_PREMIUM_CHEAP } else { config.warm_premium };
     for row in &mut rows {
         if row.standing == Standing::Clears {
-            row.standing = promoted(config, row, &means, &best);
+            row.standing = promoted(config, row, premium, &means, &best);
         }
-        row.score = score(row, &means);
+        row.score = score(config, row, &means);
     }
     Ok(rows)
 }
@@ -209,17 +213,19 @@ fn is_warm(row: &Row) -> bool {
     row.marks & MARK_WARM != 0
 }
 
-/// What an offer that clears the floor comes to: a warm session stays while nothing is much better,
-/// then come those that the organization prefers.
-fn promoted(config: &Config, row: &Row, means: &Means, best: &Best) -> Standing {
+/// What an offer that clears the floor comes to: a warm session stays while nothing is much better
+/// and it is one of those that the organization prefers, if there are any; then come these.
+fn promoted(config: &Config, row: &Row, premium: f64, means: &Means, best: &Best) -> Standing {
+    let preferred = row.marks & MARK_PREFERRED != 0;
     let stays = is_warm(row)
+        && (preferred || !best.preferred)
         && match row.aim {
-            Aim::Cheapest => cost(row) <= best.cost * config.warm_premium,
+            Aim::Cheapest => cost(row) <= best.cost * premium,
             Aim::Quickest => time(row) <= best.time * WARM_DELAY,
             Aim::Best => row.quality >= best.quality - config.warm_slack,
             Aim::Weighted(weights) => weighed(row, weights, means) >= best.weighed * WARM_SHARE,
         };
-    match (stays, row.marks & MARK_PREFERRED != 0) {
+    match (stays, preferred) {
         (true, _) => Standing::Stays,
         (false, true) => Standing::Preferred,
         (false, false) => Standing::Clears,
@@ -245,16 +251,20 @@ struct Best {
     time: f64,
     quality: f64,
     weighed: f64,
+    /// A rule prefers one of them.
+    preferred: bool,
 }
 
 impl Best {
     fn of(rows: &[Row], means: &Means) -> Self {
+        let (cost_usd, time_ms) = (f64::INFINITY, f64::INFINITY);
         let mut best =
-            Self { cost: f64::INFINITY, time: f64::INFINITY, quality: 0.0, weighed: 0.0 };
+            Self { cost: cost_usd, time: time_ms, quality: 0.0, weighed: 0.0, preferred: false };
         for row in rows.iter().filter(|row| row.standing == Standing::Clears) {
             best.cost = best.cost.min(cost(row));
             best.time = best.time.min(time(row));
             best.quality = best.quality.max(row.quality);
+            best.preferred |= row.marks & MARK_PREFERRED != 0;
             if let Aim::Weighted(weights) = row.aim {
                 best.weighed = best.weighed.max(weighed(row, weights, means));
             }
@@ -301,10 +311,15 @@ fn weighed(row: &Row, weights: [u8; 3], means: &Means) -> f64 {
     weighed / sum * (1.0 - 1e-6)
 }
 
-fn score(row: &Row, means: &Means) -> f64 {
+fn score(config: &Config, row: &Row, means: &Means) -> f64 {
+    let light = lightness(cost(row), means.cost);
     let lightness = match row.aim {
-        Aim::Quickest => lightness(time(row), means.time),
-        Aim::Cheapest | Aim::Best | Aim::Weighted(_) => lightness(cost(row), means.cost),
+        // A moment less is not worth any price.
+        Aim::Quickest => {
+            let share = config.fast_cost_share;
+            lightness(time(row), means.time) * (1.0 - share) + light * share
+        }
+        Aim::Cheapest | Aim::Best | Aim::Weighted(_) => light,
     };
     let by_quality = row.quality * (1.0 - QUALITY_TIE) + lightness * QUALITY_TIE * 0.99;
     // The last digit decides between equals: quality where price leads.

@@ -38,8 +38,9 @@ fn clears(row: &Row) -> String {
         ),
         Aim::Quickest => format!(
             "quality {quality:.2} clears the floor of {floor:.2}; ranked by expected time {:.0} \
-             ms{warm}",
-            row.time_ms
+             ms, and a little by expected cost ${}{warm}",
+            row.time_ms,
+            usd(row.cost_usd)
         ),
         Aim::Best => format!("ranked by quality {quality:.2}{warm}"),
         Aim::Weighted([cost, speed, _]) => format!(

@@ -73,6 +73,31 @@ fn fast_takes_the_quickest_at_the_same_floor() {
 }
 
 #[test]
+fn fast_does_not_pay_any_price() {
+    // As quick as each other, as offers are that were never asked: the cheaper one.
+    let (dear, cheap) = ((0.9, 0.5, 700.0, 1.0, 0), (0.7, 0.001, 700.0, 1.0, 0));
+    assert_eq!(plan(&[dear, cheap], 0.4, &objective("fast")), [1, 0]);
+    // A tenth quicker at five hundred times the price is not worth it; four times as quick is.
+    let quicker = |ms| (0.9, 0.5, ms, 1.0, 0);
+    assert_eq!(plan(&[quicker(630.0), cheap], 0.4, &objective("fast"))[0], 1);
+    let slow = (0.7, 0.001, 20_000.0, 1.0, 0);
+    assert_eq!(plan(&[quicker(500.0), slow], 0.4, &objective("fast"))[0], 0);
+}
+
+#[test]
+fn a_conversation_does_not_stay_against_what_was_asked_for() {
+    let warm = |cost| (0.65, cost, 400.0, 0.99, MARK_WARM);
+    assert_eq!(plan(&[MIDDLE, warm(0.003)], 0.4, &objective("cheap"))[0], 0, "cheap is cheap");
+    assert_eq!(plan(&[MIDDLE, warm(0.001)], 0.4, &objective("cheap"))[0], 1);
+    let preferred = (0.7, 0.02, 900.0, 0.99, MARK_PREFERRED);
+    assert_eq!(plan(&[preferred, warm(0.001)], 0.4, &objective("balanced"))[0], 0, "a rule's");
+    let both = (0.65, 0.03, 900.0, 0.99, MARK_PREFERRED | MARK_WARM);
+    assert_eq!(plan(&[preferred, both], 0.4, &objective("balanced"))[0], 1, "of two preferred");
+    let poor = (0.3, 0.02, 900.0, 0.99, MARK_PREFERRED);
+    assert_eq!(plan(&[poor, warm(0.001)], 0.4, &objective("balanced"))[0], 1, "not good enough");
+}
+
+#[test]
 fn best_takes_quality_within_the_ceiling() {
     let offers = [SMALL, MIDDLE, LARGE];
     assert_eq!(plan(&offers, 0.1, &objective("best")), [2, 1, 0]);

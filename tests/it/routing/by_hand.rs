@@ -72,7 +72,7 @@ fn scores(rows: &[Row], profile: &str, difficulty: f64, own_floor: f64) -> Vec<f
     rows.iter()
         .map(|row| {
             let lightness = match profile {
-                "fast" => light(row.time, time),
+                "fast" => 0.85 * light(row.time, time) + 0.15 * light(dear(row), cost),
                 _ => light(dear(row), cost),
             };
             let by_quality = row.quality * 0.99 + lightness * 0.0099;

@@ -84,18 +84,21 @@ struct Asked<'a> {
     failure: Option<&'static str>,
 }
 
-/// The route policy's reasons, by row of the candidates.
+/// The route policy's reasons, by row of the candidates. The policy knows a row by its place among
+/// those that it scored.
 pub(super) async fn reasons(flight: &mut Flight) -> HashMap<usize, String> {
     let scored = flight.candidates.iter().enumerate();
     let scored = scored.filter(|(_, candidate)| candidate.figures.is_some() && asked(candidate));
-    let mut scored: Vec<(usize, f64)> =
-        scored.map(|(row, candidate)| (row, candidate.score.unwrap_or(f64::MIN))).collect();
-    scored.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    let mut scored: Vec<(u32, usize, f64)> = (0..)
+        .zip(scored)
+        .map(|(place, (row, one))| (place, row, one.score.unwrap_or(f64::MIN)))
+        .collect();
+    scored.sort_by(|(_, _, a), (_, _, b)| b.total_cmp(a));
     scored.truncate(REASONS_MAX);
-    let scored: Vec<usize> = scored.into_iter().map(|(row, _)| row).collect();
-    let rows: Vec<u32> = (0..u32::try_from(scored.len()).unwrap_or(u32::MAX)).collect();
-    let told = flight.session.reasons(&rows).await.unwrap_or_default();
-    scored.into_iter().zip(told).filter(|(_, reason)| !reason.is_empty()).collect()
+    let places: Vec<u32> = scored.iter().map(|(place, _, _)| *place).collect();
+    let told = flight.session.reasons(&places).await.unwrap_or_default();
+    let rows = scored.into_iter().map(|(_, row, _)| row);
+    rows.zip(told).filter(|(_, reason)| !reason.is_empty()).collect()
 }
 
 /// Whether the route policy was asked about it.

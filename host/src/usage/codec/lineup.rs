@@ -12,6 +12,7 @@ use super::super::segment::widen;
 use super::super::segments::time_of;
 use super::super::wire::{Broken, put, put_money, put_rounded, put_signed};
 use super::candidates::Reasons;
+use super::rule::Edition;
 use super::scores::{put_scores, read_scores};
 use super::{Codec, Decoder, Encoder, Step};
 
@@ -42,12 +43,32 @@ const REASON: u8 = 1 << 6;
 /// All of it, as in a record without a roster.
 const ANEW: u8 = 1 << 7;
 
+/// How the candidates of a kind of records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super::super) enum Shape {
+    /// By a roster.
+    Roster,
+    /// By a roster and by how offers were doing.
+    Board,
+    /// The same, with scores as the second edition of the rule expects them.
+    BoardAndSecondRule,
+}
+
+impl Shape {
+    fn edition(self) -> Edition {
+        match self {
+            Self::Roster | Self::Board => Edition::First,
+            Self::BoardAndSecondRule => Edition::Second,
+        }
+    }
+}
+
 impl Encoder<'_> {
     pub(super) fn put_lineup(
         &mut self,
         seen: &[Seen<'_>],
         explanation: &Explanation,
-        by_board: bool,
+        shape: Shape,
     ) {
         let tokens = self.looked_at.map(|it| it.expected_tokens).unwrap_or_default();
         let kind = kind(seen, explanation, tokens);
@@ -59,7 +80,7 @@ impl Encoder<'_> {
         put(self.out, widen(number).saturating_add(FIRST_ROSTER));
         let start = self.out.len();
         let mut standing = roster_standing(&roster);
-        if by_board {
+        if shape != Shape::Roster {
             let at_ms = match self.looked_at {
                 Some(looked_at) => looked_at.at_ms,
                 None => time_of(explanation.id).unwrap_or(0),
@@ -76,7 +97,7 @@ impl Encoder<'_> {
         put(self.out, tokens[1]);
         let known = self.put_differences(seen, &expected);
         let scores: Vec<Option<f64>> = seen.iter().map(|candidate| candidate.score).collect();
-        put_scores(self.out, &scores, &expected_scores(explanation, &known));
+        put_scores(self.out, &scores, &expected_scores(shape.edition(), explanation, &known));
         let said = self.out.len().saturating_sub(start);
         self.lexicon.rosters.differed(kind, said);
     }
@@ -270,13 +291,14 @@ fn differences(candidate: &Seen<'_>, row: &RosterRow, expected: &Expected<'_>, p
 }
 
 impl Decoder<'_> {
-    pub(super) fn read_lineup(&mut self, explanation: &mut Explanation, by_board: bool) -> Step {
+    pub(super) fn read_lineup(&mut self, explanation: &mut Explanation, shape: Shape) -> Step {
         let code = self.reader.varint()?;
         if code == WRITTEN_OUT {
             self.read_candidates(&mut explanation.candidates)?;
             return self.read_all_figures(&mut explanation.candidates);
         }
         let roster = self.roster(code.saturating_sub(FIRST_ROSTER))?;
+        let by_board = shape != Shape::Roster;
         let place = if by_board { Some(self.reader.varint()?) } else { None };
         let mut firsts = Vec::with_capacity(roster.templates.len());
         for _ in &roster.templates {
@@ -299,7 +321,8 @@ impl Decoder<'_> {
             candidates.push(candidate?);
         }
         let known: Vec<_> = candidates.iter().map(|fact| known(&Seen::from(fact))).collect();
-        let scores = read_scores(&mut self.reader, &expected_scores(explanation, &known))?;
+        let expected = expected_scores(shape.edition(), explanation, &known);
+        let scores = read_scores(&mut self.reader, &expected)?;
         for (candidate, score) in candidates.iter_mut().zip(scores) {
             candidate.score = score;
         }

@@ -1,7 +1,8 @@
 //! Which scores the built-in route policy would give: what a record need not say. Part of the
-//! format and so never changed, even where the policy is: a score that another rule or another
-//! configuration gave is written out. Decides nothing. Multiplications and divisions of floats
-//! alone, in the policy's own order, so that writer and reader come to the same bits.
+//! format and so never changed, even where the policy is: it has an edition for each kind of
+//! record, and a score that another rule or another configuration gave is written out. Decides
+//! nothing. Multiplications and divisions of floats alone, in the policy's own order, so that
+//! writer and reader come to the same bits.
 
 use super::super::explanation::{FiguresFact, ObjectiveFact};
 
@@ -18,6 +19,9 @@ const FLOOR_OF_BEST: f64 = 0.97;
 const ESTIMATED_PRICE: f64 = 1.1;
 const WARM: f64 = 0.9;
 const WARM_DELAY: f64 = 1.5;
+/// Since the second edition.
+const WARM_PREMIUM_CHEAP: f64 = 1.1;
+const FAST_COST_SHARE: f64 = 0.15;
 const WARM_SHARE: f64 = 0.8;
 const LOAD_PER_REQUEST: f64 = 0.01;
 const TAIL: f64 = 0.3;
@@ -31,9 +35,19 @@ const CLEARS: f64 = 2.0;
 const BELOW_FLOOR: f64 = 1.0;
 const SHAKY: f64 = 0.0;
 
+/// The built-in policy as it was when a kind of records was first written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Edition {
+    First,
+    /// Under `fast` cost counts a little; a warm session stays where a rule prefers an offer only
+    /// if that is its own, and under `cheap` only if it is hardly dearer.
+    Second,
+}
+
 /// What the scores were made for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Aim<'a> {
+    pub(super) edition: Edition,
     pub(super) objective: &'a ObjectiveFact,
     pub(super) difficulty: f64,
 }
@@ -95,8 +109,11 @@ pub(super) fn scores(aim: Aim<'_>, known: &[Known]) -> Vec<f64> {
             row.weighed = weighed(row, weights, &means);
         }
     }
-    promote(by, &mut rows);
-    rows.iter().map(|row| score(by, row, &means)).collect()
+    let first = aim.edition == Edition::First;
+    let premium = if cheap && !first { WARM_PREMIUM_CHEAP } else { WARM_PREMIUM };
+    promote(by, premium, first, &mut rows);
+    let fast_cost_share = if first { 0.0 } else { FAST_COST_SHARE };
+    rows.iter().map(|row| score(by, row, fast_cost_share, &means)).collect()
 }
 
 impl By {
@@ -143,21 +160,24 @@ fn tier(objective: &ObjectiveFact, floor: f64, known: &Known) -> Option<f64> {
     }
 }
 
-/// A warm offer stays while nothing is much better; then come those that a rule prefers.
-fn promote(by: By, rows: &mut [Row]) {
+/// A warm offer stays while nothing is much better; then come those that a rule prefers. `always`:
+/// also where a rule prefers others.
+fn promote(by: By, premium: f64, always: bool, rows: &mut [Row]) {
     let clears = || rows.iter().filter(|row| row.tier == Some(CLEARS));
     let least = |of: fn(&Row) -> f64| clears().map(of).fold(f64::INFINITY, f64::min);
     let most = |of: fn(&Row) -> f64| clears().map(of).fold(0.0, f64::max);
     let (cost, time) = (least(|row| row.cost), least(|row| row.time));
     let (quality, weighed) = (most(|row| row.known.quality), most(|row| row.weighed));
+    let preferred = clears().any(|row| row.known.more.preferred);
     for row in rows.iter_mut().filter(|row| row.tier == Some(CLEARS)) {
         let near = match by {
-            By::Cost => row.cost <= cost * WARM_PREMIUM,
+            By::Cost => row.cost <= cost * premium,
             By::Time => row.time <= time * WARM_DELAY,
             By::Quality => row.known.quality >= quality - WARM_SLACK,
             By::Weights(_) => row.weighed >= weighed * WARM_SHARE,
         };
-        if row.known.more.warm && near {
+        let may_stay = always || row.known.more.preferred || !preferred;
+        if row.known.more.warm && near && may_stay {
             row.tier = Some(STAYS);
         } else if row.known.more.preferred {
             row.tier = Some(PREFERRED);
@@ -201,11 +221,15 @@ fn weighed(row: &Row, [by_cost, by_speed, by_quality]: [f64; 3], means: &Means) 
     weighed / sum * (1.0 - 1e-6)
 }
 
-fn score(by: By, row: &Row, means: &Means) -> f64 {
+fn score(by: By, row: &Row, fast_cost_share: f64, means: &Means) -> f64 {
     let Some(tier) = row.tier else { return -1.0 };
+    let light = lightness(row.cost, means.cost);
     let lightness = match by {
-        By::Time => lightness(row.time, means.time),
-        By::Cost | By::Quality | By::Weights(_) => lightness(row.cost, means.cost),
+        By::Time => {
+            let share = fast_cost_share;
+            lightness(row.time, means.time) * (1.0 - share) + light * share
+        }
+        By::Cost | By::Quality | By::Weights(_) => light,
     };
     let quality = row.known.quality;
     let by_quality = quality * (1.0 - QUALITY_TIE) + lightness * QUALITY_TIE * 0.99;

@@ -12,7 +12,7 @@ use super::super::super::explanation::{CandidateFact, Explanation, FiguresFact};
 use super::super::super::looked_at::Seen;
 use super::super::super::roster::{Doing, MS_STEPS, QUALITY_STEPS, Roster, in_steps};
 use super::super::super::segment::widen;
-use super::super::rule::{Aim, scores};
+use super::super::rule::{Aim, Edition, scores};
 use super::standing::Standing;
 
 /// What the difficulty is taken for where nothing was classified.
@@ -105,13 +105,14 @@ fn ranking_usd(amount: PicoUsd) -> f64 {
 
 /// The scores that the built-in policy would have given.
 pub(super) fn expected_scores(
+    edition: Edition,
     explanation: &Explanation,
     known: &[Option<Known>],
 ) -> Vec<Option<f64>> {
     let Some(objective) = &explanation.objective else { return vec![None; known.len()] };
     let difficulty = explanation.task.as_ref().map_or(DIFFICULTY_UNKNOWN, |task| task.difficulty);
     let rows: Vec<Known> = known.iter().flatten().copied().collect();
-    let mut scores = scores(Aim { objective, difficulty }, &rows).into_iter();
+    let mut scores = scores(Aim { edition, objective, difficulty }, &rows).into_iter();
     let score = |of: &Option<Known>| of.and_then(|_| scores.next()).filter(|score| *score >= 0.0);
     known.iter().map(score).collect()
 }

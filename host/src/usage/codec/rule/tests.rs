@@ -7,7 +7,7 @@ use turnpike_policy_sdk::mock::MockCandidates;
 use turnpike_policy_sdk::{Classification, Figures, Objective, Plugin as _, Route as _};
 
 use super::super::super::explanation::{FiguresFact, ObjectiveFact};
-use super::{Aim, Known, scores};
+use super::{Aim, Edition, Known, scores};
 
 fn policys(difficulty: f64, objective: &ObjectiveFact, known: &[Known]) -> Vec<f64> {
     let mut figures = Figures::default();
@@ -75,7 +75,8 @@ proptest! {
             first_token_ceiling_ms: ceilings.1,
             ..ObjectiveFact::default()
         };
-        let ours = scores(Aim { objective: &objective, difficulty }, &known);
+        let aim = Aim { edition: Edition::Second, objective: &objective, difficulty };
+        let ours = scores(aim, &known);
         let bits = |scores: &[f64]| scores.iter().map(|score| score.to_bits()).collect::<Vec<_>>();
         prop_assert_eq!(bits(&ours), bits(&policys(difficulty, &objective, &known)));
     }
