@@ -1,7 +1,9 @@
 //! The payload of a record's frame: one byte of kind, the id, the event, the explanation. The order
-//! of the fields here is the format; to change it, take another [`RECORD`].
+//! of the fields here is the format; to change it, take another [`RECORD`]
+//! ([`kind`]).
 
 mod brief;
+mod kind;
 
 use std::sync::Arc;
 
@@ -19,20 +21,10 @@ use super::looked_at::Fresh;
 use super::segments::time_of;
 use super::wire::Broken;
 use super::words::{Book, Lexicon};
-
-/// The first byte of a frame with a record. Another version of the format takes another number.
-const RECORD: u8 = 12;
-/// The same when scores were expected by the rule's first edition; still read.
-const RECORD_BY_FIRST_RULE: u8 = 11;
-/// The same when rosters had no board; still read.
-const RECORD_WITHOUT_BOARD: u8 = 8;
-/// The same when all candidates were written out; still read.
-const RECORD_WITHOUT_ROSTERS: u8 = 7;
-/// The same before sessions, agents, aliases, what routing saved and what candidates were scored by
-/// were kept; still read.
-const RECORD_WITHOUT_ATTRIBUTION: u8 = 3;
-/// The same before losses were kept; still read.
-const RECORD_WITHOUT_LOSSES: u8 = 1;
+use kind::{
+    KINDS, RECORD, RECORD_BY_FIRST_RULE, RECORD_WITHOUT_BOARD, RECORD_WITHOUT_LOSSES,
+    RECORD_WITHOUT_ROSTERS, has_rosters, is_attributed,
+};
 
 /// Appends a record's payload. Takes it mutably because reading is the same walk; it comes back as
 /// it was.
@@ -90,24 +82,6 @@ pub(super) fn is_of(payload: &[u8], id: Uuid) -> bool {
     payload.split_first().is_some_and(|(kind, rest)| {
         KINDS.contains(kind) && rest.first_chunk::<16>() == Some(id.as_bytes())
     })
-}
-
-/// The kinds of records that are read.
-const KINDS: [u8; 6] = [
-    RECORD,
-    RECORD_BY_FIRST_RULE,
-    RECORD_WITHOUT_BOARD,
-    RECORD_WITHOUT_ROSTERS,
-    RECORD_WITHOUT_ATTRIBUTION,
-    RECORD_WITHOUT_LOSSES,
-];
-
-fn is_attributed(kind: u8) -> bool {
-    has_rosters(kind) || kind == RECORD_WITHOUT_ROSTERS
-}
-
-fn has_rosters(kind: u8) -> bool {
-    matches!(kind, RECORD | RECORD_BY_FIRST_RULE | RECORD_WITHOUT_BOARD)
 }
 
 fn open<'a>(payload: &'a [u8], book: &'a Book) -> Result<(u8, Decoder<'a>), Broken> {
@@ -222,7 +196,7 @@ fn plain_uuid(text: &str) -> Option<Uuid> {
 fn explanation<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step {
     type Walks<C> = (fn(&mut C, &mut LineItem) -> Step, fn(&mut C, &mut PolicyFact) -> Step);
     let (line, asked): Walks<C> = match kind {
-        RECORD | RECORD_BY_FIRST_RULE | RECORD_WITHOUT_BOARD => (brief::line_item, brief::policy),
+        _ if has_rosters(kind) => (brief::line_item, brief::policy),
         RECORD_WITHOUT_ROSTERS => (short_line_item, short_policy),
         _ => (line_item, policy),
     };
