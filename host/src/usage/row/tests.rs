@@ -364,7 +364,7 @@ fn candidates_in_rows_are_written_as_those_of_the_explanation_are() {
 
 #[test]
 fn records_of_earlier_versions_are_read() {
-    use super::{
+    use super::kind::{
         RECORD_BY_FIRST_RULE, RECORD_WITHOUT_ATTRIBUTION, RECORD_WITHOUT_BOARD,
         RECORD_WITHOUT_LOSSES, RECORD_WITHOUT_ROSTERS,
     };
