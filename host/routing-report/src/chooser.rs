@@ -7,7 +7,8 @@ use std::sync::Arc;
 use route_default::RouteDefault;
 use turnpike::catalog::{Kind, Offer, TaskDemands};
 use turnpike::route::{
-    Asked, Candidate, Gate, Health, Pin, Profile, Selector, Workload, check, figure_row, plan_by,
+    Asked, Candidate, Exploring, Gate, Health, Pin, Profile, Selector, Workload, check, figure_row,
+    plan_by,
 };
 use turnpike_policy_sdk::mock::MockCandidates;
 use turnpike_policy_sdk::{Classification, Figures, Objective, Plugin as _, Route as _};
@@ -23,6 +24,9 @@ pub const STEEPNESS: f64 = 12.0;
 const ORACLE_SHARE: f64 = 0.97;
 /// It keeps away from a provider that fails more often.
 const ORACLE_ERRORS: f64 = 0.05;
+
+/// As the gateway does where nothing else is configured.
+const EXPLORING: Exploring = Exploring(20);
 
 /// A way to choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +132,13 @@ impl<'a> Chooser<'a> {
         let difficulty = request.seen_difficulty;
         let work = Workload::new(request.task, difficulty, upper(request.input_tokens), None);
         let mut candidates = self.candidates(request, &work, warm, now_ms);
+        let lots = &mut self.lots;
+        if self.strategy == Strategy::Auto(Profile::Fast)
+            && warm.is_none()
+            && EXPLORING.is_due(&mut || lots.lot())
+        {
+            Exploring::lend(&mut candidates, self.health, now_ms, &mut || lots.lot());
+        }
         match self.strategy {
             Strategy::Auto(profile) => self.score(request, profile, &mut candidates),
             _ => self.score_otherwise(request, now_ms, &mut candidates),
