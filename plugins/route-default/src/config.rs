@@ -3,7 +3,7 @@
 use turnpike_policy_sdk::json::Json;
 
 pub(crate) const SCHEMA: &str = r#"{"type":"object","additionalProperties":false,"properties":{
-"floor":{"type":"number","minimum":0,"maximum":1,"default":0.45,
+"floor":{"type":"number","minimum":0,"maximum":1,"default":0.48,
 "description":"quality floor of a trivial task"},
 "floor-per-difficulty":{"type":"number","minimum":0,"maximum":1,"default":0.5,
 "description":"added to the floor at difficulty 1"},
@@ -47,7 +47,7 @@ pub(crate) struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            floor: 0.45,
+            floor: 0.48,
             floor_per_difficulty: 0.5,
             cheap_relief: 0.15,
             quality_value: 5.0,

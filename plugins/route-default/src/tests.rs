@@ -11,8 +11,8 @@ use super::RouteDefault;
 /// Quality, dollars, first token ms, availability, marks.
 type Offer = (f64, f64, f64, f64, u8);
 
-const SMALL: Offer = (0.45, 0.0001, 200.0, 0.99, 0);
-const MIDDLE: Offer = (0.65, 0.001, 400.0, 0.99, 0);
+const SMALL: Offer = (0.5, 0.0001, 200.0, 0.99, 0);
+const MIDDLE: Offer = (0.68, 0.001, 400.0, 0.99, 0);
 const LARGE: Offer = (0.90, 0.02, 900.0, 0.99, 0);
 
 fn figures(offers: &[Offer]) -> Figures {
@@ -86,12 +86,12 @@ fn fast_does_not_pay_any_price() {
 
 #[test]
 fn a_conversation_does_not_stay_against_what_was_asked_for() {
-    let warm = |cost| (0.65, cost, 400.0, 0.99, MARK_WARM);
+    let warm = |cost| (0.68, cost, 400.0, 0.99, MARK_WARM);
     assert_eq!(plan(&[MIDDLE, warm(0.003)], 0.4, &objective("cheap"))[0], 0, "cheap is cheap");
     assert_eq!(plan(&[MIDDLE, warm(0.001)], 0.4, &objective("cheap"))[0], 1);
     let preferred = (0.7, 0.02, 900.0, 0.99, MARK_PREFERRED);
     assert_eq!(plan(&[preferred, warm(0.001)], 0.4, &objective("balanced"))[0], 0, "a rule's");
-    let both = (0.65, 0.03, 900.0, 0.99, MARK_PREFERRED | MARK_WARM);
+    let both = (0.68, 0.03, 900.0, 0.99, MARK_PREFERRED | MARK_WARM);
     assert_eq!(plan(&[preferred, both], 0.4, &objective("balanced"))[0], 1, "of two preferred");
     let poor = (0.3, 0.02, 900.0, 0.99, MARK_PREFERRED);
     assert_eq!(plan(&[poor, warm(0.001)], 0.4, &objective("balanced"))[0], 1, "not good enough");
@@ -126,15 +126,15 @@ fn what_hardly_answers_goes_last_however_cheap() {
 
 #[test]
 fn a_warm_session_stays_and_an_estimated_price_counts_for_more() {
-    let warm = (0.65, 0.00105, 400.0, 0.99, MARK_WARM);
+    let warm = (0.68, 0.00105, 400.0, 0.99, MARK_WARM);
     assert_eq!(plan(&[MIDDLE, warm], 0.4, &objective("balanced"))[0], 1);
-    let guessed = (0.65, 0.00095, 400.0, 0.99, MARK_PRICE_ESTIMATED);
+    let guessed = (0.68, 0.00095, 400.0, 0.99, MARK_PRICE_ESTIMATED);
     assert_eq!(plan(&[guessed, MIDDLE], 0.4, &objective("balanced"))[0], 1);
 }
 
 #[test]
 fn pitfall_62_a_conversation_stays_unless_it_is_much_cheaper_or_better_elsewhere() {
-    let warm = |cost| (0.65, cost, 400.0, 0.99, MARK_WARM);
+    let warm = |cost| (0.68, cost, 400.0, 0.99, MARK_WARM);
     for profile in ["balanced", "fast"] {
         assert_eq!(plan(&[MIDDLE, warm(0.003)], 0.4, &objective(profile))[0], 1, "{profile}");
     }
@@ -148,7 +148,7 @@ fn pitfall_62_a_conversation_stays_unless_it_is_much_cheaper_or_better_elsewhere
 
 #[test]
 fn pitfall_63_a_warm_session_does_not_stay_where_nothing_answers() {
-    let failing = (0.65, 0.001, 400.0, 0.3, MARK_WARM);
+    let failing = (0.68, 0.001, 400.0, 0.3, MARK_WARM);
     assert_eq!(plan(&[failing, LARGE], 0.4, &objective("balanced"))[0], 1);
 }
 
@@ -173,7 +173,7 @@ fn weights_move_the_choice() {
     let first = |weights: &str| plan(&[SMALL, MIDDLE, LARGE], 0.0, &objective(weights))[0];
     assert_eq!(first("weighted-100-0-0"), 0);
     assert_eq!(first("weighted-0-0-100"), 2);
-    let quick = (0.45, 0.02, 50.0, 0.99, 0);
+    let quick = (0.5, 0.02, 50.0, 0.99, 0);
     assert_eq!(plan(&[SMALL, quick], 0.0, &objective("weighted-0-100-0"))[0], 1);
     assert_eq!(first("weighted-x"), 0, "as balanced, where the shares can't be read");
 }
@@ -225,7 +225,7 @@ fn every_row_has_a_reason_that_a_person_can_read() {
     let task = Classification { difficulty: 0.9, ..Classification::default() };
     router.score(&task, &figures(&offers), &capped, &MockCandidates::default()).unwrap();
     let reasons: Vec<_> = (0..5).map(|index| router.reason(index)).collect();
-    assert!(reasons[0].contains("0.45 is below the floor of 0.87"), "{reasons:?}");
+    assert!(reasons[0].contains("0.50 is below the floor of 0.87"), "{reasons:?}");
     assert!(reasons[1].contains("ranked by expected cost $0.02"), "{reasons:?}");
     assert!(reasons[2].contains("$0.5 is over the ceiling of $0.1"), "{reasons:?}");
     assert!(reasons[3].contains("only 10 %"), "{reasons:?}");

@@ -22,6 +22,7 @@ const WARM_DELAY: f64 = 1.5;
 /// Since the second edition.
 const WARM_PREMIUM_CHEAP: f64 = 1.1;
 const FAST_COST_SHARE: f64 = 0.15;
+const FLOOR_SINCE_SECOND: f64 = 0.48;
 const WARM_SHARE: f64 = 0.8;
 const LOAD_PER_REQUEST: f64 = 0.01;
 const TAIL: f64 = 0.3;
@@ -39,8 +40,9 @@ const SHAKY: f64 = 0.0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Edition {
     First,
-    /// Under `fast` cost counts a little; a warm session stays where a rule prefers an offer only
-    /// if that is its own, and under `cheap` only if it is hardly dearer.
+    /// The floor is a little higher. Under `fast` cost counts a little. A warm session stays where
+    /// a rule prefers an offer only if that is its own, and under `cheap` only if it is hardly
+    /// dearer.
     Second,
 }
 
@@ -139,7 +141,8 @@ fn clamped(share: f64) -> f64 {
 fn floor(aim: Aim<'_>, cheap: bool, best: f64) -> f64 {
     let relief = if cheap { CHEAP_RELIEF } else { 0.0 };
     let difficulty = if aim.difficulty.is_finite() { aim.difficulty } else { 0.5 };
-    let wanted = (FLOOR + FLOOR_PER_DIFFICULTY * difficulty.clamp(0.0, 1.0) - relief).max(0.0);
+    let base = if aim.edition == Edition::First { FLOOR } else { FLOOR_SINCE_SECOND };
+    let wanted = (base + FLOOR_PER_DIFFICULTY * difficulty.clamp(0.0, 1.0) - relief).max(0.0);
     let own = aim.objective.quality_floor;
     wanted.min(best * FLOOR_OF_BEST).max(if own.is_finite() { own } else { 0.0 })
 }
