@@ -21,8 +21,8 @@ pub use aliases::{Aliases, OrgAliases};
 pub use feedback::{CORRECTION_MAX, Corrections, Feedback, HALFWAY_RATINGS, Ratings};
 pub use figures::{FigureRow, Workload, figure_row, ranking_usd};
 pub use health::{
-    Band, BandFigures, BreakerRule, Gate, Health, InFlight, Lane, Observed, ObservedLane, Reach,
-    Sample, Snapshot,
+    Band, BandFigures, BreakerRule, Gate, Health, InFlight, Lane, NotNow, Observed, ObservedLane,
+    Reach, Sample, Snapshot,
 };
 pub use matching::{Asked, Rejection, check, forbidden, over_ceiling};
 pub use rules::{
