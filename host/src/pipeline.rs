@@ -124,7 +124,7 @@ async fn take_in(
     let call = call.with_betas(manner.betas());
     let class = terms::class_of(&head.headers)?;
     let gateway = Arc::clone(gateway);
-    let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner);
+    let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner)?;
     flight.timing.parse_us = parsing.micros().into();
     flight.print = print;
     flight.class = class;

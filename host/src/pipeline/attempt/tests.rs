@@ -102,8 +102,9 @@ fn flight_of(gateway: &Arc<Gateway>, dialect: Dialect, body: &'static str) -> Fl
         Started { id: clock::new_id(), at_ms: clock::now_ms(), watch: Stopwatch::start() };
     let headers = HeaderMap::new();
     let manner = Manner::of(dialect, false, &headers);
-    let mut flight =
+    let flight =
         Flight::new(Arc::clone(gateway), Arc::new(caller), call, started, &headers, manner);
+    let mut flight = flight.unwrap();
     let candidate = Candidate { index: 0, rejection: None, figures: None, score: None };
     flight.candidates.push(candidate);
     flight
