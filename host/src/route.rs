@@ -27,7 +27,7 @@ pub use health::{
 pub use matching::{Asked, Rejection, check, forbidden, over_ceiling};
 pub use rules::{
     Forbidden, OrgRules, RULE_BYTES_MAX, RULES_BYTES_MAX, RULES_MAX, Rule, RuleFault, Rulebook,
-    Situation, Terms, Weights, When,
+    Situation, Terms, Unmatched, Weights, When, unmatched,
 };
 pub use selector::{Profile, Selector};
 
