@@ -31,7 +31,13 @@ impl ConfiguredCatalog {
                 None => model.clone(),
             })
         });
-        all.filter(|like| like != pattern).collect()
+        let mut once: Vec<String> = Vec::new();
+        for like in all {
+            if like != pattern && !once.contains(&like) {
+                once.push(like);
+            }
+        }
+        once
     }
 
     fn models_like(&self, model: &str) -> Vec<String> {
@@ -74,6 +80,8 @@ impl ConfiguredCatalog {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use crate::catalog::Catalog;
 
     #[test]
@@ -91,6 +99,8 @@ mod tests {
             let near = offers.patterns_like(pattern);
             assert!(near.iter().any(|it| it == like), "{pattern}: {near:?}");
             assert!(!near.iter().any(|it| it == pattern), "{pattern}: {near:?}");
+            let distinct: BTreeSet<&String> = near.iter().collect();
+            assert_eq!(distinct.len(), near.len(), "{pattern}: {near:?}");
         }
     }
 }
