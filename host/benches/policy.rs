@@ -18,7 +18,7 @@ fn main() -> anyhow::Result<()> {
     let engine = PolicyEngine::new(&PolicyLimits::default())?;
     let policy = engine.admit(&bytes)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let rows = runtime.block_on(measure(&engine, &policy, None, ROUNDS));
+    let rows = runtime.block_on(measure(&engine, &policy, None, ROUNDS, |_| None));
     println!("middle of {ROUNDS} in µs, fresh instance and warm (pool: {})", engine.is_pooled());
     for row in rows {
         anyhow::ensure!(row.without_verdict == 0, "{}: {:?}", row.decision, row.reason);

@@ -34,6 +34,7 @@ mod signing_keys;
 mod system;
 mod text;
 mod usage;
+mod warnings;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -61,6 +62,7 @@ pub use self::publish::{directory_of, ensure_budgets};
 pub use self::router::router;
 pub use self::rules::compiled_rules;
 pub use self::signatures::{SignaturePolicy, may_be_bound};
+pub use self::usage::UsageOfKey;
 
 /// Uploads that are checked at the same time: compiling takes a whole core, and the data plane
 /// needs the others. Further uploads wait without their body being read.

@@ -15,10 +15,10 @@ mod plan;
 mod seal;
 mod spending;
 
-pub use self::authenticate::{AuthError, authenticate};
-pub use self::budget::{BudgetRef, Period, Window, window_of};
+pub use self::authenticate::{AuthError, authenticate, recognise};
+pub use self::budget::{BudgetRef, Period, Setting, Window, window_of};
 pub use self::caller::{Caller, Clearance};
-pub use self::directory::Directory;
+pub use self::directory::{Directory, Found};
 pub use self::key::{KEY_PREFIX, KeyText, SHOWN_CHARS};
 pub use self::models::{ModelRules, PatternError};
 pub use self::operator::OperatorToken;

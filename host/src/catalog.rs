@@ -10,6 +10,7 @@ pub mod check;
 mod configured;
 mod declared;
 pub mod genai;
+mod meant;
 pub mod media;
 mod nearest;
 mod offer;

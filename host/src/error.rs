@@ -155,6 +155,16 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_class", message)
     }
 
+    /// 400: `x-turnpike-tags` can't be read. `why` repeats nothing of it.
+    pub fn malformed_tags(why: &str, tags_max: usize, bytes_max: usize) -> Self {
+        let message = format!(
+            "x-turnpike-tags can't be read: {why}; send NAME=VALUE pairs with commas between them, \
+             such as job=nightly,env=ci, at most {tags_max} of at most {bytes_max} bytes each, or \
+             leave the header out"
+        );
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_tags", message)
+    }
+
     /// 403: the data is more sensitive than what the key may send.
     pub fn class_forbidden(class: &str, clearance: &str) -> Self {
         let message = format!(

@@ -79,17 +79,27 @@ const RATINGS_AT_ONCE: usize = 4;
 /// a second.
 const TRIALS_AT_ONCE: usize = 2;
 
+/// Reports of a key's own usage at a time: each reads the sums under the lock that the recorder
+/// adds to them under.
+const REPORTS_AT_ONCE: usize = 4;
+
 /// Places for the long work of questions beside requests.
 #[derive(Debug)]
 pub struct QuestionTurns {
     pub ratings: Turns,
     /// Rules that are tried in a dry run.
     pub trials: Turns,
+    /// Reports of a key's own usage.
+    pub reports: Turns,
 }
 
 impl Default for QuestionTurns {
     fn default() -> Self {
-        Self { ratings: Turns::new(RATINGS_AT_ONCE), trials: Turns::new(TRIALS_AT_ONCE) }
+        Self {
+            ratings: Turns::new(RATINGS_AT_ONCE),
+            trials: Turns::new(TRIALS_AT_ONCE),
+            reports: Turns::new(REPORTS_AT_ONCE),
+        }
     }
 }
 

@@ -52,6 +52,16 @@ enum Lane {
 }
 
 impl Meter {
+    /// Whose limits they are, in the words of the API.
+    pub fn scope(&self) -> &str {
+        &self.scope
+    }
+
+    /// How much.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     fn lane(&self, lane: Lane) -> &Mutex<Used> {
         match lane {
             Lane::Requests => &self.used,

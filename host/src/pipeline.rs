@@ -15,6 +15,7 @@ mod feedback;
 mod fidelity;
 mod flight;
 mod models;
+mod own;
 mod relay;
 mod repeats;
 mod reserve;
@@ -56,6 +57,8 @@ impl crate::server::Service for Gateway {
             Endpoint::Models(list) => models::all(self, id, &head, list),
             Endpoint::Model(list, name) => models::one(self, id, &head, list, &name),
             Endpoint::ModelInfo => models::priced(self, id, &head),
+            Endpoint::OwnKey => own::key(self, id, &head),
+            Endpoint::OwnUsage => Box::pin(own::usage(self, id, &head)).await,
             Endpoint::Greeting => serve::greeting(id),
             Endpoint::Live => serve::live(id),
             Endpoint::Ready => serve::ready(self, id),
@@ -124,7 +127,7 @@ async fn take_in(
     let call = call.with_betas(manner.betas());
     let class = terms::class_of(&head.headers)?;
     let gateway = Arc::clone(gateway);
-    let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner);
+    let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner)?;
     flight.timing.parse_us = parsing.micros().into();
     flight.print = print;
     flight.class = class;

@@ -23,13 +23,13 @@ pub use exploration::Exploring;
 pub use feedback::{CORRECTION_MAX, Corrections, Feedback, HALFWAY_RATINGS, Ratings};
 pub use figures::{FigureRow, Workload, expected_cost, figure_row, likely_tokens, ranking_usd};
 pub use health::{
-    Band, BandFigures, BreakerRule, Gate, Health, InFlight, Lane, Observed, ObservedLane, Reach,
-    Sample, Snapshot,
+    Band, BandFigures, BreakerRule, Gate, Health, InFlight, Lane, NotNow, Observed, ObservedLane,
+    Reach, Sample, Snapshot,
 };
 pub use matching::{Asked, Rejection, check, forbidden, over_ceiling};
 pub use rules::{
     Forbidden, OrgRules, RULE_BYTES_MAX, RULES_BYTES_MAX, RULES_MAX, Rule, RuleFault, Rulebook,
-    Situation, Terms, Weights, When,
+    Situation, Terms, Unmatched, Weights, When, unmatched,
 };
 pub use selector::{Profile, Selector};
 

@@ -41,9 +41,9 @@ pub use self::open::{OpenReport, Opened, PLUGINS_DIR};
 pub use self::plans::{Discount, InvoiceTerms, PlanRecord};
 pub use self::ratings::{FILE_NAME as RATINGS_FILE, RatingRow, RatingsFile};
 pub use self::records::{
-    AliasRecord, ApiKey, BindingRecord, BudgetMode, BudgetPeriod, BudgetRecord, Hook, InstanceLife,
-    LinkRecord, Mode, OnFailure, Organization, PluginCheck, PluginFigures, PluginRecord,
-    PolicyLimitsRecord, RateLimits, Scope, Thresholds,
+    AliasRecord, ApiKey, BindingRecord, BudgetMode, BudgetPeriod, BudgetRecord, FormerSecret, Hook,
+    InstanceLife, LinkRecord, Mode, OnFailure, Organization, PluginCheck, PluginFigures,
+    PluginRecord, PolicyLimitsRecord, RateLimits, Scope, Thresholds,
 };
 pub use self::registry::Page;
 pub use self::routing::RuleRecord;

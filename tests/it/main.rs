@@ -36,6 +36,8 @@ mod hot_upload;
 #[cfg(test)]
 mod kept_elsewhere;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod many_callers;

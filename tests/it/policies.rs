@@ -12,6 +12,7 @@ mod trials;
 mod trust;
 mod uploads;
 mod warm;
+mod watched;
 
 use anyhow::{Context, Result};
 use reqwest::Method;

@@ -94,6 +94,11 @@ impl Caller {
         Self { http: Client::new(), base: base.to_owned(), key: key.to_owned() }
     }
 
+    /// The URL that it calls.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The key.
     pub fn key(&self) -> &str {
         &self.key

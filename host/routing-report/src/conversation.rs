@@ -95,7 +95,7 @@ pub fn trouble(provider: &'static str) -> Vec<Trouble> {
 }
 
 fn record(health: &Arc<Health>, offer: usize, sample: Sample, at_ms: u64) {
-    if let Some(begun) = health.begin(offer, at_ms) {
+    if let Ok(begun) = health.begin(offer, at_ms) {
         health.record(begun.lane(), sample, at_ms);
     }
 }

@@ -146,7 +146,7 @@ impl Run<'_> {
             return;
         };
         let open = chooser.is_open(offer, now_ms);
-        let Some(in_flight) = open.then(|| self.health.begin(offer, now_ms)).flatten() else {
+        let Some(in_flight) = open.then(|| self.health.begin(offer, now_ms).ok()).flatten() else {
             return self.schedule(now_ms, index, Event::Asks);
         };
         under.tried += 1;

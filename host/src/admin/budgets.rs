@@ -14,6 +14,7 @@ use super::error::ApiError;
 use super::extract::{JsonBody, PageParams, Params};
 use super::publish::{publish_keys, set_scope_budget, zone_of};
 use super::text::{rfc3339, rfc3339_opt};
+use super::warnings::{Warned, of_scope};
 use super::{AdminParts, AdminState};
 use crate::auth::{BudgetRef, ModelRules, period_of};
 use crate::clock;
@@ -131,6 +132,21 @@ pub(super) fn read_alerts(field: &str, percentages: &[u16]) -> Result<Thresholds
     })
 }
 
+/// Refuses alerts that could never be raised: a hard budget does not let spending go past it.
+pub(super) fn check_reachable(
+    field: &str,
+    mode: BudgetMode,
+    alerts: &Thresholds,
+) -> Result<(), ApiError> {
+    let beyond = alerts.iter().find(|percent| *percent > 100);
+    let (BudgetMode::Hard, Some(percent)) = (mode, beyond) else { return Ok(()) };
+    let message = format!(
+        "a hard budget refuses what goes past 100 %, so its alert at {percent} % could never be \
+         raised; use 1 to 100, or \"mode\":\"alert\" for a budget that only counts"
+    );
+    Err(ApiError::invalid(field, message))
+}
+
 /// Reads a scope.
 pub(super) fn read_scope(text: &str) -> Result<SpendScope, ApiError> {
     let message = "a scope is organization, team:NAME, project:NAME, user:NAME, key:ID, \
@@ -162,6 +178,7 @@ pub(super) async fn create(
         alerts: read_alerts("alerts", &input.alerts)?,
         created_at_ms: clock::now_ms(),
     };
+    check_reachable("alerts", budget.mode, &budget.alerts)?;
     state
         .changing(move |parts| {
             let zone = zone_of(&parts.store.org(&budget.org)?);
@@ -176,8 +193,12 @@ pub(super) async fn create(
             set_scope_budget(&parts.ledger, &budget, budget.created_at_ms)?;
             parts.store.put_budget(&budget)?;
             publish_keys(parts)?;
-            let shown = Shown::of(&budget, zone, &parts.ledger);
-            Ok((StatusCode::CREATED, Json(shown)).into_response())
+            let warnings = match &budget.scope {
+                SpendScope::Model(pattern) => of_scope(pattern, &parts.routing.offers),
+                _ => Vec::new(),
+            };
+            let made = Warned::new(Shown::of(&budget, zone, &parts.ledger), warnings);
+            Ok((StatusCode::CREATED, Json(made)).into_response())
         })
         .await
 }
@@ -249,6 +270,10 @@ pub(super) async fn patch(
             }
             if let Some(alerts) = &input.alerts {
                 budget.alerts = read_alerts("alerts", alerts)?;
+            }
+            // One that was set before this was refused can still be changed otherwise.
+            if input.mode.is_some() || input.alerts.is_some() {
+                check_reachable("alerts", budget.mode, &budget.alerts)?;
             }
             set_scope_budget(&parts.ledger, &budget, clock::now_ms())?;
             parts.store.put_budget(&budget)?;

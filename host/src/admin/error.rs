@@ -95,6 +95,12 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
     }
 
+    /// Status, code, message and field, for an answer of another API.
+    pub fn told(&self) -> (StatusCode, &'static str, &str, Option<&str>) {
+        let Inner { status, code, message, field, .. } = &*self.0;
+        (*status, *code, message, field.as_deref())
+    }
+
     /// The same error, naming the field that is at fault.
     pub(super) fn at(mut self, field: impl Into<String>) -> Self {
         self.0.field = Some(field.into());

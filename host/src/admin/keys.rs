@@ -1,23 +1,30 @@
-//! `/orgs/{org}/keys`: API keys. The clear text is in the answer to POST and nowhere else, ever.
+//! `/orgs/{org}/keys`: API keys. The clear text is in the answer that made it, to a POST, and
+//! nowhere else, ever.
+
+mod rotation;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use jiff::tz::TimeZone;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use turnpike_ledger::{Ledger, PicoUsd};
 
-use super::budgets::{Counter, read_alerts, read_mode, read_period};
+use super::budgets::{Counter, check_reachable, read_alerts, read_mode, read_period};
 use super::error::ApiError;
 use super::extract::{JsonBody, PageParams, Params, maybe};
 use super::limits::check;
 use super::publish::{key_budget, publish_keys, set_budget, zone_of};
 use super::text::{check_name, parse_time, rfc3339, rfc3339_opt};
+use super::warnings::{Warned, Warning, of_models};
 use super::{AdminParts, AdminState};
 use crate::auth::{Clearance, KeyText, ModelRules};
 use crate::clock;
+pub(super) use rotation::rotate;
+
 use crate::store::{ApiKey, BudgetMode, BudgetRecord, RateLimits};
 
 /// Keys of an installation: all are in memory, about 500 bytes each, and every change of a key
@@ -54,6 +61,9 @@ pub(super) struct Input {
     disabled: Option<bool>,
     #[serde(default, deserialize_with = "maybe")]
     expires_at: Option<Option<String>>,
+    /// Only null, which ends the grace of the secret before the present one.
+    #[serde(default, deserialize_with = "maybe")]
+    previous: Option<Option<IgnoredAny>>,
 }
 
 #[derive(Serialize)]
@@ -66,11 +76,19 @@ struct ShownBudget {
     counter: Counter,
 }
 
+/// A secret that a rotation took the place of, and that still works.
+#[derive(Serialize)]
+struct Previous {
+    prefix: String,
+    works_until: String,
+}
+
 #[derive(Serialize)]
 struct Shown {
     id: String,
     org: String,
     prefix: String,
+    previous: Option<Previous>,
     name: String,
     team: Option<String>,
     project: Option<String>,
@@ -82,6 +100,7 @@ struct Shown {
     disabled: bool,
     expires_at: Option<String>,
     created_at: String,
+    rotated_at: Option<String>,
 }
 
 // === impl Shown ===
@@ -89,7 +108,12 @@ struct Shown {
 impl Shown {
     fn of(key: ApiKey, zone: &TimeZone, ledger: &Ledger) -> Self {
         let shown = |budget| ShownBudget::of(&key.id, budget, zone, ledger);
+        let previous = key.still_working(clock::now_ms()).map(|former| Previous {
+            prefix: former.prefix.clone(),
+            works_until: rfc3339(former.until_ms),
+        });
         Self {
+            previous,
             budget: key.budget.map(shown),
             limits: key.limits,
             id: key.id,
@@ -104,6 +128,7 @@ impl Shown {
             disabled: key.disabled,
             expires_at: rfc3339_opt(key.expires_at_ms),
             created_at: rfc3339(key.created_at_ms),
+            rotated_at: rfc3339_opt(key.rotated_at_ms),
         }
     }
 }
@@ -167,18 +192,26 @@ impl Input {
             let read = |text: String| parse_time("expires_at", &text);
             key.expires_at_ms = expires_at.map(read).transpose()?;
         }
+        match self.previous {
+            None => {}
+            Some(None) => key.end_former(clock::now_ms()),
+            Some(Some(_)) => {
+                let message = "previous can only be null, which ends its grace; rotate the key \
+                               for a new secret";
+                return Err(ApiError::invalid("previous", message));
+            }
+        }
         Ok(())
     }
 }
 
 fn read_budget(input: &BudgetInput) -> Result<BudgetRecord, ApiError> {
     let mode = input.mode.as_deref();
-    Ok(BudgetRecord {
-        amount: input.amount_usd,
-        period: read_period("budget.period", &input.period)?,
-        mode: mode.map_or(Ok(BudgetMode::Hard), |mode| read_mode("budget.mode", mode))?,
-        alerts: read_alerts("budget.alerts", &input.alerts)?,
-    })
+    let mode = mode.map_or(Ok(BudgetMode::Hard), |mode| read_mode("budget.mode", mode))?;
+    let alerts = read_alerts("budget.alerts", &input.alerts)?;
+    check_reachable("budget.alerts", mode, &alerts)?;
+    let period = read_period("budget.period", &input.period)?;
+    Ok(BudgetRecord { amount: input.amount_usd, period, mode, alerts })
 }
 
 pub(super) async fn create(
@@ -201,6 +234,8 @@ pub(super) async fn create(
                 org,
                 hash: parts.directory.load().pepper().hash(text.reveal()),
                 prefix: text.shown_prefix(),
+                former: Vec::new(),
+                rotated_at_ms: None,
                 name,
                 team: None,
                 project: None,
@@ -219,15 +254,30 @@ pub(super) async fn create(
             set_budget(&parts.ledger, &key, key.created_at_ms)?;
             parts.store.create_key(&key)?;
             publish_keys(parts)?;
-            let shown = Shown::of(key, &zone, &parts.ledger);
-            let mut body = serde_json::to_value(shown)
-                .map_err(|cause| ApiError::internal("writing the answer", &cause))?;
-            if let Some(fields) = body.as_object_mut() {
-                fields.insert("key".to_owned(), text.reveal().into());
-            }
-            Ok((StatusCode::CREATED, Json(body)).into_response())
+            let warnings = warnings_of(parts, &key);
+            let made = Warned::new(Shown::of(key, &zone, &parts.ledger), warnings);
+            with_secret(StatusCode::CREATED, &made, &text)
         })
         .await
+}
+
+/// What of its models fits nothing here.
+fn warnings_of(parts: &AdminParts, key: &ApiKey) -> Vec<Warning> {
+    of_models(&key.models, &parts.routing.offers, |name| parts.aliases.target(&key.org, name))
+}
+
+/// The one answer that holds a secret in clear.
+fn with_secret(
+    status: StatusCode,
+    shown: &impl Serialize,
+    text: &KeyText,
+) -> Result<Response, ApiError> {
+    let mut body = serde_json::to_value(shown)
+        .map_err(|cause| ApiError::internal("writing the answer", &cause))?;
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("key".to_owned(), text.reveal().into());
+    }
+    Ok((status, Json(body)).into_response())
 }
 
 pub(super) async fn list(
@@ -267,7 +317,10 @@ pub(super) async fn patch(
             set_budget(&parts.ledger, &key, clock::now_ms())?;
             parts.store.update_key(&key)?;
             publish_keys(parts)?;
-            show(parts, key)
+            let zone = zone_of(&parts.store.org(&key.org)?);
+            let warnings = warnings_of(parts, &key);
+            let shown = Shown::of(key, &zone, &parts.ledger);
+            Ok(Json(Warned::new(shown, warnings)).into_response())
         })
         .await
 }

@@ -13,6 +13,7 @@ use super::error::ApiError;
 use super::extract::{JsonBody, PageParams, Params, maybe};
 use super::publish::{publish_keys, set_plan_budgets};
 use super::text::{check_id, check_name, rfc3339};
+use super::warnings::{Warned, of_models};
 use super::{AdminParts, AdminState};
 use crate::auth::ModelRules;
 use crate::clock;
@@ -192,7 +193,7 @@ pub(super) async fn create(
                 return Err(ApiError::conflict("too_many_plans", message));
             }
             parts.store.create_plan(&plan)?;
-            Ok((StatusCode::CREATED, Json(Shown::from(plan))).into_response())
+            Ok((StatusCode::CREATED, Json(warned(parts, plan))).into_response())
         })
         .await
 }
@@ -234,9 +235,14 @@ pub(super) async fn patch(
             on_it(parts, &plan)?;
             parts.store.update_plan(&plan)?;
             publish_keys(parts)?;
-            Ok(Json(Shown::from(plan)).into_response())
+            Ok(Json(warned(parts, plan)).into_response())
         })
         .await
+}
+
+fn warned(parts: &AdminParts, plan: PlanRecord) -> Warned<Shown> {
+    let warnings = of_models(&plan.models, &parts.routing.offers, |_| None);
+    Warned::new(Shown::from(plan), warnings)
 }
 
 /// Brings a plan's terms to the counters of everyone who is on it.

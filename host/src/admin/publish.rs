@@ -40,7 +40,10 @@ pub fn directory_of(
         let terms = terms.get(&key.org).unwrap_or(&without);
         (key.hash, caller_of(key, terms, limits))
     });
-    let directory = Directory::new(pepper, callers);
+    let former = keys
+        .iter()
+        .flat_map(|key| key.former.iter().map(|former| (former.hash, key.hash, former.until_ms)));
+    let directory = Directory::new(pepper, callers).with_former(former);
     let watched = watched_of(store, &keys, &terms)?;
     Ok(directory.watching(watched))
 }

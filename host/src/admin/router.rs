@@ -17,6 +17,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/", get(orgs::get).patch(orgs::patch).delete(orgs::delete))
         .route("/keys", post(keys::create).get(keys::list))
         .route("/keys/{id}", get(keys::get).patch(keys::patch).delete(keys::delete))
+        .route("/keys/{id}/rotate", post(keys::rotate))
         .route("/budgets", post(budgets::create).get(budgets::list))
         .route("/budgets/{id}", get(budgets::get).patch(budgets::patch).delete(budgets::delete))
         .route("/limits", get(limits::list))

@@ -15,6 +15,7 @@ use super::access::Principal;
 use super::error::ApiError;
 use super::extract::JsonBody;
 use super::text::rfc3339;
+use super::warnings::{Warned, of_rule};
 use super::{AdminParts, AdminState};
 use crate::catalog::ConfiguredCatalog;
 use crate::clock;
@@ -125,6 +126,22 @@ fn shown(status: StatusCode, record: RuleRecord) -> Result<Response, ApiError> {
     Ok((status, [(ETAG, tag)], Json(Shown::of(record)?)).into_response())
 }
 
+/// The same with what of it fits nothing here.
+fn warned(
+    parts: &AdminParts,
+    org: &str,
+    status: StatusCode,
+    record: RuleRecord,
+) -> Result<Response, ApiError> {
+    let tag = etag(&record);
+    let shown = Shown::of(record)?;
+    let aliases = parts.aliases.of(org);
+    let aliases = aliases.iter().flat_map(|own| own.keys().map(ToString::to_string));
+    let aliases: Vec<String> = aliases.collect();
+    let warnings = of_rule(&shown.rule, &parts.routing.offers, &aliases);
+    Ok((status, [(ETAG, tag)], Json(Warned::new(shown, warnings))).into_response())
+}
+
 pub(super) async fn create(
     State(state): State<AdminState>,
     Path(org): Path<String>,
@@ -150,7 +167,7 @@ pub(super) async fn create(
             };
             org.routing.push(record.clone());
             publish(parts, &org)?;
-            shown(StatusCode::CREATED, record)
+            warned(parts, &org.id, StatusCode::CREATED, record)
         })
         .await
 }
@@ -237,7 +254,7 @@ async fn change(
             record.changed_at_ms = clock::now_ms();
             let record = record.clone();
             publish(parts, &org)?;
-            shown(StatusCode::OK, record)
+            warned(parts, &org.id, StatusCode::OK, record)
         })
         .await
 }

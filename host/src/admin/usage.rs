@@ -18,7 +18,7 @@ use super::text::{parse_time, rfc3339};
 use super::{AdminParts, AdminState};
 use crate::auth::{Period, window_of};
 use crate::clock;
-use crate::usage::{Dimension, Group, Only, Query, Totals, UsageReport};
+use crate::usage::{Dimension, Group, Only, Query, Totals, UsageLog, UsageReport};
 
 /// How far back a report goes that doesn't say.
 const DEFAULT_SPAN_MS: u64 = 30 * 24 * 3_600_000;
@@ -26,8 +26,12 @@ const DEFAULT_SPAN_MS: u64 = 30 * 24 * 3_600_000;
 const GROUPS_MAX: usize = 1_000;
 /// The same by time, and in files for other programs.
 const ROWS_MAX: usize = 100_000;
+/// The same by time of one key's own: ten models by the hour for a month. Whoever has a key may
+/// ask for it, and what it is grouped by may be made up by the caller.
+const KEY_ROWS_MAX: usize = 10_000;
 
 /// What was asked for, read.
+#[derive(Debug)]
 struct Asked {
     by: Vec<Dimension>,
     only: Vec<Only>,
@@ -68,20 +72,42 @@ impl Asked {
 
     fn report(&self, parts: &AdminParts, org: &str, groups_max: usize) -> Result<Found, ApiError> {
         let zone = zone_of(&parts.store.org(org)?);
-        let bucket = self.bucket.map(|period| {
-            let zone = zone.clone();
-            move |hour_ms: u64| window_of(period, &zone, hour_ms).start_ms
-        });
-        let report = parts.usage.report(&Query {
+        let report = self.read_from(&parts.usage, org, &zone, groups_max);
+        Ok(Found { report, zone })
+    }
+
+    fn read_from(&self, usage: &UsageLog, org: &str, zone: &TimeZone, most: usize) -> UsageReport {
+        let bucket =
+            self.bucket.map(|period| move |hour_ms: u64| window_of(period, zone, hour_ms).start_ms);
+        usage.report(&Query {
             org,
             by: &self.by,
             from_ms: self.from_ms,
             to_ms: self.to_ms,
             only: &self.only,
             bucket: bucket.as_ref().map(|bucket| bucket as _),
-            groups_max,
-        });
-        Ok(Found { report, zone })
+            groups_max: most,
+        })
+    }
+
+    /// How many groups an answer in JSON has at most.
+    fn groups_max(&self) -> usize {
+        if self.bucket.is_some() { ROWS_MAX } else { GROUPS_MAX }
+    }
+
+    /// The report as it is answered.
+    fn shown(&self, report: &UsageReport) -> Value {
+        let items: Vec<Value> = report.groups.iter().map(|group| item(&self.by, group)).collect();
+        json!({
+            "items": items,
+            "next": null,
+            "left_out": report.groups_left_out,
+            "total": Value::Object(figures(&report.total).collect()),
+            "from": rfc3339(report.from_ms),
+            "to": rfc3339(report.to_ms),
+            "complete_from": rfc3339(report.complete_from_ms),
+            "detailed_from": rfc3339(report.detailed_from_ms),
+        })
     }
 }
 
@@ -131,25 +157,40 @@ pub(super) async fn report(
     Params(params): Pairs,
 ) -> Result<Response, ApiError> {
     let asked = Asked::read(params)?;
-    let groups_max = if asked.bucket.is_some() { ROWS_MAX } else { GROUPS_MAX };
     state
         .reading(move |parts| {
-            let Found { report, .. } = asked.report(parts, &org, groups_max)?;
-            let items: Vec<Value> =
-                report.groups.iter().map(|group| item(&asked.by, group)).collect();
-            Ok(Json(json!({
-                "items": items,
-                "next": null,
-                "left_out": report.groups_left_out,
-                "total": Value::Object(figures(&report.total).collect()),
-                "from": rfc3339(report.from_ms),
-                "to": rfc3339(report.to_ms),
-                "complete_from": rfc3339(report.complete_from_ms),
-                "detailed_from": rfc3339(report.detailed_from_ms),
-            }))
-            .into_response())
+            let Found { report, .. } = asked.report(parts, &org, asked.groups_max())?;
+            Ok(Json(asked.shown(&report)).into_response())
         })
         .await
+}
+
+/// A report of one key's own usage, for whoever has the key.
+#[derive(Debug)]
+pub struct UsageOfKey {
+    asked: Asked,
+}
+
+impl UsageOfKey {
+    /// Reads the query of a URL: as for an organization, without the parameter `key`, which is
+    /// where some clients put the key itself.
+    ///
+    /// # Errors
+    /// Which parameter can't be used.
+    pub fn read(uri: &http::Uri, key_id: &str) -> Result<Self, ApiError> {
+        let Params(mut params) = Params::<Vec<(String, String)>>::of(uri)?;
+        params.retain(|(name, _)| name != "key");
+        let mut asked = Asked::read(params)?;
+        // The one filter that is always there: nobody else's figures are shown.
+        asked.only.push((Dimension::Key, vec![Some(key_id.to_owned())]));
+        Ok(Self { asked })
+    }
+
+    /// The report; reads sums in memory, which takes some milliseconds: run it off the workers.
+    pub fn report(&self, usage: &UsageLog, org: &str, zone: &TimeZone) -> Value {
+        let most = self.asked.groups_max().min(KEY_ROWS_MAX);
+        self.asked.shown(&self.asked.read_from(usage, org, zone, most))
+    }
 }
 
 /// `usage.csv`: the same groups, a line each.

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use subtle::ConstantTimeEq;
 
 use super::caller::Caller;
-use super::directory::Directory;
+use super::directory::{Directory, Found};
 
 /// Headers that carry a bare key, besides `Authorization: Bearer`.
 static KEY_HEADERS: [HeaderName; 2] =
@@ -42,6 +42,12 @@ pub enum AuthError {
     /// No such key.
     #[error("this API key is not known here; check it for typing errors or ask for a new one")]
     Unknown,
+    /// A rotation took its place, and its grace is over.
+    #[error(
+        "this API key was rotated, and this secret of it no longer works; use the new one, or ask \
+         the administrator of your organization for it"
+    )]
+    Rotated,
     /// Switched off.
     #[error("this API key is switched off; ask the administrator of your organization")]
     Disabled,
@@ -65,6 +71,7 @@ impl AuthError {
             Self::Malformed => "malformed_api_key",
             Self::Conflicting => "conflicting_api_keys",
             Self::Unknown => "invalid_api_key",
+            Self::Rotated => "rotated_api_key",
             Self::Disabled => "disabled_api_key",
             Self::Expired => "expired_api_key",
         }
@@ -79,15 +86,29 @@ pub fn authenticate(
     directory: &Directory,
     now_ms: u64,
 ) -> Result<Arc<Caller>, AuthError> {
+    recognise(headers, in_url, directory, now_ms).map(|found| found.caller)
+}
+
+/// The same, with what is known of the secret that was sent.
+pub fn recognise(
+    headers: &HeaderMap,
+    in_url: Option<&str>,
+    directory: &Directory,
+    now_ms: u64,
+) -> Result<Found, AuthError> {
     let key = one_key(headers, in_url)?;
-    let caller = directory.find(key).ok_or(AuthError::Unknown)?;
+    let found = directory.find(key).ok_or(AuthError::Unknown)?;
+    let Found { caller, works_until_ms } = &found;
+    if works_until_ms.is_some_and(|until_ms| until_ms <= now_ms) {
+        return Err(AuthError::Rotated);
+    }
     if caller.disabled {
         return Err(AuthError::Disabled);
     }
     if caller.expires_at_ms.is_some_and(|expires_at_ms| expires_at_ms <= now_ms) {
         return Err(AuthError::Expired);
     }
-    Ok(Arc::clone(caller))
+    Ok(found)
 }
 
 /// The one key that all credentials agree on.

@@ -7,6 +7,9 @@ use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 use parking_lot::Mutex;
+use turnpike_ledger::PicoUsd;
+
+use crate::store::BudgetMode;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -50,6 +53,15 @@ pub struct Window {
     pub end_ms: Option<u64>,
 }
 
+/// What a budget is set to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// For each window.
+    pub amount: PicoUsd,
+    /// Whether it refuses.
+    pub mode: BudgetMode,
+}
+
 /// A budget, as the ledger knows it.
 #[derive(Debug)]
 pub struct BudgetRef {
@@ -61,6 +73,8 @@ pub struct BudgetRef {
     pub scope: Arc<str>,
     /// Its period.
     pub period: Period,
+    /// What it is set to, to be shown; the limit that counts is the ledger's.
+    pub setting: Option<Setting>,
     zone: TimeZone,
     /// The window that was asked for last: it is the same for every request of an hour or a month,
     /// and working it out costs more than everything else about a budget.
@@ -87,7 +101,13 @@ impl BudgetRef {
     }
 
     fn new(id: Arc<str>, scope: Arc<str>, period: Period, zone: TimeZone) -> Self {
-        Self { id, scope, period, zone, latest: Mutex::new(None) }
+        Self { id, scope, period, setting: None, zone, latest: Mutex::new(None) }
+    }
+
+    /// The same with what it is set to.
+    #[must_use]
+    pub fn set_to(self, amount: PicoUsd, mode: BudgetMode) -> Self {
+        Self { setting: Some(Setting { amount, mode }), ..self }
     }
 
     /// The window that a moment falls into.

@@ -66,6 +66,12 @@ impl ModelRules {
         (self.allow.is_empty() || hits(&self.allow)) && !hits(&self.exclude)
     }
 
+    /// The patterns: those that allow, then those that exclude.
+    pub fn patterns(&self) -> impl Iterator<Item = String> {
+        let excluded = self.exclude.iter().map(|pattern| format!("!{pattern}"));
+        self.allow.iter().map(|pattern| pattern.to_string()).chain(excluded)
+    }
+
     /// Whether every model is allowed, so that a caller can skip asking.
     pub fn allows_all(&self) -> bool {
         self.exclude.is_empty() && (self.allow.is_empty() || self.allow.iter().any(|p| &**p == "*"))
@@ -130,6 +136,12 @@ mod tests {
         assert_eq!(ModelRules::parse(&vec!["x"; 101]), Err(PatternError::TooMany));
         let bad = ModelRules::parse(&["openai /x"]).unwrap_err();
         assert_eq!(bad, PatternError::BadCharacter("openai /x".into()));
+    }
+
+    #[test]
+    fn patterns_are_shown_as_they_were_given() {
+        let shown: Vec<String> = rules(&["!openai/o3-pro", "openai/*"]).patterns().collect();
+        assert_eq!(shown, ["openai/*", "!openai/o3-pro"]);
     }
 
     #[test]

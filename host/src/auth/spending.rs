@@ -37,6 +37,8 @@ pub struct CallerBudgets {
     pub always: Arc<[Arc<BudgetRef>]>,
     /// By tag and by model; none where there are no such budgets.
     pub sometimes: Option<Arc<Sometimes>>,
+    /// In which its organization's days begin; none is UTC.
+    pub zone: Option<TimeZone>,
 }
 
 /// A budget that alerts may be raised about.
@@ -63,7 +65,7 @@ impl OrgBudgets {
             let label: Arc<str> = record.scope.label().into();
             let period = period_of(record.period);
             let budget = BudgetRef::of_scope(&record.id, &label, period, zone.clone());
-            let budget = Arc::new(budget);
+            let budget = Arc::new(budget.set_to(record.amount_usd, record.mode));
             match &record.scope {
                 SpendScope::Tag(name, value) => {
                     let (name, value) = (name.as_str().into(), value.as_str().into());
@@ -105,9 +107,11 @@ impl OrgBudgets {
         let mut always: Vec<Arc<BudgetRef>> = volume.into_iter().chain(daily).cloned().collect();
         always.extend(scopes.into_iter().flatten().flatten().cloned());
         if let Some(own) = key.budget {
-            always.push(Arc::new(BudgetRef::of_key(&key.id, period_of(own.period), self.zone())));
+            let known = BudgetRef::of_key(&key.id, period_of(own.period), self.zone());
+            always.push(Arc::new(known.set_to(own.amount, own.mode)));
         }
-        CallerBudgets { always: always.into(), sometimes: self.sometimes.clone() }
+        let zone = self.zone.clone();
+        CallerBudgets { always: always.into(), sometimes: self.sometimes.clone(), zone }
     }
 }
 

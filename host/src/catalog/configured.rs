@@ -158,6 +158,11 @@ impl ConfiguredCatalog {
         nearest(name, priced.map(|(model, _)| &**model))
     }
 
+    /// Every name that stands for a model here, in small letters.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.keys().map(|name| &**name)
+    }
+
     /// Every offer's index: the candidates of `auto`.
     pub fn all(&self) -> &[u32] {
         &self.all

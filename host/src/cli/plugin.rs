@@ -12,6 +12,7 @@ mod project;
 mod push;
 mod sdk;
 mod sign;
+mod superseded;
 mod test;
 mod watch;
 

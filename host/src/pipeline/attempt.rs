@@ -24,7 +24,7 @@ use crate::clock::{self, Stopwatch};
 use crate::egress::GatewayBody;
 use crate::error::Refusal;
 use crate::gateway::Framing;
-use crate::route::{Gate, InFlight, Lane, Sample};
+use crate::route::{Gate, InFlight, Lane, NotNow, Sample};
 
 use super::flight::Flight;
 use super::{decide, relay};
@@ -102,8 +102,15 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
     let mut queue = plan.clone();
     queue.reverse();
     let (mut again, mut spare) = (false, 0_usize);
+    let mut crowded = true;
     while let Some(row) = queue.pop() {
-        let Some(asking) = begin(&mut flight, row, again) else { continue };
+        let asking = match begin(&mut flight, row, again) {
+            Ok(asking) => asking,
+            Err(why) => {
+                crowded &= matches!(why, NotNow::Full { .. });
+                continue;
+            }
+        };
         tried += 1;
         let ended = one(&mut flight, asking).await;
         if let Some(beside) = flight.asked_beside.take() {
@@ -149,6 +156,7 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
     let fault = refused.or(unknown.filter(|_| last.is_none()));
     match fault {
         Some(fault) => outcome::pass_on(flight, *fault),
+        None if tried == 0 && crowded => flight.refuse(&Refusal::all_busy()),
         None => outcome::give_out(flight, last, tried, soonest),
     }
 }
@@ -190,23 +198,24 @@ enum Ended {
     Next(Trouble),
 }
 
-fn begin(flight: &mut Flight, row: usize, again: bool) -> Option<Asking> {
-    let begun = opened(flight, row, again);
-    if begun.is_none()
-        && let Some(offer) = flight.offer_of(row).map(Arc::clone)
-    {
-        outcome::note_skipped(flight, &offer);
-    }
-    begun
+fn begin(flight: &mut Flight, row: usize, again: bool) -> Result<Asking, NotNow> {
+    opened(flight, row, again).inspect_err(|why| {
+        if let Some(offer) = flight.offer_of(row).map(Arc::clone) {
+            outcome::note_skipped(flight, &offer, *why);
+        }
+    })
 }
 
 /// The offer in that row, if it may be asked now.
-fn opened(flight: &Flight, row: usize, again: bool) -> Option<Asking> {
-    let index = flight.candidates.get(row)?.index;
-    let offer = Arc::clone(flight.offer_of(row)?);
-    let in_flight = decide::open(flight, row)
-        .then(|| flight.gateway.health.begin(index, clock::now_ms()))
-        .flatten()?;
+fn opened(flight: &Flight, row: usize, again: bool) -> Result<Asking, NotNow> {
+    let candidate = flight.candidates.get(row).ok_or(NotNow::Resting)?;
+    let index = candidate.index;
+    let offer = Arc::clone(flight.offer_of(row).ok_or(NotNow::Resting)?);
+    let in_flight = match flight.gateway.health.gate(index, clock::now_ms()) {
+        Gate::Full { most } => Err(NotNow::Full { most }),
+        Gate::Open { .. } => Err(NotNow::Resting),
+        Gate::Closed | Gate::HalfOpen => flight.gateway.health.begin(index, clock::now_ms()),
+    }?;
     let watch = Stopwatch::start();
     let (first_byte_ms, status) = (None, None);
     let provider = flight.gateway.providers.get(&*offer.provider);
@@ -214,7 +223,7 @@ fn opened(flight: &Flight, row: usize, again: bool) -> Option<Asking> {
     let dialect = dialect.unwrap_or(flight.call.dialect);
     let has_stand_in = provider.is_some_and(|provider| provider.credentials() > 1);
     let framing = provider.map_or(Framing::Events, |provider| provider.framing(dialect));
-    Some(Asking {
+    Ok(Asking {
         offer,
         index,
         watch,

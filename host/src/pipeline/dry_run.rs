@@ -79,7 +79,7 @@ async fn take_in(
     let manner = Manner::of(asked.dialect, false, &head.headers);
     let call = call.with_betas(manner.betas());
     let gateway = Arc::clone(gateway);
-    let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner);
+    let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner)?;
     flight.class = class;
     flight.admission = admission;
     flight.rules = rules;

@@ -17,6 +17,10 @@ pub(super) enum Endpoint<'a> {
     Route,
     /// What an answer was worth.
     Feedback,
+    /// What a key is and may still spend.
+    OwnKey,
+    /// What a key has used.
+    OwnUsage,
     Models(List),
     /// One model by its name.
     Model(List, Cow<'a, str>),
@@ -90,6 +94,8 @@ pub(super) fn find<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap) -> En
         "/v1/models" if *method == Method::GET => Endpoint::Models(list(uri, headers)),
         "/v1beta/models" if *method == Method::GET => Endpoint::Models(List::Gemini),
         "/v1/model/info" | "/model/info" if *method == Method::GET => Endpoint::ModelInfo,
+        "/v1/key" if *method == Method::GET => Endpoint::OwnKey,
+        "/v1/key/usage" if *method == Method::GET => Endpoint::OwnUsage,
         _ if *method == Method::POST => posted(path, uri),
         _ if *method == Method::GET => one_model(path, uri, headers),
         _ => Endpoint::Nowhere { allow: allowed(path) },
@@ -176,7 +182,8 @@ fn gemini_operation(path: &str) -> Option<(&str, Option<bool>)> {
 fn allowed(path: &str) -> Option<&'static str> {
     match path {
         "/" | "/health/live" | "/health/ready" => Some("GET, HEAD"),
-        "/v1/models" | "/v1beta/models" | "/v1/model/info" | "/model/info" => Some("GET"),
+        "/v1/models" | "/v1beta/models" | "/v1/model/info" | "/model/info" | "/v1/key"
+        | "/v1/key/usage" => Some("GET"),
         "/v1/chat/completions"
         | "/v1/responses"
         | "/v1/messages"
@@ -275,6 +282,7 @@ mod tests {
         assert_eq!(put("/v1/chat/completions"), Some("POST"));
         assert_eq!(put("/v1beta/models/x:generateContent"), Some("POST"));
         assert_eq!(put("/v1beta/models/x"), Some("GET"));
+        assert_eq!([put("/v1/key"), put("/v1/key/usage")], [Some("GET"); 2]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use uuid::Uuid;
 
-use crate::auth::{self, Caller};
+use crate::auth::{self, Caller, Found};
 use crate::egress::{GatewayBody, content_type, refuse, request_id};
 use crate::error::Refusal;
 use crate::gateway::Gateway;
@@ -20,8 +20,17 @@ pub(super) fn caller(
     head: &Parts,
     now_ms: u64,
 ) -> Result<Arc<Caller>, Box<Refusal>> {
+    recognised(gateway, head, now_ms).map(|found| found.caller)
+}
+
+/// The same, with what is known of the secret that was sent.
+pub(super) fn recognised(
+    gateway: &Gateway,
+    head: &Parts,
+    now_ms: u64,
+) -> Result<Found, Box<Refusal>> {
     let in_url = endpoint::parameter(&head.uri, "key");
-    auth::authenticate(&head.headers, in_url, &gateway.directory.load(), now_ms).map_err(|error| {
+    auth::recognise(&head.headers, in_url, &gateway.directory.load(), now_ms).map_err(|error| {
         Box::new(Refusal::unauthenticated_because(error.code(), error.to_string()))
     })
 }

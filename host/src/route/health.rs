@@ -40,6 +40,15 @@ pub enum Gate {
     },
 }
 
+/// Why an attempt can't begin now, though the offer was in the running when the plan was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotNow {
+    /// As many requests are on their way to it as it may have.
+    Full { most: u32 },
+    /// It rests after failures, or another request is the one that may try it.
+    Resting,
+}
+
 /// An offer as it is reached by one of its provider's credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lane {
@@ -205,18 +214,25 @@ impl Health {
     }
 
     /// An attempt begins, by a credential that is open, each as often as its weight says. Where
-    /// none is and one's rest is over, it becomes that one's probe: `None` when another request
-    /// already is.
-    pub fn begin(self: &Arc<Self>, offer: usize, now_ms: u64) -> Option<InFlight> {
-        let o = self.offers.get(offer)?;
-        let credential = o.lane(now_ms, self.rule)?;
+    /// none is and one's rest is over, it becomes that one's probe.
+    ///
+    /// # Errors
+    /// Why it can't; nothing is counted, and no probe is used up.
+    pub fn begin(self: &Arc<Self>, offer: usize, now_ms: u64) -> Result<InFlight, NotNow> {
+        let o = self.offers.get(offer).ok_or(NotNow::Resting)?;
         let others = o.in_flight.fetch_add(1, Ordering::Relaxed);
+        let lane = match o.concurrency > 0 && others >= o.concurrency {
+            true => Err(NotNow::Full { most: o.concurrency }),
+            false => o.lane(now_ms, self.rule).ok_or(NotNow::Resting),
+        };
+        let credential = lane.inspect_err(|_| {
+            o.in_flight.fetch_sub(1, Ordering::Relaxed);
+        })?;
         if o.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
             o.quiet_since_ms.store(now_ms, Ordering::Relaxed);
         }
         let lane = Lane { offer, credential };
-        let begun = InFlight { health: Arc::clone(self), lane, heard: false };
-        (o.concurrency == 0 || others < o.concurrency).then_some(begun)
+        Ok(InFlight { health: Arc::clone(self), lane, heard: false })
     }
 
     /// An attempt has ended.

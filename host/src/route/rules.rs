@@ -4,6 +4,7 @@
 
 mod compiled;
 mod pattern;
+mod unmatched;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::hook::Clearance;
 use super::selector::Profile;
 
 pub use compiled::{Forbidden, OrgRules, Situation, Terms};
+pub use unmatched::{Unmatched, unmatched};
 
 /// Rules of one organization: each is looked at for each of its requests.
 pub const RULES_MAX: usize = 100;

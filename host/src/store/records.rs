@@ -188,6 +188,17 @@ impl RateLimits {
     }
 }
 
+/// A secret that a key had before it was rotated, by its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerSecret {
+    /// HMAC-SHA256 of it under the installation's pepper.
+    pub hash: [u8; 32],
+    /// Its first characters.
+    pub prefix: String,
+    /// Milliseconds since the Unix epoch from which it no longer works.
+    pub until_ms: u64,
+}
+
 /// An API key's record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
@@ -199,6 +210,11 @@ pub struct ApiKey {
     pub hash: [u8; 32],
     /// The key's first characters, for recognising it in a list.
     pub prefix: String,
+    /// The secrets that this one took the place of, the latest first.
+    pub former: Vec<FormerSecret>,
+    /// When it got its present secret, in milliseconds since the Unix epoch; none if it has its
+    /// first.
+    pub rotated_at_ms: Option<u64>,
     /// What people call it.
     pub name: String,
     /// The team its cost is attributed to.
@@ -221,6 +237,35 @@ pub struct ApiKey {
     pub expires_at_ms: Option<u64>,
     /// Milliseconds since the Unix epoch.
     pub created_at_ms: u64,
+}
+
+impl ApiKey {
+    /// Former secrets that are kept of a key, so that whoever still sends one is told why it does
+    /// not work any more. Only the latest may still work.
+    pub const FORMER_MAX: usize = 4;
+
+    /// Puts a new secret in place of the present one, which goes on to work until `until_ms`. The
+    /// one before that ends now.
+    pub fn rotate(&mut self, hash: [u8; 32], prefix: String, now_ms: u64, until_ms: u64) {
+        self.end_former(now_ms);
+        let hash = std::mem::replace(&mut self.hash, hash);
+        let prefix = std::mem::replace(&mut self.prefix, prefix);
+        self.former.insert(0, FormerSecret { hash, prefix, until_ms });
+        self.former.truncate(Self::FORMER_MAX);
+        self.rotated_at_ms = Some(now_ms);
+    }
+
+    /// No former secret works from now on.
+    pub fn end_former(&mut self, now_ms: u64) {
+        for former in &mut self.former {
+            former.until_ms = former.until_ms.min(now_ms);
+        }
+    }
+
+    /// The former secret that still works, if there is one.
+    pub fn still_working(&self, now_ms: u64) -> Option<&FormerSecret> {
+        self.former.iter().find(|former| former.until_ms > now_ms)
+    }
 }
 
 /// One check that an upload passed or failed.

@@ -7,8 +7,8 @@ use turnpike_ledger::PicoUsd;
 
 use super::StoreError;
 use super::records::{
-    AliasRecord, ApiKey, BudgetMode, BudgetPeriod, BudgetRecord, Organization, PluginCheck,
-    PluginFigures, PluginRecord, PolicyLimitsRecord, RateLimits, Thresholds,
+    AliasRecord, ApiKey, BudgetMode, BudgetPeriod, BudgetRecord, FormerSecret, Organization,
+    PluginCheck, PluginFigures, PluginRecord, PolicyLimitsRecord, RateLimits, Thresholds,
 };
 use super::routing::RuleRecord;
 use super::signing::{PluginSignature, Signing};
@@ -145,12 +145,23 @@ struct BudgetRow {
 }
 
 #[derive(Serialize, Deserialize)]
+struct FormerRow {
+    hash: String,
+    prefix: String,
+    until_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
 pub(super) struct KeyRow {
     v: u32,
     id: String,
     org: String,
     hash: String,
     prefix: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    former: Vec<FormerRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rotated_at_ms: Option<u64>,
     name: String,
     team: Option<String>,
     project: Option<String>,
@@ -163,6 +174,20 @@ pub(super) struct KeyRow {
     disabled: bool,
     expires_at_ms: Option<u64>,
     created_at_ms: u64,
+}
+
+const NO_HASH: &str = "the hash is not 64 hex digits";
+
+impl FormerRow {
+    fn of(former: &FormerSecret) -> Self {
+        let FormerSecret { hash, prefix, until_ms } = former;
+        Self { hash: to_hex(hash), prefix: prefix.clone(), until_ms: *until_ms }
+    }
+
+    fn read(self) -> Result<FormerSecret, String> {
+        let hash = from_hex(&self.hash).ok_or(NO_HASH)?;
+        Ok(FormerSecret { hash, prefix: self.prefix, until_ms: self.until_ms })
+    }
 }
 
 impl Record for ApiKey {
@@ -180,6 +205,8 @@ impl Record for ApiKey {
             org: self.org.clone(),
             hash: to_hex(&self.hash),
             prefix: self.prefix.clone(),
+            former: self.former.iter().map(FormerRow::of).collect(),
+            rotated_at_ms: self.rotated_at_ms,
             name: self.name.clone(),
             team: self.team.clone(),
             project: self.project.clone(),
@@ -214,8 +241,10 @@ impl Record for ApiKey {
         Ok(Self {
             id: row.id,
             org: row.org,
-            hash: from_hex(&row.hash).ok_or("the hash is not 64 hex digits")?,
+            hash: from_hex(&row.hash).ok_or(NO_HASH)?,
             prefix: row.prefix,
+            former: row.former.into_iter().map(FormerRow::read).collect::<Result<_, _>>()?,
+            rotated_at_ms: row.rotated_at_ms,
             name: row.name,
             team: row.team,
             project: row.project,

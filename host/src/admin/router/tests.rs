@@ -8,8 +8,10 @@ mod grants;
 mod keys;
 mod limits;
 mod money;
+mod rotation;
 mod rules;
 mod signatures;
+mod warnings;
 mod world;
 
 use http::StatusCode;

@@ -91,6 +91,20 @@ fn what_is_not_a_known_key_is_refused_by_name_and_never_repeated() {
 }
 
 #[test]
+fn a_former_secret_works_until_its_time_is_over_and_is_told_so_then() {
+    let (old, new) = (KeyText::generate().unwrap(), KeyText::generate().unwrap());
+    let known = directory(&new, caller());
+    let hash = |key: &KeyText| known.pepper().hash(key.reveal());
+    let both = known.clone().with_former([(hash(&old), hash(&new), 100)]);
+    let sent = headers(&[("x-api-key", old.reveal())]);
+    assert_eq!(&*authenticate(&sent, None, &both, 99).unwrap().key_id, "k1");
+    let refused = authenticate(&sent, None, &both, 100).unwrap_err();
+    assert_eq!((refused, refused.status().as_u16()), (AuthError::Rotated, 401));
+    assert!(refused.to_string().contains("rotated"), "{refused}");
+    assert!(authenticate(&headers(&[("x-api-key", new.reveal())]), None, &both, 100).is_ok());
+}
+
+#[test]
 fn disabled_and_expired_keys_are_told_so() {
     let key = KeyText::generate().unwrap();
     let sent = headers(&[("x-api-key", key.reveal())]);

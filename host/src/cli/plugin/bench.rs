@@ -38,7 +38,7 @@ pub(in crate::cli) struct BenchArgs {
 
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let engine = engine(None)?;
-    let mut subjects: Vec<(Arc<Policy>, Option<String>)> = Vec::new();
+    let mut subjects: Vec<(Arc<Policy>, Option<String>, Option<Project>)> = Vec::new();
     if let Some(path) = &args.what {
         let project = Project::at(path)?;
         let file = match &project {
@@ -46,19 +46,23 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
             None => path.clone(),
         };
         let config = super::config(args.config.as_ref(), project.as_ref().map(Project::config))?;
-        subjects.push((admit(&engine, &file)?, config));
+        subjects.push((admit(&engine, &file)?, config, project));
     }
     if args.builtins {
         for name in BUILTINS {
             let bytes = builtin_component(name).context("a built-in is embedded")?;
-            subjects.push((engine.admit(bytes)?, None));
+            subjects.push((engine.admit(bytes)?, None, None));
         }
     }
     let rounds = usize::try_from(args.rounds)?;
     let runtime = runtime()?;
     let mut out = Vec::new();
-    for (policy, config) in &subjects {
-        let rows = runtime.block_on(measure(&engine, policy, config.as_deref(), rounds));
+    for (policy, config, project) in &subjects {
+        // As it would be bound: a policy that needs longer than usual is timed, not cut off.
+        let deadline =
+            |hook| project.as_ref()?.deadline_ms(hook).map(std::time::Duration::from_millis);
+        let config = config.as_deref();
+        let rows = runtime.block_on(measure(&engine, policy, config, rounds, deadline));
         match args.json {
             true => out.push(as_json(policy, &rows)),
             false => say(&as_text(&engine, policy, &rows))?,

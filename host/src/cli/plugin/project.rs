@@ -57,7 +57,8 @@ pub(super) struct Manifest {
     pub(super) test: Budget,
 }
 
-/// What a call and an instance may take in `turnpike plugin test`.
+/// What a call and an instance may take in `turnpike plugin test`, and, where it is more than
+/// usual, a call also in `bench` and as it is bound.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Budget {
@@ -139,6 +140,14 @@ impl Project {
         self.folder.join("config.json")
     }
 
+    /// Milliseconds that a call of this decision needs as the project says, where that is more than
+    /// the usual deadline. A shorter one is what its tests ask of it, and no reason to cut it off
+    /// where others are not.
+    pub(super) fn deadline_ms(&self, hook: Hook) -> Option<u64> {
+        let usual = u64::try_from(hook.default_deadline().as_millis()).unwrap_or(u64::MAX);
+        self.manifest.test.deadline_ms.filter(|own| *own > usual)
+    }
+
     /// Text of the WIT world that this project's component is of.
     pub(super) fn world(&self) -> String {
         let Manifest { decisions, reasons, imports, .. } = &self.manifest;
@@ -194,6 +203,23 @@ mod tests {
         for wanted in ["import turnpike:policy/candidates", "policy/state", "route-reasons"] {
             assert!(world.contains(wanted), "{wanted}: {world}");
         }
+    }
+
+    #[test]
+    fn a_project_that_needs_longer_than_usual_gets_it_and_none_gets_less() {
+        let of = |ms: u64| {
+            let test = format!("[test]\ndeadline_ms = {ms}\n");
+            let text = format!("name = \"a\"\nlang = \"python\"\ndecisions = [\"bill\"]\n{test}");
+            project(&text).unwrap()
+        };
+        assert_eq!(of(50).deadline_ms(Hook::Redact), Some(50));
+        assert_eq!(of(5).deadline_ms(Hook::Bill), None, "the usual is 20");
+        assert_eq!(
+            [Hook::Route, Hook::Bill].map(|hook| of(15).deadline_ms(hook)),
+            [Some(15), None]
+        );
+        let silent = project("name = \"a\"\nlang = \"c\"\ndecisions = [\"bill\"]").unwrap();
+        assert_eq!(silent.deadline_ms(Hook::Bill), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::super::say;
 use super::admin::{Admin, Answer, Target};
 use super::project::Project;
 use super::{read, read_text, runtime};
+use crate::clock;
 use crate::hook::Hook;
 use crate::policy::signature::digest_hex;
 
@@ -61,9 +62,10 @@ pub(super) struct Binding {
     /// builtin, open or closed
     #[arg(long)]
     on_failure: Option<String>,
-    /// Processor time of one call
+    /// Processor time of one call; the project's (`[test]` in policy.toml) where it needs more than
+    /// the usual, if not given
     #[arg(long)]
-    deadline_ms: Option<u32>,
+    deadline_ms: Option<u64>,
 }
 
 /// What the gateway asks of a component before it takes it.
@@ -87,9 +89,12 @@ impl Examined {
 }
 
 /// What was pushed.
+#[derive(Debug)]
 pub(super) struct Pushed {
-    name: String,
-    version: String,
+    pub(super) name: String,
+    pub(super) version: String,
+    /// When these bytes were uploaded first, in milliseconds since the Unix epoch.
+    pub(super) at_ms: Option<u64>,
 }
 
 fn decision(text: &str) -> Result<String, String> {
@@ -108,7 +113,6 @@ pub(super) fn run(args: &PushArgs) -> anyhow::Result<()> {
         Some(project) => super::build::fresh(project, false)?,
         None => args.what.clone(),
     };
-    let config = project.as_ref().map(Project::config);
     let mut examined = project.as_ref().map(Examined::of).unwrap_or_default();
     if args.cases.is_some() || args.no_cases {
         examined.cases.clone_from(&args.cases);
@@ -120,7 +124,7 @@ pub(super) fn run(args: &PushArgs) -> anyhow::Result<()> {
         let admin = Admin::new(&args.target)?;
         let org = &args.target.org;
         let pushed = upload(&admin, org, &file, args.version.as_deref(), &examined).await?;
-        bind(&admin, org, &pushed, &args.binding, config).await
+        bind(&admin, org, &pushed, &args.binding, project.as_ref()).await
     })
 }
 
@@ -186,7 +190,8 @@ fn taken(answer: &Answer, what: &str) -> anyhow::Result<Pushed> {
     if let Some(detail) = asked.and_then(|check| check.get("detail")).and_then(Value::as_str) {
         say(&format!("its cases: {detail}"))?;
     }
-    Ok(Pushed { name, version })
+    let at_ms = text("uploaded_at").and_then(|at| clock::rfc3339_ms(&at));
+    Ok(Pushed { name, version, at_ms })
 }
 
 /// What is sent, and its content type: the component, or a form where cases go with it.
@@ -221,13 +226,14 @@ pub(super) async fn bind(
     org: &str,
     pushed: &Pushed,
     binding: &Binding,
-    beside: Option<PathBuf>,
+    project: Option<&Project>,
 ) -> anyhow::Result<()> {
     let plugin = format!("{}@{}", pushed.name, pushed.version);
     let mut body = json!({ "plugin": plugin, "mode": binding.mode });
     if let Some(fields) = body.as_object_mut() {
         let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-        if let Some(config) = super::config(binding.config.as_ref(), beside)? {
+        if let Some(config) = super::config(binding.config.as_ref(), project.map(Project::config))?
+        {
             set("config", serde_json::from_str(&config)?);
         }
         if let Some(percent) = binding.percent {
@@ -239,18 +245,24 @@ pub(super) async fn bind(
         if let Some(on_failure) = &binding.on_failure {
             set("on_failure", json!(on_failure));
         }
-        if let Some(deadline) = binding.deadline_ms {
-            set("deadline_ms", json!(deadline));
-        }
     }
     for hook in &binding.bind {
         let path = format!("/orgs/{org}/bindings/{hook}");
+        let own = || project?.deadline_ms(Hook::from_label(hook)?);
+        let deadline = binding.deadline_ms.or_else(own);
+        if let Some(fields) = body.as_object_mut() {
+            match deadline {
+                Some(deadline) => fields.insert("deadline_ms".to_owned(), json!(deadline)),
+                None => fields.shift_remove("deadline_ms"),
+            };
+        }
         let bytes = Bytes::from(body.to_string());
         let answer = admin.call("PUT", &path, "application/json", bytes).await?;
         if answer.status / 100 != 2 {
             bail!("{plugin} was not bound to {hook}: {}", answer.why());
         }
-        say(&format!("{plugin} is {} for {hook} of {org}", binding.mode))?;
+        let within = deadline.map(|ms| format!(", {ms} ms for a call")).unwrap_or_default();
+        say(&format!("{plugin} is {} for {hook} of {org}{within}", binding.mode))?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::super::say;
 use super::admin::{Admin, Target};
 use super::project::Project;
 use super::push::{self, Binding};
+use super::superseded;
 use super::{read, runtime};
 use crate::clock::Stopwatch;
 use crate::policy::signature::digest_hex;
@@ -75,9 +76,10 @@ fn round(args: &WatchArgs) -> anyhow::Result<()> {
         // Every save is a version of its own; what did not change is the same one.
         let digest = digest_hex(&read(&file)?);
         let examined = push::Examined::of(&project);
-        let version = format!("0.0.0-dev.{}", digest.get(..12).unwrap_or_default());
+        let version = format!("{}{}", superseded::DEV, digest.get(..12).unwrap_or_default());
         let pushed = push::upload(&admin, org, &file, Some(&version), &examined).await?;
-        push::bind(&admin, org, &pushed, &binding, Some(project.config())).await
+        push::bind(&admin, org, &pushed, &binding, Some(&project)).await?;
+        superseded::remove(&admin, org, &pushed, binding.mode == "active").await
     })
 }
 

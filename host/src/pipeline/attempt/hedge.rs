@@ -60,8 +60,8 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
         match tokio::time::timeout(wait, first.as_mut()).await {
             Ok(done) => Raced::First(done),
             Err(_) => match opened(shared, row, false) {
-                None => Raced::First(first.await),
-                Some(rival) => {
+                Err(_) => Raced::First(first.await),
+                Ok(rival) => {
                     let rival = second.asking.insert(rival);
                     race(&gateway, shared, first.as_mut(), rival).await
                 }

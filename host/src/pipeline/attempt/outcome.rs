@@ -10,6 +10,7 @@ use turnpike_protocol::StreamError;
 use crate::catalog::Offer;
 use crate::egress::{GatewayBody, refuse};
 use crate::error::Refusal;
+use crate::route::NotNow;
 use crate::upstream::{ErrorKind, TransportError};
 use crate::usage::AttemptFact;
 
@@ -278,15 +279,23 @@ pub(in crate::pipeline) fn note(
     });
 }
 
-/// An offer whose breaker opened between the choice and its turn.
-pub(super) fn note_skipped(flight: &mut Flight, offer: &Offer) {
+/// An offer that can't be asked any more when its turn has come, and why.
+pub(super) fn note_skipped(flight: &mut Flight, offer: &Offer, why: NotNow) {
+    let detail = match why {
+        NotNow::Full { most } => format!(
+            "after the plan was made as many requests as it may have ({most}) were on their way \
+             to it"
+        )
+        .into(),
+        NotNow::Resting => "its breaker opened after the plan was made".into(),
+    };
     flight.attempts.push(AttemptFact {
         offer: std::sync::Arc::clone(&offer.id),
         outcome: "skipped".into(),
         status: None,
         ms: 0,
         first_byte_ms: None,
-        detail: Some("its breaker opened after the plan was made".into()),
+        detail: Some(detail),
     });
 }
 

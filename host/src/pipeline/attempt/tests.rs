@@ -102,8 +102,9 @@ fn flight_of(gateway: &Arc<Gateway>, dialect: Dialect, body: &'static str) -> Fl
         Started { id: clock::new_id(), at_ms: clock::now_ms(), watch: Stopwatch::start() };
     let headers = HeaderMap::new();
     let manner = Manner::of(dialect, false, &headers);
-    let mut flight =
+    let flight =
         Flight::new(Arc::clone(gateway), Arc::new(caller), call, started, &headers, manner);
+    let mut flight = flight.unwrap();
     let candidate = Candidate { index: 0, rejection: None, figures: None, score: None };
     flight.candidates.push(candidate);
     flight
@@ -391,4 +392,34 @@ async fn who_is_strict_is_refused_what_the_providers_own_ways_would_lose() {
         let asked = run(Box::new(strictly()), vec![0]).await;
         assert_eq!(asked.status(), StatusCode::UNPROCESSABLE_ENTITY, "{like}");
     }
+}
+
+/// What is in the explanation of an offer that can't be asked any more is why it can't.
+#[tokio::test]
+async fn an_offer_that_filled_up_or_rests_since_the_plan_was_made_is_skipped_for_that() {
+    let (data, port) = (tempfile::tempdir().unwrap(), provider(None).await);
+    let settings = "dialect = \"openai-chat\"\nconcurrency = 1";
+    let gateway = gateway_of(data.path(), port, settings, "free = true").await;
+    let skipped = |gateway: &Arc<Gateway>| {
+        let mut flight = flight(gateway);
+        assert!(begin(&mut flight, 0, false).is_err());
+        let [attempt] = flight.attempts.as_slice() else { panic!("{:?}", flight.attempts) };
+        assert_eq!(&*attempt.outcome, "skipped");
+        attempt.detail.as_ref().map(ToString::to_string).unwrap_or_default()
+    };
+    let first = gateway.health.begin(0, clock::now_ms()).unwrap();
+    let detail = skipped(&gateway);
+    assert!(detail.contains("as it may have (1)"), "{detail}");
+    let heard = run(Box::new(flight(&gateway)), vec![0]).await;
+    assert_eq!(heard.status(), StatusCode::TOO_MANY_REQUESTS, "as if it had been full before");
+
+    drop(first);
+    for _ in 0..BREAKER_FAILURES {
+        let lane = crate::route::Lane { offer: 0, credential: 0 };
+        gateway.health.record(lane, Sample::Failed, clock::now_ms());
+    }
+    let detail = skipped(&gateway);
+    assert!(detail.contains("breaker"), "{detail}");
+    let heard = run(Box::new(flight(&gateway)), vec![0]).await;
+    assert_eq!(heard.status(), StatusCode::SERVICE_UNAVAILABLE);
 }

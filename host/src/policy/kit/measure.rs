@@ -2,6 +2,7 @@
 //! same one. Judges nothing; what is slow is for the reader to say.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Outcome, Trial, load};
 use crate::clock::Stopwatch;
@@ -57,12 +58,14 @@ struct Input {
     bill: BillCall,
 }
 
-/// Measures every decision that the policy makes, `rounds` calls each.
+/// Measures every decision that the policy makes, `rounds` calls each; `deadline` is how long a
+/// call of a decision may take, where that is not the usual.
 pub async fn measure(
     engine: &Arc<PolicyEngine>,
     policy: &Arc<Policy>,
     config: Option<&str>,
     rounds: usize,
+    deadline: impl Fn(Hook) -> Option<Duration>,
 ) -> Vec<Measured> {
     let short = input("2 KB", load::SHORT);
     let long = input("115 KB", load::LONG);
@@ -83,12 +86,18 @@ pub async fn measure(
     }
     let mut out = Vec::with_capacity(asks.len());
     for (ask, hook, input) in asks {
+        let within = deadline(hook);
         let trial = || {
-            Trial::new(engine, policy, config.map(str::to_owned), hook, None, input.facts.clone())
+            let config = config.map(str::to_owned);
+            Trial::new(engine, policy, config, hook, within, input.facts.clone())
         };
         out.push(one(ask, hook, input, trial, rounds).await);
         if let (Ask::Redact, load::LONG) = (ask, input.text.len()) {
-            out.push(turn(engine, policy, config, &input.facts, rounds).await);
+            let within = within.unwrap_or(Hook::Redact.default_deadline());
+            let config = config.map(str::to_owned);
+            let on_failure = Hook::Redact.default_on_failure();
+            let binding = Binding::new(Arc::clone(policy), config, on_failure, within, 1);
+            out.push(turn(engine, binding, &input.facts, rounds).await);
         }
     }
     out
@@ -98,18 +107,13 @@ pub async fn measure(
 /// request asks about it. Without figures for a warm instance: no request has one.
 async fn turn(
     engine: &Arc<PolicyEngine>,
-    policy: &Arc<Policy>,
-    config: Option<&str>,
+    binding: Binding,
     facts: &RequestFacts,
     rounds: usize,
 ) -> Measured {
     let place = Place { direction: "input", channel: "text", role: "user" };
     let key: Arc<str> = "bench".into();
-    let (on_failure, deadline) =
-        (Hook::Redact.default_on_failure(), Hook::Redact.default_deadline());
-    let config = config.map(str::to_owned);
-    let binding = Binding::new(Arc::clone(policy), config, on_failure, deadline, 1);
-    let set = BindingSet::defaults(Builtins::combined(policy));
+    let set = BindingSet::defaults(Builtins::combined(&binding.policy));
     let set = Arc::new(set.with(Hook::Redact, Arc::new(binding)));
     let messages = load::messages(load::LONG.saturating_sub(load::SHORT));
     let mut fresh = Vec::with_capacity(rounds);

@@ -16,10 +16,10 @@ fn the_breaker_opens_after_failures_in_a_row_and_one_probe_closes_it() {
     assert_eq!(health.gate(0, 0), Gate::Closed, "a success in between starts over");
     health.record(LANE, Sample::Failed, 0);
     assert_eq!(health.gate(0, 999), Gate::Open { until_ms: 1000 });
-    assert!(health.begin(0, 999).is_none());
+    assert!(health.begin(0, 999).is_err());
 
     let probe = health.begin(0, 1000).expect("the rest is over");
-    assert!(health.begin(0, 1001).is_none(), "only one probe at a time");
+    assert!(health.begin(0, 1001).is_err(), "only one probe at a time");
     drop(probe);
     health.record(LANE, FINE, 1002);
     assert_eq!(health.gate(0, 1002), Gate::Closed);
@@ -55,8 +55,8 @@ fn a_lost_probe_blocks_nobody_for_longer_than_one_window() {
         health.record(LANE, Sample::Failed, 0);
     }
     let _lost = health.begin(0, 1000).unwrap();
-    assert!(health.begin(0, 1999).is_none());
-    assert!(health.begin(0, 2000).is_some());
+    assert!(health.begin(0, 1999).is_err());
+    assert!(health.begin(0, 2000).is_ok());
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn credentials_share_the_load_and_stand_in_for_each_other() {
     let reach = Reach { weights: vec![3, 1], concurrency: 0 };
     let health = Arc::new(Health::reached(std::iter::once(reach), RULE));
     let lane = |credential| Lane { offer: 0, credential };
-    let taken = |at_ms| health.begin(0, at_ms).map(|begun| begun.lane().credential);
+    let taken = |at_ms| health.begin(0, at_ms).ok().map(|begun| begun.lane().credential);
     let second = (0..1_000).filter(|_| taken(0) == Some(1)).count();
     assert!((150..350).contains(&second), "{second} of 1000 at a weight of one in four");
     health.record(lane(0), Sample::Withheld, 0);
@@ -156,21 +156,37 @@ fn a_limit_of_requests_at_a_time_is_kept() {
     let reach = Reach { weights: vec![1], concurrency: 2 };
     let health = Arc::new(Health::reached(std::iter::once(reach), RULE));
     let (one, two) = (health.begin(0, 0), health.begin(0, 0));
-    assert!(one.is_some() && two.is_some() && health.begin(0, 0).is_none());
+    assert!(one.is_ok() && two.is_ok());
+    assert_eq!(health.begin(0, 0).map(|_| ()), Err(NotNow::Full { most: 2 }));
     assert_eq!(health.gate(0, 0), Gate::Full { most: 2 });
     drop(one);
     assert_eq!(health.snapshot(0, Band::default(), 0).in_flight, 1);
-    assert!(health.begin(0, 0).is_some());
+    assert!(health.begin(0, 0).is_ok());
+}
+
+/// Who can't begin for another reason has not used up the one try after a rest.
+#[test]
+fn a_full_offer_keeps_its_probe_for_who_may_begin() {
+    let reach = Reach { weights: vec![1], concurrency: 1 };
+    let health = Arc::new(Health::reached(std::iter::once(reach), RULE));
+    let long = health.begin(0, 0).unwrap();
+    for _ in 0..3 {
+        health.record(LANE, Sample::Failed, 0);
+    }
+    assert_eq!(health.begin(0, 1_000).map(|_| ()), Err(NotNow::Full { most: 1 }));
+    drop(long);
+    assert!(health.begin(0, 1_000).is_ok(), "the probe");
+    assert_eq!(health.begin(0, 1_001).map(|_| ()), Err(NotNow::Resting), "there is one probe");
 }
 
 #[test]
 fn what_a_provider_says_is_left_is_all_that_is_sent() {
     let health = Arc::new(Health::new(1, RULE));
     health.allow(LANE, 2, 5_000);
-    assert!(health.begin(0, 0).is_some() && health.begin(0, 0).is_some());
+    assert!(health.begin(0, 0).is_ok() && health.begin(0, 0).is_ok());
     assert_eq!(health.gate(0, 0), Gate::Open { until_ms: 5_000 });
-    assert!(health.begin(0, 0).is_none() && health.is_limited(0, 0));
-    assert!(health.begin(0, 5_000).is_some(), "the next window has begun");
+    assert!(health.begin(0, 0).is_err() && health.is_limited(0, 0));
+    assert!(health.begin(0, 5_000).is_ok(), "the next window has begun");
 }
 
 #[test]

@@ -92,10 +92,10 @@ struct Lowered<'a> {
 }
 
 /// The same names of every offer, in their order.
-struct Names {
-    ids: Vec<String>,
-    models: Vec<String>,
-    regions: Vec<Option<String>>,
+pub(super) struct Names {
+    pub(super) ids: Vec<String>,
+    pub(super) models: Vec<String>,
+    pub(super) regions: Vec<Option<String>>,
 }
 
 /// One bit for each offer.
@@ -302,7 +302,7 @@ impl<'a> Lowered<'a> {
 // === impl Names ===
 
 impl Names {
-    fn of(offers: &ConfiguredCatalog) -> Self {
+    pub(super) fn of(offers: &ConfiguredCatalog) -> Self {
         let all = offers.offers();
         let region = |offer: &Arc<Offer>| offer.region.as_deref().map(str::to_ascii_lowercase);
         Self {

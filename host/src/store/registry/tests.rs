@@ -3,10 +3,10 @@ use std::sync::Arc;
 use turnpike_ledger::PicoUsd;
 
 use super::super::{
-    ApiKey, BindingRecord, BudgetMode, BudgetPeriod, BudgetRecord, Hook, InstanceLife, LinkRecord,
-    Mode, OnFailure, Organization, PluginCheck, PluginFigures, PluginRecord, PluginSignature,
-    PolicyLimitsRecord, REVISIONS_KEPT, RateLimits, Scope, Signing, SigningKey, Store, StoreError,
-    Table, Thresholds,
+    ApiKey, BindingRecord, BudgetMode, BudgetPeriod, BudgetRecord, FormerSecret, Hook,
+    InstanceLife, LinkRecord, Mode, OnFailure, Organization, PluginCheck, PluginFigures,
+    PluginRecord, PluginSignature, PolicyLimitsRecord, REVISIONS_KEPT, RateLimits, Scope, Signing,
+    SigningKey, Store, StoreError, Table, Thresholds,
 };
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -41,6 +41,8 @@ fn key(org: &str, id: &str) -> ApiKey {
         org: org.into(),
         hash: [0xab; 32],
         prefix: "tp-abcd".into(),
+        former: vec![FormerSecret { hash: [0xcd; 32], prefix: "tp-efgh".into(), until_ms: 7 }],
+        rotated_at_ms: Some(5),
         name: "ci".into(),
         team: Some("research".into()),
         project: None,

@@ -211,3 +211,33 @@ async fn changing_an_allowance_leaves_a_limit_of_its_own() {
         assert_eq!(changed.body["daily_limit_usd"], limit, "{change}: {}", changed.body);
     }
 }
+
+/// What is spent never passes a hard budget, so nobody would ever hear of such an alert.
+#[tokio::test]
+async fn alerts_beyond_a_hard_budget_are_refused_and_those_of_one_that_counts_are_not() {
+    let world = World::new();
+    world.org("acme").await;
+    let budgets = "/admin/v1/orgs/acme/budgets";
+    let mut budget = json!({"scope": "team:a", "amount_usd": "1", "period": "day",
+        "alerts": [50, 101]});
+    let refused = world.send("POST", budgets, &budget).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.body);
+    assert_eq!(refused.body["error"]["field"], "alerts", "{}", refused.body);
+    let message = refused.body["error"]["message"].as_str().unwrap();
+    assert!(message.contains("101 %") && message.contains("\"alert\""), "{message}");
+    budget["mode"] = json!("alert");
+    let made = world.send("POST", budgets, &budget).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    let one = format!("{budgets}/{}", made.body["id"].as_str().unwrap());
+    let harder = world.send("PATCH", &one, &json!({"mode": "hard"})).await;
+    assert_eq!(harder.body["error"]["field"], "alerts", "{}", harder.body);
+    let harder = world.send("PATCH", &one, &json!({"mode": "hard", "alerts": [100]})).await;
+    assert_eq!(harder.status, StatusCode::OK, "{}", harder.body);
+    let beyond = world.send("PATCH", &one, &json!({"alerts": [150]})).await;
+    assert_eq!(beyond.body["error"]["field"], "alerts", "{}", beyond.body);
+
+    let own = json!({"amount_usd": "1", "period": "day", "alerts": [1000]});
+    let keys = "/admin/v1/orgs/acme/keys";
+    let refused = world.send("POST", keys, &json!({"name": "ci", "budget": own})).await;
+    assert_eq!(refused.body["error"]["field"], "budget.alerts", "{}", refused.body);
+}
