@@ -68,12 +68,12 @@ pub(super) fn name_keys(only: &mut [Only], parts: &AdminParts, org: &str) -> Res
     let names = key_names(parts, org)?;
     let mut ids = Vec::with_capacity(wanted.len());
     for value in wanted.drain(..) {
-        let Some(text) = value.filter(|text| !is_id(text)) else {
+        let Some(text) = value.as_ref().filter(|text| !is_id(text)) else {
             ids.push(value);
             continue;
         };
         let known = ids.len();
-        let named = names.iter().filter(|(_, name)| **name == text);
+        let named = names.iter().filter(|(_, name)| *name == text);
         ids.extend(named.map(|(id, _)| Some(id.clone())));
         if ids.len() == known {
             let message = format!(

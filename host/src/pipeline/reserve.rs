@@ -180,3 +180,6 @@ pub(super) fn held_tokens(flight: &Flight, offer: &Offer) -> u32 {
     }
     longest_answer(flight.clamp_of(offer).or(flight.call.output_limit), offer)
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,8 +80,8 @@ pub(super) fn groups(
     ];
     let by_key = by.contains(&Dimension::Key).then(|| "key_name".to_owned());
     let named = first.into_iter().chain(by.iter().map(Dimension::label)).chain(by_key);
-    let buckets = buckets(&Usage::default()).map(|(name, _)| name);
-    csv.line(named.chain(figures.into_iter().chain(buckets).map(str::to_owned)));
+    let counts = buckets(&Usage::default()).map(|(name, _)| name);
+    csv.line(named.chain(figures.into_iter().chain(counts).map(str::to_owned)));
     for group in &report.groups {
         let totals = &group.totals;
         let known = totals.routed > 0;
@@ -101,8 +101,8 @@ pub(super) fn groups(
         let first = group.bucket_ms.filter(|_| by_time).map(rfc3339);
         let name = key_of(by, group).map(|id| id.and_then(|id| keys.get(id)).cloned());
         let named = values.chain(name.map(Option::unwrap_or_default));
-        let buckets = buckets(&totals.usage).map(|(_, count)| count.to_string());
-        csv.line(first.into_iter().chain(named).chain(figures).chain(buckets));
+        let counts = buckets(&totals.usage).map(|(_, count)| count.to_string());
+        csv.line(first.into_iter().chain(named).chain(figures).chain(counts));
     }
     csv
 }
