@@ -4,6 +4,7 @@
 
 mod allowance;
 mod hold;
+mod shortfall;
 
 use std::sync::Arc;
 
@@ -13,10 +14,20 @@ use crate::error::Refusal;
 
 pub use allowance::give_allowance;
 pub use hold::{Hold, Settlement};
+pub use shortfall::{Shortfall, shortfall};
 
 /// Output tokens that one request is held for when neither the caller nor the catalogue says how
 /// long an answer may be.
 pub const OUTPUT_TOKENS_UNKNOWN: u32 = 8_192;
+
+/// An answer that is longer than most: a request gets room for so much of it, if there is the money
+/// at all, also where that is more than its share.
+pub const ANSWER_TOKENS_ENOUGH: u32 = 4_096;
+
+/// Of what is free, one request holds no more than one such part (decision 043): what most models
+/// could write at most is hundreds of times what they write, and who held all of it would keep
+/// everybody else out.
+const SHARES: u128 = 4;
 
 /// Whose money, and until when.
 #[derive(Debug, Clone, Copy)]
@@ -53,15 +64,16 @@ fn windows<'a>(payer: &Payer<'a>) -> Vec<(&'a str, u64)> {
 
 /// Why nothing was set aside.
 #[derive(Debug)]
-pub struct Refused {
+pub enum NotHeld {
+    /// The credit or a budget has less than that by now: somebody else was quicker since it was
+    /// looked at.
+    Short,
     /// What the caller is told.
-    pub refusal: Box<Refusal>,
-    /// The budget that has too little left, by the ledger's id.
-    pub budget: Option<Arc<str>>,
+    Refused(Box<Refusal>),
 }
 
 /// Sets `amount` aside on the credit and on every budget, all or none.
-pub fn reserve(ledger: &Arc<Ledger>, payer: &Payer<'_>, amount: PicoUsd) -> Result<Hold, Refused> {
+pub fn reserve(ledger: &Arc<Ledger>, payer: &Payer<'_>, amount: PicoUsd) -> Result<Hold, NotHeld> {
     let id = turnpike_ledger::TransferId(payer.id.into_bytes());
     let request = Reserve {
         id,
@@ -73,40 +85,21 @@ pub fn reserve(ledger: &Arc<Ledger>, payer: &Payer<'_>, amount: PicoUsd) -> Resu
     };
     match ledger.reserve(&request) {
         Ok(_) => Ok(Hold::new(Arc::clone(ledger), id, amount, payer.expires_at_ms)),
-        Err(error) => {
-            let held = ledger.balance(payer.org).held;
-            let refusal = Box::new(refusal(&error, (amount, held), payer));
-            let budget = match error {
-                ReserveError::BudgetExceeded { budget, .. } => Some(budget),
-                _ => None,
-            };
-            Err(Refused { refusal, budget })
+        Err(ReserveError::InsufficientCredit { .. } | ReserveError::BudgetExceeded { .. }) => {
+            Err(NotHeld::Short)
         }
+        Err(error) => Err(NotHeld::Refused(Box::new(refusal(&error)))),
     }
 }
 
-fn refusal(error: &ReserveError, (amount, held): (PicoUsd, PicoUsd), payer: &Payer<'_>) -> Refusal {
-    let needed = amount.to_string();
+fn refusal(error: &ReserveError) -> Refusal {
     match error {
-        ReserveError::InsufficientCredit { available }
-            if available.saturating_add(held) >= amount =>
-        {
-            Refusal::credit_is_held(&available.to_string(), &held.to_string(), &needed)
-        }
-        ReserveError::InsufficientCredit { available } => {
-            Refusal::insufficient_credit(&available.to_string(), &needed)
-        }
-        ReserveError::BudgetExceeded { budget, remaining } => {
-            let refused = payer.budgets.iter().find(|counted| *counted.id == **budget);
-            let (scope, ends_ms) =
-                refused.map_or((&**budget, None), |counted| (counted.scope, counted.ends_ms));
-            let left = remaining.to_string();
-            Refusal::budget_exceeded(scope, &left, &needed, ends_ms, payer.at_ms)
-        }
         ReserveError::NotDurable(_) | ReserveError::DiskFull(_) | ReserveError::Overloaded => {
             Refusal::ledger_unavailable()
         }
-        ReserveError::UnknownBudget(_)
+        ReserveError::InsufficientCredit { .. }
+        | ReserveError::BudgetExceeded { .. }
+        | ReserveError::UnknownBudget(_)
         | ReserveError::WindowClosed { .. }
         | ReserveError::AlreadyUsed(_)
         | ReserveError::Unknown(_)
@@ -115,6 +108,25 @@ fn refusal(error: &ReserveError, (amount, held): (PicoUsd, PicoUsd), payer: &Pay
             Refusal::internal()
         }
     }
+}
+
+/// The longest answer, up to `asked`, that one request may have of what is `free`: one within its
+/// share, so that others can run beside it; where that is less than what is enough for most
+/// answers, as much as that or all there is. `None` when even `floor` tokens are too dear. `quote`
+/// gives the worst case of an output limit and grows with it.
+pub fn length(
+    asked: u32,
+    floor: u32,
+    free: PicoUsd,
+    mut quote: impl FnMut(u32) -> Option<PicoUsd>,
+) -> Option<u32> {
+    let enough = ANSWER_TOKENS_ENOUGH.max(floor).min(asked);
+    clamp(asked, enough, share(free), &mut quote).or_else(|| clamp(enough, floor, free, quote))
+}
+
+/// What one request may hold of what is free without a further look.
+pub fn share(free: PicoUsd) -> PicoUsd {
+    PicoUsd(free.0 / SHARES)
 }
 
 /// The largest output limit whose worst case fits into `affordable`. `quote` gives the worst case
@@ -166,6 +178,29 @@ mod tests {
     #[test]
     fn who_asks_for_less_than_the_floor_gets_what_was_asked() {
         assert_eq!(clamp(16, 256, PicoUsd(100 + 10 * 16), ten_each), Some(16));
+    }
+
+    #[test]
+    fn one_request_gets_its_share_and_room_for_most_answers_in_any_case() {
+        let free = |tokens: u128| PicoUsd(100 + 10 * tokens);
+        assert_eq!(length(128_000, 256, PicoUsd(400_400), ten_each), Some(10_000), "a quarter");
+        assert_eq!(length(128_000, 256, free(9_000), ten_each), Some(ANSWER_TOKENS_ENOUGH));
+        assert_eq!(length(128_000, 256, free(3_000), ten_each), Some(3_000), "all there is");
+        assert_eq!(length(2_000, 256, free(3_000), ten_each), Some(2_000), "as it was asked for");
+        assert_eq!(length(128_000, 256, free(256), ten_each), Some(256));
+        assert_eq!(length(128_000, 256, free(255), ten_each), None);
+        assert_eq!(length(128_000, 6_000, free(5_999), ten_each), None, "a floor above that");
+    }
+
+    #[test]
+    fn whoever_asks_for_no_limit_leaves_room_for_those_beside_it() {
+        let (mut left, mut served) = (PicoUsd(100 + 10 * 100_000), 0);
+        while let Some(tokens) = length(128_000, 256, left, ten_each) {
+            assert!(tokens >= ANSWER_TOKENS_ENOUGH || served >= 10, "{served}: {tokens}");
+            left = left.saturating_sub(ten_each(tokens).unwrap());
+            served += 1;
+        }
+        assert!(served >= 10, "{served} at a time");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! status, type, code and words. Never contains a secret or a prompt; never re-wraps an upstream's
 //! own error body.
 
+mod money;
+
 use http::StatusCode;
 
 /// A refusal on its way to the caller. `egress` gives it the body of the caller's protocol.
@@ -297,68 +299,6 @@ impl Refusal {
                 .into();
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", "redaction_unavailable", message)
             .retry_after(1)
-    }
-
-    /// 402: the organization's credit can't cover the worst case of the request.
-    pub fn insufficient_credit(available: &str, needed: &str) -> Self {
-        let message = format!(
-            "the organization's credit can't cover this request: {available} USD available, up to \
-             {needed} USD needed; lower max_tokens, or ask an administrator to top up"
-        );
-        let status = StatusCode::PAYMENT_REQUIRED;
-        Self::new(status, "insufficient_quota", "insufficient_credit", message).final_word()
-    }
-
-    /// 402 that passes: the credit would do, but other requests under way may need it.
-    pub fn credit_is_held(available: &str, held: &str, needed: &str) -> Self {
-        let message = format!(
-            "the organization's credit can't cover this request now: {available} USD available, \
-             up to {needed} USD needed, and {held} USD held by requests under way, most of which \
-             comes back; try again, or lower max_tokens, by which less is held"
-        );
-        let status = StatusCode::PAYMENT_REQUIRED;
-        Self::new(status, "insufficient_quota", "insufficient_credit", message).retry_after(1)
-    }
-
-    /// 429: what the plan gives each day is used up, and there is no other credit.
-    pub fn allowance_used_up(plan: &str, needed: &str, ends_ms: Option<u64>, now_ms: u64) -> Self {
-        let next = ends_ms.map_or_else(String::new, |ends_ms| {
-            format!(" wait until {}, when the next day begins,", crate::clock::rfc3339(ends_ms))
-        });
-        let message = format!(
-            "what the plan {plan:?} gives each day can't cover this request, which may need \
-             {needed} USD;{next} lower max_tokens, or ask an administrator to top up"
-        );
-        let status = StatusCode::TOO_MANY_REQUESTS;
-        let refusal = Self::new(status, "insufficient_quota", "allowance_used_up", message);
-        let wait_s = ends_ms.map(|at| at.saturating_sub(now_ms).div_ceil(1_000).max(1));
-        Self { retry_after_s: wait_s, ..refusal.final_word() }
-    }
-
-    /// 429: a budget can't cover it: whose, what is left, and when it begins anew (milliseconds
-    /// since the Unix epoch; none for a budget that never does).
-    pub fn budget_exceeded(
-        scope: &str,
-        remaining: &str,
-        needed: &str,
-        ends_ms: Option<u64>,
-        now_ms: u64,
-    ) -> Self {
-        let next = match ends_ms {
-            Some(ends_ms) => {
-                format!("wait until {}, when it begins anew", crate::clock::rfc3339(ends_ms))
-            }
-            None => "it never begins anew".to_owned(),
-        };
-        let message = format!(
-            "the budget of {scope} can't cover this request: {remaining} USD left, up to {needed} \
-             USD needed; lower max_tokens, {next}, or ask for a larger budget"
-        );
-        let status = StatusCode::TOO_MANY_REQUESTS;
-        let refusal = Self::new(status, "insufficient_quota", "budget_exceeded", message);
-        let wait_ms = ends_ms.map(|ends_ms| ends_ms.saturating_sub(now_ms));
-        let wait_s = wait_ms.map(|ms| ms.div_ceil(1_000).max(1));
-        Self { retry_after_s: wait_s, ..refusal.final_word() }
     }
 
     /// 429: the key, or whoever it belongs to, asks faster than it may.

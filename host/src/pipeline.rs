@@ -166,6 +166,6 @@ async fn plan(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
     flight.timing.classify_us = classified.saturating_sub(redacted).into();
     flight.timing.route_us = routed.saturating_sub(classified).into();
     flight.timing.reserve_us = watch.micros().saturating_sub(routed).into();
-    // A budget of models may have taken some out.
+    // Those that the money does not pay for have made room for others.
     Ok(if flight.plan == plan { plan } else { flight.plan.clone() })
 }

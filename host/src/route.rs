@@ -73,7 +73,8 @@ pub fn plan_by(
         let mut equals = 1_u32;
         for (row, candidate) in candidates.iter().enumerate() {
             let Some(score) = candidate.score.filter(|score| *score >= 0.0) else { continue };
-            if plan.contains(&row) {
+            // Scored, and found too dear afterwards.
+            if candidate.rejection.is_some() || plan.contains(&row) {
                 continue;
             }
             // What scores less than the best of the fresh ones is out whatever its provider.

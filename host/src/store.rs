@@ -86,6 +86,18 @@ pub enum StoreError {
     /// A record with that identity is there already.
     #[error("{0} exists already; choose another name or change the one that is there")]
     Exists(String),
+    /// An identity that is taken for good by an organization that was deleted.
+    #[error(
+        "the organization {0:?} was deleted, and its id stays taken, because its money is in the \
+         journal under it; choose another id"
+    )]
+    Deleted(String),
+    /// An organization that is no more, where one is needed that is.
+    #[error(
+        "the organization {0:?} was deleted; its credits, usage, requests, alerts and audit can \
+         still be read, and nothing of it can be changed"
+    )]
+    Closed(String),
     /// A record is still needed by another.
     #[error("{0}; change or remove that first")]
     InUse(String),

@@ -3,6 +3,7 @@
 mod alerts;
 mod attribution;
 mod plans;
+mod room;
 mod scopes;
 
 use anyhow::{Context, Result};

@@ -113,7 +113,7 @@ pub(super) async fn list(
     let limit = page.limit()?;
     state
         .reading(move |parts| {
-            parts.store.org(&org)?;
+            parts.store.org_ever(&org)?;
             let all = parts.store.all_alerts(Some(&org))?;
             let before = page.after.as_deref();
             let older = |alert: &&AlertRecord| before.is_none_or(|place| *alert.place() < *place);
@@ -137,6 +137,7 @@ fn shown_alert(alert: &AlertRecord) -> Value {
         "threshold": alert.threshold,
         "limit_usd": alert.limit_usd,
         "spent_usd": alert.spent_usd,
+        "needed_usd": alert.needed_usd,
         "window_start": rfc3339(alert.window_start_ms),
         "window_end": rfc3339_opt(alert.window_end_ms),
         "delivery": delivery(&alert.delivery),

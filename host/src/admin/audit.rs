@@ -66,7 +66,7 @@ async fn answer(
     state
         .reading(move |parts| {
             if let Some(org) = &org {
-                parts.store.org(org)?;
+                parts.store.org_ever(org)?;
             }
             let (entries, more) = parts.store.audit(&filter, query.after, limit)?;
             let next = entries.last().filter(|_| more).map(|entry| entry.seq);

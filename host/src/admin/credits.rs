@@ -51,7 +51,7 @@ pub(super) async fn balance(
 ) -> Result<Response, ApiError> {
     state
         .reading(move |parts| {
-            parts.store.org(&org)?;
+            parts.store.org_ever(&org)?;
             Ok(Json(ShownBalance::from(parts.ledger.balance(&org))).into_response())
         })
         .await
@@ -126,7 +126,7 @@ pub(super) async fn entries(
     let (limit, after_seq) = (page.limit()?, after_seq(&page)?);
     state
         .reading(move |parts| {
-            parts.store.org(&org)?;
+            parts.store.org_ever(&org)?;
             let page = parts.ledger.entries(Some(&org), after_seq, limit)?;
             let items: Vec<serde_json::Value> = page.entries.iter().map(shown).collect();
             let next = page.next_after_seq.map(|seq| seq.to_string());

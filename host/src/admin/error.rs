@@ -131,8 +131,8 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let message = error.to_string();
         match error {
-            StoreError::NotFound(_) => Self::not_found(message),
-            StoreError::Exists(_) => Self::conflict("exists", message),
+            StoreError::NotFound(_) | StoreError::Closed(_) => Self::not_found(message),
+            StoreError::Exists(_) | StoreError::Deleted(_) => Self::conflict("exists", message),
             StoreError::InUse(_) => Self::conflict("in_use", message),
             StoreError::TooLarge { .. } => Self::refused("too_large", message),
             StoreError::Io { .. } | StoreError::Unreadable { .. } => {

@@ -2,11 +2,19 @@
 //! Several values stand for any of them, an empty one for what has none. Reads query strings, and
 //! never an event by itself.
 
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::AdminParts;
 use super::error::ApiError;
+use crate::store::PAGE_ROWS_MAX;
 use crate::usage::{Dimension, Only};
 
 /// Values of one filter.
 const VALUES_MAX: usize = 100;
+/// What stands for keys that are not told apart any more.
+const OTHER: &str = "(other)";
 
 /// Adds a filter; false if there is none of that name.
 pub(super) fn add(only: &mut Vec<Only>, name: &str, value: &str) -> Result<bool, ApiError> {
@@ -28,6 +36,54 @@ pub(super) fn add(only: &mut Vec<Only>, name: &str, value: &str) -> Result<bool,
         }
     }
     Ok(true)
+}
+
+/// The names of an organization's keys, by id.
+pub(super) fn key_names(
+    parts: &AdminParts,
+    org: &str,
+) -> Result<HashMap<String, String>, ApiError> {
+    let (mut names, mut after) = (HashMap::new(), None::<String>);
+    loop {
+        let page = parts.store.keys(org, after.as_deref(), PAGE_ROWS_MAX)?;
+        after = page.items.last().filter(|_| page.more).map(|key| key.id.clone());
+        names.extend(page.items.into_iter().map(|key| (key.id, key.name)));
+        if after.is_none() {
+            return Ok(names);
+        }
+    }
+}
+
+/// Usage knows keys by their ids: puts those in place of names. What is neither an id, perhaps of a
+/// key that is gone, nor a name is refused rather than found nowhere.
+pub(super) fn name_keys(only: &mut [Only], parts: &AdminParts, org: &str) -> Result<(), ApiError> {
+    let Some((_, wanted)) = only.iter_mut().find(|(dimension, _)| *dimension == Dimension::Key)
+    else {
+        return Ok(());
+    };
+    let is_id = |text: &str| Uuid::try_parse(text).is_ok() || text == OTHER;
+    if wanted.iter().flatten().all(|text| is_id(text)) {
+        return Ok(());
+    }
+    let names = key_names(parts, org)?;
+    let mut ids = Vec::with_capacity(wanted.len());
+    for value in wanted.drain(..) {
+        let Some(text) = value.as_ref().filter(|text| !is_id(text)) else {
+            ids.push(value);
+            continue;
+        };
+        let known = ids.len();
+        let named = names.iter().filter(|(_, name)| *name == text);
+        ids.extend(named.map(|(id, _)| Some(id.clone())));
+        if ids.len() == known {
+            let message = format!(
+                "no key of {org:?} has the id or the name {text:?}; GET /orgs/{org}/keys lists them"
+            );
+            return Err(ApiError::invalid("key", message));
+        }
+    }
+    *wanted = ids;
+    Ok(())
 }
 
 /// What can be filtered by, for a message.

@@ -36,7 +36,7 @@ pub(super) async fn list(
     };
     state
         .reading(move |parts| {
-            parts.store.org(&org)?;
+            parts.store.org_ever(&org)?;
             let (items, next): (Vec<Value>, _) = if expired {
                 let page = parts.ledger.expired_holds(&org, after_seq(&page)?, limit)?;
                 let next = page.next_after_seq.map(|seq| seq.to_string());

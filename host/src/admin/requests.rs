@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::error::ApiError;
 use super::extract::{Params, page_limit};
 use super::filters;
-use super::text::rfc3339;
+use super::text::{parse_time, rfc3339};
 use super::{AdminParts, AdminState};
 use crate::usage::{Explanation, Label, Only, UsageEvent};
 
@@ -23,6 +23,9 @@ use crate::usage::{Explanation, Label, Only, UsageEvent};
 struct Asked {
     limit: usize,
     before: Option<Uuid>,
+    /// Milliseconds since the Unix epoch: from the first on, and before the second.
+    from_ms: Option<u64>,
+    to_ms: Option<u64>,
     only: Vec<Only>,
     statuses: Vec<(u16, u16)>,
     settlements: Vec<String>,
@@ -44,6 +47,8 @@ impl Asked {
                     let id = Uuid::try_parse(&value);
                     this.before = Some(id.map_err(|_| ApiError::invalid("after", message))?);
                 }
+                "from" => this.from_ms = Some(parse_time("from", &value)?),
+                "to" => this.to_ms = Some(parse_time("to", &value)?),
                 "status" => {
                     for text in value.split(',') {
                         this.statuses.push(read_status(text.trim())?);
@@ -56,8 +61,8 @@ impl Asked {
                 _ => {
                     if !filters::add(&mut this.only, &name, &value)? {
                         let message = format!(
-                            "there is no parameter {name:?}; use limit, after, or a filter: \
-                             status, settlement, {}",
+                            "there is no parameter {name:?}; use limit, after, from, to, or a \
+                             filter: status, settlement, {}",
                             filters::names()
                         );
                         return Err(ApiError::bad_request("bad_query", message).at(name));
@@ -65,19 +70,42 @@ impl Asked {
                 }
             }
         }
+        if let (Some(from), Some(to)) = (this.from_ms, this.to_ms)
+            && from >= to
+        {
+            return Err(ApiError::invalid("from", "from must be before to"));
+        }
         Ok(this)
+    }
+
+    /// Where the page begins: what is younger than `to` is not even looked at, since ids are by
+    /// time.
+    fn before(&self) -> Option<Uuid> {
+        let to = self.to_ms.map(first_id_of);
+        match (self.before, to) {
+            (Some(page), Some(to)) => Some(page.min(to)),
+            (page, to) => page.or(to),
+        }
     }
 
     fn takes(&self, event: &UsageEvent) -> bool {
         let (statuses, settlements) = (&self.statuses, &self.settlements);
         let status = |(from, to): &(u16, u16)| (*from..=*to).contains(&event.status);
-        (statuses.is_empty() || statuses.iter().any(status))
+        self.from_ms.is_none_or(|from| event.at_ms >= from)
+            && self.to_ms.is_none_or(|to| event.at_ms < to)
+            && (statuses.is_empty() || statuses.iter().any(status))
             && (settlements.is_empty() || settlements.iter().any(|one| **one == *event.settlement))
             && self.only.iter().all(|(dimension, wanted)| {
                 let value = dimension.value_in(event);
                 wanted.iter().any(|one| one.as_deref() == value)
             })
     }
+}
+
+/// The least id of a request that began in that millisecond: ids are UUIDs of version 7, which
+/// begin with 48 bits of the time.
+fn first_id_of(at_ms: u64) -> Uuid {
+    Uuid::from_u128(u128::from(at_ms) << 80)
 }
 
 /// `404`, or `4xx` for all of a kind: from and to.
@@ -184,12 +212,16 @@ pub(super) async fn list(
     Path(org): Path<String>,
     Params(params): Params<Vec<(String, String)>>,
 ) -> Result<Response, ApiError> {
-    let asked = Asked::read(params)?;
+    let mut asked = Asked::read(params)?;
     state
         .reading(move |parts| {
-            parts.store.org(&org)?;
+            parts.store.org_ever(&org)?;
+            filters::name_keys(&mut asked.only, parts, &org)?;
             let takes = |event: &UsageEvent| asked.takes(event);
-            let page = parts.usage.newest(&org, asked.before, asked.limit, takes)?;
+            let mut page = parts.usage.newest(&org, asked.before(), asked.limit, takes)?;
+            // All that follows is older than what was asked for.
+            let first = asked.from_ms.map(first_id_of);
+            page.next = page.next.filter(|next| first.is_none_or(|first| *next > first));
             let items: Vec<Listed> = page.items.into_iter().map(Listed::from).collect();
             Ok(Json(json!({"items": items, "next": page.next})).into_response())
         })
@@ -202,7 +234,7 @@ pub(super) async fn get_of_org(
 ) -> Result<Response, ApiError> {
     state
         .reading(move |parts| {
-            parts.store.org(&org)?;
+            parts.store.org_ever(&org)?;
             explain(parts, Some(&org), &id)
         })
         .await

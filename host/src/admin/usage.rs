@@ -4,6 +4,8 @@
 mod csv;
 mod focus;
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -34,6 +36,8 @@ const KEY_ROWS_MAX: usize = 10_000;
 #[derive(Debug)]
 struct Asked {
     by: Vec<Dimension>,
+    /// Whether that is what was asked for.
+    grouped: bool,
     only: Vec<Only>,
     from_ms: u64,
     to_ms: u64,
@@ -49,10 +53,13 @@ impl Asked {
         let (mut by, mut from, mut bucket) = (vec![Dimension::Model], None, None);
         // The hour that is running belongs to it.
         let mut to_ms = now_ms.saturating_add(1);
-        let mut only = Vec::new();
+        let (mut only, mut grouped) = (Vec::new(), false);
         for (name, value) in params {
             match name.as_str() {
-                "group_by" => by = read_dimensions(&value)?,
+                "group_by" => {
+                    by = read_dimensions(&value)?;
+                    grouped = true;
+                }
                 "from" => from = Some(parse_time("from", &value)?),
                 "to" => to_ms = parse_time("to", &value)?,
                 "bucket" => bucket = Some(read_bucket(&value)?),
@@ -67,11 +74,23 @@ impl Asked {
         if from_ms >= to_ms {
             return Err(ApiError::invalid("from", "from must be before to"));
         }
-        Ok(Self { by, only, from_ms, to_ms, bucket })
+        Ok(Self { by, grouped, only, from_ms, to_ms, bucket })
+    }
+
+    /// The names of keys, by id, where groups are by key.
+    fn key_names(
+        &self,
+        parts: &AdminParts,
+        org: &str,
+    ) -> Result<HashMap<String, String>, ApiError> {
+        match self.by.contains(&Dimension::Key) {
+            true => filters::key_names(parts, org),
+            false => Ok(HashMap::new()),
+        }
     }
 
     fn report(&self, parts: &AdminParts, org: &str, groups_max: usize) -> Result<Found, ApiError> {
-        let zone = zone_of(&parts.store.org(org)?);
+        let zone = zone_of(&parts.store.org_ever(org)?);
         let report = self.read_from(&parts.usage, org, &zone, groups_max);
         Ok(Found { report, zone })
     }
@@ -96,8 +115,9 @@ impl Asked {
     }
 
     /// The report as it is answered.
-    fn shown(&self, report: &UsageReport) -> Value {
-        let items: Vec<Value> = report.groups.iter().map(|group| item(&self.by, group)).collect();
+    fn shown(&self, report: &UsageReport, keys: &HashMap<String, String>) -> Value {
+        let items: Vec<Value> =
+            report.groups.iter().map(|group| item(&self.by, group, keys)).collect();
         json!({
             "items": items,
             "next": null,
@@ -156,11 +176,13 @@ pub(super) async fn report(
     Path(org): Path<String>,
     Params(params): Pairs,
 ) -> Result<Response, ApiError> {
-    let asked = Asked::read(params)?;
+    let mut asked = Asked::read(params)?;
     state
         .reading(move |parts| {
+            filters::name_keys(&mut asked.only, parts, &org)?;
             let Found { report, .. } = asked.report(parts, &org, asked.groups_max())?;
-            Ok(Json(asked.shown(&report)).into_response())
+            let names = asked.key_names(parts, &org)?;
+            Ok(Json(asked.shown(&report, &names)).into_response())
         })
         .await
 }
@@ -189,7 +211,8 @@ impl UsageOfKey {
     /// The report; reads sums in memory, which takes some milliseconds: run it off the workers.
     pub fn report(&self, usage: &UsageLog, org: &str, zone: &TimeZone) -> Value {
         let most = self.asked.groups_max().min(KEY_ROWS_MAX);
-        self.asked.shown(&self.asked.read_from(usage, org, zone, most))
+        let report = self.asked.read_from(usage, org, zone, most);
+        self.asked.shown(&report, &HashMap::new())
     }
 }
 
@@ -199,11 +222,13 @@ pub(super) async fn as_csv(
     Path(org): Path<String>,
     Params(params): Pairs,
 ) -> Result<Response, ApiError> {
-    let asked = Asked::read(params)?;
+    let mut asked = Asked::read(params)?;
     state
         .reading(move |parts| {
+            filters::name_keys(&mut asked.only, parts, &org)?;
             let found = asked.report(parts, &org, ROWS_MAX)?;
-            Ok(csv::response("usage.csv", csv::groups(&asked.by, &found.report)))
+            let names = asked.key_names(parts, &org)?;
+            Ok(csv::response("usage.csv", csv::groups(&asked.by, &found.report, &names)))
         })
         .await
 }
@@ -214,19 +239,26 @@ pub(super) async fn as_focus(
     Path(org): Path<String>,
     Params(params): Pairs,
 ) -> Result<Response, ApiError> {
-    if let Some((name, _)) = params.iter().find(|(name, _)| name == "group_by") {
-        let message = "its groups are those of FOCUS; leave group_by out";
-        return Err(ApiError::invalid(name.clone(), message));
-    }
     let mut asked = Asked::read(params)?;
-    asked.by = focus::GROUPS.to_vec();
+    if !asked.grouped {
+        asked.by.clear();
+    }
+    if !asked.by.iter().all(|one| matches!(one, Dimension::Tag(_))) {
+        let message = "its groups are those of FOCUS; only tags can be added, as tag:NAME";
+        return Err(ApiError::invalid("group_by", message));
+    }
+    let tags = std::mem::replace(&mut asked.by, focus::GROUPS.to_vec());
+    asked.by.extend(tags.iter().cloned());
     asked.bucket = asked.bucket.or(Some(Period::Day));
     state
         .reading(move |parts| {
-            let name = parts.store.org(&org)?.name;
+            let name = parts.store.org_ever(&org)?.name;
+            filters::name_keys(&mut asked.only, parts, &org)?;
+            let keys = filters::key_names(parts, &org)?;
             let found = asked.report(parts, &org, ROWS_MAX)?;
             let period = asked.bucket.unwrap_or(Period::Day);
-            let text = focus::charges(&org, &name, &found.report, period, &found.zone);
+            let payer = focus::Payer { org: &org, name: &name, keys: &keys, tags: &tags };
+            let text = focus::charges(&payer, &found.report, period, &found.zone);
             Ok(csv::response("focus.csv", text))
         })
         .await
@@ -239,7 +271,7 @@ pub(super) async fn anomalies(
 ) -> Result<Response, ApiError> {
     state
         .reading(move |parts| {
-            parts.store.org(&org)?;
+            parts.store.org_ever(&org)?;
             let found = parts.usage.anomalies(Some(&org), clock::now_ms());
             let shown = found.iter().map(|it| {
                 json!({
@@ -257,15 +289,24 @@ pub(super) async fn anomalies(
         .await
 }
 
-fn item(by: &[Dimension], group: &Group) -> Value {
+fn item(by: &[Dimension], group: &Group, keys: &HashMap<String, String>) -> Value {
     let mut item = Map::new();
     if let Some(bucket_ms) = group.bucket_ms {
         item.insert("bucket".to_owned(), json!(rfc3339(bucket_ms)));
     }
     let names = by.iter().zip(&group.values);
     item.extend(names.map(|(one, value)| (one.label(), json!(value))));
+    if let Some(id) = key_of(by, group) {
+        item.insert("key_name".to_owned(), json!(id.and_then(|id| keys.get(id))));
+    }
     item.extend(figures(&group.totals));
     Value::Object(item)
+}
+
+/// The id of a group's key, where groups are by key.
+fn key_of<'a>(by: &[Dimension], group: &'a Group) -> Option<Option<&'a str>> {
+    let place = by.iter().position(|one| *one == Dimension::Key)?;
+    Some(group.values.get(place).and_then(|value| value.as_deref()))
 }
 
 fn figures(totals: &Totals) -> impl Iterator<Item = (String, Value)> {

@@ -41,6 +41,10 @@ fn headers(headers: &mut HeaderMap, refusal: &Refusal, id: &str) {
     request_id(headers, id);
     if let Some(seconds) = refusal.retry_after_s {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        if !refusal.final_word {
+            // SDKs go by the status alone otherwise, and take a 402 for final.
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("true"));
+        }
     }
     if refusal.final_word {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));

@@ -7,10 +7,11 @@ mod payload;
 mod target;
 mod watch;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use turnpike_ledger::PicoUsd;
 
 pub(crate) use target::Targets;
 
@@ -23,18 +24,20 @@ const EXHAUSTED_MAX: usize = 4_096;
 
 /// What requests leave for whoever watches.
 #[derive(Debug, Default)]
-pub struct Exhausted(Mutex<BTreeSet<(Arc<str>, u64)>>);
+pub struct Exhausted(Mutex<BTreeMap<(Arc<str>, u64), PicoUsd>>);
 
 impl Exhausted {
-    /// A budget has refused a request in this window.
-    pub fn tell(&self, budget: &Arc<str>, window: u64) {
+    /// A budget has refused a request in this window that `needed` so much at least, which is more
+    /// than it has left with nothing held.
+    pub fn tell(&self, budget: &Arc<str>, window: u64, needed: PicoUsd) {
         let mut told = self.0.lock();
         if told.len() < EXHAUSTED_MAX {
-            told.insert((Arc::clone(budget), window));
+            let least = told.entry((Arc::clone(budget), window)).or_insert(needed);
+            *least = needed.min(*least);
         }
     }
 
-    fn take(&self) -> BTreeSet<(Arc<str>, u64)> {
+    fn take(&self) -> BTreeMap<(Arc<str>, u64), PicoUsd> {
         std::mem::take(&mut *self.0.lock())
     }
 }

@@ -361,14 +361,20 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
     let verdict = flight.session.score(&flight.task, &figures, &objective, ranked).await;
     let scores = verdict.value.unwrap_or_else(|| cheapest_first(&figures));
     take_scores(&mut flight.candidates, &rows, scores);
-    let offers = flight.gateway.offers.offers();
-    let plan = route::plan(&flight.candidates, offers, flight.gateway.settings.attempts);
+    let plan = order(flight);
     if plan.is_empty() {
         return Err(Box::new(nobody(flight, clock::now_ms())));
     }
-    let plan = comparable(flight, plan);
     flight.plan.clone_from(&plan);
     Ok(plan)
+}
+
+/// The rows in the order in which they are tried, as many as there are attempts, of those that have
+/// a score and nothing against them.
+pub(super) fn order(flight: &Flight) -> Vec<usize> {
+    let offers = flight.gateway.offers.offers();
+    let plan = route::plan(&flight.candidates, offers, flight.gateway.settings.attempts);
+    comparable(flight, plan)
 }
 
 /// What the policy gives no score is out.

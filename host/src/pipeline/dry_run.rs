@@ -15,7 +15,6 @@ use turnpike_ledger::PicoUsd;
 use turnpike_protocol::{Addressed, Call, Dialect};
 use uuid::Uuid;
 
-use crate::catalog::Offer;
 use crate::egress::{GatewayBody, refuse};
 use crate::error::Refusal;
 use crate::gateway::Gateway;
@@ -113,27 +112,36 @@ async fn tried(
 async fn plan(flight: &mut Flight) -> Result<bytes::Bytes, Box<Refusal>> {
     decide::redact_input(flight).await?;
     decide::classify(flight).await;
-    let refused = match decide::match_offers(flight).await {
+    let held = match decide::match_offers(flight).await {
         // That nobody can take it is an answer here, as long as it is known why each can't.
         Err(refusal) if flight.candidates.is_empty() => return Err(refusal),
-        Err(refusal) => Some(refusal),
-        Ok(()) => decide::score(flight).await.err(),
+        Err(refusal) => Err(refusal),
+        Ok(()) => match decide::score(flight).await {
+            Ok(_) => reserve::look(flight).await,
+            Err(refusal) => Err(refusal),
+        },
     };
     let worst = worst_cases(flight).await;
     let reasons = shown::reasons(flight).await;
-    shown::whole(flight, refused.as_deref(), &worst, &reasons)
+    shown::whole(flight, &held, &worst, &reasons)
 }
 
-/// The worst case of each offer of the plan, as a request would hold it; none where the bill policy
-/// can't say.
+/// The worst case of each candidate that has figures, by row: with as long an answer as the request
+/// would be sent with. None where a price is unknown, or the bill policy can't say.
 async fn worst_cases(flight: &mut Flight) -> Vec<Option<PicoUsd>> {
-    let rows = flight.plan.iter();
-    let offers: Vec<Arc<Offer>> =
-        rows.filter_map(|row| flight.offer_of(*row).map(Arc::clone)).collect();
-    let mut quotes = Vec::with_capacity(offers.len());
-    for offer in &offers {
-        let tokens = if flight.call.embeds() { 0 } else { reserve::held_tokens(flight, offer) };
-        quotes.push(settle::quote(flight, offer, tokens).await);
+    let mut quotes = Vec::with_capacity(flight.candidates.len());
+    for row in 0..flight.candidates.len() {
+        let weighed = flight.candidates.get(row).is_some_and(|it| it.figures.is_some());
+        let offer = flight.offer_of(row).filter(|_| weighed).map(Arc::clone);
+        quotes.push(match offer {
+            // A bill policy is a guest, and is asked only about those that would be tried.
+            Some(offer) if flight.plan.contains(&row) => {
+                let tokens = reserve::held_tokens(flight, &offer);
+                settle::quote(flight, &offer, tokens).await
+            }
+            Some(offer) => settle::worst_case(flight, &offer, reserve::held_tokens(flight, &offer)),
+            None => None,
+        });
     }
     quotes
 }

@@ -160,8 +160,8 @@ pub(super) struct Flight {
     pub asked_beside: Option<usize>,
     pub hold: Option<Hold>,
     pub held: PicoUsd,
-    /// The output limit that the money allowed, when lower than asked.
-    pub clamped: Option<u32>,
+    /// Offers of the plan with the output limit that the money allowed, where lower than asked.
+    pub clamped: Vec<(Arc<Offer>, u32)>,
     pub first_content_us: Option<u64>,
     /// Who answered.
     pub served: Option<Arc<Offer>>,
@@ -256,7 +256,7 @@ impl Flight {
             asked_beside: None,
             hold: None,
             held: PicoUsd(0),
-            clamped: None,
+            clamped: Vec::new(),
             first_content_us: None,
             served: None,
             timing: Timing::default(),
@@ -281,6 +281,12 @@ impl Flight {
     /// The offer in that row of the candidates.
     pub(super) fn offer_of(&self, row: usize) -> Option<&Arc<Offer>> {
         self.offer(self.candidates.get(row)?)
+    }
+
+    /// The output limit that the money allowed this offer, where it is lower than asked.
+    pub(super) fn clamp_of(&self, offer: &Offer) -> Option<u32> {
+        let mut clamped = self.clamped.iter();
+        clamped.find(|(known, _)| *known.id == *offer.id).map(|(_, limit)| *limit)
     }
 
     pub(super) fn selector(&self) -> Selector<'_> {

@@ -162,7 +162,7 @@ pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<Gateway
         attempts,
         cost_usd: None,
         policy: &explain::policies_header(&flight),
-        clamped: flight.clamped,
+        clamped: flight.clamp_of(&opened.asking.offer),
         losses: &flight.losses,
     }
     .write(headers);

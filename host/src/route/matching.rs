@@ -78,6 +78,10 @@ pub enum Rejection {
     Policy,
     /// The budget of its model can't afford it.
     Budget,
+    /// What is left of another budget can't pay for the shortest answer that is worth asking for.
+    BudgetShort,
+    /// The organization's credit can't.
+    CreditShort,
     /// The plan of the caller's organization does not include its model.
     NotInPlan,
 }
@@ -218,6 +222,8 @@ impl Rejection {
             Self::TooSlow { .. } => "over_time_ceiling",
             Self::Policy => "excluded_by_policy",
             Self::Budget => "model_budget",
+            Self::BudgetShort => "budget_short",
+            Self::CreditShort => "credit_short",
             Self::NotInPlan => "not_in_plan",
         }
     }
@@ -285,6 +291,8 @@ impl Rejection {
             Self::Policy => "the route policy excludes it",
             Self::NotInPlan => "the organization's plan does not include the model",
             Self::Budget => "the budget of its model is used up",
+            Self::BudgetShort => "what is left of a budget does not pay for an answer of it",
+            Self::CreditShort => "the organization's credit does not pay for an answer of it",
         })
     }
 }

@@ -22,8 +22,14 @@ impl Store {
     /// Adds an organization; its id must never have been used.
     pub fn create_org(&self, org: &Organization) -> Result<(), StoreError> {
         let mut writer = self.writer.lock();
-        if self.read::<Organization>(&org.id)?.is_some() {
-            return Err(StoreError::Exists(format!("the organization {:?}", org.id)));
+        match self.read::<Organization>(&org.id)? {
+            None => {}
+            Some(known) if known.deleted_at_ms.is_some() => {
+                return Err(StoreError::Deleted(org.id.clone()));
+            }
+            Some(_) => {
+                return Err(StoreError::Exists(format!("the organization {:?}", org.id)));
+            }
         }
         self.commit(&mut writer, vec![put(org)?])
     }
@@ -32,8 +38,15 @@ impl Store {
     pub fn org(&self, id: &str) -> Result<Organization, StoreError> {
         match self.read::<Organization>(id)? {
             Some(org) if org.deleted_at_ms.is_none() => Ok(org),
-            _ => Err(StoreError::NotFound(format!("the organization {id:?}"))),
+            Some(_) => Err(StoreError::Closed(id.to_owned())),
+            None => Err(StoreError::NotFound(format!("the organization {id:?}"))),
         }
+    }
+
+    /// An organization, also one that is deleted: what it spent and did can still be looked up.
+    pub fn org_ever(&self, id: &str) -> Result<Organization, StoreError> {
+        let found = self.read::<Organization>(id)?;
+        found.ok_or_else(|| StoreError::NotFound(format!("the organization {id:?}")))
     }
 
     /// Organizations that are not deleted, by id, after the one named.

@@ -171,6 +171,10 @@ pub struct AlertRecord {
     pub limit_usd: PicoUsd,
     /// What was spent.
     pub spent_usd: PicoUsd,
+    /// Of a budget that is exhausted, what the request needed that it refused: the least that would
+    /// have done. None in records from before this was kept.
+    #[serde(default)]
+    pub needed_usd: Option<PicoUsd>,
     /// The window, in milliseconds since the Unix epoch; no end for a total budget.
     pub window_start_ms: u64,
     pub window_end_ms: Option<u64>,

@@ -1,11 +1,15 @@
 //! Who used what: every event says whose it is, and every sum can be taken apart.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
 use turnpike_tests::{ORG, Stage, chat};
 
 use super::amount;
+
+const MODEL: &str = "openai/gpt-5.4-mini";
 
 async fn usage(stage: &Stage, query: &str) -> Result<Value> {
     let path = format!("/orgs/{ORG}/usage?{query}");
@@ -103,6 +107,98 @@ async fn usage_is_exported_as_csv_and_in_the_columns_of_focus() -> Result<()> {
     }
     let line = lines.next().context("a line")?;
     assert!(line.contains("AI and Machine Learning") && line.contains("openai/gpt-5.4-mini"));
+    Ok(())
+}
+
+/// The fields of a line without quotes in it, by the names of the head.
+fn fields(text: &str, line: usize) -> Result<BTreeMap<String, String>> {
+    let mut lines = text.lines();
+    let head = lines.next().context("a head")?.split(',');
+    let line = lines.nth(line).with_context(|| format!("no line {line} in {text}"))?.split(',');
+    Ok(head.map(str::to_owned).zip(line.map(str::to_owned)).collect())
+}
+
+/// A cost can be made again from the counts that are exported beside it, at the list prices.
+#[tokio::test]
+async fn an_export_has_every_count_that_a_cost_is_made_of_and_the_names_of_keys() -> Result<()> {
+    let stage = Stage::open().await?;
+    let body = chat(MODEL, "hello, and tell me something that is long enough to be cached");
+    stage.caller.chat(&body).await?.expect_status(200)?;
+    let path = format!("/orgs/{ORG}/usage.csv?group_by=key,model");
+    let csv = stage.operate(Method::GET, &path, None).await?.expect_status(200)?;
+    let line = fields(&csv.text, 0)?;
+    assert_eq!(line["key_name"], "test", "{}", csv.text);
+    let count = |name: &str| line[name].parse::<u128>();
+    assert!(count("cache_read")? > 0, "{}", csv.text);
+    assert_eq!(count("input_uncached")? + count("cache_read")?, count("input_tokens")?);
+    // Pico-USD for a token: 0.75, 0.075 and 4.5 USD for a million.
+    let cost = count("input_uncached")? * 750_000
+        + count("cache_read")? * 75_000
+        + (count("output_text")? + count("output_reasoning")?) * 4_500_000;
+    assert_eq!(cost, turnpike_tests::pico(&line["cost_usd"])?, "{}", csv.text);
+    let report = usage(&stage, "group_by=key").await?;
+    assert_eq!(report["items"][0]["key_name"], "test", "{report:#}");
+    Ok(())
+}
+
+/// Only what a provider served is a charge; and it says whose it was by name, with the tags asked
+/// for.
+#[tokio::test]
+async fn focus_has_no_line_without_a_provider_and_takes_tags() -> Result<()> {
+    let stage = Stage::open().await?;
+    let path = "/v1/chat/completions";
+    let tags = [("x-turnpike-tags", "job=nightly")];
+    stage.caller.post(path, &chat(MODEL, "hello"), &tags).await?.expect_status(200)?;
+    stage.caller.chat(&chat("no-such-model", "hello")).await?.expect_status(404)?;
+    let counted = json!({"model": MODEL, "messages": [{"role": "user", "content": "hello"}]});
+    stage.caller.post("/v1/messages/count_tokens", &counted, &[]).await?.expect_status(200)?;
+    let path = format!("/orgs/{ORG}/usage/focus.csv?group_by=tag:job");
+    let focus = stage.operate(Method::GET, &path, None).await?.expect_status(200)?;
+    assert_eq!(focus.text.lines().count(), 2, "a head and a line: {}", focus.text);
+    let line = fields(&focus.text, 0)?;
+    for column in ["ProviderName", "PublisherName", "ServiceName"] {
+        assert_eq!(line[column], "openai", "{column}: {}", focus.text);
+    }
+    assert_eq!(line["SubAccountName"], "test");
+    assert!(focus.text.contains("\"\"tag:job\"\":\"\"nightly\"\""), "{}", focus.text);
+    let path = format!("/orgs/{ORG}/usage/focus.csv?group_by=model");
+    let odd = stage.operate(Method::GET, &path, None).await?.expect_status(422)?;
+    assert_eq!(odd.body["error"]["field"], "group_by");
+    Ok(())
+}
+
+#[tokio::test]
+async fn requests_are_listed_by_time_and_by_the_name_of_a_key() -> Result<()> {
+    let stage = Stage::open().await?;
+    let other = stage.add_key(ORG, &json!({"name": "other"})).await?;
+    let mut ids = Vec::new();
+    for caller in [&stage.caller, &other, &other] {
+        let answer = caller.chat(&chat(MODEL, "hello")).await?.expect_status(200)?;
+        ids.push(answer.request_id().to_owned());
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let list = async |query: &str| {
+        let path = format!("/orgs/{ORG}/requests?{query}");
+        stage.operate(Method::GET, &path, None).await
+    };
+    let listed = async |query: &str| -> Result<Vec<String>> {
+        let body = list(query).await?.expect_status(200)?.body;
+        assert!(body["next"].is_null(), "{query}: {body:#}");
+        let items = body["items"].as_array().context("a list")?;
+        Ok(items.iter().filter_map(|it| it["id"].as_str()).map(str::to_owned).rev().collect())
+    };
+    assert_eq!(listed("").await?, ids);
+    assert_eq!(listed("key=other").await?, ids[1..]);
+    assert_eq!(listed("key=other,test").await?, ids);
+    let at = stage.explanation(ORG, &ids[1]).await?["at"].as_str().context("a time")?.to_owned();
+    assert_eq!(listed(&format!("from={at}")).await?, ids[1..]);
+    assert_eq!(listed(&format!("to={at}")).await?, ids[..1]);
+    assert_eq!(listed(&format!("from={at}&key=test")).await?, [""; 0]);
+    let nobody = list("key=nobody").await?.expect_status(422)?;
+    let message = nobody.body["error"]["message"].as_str().context("a message")?;
+    assert!(message.contains("nobody") && message.contains("/keys"), "{message}");
+    assert_eq!(usage(&stage, "key=other").await?["total"]["requests"], 2);
+    list("from=yesterday").await?.expect_status(422)?;
     Ok(())
 }
 

@@ -1,11 +1,14 @@
 //! Comma-separated values as RFC 4180 has them. A text that a spreadsheet would take for a formula
 //! is written with an apostrophe in front, because names come from whoever made a key or a tag.
 
+use std::collections::HashMap;
+
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use turnpike_protocol::Usage;
 
-use super::saved;
+use super::{key_of, saved};
 use crate::admin::text::rfc3339;
 use crate::usage::{Dimension, UsageReport};
 
@@ -55,7 +58,11 @@ pub(super) fn response(name: &str, csv: Csv) -> Response {
 }
 
 /// The groups of a report with their figures.
-pub(super) fn groups(by: &[Dimension], report: &UsageReport) -> Csv {
+pub(super) fn groups(
+    by: &[Dimension],
+    report: &UsageReport,
+    keys: &HashMap<String, String>,
+) -> Csv {
     let mut csv = Csv::default();
     let by_time = report.groups.iter().any(|group| group.bucket_ms.is_some());
     let first = by_time.then(|| "bucket".to_owned());
@@ -71,8 +78,10 @@ pub(super) fn groups(by: &[Dimension], report: &UsageReport) -> Csv {
         "strongest_usd",
         "saved_usd",
     ];
-    let named = first.into_iter().chain(by.iter().map(Dimension::label));
-    csv.line(named.chain(figures.map(str::to_owned)));
+    let by_key = by.contains(&Dimension::Key).then(|| "key_name".to_owned());
+    let named = first.into_iter().chain(by.iter().map(Dimension::label)).chain(by_key);
+    let counts = buckets(&Usage::default()).map(|(name, _)| name);
+    csv.line(named.chain(figures.into_iter().chain(counts).map(str::to_owned)));
     for group in &report.groups {
         let totals = &group.totals;
         let known = totals.routed > 0;
@@ -90,9 +99,37 @@ pub(super) fn groups(by: &[Dimension], report: &UsageReport) -> Csv {
             saved(totals).unwrap_or_default(),
         ];
         let first = group.bucket_ms.filter(|_| by_time).map(rfc3339);
-        csv.line(first.into_iter().chain(values).chain(figures));
+        let name = key_of(by, group).map(|id| id.and_then(|id| keys.get(id)).cloned());
+        let named = values.chain(name.map(Option::unwrap_or_default));
+        let counts = buckets(&totals.usage).map(|(_, count)| count.to_string());
+        csv.line(first.into_iter().chain(named).chain(figures).chain(counts));
     }
     csv
+}
+
+/// What a bill is made of: buckets that do not overlap, each at a price of its own. The sums of
+/// input and of output before them are of these.
+fn buckets(usage: &Usage) -> [(&'static str, u64); 18] {
+    [
+        ("input_uncached", usage.input_uncached),
+        ("cache_read", usage.cache_read),
+        ("cache_write_5m", usage.cache_write_5m),
+        ("cache_write_1h", usage.cache_write_1h),
+        ("input_audio", usage.input_audio),
+        ("input_image", usage.input_image),
+        ("input_video", usage.input_video),
+        ("cache_read_audio", usage.cache_read_audio),
+        ("cache_read_image", usage.cache_read_image),
+        ("cache_read_video", usage.cache_read_video),
+        ("output_text", usage.output_text),
+        ("output_reasoning", usage.output_reasoning),
+        ("output_audio", usage.output_audio),
+        ("output_image", usage.output_image),
+        ("output_video", usage.output_video),
+        ("citations", usage.citations),
+        ("searches", usage.searches),
+        ("hosted_calls", usage.hosted_calls),
+    ]
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //! model, provider, team, project, user and key. Costs are what was charged and what it would have
 //! been at list prices; nothing here is an invoice, which comes from the ledger.
 
+use std::collections::HashMap;
+
 use jiff::tz::TimeZone;
 use serde_json::json;
 
@@ -67,26 +69,39 @@ const COLUMNS: [&str; 43] = [
     "Tags",
 ];
 
-/// The lines of a report by [`GROUPS`] and a period of time.
+/// Whose charges they are.
+pub(super) struct Payer<'a> {
+    pub(super) org: &'a str,
+    pub(super) name: &'a str,
+    /// Names of keys, by id.
+    pub(super) keys: &'a HashMap<String, String>,
+    /// The tags by which lines are told apart beside [`GROUPS`].
+    pub(super) tags: &'a [Dimension],
+}
+
+/// The lines of a report by [`GROUPS`], the tags, and a period of time.
 pub(super) fn charges(
-    org: &str,
-    name: &str,
+    payer: &Payer<'_>,
     report: &UsageReport,
     period: Period,
     zone: &TimeZone,
 ) -> Csv {
     let mut csv = Csv::default();
     csv.line(COLUMNS);
-    // What was not answered was not charged, and has no provider.
-    for group in report.groups.iter().filter(|group| group.totals.succeeded > 0) {
-        csv.line(charge(org, name, group, period, zone));
+    // What nobody was asked for has no provider and no price: a refusal, a count of tokens.
+    let provider = GROUPS.iter().position(|one| *one == Dimension::Provider);
+    let served = |group: &&Group| {
+        let provider = provider.and_then(|place| group.values.get(place)?.as_deref());
+        provider.is_some_and(|name| !name.is_empty())
+    };
+    for group in report.groups.iter().filter(served) {
+        csv.line(charge(payer, group, period, zone));
     }
     csv
 }
 
 fn charge(
-    org: &str,
-    name: &str,
+    payer: &Payer<'_>,
     group: &Group,
     period: Period,
     zone: &TimeZone,
@@ -101,9 +116,15 @@ fn charge(
     let tokens = totals.usage.input_tokens().saturating_add(totals.usage.output_tokens());
     let (cost, list) = (totals.cost_usd.to_string(), totals.list_usd.to_string());
     let publisher = model.split_once('/').map_or("", |(vendor, _)| vendor);
-    let tags = json!({
-        "team": team, "project": project, "user": user, "key": key, "task": task,
+    let key_name = payer.keys.get(key).map_or(key, String::as_str);
+    let mut tags = json!({
+        "team": team, "project": project, "user": user, "key": key, "key_name": key_name,
+        "task": task,
     });
+    if let Some(tags) = tags.as_object_mut() {
+        let tagged = payer.tags.iter().zip(values);
+        tags.extend(tagged.map(|(tag, value)| (tag.label(), json!(value))));
+    }
     let requests = totals.requests;
     let description = format!("{requests} requests to {model} at {provider}");
     let none = String::new;
@@ -111,8 +132,8 @@ fn charge(
     [
         none(),
         cost.clone(),
-        text(org),
-        text(name),
+        text(payer.org),
+        text(payer.name),
         text("USD"),
         end(month),
         rfc3339(month.start_ms),
@@ -150,7 +171,7 @@ fn charge(
         text(model),
         none(),
         text(if team.is_empty() { key } else { team }),
-        text(if team.is_empty() { key } else { team }),
+        text(if team.is_empty() { key_name } else { team }),
         tags.to_string(),
     ]
 }

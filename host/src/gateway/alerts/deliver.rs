@@ -250,6 +250,7 @@ mod tests {
             threshold: None,
             limit_usd: PicoUsd(1),
             spent_usd: PicoUsd(1),
+            needed_usd: None,
             window_start_ms: 0,
             window_end_ms: None,
             delivery: Delivery::Pending { attempts: 0, next_at_ms, last_error: None },

@@ -24,6 +24,7 @@ pub(super) fn body(alert: &AlertRecord) -> String {
         "threshold": alert.threshold,
         "limit_usd": alert.limit_usd,
         "spent_usd": alert.spent_usd,
+        "needed_usd": alert.needed_usd,
         "window_start": clock::rfc3339(alert.window_start_ms),
         "window_end": alert.window_end_ms.map(clock::rfc3339),
     });

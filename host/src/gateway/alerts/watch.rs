@@ -168,11 +168,11 @@ impl Lookout {
             true => HashMap::new(),
             false => directory.watched().iter().map(|it| (&*it.budget.id, it)).collect(),
         };
-        for (budget, start_ms) in exhausted {
+        for ((budget, start_ms), needed) in exhausted {
             let Some(watched) = by_id.get(&*budget) else { continue };
             let window = watched.budget.window(now_ms);
             if window.start_ms == start_ms {
-                raised.extend(self.exhausted(gateway, watched, window, now_ms));
+                raised.extend(self.exhausted(gateway, watched, (window, needed), now_ms));
             }
         }
         let watched = || directory.watched().iter().map(|it| &*it.budget.id);
@@ -244,11 +244,12 @@ impl Lookout {
         &mut self,
         gateway: &Gateway,
         watched: &Watched,
-        window: Window,
+        (window, needed): (Window, PicoUsd),
         now_ms: u64,
     ) -> Option<AlertRecord> {
         let state = gateway.ledger.budget(&watched.budget.id, window.start_ms)?;
         let mut alert = of_budget("budget.exhausted", watched, window, state.spent, now_ms);
+        alert.needed_usd = Some(needed);
         let start = window.start_ms.to_string();
         alert.id = event_id(&[&watched.budget.id, &start, "exhausted"]);
         self.first(alert)
@@ -269,6 +270,7 @@ impl Lookout {
             threshold: None,
             limit_usd: found.usual_usd,
             spent_usd: found.spent_usd,
+            needed_usd: None,
             window_start_ms: found.hour_ms,
             window_end_ms: Some(found.hour_ms.saturating_add(3_600_000)),
             delivery: Delivery::None,
@@ -340,6 +342,7 @@ fn of_budget(
         threshold: None,
         limit_usd: watched.amount,
         spent_usd: spent,
+        needed_usd: None,
         window_start_ms: window.start_ms,
         window_end_ms: window.end_ms,
         delivery: Delivery::None,

@@ -265,7 +265,7 @@ pub(super) fn provider_headers<'a>(
 /// nor the catalogue says how long an answer may be, the length that was held for.
 fn output_limit(flight: &Flight, offer: &Offer) -> Option<u32> {
     let unbounded = flight.call.output_limit.is_none() && offer.output_tokens == 0;
-    let limit = flight.clamped.or_else(|| unbounded.then_some(OUTPUT_TOKENS_UNKNOWN))?;
+    let limit = flight.clamp_of(offer).or_else(|| unbounded.then_some(OUTPUT_TOKENS_UNKNOWN))?;
     Some(if offer.output_tokens == 0 { limit } else { limit.min(offer.output_tokens) })
 }
 

@@ -161,7 +161,7 @@ fn response(
         attempts: flight.attempts.len(),
         cost_usd: Some(&bill.cost.to_string()),
         policy: &explain::policies_header(flight),
-        clamped: flight.clamped,
+        clamped: flight.clamp_of(&asking.offer),
         losses: &flight.losses,
     }
     .write(headers);

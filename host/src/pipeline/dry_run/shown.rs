@@ -30,6 +30,8 @@ struct Shown<'a> {
     expected_cost_usd: Option<PicoUsd>,
     /// What would be held: the dearest of the plan.
     worst_case_cost_usd: Option<PicoUsd>,
+    /// The output limit that the money allows the first of the plan, where it is lower than asked.
+    clamped: Option<u32>,
     second_best: Option<SecondBest<'a>>,
     refused: Option<Refused<'a>>,
     candidates: Vec<Shortlisted<'a>>,
@@ -67,7 +69,8 @@ struct Shortlisted<'a> {
     score: Option<f64>,
     quality: Option<f64>,
     expected_cost_usd: Option<PicoUsd>,
-    worst_case_cost_usd: Option<f64>,
+    /// With as long an answer as it would be asked for.
+    worst_case_cost_usd: Option<PicoUsd>,
     first_token_ms: Option<f64>,
     figures: Option<FiguresFact>,
     /// Why it stands where it stands, in the route policy's words.
@@ -109,7 +112,7 @@ fn asked(candidate: &Candidate) -> bool {
 /// The whole answer.
 pub(super) fn whole(
     flight: &Flight,
-    refused: Option<&Refusal>,
+    held: &Result<PicoUsd, Box<Refusal>>,
     worst: &[Option<PicoUsd>],
     reasons: &HashMap<usize, String>,
 ) -> Result<Bytes, Box<Refusal>> {
@@ -118,6 +121,7 @@ pub(super) fn whole(
         flight.candidates.get(row)?.figures.as_ref().map(|figures| figures.expected_cost)
     };
     let best = flight.plan.first().and_then(|row| cost(*row));
+    let first = flight.plan.first().and_then(|row| flight.offer_of(*row));
     let second = second_best(flight).and_then(|row| {
         let (offer, expected) = (name(&row)?, cost(row)?);
         let difference_usd = difference(expected, best?);
@@ -138,14 +142,15 @@ pub(super) fn whole(
         objective: explain::objective(flight),
         plan: flight.plan.iter().filter_map(name).collect(),
         expected_cost_usd: best,
-        worst_case_cost_usd: worst.iter().flatten().max().copied(),
+        worst_case_cost_usd: held.as_ref().ok().copied(),
+        clamped: first.and_then(|offer| flight.clamp_of(offer)),
         second_best: second,
-        refused: refused.map(|refusal| Refused {
+        refused: held.as_ref().err().map(|refusal| Refused {
             status: refusal.status.as_u16(),
             code: refusal.code,
             message: &refusal.message,
         }),
-        candidates: candidates(flight, reasons),
+        candidates: candidates(flight, worst, reasons),
         policies: policies(flight),
         took_us: flight.started.watch.micros(),
     };
@@ -172,16 +177,20 @@ fn difference(amount: PicoUsd, than: PicoUsd) -> String {
     format!("-{}", than.saturating_sub(amount))
 }
 
-fn candidates<'a>(flight: &'a Flight, reasons: &'a HashMap<usize, String>) -> Vec<Shortlisted<'a>> {
+fn candidates<'a>(
+    flight: &'a Flight,
+    worst: &[Option<PicoUsd>],
+    reasons: &'a HashMap<usize, String>,
+) -> Vec<Shortlisted<'a>> {
     let rows = flight.candidates.iter().enumerate();
     rows.filter_map(|(row, candidate)| {
         let figures = candidate.figures.as_ref();
         Some(Shortlisted {
             offer: &flight.offer(candidate)?.id,
-            score: candidate.score,
-            quality: figures.map(|it| it.quality),
+            score: candidate.score.map(rounded),
+            quality: figures.map(|it| rounded(it.quality)),
             expected_cost_usd: figures.map(|it| it.expected_cost),
-            worst_case_cost_usd: figures.map(|it| it.cost_worst_usd),
+            worst_case_cost_usd: worst.get(row).copied().flatten(),
             first_token_ms: figures.map(|it| it.first_token_ms),
             figures: figures.map(explain::scored_by),
             reason: reasons.get(&row).map(String::as_str),
@@ -190,6 +199,11 @@ fn candidates<'a>(flight: &'a Flight, reasons: &'a HashMap<usize, String>) -> Ve
         })
     })
     .collect()
+}
+
+/// Without the digits that only show how sums are made in binary.
+fn rounded(figure: f64) -> f64 {
+    (figure * 1e12).round() / 1e12
 }
 
 fn policies(flight: &Flight) -> Vec<Asked<'_>> {

@@ -103,6 +103,35 @@ async fn an_organization_with_money_or_open_holds_is_not_deleted_by_accident() {
     assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.body);
 }
 
+/// What it spent and what was done to it stays to be looked up; and its name is not free again,
+/// which is told as what it is.
+#[tokio::test]
+async fn an_organization_that_was_deleted_can_be_read_and_not_changed_or_made_again() {
+    let world = World::new();
+    world.org("acme").await;
+    world.send("POST", TOP_UPS, &json!({"amount_usd": "5"})).await;
+    let gone = world.send("DELETE", "/admin/v1/orgs/acme?force=true", &json!(null)).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.body);
+    for of_it in
+        ["credits", "credits/entries", "credits/holds", "usage", "requests", "alerts", "audit"]
+    {
+        let path = format!("/admin/v1/orgs/acme/{of_it}");
+        let read = world.send("GET", &path, &json!(null)).await;
+        assert_eq!(read.status, StatusCode::OK, "{of_it}: {}", read.body);
+    }
+    let credits = world.get("/admin/v1/orgs/acme/credits").await;
+    assert_eq!(credits["available_usd"], "5.000000");
+    let told = |body: &serde_json::Value| {
+        body["error"]["message"].as_str().is_some_and(|text| text.contains("was deleted"))
+    };
+    let again = world.send("POST", "/admin/v1/orgs", &json!({"id": "acme", "name": "x"})).await;
+    assert_eq!((again.status, again.code()), (StatusCode::CONFLICT, "exists"));
+    assert!(told(&again.body), "{}", again.body);
+    let more = world.send("POST", TOP_UPS, &json!({"amount_usd": "5"})).await;
+    assert_eq!(more.status, StatusCode::NOT_FOUND);
+    assert!(told(&more.body), "{}", more.body);
+}
+
 const ADJUSTMENTS: &str = "/admin/v1/orgs/acme/credits/adjustments";
 
 #[tokio::test]
