@@ -7,10 +7,11 @@ use classify_default::training::TASKS;
 use turnpike_policy_sdk::json::Json;
 use turnpike_policy_sdk::mock::MockRequest;
 
-/// Prompts of either set, one a line: the task, a tab, the prompt.
-const HELD_OUT: [(&str, &str); 2] = [
+/// Prompts of each set, one a line: the task, a tab, the prompt.
+const HELD_OUT: [(&str, &str); 3] = [
     ("everyday", include_str!("../held-out/everyday.txt")),
     ("ordinary", include_str!("../held-out/ordinary.txt")),
+    ("borders", include_str!("../held-out/borders.txt")),
 ];
 
 /// A request with the task that it is.

@@ -165,6 +165,7 @@ fn everyday(text: &mut String, own: &[Read<'_>], tasks: &[Read<'_>]) -> std::fmt
     for (set, heading) in [
         ("everyday", "Everyday prompts in fourteen languages that are never learnt from"),
         ("ordinary", "Ordinary prompts, never learnt from, by who then wrote many of our own"),
+        ("borders", "Prompts near the borders between tasks, never learnt from"),
     ] {
         let mut confusion = Confusion::default();
         for it in held.iter().filter(|it| it.source == set) {
