@@ -16,6 +16,7 @@ const HELD_OUT: [(&str, &str); 3] = [
 
 /// A request with the task that it is.
 pub(crate) struct Prompt {
+    /// The data that it is from; of our own prompts, the pattern.
     pub(crate) source: String,
     /// An index of [`TASKS`].
     pub(crate) task: usize,
