@@ -250,3 +250,24 @@ fn project(from: &[f64], buckets: &[usize]) -> f64 {
 fn dot(one: &[f64], other: &[f64]) -> f64 {
     one.iter().zip(other).map(|(a, b)| a * b).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_one_pattern_says_gets_no_row() {
+        let (both, one): ([Feature; 2], [Feature; 1]) = ([(11, 0), (22, 0)], [(22, 0)]);
+        fn of<'a>(features: &'a [Feature], pattern: Option<&'a str>, task: usize) -> Example<'a> {
+            Example { pattern, features, task, weight: 1.0 }
+        }
+        let said = of(&both, Some("a"), 1);
+        let again = of(&both, Some("a"), 1);
+        let elsewhere = of(&one, Some("b"), 1);
+        let other = of(&[], Some("c"), 2);
+        assert_eq!(chosen(&[said, again, elsewhere, other]), [22]);
+        // What stands alone is no pattern's way to say it.
+        let alone = [of(&both, None, 1), of(&both, None, 1), of(&[], None, 2)];
+        assert_eq!(chosen(&alone).len(), 2);
+    }
+}
