@@ -29,7 +29,7 @@ const EASY_STEP: usize = 4;
 const DEV_WEIGHT: f64 = 6.0;
 /// A task of which we have far more prompts than are asked in life, and how much each counts.
 const RARE: &str = "extraction";
-const RARE_WEIGHT: f64 = 0.5;
+const RARE_WEIGHT: f64 = 0.2;
 
 /// A prompt with its features.
 struct Read<'a> {
