@@ -18,7 +18,8 @@ say() { echo "guests: $*" >&2; }
 # What the guests are made of; a newer file of these makes them old.
 newer_source() {
   find "$root/wit" "$root/sdk" . -newer "$stamp" -type f \
-    \( -name '*.rs' -o -name '*.toml' -o -name '*.lock' -o -name '*.wit' -o -name '*.sh' \) \
+    \( -name '*.rs' -o -name '*.toml' -o -name '*.lock' -o -name '*.wit' -o -name '*.sh' \
+    -o -name weights.txt \) \
     -not -path '*/dist/*' -not -path '*/target/*' -not -path './.toolchain/*' \
     -not -path '*/.turnpike/*' -print -quit
 }

@@ -7,14 +7,16 @@ use classify_default::training::TASKS;
 use turnpike_policy_sdk::json::Json;
 use turnpike_policy_sdk::mock::MockRequest;
 
-/// Prompts of either set, one a line: the task, a tab, the prompt.
-const HELD_OUT: [(&str, &str); 2] = [
+/// Prompts of each set, one a line: the task, a tab, the prompt.
+const HELD_OUT: [(&str, &str); 3] = [
     ("everyday", include_str!("../held-out/everyday.txt")),
     ("ordinary", include_str!("../held-out/ordinary.txt")),
+    ("borders", include_str!("../held-out/borders.txt")),
 ];
 
 /// A request with the task that it is.
 pub(crate) struct Prompt {
+    /// The data that it is from; of our own prompts, the pattern.
     pub(crate) source: String,
     /// An index of [`TASKS`].
     pub(crate) task: usize,

@@ -9,10 +9,11 @@ use classify_default::training::{self, Entry, Feature, GAINS, PARTS, ROWS, TASKS
 use crate::lbfgs;
 
 const KINDS: usize = TASKS.len();
-/// A feature must be in so many examples to be worth a row.
-const LEAST_EXAMPLES: u32 = 3;
+/// A feature must be in so many patterns to be worth a row: what is in the prompts of one alone is
+/// that pattern's way to say it.
+const LEAST_PATTERNS: u32 = 2;
 /// The penalty on the square of each weight, halved.
-const PENALTY: f64 = 0.06;
+const PENALTY: f64 = 0.12;
 const STEPS: usize = 80;
 /// The ridge of the gain, and the rounds of its fit.
 const RIDGE: f64 = 3.0;
@@ -20,6 +21,8 @@ const ROUNDS: usize = 40;
 
 /// Features, the task, and how much the example counts.
 pub(crate) struct Example<'a> {
+    /// The examples of one pattern follow each other; `None` is an example of its own.
+    pub(crate) pattern: Option<&'a str>,
     pub(crate) features: &'a [Feature],
     pub(crate) task: usize,
     pub(crate) weight: f64,
@@ -79,23 +82,28 @@ fn known(example: &Example<'_>, number: impl Fn(u32) -> Option<usize>) -> Known 
     Known { features, task: example.task, weight: example.weight }
 }
 
-/// The features that tell most about the task, one for each row: by how far the examples that have
+/// The features that tell most about the task, one for each row: by how far the patterns that have
 /// it are from the mix of all (chi squared).
 fn chosen(examples: &[Example<'_>]) -> Vec<u32> {
-    let mut counts: BTreeMap<u32, [u32; KINDS]> = BTreeMap::new();
-    let mut all = [0_u32; KINDS];
+    let mut counts: BTreeMap<u32, Count> = BTreeMap::new();
+    let mut all = Count::default();
+    let (mut pattern, mut number) = (None, 0);
     for example in examples {
-        let add = |count: &mut [u32; KINDS]| {
-            count.iter_mut().skip(example.task).take(1).for_each(|it| *it += 1);
-        };
-        add(&mut all);
-        example.features.iter().for_each(|it| add(counts.entry(it.0).or_default()));
+        if example.pattern.is_none() || example.pattern != pattern {
+            (pattern, number) = (example.pattern, number + 1);
+        }
+        all.add(example.task, number);
+        example
+            .features
+            .iter()
+            .for_each(|it| counts.entry(it.0).or_default().add(example.task, number));
     }
+    let all = all.tasks;
     let whole = f64::from(all.iter().sum::<u32>());
     let mut best: Vec<Option<(f64, u32)>> = vec![None; ROWS];
-    for (feature, count) in &counts {
+    for (feature, Count { tasks: count, .. }) in &counts {
         let there = count.iter().sum::<u32>();
-        if there < LEAST_EXAMPLES {
+        if there < LEAST_PATTERNS {
             continue;
         }
         let worth = count.iter().zip(&all).map(|(count, all)| {
@@ -111,6 +119,23 @@ fn chosen(examples: &[Example<'_>]) -> Vec<u32> {
         }
     }
     best.into_iter().flatten().map(|(_, feature)| feature).collect()
+}
+
+/// In how many patterns of each task something is.
+#[derive(Default)]
+struct Count {
+    tasks: [u32; KINDS],
+    /// The number of the last of them, from 1.
+    last: u32,
+}
+
+impl Count {
+    fn add(&mut self, task: usize, pattern: u32) {
+        if self.last != pattern {
+            self.last = pattern;
+            self.tasks.iter_mut().skip(task).take(1).for_each(|it| *it += 1);
+        }
+    }
 }
 
 /// The loss at these weights, and its slope: the cross-entropy of all examples and the penalty.
@@ -224,4 +249,25 @@ fn project(from: &[f64], buckets: &[usize]) -> f64 {
 
 fn dot(one: &[f64], other: &[f64]) -> f64 {
     one.iter().zip(other).map(|(a, b)| a * b).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_one_pattern_says_gets_no_row() {
+        let (both, one): ([Feature; 2], [Feature; 1]) = ([(11, 0), (22, 0)], [(22, 0)]);
+        fn of<'a>(features: &'a [Feature], pattern: Option<&'a str>, task: usize) -> Example<'a> {
+            Example { pattern, features, task, weight: 1.0 }
+        }
+        let said = of(&both, Some("a"), 1);
+        let again = of(&both, Some("a"), 1);
+        let elsewhere = of(&one, Some("b"), 1);
+        let other = of(&[], Some("c"), 2);
+        assert_eq!(chosen(&[said, again, elsewhere, other]), [22]);
+        // What stands alone is no pattern's way to say it.
+        let alone = [of(&both, None, 1), of(&both, None, 1), of(&[], None, 2)];
+        assert_eq!(chosen(&alone).len(), 2);
+    }
 }

@@ -40,9 +40,11 @@ pub(crate) fn all() -> Result<Vec<Prompt>, String> {
     let mut prompts = Vec::new();
     for (task, patterns) in PATTERNS {
         for (number, pattern) in patterns.lines().filter(|it| !it.is_empty()).enumerate() {
-            let mut dice = Dice::named(&format!("{task}:{number}"));
-            for text in banks.several(pattern, &mut dice)? {
-                prompts.push(prompt(task, text)?);
+            let name = format!("{task}:{number}");
+            let mut dice = Dice::named(&name);
+            for (nth, text) in banks.several(pattern, &mut dice)?.into_iter().enumerate() {
+                let of = if is_list(pattern) { format!("{name}:{nth}") } else { name.clone() };
+                prompts.push(prompt(&of, task, text)?);
             }
         }
     }
@@ -57,7 +59,8 @@ pub(crate) fn all() -> Result<Vec<Prompt>, String> {
                 let (least, most) = WORDS_OF_A_PROMPT;
                 let count = (least + dice.below(most + 1 - least)).min(rest.len());
                 let (some, others) = rest.split_at(count);
-                prompts.push(prompt(task, some.join(" "))?);
+                let of = format!("words:{}", prompts.len());
+                prompts.push(prompt(&of, task, some.join(" "))?);
                 rest = others;
             }
         }
@@ -65,8 +68,14 @@ pub(crate) fn all() -> Result<Vec<Prompt>, String> {
     Ok(prompts)
 }
 
-fn prompt(task: &str, text: String) -> Result<Prompt, String> {
-    Ok(Prompt::of("own", task_number(task)?, text))
+/// A line that only lists prompts which are written one by one.
+fn is_list(pattern: &str) -> bool {
+    pattern.matches("[[").count() == 1 && !pattern.contains("<<")
+}
+
+/// `pattern`: what prompts of one pattern have in common, and no others.
+fn prompt(pattern: &str, task: &str, text: String) -> Result<Prompt, String> {
+    Ok(Prompt::of(pattern, task_number(task)?, text))
 }
 
 struct Banks(Vec<(&'static str, &'static str)>);
@@ -83,8 +92,7 @@ impl Banks {
 
     /// Different prompts of one pattern, in alphabetical order.
     fn several(&self, pattern: &str, dice: &mut Dice) -> Result<BTreeSet<String>, String> {
-        let list = pattern.matches("[[").count() == 1 && !pattern.contains("<<");
-        let wanted = if list { PER_LIST } else { PER_PATTERN };
+        let wanted = if is_list(pattern) { PER_LIST } else { PER_PATTERN };
         let mut found = BTreeSet::new();
         for _ in 0..wanted * DRAWS {
             if found.len() == wanted {
