@@ -1,5 +1,5 @@
-//! Refusals for money: what is short, by how much, and whether waiting helps. Never says what others
-//! than the caller's own organization have.
+//! Refusals for money: what is short, by how much, and whether waiting helps. Never says what
+//! others than the caller's own organization have.
 
 use http::StatusCode;
 

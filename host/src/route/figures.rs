@@ -162,10 +162,13 @@ pub fn figure_row(offer: &Offer, work: &Workload, seen: Snapshot) -> Option<Figu
 /// what it will be charged as, and not at the dearest, as a hold is. `None` where one is unknown.
 pub fn expected_cost(list: &RateCard, tokens: [u64; 2], keeping: Keeping) -> Option<PicoUsd> {
     let rates = list.standard(tokens[0]);
-    let prices = [prompt_price(rates, keeping)?, rates.output?];
-    let sum = tokens.into_iter().zip(prices).fold(0_u128, |sum, (count, price)| {
-        sum.saturating_add(u128::from(count).saturating_mul(price.0))
-    });
+    let prices = [prompt_price(rates, keeping), rates.output];
+    // What there is none of needs no price: vectors are no tokens of an answer.
+    let some = tokens.into_iter().zip(prices).filter(|(count, _)| *count > 0);
+    let mut sum = 0_u128;
+    for (count, price) in some {
+        sum = sum.saturating_add(u128::from(count).saturating_mul(price?.0));
+    }
     Some(PicoUsd(sum.saturating_add(rates.request.map_or(0, |fee| fee.0))))
 }
 
@@ -236,6 +239,14 @@ mod tests {
             warm.warm(&claude(), 1_500, &work);
             assert_eq!(warm.expected_cost, PicoUsd(1_500 * 300_000 + 500 * fresh + answer));
         }
+    }
+
+    #[test]
+    fn vectors_need_no_price_of_an_answer_and_answers_do() {
+        let mut list = claude().rates.at(0).clone();
+        list.base.output = None;
+        assert_eq!(expected_cost(&list, [10, 0], Keeping::None), Some(PicoUsd(30_000_000)));
+        assert_eq!(expected_cost(&list, [10, 1], Keeping::None), None, "unknown is never free");
     }
 
     #[test]
