@@ -7,6 +7,7 @@ mod aliases;
 mod feedback;
 mod figures;
 mod health;
+mod hedge_budget;
 mod matching;
 mod rules;
 mod selector;
@@ -21,9 +22,10 @@ pub use aliases::{Aliases, OrgAliases};
 pub use feedback::{CORRECTION_MAX, Corrections, Feedback, HALFWAY_RATINGS, Ratings};
 pub use figures::{FigureRow, Workload, figure_row, ranking_usd};
 pub use health::{
-    Band, BandFigures, BreakerRule, Gate, Health, InFlight, Lane, Observed, ObservedLane, Reach,
-    Sample, Snapshot,
+    Band, BandFigures, BreakerRule, Demand, Gate, Health, InFlight, Lane, Observed, ObservedLane,
+    Reach, Sample, Snapshot,
 };
+pub use hedge_budget::HedgeBudget;
 pub use matching::{Asked, Rejection, check, forbidden, over_ceiling};
 pub use rules::{
     Forbidden, OrgRules, RULE_BYTES_MAX, RULES_BYTES_MAX, RULES_MAX, Rule, RuleFault, Rulebook,

@@ -1,7 +1,7 @@
-//! A stream whose provider has fallen silent is not waited for to the end of its time: where
-//! several wait for the same offer and none has heard anything for long, the next of the plan is
-//! asked. Only streams, whose first byte comes with the provider's attention and not with the last
-//! word; and only where somebody else is left to ask. Never judges a single slow answer.
+//! A provider that has fallen silent is not waited for to the end of its time: where several wait
+//! for the same offer and none has heard anything for long, and where a request is the probe of an
+//! offer that rested, the next of the plan is asked. Only where somebody else is left to ask. Never
+//! judges a single slow answer of an offer that is well.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -22,9 +22,11 @@ pub(super) async fn unless<T>(
     asking: &Asking,
     exchange: impl Future<Output = T>,
 ) -> Option<T> {
-    if !flight.call.stream || !has_others(flight) {
+    if !has_others(flight) {
         return Some(exchange.await);
     }
+    let probed = &asking.in_flight;
+    let probe = probed.is_probe().then(|| Duration::from_millis(probed.patience_ms()));
     let mut exchange = pin!(exchange);
     let mut wait = PATIENCE;
     // Bounded by the exchange's own time for the first byte.
@@ -32,7 +34,8 @@ pub(super) async fn unless<T>(
         if let Ok(done) = tokio::time::timeout(wait, exchange.as_mut()).await {
             return Some(done);
         }
-        if flight.gateway.health.leaves_silent(asking.index, clock::now_ms()) {
+        let in_vain = probe.is_some_and(|patience| asking.watch.elapsed() >= patience);
+        if in_vain || asking.in_flight.leaves_silent(clock::now_ms()) {
             return None;
         }
         wait = LOOK;
