@@ -207,6 +207,7 @@ impl Run<'_> {
         };
         let Some(in_flight) = &mut under.in_flight else { return };
         in_flight.heard(now_ms);
+        in_flight.answering();
         under.first_ms = now_ms.saturating_sub(under.asked_ms);
         let offer = in_flight.lane().offer;
         let speed = self.world.truths.get(offer).map_or(50.0, |truth| truth.tokens_per_second);
@@ -228,7 +229,7 @@ impl Run<'_> {
         let (input, output) = (request.input_tokens, request.output_tokens);
         let took_ms = now_ms.saturating_sub(under.asked_ms);
         let sample = Sample::answered(under.first_ms, output.into(), took_ms, input * 2);
-        self.health.record(lane, sample, now_ms);
+        in_flight.ended(sample, now_ms);
         let Some(offer) = self.world.offers.offers().get(lane.offer) else { return };
         let quality = self.grading.of(self.world, lane.offer, request);
         if let Some(ended) = self.ended.get_mut(index) {
@@ -244,7 +245,7 @@ impl Run<'_> {
         let Some(under) = self.under.get_mut(index) else { return };
         let Some(in_flight) = under.in_flight.take() else { return };
         let sample = if under.again { Sample::Neutral } else { Sample::Failed };
-        self.health.record(in_flight.lane(), sample, now_ms);
+        in_flight.ended(sample, now_ms);
         if let Some(ended) = self.ended.get_mut(index) {
             ended.failed_attempts += 1;
         }

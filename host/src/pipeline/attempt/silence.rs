@@ -12,7 +12,7 @@ use super::super::flight::Flight;
 use super::Asking;
 
 /// How long a request waits before it looks whether it waits in vain.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it looks from then on.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -28,7 +28,8 @@ pub(super) async fn unless<T>(
     let probed = &asking.in_flight;
     let probe = probed.is_probe().then(|| Duration::from_millis(probed.patience_ms()));
     let mut exchange = pin!(exchange);
-    let mut wait = PATIENCE;
+    let left = probe.map(|patience| patience.saturating_sub(asking.watch.elapsed()));
+    let mut wait = left.map_or(PATIENCE, |left| left.min(PATIENCE));
     // Bounded by the exchange's own time for the first byte.
     loop {
         if let Ok(done) = tokio::time::timeout(wait, exchange.as_mut()).await {

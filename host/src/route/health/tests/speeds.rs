@@ -12,7 +12,10 @@ fn a_whole_answer_says_nothing_of_the_first_token() {
     health.record(LANE, Sample::whole(50, 3_200, 100), 1_000);
     let slow = seen(&health, 100, 1_000);
     assert!((slow.first_token_ms - Snapshot::UNKNOWN.first_token_ms).abs() < 1e-9, "{slow:?}");
-    assert!(!slow.first_token_measured && slow.tokens_per_second < 40.0, "but it is slow: {slow:?}");
+    assert!(
+        !slow.first_token_measured && slow.tokens_per_second < 40.0,
+        "but it is slow: {slow:?}"
+    );
     assert!(health.observed(0, 1_000).unwrap().bands.is_empty());
     assert_eq!(health.observed(0, 1_000).unwrap().whole_answer_ms, Some(3_200.0));
     let quick = Health::new(1, RULE);
