@@ -167,11 +167,14 @@ impl Run<'_> {
         self.schedule(now_ms + first_ms, index, event);
     }
 
-    /// As the gateway does: who waits in vain for an offer that has fallen silent asks the next.
+    /// As the gateway does: who waits in vain for an offer that has fallen silent asks the next, and
+    /// so does who probes one that rested.
     fn looks(&mut self, index: usize, now_ms: u64) {
         let Some(under) = self.under.get(index) else { return };
         let (Some(in_flight), Some(fails_ms)) = (&under.in_flight, under.fails_ms) else { return };
-        let silent = self.health.leaves_silent(in_flight.lane().offer, now_ms);
+        let waited_ms = now_ms.saturating_sub(under.asked_ms);
+        let probed = in_flight.is_probe() && waited_ms >= in_flight.patience_ms();
+        let silent = probed || in_flight.leaves_silent(now_ms);
         if now_ms >= fails_ms || (silent && !under.queue.is_empty()) {
             return self.fails(index, now_ms);
         }

@@ -31,6 +31,7 @@ use super::{decide, relay};
 pub(super) use blame::{Blame, of_answer as blame_of};
 pub(super) use count::count;
 pub(super) use outcome::{Fault, Trouble, note};
+pub(super) use silence::bound as probe_bound;
 
 /// Before the best offer is asked once more: long enough for a restart of one server behind a load
 /// balancer, short enough that nobody notices. The half on top is random, so that callers that
@@ -90,7 +91,12 @@ impl Asking {
     /// for longer than such an answer takes.
     fn given_up(&self) -> Sample {
         let quiet_ms = self.watch.millis().saturating_sub(self.alive_ms);
-        if self.again { Sample::Neutral } else { self.in_flight.given_up(quiet_ms) }
+        match self.in_flight.given_up(quiet_ms) {
+            _ if self.again => Sample::Neutral,
+            // It has begun to answer, and may be thinking.
+            Sample::Failed if self.first_byte_ms.is_some() => Sample::GivenUp,
+            sample => sample,
+        }
     }
 
     /// Tells the offer's health how it went.
@@ -206,7 +212,9 @@ fn has_roomier(flight: &Flight, row: usize, left: &[usize]) -> bool {
         let candidate = flight.candidates.get(row);
         candidate.is_some_and(|it| health.lacks_tokens(it.index, demand(flight), now_ms))
     };
-    lacks(row) && left.iter().any(|other| decide::open(flight, *other) && !lacks(*other))
+    !left.is_empty()
+        && lacks(row)
+        && left.iter().any(|other| decide::open(flight, *other) && !lacks(*other))
 }
 
 /// The request as the health of an offer sees it.

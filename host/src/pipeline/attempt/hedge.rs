@@ -10,7 +10,6 @@ use std::time::Duration;
 use turnpike_ledger::PicoUsd;
 
 use crate::gateway::Gateway;
-use crate::route::Sample;
 use crate::upstream::BodyReader;
 
 use super::super::flight::Flight;
@@ -132,12 +131,12 @@ async fn race(
 /// The row of the rival, and how long the offer that is asked has until then.
 fn rival(flight: &Flight, asking: &Asking) -> Option<(usize, Duration)> {
     let wait_ms = flight.gateway.settings.hedge_ms;
-    if wait_ms == 0 {
+    // Only the first attempt: what comes after a failure is asked in turn.
+    if wait_ms == 0 || !flight.attempts.is_empty() {
         return None;
     }
     flight.gateway.hedges.earn();
-    // Only the first attempt: what comes after a failure is asked in turn.
-    if !flight.attempts.is_empty() || flight.call.embeds() {
+    if flight.call.embeds() {
         return None;
     }
     let needs = &flight.call.needs;
@@ -155,7 +154,7 @@ fn rival(flight: &Flight, asking: &Asking) -> Option<(usize, Duration)> {
 
 /// Another was first. The provider had the prompt, and may charge for it.
 fn cancelled(flight: &mut Flight, loser: &Asking) {
-    loser.ended(Sample::Neutral);
+    loser.ended(loser.given_up());
     let lost = Lost::estimated(flight.bear_prompt(&loser.offer));
     let mut detail = "another offer was asked too, and was first".to_owned();
     if !lost.cost.is_zero() {

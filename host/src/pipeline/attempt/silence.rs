@@ -25,8 +25,7 @@ pub(super) async fn unless<T>(
     if !has_others(flight) {
         return Some(exchange.await);
     }
-    let probed = &asking.in_flight;
-    let probe = probed.is_probe().then(|| Duration::from_millis(probed.patience_ms()));
+    let probe = bound(flight, asking);
     let mut exchange = pin!(exchange);
     let left = probe.map(|patience| patience.saturating_sub(asking.watch.elapsed()));
     let mut wait = left.map_or(PATIENCE, |left| left.min(PATIENCE));
@@ -41,6 +40,14 @@ pub(super) async fn unless<T>(
         }
         wait = LOOK;
     }
+}
+
+/// How long the probe of an offer that rested waits for a sign of life, where somebody else is left
+/// to ask; `None` for any other attempt.
+pub(in crate::pipeline) fn bound(flight: &Flight, asking: &Asking) -> Option<Duration> {
+    let probed = &asking.in_flight;
+    let bounded = probed.is_probe() && has_others(flight);
+    bounded.then(|| Duration::from_millis(probed.patience_ms()))
 }
 
 /// Whether the plan has an offer that this request has not asked yet.

@@ -11,7 +11,7 @@ use crate::clock::Stopwatch;
 use crate::redact::{StreamOptions, StreamRedactor};
 use crate::upstream::{BodyReader, ErrorKind, Phase, TransportError};
 
-use super::super::attempt::{Asking, Trouble};
+use super::super::attempt::{Asking, Trouble, probe_bound};
 use super::super::flight::Flight;
 use super::cutter::Cutter;
 use super::{Begun, Broken, Step, Upstream};
@@ -70,10 +70,11 @@ struct Limits {
 }
 
 impl Limits {
-    fn of(flight: &Flight) -> Self {
+    fn of(flight: &Flight, asking: &Asking) -> Self {
         let times = &flight.gateway.settings.timeouts;
         let quiet = Duration::from_millis(times.first_content_ms);
         let thinking = Duration::from_millis(times.answer_ms).max(quiet);
+        let quiet = probe_bound(flight, asking).map_or(quiet, |bound| bound.min(quiet));
         Self { quiet, thinking, watch: Stopwatch::start() }
     }
 
@@ -85,8 +86,8 @@ impl Limits {
     }
 
     /// What is wrong when that is over.
-    fn over(&self) -> Trouble {
-        if self.watch.elapsed() >= self.thinking && self.thinking > self.quiet {
+    fn over(&self, alive: Duration) -> Trouble {
+        if self.watch.elapsed().saturating_sub(alive) < self.quiet {
             return Trouble::Thinking;
         }
         let limit = self.quiet.as_millis();
@@ -134,12 +135,12 @@ async fn first(
     asking: &mut Asking,
     stream: &mut Upstream,
 ) -> Result<Bytes, Trouble> {
-    let limits = Limits::of(flight);
+    let limits = Limits::of(flight, asking);
     let mut alive = Duration::ZERO;
     let mut held = BytesMut::new();
     loop {
         let Ok(step) = tokio::time::timeout(limits.left(alive), stream.step(flight)).await else {
-            return Err(limits.over());
+            return Err(limits.over(alive));
         };
         match step {
             Ok(Step::More(bytes)) => {

@@ -10,12 +10,13 @@ use super::Gate;
 #[derive(Debug, Clone, Copy)]
 pub struct BreakerRule {
     pub failures: u32,
-    /// Doubled after each probe that fails, up to five minutes.
+    /// Doubled after each probe that fails, up to a minute.
     pub open_ms: u64,
 }
 
-/// The longest rest between two probes: so late at most an outage's end is noticed.
-const REST_MS_MAX: u64 = 300_000;
+/// The longest rest between two probes: so late at most an outage's end is noticed. Longer would
+/// spare hardly a request, and keep everybody from an offer that is well again.
+const REST_MS_MAX: u64 = 60_000;
 /// How long a probe's refusal rests that came without a word on how long.
 const UNSAID_REST_MS: u64 = 1_000;
 /// Failures are counted in halves.
