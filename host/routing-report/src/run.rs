@@ -167,8 +167,8 @@ impl Run<'_> {
         self.schedule(now_ms + first_ms, index, event);
     }
 
-    /// As the gateway does: who waits in vain for an offer that has fallen silent asks the next, and
-    /// so does who probes one that rested.
+    /// As the gateway does: who waits in vain for an offer that has fallen silent asks the next,
+    /// and so does who probes one that rested.
     fn looks(&mut self, index: usize, now_ms: u64) {
         let Some(under) = self.under.get(index) else { return };
         let (Some(in_flight), Some(fails_ms)) = (&under.in_flight, under.fails_ms) else { return };

@@ -43,8 +43,8 @@ const RETRY_PAUSE_MS: u64 = 100;
 const CREDENTIALS_TRIED_MAX: usize = 3;
 /// How long one rests that is over its limit, where the provider does not say.
 const LIMITED_REST_MS: u64 = 1_000;
-/// How long a credential rests that the provider refused, and one whose account is empty where there
-/// is another: somebody has to mend it.
+/// How long a credential rests that the provider refused, and one whose account is empty where
+/// there is another: somebody has to mend it.
 const REFUSED_REST_MS: u64 = 60_000;
 
 /// Why an offer has to wait for the others of its plan.

@@ -333,7 +333,7 @@ impl OfferHealth {
         let stands = |lane: &(u32, Breaker), standing| lane.1.standing(now_ms) == standing;
         for (index, lane) in self.lanes.iter().enumerate() {
             if stands(lane, Standing::HalfOpen)
-                && let Some(floor_ms) = lane.1.probe(now_ms, rule, self.patience_ms(demand))
+                && let Some(floor_ms) = lane.1.probe(now_ms, rule, self.probing_ms(demand))
             {
                 return Some((index, Some(floor_ms)));
             }

@@ -251,17 +251,23 @@ mod tests {
     #[test]
     fn a_prompt_that_is_flagged_is_the_requests_fault_and_a_key_that_is_forbidden_is_not() {
         let chat = |body| blame(Dialect::OpenAiChat, 403, body);
+        let xai = concat!(
+            r#"{"code":"The caller does not have permission to execute the specified operation","#,
+            r#""error":"Content violates usage guidelines. Team: t, API key ID: k, Model: m, "#,
+            r#"Failed check: SAFETY_CHECK_TYPE_BIO"}"#
+        );
+        let router = concat!(
+            r#"{"error":{"code":403,"message":"openai/gpt-4o requires moderation on OpenAI. Your "#,
+            r#"input was flagged for \"violence\". No credits were charged.","#,
+            r#""metadata":{"reasons":["violence"],"flagged_input":"x","model_slug":"m"}}}"#
+        );
         for flagged in [
-            r#"{"code":"The caller does not have permission to execute the specified operation",
-                "error":"Content violates usage guidelines. Team: t, API key ID: k, Model: m,
-                Failed check: SAFETY_CHECK_TYPE_BIO"}"#,
-            r#"{"error":{"code":403,"message":"openai/gpt-4o requires moderation on OpenAI. Your
-                input was flagged for "violence". No credits were charged.",
-                "metadata":{"reasons":["violence"],"flagged_input":"x","provider_name":"OpenAI"}}}"#,
+            xai,
+            router,
             r#"{"error":{"code":403,"message":"Forbidden","metadata":{"reasons":["sexual"],
                 "flagged_input":"x"}}}"#,
-            r#"{"error":{"message":"Your prompt has been flagged by our safety system.","type":
-                "forbidden","code":null}}"#,
+            r#"{"error":{"message":"Your prompt has been flagged by our safety system.",
+                "type":"forbidden","code":null}}"#,
             r#"{"error":{"message":"no","type":"content_policy_violation","code":null}}"#,
         ] {
             assert_eq!(chat(flagged), Blame::Request, "{flagged}");

@@ -1,6 +1,6 @@
-//! What a provider's headers say of its rate limits: how many more requests and tokens it takes, and
-//! until when. Learnt from every answer, so that the request which would be refused is not sent.
-//! Believes no header for longer than a minute.
+//! What a provider's headers say of its rate limits: how many more requests and tokens it takes,
+//! and until when. Learnt from every answer, so that the request which would be refused is not
+//! sent. Believes no header for longer than a minute.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ enum Of {
     Requests,
     /// Of prompts, or of prompts and answers together.
     Tokens,
-    /// Of answers: how long the next one is nobody knows, so only that none are left says something.
+    /// Of answers: how long the next one is nobody knows, so only that none are left counts.
     Answers,
 }
 

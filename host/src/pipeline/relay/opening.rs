@@ -1,6 +1,6 @@
 //! A stream up to its first content. Nothing goes to the caller by then, so that a failure is still
-//! a fallback; and what the provider counts by then is the platform's. A model that thinks and gives
-//! signs of life is waited for, within the time of a whole answer. Never settles anything.
+//! a fallback; and what the provider counts by then is the platform's. A model that thinks and
+//! gives signs of life is waited for, within the time of a whole answer. Never settles anything.
 
 use std::time::Duration;
 

@@ -243,7 +243,7 @@ impl Breaker {
         self.failures_in_a_row.load(Ordering::Relaxed) / WHOLE
     }
 
-    /// Whether an attempt began before this was told to rest, and so says nothing of the time since.
+    /// Whether an attempt began before this was told to rest, and says nothing of the time since.
     fn is_news_from_before(&self, began_ms: u64) -> bool {
         self.open_until_ms.load(Ordering::Relaxed) != 0
             && began_ms < self.opened_at_ms.load(Ordering::Relaxed)

@@ -17,10 +17,13 @@ const SILENCE_WHOLE: (f64, f64) = (5.0, 30_000.0);
 pub(super) const SEVERAL: u32 = 3;
 
 /// How long a request waits in vain at least before that says something of the offer: in times of
-/// what hardly an answer takes, in milliseconds at least, and in milliseconds where that is unknown.
+/// what hardly an answer takes, in milliseconds at least, and in all where that is unknown.
 const VAIN: (f64, f64, u64) = (3.0, 10_000.0, 20_000);
 /// The same of answers that come whole.
 const VAIN_WHOLE: (f64, f64, u64) = (3.0, 30_000.0, 120_000);
+/// Nobody else may probe for so long at most beside the rest that follows: a whole answer may take
+/// minutes, and all the others would be without the offer.
+const PROBING_MS_MAX: u64 = 30_000;
 /// A probe that is given up after this part of it has failed: it is sent to an offer in trouble.
 const VAIN_PROBE_PART: u64 = 3;
 
@@ -211,6 +214,11 @@ impl OfferHealth {
             waiting.gave_up.store(gave_up.saturating_add(1), Ordering::Relaxed);
         }
         silent
+    }
+
+    /// How long a probe is alone.
+    pub(super) fn probing_ms(&self, demand: Demand) -> u64 {
+        self.patience_ms(demand).min(PROBING_MS_MAX)
     }
 
     pub(super) fn patience_ms(&self, demand: Demand) -> u64 {

@@ -1,6 +1,7 @@
 //! What is known of an offer's speed and of how often it answers: moving averages and quantiles, by
-//! the size of the prompt. What a stream shows of its first token is never mixed with what an answer
-//! takes that comes whole. Plain atomics, because a lost sample is harmless. Never reads a clock.
+//! the size of the prompt. What a stream shows of its first token is never mixed with what an
+//! answer takes that comes whole. Plain atomics, because a lost sample is harmless. Never reads a
+//! clock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

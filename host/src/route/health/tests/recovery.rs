@@ -1,5 +1,5 @@
-//! How an offer in trouble comes back: one probe at a time, with longer rests between them, and only
-//! by what began since it was told to rest.
+//! How an offer in trouble comes back: one probe at a time, with longer rests between them, and
+//! only by what began since it was told to rest.
 
 use super::*;
 
@@ -22,6 +22,19 @@ fn while_a_probe_is_under_way_there_is_no_other_until_its_time_is_over() {
     assert_eq!(health.gate(0, 22_001), Gate::Open { until_ms: 44_000 }, "the first one failed");
     drop(next);
     assert!(health.begin(0, 22_002).is_some(), "a probe that told nothing gives the floor back");
+}
+
+#[test]
+fn a_whole_answer_that_is_the_probe_keeps_the_others_out_for_no_longer_than_half_a_minute() {
+    let health = Arc::new(Health::new(1, RULE));
+    failed(&health, 3, 0);
+    let whole = Demand { whole: true, input_tokens: 100 };
+    let probe = health.begin_for(0, whole, 1_000).unwrap();
+    assert_eq!(probe.patience_ms(), 120_000, "it may take so long");
+    assert_eq!(health.gate(0, 1_000), Gate::Open { until_ms: 32_000 });
+    assert!(health.begin(0, 32_000).is_some());
+    probe.ended(Sample::whole(500, 40_000, 100), 41_000);
+    assert_eq!(health.gate(0, 41_000), Gate::Closed);
 }
 
 #[test]
@@ -57,7 +70,7 @@ fn what_began_before_it_was_told_to_rest_neither_wakes_it_nor_prolongs_its_rest(
     assert_eq!(health.gate(0, 5_000), Gate::Open { until_ms: 60_000 }, "the longest word counts");
     let probe = health.begin(0, 60_000).unwrap();
     oldest.ended(Sample::Failed, 60_001);
-    assert_eq!(health.gate(0, 60_001), Gate::Open { until_ms: 81_000 }, "it is still the probe's");
+    assert_eq!(health.gate(0, 60_001), Gate::Open { until_ms: 71_000 }, "it is still the probe's");
     probe.answering();
     assert_eq!(health.gate(0, 60_002), Gate::Closed);
 }

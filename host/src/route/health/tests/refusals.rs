@@ -31,10 +31,10 @@ fn refusals_for_a_rate_limit_are_no_failures_and_rest_longer_each_time() {
 #[test]
 fn a_provider_that_says_how_long_is_obeyed_to_the_letter() {
     let health = Arc::new(Health::new(1, RULE));
-    for now_ms in [0, 2_000, 4_000, 6_000] {
-        health.record(LANE, Sample::Withheld, now_ms);
-        health.rest(LANE, now_ms + 500, now_ms);
-        assert_eq!(health.gate(0, now_ms), Gate::Open { until_ms: now_ms + 500 });
+    for at_ms in [0, 2_000, 4_000, 6_000] {
+        health.record(LANE, Sample::Withheld, at_ms);
+        health.rest(LANE, at_ms + 500, at_ms);
+        assert_eq!(health.gate(0, at_ms), Gate::Open { until_ms: at_ms + 500 });
     }
 }
 
