@@ -21,6 +21,12 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
+    /// One that was started so long ago.
+    #[cfg(test)]
+    pub(crate) fn started(ago: Duration) -> Self {
+        Self(Self::start().0.checked_sub(ago).expect("the machine has run for longer"))
+    }
+
     /// Time since the start.
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()

@@ -298,7 +298,8 @@ impl Config {
             return bad(&format!("policy.{field}"), why);
         }
         // An answer that is not streamed has this time for its head and again for its body.
-        let stream_ms = self.timeouts.first_byte_ms.saturating_add(self.timeouts.first_content_ms);
+        let thinking_ms = self.timeouts.first_content_ms.max(self.timeouts.answer_ms);
+        let stream_ms = self.timeouts.first_byte_ms.saturating_add(thinking_ms);
         let slowest_ms = self.timeouts.answer_ms.saturating_mul(2).max(stream_ms);
         let attempts = u64::try_from(self.routing.attempts).unwrap_or(u64::MAX);
         if self.money.hold_ms < slowest_ms.saturating_mul(attempts) {

@@ -30,7 +30,7 @@ use crate::catalog::ConfiguredCatalog;
 use crate::config::{Config, Durability, Timeouts};
 use crate::pipeline::Repeats;
 use crate::policy::PolicyEngine;
-use crate::route::{Affinity, Aliases, Exploring, Feedback, Health, Rulebook};
+use crate::route::{Affinity, Aliases, Exploring, Feedback, Health, HedgeBudget, Rulebook};
 use crate::tasks::{Aside, LastCall, Tasks, Turns};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
@@ -113,6 +113,8 @@ pub struct Gateway {
     /// Organizations' own names for models.
     pub aliases: Arc<Aliases>,
     pub health: Arc<Health>,
+    /// How many requests may have a rival asked.
+    pub hedges: HedgeBudget,
     /// What organizations ask of routing.
     pub rulebook: Arc<Rulebook>,
     /// What their ratings say of models.

@@ -8,6 +8,7 @@ mod exploration;
 mod feedback;
 mod figures;
 mod health;
+mod hedge_budget;
 mod matching;
 mod rules;
 mod selector;
@@ -23,9 +24,10 @@ pub use exploration::Exploring;
 pub use feedback::{CORRECTION_MAX, Corrections, Feedback, HALFWAY_RATINGS, Ratings};
 pub use figures::{FigureRow, Workload, expected_cost, figure_row, likely_tokens, ranking_usd};
 pub use health::{
-    Band, BandFigures, BreakerRule, Gate, Health, InFlight, Lane, NotNow, Observed, ObservedLane,
-    Reach, Sample, Snapshot,
+    Band, BandFigures, BreakerRule, Demand, Gate, Health, InFlight, Lane, NotNow, Observed,
+    ObservedLane, Reach, Sample, Snapshot,
 };
+pub use hedge_budget::HedgeBudget;
 pub use matching::{Asked, Rejection, check, forbidden, over_ceiling};
 pub use rules::{
     Forbidden, OrgRules, RULE_BYTES_MAX, RULES_BYTES_MAX, RULES_MAX, Rule, RuleFault, Rulebook,

@@ -1,6 +1,7 @@
 //! How a choice is made and can be moved: the dry run, an organization's rules, classes of data,
 //! several credentials, ratings; and that the choice can be made again from what is shown of it.
 
+mod blame;
 mod by_hand;
 mod credentials;
 mod exploration;

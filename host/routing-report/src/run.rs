@@ -167,11 +167,14 @@ impl Run<'_> {
         self.schedule(now_ms + first_ms, index, event);
     }
 
-    /// As the gateway does: who waits in vain for an offer that has fallen silent asks the next.
+    /// As the gateway does: who waits in vain for an offer that has fallen silent asks the next,
+    /// and so does who probes one that rested.
     fn looks(&mut self, index: usize, now_ms: u64) {
         let Some(under) = self.under.get(index) else { return };
         let (Some(in_flight), Some(fails_ms)) = (&under.in_flight, under.fails_ms) else { return };
-        let silent = self.health.leaves_silent(in_flight.lane().offer, now_ms);
+        let waited_ms = now_ms.saturating_sub(under.asked_ms);
+        let probed = in_flight.is_probe() && waited_ms >= in_flight.patience_ms();
+        let silent = probed || in_flight.leaves_silent(now_ms);
         if now_ms >= fails_ms || (silent && !under.queue.is_empty()) {
             return self.fails(index, now_ms);
         }
@@ -207,6 +210,7 @@ impl Run<'_> {
         };
         let Some(in_flight) = &mut under.in_flight else { return };
         in_flight.heard(now_ms);
+        in_flight.answering();
         under.first_ms = now_ms.saturating_sub(under.asked_ms);
         let offer = in_flight.lane().offer;
         let speed = self.world.truths.get(offer).map_or(50.0, |truth| truth.tokens_per_second);
@@ -228,7 +232,7 @@ impl Run<'_> {
         let (input, output) = (request.input_tokens, request.output_tokens);
         let took_ms = now_ms.saturating_sub(under.asked_ms);
         let sample = Sample::answered(under.first_ms, output.into(), took_ms, input * 2);
-        self.health.record(lane, sample, now_ms);
+        in_flight.ended(sample, now_ms);
         let Some(offer) = self.world.offers.offers().get(lane.offer) else { return };
         let quality = self.grading.of(self.world, lane.offer, request);
         if let Some(ended) = self.ended.get_mut(index) {
@@ -244,7 +248,7 @@ impl Run<'_> {
         let Some(under) = self.under.get_mut(index) else { return };
         let Some(in_flight) = under.in_flight.take() else { return };
         let sample = if under.again { Sample::Neutral } else { Sample::Failed };
-        self.health.record(in_flight.lane(), sample, now_ms);
+        in_flight.ended(sample, now_ms);
         if let Some(ended) = self.ended.get_mut(index) {
             ended.failed_attempts += 1;
         }

@@ -154,6 +154,7 @@ pub(super) fn live(seen: &Observed) -> Value {
         "first_token_ms": seen.now.first_token_ms,
         "first_token_p95_ms": seen.now.first_token_p95_ms,
         "tokens_per_second": seen.now.tokens_per_second,
+        "whole_answer_ms": seen.whole_answer_ms,
         "by_prompt_size": bands,
         "credentials": credentials,
     })

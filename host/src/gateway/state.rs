@@ -19,7 +19,7 @@ use crate::limits;
 use crate::pipeline;
 use crate::policy::signature::PublicKey;
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits, Web};
-use crate::route::{self, Affinity, Aliases, BreakerRule, Health, Reach, Rulebook};
+use crate::route::{self, Affinity, Aliases, BreakerRule, Health, HedgeBudget, Reach, Rulebook};
 use crate::store::Store;
 use crate::tasks::{Aside, LastCall, Tasks};
 use crate::telemetry::Metrics;
@@ -88,6 +88,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         policy_engine: engine,
         offers,
         health: Arc::clone(&routing.health),
+        hedges: HedgeBudget::default(),
         rulebook: Arc::clone(&routing.rulebook),
         feedback: routing.ratings.feedback(),
         ratings: Arc::clone(&routing.ratings),

@@ -24,13 +24,14 @@ use crate::clock::{self, Stopwatch};
 use crate::egress::GatewayBody;
 use crate::error::Refusal;
 use crate::gateway::Framing;
-use crate::route::{Gate, InFlight, Lane, NotNow, Sample};
+use crate::route::{Demand, Gate, InFlight, Lane, NotNow, Sample};
 
 use super::flight::Flight;
 use super::{decide, relay};
 pub(super) use blame::{Blame, of_answer as blame_of};
 pub(super) use count::count;
 pub(super) use outcome::{Fault, Trouble, note};
+pub(super) use silence::bound as probe_bound;
 
 /// Before the best offer is asked once more: long enough for a restart of one server behind a load
 /// balancer, short enough that nobody notices. The half on top is random, so that callers that
@@ -42,9 +43,12 @@ const RETRY_PAUSE_MS: u64 = 100;
 const CREDENTIALS_TRIED_MAX: usize = 3;
 /// How long one rests that is over its limit, where the provider does not say.
 const LIMITED_REST_MS: u64 = 1_000;
-/// How long a credential rests that the provider refused or whose account is empty, where there is
-/// another: somebody has to mend it.
+/// How long a credential rests that the provider refused, and one whose account is empty where
+/// there is another: somebody has to mend it.
 const REFUSED_REST_MS: u64 = 60_000;
+
+/// Why an offer has to wait for the others of its plan.
+const NO_ROOM: &str = "put off: its provider says that it has no room for so long a prompt now";
 
 /// An offer being asked.
 pub(super) struct Asking {
@@ -52,7 +56,12 @@ pub(super) struct Asking {
     /// Its index in the configured catalogue.
     pub index: usize,
     pub watch: Stopwatch,
+    /// When the head of its answer came.
     pub first_byte_ms: Option<u64>,
+    /// When the first content did, of a stream.
+    pub first_content_ms: Option<u64>,
+    /// When it last gave a sign of life; 0 before any.
+    pub alive_ms: u64,
     pub status: Option<u16>,
     /// In which the provider is spoken to.
     pub dialect: Dialect,
@@ -77,6 +86,23 @@ impl Asking {
     pub(super) fn failed(&self) -> Sample {
         if self.again { Sample::Neutral } else { Sample::Failed }
     }
+
+    /// What it says that the caller left before any content: nothing, unless it had waited in vain
+    /// for longer than such an answer takes.
+    fn given_up(&self) -> Sample {
+        let quiet_ms = self.watch.millis().saturating_sub(self.alive_ms);
+        match self.in_flight.given_up(quiet_ms) {
+            _ if self.again => Sample::Neutral,
+            // It has begun to answer, and may be thinking.
+            Sample::Failed if self.first_byte_ms.is_some() => Sample::GivenUp,
+            sample => sample,
+        }
+    }
+
+    /// Tells the offer's health how it went.
+    pub(super) fn ended(&self, sample: Sample) {
+        self.in_flight.ended(sample, clock::now_ms());
+    }
 }
 
 /// What an attempt came to.
@@ -99,11 +125,17 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
     let mut unknown: Option<Box<Fault>> = None;
     let mut soonest: Option<Duration> = None;
     let mut refused: Option<Box<Fault>> = None;
+    let mut locked: Option<Box<Fault>> = None;
     let mut queue = plan.clone();
     queue.reverse();
     let (mut again, mut spare) = (false, 0_usize);
     let mut crowded = true;
     while let Some(row) = queue.pop() {
+        if has_roomier(&flight, row, &queue) {
+            outcome::note_skipped(&mut flight, row, NO_ROOM.into());
+            queue.insert(0, row);
+            continue;
+        }
         let asking = match begin(&mut flight, row, again) {
             Ok(asking) => asking,
             Err(why) => {
@@ -132,6 +164,11 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
                 }
                 queue.push(row);
             }
+            // Somebody has to mend it, and no caller can.
+            Err(Ended::Fault(fault)) if fault.is_of_the_credential() => {
+                queue.retain(|other| may_do_better(&flight, &fault, *other, row));
+                locked = Some(fault);
+            }
             Err(Ended::Fault(fault)) => {
                 queue.retain(|other| may_do_better(&flight, &fault, *other, row));
                 if queue.is_empty() {
@@ -148,12 +185,12 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
         let over = queue.is_empty() && refused.is_none() && tried == plan.len();
         if over && tried < attempts_max && worth {
             pause().await;
-            queue.extend(plan.first());
+            queue.extend(plan.iter().find(|row| decide::open(&flight, **row)));
             again = true;
         }
     }
     // Where one of them failed it may be the one that keeps the conversation, and it may come back.
-    let fault = refused.or(unknown.filter(|_| last.is_none()));
+    let fault = refused.or(unknown.or(locked).filter(|_| last.is_none()));
     match fault {
         Some(fault) => outcome::pass_on(flight, *fault),
         None if tried == 0 && crowded => flight.refuse(&Refusal::all_busy()),
@@ -165,7 +202,7 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
 fn stands_in(flight: &Flight, ended: &Ended, row: usize) -> bool {
     let own = match ended {
         Ended::Next(trouble) => trouble.is_of_the_credential(),
-        Ended::Fault(fault) => matches!(**fault, Fault::Credential { .. }),
+        Ended::Fault(fault) => fault.is_of_the_credential(),
     };
     own && several_credentials(flight, row) && decide::open(flight, row)
 }
@@ -175,14 +212,34 @@ fn several_credentials(flight: &Flight, row: usize) -> bool {
     provider.is_some_and(|provider| provider.credentials() > 1)
 }
 
+/// Whether the provider of that row has said that it has no room for so long a prompt now, and one
+/// that is left has: the estimate is a rough one, so without another it is sent all the same.
+fn has_roomier(flight: &Flight, row: usize, left: &[usize]) -> bool {
+    let (health, now_ms) = (&flight.gateway.health, clock::now_ms());
+    let lacks = |row: usize| {
+        let candidate = flight.candidates.get(row);
+        candidate.is_some_and(|it| health.lacks_tokens(it.index, demand(flight), now_ms))
+    };
+    !left.is_empty()
+        && lacks(row)
+        && left.iter().any(|other| decide::open(flight, *other) && !lacks(*other))
+}
+
+/// The request as the health of an offer sees it.
+fn demand(flight: &Flight) -> Demand {
+    Demand { whole: !flight.call.stream, input_tokens: flight.input_tokens }
+}
+
 /// Whether the offer in one row may take what the one in another refused: what is too long for one
-/// may fit another, what one provider does not keep another may, and what can't be said in the
-/// dialect of one can perhaps in that of another.
+/// may fit another, what one provider does not keep another may, what can't be said in the dialect
+/// of one can perhaps in that of another, and a key that one does not take is not another's.
 fn may_do_better(flight: &Flight, fault: &Fault, row: usize, than: usize) -> bool {
     let provider = |row| flight.offer_of(row).map(|offer| &offer.provider);
     matches!(fault, Fault::Untranslatable(_))
         || (fault.is_about_length() && is_larger(flight, row, than))
         || (fault.is_about_a_reference() && provider(row) != provider(than))
+        || (fault.is_of_the_credential()
+            && (!fault.is_of_the_key() || provider(row) != provider(than)))
 }
 
 /// Whether the offer in one row takes longer prompts than the one in another.
@@ -199,11 +256,8 @@ enum Ended {
 }
 
 fn begin(flight: &mut Flight, row: usize, again: bool) -> Result<Asking, NotNow> {
-    opened(flight, row, again).inspect_err(|why| {
-        if let Some(offer) = flight.offer_of(row).map(Arc::clone) {
-            outcome::note_skipped(flight, &offer, *why);
-        }
-    })
+    opened(flight, row, again)
+        .inspect_err(|why| outcome::note_skipped(flight, row, outcome::why_skipped(*why)))
 }
 
 /// The offer in that row, if it may be asked now.
@@ -211,13 +265,14 @@ fn opened(flight: &Flight, row: usize, again: bool) -> Result<Asking, NotNow> {
     let candidate = flight.candidates.get(row).ok_or(NotNow::Resting)?;
     let index = candidate.index;
     let offer = Arc::clone(flight.offer_of(row).ok_or(NotNow::Resting)?);
-    let in_flight = match flight.gateway.health.gate(index, clock::now_ms()) {
+    let (health, now_ms) = (&flight.gateway.health, clock::now_ms());
+    let in_flight = match health.gate(index, now_ms) {
         Gate::Full { most } => Err(NotNow::Full { most }),
         Gate::Open { .. } => Err(NotNow::Resting),
-        Gate::Closed | Gate::HalfOpen => flight.gateway.health.begin(index, clock::now_ms()),
+        Gate::Closed | Gate::HalfOpen => health.begin_for(index, demand(flight), now_ms),
     }?;
     let watch = Stopwatch::start();
-    let (first_byte_ms, status) = (None, None);
+    let (first_byte_ms, first_content_ms, status) = (None, None, None);
     let provider = flight.gateway.providers.get(&*offer.provider);
     let dialect = provider.and_then(|provider| provider.dialect(&offer, &flight.call));
     let dialect = dialect.unwrap_or(flight.call.dialect);
@@ -228,6 +283,8 @@ fn opened(flight: &Flight, row: usize, again: bool) -> Result<Asking, NotNow> {
         index,
         watch,
         first_byte_ms,
+        first_content_ms,
+        alive_ms: 0,
         status,
         dialect,
         framing,
@@ -246,7 +303,11 @@ async fn one(flight: &mut Flight, mut asking: Asking) -> Result<Reply, Ended> {
         }
         Ok(Got::Stream(begun)) => Ok(Reply::Stream(Box::new(begun.by(asking)))),
         Err(request::Refused::Trouble(trouble)) => {
-            let lost = flight.lost.saturating_sub(lost);
+            let mut lost = Lost::reported(flight.lost.saturating_sub(lost));
+            // It may be at work on it still, and charge for that.
+            if trouble.is_ours() && lost.cost.is_zero() {
+                lost = Lost::estimated(flight.bear_prompt(&asking.offer));
+            }
             Err(Ended::Next(give_up(flight, &asking, trouble, lost)))
         }
         Err(request::Refused::Fault(fault)) => {
@@ -259,12 +320,35 @@ async fn one(flight: &mut Flight, mut asking: Asking) -> Result<Reply, Ended> {
 /// Books an attempt that ended for a reason that no other provider would do better about: one that
 /// refuses a request is healthy.
 fn book_fault(flight: &mut Flight, asking: &Asking, fault: &Fault) {
-    let (health, now_ms) = (&flight.gateway.health, clock::now_ms());
-    health.record(asking.lane(), Sample::Neutral, now_ms);
-    if matches!(*fault, Fault::Credential { .. }) && asking.has_stand_in {
-        health.rest(asking.lane(), now_ms.saturating_add(REFUSED_REST_MS));
+    if fault.is_of_the_credential() {
+        rest_refused(flight, asking, fault);
+    } else {
+        asking.ended(Sample::Neutral);
     }
     outcome::note(flight, asking, fault.label(), "");
+}
+
+/// A credential that the provider does not take rests, with every offer of that provider where it
+/// is the key itself that is refused. Where it is only this request, or this model, that is
+/// forbidden, an offer without another credential rests after several of them.
+fn rest_refused(flight: &Flight, asking: &Asking, fault: &Fault) {
+    let (gateway, lane, now_ms) = (&flight.gateway, asking.lane(), clock::now_ms());
+    let until_ms = now_ms.saturating_add(REFUSED_REST_MS);
+    if fault.is_of_the_key() {
+        asking.ended(Sample::Neutral);
+        let offers = gateway.offers.offers().iter().enumerate();
+        for (offer, _) in offers.filter(|(_, it)| it.provider == asking.offer.provider) {
+            gateway.health.rest(Lane { offer, ..lane }, until_ms, now_ms);
+        }
+        let (provider, rest_ms) = (&*asking.offer.provider, REFUSED_REST_MS);
+        tracing::warn!(provider, rest_ms, "the offers of a provider rest whose key is refused");
+    } else if asking.has_stand_in {
+        asking.ended(Sample::Neutral);
+        gateway.health.rest(lane, until_ms, now_ms);
+    } else {
+        asking.ended(Sample::Withheld);
+        gateway.health.back_off(lane, now_ms);
+    }
 }
 
 /// An attempt whose answer is being waited for. The caller's leaving drops it there, and it is
@@ -304,9 +388,7 @@ impl<'a> UnderWay<'a> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         if !self.over {
-            let health = &self.flight.gateway.health;
-            // Also lets another request probe an offer that was half-open.
-            health.record(self.asking.lane(), Sample::Neutral, clock::now_ms());
+            self.asking.ended(self.asking.given_up());
             note(self.flight, self.asking, "cancelled", "the caller left before any content");
         }
     }
@@ -314,40 +396,67 @@ impl Drop for UnderWay<'_> {
 
 /// Books a failed attempt: on the offer's health, in the explanation, in the metrics. What it cost
 /// all the same (`lost`) is the platform's.
-fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble, lost: PicoUsd) -> Trouble {
+fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble, lost: Lost) -> Trouble {
     let now_ms = clock::now_ms();
     let (health, lane) = (&flight.gateway.health, asking.lane());
     // An event that is longer than the gateway takes may repeat what the caller sent.
     let bounded = matches!(trouble, Trouble::Malformed(relay::TOO_LARGE));
     let sample = match asking.failed() {
-        _ if bounded => Sample::Neutral,
+        _ if bounded || trouble.is_no_fault() => Sample::Neutral,
         Sample::Failed if trouble.is_of_the_credential() => Sample::Withheld,
         sample => sample,
     };
     let was = health.gate(lane.offer, now_ms);
-    health.record(lane, sample, now_ms);
+    asking.in_flight.ended(sample, now_ms);
     if was == Gate::Closed && matches!(health.gate(lane.offer, now_ms), Gate::Open { .. }) {
         let (id, offer, outcome) = (&*flight.id_text, &*asking.offer.id, trouble.label());
         tracing::warn!(id, offer, outcome, "an offer rests after failures in a row");
     }
-    // Without a word on how long, it rests only where another credential can stand in.
+    // Without a word on how long, it rests at once only where another credential can stand in.
     let own = asking.has_stand_in && trouble.is_of_the_credential();
     let unsaid = if trouble.is_rate_limit() { LIMITED_REST_MS } else { REFUSED_REST_MS };
     let unsaid = own.then(|| Duration::from_millis(unsaid));
     if let Some(rest) = trouble.rest().or(unsaid) {
         let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
-        health.rest(lane, now_ms.saturating_add(rest_ms));
+        health.rest(lane, now_ms.saturating_add(rest_ms), now_ms);
+    } else if sample == Sample::Withheld {
+        health.back_off(lane, now_ms);
     }
     if trouble.is_rate_limit() {
         health.limited(lane);
     }
     let mut detail = Cow::Borrowed(trouble.detail());
-    if !lost.is_zero() {
+    if !lost.cost.is_zero() {
         let joint = if detail.is_empty() { "" } else { "; " };
-        detail.to_mut().push_str(&format!("{joint}the platform bears its {lost} USD"));
+        detail.to_mut().push_str(&format!("{joint}{lost}"));
     }
     outcome::note(flight, asking, trouble.label(), &detail);
     trouble
+}
+
+/// What an attempt cost the platform that came to nothing.
+struct Lost {
+    cost: PicoUsd,
+    /// It is the gateway's own count of the prompt.
+    estimated: bool,
+}
+
+impl Lost {
+    /// As the provider counted.
+    fn reported(cost: PicoUsd) -> Self {
+        Self { cost, estimated: false }
+    }
+
+    fn estimated(cost: PicoUsd) -> Self {
+        Self { cost, estimated: true }
+    }
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let count = if self.estimated { " by an estimate of the prompt" } else { "" };
+        write!(f, "the platform bears its {} USD{count}", self.cost)
+    }
 }
 
 async fn pause() {

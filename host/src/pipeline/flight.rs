@@ -330,6 +330,14 @@ impl Flight {
         }
     }
 
+    /// An attempt was left while its provider may have been at work, and nothing was counted: what
+    /// its prompt comes to by the gateway's own count is the platform's.
+    pub(super) fn bear_prompt(&mut self, offer: &Offer) -> PicoUsd {
+        let cost = settle::absorbed(self, offer, &settle::Reported::default(), Ending::Failed);
+        self.lost = self.lost.saturating_add(cost);
+        cost
+    }
+
     /// Records the end. The second call does nothing: a request ends once.
     pub(super) fn end(&mut self, ending: Ending, status: u16, bill: &Bill) {
         if std::mem::replace(&mut self.ended, true) {

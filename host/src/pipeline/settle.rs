@@ -219,10 +219,15 @@ fn count(flight: &Flight, text_bytes: u64) -> Usage {
         input_uncached: prompt.saturating_add(ids).saturating_add(media.file.into()),
         input_audio: media.audio.into(),
         input_image: media.image.into(),
-        output_text: text_bytes.div_ceil(BYTES_PER_TOKEN),
+        output_text: tokens_of(text_bytes),
         requests: 1,
         ..Usage::default()
     }
+}
+
+/// Tokens of so many bytes of text, where nobody says.
+pub(super) fn tokens_of(text_bytes: u64) -> u64 {
+    text_bytes.div_ceil(BYTES_PER_TOKEN)
 }
 
 /// Official quantities. A bucket without a price of its own is charged as the plain bucket of its

@@ -3,23 +3,20 @@
 //! plain atomics do. Never reads a clock.
 
 mod breaker;
+mod in_flight;
 mod statistics;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use breaker::{Breaker, Standing};
+use breaker::{Breaker, Standing, Weight};
+use in_flight::Waiting;
 use statistics::Statistics;
 
 pub use breaker::BreakerRule;
+pub use in_flight::{Demand, InFlight};
 pub use statistics::{Band, BandFigures, Sample, Snapshot};
 
-/// Silence that is taken for trouble: in times of what hardly an answer takes to begin, and in
-/// milliseconds at least, since nobody is in trouble for thinking. Where several wait for an answer
-/// less of it says as much.
-const SILENCE: (f64, f64) = (5.0, 10_000.0);
-const SILENCE_OF_SEVERAL: (f64, f64) = (3.0, 5_000.0);
-const SEVERAL: u32 = 3;
 /// What the availability of an offer comes to that has fallen silent: it goes last, before the
 /// time-outs of those who wait for it have shown what is wrong.
 const SILENT_SHARE: f64 = 0.4;
@@ -78,12 +75,9 @@ pub struct Health {
 struct OfferHealth {
     statistics: Statistics,
     in_flight: AtomicU32,
-    /// Of those the ones whose answer has not begun.
-    waiting: AtomicU32,
-    /// Those who gave it up as silent since something last began.
-    gave_up: AtomicU32,
-    /// Since when nothing has begun, where something is waited for.
-    quiet_since_ms: AtomicU64,
+    /// Of those the ones whose answer has not begun: streams, and answers that come whole.
+    streams: Waiting,
+    wholes: Waiting,
     /// 0 for any number.
     concurrency: u32,
     /// One for each credential, with how often it is taken.
@@ -99,6 +93,8 @@ pub struct Observed {
     pub gate: Gate,
     /// When it last answered or failed, milliseconds since the epoch; 0 if never.
     pub sampled_ms: u64,
+    /// What an answer takes that comes whole; `None` until there is one.
+    pub whole_answer_ms: Option<f64>,
     pub bands: Vec<BandFigures>,
     /// By credential.
     pub lanes: Vec<ObservedLane>,
@@ -114,46 +110,6 @@ pub struct ObservedLane {
     pub limited: bool,
     /// Requests that the provider says are left, and until when that holds.
     pub left: Option<(u64, u64)>,
-}
-
-/// Counts an attempt as in flight until dropped.
-#[derive(Debug)]
-pub struct InFlight {
-    health: Arc<Health>,
-    lane: Lane,
-    /// Its answer has begun.
-    heard: bool,
-}
-
-// === impl InFlight ===
-
-impl InFlight {
-    /// What is asked, and by which credential.
-    pub fn lane(&self) -> Lane {
-        self.lane
-    }
-
-    /// Its answer begins.
-    pub fn heard(&mut self, now_ms: u64) {
-        if let Some(offer) = self.health.offers.get(self.lane.offer)
-            && !std::mem::replace(&mut self.heard, true)
-        {
-            offer.quiet_since_ms.store(now_ms, Ordering::Relaxed);
-            offer.gave_up.store(0, Ordering::Relaxed);
-            offer.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        if let Some(offer) = self.health.offers.get(self.lane.offer) {
-            offer.in_flight.fetch_sub(1, Ordering::Relaxed);
-            if !self.heard {
-                offer.waiting.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-    }
 }
 
 // === impl Reach ===
@@ -178,9 +134,8 @@ impl Health {
         let one = |reach: Reach| OfferHealth {
             statistics: Statistics::default(),
             in_flight: AtomicU32::new(0),
-            waiting: AtomicU32::new(0),
-            gave_up: AtomicU32::new(0),
-            quiet_since_ms: AtomicU64::new(0),
+            streams: Waiting::default(),
+            wholes: Waiting::default(),
             concurrency: reach.concurrency,
             lanes: reach.weights.into_iter().map(|weight| (weight, Breaker::default())).collect(),
         };
@@ -213,60 +168,96 @@ impl Health {
         if gate == Gate::Closed && o.is_full() { Gate::Full { most: o.concurrency } } else { gate }
     }
 
-    /// An attempt begins, by a credential that is open, each as often as its weight says. Where
-    /// none is and one's rest is over, it becomes that one's probe.
+    /// The attempt of a stream of unknown size begins; see [`Health::begin_for`].
     ///
     /// # Errors
-    /// Why it can't; nothing is counted, and no probe is used up.
+    /// Why it can't.
     pub fn begin(self: &Arc<Self>, offer: usize, now_ms: u64) -> Result<InFlight, NotNow> {
+        self.begin_for(offer, Demand::default(), now_ms)
+    }
+
+    /// An attempt begins, by a credential that is open, each as often as its weight says. Where
+    /// the rest of one is over, it becomes that one's probe.
+    ///
+    /// # Errors
+    /// Why it can't: as many as it may have are on their way, or none of its credentials is open
+    /// and another request is the probe already. Nothing is counted, and no probe is used up.
+    pub fn begin_for(
+        self: &Arc<Self>,
+        offer: usize,
+        demand: Demand,
+        now_ms: u64,
+    ) -> Result<InFlight, NotNow> {
         let o = self.offers.get(offer).ok_or(NotNow::Resting)?;
         let others = o.in_flight.fetch_add(1, Ordering::Relaxed);
         let lane = match o.concurrency > 0 && others >= o.concurrency {
             true => Err(NotNow::Full { most: o.concurrency }),
-            false => o.lane(now_ms, self.rule).ok_or(NotNow::Resting),
+            false => o.lane(demand, now_ms, self.rule).ok_or(NotNow::Resting),
         };
-        let credential = lane.inspect_err(|_| {
+        let (credential, floor_ms) = lane.inspect_err(|_| {
             o.in_flight.fetch_sub(1, Ordering::Relaxed);
         })?;
-        if o.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
-            o.quiet_since_ms.store(now_ms, Ordering::Relaxed);
-        }
+        o.waiting(demand.whole).join(now_ms);
         let lane = Lane { offer, credential };
-        Ok(InFlight { health: Arc::clone(self), lane, heard: false })
+        let health = Arc::clone(self);
+        Ok(InFlight { health, lane, demand, began_ms: now_ms, floor_ms, heard: false })
     }
 
-    /// An attempt has ended.
+    /// An attempt that began just now has ended; see [`InFlight::ended`] for any other.
     pub fn record(&self, lane: Lane, sample: Sample, now_ms: u64) {
-        let Some(o) = self.offers.get(lane.offer) else { return };
-        let own = o.lanes.get(lane.credential).map(|(_, breaker)| breaker);
+        self.book(lane, sample, now_ms, now_ms);
+    }
+
+    fn book(&self, lane: Lane, sample: Sample, began_ms: u64, now_ms: u64) {
+        let Some((o, own)) = self.found(lane) else { return };
+        let came_back = || {
+            if own.answered(began_ms) {
+                o.statistics.came_back();
+            }
+        };
+        // The provider failed, whoever asked: none of its credentials would have helped.
+        let failed = |weight| {
+            for (_, breaker) in &o.lanes {
+                breaker.failed(began_ms, now_ms, weight, self.rule);
+            }
+        };
         match sample {
             Sample::Answered { first_token_ms, tokens_per_second, band } => {
                 o.statistics.answered(first_token_ms, tokens_per_second, band, now_ms);
-                if own.is_some_and(Breaker::close) {
-                    o.statistics.came_back();
-                }
+                came_back();
+            }
+            Sample::Whole { total_ms, tokens, band } => {
+                o.statistics.answered_whole(total_ms, tokens, band, now_ms);
+                came_back();
             }
             Sample::Failed => {
                 o.statistics.failed(now_ms);
-                // The provider failed, whoever asked: none of its credentials would have helped.
-                for (_, breaker) in &o.lanes {
-                    breaker.failed(now_ms, self.rule);
-                }
+                failed(Weight::Whole);
+            }
+            Sample::GivenUp => {
+                o.statistics.given_up(now_ms);
+                failed(Weight::Half);
             }
             Sample::Withheld => {
                 // With another credential the offer answers.
                 if o.lanes.len() < 2 {
                     o.statistics.failed(now_ms);
                 }
-                own.into_iter().for_each(|breaker| breaker.failed(now_ms, self.rule));
+                own.withheld();
             }
-            Sample::Neutral => own.into_iter().for_each(Breaker::yield_floor),
+            Sample::Neutral => {}
         }
     }
 
-    /// The provider asked for rest (`retry-after`): that credential's breaker opens for so long.
-    pub fn rest(&self, lane: Lane, until_ms: u64) {
-        self.breaker(lane).into_iter().for_each(|breaker| breaker.rest(until_ms));
+    /// That credential rests until then (`retry-after`), or longer where it was told so before.
+    pub fn rest(&self, lane: Lane, until_ms: u64, now_ms: u64) {
+        self.breaker(lane).into_iter().for_each(|breaker| breaker.rest(until_ms, now_ms));
+    }
+
+    /// The provider refused the credential ([`Sample::Withheld`]) and did not say for how long: it
+    /// rests after several in a row, each time twice as long.
+    pub fn back_off(&self, lane: Lane, now_ms: u64) {
+        self.breaker(lane).into_iter().for_each(|breaker| breaker.back_off(now_ms, self.rule));
     }
 
     /// The last word of a credential's last failure was that we are over the provider's rate limit:
@@ -281,19 +272,27 @@ impl Health {
         self.breaker(lane).into_iter().for_each(|breaker| breaker.allow(requests, until_ms));
     }
 
-    /// Whether so many wait in vain for an offer whose usual times are known that those who wait
-    /// had better ask another. More is asked for than before it goes last: they leave a place in a
-    /// queue. Whoever is told so leaves, and still counts for those who go on waiting.
+    /// The provider says how many more tokens of prompts it takes until then.
+    pub fn allow_tokens(&self, lane: Lane, tokens: u64, until_ms: u64) {
+        self.breaker(lane).into_iter().for_each(|breaker| breaker.allow_tokens(tokens, until_ms));
+    }
+
+    /// Whether its provider has said that it has no room for such a prompt now, by any of its
+    /// credentials that are open.
+    pub fn lacks_tokens(&self, offer: usize, demand: Demand, now_ms: u64) -> bool {
+        let tokens = demand.expected_tokens();
+        let lacks = |(_, breaker): &(u32, Breaker)| {
+            breaker.standing(now_ms) != Standing::Closed || breaker.lacks_tokens(tokens, now_ms)
+        };
+        let told = |o: &OfferHealth| o.lanes.iter().any(|(_, it)| it.lacks_tokens(tokens, now_ms));
+        self.offers.get(offer).is_some_and(|o| told(o) && o.lanes.iter().all(lacks))
+    }
+
+    /// Whether so many streams wait in vain for an offer whose usual times are known that those who
+    /// wait had better ask another. More is asked for than before it goes last: they leave a place
+    /// in a queue. Whoever is told so leaves, and still counts for those who go on waiting.
     pub fn leaves_silent(&self, offer: usize, now_ms: u64) -> bool {
-        let Some(o) = self.offers.get(offer) else { return false };
-        let known = o.statistics.bands().map(|band| band.first_token_p95_ms).reduce(f64::max);
-        let gave_up = o.gave_up.load(Ordering::Relaxed);
-        let many = o.waiting.load(Ordering::Relaxed).saturating_add(gave_up) >= SEVERAL;
-        let silent = known.is_some_and(|tail_ms| many && o.is_quiet(SILENCE, tail_ms, now_ms));
-        if silent {
-            o.gave_up.store(gave_up.saturating_add(1), Ordering::Relaxed);
-        }
-        silent
+        self.offers.get(offer).is_some_and(|o| o.leaves_silent(false, now_ms))
     }
 
     /// Whether it rests because we are over its rate limit, with every credential.
@@ -317,13 +316,19 @@ impl Health {
             concurrency: o.concurrency,
             gate: self.gate(offer, now_ms),
             sampled_ms: o.statistics.sampled_ms(),
+            whole_answer_ms: o.statistics.whole_mean_ms(),
             bands: o.statistics.bands().collect(),
             lanes: lanes.collect(),
         })
     }
 
     fn breaker(&self, lane: Lane) -> Option<&Breaker> {
-        self.offers.get(lane.offer)?.lanes.get(lane.credential).map(|(_, breaker)| breaker)
+        self.found(lane).map(|(_, breaker)| breaker)
+    }
+
+    fn found(&self, lane: Lane) -> Option<(&OfferHealth, &Breaker)> {
+        let offer = self.offers.get(lane.offer)?;
+        offer.lanes.get(lane.credential).map(|(_, breaker)| (offer, breaker))
     }
 }
 
@@ -342,41 +347,40 @@ impl OfferHealth {
         best.gate()
     }
 
-    /// Whether something has been waited for longer than is usual, and nothing begun meanwhile.
-    fn is_silent(&self, tail_ms: f64, now_ms: u64) -> bool {
-        match self.waiting.load(Ordering::Relaxed) {
-            0 => false,
-            SEVERAL.. => self.is_quiet(SILENCE_OF_SEVERAL, tail_ms, now_ms),
-            _ => self.is_quiet(SILENCE, tail_ms, now_ms),
-        }
-    }
-
-    fn is_quiet(&self, (tails, least_ms): (f64, f64), tail_ms: f64, now_ms: u64) -> bool {
-        let quiet_ms = now_ms.saturating_sub(self.quiet_since_ms.load(Ordering::Relaxed));
-        let quiet_ms = f64::from(u32::try_from(quiet_ms).unwrap_or(u32::MAX));
-        quiet_ms > (tail_ms * tails).max(least_ms)
-    }
-
     fn is_full(&self) -> bool {
         self.concurrency > 0 && self.in_flight.load(Ordering::Relaxed) >= self.concurrency
     }
 
-    /// The credential to ask by, and with it one of the requests that it is allowed.
-    fn lane(&self, now_ms: u64, rule: BreakerRule) -> Option<usize> {
-        let closed = |(_, breaker): &(u32, Breaker)| breaker.standing(now_ms) == Standing::Closed;
-        let weights = || self.lanes.iter().filter(|lane| closed(lane)).map(|(weight, _)| *weight);
-        let mut lot = match (self.lanes.len(), weights().fold(0, u32::saturating_add)) {
-            (_, 0) => {
-                let probe = |(_, breaker): &(u32, Breaker)| breaker.probe(now_ms, rule);
-                return self.lanes.iter().position(probe);
+    /// The credential to ask by, and the floor of the probe that this becomes. One whose rest is
+    /// over is looked at, also while others are open; of these one that has room for the prompt is
+    /// taken, if there is one.
+    fn lane(&self, demand: Demand, now_ms: u64, rule: BreakerRule) -> Option<(usize, Option<u64>)> {
+        let stands = |lane: &(u32, Breaker), standing| lane.1.standing(now_ms) == standing;
+        for (index, lane) in self.lanes.iter().enumerate() {
+            if stands(lane, Standing::HalfOpen)
+                && let Some(floor_ms) = lane.1.probe(now_ms, rule, self.probing_ms(demand))
+            {
+                return Some((index, Some(floor_ms)));
             }
-            (1, _) => 0,
-            (_, sum) => rand::random_range(0..sum),
-        };
-        for (index, lane) in self.lanes.iter().enumerate().filter(|(_, lane)| closed(lane)) {
+        }
+        let tokens = demand.expected_tokens();
+        if let [only] = &*self.lanes {
+            return stands(only, Standing::Closed).then(|| {
+                only.1.take(tokens);
+                (0, None)
+            });
+        }
+        let open = |lane: &&(u32, Breaker)| stands(lane, Standing::Closed);
+        let fits = |lane: &&(u32, Breaker)| open(lane) && !lane.1.lacks_tokens(tokens, now_ms);
+        let roomy = self.lanes.iter().any(|lane| fits(&lane));
+        let taken = |lane: &&(u32, Breaker)| if roomy { fits(lane) } else { open(lane) };
+        let weights = self.lanes.iter().filter(taken).map(|(weight, _)| *weight);
+        let sum = weights.fold(0, u32::saturating_add);
+        let mut lot = if sum == 0 { 0 } else { rand::random_range(0..sum) };
+        for (index, lane) in self.lanes.iter().enumerate().filter(|(_, lane)| taken(lane)) {
             if lot < lane.0 {
-                lane.1.take();
-                return Some(index);
+                lane.1.take(tokens);
+                return Some((index, None));
             }
             lot -= lane.0;
         }

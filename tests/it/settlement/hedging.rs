@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use turnpike_simulate::Failure;
 
 use super::complete::ends_well;
-use super::till::{Asked, Customer, SPARE_COST, Till, only};
+use super::till::{Asked, Customer, PROMPT, SPARE_COST, Till, estimate, only};
 use crate::pitfalls::world::{SPOKEN, pair};
 
 /// How long the first has.
@@ -38,7 +38,8 @@ pub(super) async fn loser(asked: Asked) -> Result<()> {
         .filter_map(|attempt| attempt["outcome"].as_str())
         .collect();
     assert_eq!(outcomes, ["cancelled", "answered"], "{explanation:#}");
-    let end = customer.ended(said.id(), "complete");
+    // The first had the prompt, and nobody knows what it counted.
+    let end = customer.ended(said.id(), "complete").absorbing(only(estimate(PROMPT, 0)));
     let end = end.charged("provider", only(SPARE_COST), "complete");
     till.close(vec![end]).await
 }

@@ -44,6 +44,30 @@ const REQUEST: [&str; 16] = [
 const IMAGES: [&str; 2] = ["invalid_image", "image_"];
 const ACCOUNT: [&str; 3] = ["insufficient_quota", "billing_hard_limit_reached", "billing_error"];
 const CREDENTIAL: [&str; 2] = ["authentication_error", "invalid_api_key"];
+/// Beginnings of the types and codes of a prompt that the provider's filter refuses.
+const CONTENT: [&str; 5] =
+    ["content_policy", "content_filter", "content_moderation", "moderation", "safety_"];
+/// Words of such a refusal under status 403, where a type or code does not tell: of xAI, and of
+/// others' policies.
+const REFUSES_CONTENT: [&str; 6] = [
+    "usage guidelines",
+    "safety_check_type",
+    "content policy",
+    "content_policy",
+    "content moderation",
+    "requires moderation",
+];
+/// OpenRouter's words for it say who was flagged: the text, or the operator's account.
+const FLAGGED: &str = "flagged";
+const FLAGGED_TEXT: [&str; 5] = ["input", "prompt", "content", "message", "request"];
+const FLAGGED_ACCOUNT: [&str; 4] = ["account", "api key", "organization", "organisation"];
+/// Members of OpenRouter's `metadata` that are there for a text alone.
+const FLAGGED_MEMBERS: [&str; 2] = ["flagged_input", "reasons"];
+/// How OpenAI and Groq say that one request is over the limit of a whole minute.
+const TOO_LARGE: &str = "Request too large";
+/// Of Groq and others in that message: what a minute has, and what the request would take.
+const LIMIT_AND_REQUESTED: [&str; 2] = ["Limit ", "Requested "];
+
 /// How Anthropic says under status 400 that the operator's account is empty.
 const CREDIT_TOO_LOW: &str = "Your credit balance is too low";
 /// How Google says under status 400 that it does not know a key, or no longer.
@@ -83,9 +107,14 @@ pub(in crate::pipeline) fn of_answer(error: &StreamError) -> Blame {
     if words().any(|word| word == "model_not_found") {
         return Blame::Provider;
     }
+    let begins = |word: &str, starts: &[&str]| starts.iter().any(|start| word.starts_with(start));
     let about_request =
-        |word: &str| REQUEST.contains(&word) || IMAGES.iter().any(|start| word.starts_with(start));
-    if words().any(about_request) { Blame::Request } else { Blame::Provider }
+        |word: &str| REQUEST.contains(&word) || begins(word, &IMAGES) || begins(word, &CONTENT);
+    let forbidden = words().any(|word| word == "403");
+    if words().any(about_request) || (forbidden && refuses_content(error.message.expose())) {
+        return Blame::Request;
+    }
+    Blame::Provider
 }
 
 /// Whose fault an error with a status of its own is. `body` is what `error` was read from.
@@ -102,6 +131,10 @@ pub(super) fn of_status(status: StatusCode, error: Option<&StreamError>, body: &
     match status {
         StatusCode::UNAUTHORIZED => Blame::Credential,
         StatusCode::FORBIDDEN if names_something_kept(message) => Blame::Request,
+        // The prompt, and not the key: no other credential would do better, nor is one to blame.
+        StatusCode::FORBIDDEN if refuses_content(message) || flags_content(error, body) => {
+            Blame::Request
+        }
         StatusCode::FORBIDDEN => Blame::Credential,
         StatusCode::NOT_FOUND if names_something_kept(message) => Blame::Request,
         StatusCode::BAD_REQUEST if message.starts_with(CREDIT_TOO_LOW) => Blame::Account,
@@ -122,6 +155,42 @@ pub(super) fn names_something_kept(message: &str) -> bool {
     let part = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/'));
     let id = |word: &str| IDS.iter().any(|id| word.len() > id.len() && word.starts_with(id));
     PHRASES.iter().any(|phrase| message.contains(phrase)) || message.split(part).any(id)
+}
+
+/// Whether the words of a 403 are about what the prompt says.
+fn refuses_content(message: &str) -> bool {
+    let words = message.to_ascii_lowercase();
+    let says = |any: &[&str]| any.iter().any(|word| words.contains(word));
+    says(&REFUSES_CONTENT) || (says(&[FLAGGED]) && says(&FLAGGED_TEXT) && !says(&FLAGGED_ACCOUNT))
+}
+
+/// Whether its type or code is, or OpenRouter's details.
+fn flags_content(error: Option<&StreamError>, body: &Bytes) -> bool {
+    let about = |word: &String| CONTENT.iter().any(|start| word.starts_with(start));
+    let words = |error: &StreamError| [&error.kind, &error.code].into_iter().flatten().any(about);
+    if error.is_some_and(words) {
+        return true;
+    }
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return false };
+    let metadata = body.get("error").and_then(|error| error.get("metadata"));
+    metadata.is_some_and(|it| FLAGGED_MEMBERS.iter().all(|member| it.get(member).is_some()))
+}
+
+/// Whether the words of a refusal for a rate limit say that the request alone is over it, so that
+/// no other one is, and no wait helps. `waits`: the provider said how long to wait all the same.
+pub(super) fn exceeds_the_tier(message: &str, waits: bool) -> bool {
+    let [limit, requested] = LIMIT_AND_REQUESTED.map(|name| count_after(message, name));
+    match (limit, requested) {
+        (Some(limit), Some(requested)) => requested > limit,
+        _ => message.starts_with(TOO_LARGE) && !waits,
+    }
+}
+
+/// The count that follows a name, with commas or without.
+fn count_after(message: &str, name: &str) -> Option<u64> {
+    let (_, after) = message.split_once(name)?;
+    let end = after.find(|c: char| !(c.is_ascii_digit() || c == ',')).unwrap_or(after.len());
+    after.get(..end)?.replace(',', "").parse().ok()
 }
 
 /// Whether the details of Google's error say so; its message may quote the request.
@@ -180,6 +249,55 @@ mod tests {
     }
 
     #[test]
+    fn a_prompt_that_is_flagged_is_the_requests_fault_and_a_key_that_is_forbidden_is_not() {
+        let chat = |body| blame(Dialect::OpenAiChat, 403, body);
+        let xai = concat!(
+            r#"{"code":"The caller does not have permission to execute the specified operation","#,
+            r#""error":"Content violates usage guidelines. Team: t, API key ID: k, Model: m, "#,
+            r#"Failed check: SAFETY_CHECK_TYPE_BIO"}"#
+        );
+        let router = concat!(
+            r#"{"error":{"code":403,"message":"openai/gpt-4o requires moderation on OpenAI. Your "#,
+            r#"input was flagged for \"violence\". No credits were charged.","#,
+            r#""metadata":{"reasons":["violence"],"flagged_input":"x","model_slug":"m"}}}"#
+        );
+        for flagged in [
+            xai,
+            router,
+            r#"{"error":{"code":403,"message":"Forbidden","metadata":{"reasons":["sexual"],
+                "flagged_input":"x"}}}"#,
+            r#"{"error":{"message":"Your prompt has been flagged by our safety system.",
+                "type":"forbidden","code":null}}"#,
+            r#"{"error":{"message":"no","type":"content_policy_violation","code":null}}"#,
+        ] {
+            assert_eq!(chat(flagged), Blame::Request, "{flagged}");
+        }
+        for operators in [
+            r#"{"error":{"message":"Your account has been flagged for the content of requests."}}"#,
+            r#"{"error":{"message":"Project p does not have access to model gpt-5."}}"#,
+            r#"{"error":{"code":403,"message":"Key limit exceeded","metadata":{"reasons":[]}}}"#,
+            "<html>403 Forbidden</html>",
+        ] {
+            assert_eq!(chat(operators), Blame::Credential, "{operators}");
+        }
+        let unknown = r#"{"error":{"message":"input flagged as an unknown key","code":null}}"#;
+        assert_eq!(blame(Dialect::OpenAiChat, 401, unknown), Blame::Credential);
+    }
+
+    #[test]
+    fn a_request_over_the_limit_of_a_whole_minute_is_told_from_a_minute_that_is_used_up() {
+        let large = "Request too large for gpt-4o in organization o on tokens per min (TPM): \
+                     Limit 30000, Requested 51,000. The input or output tokens must be reduced.";
+        assert!(exceeds_the_tier(large, false) && exceeds_the_tier(large, true));
+        let used = "Rate limit reached for gpt-4o in organization o on tokens per min (TPM): \
+                    Limit 30000, Used 29000, Requested 2000. Please try again in 2s.";
+        assert!(!exceeds_the_tier(used, true) && !exceeds_the_tier(used, false));
+        assert!(exceeds_the_tier("Request too large for this tier", false));
+        assert!(!exceeds_the_tier("Request too large for this tier", true), "it says when");
+        assert!(!exceeds_the_tier("Limit of the day, Requested too often", false));
+    }
+
+    #[test]
     fn pitfall_58_an_empty_account_is_told_from_a_limit() {
         let chat = |body| blame(Dialect::OpenAiChat, 429, body);
         let quota = r#"{"error":{"message":"x","type":"insufficient_quota","param":null,
@@ -207,6 +325,11 @@ mod tests {
         assert_eq!(of("authentication_error", ""), Blame::Credential);
         assert_eq!(of("overloaded_error", ""), Blame::Provider);
         assert_eq!(of("", "502"), Blame::Provider);
+        assert_eq!(of("", "content_policy_blocked"), Blame::Request);
+        assert_eq!(of("", "403"), Blame::Provider);
+        let message = turnpike_protocol::Content::from_string("Your input was flagged".to_owned());
+        let flagged = StreamError { message, kind: None, code: Some("403".to_owned()) };
+        assert_eq!(of_answer(&flagged), Blame::Request);
         assert_eq!(of("", ""), Blame::Provider);
     }
 }

@@ -1,23 +1,22 @@
 //! Under `fast`, and where the operator wants it: an offer that does not begin to answer in time
 //! gets a rival, the next of the plan, and whoever begins first is taken. The other is cancelled by
 //! closing its connection; what it may cost is the platform's (pitfall 49). Only before the first
-//! byte, once for a request, and only with a rival that takes the caller's own bytes.
+//! byte, once for a request, only with a rival that takes the caller's own bytes, and only for
+//! a share of the requests: where everybody is slow, twice the requests would make it worse.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use turnpike_ledger::PicoUsd;
 
-use crate::clock;
 use crate::gateway::Gateway;
-use crate::route::{Health, Sample};
 use crate::upstream::BodyReader;
 
 use super::super::flight::Flight;
 use super::super::terms;
 use super::outcome::{self, Trouble};
 use super::request::{self, Refused};
-use super::{Asking, book_fault, decide, give_up, opened};
+use super::{Asking, Lost, book_fault, decide, give_up, opened};
 
 /// What came of asking two.
 enum Raced {
@@ -27,20 +26,6 @@ enum Raced {
     Second(BodyReader, Option<Trouble>),
     /// The rival failed and the first one is what remains; or both failed.
     Lost(Refused, Result<BodyReader, Refused>),
-}
-
-/// A rival that is asked. Where nobody waits for it any more, another may probe its offer.
-struct Rival {
-    asking: Option<Asking>,
-    health: Arc<Health>,
-}
-
-impl Drop for Rival {
-    fn drop(&mut self) {
-        if let Some(asking) = &self.asking {
-            self.health.record(asking.lane(), Sample::Neutral, clock::now_ms());
-        }
-    }
 }
 
 /// Sends the call to the offer, and perhaps to a rival. `asking` is whoever answers.
@@ -53,31 +38,33 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
         return request::send(flight, asking).await;
     };
     let body = request::written(flight, asking, provider).await?;
-    let mut second = Rival { asking: None, health: Arc::clone(&gateway.health) };
+    let mut second: Option<Asking> = None;
     let raced = {
         let shared: &Flight = flight;
         let mut first = Box::pin(request::exchange(shared, asking, provider, body));
         match tokio::time::timeout(wait, first.as_mut()).await {
             Ok(done) => Raced::First(done),
-            Err(_) => match opened(shared, row, false) {
-                Err(_) => Raced::First(first.await),
-                Ok(rival) => {
-                    let rival = second.asking.insert(rival);
-                    race(&gateway, shared, first.as_mut(), rival).await
+            Err(_) => {
+                match gateway.hedges.take().then(|| opened(shared, row, false).ok()).flatten() {
+                    None => Raced::First(first.await),
+                    Some(rival) => {
+                        let rival = second.insert(rival);
+                        race(&gateway, shared, first.as_mut(), rival).await
+                    }
                 }
-            },
+            }
         }
     };
-    if second.asking.is_some() && !matches!(raced, Raced::First(_)) {
+    if second.is_some() && !matches!(raced, Raced::First(_)) {
         // It has been asked in this request, whatever came of it.
         flight.asked_beside = Some(row);
     }
-    match (raced, second.asking.take()) {
+    match (raced, second) {
         (Raced::Second(body, trouble), Some(rival)) => {
             flight.losses = request::own_losses(flight, &rival);
             let first = std::mem::replace(asking, rival);
             match trouble {
-                Some(trouble) => drop(give_up(flight, &first, trouble, PicoUsd::ZERO)),
+                Some(trouble) => drop(give_up(flight, &first, trouble, unbilled())),
                 None => cancelled(flight, &first),
             }
             Ok(body)
@@ -147,7 +134,11 @@ async fn race(
 fn rival(flight: &Flight, asking: &Asking) -> Option<(usize, Duration)> {
     let wait_ms = flight.gateway.settings.hedge_ms;
     // Only the first attempt: what comes after a failure is asked in turn.
-    if wait_ms == 0 || !flight.attempts.is_empty() || flight.call.embeds() {
+    if wait_ms == 0 || !flight.attempts.is_empty() {
+        return None;
+    }
+    flight.gateway.hedges.earn();
+    if flight.call.embeds() {
         return None;
     }
     let needs = &flight.call.needs;
@@ -163,17 +154,26 @@ fn rival(flight: &Flight, asking: &Asking) -> Option<(usize, Duration)> {
     (alike && apart && decide::open(flight, row)).then(|| (row, Duration::from_millis(wait_ms)))
 }
 
-/// Another was first.
+/// Another was first. The provider had the prompt, and may charge for it.
 fn cancelled(flight: &mut Flight, loser: &Asking) {
-    flight.gateway.health.record(loser.lane(), Sample::Neutral, clock::now_ms());
-    let detail = "another offer was asked too, and was first";
-    outcome::note(flight, loser, "cancelled", detail);
+    loser.ended(loser.given_up());
+    let lost = Lost::estimated(flight.bear_prompt(&loser.offer));
+    let mut detail = "another offer was asked too, and was first".to_owned();
+    if !lost.cost.is_zero() {
+        detail.push_str(&format!("; {lost}"));
+    }
+    outcome::note(flight, loser, "cancelled", &detail);
+}
+
+/// What a failure costs before any answer has begun.
+fn unbilled() -> Lost {
+    Lost::reported(PicoUsd::ZERO)
 }
 
 /// The rival failed beside the first: booked as any other attempt that failed.
 fn refused_beside(flight: &mut Flight, rival: &Asking, refused: Refused) {
     match refused {
-        Refused::Trouble(trouble) => drop(give_up(flight, rival, trouble, PicoUsd::ZERO)),
+        Refused::Trouble(trouble) => drop(give_up(flight, rival, trouble, unbilled())),
         Refused::Fault(fault) => book_fault(flight, rival, &fault),
     }
 }

@@ -1,6 +1,6 @@
-//! What a provider's headers say of its rate limits: how many more requests it takes, and until
-//! when. Learnt from every answer, so that the request which would be refused is not sent. Believes
-//! no header for longer than a minute.
+//! What a provider's headers say of its rate limits: how many more requests and tokens it takes,
+//! and until when. Learnt from every answer, so that the request which would be refused is not
+//! sent. Believes no header for longer than a minute.
 
 use std::sync::Arc;
 
@@ -9,77 +9,117 @@ use http::HeaderMap;
 use crate::clock;
 use crate::route::{Health, Lane};
 
+use super::said;
+
 /// For longer a provider's word is not taken: then a request looks again.
 const BELIEVED_MS_MAX: u64 = 60_000;
+/// How long it is taken where it does not say until when: a minute's limit fills again meanwhile.
+const BELIEVED_MS_UNTOLD: u64 = 2_000;
+/// Plain numbers from here on are no waits but times: in seconds since the epoch, in milliseconds.
+const EPOCH_S_MIN: f64 = 1e9;
+const EPOCH_MS_MIN: f64 = 1e12;
 
 /// The headers of one limit: what is left of it, and when it is whole again.
 struct Limit {
     left: &'static str,
     reset: &'static str,
-    /// Of tokens only that there are none left says something about the next request.
-    tokens: bool,
+    of: Of,
 }
 
-/// OpenAI's, which most others have too.
-const OPENAI: [Limit; 2] = [
-    Limit {
-        left: "x-ratelimit-remaining-requests",
-        reset: "x-ratelimit-reset-requests",
-        tokens: false,
-    },
-    Limit { left: "x-ratelimit-remaining-tokens", reset: "x-ratelimit-reset-tokens", tokens: true },
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Requests,
+    /// Of prompts, or of prompts and answers together.
+    Tokens,
+    /// Of answers: how long the next one is nobody knows, so only that none are left counts.
+    Answers,
+}
+
+/// OpenAI's, which most others have too; Anthropic's, of which a combined one is for the tightest;
+/// and OpenRouter's.
+const LIMITS: [Limit; 7] = [
+    limit("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests", Of::Requests),
+    limit("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens", Of::Tokens),
+    limit("x-ratelimit-remaining", "x-ratelimit-reset", Of::Requests),
+    limit(
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+        Of::Requests,
+    ),
+    limit("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset", Of::Tokens),
+    limit(
+        "anthropic-ratelimit-input-tokens-remaining",
+        "anthropic-ratelimit-input-tokens-reset",
+        Of::Tokens,
+    ),
+    limit(
+        "anthropic-ratelimit-output-tokens-remaining",
+        "anthropic-ratelimit-output-tokens-reset",
+        Of::Answers,
+    ),
 ];
-const ANTHROPIC: [Limit; 3] = [
-    Limit {
-        left: "anthropic-ratelimit-requests-remaining",
-        reset: "anthropic-ratelimit-requests-reset",
-        tokens: false,
-    },
-    Limit {
-        left: "anthropic-ratelimit-input-tokens-remaining",
-        reset: "anthropic-ratelimit-input-tokens-reset",
-        tokens: true,
-    },
-    Limit {
-        left: "anthropic-ratelimit-output-tokens-remaining",
-        reset: "anthropic-ratelimit-output-tokens-reset",
-        tokens: true,
-    },
-];
+
+const fn limit(left: &'static str, reset: &'static str, of: Of) -> Limit {
+    Limit { left, reset, of }
+}
+
+/// What headers allow: so much, until then in milliseconds since the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Allowed {
+    requests: Option<(u64, u64)>,
+    tokens: Option<(u64, u64)>,
+}
 
 /// Tells the offer's health what the headers of an answer allow.
 pub(super) fn learn(health: &Arc<Health>, lane: Lane, headers: &HeaderMap) {
-    // Most providers send none of them; then these two look-ups are all.
-    let limits: &[Limit] = if headers.contains_key(OPENAI[0].left) {
-        &OPENAI
-    } else if headers.contains_key(ANTHROPIC[0].left) {
-        &ANTHROPIC
-    } else {
+    // Most providers send none of them.
+    if !said::tells_limits(headers) {
         return;
-    };
-    let now_ms = clock::now_ms();
-    if let Some((requests, until_ms)) = allowed(limits, headers, now_ms) {
+    }
+    let allowed = allowed(headers, clock::now_ms());
+    if let Some((requests, until_ms)) = allowed.requests {
         health.allow(lane, requests, until_ms);
+    }
+    if let Some((tokens, until_ms)) = allowed.tokens {
+        health.allow_tokens(lane, tokens, until_ms);
     }
 }
 
-/// The tightest of the limits: requests that may still be sent until then.
-fn allowed(limits: &[Limit], headers: &HeaderMap, now_ms: u64) -> Option<(u64, u64)> {
-    let text = |name: &str| headers.get(name)?.to_str().ok();
-    let told = limits.iter().filter_map(|limit| {
-        let left: u64 = text(limit.left)?.trim().parse().ok()?;
-        let until_ms = reset_ms(text(limit.reset)?.trim(), now_ms)?;
-        let until_ms = until_ms.min(now_ms.saturating_add(BELIEVED_MS_MAX));
-        (!limit.tokens || left == 0).then_some((left, until_ms))
-    });
+/// The tightest of the limits. Where no tokens are left, no request is either.
+fn allowed(headers: &HeaderMap, now_ms: u64) -> Allowed {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let told = || {
+        LIMITS.iter().filter_map(|limit| {
+            let left: u64 = text(limit.left)?.parse().ok()?;
+            let until_ms = text(limit.reset).and_then(|reset| reset_ms(reset, now_ms));
+            let until_ms = until_ms.unwrap_or(now_ms.saturating_add(BELIEVED_MS_UNTOLD));
+            Some((limit.of, left, until_ms.min(now_ms.saturating_add(BELIEVED_MS_MAX))))
+        })
+    };
     // Of two that are used up the one counts that lasts longer.
-    told.min_by_key(|(left, until_ms)| (*left, std::cmp::Reverse(*until_ms)))
+    let tightest = |left: &(u64, u64)| (left.0, std::cmp::Reverse(left.1));
+    let requests = told().filter(|(of, left, _)| *of == Of::Requests || *left == 0);
+    let tokens = told().filter(|(of, ..)| *of == Of::Tokens);
+    Allowed {
+        requests: requests.map(|(_, left, until_ms)| (left, until_ms)).min_by_key(tightest),
+        tokens: tokens.map(|(_, left, until_ms)| (left, until_ms)).min_by_key(tightest),
+    }
 }
 
-/// When a limit is whole again, in milliseconds since the epoch: a date, or a wait such as `6m0s`,
-/// `1.5s`, `20ms`, or plain seconds.
+/// When a limit is whole again, in milliseconds since the epoch: a date, a wait such as `6m0s`,
+/// `1.5s`, `20ms`, or plain seconds; or the time itself as a number.
 fn reset_ms(text: &str, now_ms: u64) -> Option<u64> {
-    clock::rfc3339_ms(text).or_else(|| Some(now_ms.saturating_add(wait_ms(text)?)))
+    let number = || text.parse::<f64>().ok();
+    let ms = |seconds: f64| {
+        let time = std::time::Duration::try_from_secs_f64(seconds).ok()?;
+        u64::try_from(time.as_millis()).ok()
+    };
+    match number() {
+        Some(at) if at >= EPOCH_MS_MIN => ms(at / 1_000.0),
+        Some(at) if at >= EPOCH_S_MIN => ms(at),
+        _ => clock::rfc3339_ms(text).or_else(|| Some(now_ms.saturating_add(wait_ms(text)?))),
+    }
 }
 
 fn wait_ms(text: &str) -> Option<u64> {
@@ -134,25 +174,51 @@ mod tests {
 
     #[test]
     fn the_tightest_limit_counts_and_none_for_long() {
-        let both = headers(&[
+        let requests = |pairs: &[_]| allowed(&headers(pairs), 1_000).requests;
+        let both = [
             ("x-ratelimit-remaining-requests", "7"),
             ("x-ratelimit-reset-requests", "1s"),
             ("x-ratelimit-remaining-tokens", "0"),
             ("x-ratelimit-reset-tokens", "6m0s"),
-        ]);
-        assert_eq!(allowed(&OPENAI, &both, 1_000), Some((0, 61_000)));
-        let requests = headers(&[
+        ];
+        assert_eq!(requests(&both), Some((0, 61_000)));
+        let some = [
             ("x-ratelimit-remaining-requests", "7"),
             ("x-ratelimit-reset-requests", "1s"),
             ("x-ratelimit-remaining-tokens", "12"),
             ("x-ratelimit-reset-tokens", "6m0s"),
-        ]);
-        assert_eq!(allowed(&OPENAI, &requests, 1_000), Some((7, 2_000)));
-        let dated = headers(&[
+        ];
+        assert_eq!(requests(&some), Some((7, 2_000)));
+        assert_eq!(allowed(&headers(&some), 1_000).tokens, Some((12, 61_000)));
+        let dated = [
             ("anthropic-ratelimit-requests-remaining", "0"),
             ("anthropic-ratelimit-requests-reset", "1970-01-01T00:00:05Z"),
-        ]);
-        assert_eq!(allowed(&ANTHROPIC, &dated, 1_000), Some((0, 5_000)));
-        assert_eq!(allowed(&OPENAI, &headers(&[]), 1_000), None);
+        ];
+        assert_eq!(requests(&dated), Some((0, 5_000)));
+        assert_eq!(allowed(&headers(&[]), 1_000), Allowed::default());
+    }
+
+    #[test]
+    fn limits_of_tokens_alone_combined_ones_and_those_without_a_time_are_learnt() {
+        let learnt = |pairs: &[_], now_ms| allowed(&headers(pairs), now_ms);
+        let tokens = learnt(&[("x-ratelimit-remaining-tokens", "1200")], 1_000);
+        assert_eq!(tokens, Allowed { requests: None, tokens: Some((1_200, 3_000)) });
+        let combined = learnt(
+            &[
+                ("anthropic-ratelimit-tokens-remaining", "900"),
+                ("anthropic-ratelimit-tokens-reset", "1970-01-01T00:00:09Z"),
+                ("anthropic-ratelimit-input-tokens-remaining", "2000"),
+                ("anthropic-ratelimit-input-tokens-reset", "1970-01-01T00:00:07Z"),
+                ("anthropic-ratelimit-output-tokens-remaining", "5"),
+                ("anthropic-ratelimit-output-tokens-reset", "1970-01-01T00:00:08Z"),
+            ],
+            1_000,
+        );
+        assert_eq!(combined, Allowed { requests: None, tokens: Some((900, 9_000)) });
+        let now_ms = 1_741_305_590_000;
+        for reset in ["1741305600000", "1741305600"] {
+            let plain = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", reset)];
+            assert_eq!(learnt(&plain, now_ms).requests, Some((0, 1_741_305_600_000)), "{reset}");
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! How an attempt can end without an answer, and what that means: for the next attempt, for the
 //! offer's health, for the caller.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Response, StatusCode};
 use turnpike_protocol::StreamError;
 
-use crate::catalog::Offer;
 use crate::egress::{GatewayBody, refuse};
 use crate::error::Refusal;
 use crate::route::NotNow;
@@ -40,8 +40,12 @@ pub(in crate::pipeline) enum Trouble {
     Malformed(&'static str),
     /// It ended without content.
     Empty,
-    /// Several wait for the offer, and none has heard anything for long.
+    /// Nothing came from the offer for longer than is usual: several wait there, or it is a probe.
     Silent,
+    /// It went on giving signs of life, and no content within the time for a whole answer.
+    Thinking,
+    /// The request alone is more than the rate limit of the operator's account allows in a minute.
+    BeyondTier(Box<Said>),
 }
 
 /// What another provider would not do better.
@@ -52,8 +56,9 @@ pub(in crate::pipeline) enum Fault {
     Request(Said),
     /// The request can't be said in the provider's dialect.
     Untranslatable(Box<Refusal>),
-    /// The provider refused the gateway's own credential.
-    Credential { provider: String },
+    /// The provider refused the gateway's own credential: the key itself, or, where it is only
+    /// forbidden, perhaps no more than this model.
+    Credential { provider: String, of_key: bool },
     /// The request can't be put on the wire.
     Unsendable,
 }
@@ -74,7 +79,8 @@ impl Trouble {
             Self::StreamError(_) => "error",
             Self::Malformed(_) => "malformed",
             Self::Empty => "died",
-            Self::Silent => "timeout",
+            Self::Silent | Self::Thinking => "timeout",
+            Self::BeyondTier(_) => "rate_limited",
         }
     }
 
@@ -104,8 +110,21 @@ impl Trouble {
             },
             Self::Malformed(what) => what,
             Self::Empty => "it ended before any content",
-            Self::Silent => "it has fallen silent: several wait for it and none was answered",
+            Self::Silent => "it has fallen silent for longer than is usual",
+            Self::Thinking => "it gave signs of life, and no content within timeouts.answer_ms",
+            Self::BeyondTier(_) => "the request alone is over the account's rate limit there",
         }
+    }
+
+    /// Whether it says nothing of the provider: it was at work, or the request is too large for the
+    /// operator's account there.
+    pub(super) fn is_no_fault(&self) -> bool {
+        matches!(self, Self::Thinking | Self::BeyondTier(_))
+    }
+
+    /// Whether the gateway left a provider that may still be at work.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self, Self::Thinking | Self::Silent)
     }
 
     /// How long the provider asks to be left alone.
@@ -125,12 +144,13 @@ impl Trouble {
     /// many; who was slow will be slow again, and who asks for rest gets it.
     pub(super) fn worth_repeating(&self) -> bool {
         match self {
-            Self::Status { status, retry_after, .. } => {
-                status.is_server_error() && retry_after.is_none()
+            Self::Status { status, retry_after, said } => {
+                let forbids = said.as_ref().is_some_and(|said| said.forbids_another_try());
+                status.is_server_error() && retry_after.is_none() && !forbids
             }
             Self::Transport(error) => matches!(error.kind, ErrorKind::Connect | ErrorKind::Closed),
             Self::StreamError(_) | Self::Empty => true,
-            Self::Malformed(_) | Self::Silent => false,
+            Self::Malformed(_) | Self::Silent | Self::Thinking | Self::BeyondTier(_) => false,
         }
     }
 }
@@ -150,6 +170,16 @@ impl Fault {
     /// Whether the request is too long for the model that was asked.
     pub(super) fn is_about_length(&self) -> bool {
         matches!(self, Self::Request(said) if said.is_about_length())
+    }
+
+    /// Whether it is about the gateway's own credential.
+    pub(super) fn is_of_the_credential(&self) -> bool {
+        matches!(self, Self::Credential { .. })
+    }
+
+    /// Whether no offer of the provider's can be reached by that credential.
+    pub(super) fn is_of_the_key(&self) -> bool {
+        matches!(self, Self::Credential { of_key: true, .. })
     }
 
     /// Whether it is about something that another provider may have: a file, an earlier answer.
@@ -180,7 +210,10 @@ pub(super) fn refusal(last: Option<&Trouble>, tried: usize, soonest: Option<Dura
         Some(Trouble::Transport(error)) if matches!(error.kind, ErrorKind::Timeout(_)) => {
             Refusal::upstream_timeout(tried)
         }
-        Some(Trouble::Silent) => Refusal::upstream_timeout(tried),
+        Some(Trouble::Silent | Trouble::Thinking) => Refusal::upstream_timeout(tried),
+        Some(Trouble::BeyondTier(_)) => {
+            failed("because the request alone is over the rate limit of the operator's account")
+        }
         Some(Trouble::Status { status, .. }) if *status == StatusCode::PAYMENT_REQUIRED => {
             failed("because the operator's account there is empty")
         }
@@ -211,7 +244,7 @@ pub(super) fn give_out(
     soonest: Option<Duration>,
 ) -> Response<GatewayBody> {
     let refusal = refusal(last.as_ref(), tried, soonest);
-    let Some(Trouble::Status { said: Some(said), .. }) = last else {
+    let Some(Trouble::Status { said: Some(said), .. } | Trouble::BeyondTier(said)) = last else {
         return flight.refuse(&refusal);
     };
     if said.dialect != flight.manner.dialect || said.error().is_none() {
@@ -236,7 +269,7 @@ pub(super) fn pass_on(mut flight: Box<Flight>, fault: Fault) -> Response<Gateway
         Fault::Untranslatable(refusal) => {
             (refuse(&refusal, flight.manner.dialect, &flight.id_text), Ending::Refused)
         }
-        Fault::Credential { provider } => {
+        Fault::Credential { provider, .. } => {
             let refusal = Refusal::upstream_credential(&provider);
             (refuse(&refusal, flight.manner.dialect, &flight.id_text), Ending::Failed)
         }
@@ -279,23 +312,28 @@ pub(in crate::pipeline) fn note(
     });
 }
 
-/// An offer that can't be asked any more when its turn has come, and why.
-pub(super) fn note_skipped(flight: &mut Flight, offer: &Offer, why: NotNow) {
-    let detail = match why {
+/// Why an offer of the plan can't be asked any more when its turn has come.
+pub(super) fn why_skipped(why: NotNow) -> Cow<'static, str> {
+    match why {
         NotNow::Full { most } => format!(
             "after the plan was made as many requests as it may have ({most}) were on their way \
              to it"
         )
         .into(),
         NotNow::Resting => "its breaker opened after the plan was made".into(),
-    };
+    }
+}
+
+/// An offer of the plan that is not asked when its turn comes.
+pub(super) fn note_skipped(flight: &mut Flight, row: usize, why: Cow<'static, str>) {
+    let Some(offer) = flight.offer_of(row).map(std::sync::Arc::clone) else { return };
     flight.attempts.push(AttemptFact {
         offer: std::sync::Arc::clone(&offer.id),
         outcome: "skipped".into(),
         status: None,
         ms: 0,
         first_byte_ms: None,
-        detail: Some(detail),
+        detail: Some(why),
     });
 }
 

@@ -111,7 +111,8 @@ pub(super) async fn exchange(
         }
         _ => Refused::Trouble(Trouble::Transport(error)),
     })?;
-    asking.first_byte_ms = Some(asking.watch.millis());
+    asking.alive_ms = asking.watch.millis();
+    asking.first_byte_ms = Some(asking.alive_ms);
     asking.in_flight.heard(clock::now_ms());
     asking.status = Some(response.status.as_u16());
     limits::learn(&flight.gateway.health, asking.lane(), &response.headers);
@@ -132,7 +133,9 @@ pub(super) async fn sign(
         let (id, provider) = (&*flight.id_text, offer.provider.to_string());
         tracing::error!(id, provider, ?error, "no token could be had to sign in with");
         match error {
-            TokenError::Refused(_) => Refused::Fault(Box::new(Fault::Credential { provider })),
+            TokenError::Refused(_) => {
+                Refused::Fault(Box::new(Fault::Credential { provider, of_key: true }))
+            }
             TokenError::Failed(detail) => {
                 let kind = ErrorKind::Connect;
                 Refused::Trouble(Trouble::Transport(TransportError { kind, detail }))
@@ -312,6 +315,9 @@ async fn judge(
         read => read.ok().and_then(Result::ok).unwrap_or_default(),
     };
     let said = heard(flight, asking, status, headers, body);
+    if said.is_beyond_tier() {
+        return Err(Refused::Trouble(Trouble::BeyondTier(Box::new(said))));
+    }
     Err(match said.blame() {
         Blame::Request => Refused::Fault(Box::new(Fault::Request(said))),
         Blame::Account => Refused::Trouble(empty_account(flight, asking)),
@@ -372,12 +378,13 @@ fn empty_account(flight: &Flight, asking: &Asking) -> Trouble {
 /// The provider does not take the operator's credential.
 fn refused_credential(flight: &Flight, asking: &Asking, status: StatusCode) -> Refused {
     let (id, provider) = (&*flight.id_text, asking.offer.provider.to_string());
+    let of_key = status != StatusCode::FORBIDDEN;
     let status = status.as_u16();
     tracing::error!(id, provider, status, "a provider refused our credential");
     if let Some(refusing) = flight.gateway.providers.get(&*asking.offer.provider) {
         refusing.credential_refused(asking.lane().credential);
     }
-    Refused::Fault(Box::new(Fault::Credential { provider }))
+    Refused::Fault(Box::new(Fault::Credential { provider, of_key }))
 }
 
 /// Whether the body is of the kind that was asked for.

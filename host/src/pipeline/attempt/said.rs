@@ -20,6 +20,8 @@ use super::blame::{self, Blame};
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// The same wait in milliseconds, which the SDKs of OpenAI and Anthropic prefer.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// In which the SDKs of OpenAI and Anthropic are told whether another try is worth it.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// Beginnings of the headers in which providers tell a limit.
 const LIMITS: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
 /// Headers about limits that are passed on; the providers have a dozen.
@@ -102,6 +104,23 @@ impl Said {
             || (missing && blame::names_something_kept(error.message.expose()))
     }
 
+    /// Whether it says that the request alone is over the rate limit of the operator's account:
+    /// nobody else's request is, and waiting does not help.
+    pub(super) fn is_beyond_tier(&self) -> bool {
+        let limits = [StatusCode::TOO_MANY_REQUESTS, StatusCode::PAYLOAD_TOO_LARGE];
+        if !limits.contains(&self.status) {
+            return false;
+        }
+        let waits =
+            self.headers.iter().any(|(name, _)| [RETRY_AFTER, RETRY_AFTER_MS].contains(name));
+        self.error().is_some_and(|error| blame::exceeds_the_tier(error.message.expose(), waits))
+    }
+
+    /// Whether its headers say that the same request is not worth another try.
+    pub(super) fn forbids_another_try(&self) -> bool {
+        self.headers.iter().any(|(name, value)| *name == SHOULD_RETRY && value == "false")
+    }
+
     /// Whether it says that the request is too long for this model, but not for every one.
     pub(super) fn is_about_length(&self) -> bool {
         let code = || self.error().and_then(|error| error.code);
@@ -133,7 +152,7 @@ impl Said {
             anthropic_request_id(headers, &flight.id_text);
         }
         for (name, value) in self.headers {
-            if own || name == RETRY_AFTER || name == RETRY_AFTER_MS {
+            if own || [RETRY_AFTER, RETRY_AFTER_MS, SHOULD_RETRY].contains(&name) {
                 headers.insert(name, value);
             }
         }
@@ -162,7 +181,7 @@ impl Said {
 
 /// Whether a header belongs to the error: what it is, under which id, and when to try again.
 fn belongs(name: &HeaderName) -> bool {
-    [CONTENT_TYPE, RETRY_AFTER, RETRY_AFTER_MS, ANTHROPIC_REQUEST_ID].contains(name)
+    [CONTENT_TYPE, RETRY_AFTER, RETRY_AFTER_MS, SHOULD_RETRY, ANTHROPIC_REQUEST_ID].contains(name)
         || is_of_limits(name)
 }
 

@@ -1,6 +1,8 @@
 //! Attempts at a provider that answers one thing: against the real client, without a caller's
 //! connection.
 
+mod blamed;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::task::Poll;

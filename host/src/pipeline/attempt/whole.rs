@@ -5,7 +5,6 @@ use std::time::Duration;
 use http::Response;
 use turnpike_protocol::{Answer, Dialect, embeddings, translate};
 
-use crate::clock;
 use crate::egress::{GatewayBody, Served, anthropic_request_id, content_type, request_id};
 use crate::error::Refusal;
 use crate::redact;
@@ -96,9 +95,7 @@ pub(super) async fn finish(mut flight: Box<Flight>, answered: Answered) -> Respo
         text_bytes: answer.texts.iter().map(|t| t.content.len() as u64).sum(),
         nothing: !answer.has_content() && !answer.declined && !flight.call.embeds(),
     };
-    let speed = speed(&flight, &reported, &asking);
-    let health = &flight.gateway.health;
-    health.record(asking.lane(), speed, clock::now_ms());
+    asking.ended(speed(&flight, &reported, &asking));
     note(&mut flight, &asking, "answered", "");
     flight.served = Some(std::sync::Arc::clone(&asking.offer));
     flight.received = Some(reported.clone());
@@ -169,10 +166,9 @@ fn response(
     response
 }
 
-/// How fast it was. A whole answer says nothing about its first token, so all of it counts as the
-/// time to it.
+/// How fast it was. A whole answer says nothing about its first token.
 fn speed(flight: &Flight, reported: &settle::Reported, asking: &Asking) -> Sample {
-    let ms = asking.watch.millis();
     let tokens = reported.usage.map_or(0, |usage| usage.output_tokens());
-    Sample::answered(ms, tokens, ms, flight.input_tokens)
+    let counted = settle::tokens_of(reported.text_bytes);
+    Sample::whole(tokens.max(counted), asking.watch.millis(), flight.input_tokens)
 }

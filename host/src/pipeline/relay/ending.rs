@@ -8,7 +8,6 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use turnpike_ledger::PicoUsd;
 
-use crate::clock;
 use crate::route::Sample;
 
 use super::super::attempt::note;
@@ -24,7 +23,7 @@ impl Relay {
         let reported = self.stream.reported();
         let ending = left.unwrap_or_else(|| reported.ending());
         let sample = self.sample(&reported);
-        self.flight.gateway.health.record(self.asking.lane(), sample, clock::now_ms());
+        self.asking.ended(sample);
         note(&mut self.flight, &self.asking, "answered", "");
         self.summarise();
         let offer = Arc::clone(&self.asking.offer);
@@ -46,8 +45,7 @@ impl Relay {
         let sample = if broken.counts() { self.asking.failed() } else { Sample::Neutral };
         let (event, outcome, provider_failed) =
             event(broken, self.flight.manner.dialect, self.stream.redactor.next_event());
-        let now_ms = clock::now_ms();
-        self.flight.gateway.health.record(self.asking.lane(), sample, now_ms);
+        self.asking.ended(sample);
         note(&mut self.flight, &self.asking, outcome, "after the first content");
         self.summarise();
         let reported = self.stream.reported();
@@ -82,7 +80,7 @@ impl Relay {
             Err(broken) => return self.fail(broken).await,
         };
         self.over = true;
-        self.flight.gateway.health.record(self.asking.lane(), Sample::Neutral, clock::now_ms());
+        self.asking.ended(Sample::Neutral);
         let detail = "ended early: no more money could be held for it";
         note(&mut self.flight, &self.asking, "answered", detail);
         self.summarise();
@@ -162,7 +160,7 @@ impl Relay {
     /// Charges a caller that left and whose answer did not come to its end.
     async fn settle_partial(&mut self, outcome: &'static str, detail: &str, sample: Sample) {
         self.over = true;
-        self.flight.gateway.health.record(self.asking.lane(), sample, clock::now_ms());
+        self.asking.ended(sample);
         note(&mut self.flight, &self.asking, outcome, detail);
         self.summarise();
         let reported = self.stream.reported();
@@ -174,7 +172,7 @@ impl Relay {
     /// The caller has gone and never saw any content: nothing is charged, the provider is
     /// cancelled by closing its connection.
     pub(super) fn cancelled(mut self) {
-        self.flight.gateway.health.record(self.asking.lane(), Sample::Neutral, clock::now_ms());
+        self.asking.ended(Sample::Neutral);
         note(&mut self.flight, &self.asking, "cancelled", "the caller left before any content");
         let (offer, reported) = (&self.asking.offer, self.stream.reported());
         let absorbed = settle::absorbed(&self.flight, offer, &reported, Ending::FailedPartial);
@@ -189,7 +187,7 @@ impl Relay {
     }
 
     fn sample(&self, reported: &settle::Reported) -> Sample {
-        let first_ms = self.asking.first_byte_ms.unwrap_or_else(|| self.asking.watch.millis());
+        let first_ms = self.asking.first_content_ms.unwrap_or_else(|| self.asking.watch.millis());
         let tokens = reported.usage.map_or(0, |usage| usage.output_tokens());
         let input_tokens = self.flight.input_tokens;
         Sample::answered(first_ms, tokens, self.asking.watch.millis(), input_tokens)

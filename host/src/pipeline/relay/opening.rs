@@ -1,15 +1,17 @@
 //! A stream up to its first content. Nothing goes to the caller by then, so that a failure is still
-//! a fallback; and what the provider counts by then is the platform's. Never settles anything.
+//! a fallback; and what the provider counts by then is the platform's. A model that thinks and
+//! gives signs of life is waited for, within the time of a whole answer. Never settles anything.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use turnpike_protocol::translate::StreamTranslator;
 
+use crate::clock::Stopwatch;
 use crate::redact::{StreamOptions, StreamRedactor};
 use crate::upstream::{BodyReader, ErrorKind, Phase, TransportError};
 
-use super::super::attempt::{Asking, Trouble};
+use super::super::attempt::{Asking, Trouble, probe_bound};
 use super::super::flight::Flight;
 use super::cutter::Cutter;
 use super::{Begun, Broken, Step, Upstream};
@@ -25,7 +27,7 @@ const LIFECYCLE_BYTES_MAX: usize = 256 << 10;
 /// Reads until the first content.
 pub(in crate::pipeline) async fn open(
     flight: &mut Flight,
-    asking: &Asking,
+    asking: &mut Asking,
     body: BodyReader,
 ) -> Result<Begun, Trouble> {
     let (from, caller) = (asking.dialect, flight.manner.dialect);
@@ -51,16 +53,46 @@ pub(in crate::pipeline) async fn open(
         sent_media: false,
         withheld: None,
     };
-    let limit = flight.gateway.settings.timeouts.first_content_ms;
     let mut opening = Opening { flight, asking, stream: Some(stream) };
-    match tokio::time::timeout(Duration::from_millis(limit), opening.first()).await {
-        Ok(Ok(first)) => opening.begun(first),
-        Ok(Err(trouble)) => Err(trouble),
-        Err(_) => {
-            let detail = format!("no content within {limit} ms of the answer's head");
-            let error = TransportError { kind: ErrorKind::Timeout(Phase::FirstByte), detail };
-            Err(Trouble::Transport(error))
+    let first = opening.first().await?;
+    opening.begun(first)
+}
+
+/// How long the first content may take.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Without a byte.
+    quiet: Duration,
+    /// With signs of life, however many.
+    thinking: Duration,
+    /// Since the head.
+    watch: Stopwatch,
+}
+
+impl Limits {
+    fn of(flight: &Flight, asking: &Asking) -> Self {
+        let times = &flight.gateway.settings.timeouts;
+        let quiet = Duration::from_millis(times.first_content_ms);
+        let thinking = Duration::from_millis(times.answer_ms).max(quiet);
+        let quiet = probe_bound(flight, asking).map_or(quiet, |bound| bound.min(quiet));
+        Self { quiet, thinking, watch: Stopwatch::start() }
+    }
+
+    /// How long to wait for the next byte, when the last came then.
+    fn left(&self, alive: Duration) -> Duration {
+        let now = self.watch.elapsed();
+        let quiet = self.quiet.saturating_sub(now.saturating_sub(alive));
+        quiet.min(self.thinking.saturating_sub(now))
+    }
+
+    /// What is wrong when that is over.
+    fn over(&self, alive: Duration) -> Trouble {
+        if self.watch.elapsed().saturating_sub(alive) < self.quiet {
+            return Trouble::Thinking;
         }
+        let limit = self.quiet.as_millis();
+        let detail = format!("no content, and nothing else for {limit} ms");
+        Trouble::Transport(TransportError { kind: ErrorKind::Timeout(Phase::FirstByte), detail })
     }
 }
 
@@ -69,7 +101,7 @@ pub(in crate::pipeline) async fn open(
 /// anything else.
 struct Opening<'a> {
     flight: &'a mut Flight,
-    asking: &'a Asking,
+    asking: &'a mut Asking,
     /// Taken when the content is there.
     stream: Option<Upstream>,
 }
@@ -77,13 +109,15 @@ struct Opening<'a> {
 impl Opening<'_> {
     async fn first(&mut self) -> Result<Bytes, Trouble> {
         match &mut self.stream {
-            Some(stream) => first(self.flight, stream).await,
+            Some(stream) => first(self.flight, self.asking, stream).await,
             None => Err(Trouble::Empty),
         }
     }
 
     fn begun(mut self, first: Bytes) -> Result<Begun, Trouble> {
         let stream = self.stream.take().ok_or(Trouble::Empty)?;
+        self.asking.first_content_ms = Some(self.asking.watch.millis());
+        self.asking.in_flight.answering();
         Ok(Begun { stream, first })
     }
 }
@@ -96,10 +130,19 @@ impl Drop for Opening<'_> {
     }
 }
 
-async fn first(flight: &mut Flight, stream: &mut Upstream) -> Result<Bytes, Trouble> {
+async fn first(
+    flight: &mut Flight,
+    asking: &mut Asking,
+    stream: &mut Upstream,
+) -> Result<Bytes, Trouble> {
+    let limits = Limits::of(flight, asking);
+    let mut alive = Duration::ZERO;
     let mut held = BytesMut::new();
     loop {
-        match stream.step(flight).await {
+        let Ok(step) = tokio::time::timeout(limits.left(alive), stream.step(flight)).await else {
+            return Err(limits.over(alive));
+        };
+        match step {
             Ok(Step::More(bytes)) => {
                 if stream.redactor.facts().content_seen && held.is_empty() {
                     return Ok(bytes);
@@ -111,8 +154,10 @@ async fn first(flight: &mut Flight, stream: &mut Upstream) -> Result<Bytes, Trou
                 if held.len() > LIFECYCLE_BYTES_MAX {
                     return Err(Trouble::Malformed("it sends events without content"));
                 }
+                alive = limits.watch.elapsed();
+                asking.alive_ms = asking.watch.millis();
             }
-            // Nothing may go out before the first content; the time for it is bounded outside.
+            // Nothing may go out before the first content.
             Ok(Step::Silent) => {}
             Ok(Step::Complete(bytes)) => {
                 if !stream.redactor.facts().content_seen {

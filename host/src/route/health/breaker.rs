@@ -1,6 +1,6 @@
 //! The breaker of one credential at one offer: opens after failures in a row, lets one probe
-//! through when its rest is over, and keeps count of the requests that the provider allows. Never
-//! reads a clock.
+//! through when its rest is over, rests longer after each probe that fails, and keeps count of what
+//! the provider allows. Never reads a clock.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -10,15 +10,30 @@ use super::Gate;
 #[derive(Debug, Clone, Copy)]
 pub struct BreakerRule {
     pub failures: u32,
+    /// Doubled after each probe that fails, up to a minute.
     pub open_ms: u64,
 }
+
+/// The longest rest between two probes: so late at most an outage's end is noticed. Longer would
+/// spare hardly a request, and keep everybody from an offer that is well again.
+const REST_MS_MAX: u64 = 60_000;
+/// How long a probe's refusal rests that came without a word on how long.
+const UNSAID_REST_MS: u64 = 1_000;
+/// Failures are counted in halves.
+const WHOLE: u32 = 2;
 
 /// Times are milliseconds since the epoch, 0 for never.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
+    /// In halves.
     failures_in_a_row: AtomicU32,
+    /// Refusals that are about the credential: over its rate limit, no credit.
+    withheld_in_a_row: AtomicU32,
     /// 0 while closed.
     open_until_ms: AtomicU64,
+    /// When it was last told to rest: what began before says nothing of it since.
+    opened_at_ms: AtomicU64,
+    failed_probes: AtomicU32,
     /// Until when the one probe of a half-open breaker has the floor.
     probe_until_ms: AtomicU64,
     /// Until when its last word is that we are over its rate limit.
@@ -26,6 +41,9 @@ pub(super) struct Breaker {
     /// Requests that the provider still takes until then.
     left: AtomicU64,
     left_until_ms: AtomicU64,
+    /// The same of tokens.
+    tokens_left: AtomicU64,
+    tokens_until_ms: AtomicU64,
 }
 
 /// What a breaker allows.
@@ -34,6 +52,13 @@ pub(super) enum Standing {
     Closed,
     HalfOpen,
     Open { until_ms: u64 },
+}
+
+/// How much a failure counts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weight {
+    Half,
+    Whole,
 }
 
 // === impl Standing ===
@@ -77,51 +102,108 @@ impl Breaker {
         if now_ms < probe_ms { Standing::Open { until_ms: probe_ms } } else { Standing::HalfOpen }
     }
 
-    /// Takes the floor of a half-open breaker; false when it is not, or another has it.
-    pub(super) fn probe(&self, now_ms: u64, rule: BreakerRule) -> bool {
+    /// Takes the floor of a half-open breaker for as long as an answer should take to begin, and
+    /// one rest more. The end of that time, by which it is given back; `None` when the breaker is
+    /// not half-open, or another has the floor. A probe that has kept it to that end has failed.
+    pub(super) fn probe(&self, now_ms: u64, rule: BreakerRule, patience_ms: u64) -> Option<u64> {
         if self.standing(now_ms) != Standing::HalfOpen {
-            return false;
+            return None;
         }
         let seen = self.probe_until_ms.load(Ordering::Acquire);
-        let floor = now_ms.saturating_add(rule.open_ms);
-        let taken =
-            self.probe_until_ms.compare_exchange(seen, floor, Ordering::AcqRel, Ordering::Relaxed);
-        now_ms >= seen && taken.is_ok()
+        let failed = self.failed_probes.load(Ordering::Relaxed).saturating_add(u32::from(seen > 0));
+        let floor_ms = now_ms.saturating_add(patience_ms).saturating_add(rest_ms(rule, failed));
+        let taken = self.probe_until_ms.compare_exchange(
+            seen,
+            floor_ms,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        if now_ms < seen || taken.is_err() {
+            return None;
+        }
+        self.failed_probes.store(failed, Ordering::Relaxed);
+        Some(floor_ms)
     }
 
-    /// A request is sent: one less is allowed.
-    pub(super) fn take(&self) {
+    /// The probe that has the floor until then is over: the next may have it.
+    pub(super) fn yield_floor(&self, floor_ms: u64) {
+        // Where that fails somebody else has it, or the breaker has closed or rests.
+        let (expected, free) = (floor_ms, 0);
+        let order = Ordering::Relaxed;
+        self.probe_until_ms.compare_exchange(expected, free, order, order).ok();
+    }
+
+    /// A request of so many tokens is sent: so much less is allowed.
+    pub(super) fn take(&self, tokens: u64) {
         if self.left_until_ms.load(Ordering::Relaxed) > 0 {
             let one_less = |left: u64| left.checked_sub(1);
             // Nothing is left to take when that fails; the next look sees it.
             self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).ok();
         }
-    }
-
-    pub(super) fn failed(&self, now_ms: u64, rule: BreakerRule) {
-        let failures = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        self.limited_until_ms.store(0, Ordering::Relaxed);
-        if failures >= rule.failures {
-            self.rest(now_ms.saturating_add(rule.open_ms));
+        if self.tokens_until_ms.load(Ordering::Relaxed) > 0 {
+            let less = |left: u64| Some(left.saturating_sub(tokens));
+            self.tokens_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok();
         }
     }
 
-    /// It answered. Whether it was open before.
-    pub(super) fn close(&self) -> bool {
-        self.failures_in_a_row.store(0, Ordering::Relaxed);
-        let was_open = self.open_until_ms.swap(0, Ordering::Relaxed) != 0;
+    /// An attempt that began at `began_ms` failed.
+    pub(super) fn failed(&self, began_ms: u64, now_ms: u64, weight: Weight, rule: BreakerRule) {
+        if self.is_news_from_before(began_ms) {
+            return;
+        }
+        let halves = if weight == Weight::Half { 1 } else { WHOLE };
+        let failures = self.failures_in_a_row.fetch_add(halves, Ordering::Relaxed);
+        let failures = failures.saturating_add(halves);
+        self.limited_until_ms.store(0, Ordering::Relaxed);
+        if self.is_over_its_rest(now_ms) {
+            let failed = self.failed_probes.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+            self.rest(now_ms.saturating_add(rest_ms(rule, failed)), now_ms);
+        } else if failures >= rule.failures.saturating_mul(WHOLE) {
+            self.rest(now_ms.saturating_add(rule.open_ms), now_ms);
+        }
+    }
+
+    /// An attempt was refused for its credential. How long it rests for that is for the provider to
+    /// say, or else for [`Breaker::back_off`].
+    pub(super) fn withheld(&self) {
+        self.withheld_in_a_row.fetch_add(1, Ordering::Relaxed);
+        self.limited_until_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// The provider did not say for how long: one such refusal says little of other requests, after
+    /// several it rests, each time twice as long.
+    pub(super) fn back_off(&self, now_ms: u64, rule: BreakerRule) {
+        let withheld = self.withheld_in_a_row.load(Ordering::Relaxed);
+        if let Some(more) = withheld.checked_sub(rule.failures) {
+            self.rest(now_ms.saturating_add(rest_ms(rule, more)), now_ms);
+        } else if self.open_until_ms.load(Ordering::Relaxed) != 0 {
+            self.rest(now_ms.saturating_add(UNSAID_REST_MS), now_ms);
+        }
+    }
+
+    /// An attempt that began at `began_ms` answered. Whether that closes it.
+    pub(super) fn answered(&self, began_ms: u64) -> bool {
+        if self.is_news_from_before(began_ms) {
+            return false;
+        }
+        // Nearly always there is nothing to write.
+        for count in [&self.failures_in_a_row, &self.withheld_in_a_row, &self.failed_probes] {
+            if count.load(Ordering::Relaxed) != 0 {
+                count.store(0, Ordering::Relaxed);
+            }
+        }
+        if self.open_until_ms.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
         self.probe_until_ms.store(0, Ordering::Relaxed);
         self.limited_until_ms.store(0, Ordering::Relaxed);
-        was_open
+        self.open_until_ms.swap(0, Ordering::Relaxed) != 0
     }
 
-    /// A probe that told nothing gives the floor to the next one.
-    pub(super) fn yield_floor(&self) {
-        self.probe_until_ms.store(0, Ordering::Relaxed);
-    }
-
-    pub(super) fn rest(&self, until_ms: u64) {
-        self.open_until_ms.store(until_ms, Ordering::Relaxed);
+    /// Opens until then, or for longer where it was told so before.
+    pub(super) fn rest(&self, until_ms: u64, now_ms: u64) {
+        self.open_until_ms.fetch_max(until_ms, Ordering::Relaxed);
+        self.opened_at_ms.store(now_ms, Ordering::Relaxed);
         self.probe_until_ms.store(0, Ordering::Relaxed);
     }
 
@@ -135,10 +217,21 @@ impl Breaker {
         self.left_until_ms.store(until_ms, Ordering::Relaxed);
     }
 
+    pub(super) fn allow_tokens(&self, tokens: u64, until_ms: u64) {
+        self.tokens_left.store(tokens, Ordering::Relaxed);
+        self.tokens_until_ms.store(until_ms, Ordering::Relaxed);
+    }
+
     /// Requests that are allowed still, and until when that holds; `None` where nobody said.
     pub(super) fn allowance(&self, now_ms: u64) -> Option<(u64, u64)> {
         let until_ms = self.left_until_ms.load(Ordering::Relaxed);
         (now_ms < until_ms).then(|| (self.left.load(Ordering::Relaxed), until_ms))
+    }
+
+    /// Whether the provider has said that it has no room for so many tokens now.
+    pub(super) fn lacks_tokens(&self, tokens: u64, now_ms: u64) -> bool {
+        now_ms < self.tokens_until_ms.load(Ordering::Relaxed)
+            && self.tokens_left.load(Ordering::Relaxed) < tokens
     }
 
     pub(super) fn is_limited(&self, now_ms: u64) -> bool {
@@ -147,6 +240,24 @@ impl Breaker {
     }
 
     pub(super) fn failures_in_a_row(&self) -> u32 {
-        self.failures_in_a_row.load(Ordering::Relaxed)
+        self.failures_in_a_row.load(Ordering::Relaxed) / WHOLE
     }
+
+    /// Whether an attempt began before this was told to rest, and says nothing of the time since.
+    fn is_news_from_before(&self, began_ms: u64) -> bool {
+        self.open_until_ms.load(Ordering::Relaxed) != 0
+            && began_ms < self.opened_at_ms.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is half-open, a probe under way or not.
+    fn is_over_its_rest(&self, now_ms: u64) -> bool {
+        let until_ms = self.open_until_ms.load(Ordering::Relaxed);
+        until_ms != 0 && now_ms >= until_ms
+    }
+}
+
+/// How long a breaker rests after so many probes in a row that failed.
+fn rest_ms(rule: BreakerRule, failed_probes: u32) -> u64 {
+    let doubled = 1_u64.checked_shl(failed_probes).unwrap_or(u64::MAX);
+    rule.open_ms.saturating_mul(doubled).min(REST_MS_MAX.max(rule.open_ms))
 }

@@ -1,5 +1,7 @@
 //! What is known of an offer's speed and of how often it answers: moving averages and quantiles, by
-//! the size of the prompt. Plain atomics, because a lost sample is harmless. Never reads a clock.
+//! the size of the prompt. What a stream shows of its first token is never mixed with what an
+//! answer takes that comes whole. Plain atomics, because a lost sample is harmless. Never reads a
+//! clock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,6 +22,12 @@ const TROUBLE_HALF_LIFE_MS: f64 = 30_000.0;
 /// The same of an offer that was slow.
 const SLOWNESS_HALF_LIFE_MS: f64 = 300_000.0;
 
+/// What was measured of first tokens so long ago is still shown, and is no reason against an offer:
+/// whoever is over a limit for it is not asked, and would never show that it is quick again.
+const MEASURED_FOR_MS: f64 = 600_000.0;
+/// A caller that gave up in vain is half a failure: it might have been answered a moment later.
+const HALF: f64 = 0.5;
+
 /// What the availability of an offer counts for at least whose probe has answered: used again, and
 /// a few failures away from resting again.
 const AFTER_PROBE: f64 = 0.8;
@@ -37,11 +45,16 @@ pub struct Band(usize);
 /// How an attempt went, as far as the offer's health is concerned.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sample {
-    /// It answered a prompt of this size. Times in milliseconds; `tokens_per_second` 0 when too
-    /// short to tell.
+    /// A stream answered a prompt of this size. Times in milliseconds, the first to the first
+    /// content; `tokens_per_second` 0 when too short to tell.
     Answered { first_token_ms: f64, tokens_per_second: f64, band: Band },
+    /// An answer of so many tokens came whole after so many milliseconds, which says nothing of its
+    /// first token.
+    Whole { total_ms: f64, tokens: f64, band: Band },
     /// It failed in a way that says something about the provider.
     Failed,
+    /// The caller left after more time than such an answer takes, and had heard nothing.
+    GivenUp,
     /// It failed in a way that says something about the credential alone: its rate limit is
     /// reached, or the provider does not take it.
     Withheld,
@@ -54,6 +67,8 @@ pub enum Sample {
 pub struct Snapshot {
     pub first_token_ms: f64,
     pub first_token_p95_ms: f64,
+    /// Whether these two were measured not long ago, and are not what is assumed of anyone.
+    pub first_token_measured: bool,
     pub tokens_per_second: f64,
     /// 0 to 1.
     pub availability: f64,
@@ -71,23 +86,39 @@ pub struct BandFigures {
     pub tokens_per_second: Option<f64>,
 }
 
-/// Everything that is known of one offer's past.
+/// Everything that is known of one offer's past. Times are milliseconds since the epoch, 0 for
+/// never.
 #[derive(Debug, Default)]
 pub(super) struct Statistics {
     all: Speeds,
     bands: [Speeds; BANDS],
+    /// Of answers that came whole, of any size.
+    whole: Times,
     availability: Average,
-    /// When it was last asked; 0 if never.
+    /// When it last answered or failed.
     sampled_ms: AtomicU64,
 }
 
+/// At prompts of one size.
 #[derive(Debug, Default)]
 struct Speeds {
-    first_token_ms: Average,
-    deviation_ms: Average,
-    p50_ms: Average,
-    p95_ms: Average,
+    first_token: Times,
     tokens_per_second: Average,
+    /// When a stream was last measured.
+    streamed_ms: AtomicU64,
+    /// What whole answers took, in times of what is assumed of anyone.
+    slowness: Average,
+    /// When one was last measured.
+    whole_ms: AtomicU64,
+}
+
+/// Times of one kind in milliseconds.
+#[derive(Debug, Default)]
+struct Times {
+    mean: Average,
+    deviation: Average,
+    p50: Average,
+    p95: Average,
 }
 
 /// A moving average or quantile; the bits of NaN until the first sample.
@@ -109,10 +140,9 @@ impl Band {
 // === impl Sample ===
 
 impl Sample {
-    /// An answer of `tokens` whose first token came after `first_ms` and whose last after
+    /// A stream of `tokens` whose first content came after `first_ms` and whose last after
     /// `total_ms`. Too short an answer says nothing about the speed.
     pub fn answered(first_ms: u64, tokens: u64, total_ms: u64, input_tokens: u32) -> Self {
-        let small = |n: u64| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
         let writing_ms = small(total_ms.saturating_sub(first_ms));
         let tokens_per_second = if tokens >= SPEED_TOKENS_MIN && writing_ms > 0.0 {
             small(tokens) * 1000.0 / writing_ms
@@ -121,6 +151,12 @@ impl Sample {
         };
         let band = Band::of(input_tokens);
         Self::Answered { first_token_ms: small(first_ms), tokens_per_second, band }
+    }
+
+    /// An answer of `tokens` that came whole after `total_ms`.
+    pub fn whole(tokens: u64, total_ms: u64, input_tokens: u32) -> Self {
+        let band = Band::of(input_tokens);
+        Self::Whole { total_ms: small(total_ms), tokens: small(tokens), band }
     }
 }
 
@@ -131,6 +167,7 @@ impl Snapshot {
     pub const UNKNOWN: Self = Self {
         first_token_ms: FIRST_TOKEN_MS_UNKNOWN,
         first_token_p95_ms: FIRST_TOKEN_MS_UNKNOWN,
+        first_token_measured: false,
         tokens_per_second: TOKENS_PER_SECOND_UNKNOWN,
         availability: 1.0,
         in_flight: 0,
@@ -146,29 +183,43 @@ impl Statistics {
         if sampled_ms == 0 {
             return Snapshot { in_flight, ..Snapshot::UNKNOWN };
         }
-        let own = self.bands.get(band.0).filter(|own| own.first_token_ms.known().is_some());
-        let speeds = own.unwrap_or(&self.all);
-        let idle_ms = small(now_ms.saturating_sub(sampled_ms));
-        let first = speeds.first_token_ms.get(FIRST_TOKEN_MS_UNKNOWN);
-        let first_token_ms = fade(first, FIRST_TOKEN_MS_UNKNOWN, idle_ms);
-        let tail = speeds.p95_ms.get(first + P95_DEVIATIONS * speeds.deviation_ms.get(0.0));
         let availability = self.availability.get(1.0);
-        let forgotten =
-            if availability < 1.0 { halves(idle_ms, TROUBLE_HALF_LIFE_MS) } else { 1.0 };
+        let forgotten = if availability < 1.0 {
+            halves(since(sampled_ms, now_ms), TROUBLE_HALF_LIFE_MS)
+        } else {
+            1.0
+        };
         Snapshot {
-            first_token_ms,
-            first_token_p95_ms: fade(tail, FIRST_TOKEN_MS_UNKNOWN, idle_ms).max(first_token_ms),
-            tokens_per_second: speeds.tokens_per_second.get(TOKENS_PER_SECOND_UNKNOWN),
             availability: 1.0 - (1.0 - availability) * forgotten,
             in_flight,
+            ..self.speed(band, now_ms)
         }
+    }
+
+    /// Of prompts of this size, else of all; where no stream was ever measured, what whole answers
+    /// let expect.
+    fn speed(&self, band: Band, now_ms: u64) -> Snapshot {
+        let own = || self.bands.get(band.0).into_iter().chain([&self.all]);
+        let streams = own().find_map(|speeds| speeds.measured(now_ms));
+        let seen = streams.or_else(|| own().find_map(|speeds| speeds.supposed(now_ms)));
+        seen.unwrap_or(Snapshot::UNKNOWN)
     }
 
     pub(super) fn answered(&self, first_token_ms: f64, speed: f64, band: Band, now_ms: u64) {
         self.availability.add_from(1.0, 1.0);
-        self.all.add(first_token_ms, speed);
-        if let Some(own) = self.bands.get(band.0) {
-            own.add(first_token_ms, speed);
+        for speeds in [Some(&self.all), self.bands.get(band.0)].into_iter().flatten() {
+            speeds.add(first_token_ms, speed, now_ms);
+        }
+        self.sampled_ms.store(now_ms.max(1), Ordering::Relaxed);
+    }
+
+    pub(super) fn answered_whole(&self, total_ms: f64, tokens: f64, band: Band, now_ms: u64) {
+        self.availability.add_from(1.0, 1.0);
+        self.whole.add(total_ms);
+        let assumed = FIRST_TOKEN_MS_UNKNOWN + tokens * 1_000.0 / TOKENS_PER_SECOND_UNKNOWN;
+        for speeds in [Some(&self.all), self.bands.get(band.0)].into_iter().flatten() {
+            speeds.slowness.add(total_ms / assumed);
+            speeds.whole_ms.store(now_ms.max(1), Ordering::Relaxed);
         }
         self.sampled_ms.store(now_ms.max(1), Ordering::Relaxed);
     }
@@ -178,21 +229,43 @@ impl Statistics {
         self.sampled_ms.store(now_ms.max(1), Ordering::Relaxed);
     }
 
+    pub(super) fn given_up(&self, now_ms: u64) {
+        self.availability.add_weighted(1.0, 0.0, SAMPLE_WEIGHT * HALF);
+        self.sampled_ms.store(now_ms.max(1), Ordering::Relaxed);
+    }
+
     /// Its probe answered: what failed before it rested says little of it now.
     pub(super) fn came_back(&self) {
         self.availability.set(self.availability.get(1.0).max(AFTER_PROBE));
+    }
+
+    /// What hardly a first token takes longer than at prompts of this size; `None` where no stream
+    /// of that size was measured.
+    pub(super) fn first_token_tail_ms(&self, band: Band) -> Option<f64> {
+        self.bands.get(band.0)?.first_token.p95.known()
+    }
+
+    /// What hardly a whole answer takes longer than; `None` where none was measured.
+    pub(super) fn whole_tail_ms(&self) -> Option<f64> {
+        self.whole.p95.known()
+    }
+
+    /// What a whole answer takes on average.
+    pub(super) fn whole_mean_ms(&self) -> Option<f64> {
+        self.whole.mean.known()
     }
 
     /// By the size of prompts, for people; sizes without a sample are left out.
     pub(super) fn bands(&self) -> impl Iterator<Item = BandFigures> {
         let from = std::iter::once(0).chain(BAND_TOKENS);
         from.zip(&self.bands).filter_map(|(from_tokens, speeds)| {
-            let first_token_ms = speeds.first_token_ms.known()?;
+            let times = &speeds.first_token;
+            let first_token_ms = times.mean.known()?;
             Some(BandFigures {
                 from_tokens,
                 first_token_ms,
-                first_token_p50_ms: speeds.p50_ms.get(first_token_ms),
-                first_token_p95_ms: speeds.p95_ms.get(first_token_ms),
+                first_token_p50_ms: times.p50.get(first_token_ms),
+                first_token_p95_ms: times.p95.get(first_token_ms),
                 tokens_per_second: speeds.tokens_per_second.known(),
             })
         })
@@ -218,23 +291,79 @@ fn fade(measured: f64, assumed: f64, idle_ms: f64) -> f64 {
     assumed + (measured - assumed) * halves(idle_ms, SLOWNESS_HALF_LIFE_MS)
 }
 
-fn small(ms: u64) -> f64 {
-    f64::from(u32::try_from(ms).unwrap_or(u32::MAX))
+/// The same of a speed, by the time that a token takes.
+fn quicker(tokens_per_second: f64, idle_ms: f64) -> f64 {
+    if tokens_per_second >= TOKENS_PER_SECOND_UNKNOWN {
+        return tokens_per_second;
+    }
+    let assumed_ms = 1_000.0 / TOKENS_PER_SECOND_UNKNOWN;
+    1_000.0 / fade(1_000.0 / tokens_per_second.max(f64::MIN_POSITIVE), assumed_ms, idle_ms)
+}
+
+/// Milliseconds from one time to a later one.
+fn since(from_ms: u64, now_ms: u64) -> f64 {
+    small(now_ms.saturating_sub(from_ms))
+}
+
+fn small(count: u64) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 // === impl Speeds ===
 
 impl Speeds {
-    fn add(&self, first_token_ms: f64, tokens_per_second: f64) {
-        let expected = self.first_token_ms.get(first_token_ms);
-        self.deviation_ms.add((first_token_ms - expected).abs());
-        self.first_token_ms.add(first_token_ms);
-        let step = QUANTILE_STEP * self.deviation_ms.get(0.0);
-        self.p50_ms.follow(0.5, first_token_ms, step);
-        self.p95_ms.follow(0.95, first_token_ms, step);
+    /// As its streams were measured.
+    fn measured(&self, now_ms: u64) -> Option<Snapshot> {
+        let first = self.first_token.mean.known()?;
+        let idle_ms = since(self.streamed_ms.load(Ordering::Relaxed), now_ms);
+        let first_token_ms = fade(first, FIRST_TOKEN_MS_UNKNOWN, idle_ms);
+        let deviation = self.first_token.deviation.get(0.0);
+        let tail = self.first_token.p95.get(first + P95_DEVIATIONS * deviation);
+        Some(Snapshot {
+            first_token_ms,
+            first_token_p95_ms: fade(tail, FIRST_TOKEN_MS_UNKNOWN, idle_ms).max(first_token_ms),
+            first_token_measured: idle_ms < MEASURED_FOR_MS,
+            tokens_per_second: quicker(
+                self.tokens_per_second.get(TOKENS_PER_SECOND_UNKNOWN),
+                idle_ms,
+            ),
+            ..Snapshot::UNKNOWN
+        })
+    }
+
+    /// As its whole answers let suppose: all of it as much slower or quicker than anyone's as they
+    /// were. A first token they can show to be early, but never to be late.
+    fn supposed(&self, now_ms: u64) -> Option<Snapshot> {
+        let idle_ms = since(self.whole_ms.load(Ordering::Relaxed), now_ms);
+        let slowness = fade(self.slowness.known()?, 1.0, idle_ms).max(f64::MIN_POSITIVE);
+        let first_token_ms = FIRST_TOKEN_MS_UNKNOWN * slowness.min(1.0);
+        Some(Snapshot {
+            first_token_ms,
+            first_token_p95_ms: first_token_ms,
+            tokens_per_second: TOKENS_PER_SECOND_UNKNOWN / slowness,
+            ..Snapshot::UNKNOWN
+        })
+    }
+
+    fn add(&self, first_token_ms: f64, tokens_per_second: f64, now_ms: u64) {
+        self.first_token.add(first_token_ms);
         if tokens_per_second > 0.0 {
             self.tokens_per_second.add(tokens_per_second);
         }
+        self.streamed_ms.store(now_ms.max(1), Ordering::Relaxed);
+    }
+}
+
+// === impl Times ===
+
+impl Times {
+    fn add(&self, ms: f64) {
+        let expected = self.mean.get(ms);
+        self.deviation.add((ms - expected).abs());
+        self.mean.add(ms);
+        let step = QUANTILE_STEP * self.deviation.get(0.0);
+        self.p50.follow(0.5, ms, step);
+        self.p95.follow(0.95, ms, step);
     }
 }
 
@@ -262,8 +391,12 @@ impl Average {
     /// The same as `add`, where an offer that nothing is known of is believed to be at `start`: one
     /// failure alone must not count as an offer that always fails.
     fn add_from(&self, start: f64, sample: f64) {
+        self.add_weighted(start, sample, SAMPLE_WEIGHT);
+    }
+
+    fn add_weighted(&self, start: f64, sample: f64, weight: f64) {
         let old = self.get(start);
-        self.set(old + SAMPLE_WEIGHT * (sample - old));
+        self.set(old + weight * (sample - old));
     }
 
     fn add(&self, sample: f64) {

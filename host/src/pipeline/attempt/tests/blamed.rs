@@ -1,0 +1,165 @@
+//! Who is blamed for an attempt that came to nothing, and who has to suffer for it.
+
+use super::*;
+use crate::route::Sample;
+
+const ANSWER: &str = r#"{"id":"x","object":"chat.completion","model":"one","choices":[{"index":0,
+    "message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],
+    "usage":{"prompt_tokens":10,"completion_tokens":2,"total_tokens":12}}"#;
+
+fn said(status: &str, headers: &str, body: &str) -> &'static str {
+    let length = body.len();
+    let text = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+         {headers}connection: close\r\n\r\n{body}"
+    );
+    text.leak()
+}
+
+/// A gateway whose first offer's provider says this, and whose second's answers.
+async fn pair(data: &Path, first: &'static str) -> Arc<Gateway> {
+    let port = provider(Some(first)).await;
+    let other = provider(Some(said("200 OK", "", ANSWER))).await;
+    let more = format!(
+        "free = true\n[providers.other]\nbase_url = \"http://127.0.0.1:{other}/v1\"\n\
+         api_key = \"k\"\ndialect = \"openai-chat\"\n\
+         [[providers.other.offers]]\nid = \"acme/one\"\nfree = true"
+    );
+    gateway_with(data, port, &more).await
+}
+
+/// Asks the offers of both providers, the first one first; the status, and how many were asked or
+/// passed over.
+async fn ask_both(gateway: &Arc<Gateway>) -> (u16, usize) {
+    let mut flight = flight(gateway);
+    let second = Candidate { index: 1, rejection: None, figures: None, score: None };
+    flight.candidates.push(second);
+    flight.plan = vec![0, 1];
+    let response = run(Box::new(flight), vec![0, 1]).await;
+    let attempts = response.headers().get("x-turnpike-attempts");
+    let attempts = attempts.and_then(|it| it.to_str().ok()?.parse().ok()).unwrap_or(0);
+    (response.status().as_u16(), attempts)
+}
+
+fn gate(gateway: &Gateway) -> Gate {
+    gateway.health.gate(0, clock::now_ms())
+}
+
+/// The operator's key is no mistake of the caller's, who is answered elsewhere.
+#[tokio::test]
+async fn a_key_that_is_refused_rests_and_another_provider_answers() {
+    let data = tempfile::tempdir().unwrap();
+    let refused = said("401 Unauthorized", "", r#"{"error":{"message":"no such key"}}"#);
+    let gateway = pair(data.path(), refused).await;
+    assert_eq!(ask_both(&gateway).await, (200, 2));
+    let Gate::Open { until_ms } = gate(&gateway) else { panic!("it rests") };
+    assert!(until_ms.saturating_sub(clock::now_ms()) > 50_000);
+    assert_eq!(ask_both(&gateway).await, (200, 2));
+    let refusals = "turnpike_attempts_total{provider=\"local\",outcome=\"credential\"} 1";
+    assert!(gateway.metrics.render().contains(refusals), "{}", gateway.metrics.render());
+}
+
+#[tokio::test]
+async fn where_nobody_else_is_asked_the_caller_hears_that_it_is_the_operators_key() {
+    let data = tempfile::tempdir().unwrap();
+    let refused = said("401 Unauthorized", "", r#"{"error":{"message":"no such key"}}"#);
+    let gateway = gateway(data.path(), provider(Some(refused)).await).await;
+    let response = run(Box::new(flight(&gateway)), vec![0]).await;
+    assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
+    let GatewayBody::Whole(body) = response.into_body() else { panic!("a stream") };
+    let body = String::from_utf8(body.unwrap_or_default().to_vec()).unwrap();
+    assert!(body.contains("upstream_credential"), "{body}");
+}
+
+/// What is only forbidden may be about this request: it has to be said several times.
+#[tokio::test]
+async fn what_is_forbidden_rests_the_offer_after_several_times() {
+    let data = tempfile::tempdir().unwrap();
+    let forbidden = said("403 Forbidden", "", r#"{"error":{"message":"not in this project"}}"#);
+    let gateway = pair(data.path(), forbidden).await;
+    assert_eq!((ask_both(&gateway).await, gate(&gateway)), ((200, 2), Gate::Closed));
+    assert_eq!(ask_both(&gateway).await, (200, 2));
+    assert!(matches!(gate(&gateway), Gate::Open { .. }), "{BREAKER_FAILURES} times");
+}
+
+/// One caller's prompt must not take an offer from the others, by any of its credentials.
+#[tokio::test]
+async fn a_prompt_that_is_flagged_is_refused_in_the_providers_words_and_nothing_rests() {
+    let data = tempfile::tempdir().unwrap();
+    let body = r#"{"code":"permission-denied","error":"Content violates usage guidelines."}"#;
+    let port = provider(Some(said("403 Forbidden", "", body))).await;
+    let more = format!(
+        "free = true\n[providers.other]\nbase_url = \"http://127.0.0.1:{port}/v1\"\n\
+         [[providers.other.credentials]]\napi_key = \"a\"\n\
+         [[providers.other.credentials]]\napi_key = \"b\"\n\
+         [[providers.other.offers]]\nid = \"acme/two\"\nfree = true"
+    );
+    let gateway = gateway_with(data.path(), port, &more).await;
+    let asked = r#"{"model":"acme/one","messages":[{"role":"user","content":"hello"}]}"#;
+    assert_eq!(heard(&gateway, Dialect::OpenAiChat, asked).await, (403, body.to_owned()));
+    let mut flight = flight(&gateway);
+    flight.candidates[0].index = 1;
+    assert_eq!(run(Box::new(flight), vec![0]).await.status(), StatusCode::FORBIDDEN);
+    let lanes = gateway.health.observed(1, clock::now_ms()).unwrap().lanes;
+    assert!(lanes.len() == 2 && lanes.iter().all(|it| it.gate == Gate::Closed), "{lanes:?}");
+}
+
+const TOO_LARGE: &str = concat!(
+    r#"{"error":{"message":"Request too large for one on tokens per min (TPM): Limit 30000, "#,
+    r#"Requested 51000.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#
+);
+
+/// Nobody else's request is too large: the next is asked, and nothing is held against the offer.
+#[tokio::test]
+async fn a_request_over_the_operators_own_limit_is_answered_elsewhere_and_nothing_rests() {
+    for status in ["429 Too Many Requests", "413 Payload Too Large"] {
+        let data = tempfile::tempdir().unwrap();
+        let refused = said(status, "x-should-retry: false\r\n", TOO_LARGE);
+        let gateway = pair(data.path(), refused).await;
+        for _ in 0..=BREAKER_FAILURES {
+            assert_eq!((ask_both(&gateway).await, gate(&gateway)), ((200, 2), Gate::Closed));
+        }
+        let seen = gateway.health.snapshot(0, Band::SHORT, clock::now_ms());
+        assert!((seen.availability - 1.0).abs() < f64::EPSILON, "{seen:?}");
+        // Whoever has nobody else hears the provider's own words, and that no wait helps.
+        let response = run(Box::new(flight(&gateway)), vec![0]).await;
+        assert_eq!(response.status().as_str(), &status[..3]);
+        assert_eq!(response.headers().get("x-should-retry").unwrap(), "false");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_after_waiting_in_vain_counts_against_the_offer() {
+    let data = tempfile::tempdir().unwrap();
+    let gateway = gateway(data.path(), provider(None).await).await;
+    let body = r#"{"model":"acme/one","stream":true,
+        "messages":[{"role":"user","content":"hello"}]}"#;
+    for seconds in [0, 60, 60] {
+        assert_eq!(gate(&gateway), Gate::Closed);
+        let mut flight = flight_of(&gateway, Dialect::OpenAiChat, body);
+        let mut asking = begin(&mut flight, 0, false).unwrap();
+        asking.watch = Stopwatch::started(Duration::from_secs(seconds));
+        let left = tokio::time::timeout(Duration::from_millis(50), one(&mut flight, asking)).await;
+        assert!(left.is_err(), "the provider says nothing");
+        assert_eq!(outcomes(&flight), ["cancelled"]);
+    }
+    assert!(matches!(gate(&gateway), Gate::Open { .. }), "{BREAKER_FAILURES} said so");
+}
+
+/// A probe waits no longer than an answer takes to begin, where somebody else is left to ask.
+#[tokio::test]
+async fn a_probe_that_hears_nothing_is_given_up_for_the_next() {
+    let data = tempfile::tempdir().unwrap();
+    let gateway = gateway(data.path(), provider(None).await).await;
+    let lane = Lane { offer: 0, credential: 0 };
+    gateway.health.record(lane, Sample::whole(100, 5_000, 10), clock::now_ms());
+    gateway.health.rest(lane, clock::now_ms(), clock::now_ms());
+    let mut flight = flight(&gateway);
+    flight.plan = vec![0, 1];
+    let mut asking = begin(&mut flight, 0, false).unwrap();
+    assert!(asking.in_flight.is_probe() && asking.in_flight.patience_ms() == 30_000);
+    assert!(gateway.health.begin(0, clock::now_ms()).is_err(), "it is the only one");
+    asking.watch = Stopwatch::started(Duration::from_secs(31));
+    let hears = silence::unless(&flight, &asking, std::future::pending::<()>()).await;
+    assert!(hears.is_none());
+}

@@ -1,0 +1,59 @@
+//! What is measured of streams and of answers that come whole, and how it is forgotten.
+
+use super::*;
+
+fn seen(health: &Health, input_tokens: u32, now_ms: u64) -> Snapshot {
+    health.snapshot(0, Band::of(input_tokens), now_ms)
+}
+
+#[test]
+fn a_whole_answer_says_nothing_of_the_first_token() {
+    let health = Health::new(1, RULE);
+    health.record(LANE, Sample::whole(50, 3_200, 100), 1_000);
+    let slow = seen(&health, 100, 1_000);
+    assert!((slow.first_token_ms - Snapshot::UNKNOWN.first_token_ms).abs() < 1e-9, "{slow:?}");
+    assert!(
+        !slow.first_token_measured && slow.tokens_per_second < 40.0,
+        "but it is slow: {slow:?}"
+    );
+    assert!(health.observed(0, 1_000).unwrap().bands.is_empty());
+    assert_eq!(health.observed(0, 1_000).unwrap().whole_answer_ms, Some(3_200.0));
+    let quick = Health::new(1, RULE);
+    quick.record(LANE, Sample::whole(300, 1_000, 100), 1_000);
+    let quick = seen(&quick, 100, 1_000);
+    assert!(quick.tokens_per_second > 300.0 && quick.first_token_ms < 200.0, "{quick:?}");
+    // A stream is measured, and then what it shows counts.
+    health.record(LANE, Sample::answered(150, 100, 1_150, 100), 2_000);
+    let measured = seen(&health, 100, 2_000);
+    assert!((measured.first_token_ms - 150.0).abs() < 1e-9 && measured.first_token_measured);
+    assert!((measured.tokens_per_second - 100.0).abs() < 1e-9, "{measured:?}");
+}
+
+#[test]
+fn who_was_slow_is_taken_for_quicker_with_time() {
+    let health = Health::new(1, RULE);
+    // Three tokens a second, after six seconds.
+    health.record(LANE, Sample::answered(6_000, 30, 16_000, 100), 1_000);
+    let speed = |at_ms| seen(&health, 100, at_ms).tokens_per_second;
+    assert!((speed(1_000) - 3.0).abs() < 1e-9);
+    assert!((5.0..7.0).contains(&speed(301_000)), "half of it is forgotten: {}", speed(301_000));
+    assert!(speed(3_601_000) > 55.0, "it was not asked for an hour: {}", speed(3_601_000));
+    assert!(seen(&health, 100, 600_999).first_token_measured);
+    assert!(!seen(&health, 100, 601_000).first_token_measured, "nobody is ruled out by that now");
+    let whole = Health::new(1, RULE);
+    whole.record(LANE, Sample::whole(30, 24_000, 100), 1_000);
+    let speed = |at_ms| seen(&whole, 100, at_ms).tokens_per_second;
+    assert!(speed(1_000) < 5.0 && speed(3_601_000) > 55.0);
+}
+
+#[test]
+fn what_short_prompts_show_does_not_keep_long_ones_slow() {
+    let health = Health::new(1, RULE);
+    let long = 100_000;
+    health.record(LANE, Sample::answered(30_000, 0, 30_000, long), 1_000);
+    for minute in 1..=60 {
+        health.record(LANE, FINE, minute * 60_000);
+    }
+    let first_ms = seen(&health, long, 3_600_000).first_token_ms;
+    assert!(first_ms < 1_000.0, "an hour later {first_ms}");
+}
