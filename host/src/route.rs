@@ -18,7 +18,10 @@ use crate::catalog::Offer;
 
 pub use affinity::{Affinity, Conversation, Pin};
 pub use aliases::{Aliases, OrgAliases};
-pub use feedback::{CORRECTION_MAX, Corrections, Feedback, HALFWAY_RATINGS, Ratings};
+pub use feedback::{
+    CORRECTION_MAX, Corrections, Feedback, HALF_LIFE, HALFWAY_RATINGS, KEY_RATINGS_MAX, KeyRatings,
+    Ratings,
+};
 pub use figures::{FigureRow, Workload, figure_row, ranking_usd};
 pub use health::{
     Band, BandFigures, BreakerRule, Gate, Health, InFlight, Lane, Observed, ObservedLane, Reach,
