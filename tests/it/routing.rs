@@ -3,6 +3,7 @@
 
 mod by_hand;
 mod credentials;
+mod names;
 mod rules;
 
 use anyhow::{Context, Result};
