@@ -167,6 +167,14 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_tags", message)
     }
 
+    /// 400: `x-turnpike-profile` names no profile.
+    pub fn unknown_profile() -> Self {
+        let message = "x-turnpike-profile is balanced, cheap, fast or best; send one of these, or \
+                       leave it out"
+            .to_owned();
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_profile", message)
+    }
+
     /// 403: the data is more sensitive than what the key may send.
     pub fn class_forbidden(class: &str, clearance: &str) -> Self {
         let message = format!(

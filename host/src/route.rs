@@ -21,7 +21,10 @@ use crate::catalog::Offer;
 pub use affinity::{Affinity, Conversation, Pin};
 pub use aliases::{Aliases, OrgAliases};
 pub use exploration::Exploring;
-pub use feedback::{CORRECTION_MAX, Corrections, Feedback, HALFWAY_RATINGS, Ratings};
+pub use feedback::{
+    CORRECTION_MAX, Corrections, Feedback, HALF_LIFE, HALFWAY_RATINGS, KEY_RATINGS_MAX, KeyRatings,
+    Ratings,
+};
 pub use figures::{FigureRow, Workload, expected_cost, figure_row, likely_tokens, ranking_usd};
 pub use health::{
     Band, BandFigures, BreakerRule, Demand, Gate, Health, InFlight, Lane, NotNow, Observed,

@@ -5,6 +5,7 @@ mod blame;
 mod by_hand;
 mod credentials;
 mod exploration;
+mod names;
 mod rules;
 
 use anyhow::{Context, Result};

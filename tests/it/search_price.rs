@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
 use turnpike_simulate::{AnswerScript, Dialect, ModelScript, ProviderScript, Script, Simulator};
-use turnpike_tests::{ORG, Setup, Stage};
+use turnpike_tests::{ORG, Setup, Stage, pico};
 
 /// Sells the model with a price for a search in the catalogue, and one that has none.
 const PRICED: &str = "openai";
@@ -158,5 +158,57 @@ async fn a_request_that_may_run_a_tool_is_held_for_its_calls() -> Result<()> {
     let requests = stage.simulator.requests(PRICED);
     let sent: Value = serde_json::from_slice(&requests.last().context("a request")?.body)?;
     assert_eq!(sent["tools"], body["tools"]);
+    Ok(())
+}
+
+fn perplexity(_: &Script, simulator: &Simulator) -> Result<String> {
+    let url = simulator.url("perplexity")?;
+    Ok(format!(
+        "[providers.perplexity]\nbase_url = \"{url}\"\napi_key = \"sim-key\"\n\
+         models = [\"sonar\"]\n"
+    ))
+}
+
+/// Perplexity takes 12 dollars for a thousand requests at most, beside a dollar for a million
+/// tokens of either side.
+#[tokio::test]
+async fn a_fee_for_each_request_is_held_and_charged() -> Result<()> {
+    let script = Script {
+        seed: 7,
+        providers: vec![ProviderScript {
+            name: "perplexity".to_owned(),
+            prefix: "/perplexity".to_owned(),
+            api_key: Some("sim-key".to_owned()),
+            dialect: Dialect::OpenAiChat,
+            models: vec![ModelScript::instant("sonar", AnswerScript::Echo {})],
+            failures: Vec::new(),
+        }],
+    };
+    let credit_usd = CREDIT_USD.to_owned();
+    let setup = Setup { script, providers: perplexity, credit_usd, ..Setup::default() };
+    let stage = Stage::open_with(setup).await?;
+    let body = json!({ "model": "sonar", "max_tokens": 64,
+        "messages": [{ "role": "user", "content": "news?" }] });
+    for streamed in [false, true] {
+        let mut body = body.clone();
+        body["stream"] = json!(streamed);
+        let id = match streamed {
+            false => stage.caller.chat(&body).await?.expect_status(200)?.request_id().to_owned(),
+            true => {
+                let mut stream = stage.caller.stream(&body).await?;
+                stream.read().await?;
+                stream.request_id
+            }
+        };
+        stage.settled_balance(ORG).await?;
+        let told = stage.explanation(ORG, &id).await?;
+        let lines = told["line_items"].as_array().context("lines")?;
+        let of = |item: &str| lines.iter().find(|line| line["item"] == item);
+        let amount = |value: &Value| pico(value.as_str().context("an amount")?);
+        let fee = 12_000_000_000;
+        assert_eq!(amount(&of("request").context("the fee")?["amount_usd"])?, fee, "{told:#}");
+        assert!(of("output").is_some() && amount(&told["cost_usd"])? > fee, "{told:#}");
+        assert!((fee..fee * 2).contains(&amount(&told["hold_usd"])?), "{told:#}");
+    }
     Ok(())
 }

@@ -55,13 +55,17 @@ impl ModelRules {
             if body.chars().any(|c| c.is_whitespace() || c.is_control()) {
                 return Err(PatternError::BadCharacter(body.to_owned()));
             }
-            list.push(body.into());
+            list.push(body.to_ascii_lowercase().into());
         }
         Ok(rules)
     }
 
-    /// Whether a model, by its catalogue id, may be used. An exclusion always wins.
+    /// Whether a model, by its catalogue id, may be used. An exclusion always wins. Case does not
+    /// count, as where models are asked for.
     pub fn may_use(&self, model: &str) -> bool {
+        let upper = model.bytes().any(|byte| byte.is_ascii_uppercase());
+        let lowered = upper.then(|| model.to_ascii_lowercase());
+        let model = lowered.as_deref().unwrap_or(model);
         let hits = |patterns: &[Box<str>]| patterns.iter().any(|one| matches(one, model));
         (self.allow.is_empty() || hits(&self.allow)) && !hits(&self.exclude)
     }
@@ -109,6 +113,14 @@ mod tests {
         let all_but = rules(&["!openai/*"]);
         assert!(all_but.may_use("anthropic/claude-sonnet-5"));
         assert!(!all_but.may_use("openai/gpt-5.4"));
+    }
+
+    /// Else an exclusion in capitals would exclude nothing, and nobody would notice.
+    #[test]
+    fn case_does_not_count() {
+        let some = rules(&["OpenAI/*", "acme/Own-Model", "!openai/GPT-5*"]);
+        assert!(some.may_use("openai/o3") && some.may_use("acme/Own-Model"));
+        assert!(!some.may_use("openai/gpt-5.4") && !some.may_use("openai/GPT-5.4"));
     }
 
     #[test]

@@ -90,6 +90,7 @@ impl DeclaredOffer {
             },
             deprecated: false,
             beta: false,
+            estimated: false,
             released: None,
             knowledge: None,
             region: None,

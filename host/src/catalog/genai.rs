@@ -42,6 +42,12 @@ pub struct SellerPrices {
 #[derive(Debug)]
 pub struct ModelPrices {
     pub id: String,
+    /// What people call it.
+    pub name: Option<String>,
+    /// Tokens of prompt and answer together.
+    pub context: Option<u64>,
+    /// It is being retired.
+    pub deprecated: bool,
     pub rule: Rule,
     /// In the file's order: the last one in force counts, else the first.
     pub lists: Vec<PriceList>,
@@ -81,6 +87,10 @@ struct Mapping {
 #[derive(Deserialize)]
 struct ModelText<'a> {
     id: String,
+    name: Option<String>,
+    context_window: Option<u64>,
+    #[serde(default)]
+    deprecated: bool,
     #[serde(rename = "match")]
     rule: rule::RuleText,
     #[serde(borrow)]
@@ -163,7 +173,8 @@ fn seller(text: SellerText<'_>) -> Result<SellerPrices, PriceBookError> {
         };
         let lists = list::lists(model.prices).map_err(wrong)?;
         let rule = Rule::of(model.rule).map_err(wrong)?;
-        Ok(ModelPrices { id: model.id.clone(), rule, lists })
+        let ModelText { id, name, context_window: context, deprecated, .. } = model;
+        Ok(ModelPrices { id, name, context, deprecated, rule, lists })
     };
     let models = text.models.into_iter().map(model).collect::<Result<_, PriceBookError>>()?;
     Ok(SellerPrices { id: text.id, models, fallback: text.fallback_model_providers, counted })

@@ -55,6 +55,8 @@ pub struct Offer {
     pub quality: Quality,
     pub deprecated: bool,
     pub beta: bool,
+    /// Limits and abilities were taken from its family: no source has them of this model.
+    pub estimated: bool,
     /// ISO dates as the source has them, possibly only year and month; compare as text.
     pub released: Option<Arc<str>>,
     pub knowledge: Option<Arc<str>>,

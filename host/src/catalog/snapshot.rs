@@ -55,7 +55,7 @@ pub(super) struct Line<'a> {
     #[serde(rename = "out", borrow)]
     pub(super) output: Vec<&'a str>,
 
-    /// Of: tools, structured-output, reasoning, open-weights, deprecated, beta, free.
+    /// Of: tools, structured-output, reasoning, open-weights, deprecated, beta, free, estimated.
     #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
     pub(super) is: Vec<&'a str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -212,6 +212,7 @@ fn offer<'a>(line: &Line<'a>, names: &mut Interner<'a>) -> Result<Offer, String>
         },
         deprecated: is("deprecated"),
         beta: is("beta"),
+        estimated: is("estimated"),
         released: line.released.map(|date| names.get(date)),
         knowledge: line.knowledge.map(|date| names.get(date)),
         region: line.region.map(|region| names.get(region)),

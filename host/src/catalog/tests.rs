@@ -321,6 +321,28 @@ fn every_seed_provider_is_there_under_its_own_name() {
 }
 
 #[test]
+fn what_only_the_second_source_has_is_in_the_shipped_catalogue() {
+    let catalog = embedded();
+    for id in ["openai/gpt-5.6-sol@openai", "xai/grok-4.5@xai", "anthropic/claude-opus-5@anthropic"]
+    {
+        let offer = offer(&catalog, id);
+        assert!(offer.is_priced() && offer.estimated && !offer.deprecated, "{id}");
+        assert!(offer.tools && offer.structured_output && offer.context_tokens > 0, "{id}");
+    }
+    for id in ["xai/grok-4-0709@xai", "xai/grok-4-fast@xai", "xai/grok-code-fast-1@xai"] {
+        let offer = offer(&catalog, id);
+        assert!(offer.is_priced() && offer.deprecated, "{id}: only for who names it");
+    }
+    let sonar = &offer(&catalog, "perplexity/sonar@perplexity").rates.base;
+    assert_eq!(sonar.request.map(|price| price.0), Some(12_000_000_000));
+    let priced = |offer: &&Arc<Offer>| offer.is_priced() && offer.kind == Kind::Chat;
+    let own = catalog.offers().iter().filter(priced);
+    let own = own.filter(|offer| offer.vendor == offer.provider || &*offer.provider == "zai");
+    let own: BTreeSet<&str> = own.map(|offer| &*offer.model).collect();
+    assert!(own.len() >= 230, "{}", own.len());
+}
+
+#[test]
 fn lists_of_other_days_are_in_the_shipped_catalogue() {
     let catalog = embedded();
     let sonnet = &offer(&catalog, "anthropic/claude-sonnet-5@anthropic").rates;

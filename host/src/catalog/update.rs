@@ -4,13 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod added;
 mod dated;
 mod estimate;
+mod kinship;
 pub mod media;
 mod naming;
 mod pricing;
 mod select;
 mod source;
+mod structured;
 
 pub use dated::Disagreement;
 use dated::{Earlier, Second};
@@ -76,6 +79,8 @@ pub enum UpdateError {
 struct Draft<'a> {
     id: String,
     model: String,
+    /// Who sells it, by the catalogue's name.
+    seller: &'a str,
     wire: &'a str,
     region: Option<String>,
     kind: Kind,
@@ -83,6 +88,10 @@ struct Draft<'a> {
     card: RateCard,
     earlier: Vec<Earlier>,
     fact: &'a Model,
+    /// What it can was taken from its family.
+    estimated: bool,
+    /// It came out no earlier than on this day.
+    since: Option<&'a str>,
 }
 
 /// Makes the catalogue from sources of the day or month `as_of`.
@@ -93,6 +102,8 @@ pub fn from_sources(sources: &Sources<'_>, as_of: &str) -> Result<Update, Update
     let at = moment(as_of).ok_or_else(|| UpdateError::Date(as_of.to_owned()))?;
     let source: Source = serde_json::from_str(sources.models_dev).map_err(UpdateError::Source)?;
     let (mut notes, mut disagreements) = (Vec::new(), Vec::new());
+    let added = sources.genai_prices.map(|book| added::models(&source, book, at));
+    let (added, left_out) = added.unwrap_or_default();
     let mut drafts: BTreeMap<String, Draft<'_>> = BTreeMap::new();
     for name in select::PROVIDERS {
         let provider = source.providers.get(name).ok_or(UpdateError::ProviderMissing(name))?;
@@ -100,7 +111,9 @@ pub fn from_sources(sources: &Sources<'_>, as_of: &str) -> Result<Update, Update
             if let Some(kind) = select::kind(name, wire, fact) {
                 let dialects = select::dialects(name, wire, &provider.npm, fact);
                 let mut draft = draft(name, wire, fact, (kind, dialects), &mut notes);
-                if let Some(book) = sources.genai_prices {
+                if let Some(book) = sources.genai_prices
+                    && !fee(&mut draft, name, book, at, &mut notes)
+                {
                     let id = (draft.id.as_str(), name, wire.as_str());
                     let second = dated::complete(&mut draft.card, id, book, at);
                     let Second { earlier, disagreements: found } = second;
@@ -110,6 +123,12 @@ pub fn from_sources(sources: &Sources<'_>, as_of: &str) -> Result<Update, Update
                 insert(&mut drafts, draft, name, &mut notes);
             }
         }
+    }
+    notes.extend(left_out);
+    for one in &added {
+        let draft = one.draft();
+        notes.push(format!("{}: added, only {GENAI_PRICES} has it", draft.id));
+        insert(&mut drafts, draft, one.seller, &mut notes);
     }
     let evidence = evidence(&source, &drafts);
     let estimates: BTreeMap<&str, estimate::Estimate> =
@@ -210,7 +229,7 @@ fn change(id: &str, old: &Line<'_>, new: &Line<'_>) -> String {
 
 /// Turns one entry of the source into a draft.
 fn draft<'a>(
-    provider: &str,
+    provider: &'a str,
     wire: &'a str,
     fact: &'a Model,
     (kind, dialects): (Kind, Vec<&'static str>),
@@ -226,7 +245,38 @@ fn draft<'a>(
         notes.push(format!("{id}: no price, {reason}"));
         RateCard::default()
     });
-    Draft { id, model, wire, region, kind, dialects, card, earlier: Vec::new(), fact }
+    Draft {
+        id,
+        model,
+        seller: provider,
+        wire,
+        region,
+        kind,
+        dialects,
+        card,
+        earlier: Vec::new(),
+        fact,
+        estimated: false,
+        since: None,
+    }
+}
+
+/// Takes the second source's card for an offer with a fee that the first leaves out, and says
+/// whether it did.
+fn fee(
+    draft: &mut Draft<'_>,
+    provider: &str,
+    book: &PriceBook,
+    at: jiff::Timestamp,
+    notes: &mut Vec<String>,
+) -> bool {
+    let vendor = draft.model.split('/').next().unwrap_or_default();
+    let card = pricing::has_fee(vendor).then(|| dated::with_fee((provider, draft.wire), book, at));
+    let Some((card, earlier)) = card.flatten() else { return false };
+    (draft.card, draft.earlier) = (card, earlier);
+    let unpriced = format!("{}: no price", draft.id);
+    notes.retain(|note| !note.starts_with(&unpriced));
+    true
 }
 
 /// Two spellings of one model by one provider: the shorter name keeps the plain id, the other
@@ -260,6 +310,7 @@ fn evidence(source: &Source, drafts: &BTreeMap<String, Draft<'_>>) -> BTreeMap<S
         let known = evidence.entry(draft.model.clone()).or_default();
         add_facts(known, draft.fact);
         known.embedding = draft.kind == Kind::Embedding;
+        known.since = known.since.take().or_else(|| draft.since.map(str::to_owned));
         if let Some(price) = draft.card.base.output {
             prices.entry(&draft.model).or_default().push(price);
             let (model, place) = draft.id.split_once('@').unwrap_or_default();
@@ -316,14 +367,19 @@ fn line<'a>(draft: &'a Draft<'a>, estimate: estimate::Estimate) -> Line<'a> {
     let context = tokens(limit.and_then(|limit| limit.context));
     let prompt = limit.and_then(|limit| limit.input).map(|input| tokens(Some(input)));
     let status = |status: &str| fact.status.as_deref() == Some(status);
+    let keeps_schema = draft.kind == Kind::Chat
+        && fact
+            .structured_output
+            .unwrap_or_else(|| structured::documented(draft.seller, draft.wire));
     let flags = [
         ("tools", fact.tool_call),
-        ("structured-output", fact.structured_output == Some(true)),
+        ("structured-output", keeps_schema),
         ("reasoning", fact.reasoning),
         ("open-weights", fact.open_weights),
         ("deprecated", status("deprecated")),
         ("beta", status("beta") || status("alpha")),
         ("free", draft.card.free),
+        ("estimated", draft.estimated),
     ];
     Line {
         id: &draft.id,
@@ -372,6 +428,29 @@ fn later(list: &Later) -> (std::borrow::Cow<'_, str>, snapshot::Dated<'_>) {
         served: served(&list.card),
     };
     (crate::clock::day_of(list.from_ms).into(), dated)
+}
+
+// === impl Added ===
+
+impl added::Added {
+    fn draft(&self) -> Draft<'_> {
+        let Identity { vendor, model, region } = identify(self.seller, &self.wire);
+        let model = format!("{vendor}/{model}");
+        Draft {
+            id: format!("{model}@{}", self.seller),
+            model,
+            seller: self.seller,
+            wire: &self.wire,
+            region,
+            kind: self.kind,
+            dialects: self.dialects.clone(),
+            card: self.card.clone(),
+            earlier: self.earlier.clone(),
+            fact: &self.fact,
+            estimated: self.estimated,
+            since: self.since.as_deref(),
+        }
+    }
 }
 
 #[cfg(test)]

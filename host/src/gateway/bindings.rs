@@ -91,6 +91,11 @@ impl Bindings {
         Ok(bindings)
     }
 
+    /// Whether an organization has bindings for some models only.
+    pub fn go_by_model(&self, org: &str) -> bool {
+        self.by_org.load().get(org).is_some_and(|own| own.go_by_model())
+    }
+
     /// Who decides for a request, from its beginning to its end.
     pub fn of(&self, org: &str, wanted: &Wanted<'_>) -> Arc<BindingSet> {
         match self.by_org.load().get(org) {

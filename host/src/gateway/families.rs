@@ -249,4 +249,23 @@ mod tests {
         let xai = families.of("xai").quirks("grok-4-fast");
         assert!(xai.refused.iter().any(|name| name == "stop"), "{xai:?}");
     }
+
+    /// A choice by the gateway goes by the catalogue, and what is sent by the table.
+    #[test]
+    fn the_catalogue_and_the_table_agree_on_who_takes_a_schema() {
+        let families = Families::embedded().unwrap();
+        let catalog = crate::catalog::Catalog::embedded().unwrap();
+        let (mut taken, mut told) = (0, 0);
+        for offer in catalog.offers().iter().filter(|offer| offer.upstream_model.contains("claude"))
+        {
+            let quirks = families.of(&offer.provider).quirks(&offer.upstream_model);
+            let takes = quirks.structured == Structured::Schema;
+            assert!(takes || !offer.structured_output, "{}", offer.id);
+            if &*offer.provider == "anthropic" {
+                assert_eq!(takes, offer.structured_output, "{}", offer.id);
+            }
+            if offer.structured_output { taken += 1 } else { told += 1 }
+        }
+        assert!(taken > 50 && told > 20, "{taken} {told}");
+    }
 }

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::catalog::ConfiguredCatalog;
-use crate::route::{Corrections, Feedback, Ratings};
+use crate::clock;
+use crate::route::{Corrections, Feedback, KeyRatings, Ratings};
 use crate::store::{RatingRow, RatingsFile, StoreError};
 use crate::usage::UsageLog;
 
@@ -17,8 +18,15 @@ use crate::usage::UsageLog;
 /// old as one of these can be rated any more, although its record may still be kept.
 const KNOWN_MAX: usize = 200_000;
 
-/// Whose ratings, of which task, of which model.
+/// Keys of which it is known what they said of one model at one task; past that the one of which
+/// the least still counts is forgotten.
+const KEYS_MAX: usize = 1_000;
+
+/// Which organization, which task, which model.
 type Subject = (Arc<str>, Arc<str>, Arc<str>);
+
+/// What each key says, by its id. Lines of versions that kept no key are one key's, without a name.
+type ByKey = BTreeMap<Arc<str>, KeyRatings>;
 
 /// Everything that was rated.
 #[derive(Debug)]
@@ -33,7 +41,7 @@ pub struct RatingBook {
 #[derive(Debug)]
 struct Kept {
     file: RatingsFile,
-    sums: BTreeMap<Subject, Ratings>,
+    sums: BTreeMap<Subject, ByKey>,
     known: HashSet<Uuid>,
     order: VecDeque<Uuid>,
     /// Up to this time it is not known of all requests whether they were rated.
@@ -74,23 +82,21 @@ impl RatingBook {
         usage: UsageLog,
     ) -> Result<Self, StoreError> {
         let (file, rows) = RatingsFile::open(data_dir)?;
-        let (sums, known, order) = (BTreeMap::new(), HashSet::new(), VecDeque::new());
-        let mut kept = Kept { file, sums, known, order, forgotten_until_ms: 0 };
-        for row in rows {
-            kept.take_in(row);
-        }
-        if kept.file.has_grown() {
-            let rows = kept.rows();
-            kept.file.rewrite(rows.into_iter())?;
-        }
+        let kept = Kept::read(file, rows, clock::now_ms())?;
         let book = Self { kept: Mutex::new(kept), feedback: Arc::default(), offers, usage };
-        let orgs: HashSet<Arc<str>> =
-            book.kept.lock().sums.keys().map(|(org, _, _)| Arc::clone(org)).collect();
-        for org in orgs {
-            let corrections = book.corrections(&book.kept.lock(), &org);
-            book.feedback.set(&org, corrections);
-        }
+        book.fade();
         Ok(book)
+    }
+
+    /// Works all corrections out anew, because ratings have become older. Takes time.
+    pub(super) fn fade(&self) {
+        let orgs: HashSet<Arc<str>> =
+            self.kept.lock().sums.keys().map(|(org, _, _)| Arc::clone(org)).collect();
+        for org in orgs {
+            // Held, so that a rating in between is not undone.
+            let kept = self.kept.lock();
+            self.feedback.set(&org, self.corrections(&kept, &org));
+        }
     }
 
     /// What routing reads.
@@ -121,31 +127,38 @@ impl RatingBook {
         if time_of(id) <= kept.forgotten_until_ms {
             return Err(NotRated::Unknown);
         }
+        let now_ms = clock::now_ms();
         let row = RatingRow::Rated {
             request: id,
             org: org.to_owned(),
+            key: key.to_owned(),
             task: task.to_string(),
             model: model.to_string(),
             rating,
+            at_ms: now_ms,
         };
         kept.file.append(&row).map_err(|cause| failed(&cause))?;
-        kept.take_in(row);
+        kept.take_in(row, now_ms);
         self.feedback.set(org, self.corrections(&kept, org));
         let subject = (event.org, Arc::clone(&task), Arc::clone(&model));
-        let ratings = kept.sums.get(&subject).copied().unwrap_or_default();
-        Ok(Rated { model, task, ratings })
+        let ratings = kept.sums.get(&subject).map(|keys| Ratings::of_keys(keys.values(), now_ms));
+        Ok(Rated { model, task, ratings: ratings.unwrap_or_default() })
     }
 
     /// Ratings of one model: organization, task and what they come to.
     pub fn of_model(&self, model: &str) -> Vec<(Arc<str>, Arc<str>, Ratings)> {
-        let kept = self.kept.lock();
+        let (kept, now_ms) = (self.kept.lock(), clock::now_ms());
         let own = kept.sums.iter().filter(|((_, _, of), _)| **of == *model);
-        own.map(|((org, task, _), sum)| (Arc::clone(org), Arc::clone(task), *sum)).collect()
+        let sum = |keys: &ByKey| Ratings::of_keys(keys.values(), now_ms);
+        own.map(|((org, task, _), keys)| (Arc::clone(org), Arc::clone(task), sum(keys))).collect()
     }
 
     fn corrections(&self, kept: &Kept, org: &str) -> Corrections {
+        let now_ms = clock::now_ms();
         let own = kept.sums.iter().filter(|((of, _, _), _)| **of == *org);
-        let own = own.map(|((_, task, model), sum)| (&**task, &**model, *sum));
+        let own = own.map(|((_, task, model), keys)| {
+            (&**task, &**model, Ratings::of_keys(keys.values(), now_ms))
+        });
         Corrections::of(own, &self.offers)
     }
 }
@@ -153,22 +166,54 @@ impl RatingBook {
 // === impl Kept ===
 
 impl Kept {
-    fn take_in(&mut self, row: RatingRow) {
+    /// What is in a file. Lines of older versions are written anew in today's form.
+    fn read(file: RatingsFile, rows: Vec<RatingRow>, now_ms: u64) -> Result<Self, StoreError> {
+        let (sums, known, order) = (BTreeMap::new(), HashSet::new(), VecDeque::new());
+        let mut kept = Self { file, sums, known, order, forgotten_until_ms: 0 };
+        let undated = |row: &RatingRow| matches!(row, RatingRow::Sum { at_ms: 0, .. });
+        // A sum without a time would be as young at every start.
+        let older = rows.iter().any(undated);
+        for row in rows {
+            kept.take_in(row, now_ms);
+        }
+        if older || kept.file.has_grown() {
+            let rows = kept.rows();
+            kept.file.rewrite(rows.into_iter())?;
+        }
+        Ok(kept)
+    }
+
+    fn take_in(&mut self, row: RatingRow, now_ms: u64) {
         match row {
-            RatingRow::Rated { request, org, task, model, rating } => {
+            RatingRow::Rated { request, org, key, task, model, rating, at_ms } => {
+                let at_ms = if at_ms == 0 { time_of(request) } else { at_ms };
                 let subject = (org.into(), task.into(), model.into());
-                self.sums.entry(subject).or_default().add(rating);
+                self.of_key(subject, key.into(), now_ms).add(rating, at_ms);
                 self.know(request);
             }
-            RatingRow::Sum { org, task, model, weight, mean } => {
+            RatingRow::Sum { org, key, task, model, weight, mean, at_ms } => {
+                let at_ms = if at_ms == 0 { now_ms } else { at_ms };
                 let subject = (org.into(), task.into(), model.into());
-                self.sums.insert(subject, Ratings { weight, mean });
+                *self.of_key(subject, key.into(), now_ms) = KeyRatings { weight, mean, at_ms };
             }
             RatingRow::Known { request } => self.know(request),
             RatingRow::ForgottenUntil { at_ms } => {
                 self.forgotten_until_ms = self.forgotten_until_ms.max(at_ms);
             }
         }
+    }
+
+    /// What a key has said, with room for it.
+    fn of_key(&mut self, subject: Subject, key: Arc<str>, now_ms: u64) -> &mut KeyRatings {
+        let keys = self.sums.entry(subject).or_default();
+        if keys.len() >= KEYS_MAX && !keys.contains_key(&key) {
+            let counts = |sum: &KeyRatings| sum.weight_at(now_ms);
+            let least = keys.iter().min_by(|(_, a), (_, b)| counts(a).total_cmp(&counts(b)));
+            if let Some(least) = least.map(|(key, _)| Arc::clone(key)) {
+                keys.remove(&least);
+            }
+        }
+        keys.entry(key).or_default()
     }
 
     fn know(&mut self, request: Uuid) {
@@ -184,12 +229,18 @@ impl Kept {
 
     /// All of it as sums.
     fn rows(&self) -> Vec<RatingRow> {
-        let sums = self.sums.iter().map(|((org, task, model), sum)| RatingRow::Sum {
+        let by_key = self
+            .sums
+            .iter()
+            .flat_map(|(subject, keys)| keys.iter().map(move |(key, sum)| (subject, key, sum)));
+        let sums = by_key.map(|((org, task, model), key, sum)| RatingRow::Sum {
             org: org.to_string(),
+            key: key.to_string(),
             task: task.to_string(),
             model: model.to_string(),
             weight: sum.weight,
             mean: sum.mean,
+            at_ms: sum.at_ms,
         });
         let known = self.order.iter().map(|request| RatingRow::Known { request: *request });
         let until = (self.forgotten_until_ms > 0)
@@ -230,7 +281,91 @@ mod tests {
         let rows = kept.rows();
         kept.forgotten_until_ms = 0;
         let until = |row: &RatingRow| matches!(row, RatingRow::ForgottenUntil { .. });
-        rows.into_iter().filter(until).for_each(|row| kept.take_in(row));
+        rows.into_iter().filter(until).for_each(|row| kept.take_in(row, 0));
         assert_eq!(kept.forgotten_until_ms, 1_001, "also after the file was written anew");
+    }
+
+    fn read(dir: &Path, now_ms: u64) -> Kept {
+        let (file, rows) = RatingsFile::open(dir).unwrap();
+        Kept::read(file, rows, now_ms).unwrap()
+    }
+
+    fn rated(number: u64, key: &str, rating: f64) -> RatingRow {
+        RatingRow::Rated {
+            request: request(number),
+            org: "acme".into(),
+            key: key.into(),
+            task: "code".into(),
+            model: "a/b".into(),
+            rating,
+            at_ms: 5_000,
+        }
+    }
+
+    fn all(kept: &Kept, now_ms: u64) -> Vec<Ratings> {
+        kept.sums.values().map(|keys| Ratings::of_keys(keys.values(), now_ms)).collect()
+    }
+
+    #[test]
+    fn what_keys_said_is_the_same_after_a_start_also_one_that_writes_it_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut kept = read(dir.path(), 5_000);
+        for number in 1..=60 {
+            let row = rated(number, "one", 0.0);
+            kept.file.append(&row).unwrap();
+            kept.take_in(row, 5_000);
+        }
+        for (number, key) in (61..=64).zip(["two", "three", "four", "five"]) {
+            let row = rated(number, key, 1.0);
+            kept.file.append(&row).unwrap();
+            kept.take_in(row, 5_000);
+        }
+        let before = all(&kept, 6_000);
+        assert!((before[0].weight - 9.0).abs() < 1e-4, "{before:?}");
+        drop(kept);
+        let same = |kept: &Kept| {
+            let [now, then] = [&all(kept, 6_000)[0], &before[0]];
+            (now.weight - then.weight).abs() < 1e-9 && (now.mean - then.mean).abs() < 1e-9
+        };
+        let mut kept = read(dir.path(), 9_000);
+        assert!(same(&kept), "{:?}", kept.sums);
+        let rows = kept.rows();
+        kept.file.rewrite(rows.into_iter()).unwrap();
+        assert!(same(&read(dir.path(), 9_000)), "also after the file was written anew");
+        assert!(read(dir.path(), 9_000).known.contains(&request(64)));
+    }
+
+    /// As written before keys and times were kept.
+    #[test]
+    fn lines_of_older_versions_are_read_and_count_as_one_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = request(4_000);
+        let text = format!(
+            "{{\"sum\":{{\"org\":\"acme\",\"task\":\"code\",\"model\":\"a/b\",\"weight\":90.0,\
+             \"mean\":0.2}}}}\n{{\"rated\":{{\"request\":\"{id}\",\"org\":\"acme\",\
+             \"task\":\"chat\",\"model\":\"a/b\",\"rating\":1.0}}}}\n"
+        );
+        std::fs::write(dir.path().join(crate::store::RATINGS_FILE), text).unwrap();
+        let kept = read(dir.path(), 9_000);
+        let found = all(&kept, 9_000);
+        assert!((found[0].mean - 1.0).abs() < 1e-9 && found[0].weight < 1.001, "{found:?}");
+        assert!((found[1].mean - 0.2).abs() < 1e-9, "{found:?}");
+        assert!((found[1].weight - 5.0).abs() < 1e-6, "{found:?}");
+        let month = 28 * 24 * 3_600_000;
+        let later = read(dir.path(), month);
+        let sum = later.sums.values().nth(1).unwrap().values().next().unwrap();
+        assert_eq!(sum.at_ms, 9_000, "the time of the first start is kept");
+    }
+
+    #[test]
+    fn keys_of_one_model_are_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut kept = read(dir.path(), 1);
+        for number in 0..=u64::try_from(KEYS_MAX).unwrap() {
+            kept.take_in(rated(number, &format!("key-{number:05}"), 1.0), 5_000);
+        }
+        let keys = kept.sums.values().next().unwrap();
+        assert_eq!(keys.len(), KEYS_MAX);
+        assert!(keys.contains_key("key-01000") && !keys.contains_key("key-00000"));
     }
 }

@@ -25,6 +25,8 @@ use super::{Gateway, Provider};
 const EXPIRE_EVERY: Duration = Duration::from_secs(5);
 /// How often idle upstream connections and policy instances are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// How often ratings are counted anew that have become older; they lose a hundredth in ten hours.
+const FADE_EVERY: Duration = Duration::from_secs(3_600);
 /// What requests to the admin API get to end, when the program stops.
 const ADMIN_STOP_MAX: Duration = Duration::from_secs(10);
 /// Where the addresses in force are written, for scripts that let the system choose the ports.
@@ -66,6 +68,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let plane = server::serve(&gateway, data, &options, &stopped)?;
     gateway.tasks.spawn("expire", expire(Arc::clone(&gateway), stopped.clone()));
     gateway.tasks.spawn("sweep", sweep(Arc::clone(&gateway), stopped.clone()));
+    gateway.tasks.spawn("fade", fade(Arc::clone(&gateway), stopped.clone()));
     let pending = Arc::new(alerts::Pending::of(&state.store));
     let (store, waiting) = (Arc::clone(&state.store), Arc::clone(&pending));
     let watching = alerts::watch(Arc::clone(&gateway), store, waiting, stopped.clone());
@@ -226,6 +229,16 @@ async fn sweep(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
         gateway.upstream.sweep();
         gateway.web.sweep();
         gateway.policy_engine.sweep();
+    }
+}
+
+async fn fade(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
+    while pause(FADE_EVERY, &mut stopped).await {
+        let ratings = Arc::clone(&gateway.ratings);
+        // Goes over every offer for every model that was rated.
+        if tokio::task::spawn_blocking(move || ratings.fade()).await.is_err() {
+            tracing::error!("ratings could not be counted anew; the earlier count stays");
+        }
     }
 }
 

@@ -70,6 +70,7 @@ async fn take_in(
     };
     let call = call.map_err(|e| Refusal::invalid(e.status, e.code, e.message.clone(), e.param))?;
     let class = terms::class_of(&head.headers)?.max(asked.class);
+    terms::profile_of(&head.headers)?;
     let rules = match asked.rules {
         Some(rules) => Some(tried(gateway, &caller.org, rules).await?),
         None => None,

@@ -82,7 +82,7 @@ fn explanation(flight: &mut Flight, ending: Ending, bill: &Bill, asked: Arc<str>
     let mut e = Explanation::begin(flight.started.id, org, key, asked);
     e.objective = objective(flight);
     e.alias_of.clone_from(&flight.alias_of);
-    e.profile = Some(flight.selector().profile().label().into());
+    e.profile = Some(flight.profile().label().into());
     e.task = flight.classified_by.as_ref().map(|by| TaskFact {
         task: flight.task.task.as_str().into(),
         difficulty: flight.task.difficulty,

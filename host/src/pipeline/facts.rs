@@ -12,8 +12,10 @@ use crate::clock;
 use crate::gateway::{Gateway, Wanted};
 use crate::policy::{self, AttrValue, BindingSet, Conversation, Offers, Session};
 use crate::redact::{self, Direction, Findings, ScanFailure};
+use crate::route::Profile;
 
 use super::conversation::Known;
+use super::{flight, terms};
 
 /// A call as policies read it.
 pub(super) struct CallView(pub(super) Arc<Call>);
@@ -49,13 +51,21 @@ impl Conversation for CallView {
 pub(super) fn bindings(
     gateway: &Gateway,
     caller: &Caller,
-    model: &str,
+    (model, alias_of, profile): (&str, Option<&str>, Option<Profile>),
     known: Known<'_>,
 ) -> Arc<BindingSet> {
+    let stands_for = match gateway.bindings.go_by_model(&caller.org) {
+        true => {
+            let selector = flight::selector(model, alias_of, profile);
+            terms::stands_for(&gateway.offers, selector, alias_of)
+        }
+        false => Vec::new(),
+    };
     let wanted = Wanted {
         team: caller.team.as_deref(),
         project: caller.project.as_deref(),
         model,
+        stands_for: &stands_for,
         key: &caller.key_id,
         session: known.name,
         opening: [known.told, known.asked],

@@ -24,14 +24,14 @@ use crate::hook::Clearance;
 use crate::limits::{Admission, Standing};
 use crate::policy::{AttrValue, Classification, PolicyRef, RequestFacts, Session};
 use crate::redact::{Pseudonyms, Summary};
-use crate::route::{Candidate, OrgRules, Selector, Terms, ranking_usd};
+use crate::route::{Candidate, OrgRules, Profile, Selector, Terms, ranking_usd};
 use crate::telemetry::Outcome;
 use crate::usage::{AttemptFact, Timing};
 
 use super::conversation::{self, Known, Turn};
 use super::facts::{self, CallView};
 use super::repeats::{Print, Ticket};
-use super::{admit, explain, settle};
+use super::{admit, explain, settle, terms};
 use labels::Labels;
 pub(super) use manner::Manner;
 
@@ -132,6 +132,8 @@ pub(super) struct Flight {
     pub call: Arc<Call>,
     /// What the model's name stands for, where it is an alias of the organization's.
     pub alias_of: Option<Arc<str>>,
+    /// The profile that the caller asks for in a header, in place of the model's own.
+    pub asked_profile: Option<Profile>,
     pub input_tokens: u32,
     /// The part of them that is audio and images.
     pub media_tokens: MediaTokens,
@@ -211,8 +213,11 @@ impl Flight {
         // Before anything is replaced: what stands for it may differ from turn to turn.
         let conversation = Known::of(&call, named);
         let turn = Turn::of(&gateway.affinity, &caller, &call, conversation);
-        let bindings = facts::bindings(&gateway, &caller, &call.model, conversation);
         let alias_of = gateway.aliases.target(&caller.org, &call.model);
+        // One that names no profile is refused where the headers are read.
+        let asked_profile = terms::profile_of(headers).unwrap_or_default();
+        let asked = (&*call.model, alias_of.as_deref(), asked_profile);
+        let bindings = facts::bindings(&gateway, &caller, asked, conversation);
         let id_text = started.id.to_string();
         let known = RequestFacts {
             id: id_text.clone(),
@@ -236,6 +241,7 @@ impl Flight {
             caller,
             call,
             alias_of,
+            asked_profile,
             input_tokens,
             media_tokens,
             tags,
@@ -290,7 +296,12 @@ impl Flight {
     }
 
     pub(super) fn selector(&self) -> Selector<'_> {
-        Selector::parse(self.alias_of.as_deref().unwrap_or(&self.call.model))
+        selector(&self.call.model, self.alias_of.as_deref(), self.asked_profile)
+    }
+
+    /// Under which profile offers are scored, where no rule says otherwise.
+    pub(super) fn profile(&self) -> Profile {
+        self.asked_profile.unwrap_or(self.selector().profile())
     }
 
     /// Nothing happened that is worth a record: it was only asked what would.
@@ -406,6 +417,15 @@ impl Drop for Flight {
             self.end(Ending::Abandoned, 499, &Bill { absorbed, ..Bill::default() });
         }
     }
+}
+
+/// What a model's name asks for.
+pub(super) fn selector<'a>(
+    model: &'a str,
+    alias_of: Option<&'a str>,
+    profile: Option<Profile>,
+) -> Selector<'a> {
+    Selector::parse(alias_of.unwrap_or(model)).under(profile)
 }
 
 /// The task until a policy says which: the plainest there is, so that nothing is ruled out by it.

@@ -237,11 +237,14 @@ fn official(flight: &Flight, offer: &Offer, usage: &Usage, tier: Option<&str>) -
     if usage.searches > 0 && rates.base.search.is_none() {
         // Nobody asked for it: who does is not sent here. So nobody is charged for it either.
         let searches = std::mem::take(&mut usage.searches);
-        tracing::error!(
-            offer = %offer.id, searches,
-            "a provider searched the web unasked and its price is not known: nobody is charged \
-             for it; set `search` among the model's prices"
-        );
+        // Who takes a fee for each request has its searches in it.
+        if rates.base.request.is_none() {
+            tracing::error!(
+                offer = %offer.id, searches,
+                "a provider searched the web unasked and its price is not known: nobody is charged \
+                 for it; set `search` among the model's prices"
+            );
+        }
     }
     if usage.hosted_calls > 0 && rates.base.hosted_call.is_none() {
         let calls = std::mem::take(&mut usage.hosted_calls);

@@ -73,7 +73,8 @@ pub struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct When {
-    /// The model as the caller wrote it: `auto`, `auto:fast`, an alias, a catalogue id.
+    /// The model as the caller wrote it, or what that stands for: `auto`, `auto:fast`, an alias, a
+    /// catalogue id, the id of an offer that may answer.
     pub model: Vec<String>,
     pub team: Vec<String>,
     pub project: Vec<String>,

@@ -22,6 +22,16 @@ impl Profile {
         Self::ALL.into_iter().find(|profile| profile.label() == label)
     }
 
+    /// The model that asks for a choice under it.
+    pub fn model(self) -> &'static str {
+        match self {
+            Self::Balanced => "auto",
+            Self::Cheap => "auto:cheap",
+            Self::Fast => "auto:fast",
+            Self::Best => "auto:best",
+        }
+    }
+
     /// As the route policy is told.
     pub fn label(self) -> &'static str {
         match self {
@@ -45,12 +55,15 @@ pub enum Selector<'a> {
 impl<'a> Selector<'a> {
     /// Never fails: a name that means nothing is refused where names are resolved.
     pub fn parse(model: &'a str) -> Self {
-        match model {
-            "auto" => Self::Auto(Profile::Balanced),
-            "auto:cheap" => Self::Auto(Profile::Cheap),
-            "auto:fast" => Self::Auto(Profile::Fast),
-            "auto:best" => Self::Auto(Profile::Best),
-            name => Self::Named(name),
+        let choice = Profile::ALL.into_iter().find(|profile| profile.model() == model);
+        choice.map_or(Self::Named(model), Self::Auto)
+    }
+
+    /// The same under another profile, where it is a choice.
+    pub fn under(self, profile: Option<Profile>) -> Self {
+        match (self, profile) {
+            (Self::Auto(_), Some(profile)) => Self::Auto(profile),
+            (own, _) => own,
         }
     }
 
@@ -72,6 +85,12 @@ mod tests {
     fn auto_has_profiles_and_all_else_is_a_name() {
         assert_eq!(Selector::parse("auto"), Selector::Auto(Profile::Balanced));
         assert_eq!(Selector::parse("auto:fast").profile().label(), "fast");
+        assert_eq!(
+            Selector::parse("auto:fast").under(Some(Profile::Best)).profile().label(),
+            "best"
+        );
+        let named = Selector::parse("openai/gpt-5.4");
+        assert_eq!(named.under(Some(Profile::Best)), named);
         assert_eq!(Selector::parse("auto:slow"), Selector::Named("auto:slow"));
         assert_eq!(Selector::parse("openai/gpt-5.4"), Selector::Named("openai/gpt-5.4"));
     }

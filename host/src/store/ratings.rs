@@ -20,10 +20,33 @@ const REWRITE_BYTES_MIN: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RatingRow {
-    /// An answer was rated.
-    Rated { request: Uuid, org: String, task: String, model: String, rating: f64 },
-    /// What earlier ratings of a model at a task come to.
-    Sum { org: String, task: String, model: String, weight: f64, mean: f64 },
+    /// An answer was rated by a key.
+    Rated {
+        request: Uuid,
+        org: String,
+        /// The key's id; empty in lines of versions that did not keep it.
+        #[serde(default)]
+        key: String,
+        task: String,
+        model: String,
+        rating: f64,
+        /// When, in milliseconds since the Unix epoch; 0 where it was not kept.
+        #[serde(default)]
+        at_ms: u64,
+    },
+    /// What earlier ratings of a model at a task by one key come to, as of a time. Older versions
+    /// kept neither the key nor the time.
+    Sum {
+        org: String,
+        #[serde(default)]
+        key: String,
+        task: String,
+        model: String,
+        weight: f64,
+        mean: f64,
+        #[serde(default)]
+        at_ms: u64,
+    },
     /// A request that was rated before; its rating is in a sum.
     Known { request: Uuid },
     /// Of requests up to this time, in milliseconds since the Unix epoch, it is not known any more
@@ -135,8 +158,10 @@ mod tests {
     use super::*;
 
     fn rated(n: u128) -> RatingRow {
-        let (org, task, model) = ("acme".into(), "code".into(), "a/b".into());
-        RatingRow::Rated { request: Uuid::from_u128(n), org, task, model, rating: 1.0 }
+        let (org, key) = ("acme".into(), "key-1".into());
+        let (task, model) = ("code".into(), "a/b".into());
+        let request = Uuid::from_u128(n);
+        RatingRow::Rated { request, org, key, task, model, rating: 1.0, at_ms: 5 }
     }
 
     #[test]
@@ -168,10 +193,12 @@ mod tests {
         assert_eq!(rows, [rated(1), rated(3), rated(4)], "a full disk loses no later one");
         let sum = RatingRow::Sum {
             org: "acme".into(),
+            key: "key-1".into(),
             task: "code".into(),
             model: "a/b".into(),
             weight: 2.0,
             mean: 0.5,
+            at_ms: 5,
         };
         file.rewrite([sum.clone()].into_iter()).unwrap();
         file.append(&rated(4)).unwrap();

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::call::Outgoing;
 use crate::neutral::{CacheMark, Losses, Request};
+use crate::quirks::Structured;
 
 use messages::Messages;
 
@@ -16,18 +17,19 @@ use messages::Messages;
 pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses) -> Vec<u8> {
     let mut root = Map::new();
     let marks = !out.quirks.refused.iter().any(|member| member == "cachePoint");
+    let strict = out.quirks.structured == Structured::Schema;
     let mut messages = Messages::new(marks, losses);
     let mut system = messages.system(request);
     messages.write_turns(request);
     let written = messages.finish();
     let limit = out.output_limit.or(request.output_limit).or(out.model_limit);
-    let tools = tools::write(request, marks, losses);
+    let tools = tools::write(request, (marks, strict), losses);
     let forced = tools.as_ref().is_some_and(|tools| tools.forced);
     let mut extra = Map::new();
     let thinks = config::thinking(request, out, (limit, forced), &mut extra, losses);
     let inference = config::inference(request, (limit, thinks), &mut extra, losses);
     config::betas(request, out.quirks, &mut extra, losses);
-    let format = config::format(request, &mut system, losses);
+    let format = config::format(request, out.quirks, &mut system, losses);
     root.insert("messages".to_owned(), Value::Array(written));
     let mut set = |name: &str, value: Option<Value>| {
         root.extend(value.map(|value| (name.to_owned(), value)));

@@ -216,6 +216,28 @@ fn a_request_is_what_converse_documents() {
     );
 }
 
+/// Bedrock refuses `outputConfig` and `strict` for some models: "Extra inputs are not permitted".
+#[test]
+fn a_model_that_takes_no_schema_is_told_in_words() {
+    let schema = json!({"type": "object"}).into();
+    let format =
+        Some(Format::Schema { name: "person".to_owned(), description: None, schema, strict: None });
+    let asked = turn(Speaker::User, vec![Part::text("who?")]);
+    let tools = vec![tool(ToolKind::Function, "f")];
+    let request = Request { turns: vec![asked], tools, format, ..Request::default() };
+    let told = Quirks { structured: crate::quirks::Structured::Nothing, ..Quirks::default() };
+    let (body, losses) = write_as(&request, &told);
+    assert_eq!(body.get("outputConfig"), None);
+    let spec = &body["toolConfig"]["tools"][0]["toolSpec"];
+    assert_eq!((spec["name"].as_str(), spec.get("strict")), (Some("f"), None));
+    let words = body["system"][0]["text"].as_str().unwrap();
+    assert!(words.contains(r#"{"type":"object"}"#), "{words}");
+    let shown: Vec<String> = losses.iter().map(ToString::to_string).collect();
+    assert_eq!((shown.len(), losses.worst()), (2, Some(Severity::Approximated)), "{shown:?}");
+    let (body, losses) = write(&request);
+    assert!(body.get("outputConfig").is_some() && losses.worst().is_none(), "{body}");
+}
+
 #[test]
 fn pitfall_15_foreign_thinking_is_left_out_and_the_model_does_not_think_on() {
     let (body, losses) = write(&answered(Issuer::Gemini));

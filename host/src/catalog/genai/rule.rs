@@ -63,6 +63,15 @@ impl Rule {
         })
     }
 
+    /// The names that it spells out.
+    pub fn spelled(&self) -> Vec<&str> {
+        match self {
+            Self::Equals(name) => vec![name],
+            Self::Any(rules) => rules.iter().flat_map(Self::spelled).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether a model of this name is meant.
     pub fn fits(&self, name: &str) -> bool {
         match self {

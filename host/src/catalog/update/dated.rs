@@ -9,6 +9,8 @@ use turnpike_ledger::PicoUsd;
 use crate::catalog::genai::{InForce, ModelPrices, PriceBook, PriceList};
 use crate::catalog::{Later, RateCard, Rates, to_per_million};
 
+use super::pricing;
+
 /// Differences up to one part in so many are not worth a person's eye.
 const TOLERATED: u128 = 100;
 
@@ -47,6 +49,25 @@ pub(super) struct Second {
     pub(super) disagreements: Vec<Disagreement>,
 }
 
+/// The second source's name for a provider.
+pub(super) fn name_of(provider: &str) -> &str {
+    NAMES.iter().find(|(ours, _)| *ours == provider).map_or(provider, |(_, theirs)| theirs)
+}
+
+/// The whole card of an offer whose maker charges a fee that the first source leaves out: the
+/// second source's, if it has the fee.
+pub(super) fn with_fee(
+    (provider, wire): (&str, &str),
+    book: &PriceBook,
+    at: Timestamp,
+) -> Option<(RateCard, Vec<Earlier>)> {
+    let model = book.find(name_of(provider), wire)?;
+    let list = model.at(at).filter(|list| !list.rounded && list.card.is_priced())?;
+    list.card.base.request.or(list.card.base.search)?;
+    let card = RateCard { later: later((provider, wire), model, at), ..list.card.clone() };
+    Some((card, earlier(model, at)))
+}
+
 /// Completes the card of an offer from the second source's list in force at `at`.
 pub(super) fn complete(
     card: &mut RateCard,
@@ -54,9 +75,8 @@ pub(super) fn complete(
     book: &PriceBook,
     at: Timestamp,
 ) -> Second {
-    let name = NAMES.iter().find(|(ours, _)| *ours == provider).map_or(provider, |(_, it)| it);
     let mut second = Second::default();
-    let Some(model) = book.find(name, wire) else { return second };
+    let Some(model) = book.find(name_of(provider), wire) else { return second };
     let Some(list) = model.at(at).filter(|list| !list.rounded) else { return second };
     second.disagreements = disagreements(offer, card.base, list.card.base);
     let same = card.base.input == list.card.base.input && card.base.output == list.card.base.output;
@@ -69,7 +89,7 @@ pub(super) fn complete(
             fill(&mut tier.rates, theirs);
         }
     }
-    card.later = later(model, at);
+    card.later = later((provider, wire), model, at);
     second.earlier = earlier(model, at);
     second
 }
@@ -103,12 +123,18 @@ fn differ(one: PicoUsd, two: PicoUsd) -> bool {
     apart.saturating_mul(TOLERATED) > one.0.max(two.0)
 }
 
-/// Lists that begin after `at`.
-fn later(model: &ModelPrices, at: Timestamp) -> Vec<Later> {
+/// Lists that begin after `at`, with what the seller's have beside the tokens.
+pub(super) fn later(
+    (provider, wire): (&str, &str),
+    model: &ModelPrices,
+    at: Timestamp,
+) -> Vec<Later> {
     let later = model.lists.iter().filter_map(|list| {
         let from = begins(list).filter(|from| *from > at)?;
         let from_ms = u64::try_from(from.as_millisecond()).ok()?;
-        Some(Later { from_ms, card: list.card.clone() })
+        let mut card = list.card.clone();
+        pricing::complete(provider, wire, &mut card);
+        Some(Later { from_ms, card })
     });
     let mut later: Vec<Later> = later.filter(|later| later.card.is_priced()).collect();
     later.sort_by_key(|later| later.from_ms);
@@ -116,7 +142,7 @@ fn later(model: &ModelPrices, at: Timestamp) -> Vec<Later> {
 }
 
 /// Lists that had ceased by `at`, each at the beginning of the next.
-fn earlier(model: &ModelPrices, at: Timestamp) -> Vec<Earlier> {
+pub(super) fn earlier(model: &ModelPrices, at: Timestamp) -> Vec<Earlier> {
     let mut dated: Vec<(Option<Timestamp>, &PriceList)> =
         model.lists.iter().filter(|list| !daily(list)).map(|list| (begins(list), list)).collect();
     dated.sort_by_key(|(from, _)| *from);

@@ -13,6 +13,8 @@ pub(super) struct Evidence {
     pub(super) scores: BTreeMap<String, f64>,
     /// Earliest release date that anyone states.
     pub(super) released: Option<String>,
+    /// When the model that it follows came out, where nobody states when this one did.
+    pub(super) since: Option<String>,
     /// The maker's own price of an output token, else the median of the sellers'.
     pub(super) output_price: Option<PicoUsd>,
     pub(super) reasoning: bool,
@@ -112,7 +114,8 @@ fn measured(scores: &BTreeMap<String, f64>, guessed: i64) -> Option<i64> {
 }
 
 fn guess(model: &str, evidence: &Evidence) -> i64 {
-    let months = evidence.released.as_deref().and_then(months_since_2023).unwrap_or(12);
+    let released = evidence.released.as_deref().or(evidence.since.as_deref());
+    let months = released.and_then(months_since_2023).unwrap_or(12);
     let frontier = FRONTIER_AT_START.saturating_add(months.saturating_mul(FRONTIER_PER_MONTH));
     let price = evidence.output_price.map_or(PRICE_UNKNOWN, |price| {
         // A cent per million tokens is ten thousand pico-dollars per token.

@@ -42,7 +42,7 @@ pub(super) fn rate_card(
     kind: Kind,
     fact: &Model,
 ) -> Result<RateCard, String> {
-    if FEES_NOT_LISTED.contains(&vendor) {
+    if has_fee(vendor) {
         return Err("its fee per request is not in the source".to_owned());
     }
     let cost = fact.cost.as_ref().ok_or("the source has none")?;
@@ -67,6 +67,18 @@ pub(super) fn rate_card(
     let mut modes = modes(fact, vendor)?;
     halved(provider, wire, base, &mut modes);
     Ok(RateCard { base, tiers, modes, free, ..RateCard::default() })
+}
+
+/// What the maker's list has beside the tokens: its price of a search, and of what is served as a
+/// batch or when there is room.
+pub(super) fn complete(provider: &str, wire: &str, card: &mut RateCard) {
+    card.base.search = card.base.search.or_else(|| search(provider, wire));
+    halved(provider, wire, card.base, &mut card.modes);
+}
+
+/// Whether the maker charges a fee per request that the first source leaves out.
+pub(super) fn has_fee(vendor: &str) -> bool {
+    FEES_NOT_LISTED.contains(&vendor)
 }
 
 /// A provider that sells says "free" in the name when zero is meant.

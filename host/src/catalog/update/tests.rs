@@ -182,6 +182,128 @@ fn what_the_sources_disagree_on_is_listed_and_taken_from_the_first() {
     assert_eq!(catalog.offers()[0].rates.base.input_audio, None, "another list's price");
 }
 
+/// What comes of a book in which OpenAI sells these models beside `gpt-5.4`.
+fn with_book(models: &str) -> Update {
+    let book = PriceBook::parse(&format!(r#"[{{"id":"openai","models":[{models}]}}]"#)).unwrap();
+    let kin = r#""gpt-5.4":{"name":"5.4","reasoning":true,"tool_call":true,
+        "release_date":"2026-03-05","structured_output":true,
+        "limit":{"context":400000,"output":128000},
+        "modalities":{"input":["text","image"],"output":["text"]},
+        "cost":{"input":2.5,"output":15}}"#;
+    let models_dev = source(kin);
+    let sources = Sources { models_dev: &models_dev, genai_prices: Some(&book) };
+    from_sources(&sources, "2026-07").unwrap()
+}
+
+#[test]
+fn a_model_that_only_the_second_source_has_is_added_at_its_price() {
+    let built = with_book(
+        r#"{"id":"gpt-5.6-sol","name":"GPT-5.6 Sol","context_window":1050000,
+            "match":{"or":[{"equals":"gpt-5.6-sol"},{"equals":"gpt-5.6"},{"equals":"gpt-5-6"}]},
+            "prices":{"input_mtok":5,"output_mtok":30,"cache_read_mtok":0.5}},
+           {"id":"gpt-4-mini","context_window":100000,"match":{"equals":"gpt-4-mini"},
+            "prices":{"input_mtok":1,"output_mtok":2}}"#,
+    );
+    let catalog = Catalog::parse(&built.text).unwrap();
+    let by = |name: &str| catalog.offers().iter().find(|o| &*o.upstream_model == name).unwrap();
+    let sol = by("gpt-5.6-sol");
+    assert_eq!((&*sol.id, sol.context_tokens), ("openai/gpt-5.6-sol@openai", 1_050_000));
+    assert_eq!(sol.rates.base.output.unwrap().0, 30_000_000);
+    assert_eq!(sol.rates.base.search.unwrap().0, 10_000_000_000, "its maker's price of a search");
+    assert!(sol.tools && sol.reasoning && sol.structured_output && sol.input.image);
+    assert!(sol.estimated && !sol.deprecated && sol.output_tokens == 128_000);
+    assert!(sol.released.is_none(), "nobody says when it came out");
+    let listed = by("gpt-5.4");
+    assert!(!listed.estimated);
+    assert!(sol.quality.general_permille >= listed.quality.general_permille);
+    assert!(!by("gpt-5.6").deprecated, "the name without its end is served too");
+    assert!(!catalog.offers().iter().any(|offer| &*offer.upstream_model == "gpt-5-6"));
+    assert!(by("gpt-4-mini").deprecated, "older than what the first source still lists");
+    assert!(built.notes.iter().any(|note| note.contains("gpt-5.6-sol@openai: added")));
+}
+
+#[test]
+fn what_is_not_known_well_enough_is_not_added() {
+    let cases = [
+        (
+            "from a reseller",
+            r#""match":{"equals":"gpt-6"},"prices":{"input_mtok":1,"output_mtok":2}"#,
+        ),
+        (
+            "no price of the answer",
+            r#""context_window":9,"match":{"equals":"gpt-6"},"prices":{"input_mtok":1}"#,
+        ),
+        (
+            "an inexact price",
+            r#""context_window":9,"match":{"equals":"gpt-6"},
+               "prices":{"input_mtok":0.10000000000000001,"output_mtok":2.0000000000000003}"#,
+        ),
+        (
+            "free",
+            r#""context_window":9,"match":{"equals":"gpt-6"},
+               "prices":{"input_mtok":0,"output_mtok":0}"#,
+        ),
+        (
+            "listed under another name",
+            r#""context_window":9,"match":{"starts_with":"gpt-5"},
+               "prices":{"input_mtok":1,"output_mtok":2}"#,
+        ),
+    ];
+    for (why, members) in cases {
+        let built = with_book(&format!(r#"{{"id":"gpt-6",{members}}}"#));
+        assert_eq!(built.offers, 1, "{why}: {}", built.text);
+    }
+    for id in ["gpt-audio-6", "other-6", "claude-opus-9"] {
+        let built = with_book(&format!(
+            r#"{{"id":"{id}","context_window":9,"match":{{"equals":"{id}"}},
+                "prices":{{"input_mtok":1,"output_mtok":2}}}}"#
+        ));
+        assert_eq!(built.offers, 1, "{id}: {}", built.text);
+    }
+}
+
+#[test]
+fn a_fee_per_request_comes_from_the_source_that_has_it() {
+    let entries = entry("sonar", r#"{"input":1,"output":1}"#);
+    let other = r#""perplexity":{"npm":"x","models":{}}"#;
+    let models_dev = source("");
+    assert!(models_dev.contains(other));
+    let own = format!(r#""perplexity":{{"npm":"x","models":{{{entries}}}}}"#);
+    let models_dev = models_dev.replace(other, &own);
+    let alone = built(&models_dev, "2026-07").unwrap();
+    assert!(!Catalog::parse(&alone.text).unwrap().offers()[0].is_priced());
+    let priced = |prices: &str| {
+        let book = PriceBook::parse(&format!(
+            r#"[{{"id":"perplexity","models":[{{"id":"sonar","match":{{"equals":"sonar"}},
+                "prices":{prices}}}]}}]"#
+        ))
+        .unwrap();
+        let sources = Sources { models_dev: &models_dev, genai_prices: Some(&book) };
+        from_sources(&sources, "2026-07").unwrap()
+    };
+    let built = priced(r#"{"input_mtok":1,"output_mtok":1,"requests_kcount":12}"#);
+    let catalog = Catalog::parse(&built.text).unwrap();
+    let card = &catalog.offers()[0].rates;
+    assert_eq!(card.worst_case(1_000, 1_000).unwrap().0, 2_000 * 1_000_000 + 12_000_000_000);
+    assert!(!built.notes.iter().any(|note| note.contains("no price")), "{:?}", built.notes);
+    let without = priced(r#"{"input_mtok":1,"output_mtok":1}"#);
+    assert!(!Catalog::parse(&without.text).unwrap().offers()[0].is_priced());
+}
+
+#[test]
+fn a_schema_is_kept_to_where_the_makers_documents_say_so() {
+    let cost = r#"{"input":2.5,"output":15}"#;
+    let kept = |cost: &str, more: &str| {
+        let entry = entry("claude-opus-4-8", cost).replace(r#""release_date""#, more);
+        let own = format!(r#""anthropic":{{"npm":"@ai-sdk/anthropic","models":{{{entry}}}}}"#);
+        let text = source("").replace(r#""anthropic":{"npm":"x","models":{}}"#, &own);
+        let catalog = Catalog::parse(&built(&text, "2026-07").unwrap().text).unwrap();
+        catalog.offers()[0].structured_output
+    };
+    assert!(kept(cost, r#""release_date""#));
+    assert!(!kept(cost, r#""structured_output":false,"release_date""#), "the source goes first");
+}
+
 fn shared(name: &str) -> Option<String> {
     let shared = std::env::var("TURNPIKE_SHARED_DATA").unwrap_or("../shared/data".to_owned());
     // A relative folder counts from the root of the repository.

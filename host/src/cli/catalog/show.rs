@@ -176,7 +176,11 @@ fn detail(offer: &Offer, seller: Option<&Seller>) -> anyhow::Result<()> {
         ("reasoning", offer.reasoning),
     ];
     let can: Vec<&str> = can.into_iter().filter(|(_, can)| *can).map(|(what, _)| what).collect();
-    say(&format!("  takes and can: {}", can.join(", ")))?;
+    let guessed = if offer.estimated { " (as its family: estimated)" } else { "" };
+    say(&format!("  takes and can: {}{guessed}", can.join(", ")))?;
+    if offer.deprecated {
+        say("  being retired: only for who names it")?;
+    }
     let prior = |task: &str| {
         let prior = offer.quality.prior(&TaskDemands::of(task));
         format!("{task} {:.3} ({})", prior.value, prior.source.label())

@@ -20,6 +20,9 @@ pub struct Wanted<'a> {
     pub project: Option<&'a str>,
     /// The model as the caller wrote it.
     pub model: &'a str,
+    /// What that stands for: behind an alias, in the catalogue. Asked for only where a binding goes
+    /// by model.
+    pub stands_for: &'a [&'a str],
     /// The caller's key, by its id.
     pub key: &'a str,
     /// The conversation as the caller names it, as for the router's memory of where it is warm.
@@ -89,7 +92,7 @@ impl OrgBindings {
         let simple = bound.iter().all(|(_, scope, mode, ..)| everybody(scope, *mode));
         for (hook, scope, mode, percent, binding) in bound {
             by_revision.insert(binding.revision, Arc::clone(&binding));
-            let place = places.entry((hook, scope)).or_default();
+            let place = places.entry((hook, in_small(scope))).or_default();
             match mode {
                 Mode::Active => place.active = Some(binding),
                 Mode::Canary => place.canary = Some((percent, binding)),
@@ -103,6 +106,7 @@ impl OrgBindings {
                 team: None,
                 project: None,
                 model: "",
+                stands_for: &[],
                 key: "",
                 session: None,
                 opening: [None, None],
@@ -115,6 +119,11 @@ impl OrgBindings {
     /// The binding of a revision that is in force.
     pub(super) fn revision(&self, revision: u64) -> Option<&Arc<Binding>> {
         self.by_revision.get(&revision)
+    }
+
+    /// Whether it matters what a model's name stands for.
+    pub(super) fn go_by_model(&self) -> bool {
+        self.places.keys().any(|(_, scope)| matches!(scope, Scope::Alias(_)))
     }
 
     /// Who decides for a request.
@@ -164,9 +173,19 @@ impl OrgBindings {
     }
 }
 
-/// The scopes that a request is in, the narrowest first.
+/// Models are asked for in any case.
+fn in_small(scope: Scope) -> Scope {
+    match scope {
+        Scope::Alias(name) => Scope::Alias(name.to_ascii_lowercase()),
+        other => other,
+    }
+}
+
+/// The scopes that a request is in, the narrowest first: the name that was written, then what it
+/// stands for, so that no other spelling gets around a binding.
 fn scopes(wanted: &Wanted<'_>) -> Vec<Scope> {
-    let mut scopes = vec![Scope::Alias(wanted.model.to_owned())];
+    let names = std::iter::once(&wanted.model).chain(wanted.stands_for);
+    let mut scopes: Vec<Scope> = names.map(|it| Scope::Alias(it.to_ascii_lowercase())).collect();
     scopes.extend(wanted.project.map(|name| Scope::Project(name.to_owned())));
     scopes.extend(wanted.team.map(|name| Scope::Team(name.to_owned())));
     scopes.push(Scope::Organization);

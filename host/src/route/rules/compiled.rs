@@ -16,7 +16,7 @@ use crate::route::selector::{Profile, Selector};
 /// What is known of a request when rules are looked at.
 #[derive(Debug, Clone, Copy)]
 pub struct Situation<'a> {
-    /// As the caller wrote it.
+    /// As the caller wrote it; [`OrgRules::terms_of`] takes what it stands for too.
     pub model: &'a str,
     pub team: Option<&'a str>,
     pub project: Option<&'a str>,
@@ -67,8 +67,8 @@ pub struct Terms {
     pub class: Option<Clearance>,
     profile: Option<Profile>,
     weighted: Option<usize>,
-    /// 0 to 1; 0 for none.
-    pub quality_floor: f64,
+    /// 0 to 1; none where no rule sets one, which a rule does also with 0.
+    floor: Option<f64>,
     pub cost_ceiling: Option<PicoUsd>,
     /// Milliseconds; 0 for none.
     pub first_token_ceiling_ms: f64,
@@ -85,7 +85,7 @@ struct Conditions {
 
 /// A situation's names as patterns are compared with.
 struct Lowered<'a> {
-    model: Cow<'a, str>,
+    models: Vec<Cow<'a, str>>,
     team: Option<Cow<'a, str>>,
     project: Option<Cow<'a, str>>,
     task: Cow<'a, str>,
@@ -123,11 +123,23 @@ impl OrgRules {
         self.rules.is_empty()
     }
 
-    /// What the rules come to for a request. Constraints of all that fit hold together; of the
-    /// aims the first rule that sets one counts.
+    /// Whether a rule is for some models only, so that it matters what a name stands for.
+    pub fn go_by_model(&self) -> bool {
+        self.rules.iter().any(|rule| !rule.when.model.is_empty())
+    }
+
+    /// What the rules come to for a request whose model is nothing but its name.
     pub fn terms(self: &Arc<Self>, request: &Situation<'_>) -> Terms {
+        self.terms_of(request, &[])
+    }
+
+    /// What the rules come to for a request. A rule for some models fits when any of the names
+    /// does: the one that was written, or what it stands for, so that no other spelling gets
+    /// around it. Constraints of all that fit hold together; of the aims the first rule that sets
+    /// one counts.
+    pub fn terms_of(self: &Arc<Self>, request: &Situation<'_>, stands_for: &[&str]) -> Terms {
         let mut terms = Terms { of: Some(Arc::clone(self)), ..Terms::default() };
-        let request = Lowered::of(request);
+        let request = Lowered::of(request, stands_for);
         for (place, rule) in self.rules.iter().enumerate() {
             if !rule.when.fits(&request) {
                 continue;
@@ -144,9 +156,7 @@ impl OrgRules {
                 terms.profile = rule.profile;
                 terms.weighted = rule.weighted.is_some().then_some(place);
             }
-            if terms.quality_floor <= 0.0 {
-                terms.quality_floor = rule.quality_floor.unwrap_or(0.0);
-            }
+            terms.floor = terms.floor.or(rule.quality_floor);
             if terms.prefers.is_none() && rule.prefer.is_some() {
                 terms.prefers = Some(place);
             }
@@ -180,6 +190,11 @@ impl Terms {
             }
         }
         None
+    }
+
+    /// 0 to 1; 0 for none.
+    pub fn quality_floor(&self) -> f64 {
+        self.floor.unwrap_or(0.0)
     }
 
     /// Whether an offer goes first among those that are good enough.
@@ -278,7 +293,8 @@ impl Conditions {
         let fits = |list: &[Pattern], name: Option<&str>| {
             list.is_empty() || name.is_some_and(|name| any(list, name))
         };
-        fits(&self.model, Some(&request.model))
+        let named = || request.models.iter().any(|name| any(&self.model, name));
+        (self.model.is_empty() || named())
             && fits(&self.team, request.team.as_deref())
             && fits(&self.project, request.project.as_deref())
             && fits(&self.task, Some(&request.task))
@@ -288,10 +304,10 @@ impl Conditions {
 // === impl Lowered ===
 
 impl<'a> Lowered<'a> {
-    fn of(request: &Situation<'a>) -> Self {
+    fn of(request: &Situation<'a>, stands_for: &[&'a str]) -> Self {
         let Situation { model, team, project, task } = *request;
         Self {
-            model: small(model),
+            models: std::iter::once(&model).chain(stands_for).map(|name| small(name)).collect(),
             team: team.map(small),
             project: project.map(small),
             task: small(task),

@@ -72,14 +72,38 @@ fn aims_come_from_priority_then_from_more_conditions_then_from_age() {
         r#"{"priority": 1, "profile": "fast"}"#,
     ]);
     let terms = rules.terms(&ASKED);
-    assert!((terms.quality_floor - 0.7).abs() < 1e-9);
+    assert!((terms.quality_floor() - 0.7).abs() < 1e-9);
     assert_eq!(terms.profile(Selector::parse("auto")), "best");
     assert_eq!(terms.profile(Selector::parse("auto:fast")), "fast", "the caller's choice is first");
     assert_eq!(terms.ids().map(|id| &**id).collect::<Vec<_>>(), ["3", "4", "2", "1", "0"]);
     let other = Situation { team: None, task: "chat", ..ASKED };
-    assert!((rules.terms(&other).quality_floor - 0.3).abs() < 1e-9);
+    assert!((rules.terms(&other).quality_floor() - 0.3).abs() < 1e-9);
     let openai = offers().offers().iter().position(|offer| *offer.provider == *"openai").unwrap();
     assert!(terms.prefers(openai));
+}
+
+/// The higher rule has taken the floor away, and the lower one must not bring it back.
+#[test]
+fn a_floor_of_zero_is_a_floor_and_not_none() {
+    let (rules, _) =
+        compiled(&[r#"{"quality_floor": 0.9}"#, r#"{"priority": 1, "quality_floor": 0}"#]);
+    assert!(rules.terms(&ASKED).quality_floor().abs() < 1e-9);
+    let (rules, _) = compiled(&[r#"{"quality_floor": 0.9}"#, r#"{"priority": 1}"#]);
+    assert!((rules.terms(&ASKED).quality_floor() - 0.9).abs() < 1e-9);
+}
+
+#[test]
+fn a_rule_for_a_model_fits_whatever_name_it_is_asked_for_by() {
+    let (rules, offers) =
+        compiled(&[r#"{"when": {"model": ["openai/gpt-5.4"]}, "regions": ["eu*"]}"#]);
+    assert!(rules.go_by_model());
+    let asked = Situation { model: "House-Writer", ..ASKED };
+    assert_eq!(left(&rules.terms(&asked), &offers, "openai"), Ok(()), "it may be any model");
+    let stands_for = ["gpt-5.4", "OpenAI/GPT-5.4", "openai/gpt-5.4@openai"];
+    let terms = rules.terms_of(&asked, &stands_for);
+    assert_eq!(left(&terms, &offers, "openai"), Err(Forbidden::Region));
+    let (rules, _) = compiled(&[r#"{"deny": ["mistral/*"]}"#]);
+    assert!(!rules.go_by_model(), "nothing has to be looked up");
 }
 
 #[test]

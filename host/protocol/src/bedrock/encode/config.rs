@@ -6,10 +6,13 @@ use serde_json::{Map, Value, json};
 use crate::betas::Betas;
 use crate::call::Outgoing;
 use crate::neutral::{Effort, Format, Issuer, Losses, Part, Request, Speaker};
-use crate::quirks::{Quirks, ReasoningField};
+use crate::quirks::{Quirks, ReasoningField, Structured};
 
 /// The smallest budget that is accepted.
 const BUDGET_MIN: u32 = 1_024;
+
+/// Asks for what there is no setting for.
+const JSON_ONLY: &str = "Give your answer as one JSON object and nothing else.";
 
 /// What every model knows.
 pub(super) fn inference(
@@ -132,16 +135,23 @@ fn unproved(request: &Request) -> bool {
     })
 }
 
-/// What the answer's text must be: a schema as a setting, any JSON in words.
+/// What the answer's text must be: a schema as a setting where the model takes one, any JSON in
+/// words.
 pub(super) fn format(
     request: &Request,
+    quirks: &Quirks,
     system: &mut Vec<Value>,
     losses: &mut Losses,
 ) -> Option<Value> {
     match request.format.as_ref()? {
         Format::Json => {
             losses.approximated("response_format", "asked for in words");
-            let words = "Give your answer as one JSON object and nothing else.";
+            system.push(json!({"text": JSON_ONLY}));
+            None
+        }
+        Format::Schema { schema, .. } if quirks.structured != Structured::Schema => {
+            losses.approximated("response_format", "an instruction asks for the schema");
+            let words = format!("{JSON_ONLY} It must match this JSON schema: {}", schema.0);
             system.push(json!({"text": words}));
             None
         }

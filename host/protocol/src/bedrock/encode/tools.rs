@@ -12,8 +12,13 @@ pub(super) struct Tools {
     pub(super) forced: bool,
 }
 
-/// Writes the tools; `None` when there are none.
-pub(super) fn write(request: &Request, marks: bool, losses: &mut Losses) -> Option<Tools> {
+/// Writes the tools; `None` when there are none. `marks`: the model knows points of caching,
+/// `strict`: it keeps to a tool's schema when told to.
+pub(super) fn write(
+    request: &Request,
+    (marks, strict): (bool, bool),
+    losses: &mut Losses,
+) -> Option<Tools> {
     let used = request.called_tools();
     if request.tool_choice == Some(ToolChoice::None) {
         if used.is_empty() {
@@ -34,10 +39,14 @@ pub(super) fn write(request: &Request, marks: bool, losses: &mut Losses) -> Opti
                 losses.note(request.without(tool), at, "a tool that another provider runs");
             }
             ToolKind::Function | ToolKind::Custom => {
+                if tool.strict == Some(true) && !strict {
+                    let what = "the model takes a schema of a tool as advice";
+                    losses.approximated(format!("{at}.strict"), what);
+                }
                 if tool.kind == ToolKind::Custom {
                     losses.approximated(at, "offered as a function of one string");
                 }
-                tools.push(spec(tool));
+                tools.push(spec(tool, strict));
                 let mark = tool.cache.as_ref().filter(|_| marks);
                 tools.extend(mark.map(cache_point));
             }
@@ -64,7 +73,7 @@ pub(super) fn write(request: &Request, marks: bool, losses: &mut Losses) -> Opti
     Some(Tools { config: Value::Object(config), forced })
 }
 
-fn spec(tool: &Tool) -> Value {
+fn spec(tool: &Tool, strict: bool) -> Value {
     let mut spec = Map::new();
     spec.insert("name".to_owned(), json!(tool.name));
     let told = tool.description.as_ref().map(|told| told.0.as_str());
@@ -79,7 +88,7 @@ fn spec(tool: &Tool) -> Value {
         (_, None) => json!({"type": "object", "properties": {}}),
     };
     spec.insert("inputSchema".to_owned(), json!({"json": schema}));
-    if tool.strict == Some(true) {
+    if strict && tool.strict == Some(true) {
         spec.insert("strict".to_owned(), json!(true));
     }
     json!({"toolSpec": spec})

@@ -40,6 +40,7 @@ const WANTED: Wanted<'static> = Wanted {
     team: None,
     project: None,
     model: "auto",
+    stands_for: &[],
     key: "key-1",
     session: None,
     opening: [None, Some("hello")],
@@ -135,4 +136,23 @@ fn where_all_requests_share_one_set_none_is_made_for_each() {
     assert!(Arc::ptr_eq(&own.choose(&WANTED), &own.choose(&WANTED)));
     assert_eq!(route(&own, &WANTED), (1, Some((2, 2))));
     assert_eq!(own.choose(&WANTED).beside[0].percent, 30);
+}
+
+/// Else a scan that is bound to a model would be got around by another spelling of it.
+#[test]
+fn a_binding_of_a_model_fits_whatever_name_it_is_asked_for_by() {
+    let world = World::new();
+    let own = world.own(vec![
+        world.bound(Scope::Organization, Mode::Active, 100, 1),
+        world.bound(Scope::Alias("OpenAI/gpt-5.4".into()), Mode::Active, 100, 2),
+        world.bound(Scope::Alias("writer".into()), Mode::Active, 100, 3),
+    ]);
+    assert!(own.go_by_model());
+    let stands_for = ["openai/gpt-5.4", "openai/gpt-5.4@openai"];
+    let asked = |model| Wanted { model, stands_for: &stands_for, ..WANTED };
+    assert_eq!(route(&own, &asked("GPT-5.4")), (2, None));
+    assert_eq!(route(&own, &asked("openai/gpt-5.4@openai")), (2, None));
+    assert_eq!(route(&own, &asked("Writer")), (3, None), "the name that was asked for goes first");
+    assert_eq!(route(&own, &WANTED), (1, None));
+    assert!(!world.own(vec![world.bound(Scope::Organization, Mode::Active, 100, 1)]).go_by_model());
 }
