@@ -113,6 +113,8 @@ fn test_of(reason: &Rejection) -> &'static str {
         Rejection::SearchUnpriced => "a_search_whose_price_is_not_known_is_not_allowed",
         Rejection::ToolUnpriced => "a_tool_whose_price_is_not_known_is_not_allowed",
         Rejection::Budget => "the_budget_of_a_model_leaves_the_choice_to_the_others",
+        Rejection::BudgetShort => "auto_goes_to_what_the_money_pays_for",
+        Rejection::CreditShort => "what_cant_be_paid_makes_room_for_what_was_not_in_the_plan",
         Rejection::NotInPlan => "a_free_plan_has_its_models_and_a_daily_allowance",
         Rejection::Policy => "what_the_policy_gives_no_score_is_excluded_by_it",
         Rejection::NotAllowed
@@ -145,10 +147,12 @@ fn every_reason_has_a_test() {
     let sources = [
         include_str!("tests.rs"),
         include_str!("../../pipeline/decide/tests.rs"),
+        include_str!("../../pipeline/reserve/tests.rs"),
         include_str!("../../../../tests/it/routing/rules.rs"),
         include_str!("../../../../tests/it/kept_elsewhere.rs"),
         include_str!("../../../../tests/it/search_price.rs"),
         include_str!("../../../../tests/it/budgets/plans.rs"),
+        include_str!("../../../../tests/it/budgets/room.rs"),
         include_str!("../../../../tests/it/budgets/scopes.rs"),
     ];
     let elsewhere = [
@@ -157,6 +161,8 @@ fn every_reason_has_a_test() {
         Rejection::SearchUnpriced,
         Rejection::ToolUnpriced,
         Rejection::Budget,
+        Rejection::BudgetShort,
+        Rejection::CreditShort,
         Rejection::NotInPlan,
         Rejection::Policy,
     ];
