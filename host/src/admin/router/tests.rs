@@ -126,7 +126,7 @@ async fn usage_and_requests_tell_what_was_recorded() {
     world.record("acme", "openai/other", 500_000);
     let report = world.get("/admin/v1/orgs/acme/usage?group_by=model,key").await;
     assert_eq!(report["items"][0]["model"], "openai/gpt");
-    assert_eq!(report["items"][0]["key"], "k1");
+    assert_eq!(report["items"][0]["key"], world::KEY);
     assert_eq!(report["items"][0]["cost_usd"], "0.0000015");
     assert_eq!(report["total"]["requests"], 2);
     assert_eq!(report["total"]["usage"]["output_text"], 4);
@@ -146,7 +146,13 @@ async fn usage_and_requests_tell_what_was_recorded() {
         page["items"].as_array().unwrap().len()
     };
     assert_eq!(found("model=openai/gpt&status=2xx").await, 1);
-    assert_eq!(found("model=openai/gpt,openai/other&key=k1").await, 2);
+    let by_key = format!("model=openai/gpt,openai/other&key={}", world::KEY);
+    assert_eq!(found(&by_key).await, 2);
+    let unknown = world.send("GET", "/admin/v1/orgs/acme/requests?key=k1", &json!(null)).await;
+    assert_eq!(
+        (unknown.status, unknown.code()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "invalid_field")
+    );
     assert_eq!(
         found("model=openai/gpt&team=").await,
         found("model=openai/gpt&team=none").await + 1

@@ -147,6 +147,7 @@ fn every_reason_has_a_test() {
     let sources = [
         include_str!("tests.rs"),
         include_str!("../../pipeline/decide/tests.rs"),
+        include_str!("../../pipeline/reserve/tests.rs"),
         include_str!("../../../../tests/it/routing/rules.rs"),
         include_str!("../../../../tests/it/kept_elsewhere.rs"),
         include_str!("../../../../tests/it/search_price.rs"),

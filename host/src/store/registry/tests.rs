@@ -161,11 +161,12 @@ fn a_deleted_organization_takes_its_records_along_and_keeps_its_id_taken() {
     store.create_plugin(&plugin("acme", "p", &digest)).unwrap();
     store.put_binding(&binding("acme", "p", 1), &uploaded("p")).unwrap();
     store.delete_org("acme", 5).unwrap();
-    assert!(matches!(store.org("acme"), Err(StoreError::NotFound(_))));
+    assert!(matches!(store.org("acme"), Err(StoreError::Closed(_))));
+    assert!(store.org_ever("acme").is_ok() && store.org_ever("nobody").is_err());
     assert!(store.all_keys().unwrap().is_empty());
     assert!(store.all_bindings().unwrap().is_empty());
     assert!(store.plugin_bytes(&digest).is_err());
-    assert!(matches!(store.create_org(&org("acme")), Err(StoreError::Exists(_))));
+    assert!(matches!(store.create_org(&org("acme")), Err(StoreError::Deleted(_))));
     let ids: Vec<String> =
         store.orgs(None, 10).unwrap().items.into_iter().map(|org| org.id).collect();
     assert_eq!(ids, ["beta"]);

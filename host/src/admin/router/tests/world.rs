@@ -27,6 +27,8 @@ use crate::secret::Secret;
 use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::{CandidateFact, Explanation, Label, LineItem, Record, Recorder, UsageEvent};
 
+/// The id of the key in everything that is recorded; no key of the organization's has it any more.
+pub(super) const KEY: &str = "01a22a86-9acc-7026-bee2-70e84e49a061";
 const TOKEN: &str = "operator-token";
 
 /// Admits what starts with `ok `, and reads the digest's hooks from the rest.
@@ -351,7 +353,7 @@ impl World {
     /// Records a request that cost so many pico-dollars.
     pub(super) fn record(&self, org: &str, model: &str, cost: u128) -> Uuid {
         let id = clock::new_id();
-        let mut explanation = Explanation::begin(id, org.into(), "k1".into(), "auto".into());
+        let mut explanation = Explanation::begin(id, org.into(), KEY.into(), "auto".into());
         explanation.cost_usd = PicoUsd(cost);
         explanation.candidates.push(CandidateFact {
             offer: "openai/small@openai".into(),
@@ -374,7 +376,7 @@ impl World {
             id,
             at_ms: clock::now_ms(),
             org: org.into(),
-            key: "k1".into(),
+            key: KEY.into(),
             team: None,
             project: None,
             user: None,
