@@ -24,7 +24,7 @@ use crate::clock::{self, Stopwatch};
 use crate::egress::GatewayBody;
 use crate::error::Refusal;
 use crate::gateway::Framing;
-use crate::route::{Demand, Gate, InFlight, Lane, NotNow, Sample};
+use crate::route::{Demand, Gate, InFlight, Lane, NotNow, Sample, Selector};
 
 use super::flight::Flight;
 use super::{decide, relay};
@@ -164,8 +164,8 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
                 }
                 queue.push(row);
             }
-            // Somebody has to mend it, and no caller can.
-            Err(Ended::Fault(fault)) if fault.is_of_the_credential() => {
+            // Whoever names a model hears that its key does not do; nobody else has to.
+            Err(Ended::Fault(fault)) if fault.is_of_the_credential() && is_ours(&flight) => {
                 queue.retain(|other| may_do_better(&flight, &fault, *other, row));
                 locked = Some(fault);
             }
@@ -196,6 +196,11 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
         None if tried == 0 && crowded => flight.refuse(&Refusal::all_busy()),
         None => outcome::give_out(flight, last, tried, soonest),
     }
+}
+
+/// Whether which model answers is the gateway's choice.
+fn is_ours(flight: &Flight) -> bool {
+    matches!(flight.selector(), Selector::Auto(_))
 }
 
 /// Whether an attempt failed for its credential alone and the offer has another one that is open.
@@ -238,7 +243,8 @@ fn may_do_better(flight: &Flight, fault: &Fault, row: usize, than: usize) -> boo
     matches!(fault, Fault::Untranslatable(_))
         || (fault.is_about_length() && is_larger(flight, row, than))
         || (fault.is_about_a_reference() && provider(row) != provider(than))
-        || (fault.is_of_the_credential()
+        || (is_ours(flight)
+            && fault.is_of_the_credential()
             && (!fault.is_of_the_key() || provider(row) != provider(than)))
 }
 

@@ -87,7 +87,8 @@ impl Limits {
 
     /// What is wrong when that is over.
     fn over(&self, alive: Duration) -> Trouble {
-        if self.watch.elapsed().saturating_sub(alive) < self.quiet {
+        // One that was silent for most of the time that silence may take was not at work.
+        if self.watch.elapsed().saturating_sub(alive) < self.quiet / 2 {
             return Trouble::Thinking;
         }
         let limit = self.quiet.as_millis();

@@ -199,11 +199,13 @@ impl OfferHealth {
 
     /// See [`Health::leaves_silent`].
     pub(super) fn leaves_silent(&self, whole: bool, now_ms: u64) -> bool {
+        let whole_ms = || self.statistics.whole_tail_ms();
         let (silence, known) = if whole {
-            (SILENCE_WHOLE, self.statistics.whole_tail_ms())
+            (SILENCE_WHOLE, whole_ms())
         } else {
             let bands = self.statistics.bands().map(|band| band.first_token_p95_ms);
-            (SILENCE, bands.reduce(f64::max))
+            // A first token takes no longer than all of an answer.
+            (SILENCE, bands.reduce(f64::max).or_else(whole_ms))
         };
         let waiting = self.waiting(whole);
         let gave_up = waiting.gave_up.load(Ordering::Relaxed);
@@ -225,7 +227,8 @@ impl OfferHealth {
         let ((tails, least_ms, unknown_ms), tail_ms) = if demand.whole {
             (VAIN_WHOLE, self.statistics.whole_tail_ms())
         } else {
-            (VAIN, self.statistics.first_token_tail_ms(demand.band()))
+            let own = self.statistics.first_token_tail_ms(demand.band());
+            (VAIN, own.or_else(|| self.statistics.whole_tail_ms()))
         };
         let known = |tail_ms: f64| {
             let ms = (tail_ms * tails).max(least_ms).min(f64::from(u32::MAX));

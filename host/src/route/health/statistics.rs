@@ -28,6 +28,9 @@ const MEASURED_FOR_MS: f64 = 600_000.0;
 /// A caller that gave up in vain is half a failure: it might have been answered a moment later.
 const HALF: f64 = 0.5;
 
+/// Nobody is a hundred times as quick as is assumed of anyone: a short answer from a cache is.
+const SLOWNESS_MIN: f64 = 0.01;
+
 /// What the availability of an offer counts for at least whose probe has answered: used again, and
 /// a few failures away from resting again.
 const AFTER_PROBE: f64 = 0.8;
@@ -335,7 +338,7 @@ impl Speeds {
     /// were. A first token they can show to be early, but never to be late.
     fn supposed(&self, now_ms: u64) -> Option<Snapshot> {
         let idle_ms = since(self.whole_ms.load(Ordering::Relaxed), now_ms);
-        let slowness = fade(self.slowness.known()?, 1.0, idle_ms).max(f64::MIN_POSITIVE);
+        let slowness = fade(self.slowness.known()?, 1.0, idle_ms).max(SLOWNESS_MIN);
         let first_token_ms = FIRST_TOKEN_MS_UNKNOWN * slowness.min(1.0);
         Some(Snapshot {
             first_token_ms,

@@ -151,7 +151,6 @@ fn every_reason_has_a_test() {
         include_str!("../../../../tests/it/routing/rules.rs"),
         include_str!("../../../../tests/it/kept_elsewhere.rs"),
         include_str!("../../../../tests/it/search_price.rs"),
-        include_str!("../../pipeline/reserve/tests.rs"),
         include_str!("../../../../tests/it/budgets/plans.rs"),
         include_str!("../../../../tests/it/budgets/room.rs"),
         include_str!("../../../../tests/it/budgets/scopes.rs"),

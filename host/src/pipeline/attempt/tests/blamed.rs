@@ -31,7 +31,8 @@ async fn pair(data: &Path, first: &'static str) -> Arc<Gateway> {
 /// Asks the offers of both providers, the first one first; the status, and how many were asked or
 /// passed over.
 async fn ask_both(gateway: &Arc<Gateway>) -> (u16, usize) {
-    let mut flight = flight(gateway);
+    let body = r#"{"model":"auto","messages":[{"role":"user","content":"hello"}]}"#;
+    let mut flight = flight_of(gateway, Dialect::OpenAiChat, body);
     let second = Candidate { index: 1, rejection: None, figures: None, score: None };
     flight.candidates.push(second);
     flight.plan = vec![0, 1];

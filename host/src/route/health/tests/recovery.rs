@@ -120,6 +120,15 @@ fn who_leaves_an_answer_that_comes_whole_says_half_as_much() {
 }
 
 #[test]
+fn where_only_whole_answers_are_known_a_first_token_takes_no_longer() {
+    let health = Arc::new(Health::new(1, RULE));
+    health.record(LANE, Sample::whole(50, 4_000, 100), 0);
+    let streams = [(); 3].map(|()| health.begin(0, 1_000).unwrap());
+    assert_eq!(streams[0].patience_ms(), 12_000);
+    assert!(!health.leaves_silent(0, 21_000) && health.leaves_silent(0, 21_001));
+}
+
+#[test]
 fn one_slow_whole_answer_is_no_silence_and_several_without_any_are() {
     let health = Arc::new(Health::new(1, RULE));
     health.record(LANE, FINE, 0);
