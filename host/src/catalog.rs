@@ -11,7 +11,7 @@ mod configured;
 mod declared;
 pub mod genai;
 pub mod media;
-mod nearest;
+pub(crate) mod nearest;
 mod offer;
 mod overrides;
 mod price;

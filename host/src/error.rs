@@ -2,6 +2,8 @@
 //! status, type, code and words. Never contains a secret or a prompt; never re-wraps an upstream's
 //! own error body.
 
+mod nowhere;
+
 use http::StatusCode;
 
 /// A refusal on its way to the caller. `egress` gives it the body of the caller's protocol.
@@ -93,10 +95,7 @@ impl Refusal {
             let status = StatusCode::METHOD_NOT_ALLOWED;
             return Self::new(status, "invalid_request_error", "method_not_allowed", message);
         }
-        let message = format!(
-            "there is nothing at {shown}; use POST /v1/chat/completions or GET /v1/models, and \
-             check that the base URL ends in /v1"
-        );
+        let message = format!("there is nothing at {shown}; {}", nowhere::advice(path));
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "unknown_url", message)
     }
 

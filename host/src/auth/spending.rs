@@ -105,7 +105,12 @@ impl OrgBudgets {
         let mut always: Vec<Arc<BudgetRef>> = volume.into_iter().chain(daily).cloned().collect();
         always.extend(scopes.into_iter().flatten().flatten().cloned());
         if let Some(own) = key.budget {
-            always.push(Arc::new(BudgetRef::of_key(&key.id, period_of(own.period), self.zone())));
+            let mut own = BudgetRef::of_key(&key.id, period_of(own.period), self.zone());
+            // For the words of a refusal: people know a key by its name.
+            if !key.name.is_empty() {
+                own.scope = format!("key {:?}", key.name).into();
+            }
+            always.push(Arc::new(own));
         }
         CallerBudgets { always: always.into(), sometimes: self.sometimes.clone() }
     }

@@ -24,7 +24,7 @@ use crate::clock::{self, Stopwatch};
 use crate::egress::GatewayBody;
 use crate::error::Refusal;
 use crate::gateway::Framing;
-use crate::route::{Gate, InFlight, Lane, Sample};
+use crate::route::{Gate, InFlight, Lane, Sample, Selector};
 
 use super::flight::Flight;
 use super::{decide, relay};
@@ -169,10 +169,13 @@ fn several_credentials(flight: &Flight, row: usize) -> bool {
 
 /// Whether the offer in one row may take what the one in another refused: what is too long for one
 /// may fit another, what one provider does not keep another may, and what can't be said in the
-/// dialect of one can perhaps in that of another.
+/// dialect of one can perhaps in that of another. A member that one model does not take the caller
+/// could not know of, where it did not choose the model.
 fn may_do_better(flight: &Flight, fault: &Fault, row: usize, than: usize) -> bool {
     let provider = |row| flight.offer_of(row).map(|offer| &offer.provider);
+    let ours = || matches!(flight.selector(), Selector::Auto(_));
     matches!(fault, Fault::Untranslatable(_))
+        || (fault.is_about_a_member() && ours())
         || (fault.is_about_length() && is_larger(flight, row, than))
         || (fault.is_about_a_reference() && provider(row) != provider(than))
 }

@@ -36,8 +36,6 @@ pub(super) use manner::Manner;
 
 /// Bytes of a session id or a tag that a caller may attach.
 const LABEL_BYTES_MAX: usize = 128;
-/// Tags that are kept of `x-turnpike-tags`.
-const TAGS_MAX: usize = 16;
 
 /// The money side of how a request ended.
 #[derive(Debug, Clone, Default)]
@@ -206,7 +204,7 @@ impl Flight {
         let call = Arc::new(call);
         let input_tokens = call.input_tokens_upper();
         let media_tokens = call.media_tokens_upper();
-        let tags = tags(headers);
+        let tags = labels::tags(headers, gateway.settings.body_tags.then_some(&*call));
         let labels = Labels::of(headers);
         let named = conversation::session(headers, &SESSION_HEADERS, LABEL_BYTES_MAX);
         // Before anything is replaced: what stands for it may differ from turn to turn.
@@ -405,19 +403,6 @@ fn unclassified() -> Classification {
         context_tokens: 0,
         attrs: Vec::new(),
     }
-}
-
-/// `x-turnpike-tags: team=a,job=b`, bounded; what is malformed is left out.
-fn tags(headers: &HeaderMap) -> Vec<(String, String)> {
-    let Some(text) = headers.get("x-turnpike-tags").and_then(|v| v.to_str().ok()) else {
-        return Vec::new();
-    };
-    text.split(',')
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(k, v)| !k.is_empty() && k.len() + v.len() <= LABEL_BYTES_MAX)
-        .take(TAGS_MAX)
-        .map(|(k, v)| (k.to_owned(), v.to_owned()))
-        .collect()
 }
 
 /// What policies may ask about the caller, by the names that `docs/policies` lists.
