@@ -115,6 +115,19 @@ impl Refusal {
             .at("model")
     }
 
+    /// The same of a model for vectors: what is chosen for chat gives none.
+    pub fn unknown_embedding_model(asked: &str, suggestions: &[String]) -> Self {
+        let mut refusal = Self::unknown_model(asked, suggestions);
+        if suggestions.is_empty() {
+            let shown: String = asked.chars().take(100).collect();
+            refusal.message = format!(
+                "the embedding model {shown:?} is not offered here; ask for one that GET \
+                 /v1/models lists, or ask the operator to add a provider that has it"
+            );
+        }
+        refusal
+    }
+
     /// 400: several models have the name that was asked for; `options` tell them apart.
     pub fn ambiguous_model(asked: &str, options: &[String]) -> Self {
         let shown: String = asked.chars().take(100).collect();

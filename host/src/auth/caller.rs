@@ -52,7 +52,7 @@ impl Caller {
     pub fn shown<'a>(&self, scope: &'a str) -> Cow<'a, str> {
         match scope.strip_prefix("key:") {
             Some(id) if *id == *self.key_id && !self.name.is_empty() => {
-                Cow::Owned(format!("key {:?}", self.name))
+                Cow::Owned(format!("key:{}", self.name))
             }
             _ => Cow::Borrowed(scope),
         }

@@ -108,7 +108,7 @@ impl OrgBudgets {
             let mut own = BudgetRef::of_key(&key.id, period_of(own.period), self.zone());
             // For the words of a refusal: people know a key by its name.
             if !key.name.is_empty() {
-                own.scope = format!("key {:?}", key.name).into();
+                own.scope = format!("key:{}", key.name).into();
             }
             always.push(Arc::new(own));
         }

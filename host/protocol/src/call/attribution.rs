@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::Call;
 
 /// Under which name the end user is told.
-pub const END_USER: &str = "end_user";
+const END_USER: &str = "end_user";
 
 /// The members that say so, in OpenAI's dialects and in Anthropic's.
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ struct Members<'a> {
 // === impl Call ===
 
 impl Call {
-    /// Names and values, as the caller sent them, in their order: [`END_USER`] from
+    /// Names and values, as the caller sent them, in their order: `end_user` from
     /// `safety_identifier`, `user` or `metadata.user_id`, then the texts of `metadata`. Empty for a
     /// body that has none of these.
     pub fn attribution(&self) -> Vec<(String, String)> {

@@ -187,7 +187,7 @@ fn of_one(observed: &Observed) -> Value {
         tally.failures.iter().partition(|(kind, _)| *kind == abstained);
     let failures: serde_json::Map<String, Value> =
         failures.into_iter().map(|(kind, count)| ((*kind).to_owned(), json!(count))).collect();
-    let abstained: u64 = answers.into_iter().map(|(_, count)| *count).sum();
+    let abstained: u64 = answers.into_iter().map(|(_, count)| count).sum();
     json!({
         "calls": tally.calls,
         "failures": failures,
