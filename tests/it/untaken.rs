@@ -69,7 +69,7 @@ async fn ask(stage: &Stage, path: &str, body: &Value) -> Result<Answered> {
 
 fn sent(stage: &Stage) -> Result<Value> {
     let seen = stage.simulator.all_requests();
-    Ok(serde_json::from_str(seen.last().context("a request")?.text())?)
+    Ok(serde_json::from_str(&seen.last().context("a request")?.text())?)
 }
 
 #[tokio::test]
@@ -78,6 +78,7 @@ async fn sampling_is_left_out_for_a_model_that_always_thinks_and_told() -> Resul
     let usual = json!({"temperature": 1, "top_p": 1.0, "presence_penalty": 0});
     let plain = ask(&stage, "/v1/chat/completions", &chat_with("auto", &usual)).await?;
     assert_eq!(plain.expect_status(200)?.header("x-turnpike-loss"), "");
+    assert_eq!(sent(&stage)?["temperature"], 1, "it passes as it came");
     let sampled = json!({"temperature": 0.2, "top_p": 0.5, "frequency_penalty": 1,
         "stop": ["END"], "logit_bias": {"50256": -100}, "max_tokens": 40});
     for model in ["auto", "auto:cheap", "openai/gpt-5-nano"] {

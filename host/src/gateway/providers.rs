@@ -78,7 +78,8 @@ impl Provider {
                 near => format!("; did you mean {}?", near.join(", ")),
             };
             bail!(
-                "{field}.base_url is missing, and {name:?} is no provider with a known address{near}"
+                "{field}.base_url is missing, and {name:?} is no provider with a known \
+                 address{near}"
             );
         };
         let (endpoint, base_path) = parse_url(url).with_context(|| format!("{field}.base_url"))?;

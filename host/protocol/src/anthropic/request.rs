@@ -144,8 +144,9 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         let read = scanner.raw(from..behind).trim_end().len();
         let end = from.saturating_add(read);
         let member = Member { index: points.members.len(), value: from..end };
-        if REFUSABLE.contains(&name) {
-            let severity = refusal::severity(name, scanner.raw(from..end));
+        let value = scanner.raw(from..end);
+        if REFUSABLE.contains(&name) && !refusal::stays(name, value) {
+            let severity = refusal::severity(name, value);
             points.refusable.push((name, member.index, severity));
         }
         points.members.push(item.end(end));

@@ -88,6 +88,11 @@ pub(crate) fn severity(name: &str, value: &str) -> Option<Severity> {
     }
 }
 
+/// Whether a member is taken by whoever refuses it with another value, and so stays as it came.
+pub(crate) fn stays(name: &str, value: &str) -> bool {
+    matches!(name, "temperature" | "top_p") && is_usual(name, value.trim())
+}
+
 /// Whether a number of sampling is the one that holds without it.
 fn is_usual(name: &str, value: &str) -> bool {
     let usual = match name {

@@ -139,8 +139,11 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         let read =
             |scanner: &mut Scanner<'_>| member(name, &mut draft, scanner, &mut points, &mut head);
         let ((), place) = Place::read(&mut scanner, read)?;
-        let severity = refusal::severity(name, scanner.raw(place.value.clone()));
-        points.refusable.push(Refusable { name, place, severity });
+        let value = scanner.raw(place.value.clone());
+        if !refusal::stays(name, value) {
+            let severity = refusal::severity(name, value);
+            points.refusable.push(Refusable { name, place, severity });
+        }
     }
     scanner.end()?;
     points.limit = head.limits.into_iter().flatten().max();

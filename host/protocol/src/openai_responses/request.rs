@@ -133,8 +133,11 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
             continue;
         }
         let ((), place) = Place::read(&mut scanner, |scanner| control(name, &mut draft, scanner))?;
-        let severity = refusal::severity(name, scanner.raw(place.value.clone()));
-        points.refusable.push(Refusable { name, place, severity });
+        let value = scanner.raw(place.value.clone());
+        if !refusal::stays(name, value) {
+            let severity = refusal::severity(name, value);
+            points.refusable.push(Refusable { name, place, severity });
+        }
     }
     scanner.end()?;
     points.logprobs = draft.needs.logprobs;

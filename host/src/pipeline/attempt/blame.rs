@@ -230,8 +230,8 @@ mod tests {
         };
         let chat = |body| takes_not(Dialect::OpenAiChat, body);
         assert!(chat(
-            r#"{"error":{"message":"Unsupported value: 'temperature' does not support 0.2 with this
-            model.","type":"invalid_request_error","param":"temperature",
+            r#"{"error":{"message":"'temperature' does not support 0.2 with this model.",
+            "type":"invalid_request_error","param":"temperature",
             "code":"unsupported_value"}}"#
         ));
         assert!(chat(
