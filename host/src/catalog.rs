@@ -12,7 +12,7 @@ mod declared;
 pub mod genai;
 mod meant;
 pub mod media;
-mod nearest;
+pub(crate) mod nearest;
 mod offer;
 mod overrides;
 mod price;

@@ -7,6 +7,7 @@ mod cloud;
 mod overlay;
 mod policy;
 mod secret_ref;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ pub use alerts::Alerts;
 pub use cloud::{AwsCredentials, GoogleCredentials};
 pub use policy::Policy;
 pub use secret_ref::SecretRef;
+pub use usage::Usage;
 
 /// Keys of one provider: each of its offers has a breaker for each of them.
 const CREDENTIALS_MAX: usize = 32;
@@ -39,6 +41,7 @@ pub struct Config {
     pub money: Money,
     pub alerts: Alerts,
     pub policy: Policy,
+    pub usage: Usage,
     pub registries: BTreeMap<String, Registry>,
     pub providers: BTreeMap<String, Provider>,
 }

@@ -3,6 +3,7 @@
 //! own error body.
 
 mod money;
+mod nowhere;
 
 use http::StatusCode;
 
@@ -95,10 +96,7 @@ impl Refusal {
             let status = StatusCode::METHOD_NOT_ALLOWED;
             return Self::new(status, "invalid_request_error", "method_not_allowed", message);
         }
-        let message = format!(
-            "there is nothing at {shown}; use POST /v1/chat/completions or GET /v1/models, and \
-             check that the base URL ends in /v1"
-        );
+        let message = format!("there is nothing at {shown}; {}", nowhere::advice(path));
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "unknown_url", message)
     }
 
@@ -116,6 +114,19 @@ impl Refusal {
         let message = format!("the model {shown:?} is not offered here; {hint}");
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", "model_not_found", message)
             .at("model")
+    }
+
+    /// The same of a model for vectors: what is chosen for chat gives none.
+    pub fn unknown_embedding_model(asked: &str, suggestions: &[String]) -> Self {
+        let mut refusal = Self::unknown_model(asked, suggestions);
+        if suggestions.is_empty() {
+            let shown: String = asked.chars().take(100).collect();
+            refusal.message = format!(
+                "the embedding model {shown:?} is not offered here; ask for one that GET \
+                 /v1/models lists, or ask the operator to add a provider that has it"
+            );
+        }
+        refusal
     }
 
     /// 400: several models have the name that was asked for; `options` tell them apart.

@@ -70,6 +70,8 @@ pub struct Settings {
     pub read_on_bytes: usize,
     pub bill_partial: bool,
     pub strict: bool,
+    /// Tags come from bodies too.
+    pub body_tags: bool,
     pub timeouts: Timeouts,
 }
 
@@ -166,6 +168,7 @@ impl Settings {
             read_on_bytes: config.money.read_on_bytes,
             bill_partial: config.money.bill_partial,
             strict: config.money.durability == Durability::Strict,
+            body_tags: config.usage.body_tags,
             timeouts: config.timeouts.clone(),
         }
     }

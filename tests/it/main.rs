@@ -68,4 +68,6 @@ mod starters;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
+mod untaken;
+#[cfg(test)]
 mod usage_size;

@@ -2,6 +2,7 @@
 //! one pass; writing it splices the few spans that change. Never holds a JSON tree.
 
 mod asked;
+mod attribution;
 mod keeping;
 mod text;
 mod tokens;
@@ -107,6 +108,8 @@ pub struct Needs {
     pub tools: bool,
     /// The answer must be JSON, of a schema or not.
     pub structured_output: bool,
+    /// The answer must keep to a JSON schema.
+    pub schema: bool,
     /// Thinking is asked for.
     pub reasoning: bool,
     /// There are images.

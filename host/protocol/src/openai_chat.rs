@@ -11,7 +11,7 @@ pub(crate) mod usage;
 
 pub(crate) mod message;
 pub(crate) mod place;
-mod refusal;
+pub(crate) mod refusal;
 pub(crate) mod spoken;
 pub(crate) mod tools;
 pub(crate) mod tree;

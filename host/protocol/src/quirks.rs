@@ -22,8 +22,11 @@ pub struct Quirks {
     pub functions_only: bool,
     /// OpenAI chat: where signatures of earlier thinking are sent back.
     pub signatures: SignatureField,
-    /// OpenAI chat: members of the request that the provider refuses; they are left out.
+    /// Members of the request that the provider refuses, by their names in its dialect; they are
+    /// left out.
     pub refused: Vec<String>,
+    /// OpenAI's: members that are refused as well where the request asks for thinking.
+    pub refused_thinking: Vec<String>,
     /// Anthropic: the model decides how long it thinks (`thinking.type = "adaptive"`, with
     /// `output_config.effort`); a budget is refused.
     pub adaptive_thinking: bool,
@@ -34,6 +37,19 @@ pub struct Quirks {
     pub thinking_level: bool,
     /// Where the body goes beside the provider's own API.
     pub envelope: Envelope,
+}
+
+impl Quirks {
+    /// Whether a member of that name is refused, of a request that asks for thinking or not.
+    pub fn refuses(&self, name: &str, thinks: bool) -> bool {
+        let listed = |list: &[String]| list.iter().any(|refused| refused == name);
+        listed(&self.refused) || (thinks && listed(&self.refused_thinking))
+    }
+
+    /// Whether every member is taken.
+    pub fn takes_all(&self) -> bool {
+        self.refused.is_empty() && self.refused_thinking.is_empty()
+    }
 }
 
 /// How an OpenAI-compatible provider is asked to think.

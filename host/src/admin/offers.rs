@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::error::ApiError;
+use super::extract::{PageParams, Params};
 use super::text::{rfc3339, rfc3339_opt};
 use super::{AdminState, Routing};
 use crate::catalog::{Offer, TaskDemands};
@@ -30,12 +31,23 @@ const TASKS: [&str; 10] = [
     "vision",
 ];
 
-pub(super) async fn list(State(state): State<AdminState>) -> Result<Response, ApiError> {
+/// All of them, or a page where a limit is given. `after` is an offer's id: they are in its order.
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    Params(page): Params<PageParams>,
+) -> Result<Response, ApiError> {
+    let limit = page.limit.map(|_| page.limit()).transpose()?.unwrap_or(usize::MAX);
     state
-        .reading(|parts| {
+        .reading(move |parts| {
             let (routing, now_ms) = (&parts.routing, clock::now_ms());
             let offers = routing.offers.offers().iter().enumerate();
-            let items: Vec<Value> = offers
+            let behind = |id: &str| page.after.as_deref().is_none_or(|after| id > after);
+            let mut offers = offers.filter(|(_, offer)| behind(&offer.id));
+            let shown: Vec<_> = offers.by_ref().take(limit).collect();
+            let more = offers.next().is_some();
+            let next = shown.last().filter(|_| more).map(|(_, offer)| Arc::clone(&offer.id));
+            let items: Vec<Value> = shown
+                .into_iter()
                 .filter_map(|(index, offer)| {
                     let seen = routing.health.observed(index, now_ms)?;
                     Some(json!({
@@ -48,7 +60,7 @@ pub(super) async fn list(State(state): State<AdminState>) -> Result<Response, Ap
                     }))
                 })
                 .collect();
-            Ok(Json(json!({"items": items, "next": null})).into_response())
+            Ok(Json(json!({"items": items, "next": next})).into_response())
         })
         .await
 }

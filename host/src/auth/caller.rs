@@ -1,6 +1,7 @@
 //! A caller: what the data plane knows of whoever sent a request. A `Caller` reaches the pipeline
 //! only through `authenticate`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::models::ModelRules;
@@ -45,6 +46,16 @@ impl Caller {
     /// Whether the key may use a model, by its catalogue id.
     pub fn may_use(&self, model: &str) -> bool {
         self.models.may_use(model) && self.in_plan(model)
+    }
+
+    /// A scope of limits or money in words for people: its own key by the name that it has.
+    pub fn shown<'a>(&self, scope: &'a str) -> Cow<'a, str> {
+        match scope.strip_prefix("key:") {
+            Some(id) if *id == *self.key_id && !self.name.is_empty() => {
+                Cow::Owned(format!("key:{}", self.name))
+            }
+            _ => Cow::Borrowed(scope),
+        }
     }
 
     /// Whether the plan of its organization includes a model.

@@ -108,7 +108,12 @@ impl OrgBudgets {
         always.extend(scopes.into_iter().flatten().flatten().cloned());
         if let Some(own) = key.budget {
             let known = BudgetRef::of_key(&key.id, period_of(own.period), self.zone());
-            always.push(Arc::new(known.set_to(own.amount, own.mode)));
+            let mut known = known.set_to(own.amount, own.mode);
+            // For the words of a refusal: people know a key by its name.
+            if !key.name.is_empty() {
+                known.scope = format!("key:{}", key.name).into();
+            }
+            always.push(Arc::new(known));
         }
         let zone = self.zone.clone();
         CallerBudgets { always: always.into(), sometimes: self.sometimes.clone(), zone }

@@ -7,7 +7,7 @@ const COMPARED_BYTES_MAX: usize = 96;
 pub(super) const SUGGESTIONS_MAX: usize = 3;
 
 /// The known names nearest to `asked`, best first. Ties are in the order of `known`.
-pub(super) fn nearest<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn nearest<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let asked = asked.to_ascii_lowercase();
     if asked.is_empty() || asked.len() > COMPARED_BYTES_MAX {
         return Vec::new();

@@ -17,7 +17,8 @@ use crate::store::{CHANGES_FILE, PLUGINS_DIR, RATINGS_FILE, whole_changes};
 use manifest::{Manifest, copy_file, sync_dir, write_file};
 
 /// What a data folder holds besides: made again at the next start, or of no use to it.
-const MADE_AGAIN: [&str; 4] = ["compiled", "listen.json", "lock", "db"];
+/// The last is the demo's: it makes another where there is none.
+const MADE_AGAIN: [&str; 5] = ["compiled", "listen.json", "lock", "db", "admin-token"];
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BackupArgs {

@@ -9,6 +9,8 @@ use serde::Deserialize;
 use turnpike_protocol::quirks::{ReasoningField, SignatureField, Structured};
 use turnpike_protocol::{LimitField, Quirks};
 
+use crate::catalog::nearest::nearest;
+
 const TABLE: &str = include_str!("../../catalog/providers.toml");
 
 /// How a credential is shown to the provider.
@@ -88,6 +90,7 @@ struct Overlay {
     any_tool_choice: Option<bool>,
     replays_reasoning: Option<bool>,
     refused: Option<Vec<String>>,
+    refused_thinking: Option<Vec<String>>,
     adaptive_thinking: Option<bool>,
     thinking_level: Option<bool>,
     functions_only: Option<bool>,
@@ -135,6 +138,14 @@ impl Families {
     /// What is known of a provider by its name in the catalogue; the plainest for any other.
     pub(crate) fn of(&self, name: &str) -> Family {
         self.0.get(name).cloned().unwrap_or_default()
+    }
+}
+
+impl Families {
+    /// Names with a known address that a name without one may have been meant for.
+    pub(crate) fn near(&self, name: &str) -> Vec<&str> {
+        let known = self.0.iter().filter(|(_, family)| family.base_url.is_some());
+        nearest(name, known.map(|(known, _)| known.as_str()))
     }
 }
 
@@ -197,6 +208,9 @@ impl Overlay {
         if let Some(refused) = &self.refused {
             quirks.refused.clone_from(refused);
         }
+        if let Some(refused) = &self.refused_thinking {
+            quirks.refused_thinking.clone_from(refused);
+        }
         if let Some(reasoning) = self.reasoning {
             quirks.reasoning = match reasoning {
                 Reasoning::Effort => ReasoningField::Effort,
@@ -245,6 +259,33 @@ mod tests {
                 newest.adaptive_thinking && newest.refused.iter().any(|it| it == "temperature")
             );
             assert!(families.of(name).quirks("claude-haiku-4-5").refused.is_empty());
+        }
+        for (name, prefix) in [("openai", ""), ("azure", ""), ("openrouter", "openai/")] {
+            let refuses = |model: &str, member: &str, thinks| {
+                let quirks = families.of(name).quirks(&format!("{prefix}{model}"));
+                quirks.refuses(member, thinks)
+            };
+            for always in [
+                "o1",
+                "o3-mini",
+                "o4-mini-2025-04-16",
+                "gpt-5",
+                "gpt-5-nano",
+                "gpt-5-codex",
+                "gpt-5.1-codex-max",
+                "gpt-5.4-pro",
+                "gpt-5.2-chat-latest",
+            ] {
+                assert!(refuses(always, "temperature", false), "{always}@{name}");
+            }
+            for newer in ["gpt-5.1", "gpt-5.4", "gpt-5.4-mini", "gpt-5.5-2026-04-23"] {
+                assert!(!refuses(newer, "temperature", false), "{newer}@{name}");
+                assert!(refuses(newer, "temperature", true), "{newer}@{name}");
+            }
+            for plain in ["gpt-4o", "gpt-4.1-mini", "gpt-5-chat-latest", "gpt-oss-120b"] {
+                assert!(!refuses(plain, "temperature", true), "{plain}@{name}");
+            }
+            assert!(refuses("o3", "stop", false) && !refuses("o3-mini", "stop", false));
         }
         let xai = families.of("xai").quirks("grok-4-fast");
         assert!(xai.refused.iter().any(|name| name == "stop"), "{xai:?}");

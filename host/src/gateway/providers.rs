@@ -73,7 +73,14 @@ impl Provider {
         let field = format!("providers.{name}");
         let family = families.of(config.catalog.as_deref().unwrap_or(name));
         let Some(url) = config.base_url.as_ref().or(family.base_url.as_ref()) else {
-            bail!("{field}.base_url is missing, and {name:?} is no provider with a known address");
+            let near = match families.near(name).as_slice() {
+                [] => String::new(),
+                near => format!("; did you mean {}?", near.join(", ")),
+            };
+            bail!(
+                "{field}.base_url is missing, and {name:?} is no provider with a known \
+                 address{near}"
+            );
         };
         let (endpoint, base_path) = parse_url(url).with_context(|| format!("{field}.base_url"))?;
         let dialects = dialects(&field, config, &family)?;

@@ -31,7 +31,7 @@ pub(super) fn let_in(flight: &mut Flight) -> Result<(), Box<Refusal>> {
             flight.admission = Some(admission);
             Ok(())
         }
-        Err(refused) => Err(told(&refused)),
+        Err(refused) => Err(told(&refused, &flight.caller)),
     }
 }
 
@@ -40,17 +40,17 @@ pub(super) fn let_in(flight: &mut Flight) -> Result<(), Box<Refusal>> {
 pub(super) fn let_question_in(caller: &Caller) -> Result<Option<Admission>, Box<Refusal>> {
     let Some(meters) = &caller.limits else { return Ok(None) };
     let admitted = limits::admit_question(meters, clock::now_ms());
-    admitted.map(Some).map_err(|refused| told(&refused))
+    admitted.map(Some).map_err(|refused| told(&refused, caller))
 }
 
-fn told(refused: &Refused) -> Box<Refusal> {
+fn told(refused: &Refused, caller: &Caller) -> Box<Refusal> {
     let (what, wait_s) = match refused.what {
         What::Requests => ("requests per minute", refused.wait_ms.div_ceil(1_000)),
         What::Tokens => ("tokens per minute", refused.wait_ms.div_ceil(1_000)),
         What::Running => ("requests at a time", RUNNING_AGAIN_S),
     };
     let wait_s = wait_s.max(1);
-    Box::new(Refusal::rate_limited(&refused.scope, refused.limit, what, wait_s))
+    Box::new(Refusal::rate_limited(&caller.shown(&refused.scope), refused.limit, what, wait_s))
 }
 
 fn expected_tokens(flight: &Flight) -> u64 {

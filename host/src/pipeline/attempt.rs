@@ -237,10 +237,12 @@ fn demand(flight: &Flight) -> Demand {
 
 /// Whether the offer in one row may take what the one in another refused: what is too long for one
 /// may fit another, what one provider does not keep another may, what can't be said in the dialect
-/// of one can perhaps in that of another, and a key that one does not take is not another's.
+/// of one can perhaps in that of another, and a key that one does not take is not another's. A
+/// member that one model does not take the caller could not know of, where it did not choose it.
 fn may_do_better(flight: &Flight, fault: &Fault, row: usize, than: usize) -> bool {
     let provider = |row| flight.offer_of(row).map(|offer| &offer.provider);
     matches!(fault, Fault::Untranslatable(_))
+        || (fault.is_about_a_member() && is_ours(flight))
         || (fault.is_about_length() && is_larger(flight, row, than))
         || (fault.is_about_a_reference() && provider(row) != provider(than))
         || (is_ours(flight)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use turnpike_protocol::Needs;
 
-use crate::catalog::{Kind, Offer};
+use crate::catalog::{Kind, Offer, UnknownModel};
 use crate::clock;
 use crate::error::Refusal;
 use crate::hook::Clearance;
@@ -78,10 +78,7 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     let indices = match selector {
         Selector::Auto(_) => offers.all(),
         Selector::Named(name) => {
-            offers.resolve(name).map_err(|unknown| match unknown.ambiguous {
-                true => Box::new(Refusal::ambiguous_model(name, &unknown.suggestions)),
-                false => Box::new(Refusal::unknown_model(name, &unknown.suggestions)),
-            })?
+            offers.resolve(name).map_err(|unknown| unresolved(flight, name, &unknown))?
         }
     };
     let needs = needs(flight, selector);
@@ -138,6 +135,16 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         return Err(Box::new(nobody(flight, now_ms)));
     }
     Ok(())
+}
+
+/// That a name stands for no model, or for several.
+fn unresolved(flight: &Flight, name: &str, unknown: &UnknownModel) -> Box<Refusal> {
+    let near = &unknown.suggestions;
+    Box::new(match unknown.ambiguous {
+        true => Refusal::ambiguous_model(name, near),
+        false if flight.call.embeds() => Refusal::unknown_embedding_model(name, near),
+        false => Refusal::unknown_model(name, near),
+    })
 }
 
 /// Between steps 6 and 7: now and then a quick choice tries an offer of unknown speed. Not where

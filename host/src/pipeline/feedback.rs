@@ -22,6 +22,10 @@ use super::{admit, serve};
 /// Bytes of a rating: a request's id and a number.
 const BODY_BYTES_MAX: usize = 4 << 10;
 
+const MEMBERS: [&str; 3] = ["request_id", "rating", "label"];
+/// Of a member's name that is told in a refusal.
+const NAME_CHARS_SHOWN: usize = 40;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Given {
@@ -75,6 +79,13 @@ fn read(body: &[u8]) -> Result<(Uuid, f64), Box<Refusal>> {
         let field = (!field.is_empty()).then(|| field.to_owned());
         Box::new(Refusal::invalid(400, "invalid_value", message.to_owned(), field))
     };
+    if let Some(name) = unknown_member(body) {
+        let message = format!(
+            "{name} is not a member of a rating: it has request_id, and rating or label; no text \
+             is taken"
+        );
+        return Err(wrong(&name, &message));
+    }
     let given: Given = serde_json::from_slice(body).map_err(|_| {
         wrong("", "the body is {\"request_id\": \"…\", \"rating\": 0 to 1} or has a \"label\"")
     })?;
@@ -93,6 +104,16 @@ fn read(body: &[u8]) -> Result<(Uuid, f64), Box<Refusal>> {
         }
     };
     Ok((request, rating))
+}
+
+/// A member that a rating does not have, if its name is worth repeating.
+fn unknown_member(body: &[u8]) -> Option<String> {
+    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).ok()?;
+    members
+        .into_iter()
+        .map(|(name, _)| name)
+        .find(|name| !MEMBERS.contains(&name.as_str()))
+        .map(|name| name.chars().take(NAME_CHARS_SHOWN).collect())
 }
 
 fn refused(why: &NotRated) -> Refusal {
@@ -140,6 +161,8 @@ mod tests {
             assert_eq!(read(wrong).unwrap_err().status, StatusCode::BAD_REQUEST, "{wrong}");
         }
         assert!(super::read(b"{\"request_id\":\"x\",\"rating\":1}").is_err());
-        assert!(super::read(b"{\"request_id\":\"x\",\"comment\":\"private\"}").is_err());
+        let text = super::read(b"{\"request_id\":\"x\",\"comment\":\"private\"}").unwrap_err();
+        assert_eq!(text.param.as_deref(), Some("comment"));
+        assert!(!text.message.contains("private"), "{}", text.message);
     }
 }

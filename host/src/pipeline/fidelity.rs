@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use turnpike_protocol::quirks::Structured;
 use turnpike_protocol::translate::{TranslatedRequest, Understood};
 use turnpike_protocol::{
     Call, Dialect, LimitField, Losses, Outgoing, Quirks, RequestError, Severity, translate,
@@ -13,7 +14,7 @@ use turnpike_protocol::{
 
 use crate::catalog::Offer;
 use crate::gateway::{Gateway, Provider};
-use crate::route::Rejection;
+use crate::route::{Rejection, Selector};
 
 use super::flight::Flight;
 
@@ -25,8 +26,10 @@ pub(super) struct Fidelity<'a> {
     understood: Option<Understood>,
     /// The least loss that rules an offer out.
     tolerated: Severity,
-    /// An answer, and nothing in the request that a provider of its dialect may refuse.
+    /// An answer, and nothing in the request for which a provider of its dialect could be out.
     simple: bool,
+    /// The choice is ours, and the answer must keep to a schema.
+    by_schema: bool,
     known: Vec<(Way<'a>, Option<String>)>,
 }
 
@@ -53,9 +56,10 @@ impl<'a> Fidelity<'a> {
     pub(super) fn new(flight: &'a Flight) -> Self {
         let tolerated = tolerated(flight);
         let call = &flight.call;
-        let simple = !call.embeds() && !call.is_refusable();
+        let by_schema = call.needs.schema && matches!(flight.selector(), Selector::Auto(_));
+        let simple = !call.embeds() && !by_schema && !call.is_refusable(tolerated);
         let (understood, known) = (None, Vec::new());
-        Self { gateway: &flight.gateway, call, understood, tolerated, simple, known }
+        Self { gateway: &flight.gateway, call, understood, tolerated, simple, by_schema, known }
     }
 
     /// Finds out beforehand what a long request would lose on its way to these offers.
@@ -103,6 +107,10 @@ impl<'a> Fidelity<'a> {
             return None;
         }
         let provider = self.gateway.providers.get(&*offer.provider)?;
+        let structured = provider.quirks(&offer.upstream_model).structured;
+        if self.by_schema && structured != Structured::Schema {
+            return Some(Rejection::StructuredOutput);
+        }
         let Some(dialect) = provider.dialect(offer, self.call) else {
             return Some(Rejection::Dialect);
         };
@@ -135,7 +143,7 @@ impl<'a> Fidelity<'a> {
 
     /// The same for members that a provider of the caller's own dialect refuses.
     fn refused(&self, quirks: &Quirks) -> Option<Rejection> {
-        if quirks.refused.is_empty() {
+        if quirks.takes_all() && quirks.betas.is_none() {
             return None;
         }
         beyond(&self.call.refused(quirks), self.tolerated).map(|what| Rejection::Lossy { what })

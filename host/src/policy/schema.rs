@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use jsonschema::Validator;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 /// Characters of the validator's words about one value.
@@ -59,11 +60,21 @@ impl ConfigSchema {
         })?;
         match validator.iter_errors(&value).next() {
             None => Ok(()),
-            Some(error) => Err(SchemaFault {
-                at: error.instance_path.to_string(),
-                what: cut(&error.masked().to_string()),
-            }),
+            Some(error) => {
+                Err(SchemaFault { at: error.instance_path.to_string(), what: cut(&words(&error)) })
+            }
         }
+    }
+}
+
+/// What is wrong, without the value. Of a list of values all are told: what else is there to send?
+fn words(error: &ValidationError<'_>) -> String {
+    match &error.kind {
+        ValidationErrorKind::Enum { options: Value::Array(options) } => {
+            let options: Vec<String> = options.iter().map(Value::to_string).collect();
+            format!("value is not one of {}", options.join(", "))
+        }
+        _ => error.masked().to_string(),
     }
 }
 
@@ -85,6 +96,9 @@ mod tests {
         let fault = schema.check(r#"{"limits": [1, "hunter2"]}"#).unwrap_err();
         assert_eq!(fault.at, "/limits/1");
         assert!(fault.what.contains("integer") && !fault.what.contains("hunter2"), "{fault}");
+        let listed = ConfigSchema::compile(r#"{"enum": ["off", "count", "mask", "block", 5]}"#);
+        let fault = listed.unwrap().check(r#""hunter2""#).unwrap_err();
+        assert_eq!(fault.what, r#"value is not one of "off", "count", "mask", "block", 5"#);
         let unknown = schema.check(r#"{"limit": []}"#).unwrap_err();
         assert!(unknown.at.is_empty() && unknown.what.contains("limit"), "{unknown}");
     }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Needs;
@@ -57,11 +58,17 @@ pub enum Rejection {
         most: u32,
     },
     /// A rule of the organization denies it.
-    RuleDenies,
+    RuleDenies {
+        rule: Arc<str>,
+    },
     /// It is none of those that a rule of the organization allows.
-    RuleAllowsNot,
+    RuleAllowsNot {
+        rule: Arc<str>,
+    },
     /// It is in none of the regions that a rule of the organization names.
-    Region,
+    Region {
+        rule: Arc<str>,
+    },
     /// Its provider is not known to keep nothing, and the class of the data asks for that.
     Retention,
     /// It is expected to cost more than a rule of the organization allows.
@@ -111,9 +118,9 @@ pub fn check(offer: &Offer, asked: &Asked<'_>, allowed: bool, gate: Gate) -> Opt
 /// do: what is forbidden is of no interest otherwise.
 pub fn forbidden(index: usize, offer: &Offer, terms: &Terms) -> Option<Rejection> {
     terms.forbids(index, offer).map(|why| match why {
-        Forbidden::Denied => Rejection::RuleDenies,
-        Forbidden::NotAllowed => Rejection::RuleAllowsNot,
-        Forbidden::Region => Rejection::Region,
+        Forbidden::Denied(rule) => Rejection::RuleDenies { rule },
+        Forbidden::NotAllowed(rule) => Rejection::RuleAllowsNot { rule },
+        Forbidden::Region(rule) => Rejection::Region { rule },
         Forbidden::Retention => Rejection::Retention,
     })
 }
@@ -214,9 +221,9 @@ impl Rejection {
             Self::AudioOutput => "no_audio_output",
             Self::Resting { .. } => "resting",
             Self::Busy { .. } => "busy",
-            Self::RuleDenies => "denied_by_rule",
-            Self::RuleAllowsNot => "not_allowed_by_rule",
-            Self::Region => "other_region",
+            Self::RuleDenies { .. } => "denied_by_rule",
+            Self::RuleAllowsNot { .. } => "not_allowed_by_rule",
+            Self::Region { .. } => "other_region",
             Self::Retention => "retains_data",
             Self::TooDear { .. } => "over_cost_ceiling",
             Self::TooSlow { .. } => "over_time_ceiling",
@@ -270,9 +277,20 @@ impl Rejection {
                     format!("{most} requests are on their way to it, as many as it may have");
                 return Cow::Owned(text);
             }
-            Self::RuleDenies => "a rule of the organization denies it",
-            Self::RuleAllowsNot => "it is none of those that a rule of the organization allows",
-            Self::Region => "it is in none of the regions that a rule of the organization allows",
+            Self::RuleDenies { rule } => {
+                return Cow::Owned(format!("the organization's rule {rule:?} denies it"));
+            }
+            Self::RuleAllowsNot { rule } => {
+                let text =
+                    format!("it is none of those that the organization's rule {rule:?} allows");
+                return Cow::Owned(text);
+            }
+            Self::Region { rule } => {
+                let text = format!(
+                    "it is in none of the regions that the organization's rule {rule:?} allows"
+                );
+                return Cow::Owned(text);
+            }
             Self::Retention => {
                 "the data may only go to providers that keep nothing, and the operator vouches for \
                  none of that here"

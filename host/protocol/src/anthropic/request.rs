@@ -15,6 +15,8 @@ use crate::draft::{Draft, Known, Mark};
 use crate::labels::{is_call_id, is_name, is_version};
 use crate::names::Names;
 use crate::neutral::Losses;
+use crate::neutral::loss::Severity;
+use crate::openai_chat::refusal::{self, REFUSED};
 use crate::openai_chat::request::service_tier;
 use crate::quirks::{Envelope, Quirks};
 use crate::request_error::RequestError;
@@ -50,7 +52,12 @@ const REQUEST: &[&str] = &[
     "plugins",
     "preset",
     "inference_geo",
+    "temperature",
+    "top_p",
+    "top_k",
 ];
+/// Members that the newest models refuse.
+const REFUSABLE: [&str; 3] = ["temperature", "top_p", "top_k"];
 const THINKING: &[&str] = &["type", "budget_tokens", "display"];
 const OUTPUT: &[&str] = &["format", "effort"];
 /// Members that are names, in values that are walked as they are.
@@ -84,6 +91,8 @@ pub(crate) struct Points {
     budget: Option<Budget>,
     /// Members that need a beta, with their indices.
     paired: Vec<(&'static str, usize)>,
+    /// Members that some model refuses, with their indices and how much each is missed.
+    refusable: Vec<(&'static str, usize, Option<Severity>)>,
     thoughts: Thoughts,
 }
 
@@ -135,6 +144,11 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         let read = scanner.raw(from..behind).trim_end().len();
         let end = from.saturating_add(read);
         let member = Member { index: points.members.len(), value: from..end };
+        let value = scanner.raw(from..end);
+        if REFUSABLE.contains(&name) && !refusal::stays(name, value) {
+            let severity = refusal::severity(name, value);
+            points.refusable.push((name, member.index, severity));
+        }
         points.members.push(item.end(end));
         points.note(name, member, &head);
     }
@@ -367,13 +381,19 @@ impl Points {
         self.disable_thinking()
     }
 
-    /// Whether a member needs a beta.
-    pub(crate) fn is_paired(&self) -> bool {
-        !self.paired.is_empty()
+    /// Whether a member needs a beta, or is missed by as much where it is refused.
+    pub(crate) fn is_refusable(&self, least: Severity) -> bool {
+        let missed = |(_, _, severity): &(_, _, Option<Severity>)| *severity >= Some(least);
+        !self.paired.is_empty() || self.refusable.iter().any(missed)
     }
 
-    /// Notes what a cloud does not know and is left out.
+    /// Notes what the model refuses or a cloud does not know, and is left out.
     pub(crate) fn note_refused(&self, asked: &[String], quirks: &Quirks, losses: &mut Losses) {
+        for (name, _, severity) in self.refused(quirks) {
+            if let Some(severity) = severity {
+                losses.note(*severity, *name, REFUSED);
+            }
+        }
         if quirks.betas.is_none() {
             return;
         }
@@ -382,6 +402,13 @@ impl Points {
         for (name, _) in self.paired.iter().filter(|(name, _)| betas.drops(name)) {
             losses.dropped(*name, "the provider does not know the beta that it needs");
         }
+    }
+
+    fn refused<'a>(
+        &'a self,
+        quirks: &'a Quirks,
+    ) -> impl Iterator<Item = &'a (&'static str, usize, Option<Severity>)> {
+        self.refusable.iter().filter(|(name, ..)| quirks.refuses(name, false))
     }
 
     fn host_edits(&self, asked: &[String], out: &Outgoing<'_>, edits: &mut Vec<Edit>) {
@@ -395,7 +422,8 @@ impl Points {
         }
         let betas = Betas::towards(asked, out.quirks);
         let unpaired = self.paired.iter().filter(|(name, _)| betas.drops(name));
-        let mut removed: Vec<usize> = unpaired.map(|(_, index)| *index).collect();
+        let refused = self.refused(out.quirks).map(|(_, index, _)| *index);
+        let mut removed: Vec<usize> = unpaired.map(|(_, index)| *index).chain(refused).collect();
         let (version, streams) = match out.quirks.envelope {
             Envelope::Plain => {
                 let with = splice::literal(out.model);

@@ -91,6 +91,7 @@ pub(super) fn format(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(),
         match (name, scanner.kind()?) {
             ("type", Kind::String) => {
                 let kind = draft.label(scanner, Mark::DOCUMENT, is_name)?;
+                draft.needs.schema |= kind == "json_schema";
                 draft.needs.structured_output |= kind == "json_schema";
             }
             _ => schema(draft, scanner)?,

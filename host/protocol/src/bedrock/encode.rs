@@ -27,7 +27,8 @@ pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses
     let forced = tools.as_ref().is_some_and(|tools| tools.forced);
     let mut extra = Map::new();
     let thinks = config::thinking(request, out, (limit, forced), &mut extra, losses);
-    let inference = config::inference(request, (limit, thinks), &mut extra, losses);
+    let mut inference = config::inference(request, (limit, thinks), &mut extra, losses);
+    config::refused(out.quirks, &mut inference, &mut extra, losses);
     config::betas(request, out.quirks, &mut extra, losses);
     let format = config::format(request, out.quirks, &mut system, losses);
     root.insert("messages".to_owned(), Value::Array(written));

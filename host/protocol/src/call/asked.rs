@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use crate::neutral::Losses;
+use crate::neutral::loss::Severity;
 use crate::quirks::Quirks;
 use crate::splice;
 
@@ -80,13 +81,15 @@ impl Call {
         splice::apply(self.source.0.as_bytes(), edits, b"", b"")
     }
 
-    /// Whether there is anything in it that some provider of its dialect refuses.
-    pub fn is_refusable(&self) -> bool {
+    /// Whether there is anything in it that some provider of its dialect refuses, and that is
+    /// missed by at least as much.
+    pub fn is_refusable(&self, least: Severity) -> bool {
         match &self.points {
-            Points::OpenAiChat(points) => points.is_refusable(),
-            Points::Anthropic(points) => !self.betas.is_empty() || points.is_paired(),
+            Points::OpenAiChat(points) => points.is_refusable(least),
+            Points::OpenAiResponses(points) => points.is_refusable(least),
+            Points::Anthropic(points) => !self.betas.is_empty() || points.is_refusable(least),
             Points::Embeddings(_) => true,
-            Points::OpenAiResponses(_) | Points::Gemini(_) => false,
+            Points::Gemini(_) => false,
         }
     }
 
@@ -97,7 +100,8 @@ impl Call {
             Points::OpenAiChat(points) => points.note_refused(quirks, &mut losses),
             Points::Embeddings(points) => points.note_refused(quirks, &mut losses),
             Points::Anthropic(points) => points.note_refused(&self.betas, quirks, &mut losses),
-            Points::OpenAiResponses(_) | Points::Gemini(_) => {}
+            Points::OpenAiResponses(points) => points.note_refused(quirks, &mut losses),
+            Points::Gemini(_) => {}
         }
         losses
     }

@@ -221,7 +221,7 @@ fn control(
             draft.needs.structured_output |= !matches!(mime.as_ref(), "" | "text/plain");
         }
         ("responseSchema" | "responseJsonSchema", Kind::Object) => {
-            draft.needs.structured_output = true;
+            (draft.needs.structured_output, draft.needs.schema) = (true, true);
             schema(draft, scanner)?;
         }
         ("responseLogprobs", Kind::Bool) => draft.needs.logprobs = scanner.boolean()?,

@@ -1,10 +1,14 @@
 //! What it costs an answer when a member of a request is left out because its provider refuses it:
 //! one rule for requests that are written anew and for those whose bytes pass.
 
+use crate::neutral::Losses;
 use crate::neutral::loss::Severity;
+use crate::quirks::Quirks;
+
+use super::place::Place;
 
 /// Why it is left out, for the caller.
-pub(super) const REFUSED: &str = "the provider refuses this member";
+pub(crate) const REFUSED: &str = "the provider refuses this member";
 
 /// Members that some provider refuses.
 pub(super) const REFUSABLE: &[&str] = &[
@@ -22,26 +26,55 @@ pub(super) const REFUSABLE: &[&str] = &[
     "service_tier",
     "stop",
     "store",
+    "temperature",
     "tool_choice",
     "tools",
+    "top_p",
     "user",
 ];
 
-/// Whether a member goes because of a list of refused ones: it is in it, or needs one that is.
-pub(super) fn goes(name: &str, refused: &[String]) -> bool {
-    let listed = |name: &str| refused.iter().any(|refused| refused == name);
-    listed(name)
+/// A member that may have to be left out.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusable {
+    pub(crate) name: &'static str,
+    pub(crate) place: Place,
+    /// How much it is missed then.
+    pub(crate) severity: Option<Severity>,
+}
+
+/// Those of a request's that a provider refuses. `thinks`: whether the request asks for thinking.
+pub(crate) fn going<'a>(
+    members: &'a [Refusable],
+    quirks: &'a Quirks,
+    thinks: bool,
+) -> impl Iterator<Item = &'a Refusable> {
+    members.iter().filter(move |member| goes(member.name, quirks, thinks))
+}
+
+/// Notes what is missed of them.
+pub(crate) fn note<'a>(going: impl Iterator<Item = &'a Refusable>, losses: &mut Losses) {
+    for refused in going {
+        if let Some(severity) = refused.severity {
+            losses.note(severity, refused.name, REFUSED);
+        }
+    }
+}
+
+/// Whether a member goes because others are refused: it is one of them, or needs one.
+pub(crate) fn goes(name: &str, quirks: &Quirks, thinks: bool) -> bool {
+    let refused = |name: &str| quirks.refuses(name, thinks);
+    refused(name)
         || match name {
-            "tool_choice" | "parallel_tool_calls" => listed("tools"),
-            "top_logprobs" => listed("logprobs"),
+            "tool_choice" | "parallel_tool_calls" => refused("tools"),
+            "top_logprobs" => refused("logprobs"),
             _ => false,
         }
 }
 
 /// How much a member with this JSON value is missed; `None` when the answer is the same without.
-pub(super) fn severity(name: &str, value: &str) -> Option<Severity> {
+pub(crate) fn severity(name: &str, value: &str) -> Option<Severity> {
     let value = value.trim();
-    if value == "null" {
+    if value == "null" || is_usual(name, value) {
         return None;
     }
     match (name, value) {
@@ -53,4 +86,21 @@ pub(super) fn severity(name: &str, value: &str) -> Option<Severity> {
         ("user" | "prompt_cache_key" | "stream_options" | "service_tier" | "prediction", _) => None,
         _ => Some(Severity::Dropped),
     }
+}
+
+/// Whether a member is taken by whoever refuses it with another value, and so stays as it came.
+pub(crate) fn stays(name: &str, value: &str) -> bool {
+    matches!(name, "temperature" | "top_p") && is_usual(name, value.trim())
+}
+
+/// Whether a number of sampling is the one that holds without it.
+fn is_usual(name: &str, value: &str) -> bool {
+    let usual = match name {
+        "temperature" | "top_p" => 1.0,
+        "frequency_penalty" | "presence_penalty" => 0.0,
+        "logit_bias" => return value.trim_matches(['{', '}', ' ']).is_empty(),
+        "stop" => return value.trim_matches(['[', ']', ' ']).is_empty(),
+        _ => return false,
+    };
+    value.parse::<f64>().is_ok_and(|value| value == usual)
 }

@@ -20,7 +20,7 @@ use crate::scan::{Kind, Scanner};
 use crate::splice::{self, Edit};
 
 use super::place::Place;
-use super::refusal::{self, REFUSABLE, REFUSED};
+use super::refusal::{self, REFUSABLE, Refusable};
 use super::{message, tools};
 
 const REQUEST: &[&str] = &[
@@ -58,6 +58,9 @@ const REQUEST: &[&str] = &[
     "seed",
     "stop",
     "store",
+    "temperature",
+    "top_p",
+    "fallbacks",
     "user",
 ];
 const STREAM_OPTIONS: &[&str] = &["include_usage"];
@@ -101,15 +104,8 @@ pub(crate) struct Points {
     limit: Option<u32>,
     /// Members that some provider refuses.
     refusable: Vec<Refusable>,
-}
-
-/// A member that may have to be left out.
-#[derive(Debug, Clone)]
-struct Refusable {
-    name: &'static str,
-    place: Place,
-    /// How much it is missed then.
-    severity: Option<Severity>,
+    /// Thinking is asked for.
+    thinks: bool,
 }
 
 /// Control members while they are read.
@@ -143,11 +139,15 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
         let read =
             |scanner: &mut Scanner<'_>| member(name, &mut draft, scanner, &mut points, &mut head);
         let ((), place) = Place::read(&mut scanner, read)?;
-        let severity = refusal::severity(name, scanner.raw(place.value.clone()));
-        points.refusable.push(Refusable { name, place, severity });
+        let value = scanner.raw(place.value.clone());
+        if !refusal::stays(name, value) {
+            let severity = refusal::severity(name, value);
+            points.refusable.push(Refusable { name, place, severity });
+        }
     }
     scanner.end()?;
     points.limit = head.limits.into_iter().flatten().max();
+    points.thinks = draft.needs.reasoning;
     let model = head.model.ok_or_else(|| {
         RequestError::missing("model", "the name of a model, or auto to have one chosen")
     })?;
@@ -222,7 +222,7 @@ fn member(
         "logprobs" => draft.needs.logprobs = flag(scanner, name)?,
         // A list of other models, or work that is charged by the piece, would be served past the
         // key's models, the price and the hold that this request is judged by.
-        "models" | "route" | "plugins" | "preset" | "web_search_options" => {
+        "models" | "fallbacks" | "route" | "plugins" | "preset" | "web_search_options" => {
             let expected = "the request without it: the gateway chooses and prices the model";
             return Err(RequestError::invalid(name, expected));
         }
@@ -376,22 +376,18 @@ impl Points {
         edits.extend(Place::remove(unknown.into_iter().chain(other).chain(refused)));
     }
 
-    /// Whether a member is missed where it is refused.
-    pub(crate) fn is_refusable(&self) -> bool {
-        self.refusable.iter().any(|member| member.severity.is_some())
+    /// Whether a member is missed by as much where it is refused.
+    pub(crate) fn is_refusable(&self, least: Severity) -> bool {
+        self.refusable.iter().any(|member| member.severity >= Some(least))
     }
 
     /// Notes what the provider refuses and is left out.
     pub(crate) fn note_refused(&self, quirks: &Quirks, losses: &mut Losses) {
-        for refused in self.refused(quirks) {
-            if let Some(severity) = refused.severity {
-                losses.note(severity, refused.name, REFUSED);
-            }
-        }
+        refusal::note(self.refused(quirks), losses);
     }
 
-    fn refused(&self, quirks: &Quirks) -> impl Iterator<Item = &Refusable> {
-        self.refusable.iter().filter(|member| refusal::goes(member.name, &quirks.refused))
+    fn refused<'a>(&'a self, quirks: &'a Quirks) -> impl Iterator<Item = &'a Refusable> {
+        refusal::going(&self.refusable, quirks, self.thinks)
     }
 
     fn usage_edit(&self) -> Option<Edit> {

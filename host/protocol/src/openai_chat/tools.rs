@@ -142,7 +142,8 @@ pub(super) fn response_format(
         let value = scanner.kind()?;
         if (name, value) == ("type", Kind::String) {
             let kind = draft.label(scanner, Mark::DOCUMENT, is_name)?;
-            draft.needs.structured_output = matches!(kind.as_ref(), "json_schema" | "json_object");
+            draft.needs.schema = kind == "json_schema";
+            draft.needs.structured_output = draft.needs.schema || kind == "json_object";
         } else {
             schema(draft, scanner)?;
         }

@@ -12,8 +12,13 @@ use crate::content::Source;
 use crate::draft::{Draft, Mark};
 use crate::labels::{is_name, is_path};
 use crate::names::Names;
+use crate::neutral::Losses;
+use crate::neutral::loss::Severity;
+use crate::openai_chat::place::Place;
+use crate::openai_chat::refusal::{self, REFUSED, Refusable};
 use crate::openai_chat::request::service_tier;
 use crate::openai_chat::tools;
+use crate::quirks::Quirks;
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
 use crate::splice::{self, Edit};
@@ -45,7 +50,12 @@ const REQUEST: &[&str] = &[
     "plugins",
     "preset",
     "web_search_options",
+    "fallbacks",
+    "temperature",
+    "top_p",
 ];
+/// Members that models refuse which always think.
+const REFUSABLE: &[&str] = &["temperature", "top_p", "top_logprobs"];
 const REASONING: &[&str] = &["effort", "summary", "generate_summary"];
 const TEXT: &[&str] = &["format", "verbosity"];
 const FORMAT: &[&str] = &["type"];
@@ -66,6 +76,11 @@ pub(crate) struct Points {
     /// piece, if the request leaves it to the model whether to.
     pub(crate) optional_searches: Vec<usize>,
     pub(crate) optional_hosted: Vec<usize>,
+    refusable: Vec<Refusable>,
+    /// An effort is asked for, and not none.
+    thinks: bool,
+    /// Probabilities are asked for.
+    logprobs: bool,
 }
 
 /// Control members while they are read.
@@ -113,9 +128,19 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
     let mut names = Names::new(REQUEST);
     scanner.open_object()?;
     while let Some(name) = names.next_in(&mut scanner, &mut draft, Mark::DOCUMENT)? {
-        member(name, &mut draft, &mut scanner, &mut points, &mut head)?;
+        if !REFUSABLE.contains(&name) {
+            member(name, &mut draft, &mut scanner, &mut points, &mut head)?;
+            continue;
+        }
+        let ((), place) = Place::read(&mut scanner, |scanner| control(name, &mut draft, scanner))?;
+        let value = scanner.raw(place.value.clone());
+        if !refusal::stays(name, value) {
+            let severity = refusal::severity(name, value);
+            points.refusable.push(Refusable { name, place, severity });
+        }
     }
     scanner.end()?;
+    points.logprobs = draft.needs.logprobs;
     if draft.needs.web_search || draft.needs.hosted_tools {
         points.find_paid(&source);
     }
@@ -199,6 +224,9 @@ fn member(
             input::prompt(draft, scanner)?;
         }
         "service_tier" => head.service_tier = service_tier(draft, scanner, name)?,
+        "reasoning" if scanner.kind()? == Kind::Object => {
+            points.thinks = reasoning(draft, scanner)?;
+        }
         "background" => {
             if flag(scanner, name)? {
                 let expected = "false: an answer is relayed while it is made and not kept";
@@ -207,7 +235,7 @@ fn member(
         }
         // A list of other models, or work that is charged by the piece, would be served past the
         // key's models, the price and the hold that this request is judged by.
-        "models" | "route" | "plugins" | "preset" | "web_search_options" => {
+        "models" | "fallbacks" | "route" | "plugins" | "preset" | "web_search_options" => {
             let expected = "the request without it: the gateway chooses and prices the model";
             return Err(RequestError::invalid(name, expected));
         }
@@ -224,7 +252,6 @@ fn control(
 ) -> Result<(), RequestError> {
     let kind = scanner.kind()?;
     match (name, kind) {
-        ("reasoning", Kind::Object) => reasoning(draft, scanner)?,
         ("text", Kind::Object) => text(draft, scanner)?,
         ("include", Kind::Array) => {
             scanner.open_array()?;
@@ -261,15 +288,18 @@ fn instructions(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), Requ
     }
 }
 
-fn reasoning(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
+/// Reads what is asked of thinking, and whether an effort is.
+fn reasoning(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<bool, RequestError> {
     let mut names = Names::new(REASONING);
+    let mut thinks = false;
     draft.needs.reasoning = true;
     scanner.open_object()?;
     while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         match (name, scanner.kind()?) {
             ("effort", Kind::String) => {
                 let effort = draft.label(scanner, Mark::DOCUMENT, is_name)?;
-                draft.needs.reasoning = effort != "none";
+                thinks = effort != "none";
+                draft.needs.reasoning = thinks;
             }
             ("summary" | "generate_summary", Kind::String) => {
                 draft.labels(scanner, Mark::DOCUMENT, is_name)?;
@@ -277,7 +307,7 @@ fn reasoning(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), Request
             _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
         }
     }
-    Ok(())
+    Ok(thinks)
 }
 
 fn text(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
@@ -299,7 +329,8 @@ fn format(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestErr
     while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         if (name, scanner.kind()?) == ("type", Kind::String) {
             let kind = draft.label(scanner, Mark::DOCUMENT, is_name)?;
-            draft.needs.structured_output = matches!(kind.as_ref(), "json_schema" | "json_object");
+            draft.needs.schema = kind == "json_schema";
+            draft.needs.structured_output = draft.needs.schema || kind == "json_object";
         } else {
             tools::schema(draft, scanner)?;
         }
@@ -374,9 +405,27 @@ impl Points {
         }
     }
 
+    /// Whether a member is missed by as much where it is refused.
+    pub(crate) fn is_refusable(&self, least: Severity) -> bool {
+        self.logprobs || self.refusable.iter().any(|member| member.severity >= Some(least))
+    }
+
+    /// Notes what the provider refuses and is left out.
+    pub(crate) fn note_refused(&self, quirks: &Quirks, losses: &mut Losses) {
+        refusal::note(self.refused(quirks), losses);
+        if self.logprobs && quirks.refuses("logprobs", self.thinks) {
+            losses.unsupported("logprobs", REFUSED);
+        }
+    }
+
+    fn refused<'a>(&'a self, quirks: &'a Quirks) -> impl Iterator<Item = &'a Refusable> {
+        refusal::going(&self.refusable, quirks, self.thinks)
+    }
+
     /// Adds the edits that make the caller's request the host's.
     pub(crate) fn edits(&self, out: &Outgoing<'_>, edits: &mut Vec<Edit>) {
         edits.push(Edit { span: self.model.clone(), with: splice::literal(out.model) });
+        edits.extend(Place::remove(self.refused(out.quirks).map(|refused| &refused.place)));
         let Some(limit) = out.output_limit else { return };
         edits.push(match &self.limit {
             Some(span) => Edit::raw(span.clone(), limit.to_string()),

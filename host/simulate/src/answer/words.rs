@@ -10,6 +10,8 @@ const LOREM: [&str; 16] = [
     " sit", " non", " sed", " est", " qui", " aut", " per", " nec", " vel", " hic", " ubi", " pax",
     " lux", " rex", " vox", " nox",
 ];
+/// Bytes of the prompt that `{beginning}` stands for.
+const BEGINNING_BYTES: usize = 1_000;
 /// Characters of the prompt that a made-up thought repeats.
 const THOUGHT_CHARACTERS: usize = 80;
 
@@ -73,6 +75,7 @@ fn script_text(ask: &Ask, model: &ModelScript) -> String {
 pub(super) fn fill(template: &str, ask: &Ask, model: &ModelScript) -> String {
     let facts = [
         ("{prompt}", ask.last_user_text.as_str()),
+        ("{beginning}", beginning(&ask.last_user_text)),
         ("{model}", model.id.as_str()),
         ("{result}", ask.tool_result.as_deref().unwrap_or("")),
     ];
@@ -88,6 +91,10 @@ pub(super) fn fill(template: &str, ask: &Ask, model: &ModelScript) -> String {
     }
     out.push_str(rest);
     out
+}
+
+fn beginning(prompt: &str) -> &str {
+    prompt.get(..prompt.floor_char_boundary(BEGINNING_BYTES)).unwrap_or_default()
 }
 
 fn lorem(count: u64) -> String {

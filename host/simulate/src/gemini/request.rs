@@ -96,7 +96,10 @@ fn read_value(body: &Value, incoming: &Incoming<'_>) -> Result<Ask, ErrorBody> {
     declarations::read(body, &mut ask, &mut tally)?;
     choice(body, &mut ask)?;
     let json = text(config, "responseMimeType") == Some("application/json");
-    if json && !ask.tools.is_empty() && !incoming.model.id.starts_with("gemini-3") {
+    if json
+        && !ask.tools.is_empty()
+        && !super::model_of(incoming.request.path()).starts_with("gemini-3")
+    {
         return Err(invalid(
             "Function calling with a response mime type: 'application/json' is unsupported",
         ));

@@ -32,15 +32,18 @@ pub(crate) fn model(body: &[u8]) -> Result<Cow<'_, str>, ErrorBody> {
 pub(crate) fn read(body: &[u8], model: &ModelScript) -> Result<Ask, ErrorBody> {
     let body: Value =
         serde_json::from_slice(body).map_err(|error| invalid(&error.to_string(), None, None))?;
-    rules::check_members(&body, &model.id)?;
+    // A script's entry may stand for many models: the name that is asked for decides.
+    let name = body.get("model").and_then(Value::as_str).unwrap_or(&model.id);
+    rules::check_members(&body, name)?;
+    rules::check_refused(&body, &model.refuses)?;
     let messages = messages(&body)?;
     let mut ask = Ask {
         stream: body.get("stream") == Some(&Value::Bool(true)),
-        output_limit: output_limit(&body, model)?,
+        output_limit: output_limit(&body, name, model)?,
         choices: choices(&body)?,
         logprobs: body.get("logprobs") == Some(&Value::Bool(true)),
         stop: stop(&body),
-        format: format(&body)?,
+        format: format(&body, name, model)?,
         ..Ask::default()
     };
     ask.include_usage = include_usage(&body, ask.stream)?;
@@ -71,7 +74,7 @@ fn messages(body: &Value) -> Result<&[Value], ErrorBody> {
     }
 }
 
-fn output_limit(body: &Value, model: &ModelScript) -> Result<Option<u64>, ErrorBody> {
+fn output_limit(body: &Value, name: &str, model: &ModelScript) -> Result<Option<u64>, ErrorBody> {
     let of = |name: &'static str| match body.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => value.as_u64().filter(|limit| *limit > 0).map(Some).ok_or_else(|| {
@@ -85,7 +88,7 @@ fn output_limit(body: &Value, model: &ModelScript) -> Result<Option<u64>, ErrorB
             "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.";
         return Err(invalid(text, Some("max_tokens"), Some("invalid_parameter_combination")));
     }
-    if old.is_some() && (model.refuses_max_tokens || rules::refuses_max_tokens(&model.id)) {
+    if old.is_some() && (model.refuses_max_tokens || rules::refuses_max_tokens(name)) {
         let text = "Unsupported parameter: 'max_tokens' is not supported with this model. Use \
             'max_completion_tokens' instead.";
         return Err(invalid(text, Some("max_tokens"), Some("unsupported_parameter")));
@@ -122,13 +125,17 @@ fn stop(body: &Value) -> Vec<String> {
     }
 }
 
-fn format(body: &Value) -> Result<Format, ErrorBody> {
+fn format(body: &Value, name: &str, model: &ModelScript) -> Result<Format, ErrorBody> {
     let Some(format) = body.get("response_format").filter(|format| !format.is_null()) else {
         return Ok(Format::Text);
     };
     match format.get("type").and_then(Value::as_str) {
         Some("text") => Ok(Format::Text),
         Some("json_object") => Ok(Format::JsonObject),
+        Some("json_schema") if model.refuses_json_schema || rules::refuses_json_schema(name) => {
+            let text = "This response_format type is unavailable now";
+            Err(invalid(text, None, Some("invalid_request_error")))
+        }
         Some("json_schema") => {
             let schema = format.pointer("/json_schema/schema").cloned().unwrap_or(Value::Null);
             if format.pointer("/json_schema/strict") == Some(&Value::Bool(true)) {
@@ -173,6 +180,22 @@ mod tests {
         assert_eq!(ask.last_user_text, "What is this?");
         let text = tokens::count("Be kind.") + tokens::count("What is this?");
         assert_eq!(ask.prompt_tokens, 3 * TOKENS_PER_MESSAGE + text + TOKENS_PER_IMAGE);
+    }
+
+    #[test]
+    fn rules_by_name_go_by_the_name_that_is_asked_for() {
+        let any = ModelScript::instant("*", crate::AnswerScript::default());
+        let refused = |model: &str, name: &str, value: Value| {
+            let mut body =
+                json!({ "model": model, "messages": [{ "role": "user", "content": "x" }] });
+            body[name] = value;
+            read(body.to_string().as_bytes(), &any).is_err()
+        };
+        assert!(refused("gpt-5-nano", "temperature", json!(0.2)));
+        assert!(refused("gpt-5-nano", "max_tokens", json!(9)));
+        assert!(refused("deepseek-v4-pro", "response_format", json!({ "type": "json_schema" })));
+        assert!(!refused("llama-3", "temperature", json!(0.2)));
+        assert!(!refused("llama-3", "response_format", json!({ "type": "json_schema" })));
     }
 
     #[test]

@@ -50,6 +50,11 @@ pub(super) fn refuses_max_tokens(name: &str) -> bool {
     is_o_model(name) || name.starts_with("gpt-5")
 }
 
+/// Whether a model knows no schemas for its answers, by its name: DeepSeek's own API.
+pub(super) fn refuses_json_schema(name: &str) -> bool {
+    name.starts_with("deepseek-")
+}
+
 fn is_o_model(name: &str) -> bool {
     let rest = name.strip_prefix('o').unwrap_or("");
     let number = rest.split('-').next().unwrap_or("");
@@ -85,11 +90,21 @@ pub(super) fn check_members(body: &Value, model: &str) -> Result<(), ErrorBody> 
     for name in ["logprobs", "logit_bias", "stop"] {
         let set = body.get(name).is_some_and(|value| !value.is_null() && *value != false);
         if set {
-            let text = format!("Unsupported parameter: '{name}' is not supported with this model.");
-            return Err(invalid(&text, Some(name), Some("unsupported_parameter")));
+            return Err(unsupported(name));
         }
     }
     Ok(())
+}
+
+/// Refuses the members that a script says a model does not take.
+pub(super) fn check_refused(body: &Value, refused: &[String]) -> Result<(), ErrorBody> {
+    let there = refused.iter().find(|name| body.get(name.as_str()).is_some());
+    there.map_or(Ok(()), |name| Err(unsupported(name)))
+}
+
+fn unsupported(name: &str) -> ErrorBody {
+    let text = format!("Unsupported parameter: '{name}' is not supported with this model.");
+    invalid(&text, Some(name), Some("unsupported_parameter"))
 }
 
 /// Refuses a strict schema that leaves something open: `what` is whose schema it is.

@@ -193,7 +193,8 @@ fn thinking(body: &Value, incoming: &Incoming<'_>) -> Result<Wish, ErrorBody> {
     let model = incoming.model;
     let effort = body.pointer("/reasoning/effort").and_then(Value::as_str);
     let reasons = effort != Some("none");
-    if is_reasoning_model(&model.id) && reasons {
+    let name = body.get("model").and_then(Value::as_str).unwrap_or(&model.id);
+    if is_reasoning_model(name) && reasons {
         for name in ["temperature", "top_p"] {
             let other = |value: &Value| value.as_f64().is_some_and(|value| value != 1.0);
             if body.get(name).is_some_and(other) {
@@ -203,7 +204,7 @@ fn thinking(body: &Value, incoming: &Incoming<'_>) -> Result<Wish, ErrorBody> {
             }
         }
     }
-    if model.id.starts_with("gpt-4") && effort.is_some() {
+    if name.starts_with("gpt-4") && effort.is_some() {
         let text = "Unsupported parameter: 'reasoning.effort' is not supported with this model.";
         return Err(invalid(text, Some("reasoning.effort"), Some("unsupported_parameter")));
     }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a model says. `{prompt}` is the last user text, `{model}` its own name, `{result}` what
+/// What a model says. `{prompt}` is the last user text,
+/// `{beginning}` how it begins, `{model}` its own name, `{result}` what
 /// the last tool answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]

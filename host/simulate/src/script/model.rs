@@ -51,6 +51,13 @@ pub struct ModelScript {
     /// Models named as OpenAI's (`o…`, `gpt-5…`) always do.
     #[serde(default)]
     pub refuses_max_tokens: bool,
+    /// Refuses a `response_format` of `json_schema`, as DeepSeek's own API does; `json_object` is
+    /// accepted. Models named `deepseek-…` always do.
+    #[serde(default)]
+    pub refuses_json_schema: bool,
+    /// OpenAI Chat: more members that it refuses, in OpenAI's words.
+    #[serde(default)]
+    pub refuses: Vec<String>,
     /// Whether it thinks.
     #[serde(default)]
     pub thinking: ThinkingScript,
@@ -182,6 +189,8 @@ impl ModelScript {
             reasoning_text: None,
             service_tier: default_tier(),
             refuses_max_tokens: false,
+            refuses_json_schema: false,
+            refuses: Vec::new(),
             thinking: ThinkingScript::Asked,
             redacted_thinking: false,
             thought_signatures: None,

@@ -10,7 +10,7 @@ use super::super::error::ApiError;
 use super::super::text::{rfc3339, rfc3339_opt};
 use super::super::{AdminParts, Observed};
 use super::Place;
-use crate::policy::{Ability, Compared};
+use crate::policy::{Ability, Compared, FailureKind};
 use crate::store::{BindingRecord, Hook, InstanceLife, LinkRecord, Mode, Scope};
 
 /// Where the owner leaves it to the host how long instances live.
@@ -181,11 +181,17 @@ fn of_one(observed: &Observed) -> Value {
     let Observed { tally, suspension, stand_in, lacks, idle_instances } = observed;
     let life = idle_instances.map_or(InstanceLife::Fresh, |_| InstanceLife::Warm);
     let decides = stand_in.as_ref().map(|it| json!({"plugin": it.label, "revision": it.revision}));
+    // To abstain is an answer: the default decides, and nothing has failed.
+    let abstained = FailureKind::Abstained.label();
+    let (answers, failures): (Vec<_>, Vec<_>) =
+        tally.failures.iter().partition(|(kind, _)| *kind == abstained);
     let failures: serde_json::Map<String, Value> =
-        tally.failures.iter().map(|(kind, count)| ((*kind).to_owned(), json!(count))).collect();
+        failures.into_iter().map(|(kind, count)| ((*kind).to_owned(), json!(count))).collect();
+    let abstained: u64 = answers.into_iter().map(|(_, count)| count).sum();
     json!({
         "calls": tally.calls,
         "failures": failures,
+        "abstained": abstained,
         "fallbacks": tally.fallbacks,
         "p50_us": tally.p50_us,
         "p99_us": tally.p99_us,

@@ -12,6 +12,8 @@ use crate::secret::Secret;
 use crate::upstream::{Endpoint, PoolLimits, RequestHead, Scheme, Timeouts, Upstream};
 
 const ORG: &str = "demo";
+/// What the demo calls the key that it makes.
+const KEY_NAME: &str = "demo";
 const CREDIT_USD: &str = "100";
 const BUDGET_USD: &str = "25";
 /// Of an admin answer; the largest is a page of keys.
@@ -52,8 +54,8 @@ pub(super) fn admin_token(data: &Path) -> anyhow::Result<Secret> {
     Ok(Secret::new(token))
 }
 
-/// Makes what is missing; a second run finds it there. The key is new each time, since a key is
-/// shown only once.
+/// Makes what is missing; a second run finds it there. The demo's own key is new each time, since a
+/// key is shown only once; those of another name are the user's and stay.
 pub(super) async fn organization(admin: SocketAddr, token: &Secret) -> anyhow::Result<Made> {
     let api = Api::new(admin, token);
     api.create("/orgs", json!({"id": ORG, "name": "Demo"})).await?;
@@ -62,13 +64,14 @@ pub(super) async fn organization(admin: SocketAddr, token: &Secret) -> anyhow::R
     let keys = format!("/orgs/{ORG}/keys");
     let old = api.call("GET", &keys, None).await?.1;
     for key in old.get("items").and_then(Value::as_array).into_iter().flatten() {
-        if let Some(id) = key.get("id").and_then(Value::as_str) {
+        let own = key.get("name").and_then(Value::as_str) == Some(KEY_NAME);
+        if let Some(id) = key.get("id").and_then(Value::as_str).filter(|_| own) {
             api.call("DELETE", &format!("{keys}/{id}"), None).await?;
         }
     }
     let budget = json!({"amount_usd": BUDGET_USD, "period": "day", "mode": "hard"});
     let (status, made) =
-        api.call("POST", &keys, Some(json!({"name": "demo", "budget": budget}))).await?;
+        api.call("POST", &keys, Some(json!({"name": KEY_NAME, "budget": budget}))).await?;
     let Some(key) = made.get("key").and_then(Value::as_str) else {
         bail!("the admin API answered {status} to the making of a key: {made}");
     };

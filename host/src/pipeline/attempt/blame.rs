@@ -94,6 +94,36 @@ const IDS: [&str; 16] = [
 /// The same where the id itself has no such beginning.
 const PHRASES: [&str; 3] = ["File not found", "access the File ", "CachedContent not found"];
 
+/// Codes of a member, or a value of one, that the model does not take.
+const MEMBER: [&str; 3] = ["unsupported_parameter", "unsupported_value", "unknown_parameter"];
+/// The same in words, where providers have nothing else. In lower case.
+const MEMBER_WORDS: [&str; 9] = [
+    "not supported",
+    "not support",
+    "unsupported",
+    "unavailable now",
+    "deprecated for this model",
+    "not permitted",
+    "unknown parameter",
+    "unknown name",
+    "unrecognized request argument",
+];
+/// Bytes of an error's message that are looked at: providers name the member at its beginning.
+const MESSAGE_BYTES: usize = 512;
+
+/// Whether an error under status 400 or 422 says that this very model does not take a member, or a
+/// value of one. It may take it for one where the message quotes the request: then another offer
+/// is asked in vain.
+pub(super) fn does_not_take_a_member(error: &StreamError) -> bool {
+    if error.code.as_deref().is_some_and(|code| MEMBER.contains(&code)) {
+        return true;
+    }
+    let message = error.message.expose();
+    let begins = message.get(..message.floor_char_boundary(MESSAGE_BYTES)).unwrap_or_default();
+    let begins = begins.to_ascii_lowercase();
+    MEMBER_WORDS.iter().any(|words| begins.contains(words))
+}
+
 /// Whose fault an error inside an answer is: under status 200 only the error itself tells.
 pub(in crate::pipeline) fn of_answer(error: &StreamError) -> Blame {
     let words = || [&error.code, &error.kind].into_iter().flatten().map(String::as_str);
@@ -309,6 +339,37 @@ mod tests {
         let low = r#"{"type":"error","error":{"type":"invalid_request_error",
             "message":"Your credit balance is too low to access the Anthropic API."}}"#;
         assert_eq!(blame(Dialect::AnthropicMessages, 400, low), Blame::Account);
+    }
+
+    #[test]
+    fn a_member_that_the_model_does_not_take_is_told_from_a_bad_request() {
+        let takes_not = |dialect, body: &'static str| {
+            does_not_take_a_member(&error_body::parse(dialect, &Bytes::from(body)).unwrap())
+        };
+        let chat = |body| takes_not(Dialect::OpenAiChat, body);
+        assert!(chat(
+            r#"{"error":{"message":"'temperature' does not support 0.2 with this model.",
+            "type":"invalid_request_error","param":"temperature",
+            "code":"unsupported_value"}}"#
+        ));
+        assert!(chat(
+            r#"{"error":{"message":"This response_format type is unavailable now",
+            "type":"invalid_request_error","param":null,"code":"invalid_request_error"}}"#
+        ));
+        assert!(!chat(
+            r#"{"error":{"message":"Invalid 'messages': empty array.",
+            "type":"invalid_request_error","param":"messages","code":"empty_array"}}"#
+        ));
+        assert!(takes_not(
+            Dialect::AnthropicMessages,
+            r#"{"type":"error","error":{"type":"invalid_request_error",
+            "message":"`temperature` is deprecated for this model."}}"#
+        ));
+        assert!(!takes_not(
+            Dialect::AnthropicMessages,
+            r#"{"type":"error","error":{"type":"invalid_request_error",
+            "message":"messages: at least one message is required"}}"#
+        ));
     }
 
     #[test]

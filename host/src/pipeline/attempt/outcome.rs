@@ -182,6 +182,11 @@ impl Fault {
         matches!(self, Self::Credential { of_key: true, .. })
     }
 
+    /// Whether it is about a member, or a value of one, that this model does not take.
+    pub(super) fn is_about_a_member(&self) -> bool {
+        matches!(self, Self::Request(said) if said.is_about_a_member())
+    }
+
     /// Whether it is about something that another provider may have: a file, an earlier answer.
     pub(super) fn is_about_a_reference(&self) -> bool {
         matches!(self, Self::Request(said) if said.is_about_a_reference())

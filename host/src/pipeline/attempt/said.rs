@@ -121,6 +121,13 @@ impl Said {
         self.headers.iter().any(|(name, value)| *name == SHOULD_RETRY && value == "false")
     }
 
+    /// Whether it says that this model does not take a member, or this value of one.
+    pub(super) fn is_about_a_member(&self) -> bool {
+        let refused =
+            matches!(self.status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY);
+        refused && self.error().is_some_and(|error| blame::does_not_take_a_member(&error))
+    }
+
     /// Whether it says that the request is too long for this model, but not for every one.
     pub(super) fn is_about_length(&self) -> bool {
         let code = || self.error().and_then(|error| error.code);

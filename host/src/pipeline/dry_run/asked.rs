@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use turnpike_protocol::{Call, Dialect};
 
 use crate::error::Refusal;
@@ -13,6 +14,27 @@ use crate::route::{RULE_BYTES_MAX, RULES_BYTES_MAX, RULES_MAX, Rule};
 
 /// Bytes of the rules as they were sent, white space too: beyond, they are not read.
 const SENT_BYTES_MAX: usize = 4 * RULES_BYTES_MAX;
+
+/// Of a member's name that is told in a refusal.
+const NAME_CHARS_SHOWN: usize = 40;
+/// The members of a rule.
+const MEMBERS: [&str; 15] = [
+    "name",
+    "disabled",
+    "priority",
+    "when",
+    "allow",
+    "deny",
+    "regions",
+    "zero_retention",
+    "data_class",
+    "prefer",
+    "profile",
+    "weights",
+    "quality_floor",
+    "cost_ceiling_usd",
+    "first_token_ceiling_ms",
+];
 
 /// See the head of this file.
 #[derive(Debug)]
@@ -106,8 +128,8 @@ fn tried(sent: &RawValue) -> Result<Vec<Rule>, Box<Refusal>> {
     let (mut rules, mut bytes) = (Vec::with_capacity(unread.len()), 0_usize);
     for (at, text) in unread.into_iter().enumerate() {
         let place = format!("rules.{at}");
-        let rule: Rule = serde_json::from_str(text.get())
-            .map_err(|_| wrong(&place, "a member is not what it should be, or not known"))?;
+        let rule: Rule =
+            serde_json::from_str(text.get()).map_err(|_| misread(text.get(), &place))?;
         rule.check().map_err(|fault| wrong(&format!("{place}.{}", fault.field), &fault.reason))?;
         let written = serde_json::to_string(&rule).map_or(usize::MAX, |text| text.len());
         if written > RULE_BYTES_MAX {
@@ -118,6 +140,37 @@ fn tried(sent: &RawValue) -> Result<Vec<Rule>, Box<Refusal>> {
         rules.push(rule);
     }
     if bytes > RULES_BYTES_MAX { Err(too_long()) } else { Ok(rules) }
+}
+
+/// Which member of a rule can't be read, by its name alone: serde's words may quote the value.
+fn misread(text: &str, place: &str) -> Box<Refusal> {
+    let members: Map<String, Value> = match serde_json::from_str(text) {
+        Ok(members) => members,
+        Err(_) => return wrong(place, "a rule is an object"),
+    };
+    let misread = |(name, value): &(String, Value)| {
+        let alone = Map::from_iter([(name.clone(), value.clone())]);
+        Rule::deserialize(Value::Object(alone)).is_err()
+    };
+    let Some((name, _)) = members.into_iter().find(misread) else {
+        return wrong(place, "a member is there twice");
+    };
+    let name: String = name.chars().take(NAME_CHARS_SHOWN).collect();
+    let at = format!("{place}.{name}");
+    if !MEMBERS.contains(&&*name) {
+        return wrong(&at, &format!("a rule has no such member; it has {}", MEMBERS.join(", ")));
+    }
+    let may = match &*name {
+        "cost_ceiling_usd" => "an amount as text, such as \"0.25\"",
+        "name" | "data_class" | "profile" => "text",
+        "disabled" | "zero_retention" => "true or false",
+        "priority" => "a whole number",
+        "quality_floor" | "first_token_ceiling_ms" => "a number",
+        "when" => "an object of lists: model, team, project, task",
+        "weights" => "an object of whole numbers from 0 to 255: cost, speed, quality",
+        _ => "a list of texts",
+    };
+    wrong(&at, may)
 }
 
 /// The dialect that a body looks like.
@@ -206,7 +259,11 @@ mod tests {
             (r#"{"request":{},"dialect":"morse"}"#, "dialect"),
             (r#"{"request":{},"class":"secret"}"#, "class"),
             (r#"{"request":{},"rules":[{},{"profile":"slow"}]}"#, "rules.1.profile"),
-            (r#"{"request":{},"rules":[{"allowed":[]}]}"#, "rules.0"),
+            (r#"{"request":{},"rules":[{"allowed":[]}]}"#, "rules.0.allowed"),
+            (r#"{"request":{},"rules":[{"denny":[]}]}"#, "rules.0.denny"),
+            (r#"{"request":{},"rules":[{"cost_ceiling_usd":0.01}]}"#, "rules.0.cost_ceiling_usd"),
+            (r#"{"request":{},"rules":[{"when":{"modell":[]}}]}"#, "rules.0.when"),
+            (r#"{"request":{},"rules":[7]}"#, "rules.0"),
             (r#"{"request":{},"rules":{}}"#, "rules"),
         ] {
             assert_eq!(read(body).unwrap_err().param.as_deref(), Some(field), "{body}");

@@ -1,5 +1,5 @@
 //! Whose a request is more exactly than by key: the session and the agents that the caller, or its
-//! program, names in headers. Kept with its record; never of a body.
+//! program, names in headers. Kept with its record.
 
 use std::sync::Arc;
 

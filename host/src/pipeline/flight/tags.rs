@@ -4,6 +4,7 @@
 //! would be told. It costs nothing to refuse, since nothing has been asked of anyone yet.
 
 use http::HeaderMap;
+use turnpike_protocol::Call;
 
 use super::LABEL_BYTES_MAX;
 use crate::error::Refusal;
@@ -46,6 +47,21 @@ pub(super) fn of(headers: &HeaderMap) -> Result<Vec<(String, String)>, Box<Refus
     Ok(tags)
 }
 
+/// Adds what the body says of whose the request is, where the header says nothing under that name.
+/// Bodies are written for providers: what is no tag there is left out, and nothing is refused.
+pub(super) fn add_from_body(tags: &mut Vec<(String, String)>, call: &Call) {
+    for (name, value) in call.attribution() {
+        let known = tags.iter().any(|(known, _)| *known == name);
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let sound = !name.is_empty() && name.chars().all(plain);
+        let short = name.len().saturating_add(value.len()) <= LABEL_BYTES_MAX;
+        let said = !value.is_empty() && !value.chars().any(char::is_control);
+        if !known && sound && short && said && tags.len() < TAGS_MAX {
+            tags.push((name, value));
+        }
+    }
+}
+
 fn refused(why: &str) -> Box<Refusal> {
     Box::new(Refusal::malformed_tags(why, TAGS_MAX, LABEL_BYTES_MAX))
 }
@@ -53,6 +69,7 @@ fn refused(why: &str) -> Box<Refusal> {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use turnpike_protocol::Dialect;
 
     use super::*;
 
@@ -62,6 +79,22 @@ mod tests {
             headers.append(HEADER, HeaderValue::from_bytes(value).unwrap());
         }
         of(&headers).map_err(|refusal| refusal.message)
+    }
+
+    #[test]
+    fn the_header_goes_before_the_body_and_both_have_bounds() {
+        let long = "x".repeat(LABEL_BYTES_MAX);
+        let body = serde_json::json!({
+            "model": "auto",
+            "messages": [{"role": "user", "content": "x"}],
+            "user": "bob",
+            "metadata": {"job": "other", "run": "7", "long": long, "a b": "1", "line": "1\n2"},
+        });
+        let call = Call::parse(Dialect::OpenAiChat, body.to_string().into()).unwrap();
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut tags = vec![pair("job", "nightly")];
+        add_from_body(&mut tags, &call);
+        assert_eq!(tags, [pair("job", "nightly"), pair("end_user", "bob"), pair("run", "7")]);
     }
 
     #[test]

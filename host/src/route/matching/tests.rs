@@ -31,6 +31,7 @@ fn able() -> Offer {
 const NEEDS: Needs = Needs {
     tools: true,
     structured_output: true,
+    schema: true,
     image_input: true,
     audio_input: true,
     file_input: true,
@@ -133,9 +134,9 @@ fn test_of(reason: &Rejection) -> &'static str {
         | Rejection::AudioOutput
         | Rejection::Resting { .. }
         | Rejection::Busy { .. }
-        | Rejection::RuleDenies
-        | Rejection::RuleAllowsNot
-        | Rejection::Region
+        | Rejection::RuleDenies { .. }
+        | Rejection::RuleAllowsNot { .. }
+        | Rejection::Region { .. }
         | Rejection::Retention
         | Rejection::TooDear { .. }
         | Rejection::TooSlow { .. } => HERE,

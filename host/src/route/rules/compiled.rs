@@ -32,6 +32,8 @@ pub struct OrgRules {
 #[derive(Debug)]
 struct Compiled {
     id: Arc<str>,
+    /// What people know it by: its name, else its id.
+    label: Arc<str>,
     when: Conditions,
     allow: Option<Bits>,
     deny: Option<Bits>,
@@ -46,12 +48,12 @@ struct Compiled {
     first_token_ceiling_ms: Option<f64>,
 }
 
-/// Why a rule rules an offer out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a rule rules an offer out, and what people know the rule by.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Forbidden {
-    Denied,
-    NotAllowed,
-    Region,
+    Denied(Arc<str>),
+    NotAllowed(Arc<str>),
+    Region(Arc<str>),
     Retention,
 }
 
@@ -179,14 +181,15 @@ impl Terms {
         }
         for rule in self.rules() {
             let set = |bits: &Option<Bits>| bits.as_ref().map(|bits| bits.has(index));
+            let label = || Arc::clone(&rule.label);
             if set(&rule.deny) == Some(true) {
-                return Some(Forbidden::Denied);
+                return Some(Forbidden::Denied(label()));
             }
             if set(&rule.allow) == Some(false) {
-                return Some(Forbidden::NotAllowed);
+                return Some(Forbidden::NotAllowed(label()));
             }
             if set(&rule.regions) == Some(false) {
-                return Some(Forbidden::Region);
+                return Some(Forbidden::Region(label()));
             }
         }
         None
@@ -245,6 +248,7 @@ impl Compiled {
         let within = |region: &Option<String>| region.as_ref().is_some_and(|it| any(&regions, it));
         Self {
             id: Arc::clone(id),
+            label: if rule.name.is_empty() { Arc::clone(id) } else { rule.name.as_str().into() },
             when: Conditions::of(&rule.when),
             allow: named(&rule.allow),
             deny: named(&rule.deny),

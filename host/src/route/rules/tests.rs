@@ -39,21 +39,25 @@ fn constraints_of_all_rules_that_fit_hold_together() {
         r#"{"cost_ceiling_usd": "0.25", "first_token_ceiling_ms": 900, "priority": -1}"#,
     ]);
     let terms = rules.terms(&ASKED);
-    assert_eq!(left(&terms, &offers, "mistral"), Err(Forbidden::Denied));
-    assert_eq!(left(&terms, &offers, "groq"), Err(Forbidden::Denied));
+    assert_eq!(left(&terms, &offers, "mistral"), Err(Forbidden::Denied("0".into())));
+    assert_eq!(left(&terms, &offers, "groq"), Err(Forbidden::Denied("1".into())));
     assert_eq!(left(&terms, &offers, "openai"), Ok(()));
     assert_eq!(terms.cost_ceiling, Some(PicoUsd(250_000_000_000)), "the lowest counts");
     assert!((terms.first_token_ceiling_ms - 900.0).abs() < 1e-9);
     let (rules, offers) = compiled(&[r#"{"allow": ["openai/*", "*/mistral-*"]}"#]);
     let terms = rules.terms(&ASKED);
-    assert_eq!(left(&terms, &offers, "mistral"), Err(Forbidden::NotAllowed), "codestral is not");
+    assert_eq!(
+        left(&terms, &offers, "mistral"),
+        Err(Forbidden::NotAllowed("0".into())),
+        "codestral is not"
+    );
     assert_eq!(left(&terms, &offers, "openai"), Ok(()));
 }
 
 #[test]
 fn a_region_that_nobody_states_is_no_region() {
     let (rules, offers) = compiled(&[r#"{"regions": ["eu*"]}"#]);
-    assert_eq!(left(&rules.terms(&ASKED), &offers, "openai"), Err(Forbidden::Region));
+    assert_eq!(left(&rules.terms(&ASKED), &offers, "openai"), Err(Forbidden::Region("0".into())));
 }
 
 #[test]
@@ -101,7 +105,7 @@ fn a_rule_for_a_model_fits_whatever_name_it_is_asked_for_by() {
     assert_eq!(left(&rules.terms(&asked), &offers, "openai"), Ok(()), "it may be any model");
     let stands_for = ["gpt-5.4", "OpenAI/GPT-5.4", "openai/gpt-5.4@openai"];
     let terms = rules.terms_of(&asked, &stands_for);
-    assert_eq!(left(&terms, &offers, "openai"), Err(Forbidden::Region));
+    assert_eq!(left(&terms, &offers, "openai"), Err(Forbidden::Region("0".into())));
     let (rules, _) = compiled(&[r#"{"deny": ["mistral/*"]}"#]);
     assert!(!rules.go_by_model(), "nothing has to be looked up");
 }

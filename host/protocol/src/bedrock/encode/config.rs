@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::betas::Betas;
 use crate::call::Outgoing;
 use crate::neutral::{Effort, Format, Issuer, Losses, Part, Request, Speaker};
+use crate::openai_chat::refusal::{self, REFUSED};
 use crate::quirks::{Quirks, ReasoningField, Structured};
 
 /// The smallest budget that is accepted.
@@ -62,6 +63,25 @@ pub(super) fn inference(
         losses.unsupported("logprobs", "probabilities are not told");
     }
     out
+}
+
+/// Leaves out the sampling that the model refuses.
+pub(super) fn refused(
+    quirks: &Quirks,
+    inference: &mut Map<String, Value>,
+    extra: &mut Map<String, Value>,
+    losses: &mut Losses,
+) {
+    for (name, here) in [("temperature", "temperature"), ("top_p", "topP"), ("top_k", "top_k")] {
+        if !quirks.refuses(name, false) {
+            continue;
+        }
+        let value = inference.remove(here).or_else(|| extra.remove(here));
+        let value = value.map(|value| value.to_string());
+        if let Some(severity) = value.and_then(|value| refusal::severity(name, &value)) {
+            losses.note(severity, name, REFUSED);
+        }
+    }
 }
 
 /// Writes how Claude shall think; whether it will.

@@ -147,8 +147,13 @@ fn own(request: &Request, body: &mut Object, losses: &mut Losses) {
 
 /// Leaves out what the provider would refuse.
 fn refused(quirks: &Quirks, body: &mut Object, losses: &mut Losses) {
+    if quirks.takes_all() {
+        return;
+    }
+    let effort = body.get("reasoning_effort").or(body.get("reasoning"));
+    let thinks = effort.is_some_and(|effort| *effort != "none");
     let going: Vec<String> =
-        body.keys().filter(|name| refusal::goes(name, &quirks.refused)).cloned().collect();
+        body.keys().filter(|name| refusal::goes(name, quirks, thinks)).cloned().collect();
     for name in going {
         let Some(value) = body.shift_remove(&name) else { continue };
         if let Some(severity) = refusal::severity(&name, &value.to_string()) {

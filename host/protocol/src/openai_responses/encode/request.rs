@@ -1,13 +1,14 @@
 //! A request's members outside the conversation and the tools. Nothing is kept at the provider:
 //! `store` is false unless the caller asked otherwise.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 use crate::Dialect;
 use crate::call::Outgoing;
 use crate::neutral::{Effort, Format, Losses, Reasoning, Request};
-
 use crate::openai_chat::encode::{HINT_MAX, fitted};
+use crate::openai_chat::refusal::{self, REFUSED};
+use crate::quirks::Quirks;
 
 use super::{tools, turns};
 
@@ -55,6 +56,7 @@ pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses
     }
     text(request, &mut body);
     sampling(request, &mut body, losses);
+    refused(out.quirks, &mut body, losses);
     if request.choices.is_some_and(|choices| choices > 1) {
         losses.unsupported("n", "the provider gives one answer to a request");
     }
@@ -64,6 +66,9 @@ pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses
     put(&mut body, "store", json!(false));
     notes(request, &mut body);
     include(request, &mut body);
+    if body.contains_key("top_logprobs") && out.quirks.refuses("logprobs", thinks(&body)) {
+        losses.unsupported("logprobs", REFUSED);
+    }
     own(request, &mut body, losses);
     serde_json::to_vec(&body).unwrap_or_default()
 }
@@ -128,6 +133,25 @@ fn text(request: &Request, body: &mut Map<String, Value>) {
     }
 }
 
+/// Whether an effort is asked for.
+fn thinks(body: &Map<String, Value>) -> bool {
+    let effort = body.get("reasoning").and_then(|reasoning| reasoning.get("effort"));
+    effort.is_some_and(|effort| effort != "none")
+}
+
+/// Leaves out what the model would refuse.
+fn refused(quirks: &Quirks, body: &mut Map<String, Value>, losses: &mut Losses) {
+    for name in ["temperature", "top_p"] {
+        if !quirks.refuses(name, thinks(body)) {
+            continue;
+        }
+        let value = body.remove(name).map(|value| value.to_string());
+        if let Some(severity) = value.and_then(|value| refusal::severity(name, &value)) {
+            losses.note(severity, name, REFUSED);
+        }
+    }
+}
+
 fn sampling(request: &Request, body: &mut Map<String, Value>, losses: &mut Losses) {
     let sampling = &request.sampling;
     for (name, value) in [("temperature", &sampling.temperature), ("top_p", &sampling.top_p)] {
@@ -137,8 +161,8 @@ fn sampling(request: &Request, body: &mut Map<String, Value>, losses: &mut Losse
     }
     let lost = [
         ("top_k", sampling.top_k.is_some()),
-        ("frequency_penalty", sampling.frequency_penalty.is_some()),
-        ("presence_penalty", sampling.presence_penalty.is_some()),
+        ("frequency_penalty", sampling.frequency_penalty.as_ref().is_some_and(penalizes)),
+        ("presence_penalty", sampling.presence_penalty.as_ref().is_some_and(penalizes)),
         ("seed", sampling.seed.is_some()),
         ("logit_bias", sampling.logit_bias.is_some()),
     ];
@@ -148,6 +172,10 @@ fn sampling(request: &Request, body: &mut Map<String, Value>, losses: &mut Losse
     if !sampling.stop.is_empty() {
         losses.unsupported("stop", "the provider does not stop at sequences");
     }
+}
+
+fn penalizes(penalty: &Number) -> bool {
+    penalty.as_f64() != Some(0.0)
 }
 
 /// What helps the provider and does not change the answer.
