@@ -443,6 +443,7 @@ fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble, lost: Lost) -
 }
 
 /// What an attempt cost the platform that came to nothing.
+#[derive(Debug, Clone, Copy)]
 struct Lost {
     cost: PicoUsd,
     /// It is the gateway's own count of the prompt.

@@ -124,7 +124,7 @@ async fn a_request_over_the_operators_own_limit_is_answered_elsewhere_and_nothin
         assert!((seen.availability - 1.0).abs() < f64::EPSILON, "{seen:?}");
         // Whoever has nobody else hears the provider's own words, and that no wait helps.
         let response = run(Box::new(flight(&gateway)), vec![0]).await;
-        assert_eq!(response.status().as_str(), &status[..3]);
+        assert!(status.starts_with(response.status().as_str()), "{}", response.status());
         assert_eq!(response.headers().get("x-should-retry").unwrap(), "false");
     }
 }
