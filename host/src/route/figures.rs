@@ -14,6 +14,8 @@ pub struct FigureRow {
     pub cost_usd: f64,
     pub cost_worst_usd: f64,
     pub first_token_ms: f64,
+    /// Streams of the last minutes say so; else it is what is assumed.
+    pub first_token_measured: bool,
     pub first_token_p95_ms: f64,
     pub tokens_per_second: f64,
     pub availability: f64,
@@ -148,6 +150,7 @@ pub fn figure_row(offer: &Offer, work: &Workload, seen: Snapshot) -> Option<Figu
         cost_usd: ranking_usd(expected),
         cost_worst_usd: ranking_usd(worst),
         first_token_ms: seen.first_token_ms,
+        first_token_measured: seen.first_token_measured,
         first_token_p95_ms: seen.first_token_p95_ms,
         tokens_per_second: seen.tokens_per_second,
         availability: seen.availability,

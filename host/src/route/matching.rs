@@ -125,17 +125,22 @@ pub fn forbidden(index: usize, offer: &Offer, terms: &Terms) -> Option<Rejection
     })
 }
 
-/// What the ceilings of the organization's rules have against an offer's figures.
-pub fn over_ceiling(row: &FigureRow, terms: &Terms) -> Option<Rejection> {
+/// What the ceilings of the organization's rules have against an offer's figures. A time that is
+/// only assumed is taken for the ceiling's: whom nobody asks for it would never be measured.
+pub fn over_ceiling(row: &mut FigureRow, terms: &Terms) -> Option<Rejection> {
     if let Some(ceiling) = terms.cost_ceiling
         && row.expected_cost > ceiling
     {
         return Some(Rejection::TooDear { expected: row.expected_cost, ceiling });
     }
     let ceiling = terms.first_token_ceiling_ms;
-    (ceiling > 0.0 && row.first_token_ms > ceiling).then(|| Rejection::TooSlow {
-        expected_ms: whole(row.first_token_ms),
-        ceiling_ms: whole(ceiling),
+    if ceiling <= 0.0 || row.first_token_ms <= ceiling {
+        return None;
+    }
+    let expected_ms = std::mem::replace(&mut row.first_token_ms, ceiling);
+    row.first_token_measured.then(|| {
+        row.first_token_ms = expected_ms;
+        Rejection::TooSlow { expected_ms: whole(expected_ms), ceiling_ms: whole(ceiling) }
     })
 }
 

@@ -67,8 +67,21 @@ fn ruled(rule: &str) -> Rejection {
 
 fn over(rule: &str) -> Rejection {
     let work = Workload::new("chat", 0.5, 1_000, None);
-    let row = figure_row(&able(), &work, Snapshot::UNKNOWN).unwrap();
-    over_ceiling(&row, &terms(rule)).expect("it is out")
+    let measured = Snapshot { first_token_measured: true, ..Snapshot::UNKNOWN };
+    let mut row = figure_row(&able(), &work, measured).unwrap();
+    over_ceiling(&mut row, &terms(rule)).expect("it is out")
+}
+
+#[test]
+fn a_time_that_nobody_has_measured_rules_nobody_out() {
+    let work = Workload::new("chat", 0.5, 1_000, None);
+    let mut row = figure_row(&able(), &work, Snapshot::UNKNOWN).unwrap();
+    let ceiling = terms(r#"{"first_token_ceiling_ms": 500}"#);
+    assert_eq!(over_ceiling(&mut row, &ceiling), None);
+    assert!((row.first_token_ms - 500.0).abs() < 1e-9, "nor does the route policy");
+    let slow = Snapshot { first_token_ms: 501.0, first_token_measured: true, ..Snapshot::UNKNOWN };
+    let mut row = figure_row(&able(), &work, slow).unwrap();
+    assert!(over_ceiling(&mut row, &ceiling).is_some());
 }
 
 /// Each reason that is found here, as it comes about.
