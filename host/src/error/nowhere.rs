@@ -62,7 +62,7 @@ pub(super) fn advice(path: &str) -> String {
         let behind = rest.strip_prefix(*known);
         behind.is_some_and(|more| more.is_empty() || more.starts_with('/') || known.ends_with('/'))
     };
-    if NOT_OFFERED.iter().any(|known| begins(&known)) {
+    if NOT_OFFERED.iter().any(begins) {
         return "it is not offered here: ask the provider itself, or see GET /v1/models for what \
                 is"
         .to_owned();

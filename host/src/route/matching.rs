@@ -286,15 +286,10 @@ impl Rejection {
                 return Cow::Owned(format!("the organization's rule {rule:?} denies it"));
             }
             Self::RuleAllowsNot { rule } => {
-                let text =
-                    format!("it is none of those that the organization's rule {rule:?} allows");
-                return Cow::Owned(text);
+                return Cow::Owned(format!("the organization's rule {rule:?} allows only others"));
             }
             Self::Region { rule } => {
-                let text = format!(
-                    "it is in none of the regions that the organization's rule {rule:?} allows"
-                );
-                return Cow::Owned(text);
+                return Cow::Owned(format!("it is in no region that the rule {rule:?} allows"));
             }
             Self::Retention => {
                 "the data may only go to providers that keep nothing, and the operator vouches for \
