@@ -121,11 +121,7 @@ enum Got {
 pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<GatewayBody> {
     let attempts_max = flight.gateway.settings.attempts;
     let mut tried = 0_usize;
-    let mut last: Option<Trouble> = None;
-    let mut unknown: Option<Box<Fault>> = None;
-    let mut soonest: Option<Duration> = None;
-    let mut refused: Option<Box<Fault>> = None;
-    let mut locked: Option<Box<Fault>> = None;
+    let mut failed = Failed::default();
     let mut queue = plan.clone();
     queue.reverse();
     let (mut again, mut spare) = (false, 0_usize);
@@ -153,48 +149,71 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
             Ok(Reply::Whole(answered)) => return whole::finish(flight, *answered).await,
             Ok(Reply::Stream(opened)) => return relay::start(flight, *opened),
             // Another may have given the response that this one does not know.
-            Err(Ended::Fault(fault)) if fault.keeps_it_not() => unknown = Some(fault),
+            Err(Ended::Fault(fault)) if fault.keeps_it_not() => failed.unknown = Some(fault),
             // With another of the provider's credentials the same offer may answer at once.
             Err(ended) if spare < CREDENTIALS_TRIED_MAX && stands_in(&flight, &ended, row) => {
                 spare += 1;
                 tried -= 1;
                 if let Ended::Next(trouble) = ended {
-                    soonest = soonest.into_iter().chain(trouble.wait()).min();
-                    last = Some(trouble);
+                    failed.note(trouble);
                 }
                 queue.push(row);
             }
             // Whoever names a model hears that its key does not do; nobody else has to.
             Err(Ended::Fault(fault)) if fault.is_of_the_credential() && is_ours(&flight) => {
                 queue.retain(|other| may_do_better(&flight, &fault, *other, row));
-                locked = Some(fault);
+                failed.locked = Some(fault);
             }
             Err(Ended::Fault(fault)) => {
                 queue.retain(|other| may_do_better(&flight, &fault, *other, row));
                 if queue.is_empty() {
                     return outcome::pass_on(flight, *fault);
                 }
-                refused = Some(fault);
+                failed.refused = Some(fault);
             }
-            Err(Ended::Next(trouble)) => {
-                soonest = soonest.into_iter().chain(trouble.wait()).min();
-                last = Some(trouble);
-            }
+            Err(Ended::Next(trouble)) => failed.note(trouble),
         }
-        let worth = last.as_ref().is_some_and(Trouble::worth_repeating);
-        let over = queue.is_empty() && refused.is_none() && tried == plan.len();
+        let worth = failed.last.as_ref().is_some_and(Trouble::worth_repeating);
+        let over = queue.is_empty() && failed.refused.is_none() && tried == plan.len();
         if over && tried < attempts_max && worth {
             pause().await;
             queue.extend(plan.iter().find(|row| decide::open(&flight, **row)));
             again = true;
         }
     }
-    // Where one of them failed it may be the one that keeps the conversation, and it may come back.
-    let fault = refused.or(unknown.or(locked).filter(|_| last.is_none()));
-    match fault {
+    match failed.fault() {
         Some(fault) => outcome::pass_on(flight, *fault),
         None if tried == 0 && crowded => flight.refuse(&Refusal::all_busy()),
-        None => outcome::give_out(flight, last, tried, soonest),
+        None => outcome::give_out(flight, failed.last, tried, failed.soonest),
+    }
+}
+
+/// What the attempts came to that did not answer.
+#[derive(Default)]
+struct Failed {
+    /// The provider's trouble, of the one that was asked last.
+    last: Option<Trouble>,
+    /// The soonest that any of them asks to be asked again.
+    soonest: Option<Duration>,
+    /// It does not know the response that the request goes on from.
+    unknown: Option<Box<Fault>>,
+    /// It refused the request, and another may not.
+    refused: Option<Box<Fault>>,
+    /// It does not take the operator's key.
+    locked: Option<Box<Fault>>,
+}
+
+impl Failed {
+    fn note(&mut self, trouble: Trouble) {
+        self.soonest = self.soonest.into_iter().chain(trouble.wait()).min();
+        self.last = Some(trouble);
+    }
+
+    /// What the caller is told, if it is not the trouble. Where one had trouble, that may be the
+    /// one that keeps the conversation, and it may come back.
+    fn fault(&mut self) -> Option<Box<Fault>> {
+        let others = self.unknown.take().or(self.locked.take());
+        self.refused.take().or(others.filter(|_| self.last.is_none()))
     }
 }
 

@@ -207,10 +207,7 @@ impl Flight {
         let call = Arc::new(call);
         let input_tokens = call.input_tokens_upper();
         let media_tokens = call.media_tokens_upper();
-        let mut tags = tags::of(headers)?;
-        if gateway.settings.body_tags {
-            tags::add_from_body(&mut tags, &call);
-        }
+        let tags = tags::of(headers, gateway.settings.body_tags.then_some(&*call))?;
         let labels = Labels::of(headers);
         let named = conversation::session(headers, &SESSION_HEADERS, LABEL_BYTES_MAX);
         // Before anything is replaced: what stands for it may differ from turn to turn.

@@ -14,12 +14,27 @@ const HEADER: &str = "x-turnpike-tags";
 /// Tags of one request: each is compared with every budget of a tag and kept with the record.
 const TAGS_MAX: usize = 16;
 
+/// Those of the header, and where a body is given, what that says too.
+///
+/// # Errors
+/// As [`of_header`].
+pub(super) fn of(
+    headers: &HeaderMap,
+    body: Option<&Call>,
+) -> Result<Vec<(String, String)>, Box<Refusal>> {
+    let mut tags = of_header(headers)?;
+    if let Some(call) = body {
+        add_from_body(&mut tags, call);
+    }
+    Ok(tags)
+}
+
 /// Names and values, in their order. The header may be sent several times, and be empty, as it is
 /// where a client fills it from a variable that nobody set.
 ///
 /// # Errors
 /// A refusal that says which tag is wrong, and how tags are written. It repeats no tag.
-pub(super) fn of(headers: &HeaderMap) -> Result<Vec<(String, String)>, Box<Refusal>> {
+fn of_header(headers: &HeaderMap) -> Result<Vec<(String, String)>, Box<Refusal>> {
     let mut tags = Vec::new();
     for value in headers.get_all(HEADER) {
         let Ok(text) = value.to_str() else {
@@ -49,7 +64,7 @@ pub(super) fn of(headers: &HeaderMap) -> Result<Vec<(String, String)>, Box<Refus
 
 /// Adds what the body says of whose the request is, where the header says nothing under that name.
 /// Bodies are written for providers: what is no tag there is left out, and nothing is refused.
-pub(super) fn add_from_body(tags: &mut Vec<(String, String)>, call: &Call) {
+fn add_from_body(tags: &mut Vec<(String, String)>, call: &Call) {
     for (name, value) in call.attribution() {
         let known = tags.iter().any(|(known, _)| *known == name);
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
@@ -78,7 +93,7 @@ mod tests {
         for value in values {
             headers.append(HEADER, HeaderValue::from_bytes(value).unwrap());
         }
-        of(&headers).map_err(|refusal| refusal.message)
+        of_header(&headers).map_err(|refusal| refusal.message)
     }
 
     #[test]
