@@ -82,7 +82,7 @@ async fn bytes_an_event(stage: &Stage, candidates: usize) -> Result<u64> {
 }
 
 #[tokio::test]
-async fn an_event_with_46_candidates_takes_less_than_250_bytes() -> Result<()> {
+async fn an_event_with_51_candidates_takes_less_than_250_bytes() -> Result<()> {
     let setup = Setup {
         script: script()?,
         providers: |_, simulator| {
@@ -92,7 +92,7 @@ async fn an_event_with_46_candidates_takes_less_than_250_bytes() -> Result<()> {
         ..Setup::default()
     };
     let stage = Stage::open_with(setup).await?;
-    let each = bytes_an_event(&stage, 46).await?;
+    let each = bytes_an_event(&stage, 51).await?;
     assert!(each < BYTES_MAX, "{each} bytes an event");
     Ok(())
 }

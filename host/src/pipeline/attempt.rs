@@ -3,6 +3,7 @@
 
 mod blame;
 mod count;
+mod failed;
 mod hedge;
 mod limits;
 mod outcome;
@@ -30,6 +31,7 @@ use super::flight::Flight;
 use super::{decide, relay};
 pub(super) use blame::{Blame, of_answer as blame_of};
 pub(super) use count::count;
+use failed::Failed;
 pub(super) use outcome::{Fault, Trouble, note};
 pub(super) use silence::bound as probe_bound;
 
@@ -185,35 +187,6 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
         Some(fault) => outcome::pass_on(flight, *fault),
         None if tried == 0 && crowded => flight.refuse(&Refusal::all_busy()),
         None => outcome::give_out(flight, failed.last, tried, failed.soonest),
-    }
-}
-
-/// What the attempts came to that did not answer.
-#[derive(Default)]
-struct Failed {
-    /// The provider's trouble, of the one that was asked last.
-    last: Option<Trouble>,
-    /// The soonest that any of them asks to be asked again.
-    soonest: Option<Duration>,
-    /// It does not know the response that the request goes on from.
-    unknown: Option<Box<Fault>>,
-    /// It refused the request, and another may not.
-    refused: Option<Box<Fault>>,
-    /// It does not take the operator's key.
-    locked: Option<Box<Fault>>,
-}
-
-impl Failed {
-    fn note(&mut self, trouble: Trouble) {
-        self.soonest = self.soonest.into_iter().chain(trouble.wait()).min();
-        self.last = Some(trouble);
-    }
-
-    /// What the caller is told, if it is not the trouble. Where one had trouble, that may be the
-    /// one that keeps the conversation, and it may come back.
-    fn fault(&mut self) -> Option<Box<Fault>> {
-        let others = self.unknown.take().or(self.locked.take());
-        self.refused.take().or(others.filter(|_| self.last.is_none()))
     }
 }
 

@@ -66,8 +66,11 @@ async fn report(gateway: &Arc<Gateway>, head: &Parts) -> Result<Value, Box<Refus
 fn shown(found: &Found, ledger: &Ledger) -> Value {
     let caller = &found.caller;
     let own = format!("key:{}", caller.key_id);
-    let (own_budgets, shared): (Vec<_>, Vec<_>) =
-        caller.budgets.always.iter().partition(|budget| *budget.scope == *own);
+    // That of the key itself is known by its counter: its scope has the key's name.
+    let counter = format!("{own}:");
+    let is_own =
+        |budget: &&Arc<BudgetRef>| *budget.scope == *own || budget.id.starts_with(&counter);
+    let (own_budgets, shared): (Vec<_>, Vec<_>) = caller.budgets.always.iter().partition(is_own);
     let own_budgets = own_budgets.into_iter().filter_map(|budget| own_budget(budget, ledger));
     let Limits { requests, tokens, running } = own_limits(caller, &own);
     json!({

@@ -10,13 +10,15 @@ use super::Gate;
 #[derive(Debug, Clone, Copy)]
 pub struct BreakerRule {
     pub failures: u32,
-    /// Doubled after each probe that fails, up to a minute.
+    /// Twice as long after a probe that failed.
     pub open_ms: u64,
 }
 
-/// The longest rest between two probes: so late at most an outage's end is noticed. Longer would
-/// spare hardly a request, and keep everybody from an offer that is well again.
-const REST_MS_MAX: u64 = 60_000;
+/// In times of the usual rest, that after a probe that failed: so late at most an outage's end is
+/// noticed. Longer would spare hardly a request, and keep everybody from what is well again.
+const REST_AFTER_PROBE: u64 = 2;
+/// The longest rest for a rate limit of which nothing is said.
+const BACKED_OFF_MS_MAX: u64 = 60_000;
 /// How long a probe's refusal rests that came without a word on how long.
 const UNSAID_REST_MS: u64 = 1_000;
 /// Failures are counted in halves.
@@ -175,7 +177,7 @@ impl Breaker {
     pub(super) fn back_off(&self, now_ms: u64, rule: BreakerRule) {
         let withheld = self.withheld_in_a_row.load(Ordering::Relaxed);
         if let Some(more) = withheld.checked_sub(rule.failures) {
-            self.rest(now_ms.saturating_add(rest_ms(rule, more)), now_ms);
+            self.rest(now_ms.saturating_add(backed_off_ms(rule, more)), now_ms);
         } else if self.open_until_ms.load(Ordering::Relaxed) != 0 {
             self.rest(now_ms.saturating_add(UNSAID_REST_MS), now_ms);
         }
@@ -258,6 +260,12 @@ impl Breaker {
 
 /// How long a breaker rests after so many probes in a row that failed.
 fn rest_ms(rule: BreakerRule, failed_probes: u32) -> u64 {
-    let doubled = 1_u64.checked_shl(failed_probes).unwrap_or(u64::MAX);
-    rule.open_ms.saturating_mul(doubled).min(REST_MS_MAX.max(rule.open_ms))
+    if failed_probes == 0 { rule.open_ms } else { rule.open_ms.saturating_mul(REST_AFTER_PROBE) }
+}
+
+/// The same after so many refusals more than it takes to rest for a rate limit: whoever asks too
+/// often has to ask less and less.
+fn backed_off_ms(rule: BreakerRule, more: u32) -> u64 {
+    let doubled = 1_u64.checked_shl(more).unwrap_or(u64::MAX);
+    rule.open_ms.saturating_mul(doubled).min(BACKED_OFF_MS_MAX.max(rule.open_ms))
 }

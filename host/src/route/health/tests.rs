@@ -160,15 +160,15 @@ fn a_limit_of_requests_at_a_time_is_kept() {
 /// Who can't begin for another reason has not used up the one try after a rest.
 #[test]
 fn a_full_offer_keeps_its_probe_for_who_may_begin() {
-    let reach = Reach { weights: vec![1], concurrency: 1 };
+    let reach = Reach { weights: vec![1], concurrency: 2 };
     let health = Arc::new(Health::reached(std::iter::once(reach), RULE));
-    let long = health.begin(0, 0).unwrap();
+    let long = [health.begin(0, 0).unwrap(), health.begin(0, 0).unwrap()];
     for _ in 0..3 {
         health.record(LANE, Sample::Failed, 0);
     }
-    assert_eq!(health.begin(0, 1_000).map(|_| ()), Err(NotNow::Full { most: 1 }));
+    assert_eq!(health.begin(0, 1_000).map(|_| ()), Err(NotNow::Full { most: 2 }));
     drop(long);
-    assert!(health.begin(0, 1_000).is_ok(), "the probe");
+    let _probe = health.begin(0, 1_000).unwrap();
     assert_eq!(health.begin(0, 1_001).map(|_| ()), Err(NotNow::Resting), "there is one probe");
 }
 
