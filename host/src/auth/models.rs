@@ -35,6 +35,11 @@ pub struct ModelRules {
 // === impl ModelRules ===
 
 impl ModelRules {
+    /// Excludes every model.
+    pub fn nothing() -> Self {
+        Self { allow: Vec::new(), exclude: vec!["*".into()] }
+    }
+
     /// Reads patterns: `*` stands for any characters, a leading `!` excludes.
     pub fn parse<S: AsRef<str>>(patterns: &[S]) -> Result<Self, PatternError> {
         if patterns.len() > PATTERNS_MAX {
@@ -101,6 +106,11 @@ mod tests {
 
     fn rules(patterns: &[&str]) -> ModelRules {
         ModelRules::parse(patterns).unwrap()
+    }
+
+    #[test]
+    fn nothing_allows_nothing() {
+        assert!(!ModelRules::nothing().may_use("openai/gpt-5.4"));
     }
 
     #[test]

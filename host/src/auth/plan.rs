@@ -64,8 +64,9 @@ impl PlanTerms {
         let daily = counts.then(|| Arc::new(counter(Period::Day)));
         Self {
             id: plan.id.as_str().into(),
-            // They were read when the plan was stored.
-            models: ModelRules::parse(&plan.models).unwrap_or_default(),
+            // They were read when the plan was stored. Should a row have been changed by hand into
+            // something that can't be read, the plan includes nothing rather than everything.
+            models: ModelRules::parse(&plan.models).unwrap_or_else(|_| ModelRules::nothing()),
             allowance,
             volume,
             daily,
