@@ -100,10 +100,12 @@ async fn read_all(stream: &mut TcpStream) -> Result<(usize, bool)> {
     }
 }
 
-/// Memory of the gateway's own, in KiB.
+/// What the gateway has allocated, in KiB. Not the pages of its program, of which a development
+/// build has many, and which come in when something is done for the first time.
 fn memory_kib(pid: u32) -> Result<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).context("no Pss")?;
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("Pss_Anon:")).context("no Pss_Anon")?;
     line.split_whitespace().next().context("no number")?.parse().context("not a number")
 }
 
