@@ -263,6 +263,11 @@ impl Flight {
         }
     }
 
+    /// What the platform bears of the request that ends with this bill.
+    pub(super) fn borne(&self, bill: &Bill) -> PicoUsd {
+        bill.absorbed.max(self.absorbed)
+    }
+
     /// An attempt came to nothing that the provider counted all the same: nobody is charged for it
     /// (pitfall 49).
     pub(super) fn bear(&mut self, offer: &Offer, reported: &settle::Reported) {
@@ -295,8 +300,9 @@ impl Flight {
         if let Some(offer) = self.served.as_ref().filter(|_| bill.charged) {
             metrics.charged(&offer.provider, &offer.model, ranking_usd(bill.cost));
         }
-        if bill.absorbed.0 > 0 {
-            metrics.absorbed(ranking_usd(bill.absorbed));
+        let borne = self.borne(bill);
+        if !borne.is_zero() {
+            metrics.absorbed(ranking_usd(borne));
         }
         admit::let_out(self, &bill.usage);
         match (self.repeat.take(), ending) {
