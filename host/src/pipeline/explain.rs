@@ -103,7 +103,7 @@ fn explanation(flight: &mut Flight, ending: Ending, bill: &Bill, asked: Arc<str>
     e.line_items = bill.lines.iter().map(line).collect();
     e.hold_usd = flight.held;
     e.cost_usd = bill.cost;
-    e.absorbed_usd = bill.absorbed.max(flight.absorbed);
+    e.absorbed_usd = flight.borne(bill);
     e.settlement = ending.label().into();
     e.policies = policies(flight);
     e.redactions = redactions(flight);

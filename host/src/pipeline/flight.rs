@@ -1,6 +1,7 @@
 //! What is known of one request so far, from authentication to its record. However the request
 //! ends, also by being dropped, its hold is settled and one event is recorded.
 
+mod ending;
 mod labels;
 mod manner;
 mod tags;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Response};
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::translate::Naming;
-use turnpike_protocol::{Call, Losses, MediaTokens, Usage};
+use turnpike_protocol::{Call, Losses, MediaTokens};
 use uuid::Uuid;
 
 use crate::auth::Caller;
@@ -25,88 +26,18 @@ use crate::limits::{Admission, Standing};
 use crate::policy::{AttrValue, Classification, PolicyRef, RequestFacts, Session};
 use crate::redact::{Pseudonyms, Summary};
 use crate::route::{Candidate, OrgRules, Profile, Selector, Terms, ranking_usd};
-use crate::telemetry::Outcome;
 use crate::usage::{AttemptFact, Timing};
 
 use super::conversation::{self, Known, Turn};
 use super::facts::{self, CallView};
 use super::repeats::{Print, Ticket};
 use super::{admit, explain, settle, terms};
+pub(super) use ending::{Bill, Ending};
 use labels::Labels;
 pub(super) use manner::Manner;
 
 /// Bytes of a session id or a tag that a caller may attach.
 const LABEL_BYTES_MAX: usize = 128;
-
-/// The money side of how a request ended.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Bill {
-    /// Whether there was something to charge for.
-    pub charged: bool,
-    pub usage: Usage,
-    pub estimated: bool,
-    pub lines: Vec<crate::policy::Line>,
-    pub cost: PicoUsd,
-    /// What it would be at list prices.
-    pub list: Option<PicoUsd>,
-    /// What the strongest candidate would have cost for it, where that is known.
-    pub baseline: Option<PicoUsd>,
-    pub absorbed: PicoUsd,
-    /// The journal's number of the capture, for an answer that waits for the disk.
-    pub seq: Option<u64>,
-}
-
-/// How a request ended: the row of the settlement rulebook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
-    Complete,
-    CompleteEstimated,
-    /// The answer came to its end and nothing was in it.
-    Empty,
-    /// The caller left after content.
-    Partial,
-    /// The money for it ran out in the middle.
-    RanOut,
-    /// The provider died after content.
-    FailedPartial,
-    /// The caller left before content.
-    Abandoned,
-    /// The gateway or a provider said no, and it was the caller's fault.
-    Refused,
-    /// No provider answered.
-    Failed,
-    /// Answered at no cost: a count of tokens.
-    Free,
-}
-
-impl Ending {
-    /// As records name it.
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::CompleteEstimated => "complete_estimated",
-            Self::Empty => "empty",
-            Self::Partial | Self::RanOut => "partial",
-            Self::FailedPartial => "failed_partial",
-            Self::Abandoned => "abandoned",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-            Self::Free => "free",
-        }
-    }
-
-    fn outcome(self) -> Outcome {
-        match self {
-            Self::Complete | Self::CompleteEstimated | Self::Empty | Self::Free => {
-                Outcome::Answered
-            }
-            Self::FailedPartial | Self::RanOut => Outcome::CutShort,
-            Self::Partial | Self::Abandoned => Outcome::Abandoned,
-            Self::Refused => Outcome::Refused,
-            Self::Failed => Outcome::Failed,
-        }
-    }
-}
 
 /// When and as what a request began.
 #[derive(Debug, Clone, Copy)]
@@ -171,9 +102,9 @@ pub(super) struct Flight {
     /// What tells it from others under its `idempotency-key`, until it has taken that key.
     pub print: Option<Print>,
     pub repeat: Option<Ticket>,
-    /// Bytes of text that had gone out when the caller left.
-    pub delivered: Option<u64>,
-    /// What the caller is charged for and did not get.
+    pub reached: settle::Reached,
+    /// What the caller was charged for under its `idempotency-key`, in this try and in those
+    /// before, and did not get.
     pub owing: PicoUsd,
     /// What attempts that came to nothing cost the platform.
     pub lost: PicoUsd,
@@ -268,7 +199,7 @@ impl Flight {
             timing: Timing::default(),
             print: None,
             repeat: None,
-            delivered: None,
+            reached: settle::Reached::All,
             owing: PicoUsd(0),
             lost: PicoUsd(0),
             absorbed: PicoUsd(0),
@@ -332,6 +263,11 @@ impl Flight {
         }
     }
 
+    /// What the platform bears of the request that ends with this bill.
+    pub(super) fn borne(&self, bill: &Bill) -> PicoUsd {
+        bill.absorbed.max(self.absorbed)
+    }
+
     /// An attempt came to nothing that the provider counted all the same: nobody is charged for it
     /// (pitfall 49).
     pub(super) fn bear(&mut self, offer: &Offer, reported: &settle::Reported) {
@@ -364,16 +300,17 @@ impl Flight {
         if let Some(offer) = self.served.as_ref().filter(|_| bill.charged) {
             metrics.charged(&offer.provider, &offer.model, ranking_usd(bill.cost));
         }
-        if bill.absorbed.0 > 0 {
-            metrics.absorbed(ranking_usd(bill.absorbed));
+        let borne = self.borne(bill);
+        if !borne.is_zero() {
+            metrics.absorbed(ranking_usd(borne));
         }
         admit::let_out(self, &bill.usage);
         match (self.repeat.take(), ending) {
-            (Some(ticket), Ending::Partial | Ending::FailedPartial) if bill.charged => {
+            (Some(ticket), Ending::Partial | Ending::FailedPartial) if bill.is_booked() => {
                 ticket.owing(self.owing);
             }
-            (Some(ticket), _) if bill.charged => ticket.answered(),
-            // It came to nothing: the key is free again.
+            (Some(ticket), _) if bill.is_booked() => ticket.answered(),
+            // It came to nothing, or nothing was paid for it: the key is free again.
             (ticket, _) => drop(ticket),
         }
         explain::count_policies(self);

@@ -83,7 +83,7 @@ pub enum Rejection {
     },
     /// The route policy gave it a negative score or none.
     Policy,
-    /// The budget of its model can't afford it.
+    /// The budget of its model can't afford it, or not what is held for the rest of the plan.
     Budget,
     /// What is left of another budget can't pay for the shortest answer that is worth asking for.
     BudgetShort,
@@ -308,7 +308,9 @@ impl Rejection {
             }
             Self::Policy => "the route policy excludes it",
             Self::NotInPlan => "the organization's plan does not include the model",
-            Self::Budget => "the budget of its model is used up",
+            Self::Budget => {
+                "what is left of a model's budget does not pay for its place in the plan"
+            }
             Self::BudgetShort => "what is left of a budget does not pay for an answer of it",
             Self::CreditShort => "the organization's credit does not pay for an answer of it",
         })

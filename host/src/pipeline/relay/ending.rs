@@ -11,8 +11,9 @@ use turnpike_ledger::PicoUsd;
 use crate::route::Sample;
 
 use super::super::attempt::note;
+use super::super::conversation;
 use super::super::flight::{Bill, Ending};
-use super::super::{conversation, settle};
+use super::super::settle::{self, Reached};
 use super::words::event;
 use super::{Broken, Relay, Step};
 
@@ -54,12 +55,10 @@ impl Relay {
         let payable =
             (provider_failed && self.flight.gateway.settings.bill_partial) || (callers && had);
         let bill = if payable {
-            let ending = Ending::FailedPartial;
-            let bill = settle::charge(&mut self.flight, &offer, &reported, ending).await;
             if provider_failed && !callers {
-                self.flight.owing = bill.cost;
+                self.flight.reached = Reached::NoResult;
             }
-            bill
+            settle::charge(&mut self.flight, &offer, &reported, Ending::FailedPartial).await
         } else {
             let absorbed = settle::absorbed(&self.flight, &offer, &reported, Ending::FailedPartial);
             self.flight.release(absorbed);
@@ -97,7 +96,7 @@ impl Relay {
         match step {
             Ok(Step::More(_) | Step::Silent) => {}
             Ok(Step::Complete(_)) => {
-                self.flight.delivered = Some(self.given_bytes);
+                self.flight.reached = Reached::Bytes(self.given_bytes);
                 self.complete(Some(Ending::Partial)).await;
             }
             Err(broken) => self.broken = Some(broken),
@@ -108,7 +107,7 @@ impl Relay {
     /// its usage within bounds, of which one is the number of permits in `drains`.
     pub(super) async fn abandoned(mut self, drains: &Semaphore) {
         let delivered = self.given_bytes;
-        self.flight.delivered = Some(delivered);
+        self.flight.reached = Reached::Bytes(delivered);
         let ended = match self.broken.take() {
             Some(broken) => Some(Err(broken)),
             None => self.read_on(drains).await,
