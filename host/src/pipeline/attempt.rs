@@ -2,6 +2,7 @@
 //! content costs the caller nothing and the next one is asked; after it nothing is replayed.
 
 mod blame;
+mod booking;
 mod count;
 mod failed;
 mod hedge;
@@ -12,12 +13,10 @@ mod said;
 mod silence;
 mod whole;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
-use turnpike_ledger::PicoUsd;
 use turnpike_protocol::{Answer, Dialect};
 
 use crate::catalog::Offer;
@@ -30,6 +29,7 @@ use crate::route::{Demand, Gate, InFlight, Lane, NotNow, Sample, Selector};
 use super::flight::Flight;
 use super::{decide, relay};
 pub(super) use blame::{Blame, of_answer as blame_of};
+use booking::{Lost, book_fault, give_up};
 pub(super) use count::count;
 use failed::Failed;
 pub(super) use outcome::{Fault, Trouble, note};
@@ -43,12 +43,6 @@ const RETRY_PAUSE_MS: u64 = 100;
 /// Further credentials that one request may find refused or over their limit: more would make it
 /// wait for what hardly helps.
 const CREDENTIALS_TRIED_MAX: usize = 3;
-/// How long one rests that is over its limit, where the provider does not say.
-const LIMITED_REST_MS: u64 = 1_000;
-/// How long a credential rests that the provider refused, and one whose account is empty where
-/// there is another: somebody has to mend it.
-const REFUSED_REST_MS: u64 = 60_000;
-
 /// Why an offer has to wait for the others of its plan.
 const NO_ROOM: &str = "put off: its provider says that it has no room for so long a prompt now";
 
@@ -317,40 +311,6 @@ async fn one(flight: &mut Flight, mut asking: Asking) -> Result<Reply, Ended> {
     }
 }
 
-/// Books an attempt that ended for a reason that no other provider would do better about: one that
-/// refuses a request is healthy.
-fn book_fault(flight: &mut Flight, asking: &Asking, fault: &Fault) {
-    if fault.is_of_the_credential() {
-        rest_refused(flight, asking, fault);
-    } else {
-        asking.ended(Sample::Neutral);
-    }
-    outcome::note(flight, asking, fault.label(), "");
-}
-
-/// A credential that the provider does not take rests, with every offer of that provider where it
-/// is the key itself that is refused. Where it is only this request, or this model, that is
-/// forbidden, an offer without another credential rests after several of them.
-fn rest_refused(flight: &Flight, asking: &Asking, fault: &Fault) {
-    let (gateway, lane, now_ms) = (&flight.gateway, asking.lane(), clock::now_ms());
-    let until_ms = now_ms.saturating_add(REFUSED_REST_MS);
-    if fault.is_of_the_key() {
-        asking.ended(Sample::Neutral);
-        let offers = gateway.offers.offers().iter().enumerate();
-        for (offer, _) in offers.filter(|(_, it)| it.provider == asking.offer.provider) {
-            gateway.health.rest(Lane { offer, ..lane }, until_ms, now_ms);
-        }
-        let (provider, rest_ms) = (&*asking.offer.provider, REFUSED_REST_MS);
-        tracing::warn!(provider, rest_ms, "the offers of a provider rest whose key is refused");
-    } else if asking.has_stand_in {
-        asking.ended(Sample::Neutral);
-        gateway.health.rest(lane, until_ms, now_ms);
-    } else {
-        asking.ended(Sample::Withheld);
-        gateway.health.back_off(lane, now_ms);
-    }
-}
-
 /// An attempt whose answer is being waited for. The caller's leaving drops it there, and it is
 /// noted as cancelled.
 struct UnderWay<'a> {
@@ -391,72 +351,6 @@ impl Drop for UnderWay<'_> {
             self.asking.ended(self.asking.given_up());
             note(self.flight, self.asking, "cancelled", "the caller left before any content");
         }
-    }
-}
-
-/// Books a failed attempt: on the offer's health, in the explanation, in the metrics. What it cost
-/// all the same (`lost`) is the platform's.
-fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble, lost: Lost) -> Trouble {
-    let now_ms = clock::now_ms();
-    let (health, lane) = (&flight.gateway.health, asking.lane());
-    // An event that is longer than the gateway takes may repeat what the caller sent.
-    let bounded = matches!(trouble, Trouble::Malformed(relay::TOO_LARGE));
-    let sample = match asking.failed() {
-        _ if bounded || trouble.is_no_fault() => Sample::Neutral,
-        Sample::Failed if trouble.is_of_the_credential() => Sample::Withheld,
-        sample => sample,
-    };
-    let was = health.gate(lane.offer, now_ms);
-    asking.in_flight.ended(sample, now_ms);
-    if was == Gate::Closed && matches!(health.gate(lane.offer, now_ms), Gate::Open { .. }) {
-        let (id, offer, outcome) = (&*flight.id_text, &*asking.offer.id, trouble.label());
-        tracing::warn!(id, offer, outcome, "an offer rests after failures in a row");
-    }
-    // Without a word on how long, it rests at once only where another credential can stand in.
-    let own = asking.has_stand_in && trouble.is_of_the_credential();
-    let unsaid = if trouble.is_rate_limit() { LIMITED_REST_MS } else { REFUSED_REST_MS };
-    let unsaid = own.then(|| Duration::from_millis(unsaid));
-    if let Some(rest) = trouble.rest().or(unsaid) {
-        let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
-        health.rest(lane, now_ms.saturating_add(rest_ms), now_ms);
-    } else if sample == Sample::Withheld {
-        health.back_off(lane, now_ms);
-    }
-    if trouble.is_rate_limit() {
-        health.limited(lane);
-    }
-    let mut detail = Cow::Borrowed(trouble.detail());
-    if !lost.cost.is_zero() {
-        let joint = if detail.is_empty() { "" } else { "; " };
-        detail.to_mut().push_str(&format!("{joint}{lost}"));
-    }
-    outcome::note(flight, asking, trouble.label(), &detail);
-    trouble
-}
-
-/// What an attempt cost the platform that came to nothing.
-#[derive(Debug, Clone, Copy)]
-struct Lost {
-    cost: PicoUsd,
-    /// It is the gateway's own count of the prompt.
-    estimated: bool,
-}
-
-impl Lost {
-    /// As the provider counted.
-    fn reported(cost: PicoUsd) -> Self {
-        Self { cost, estimated: false }
-    }
-
-    fn estimated(cost: PicoUsd) -> Self {
-        Self { cost, estimated: true }
-    }
-}
-
-impl std::fmt::Display for Lost {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let count = if self.estimated { " by an estimate of the prompt" } else { "" };
-        write!(f, "the platform bears its {} USD{count}", self.cost)
     }
 }
 

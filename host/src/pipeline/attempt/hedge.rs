@@ -14,9 +14,10 @@ use crate::upstream::BodyReader;
 
 use super::super::flight::Flight;
 use super::super::terms;
+use super::booking::{Lost, book_fault, give_up};
 use super::outcome::{self, Trouble};
 use super::request::{self, Refused};
-use super::{Asking, Lost, book_fault, decide, give_up, opened};
+use super::{Asking, decide, opened};
 
 /// What came of asking two.
 enum Raced {
