@@ -29,6 +29,7 @@ use crate::route::{Demand, Gate, InFlight, Lane, NotNow, Sample, Selector};
 use super::flight::Flight;
 use super::{decide, relay};
 pub(super) use blame::{Blame, of_answer as blame_of};
+pub(super) use booking::book_limit;
 use booking::{Lost, book_fault, give_up};
 pub(super) use count::count;
 use failed::Failed;

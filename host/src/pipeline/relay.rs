@@ -115,10 +115,12 @@ enum Broken {
 
 impl Broken {
     /// Whether it counts against the offer's health: what the provider says of the request itself
-    /// does not, or one caller could take an offer from all others.
+    /// does not, or one caller could take an offer from all others; nor does its rate limit.
     fn counts(&self) -> bool {
         match self {
-            Self::Reported { error, .. } => blame_of(error) != Blame::Request,
+            Self::Reported { error, .. } => {
+                !matches!(blame_of(error), Blame::Request | Blame::Limit)
+            }
             Self::Withheld { .. } | Self::TooLong(_) => false,
             Self::Transport(_) | Self::Malformed(_) | Self::CutOff => true,
         }

@@ -17,6 +17,8 @@ pub(in crate::pipeline) enum Blame {
     Account,
     /// The gateway's own credential.
     Credential,
+    /// Nobody's: we are over the provider's rate limit.
+    Limit,
     /// Anything else.
     Provider,
 }
@@ -44,6 +46,10 @@ const REQUEST: [&str; 16] = [
 const IMAGES: [&str; 2] = ["invalid_image", "image_"];
 const ACCOUNT: [&str; 3] = ["insufficient_quota", "billing_hard_limit_reached", "billing_error"];
 const CREDENTIAL: [&str; 2] = ["authentication_error", "invalid_api_key"];
+/// Types and codes of a rate limit that is told inside an answer, where no status says it; and the
+/// beginning of the others.
+const LIMIT: [&str; 2] = ["too_many_requests", "429"];
+const LIMIT_BEGINS: &str = "rate_limit";
 /// Beginnings of the types and codes of a prompt that the provider's filter refuses.
 const CONTENT: [&str; 5] =
     ["content_policy", "content_filter", "content_moderation", "moderation", "safety_"];
@@ -133,6 +139,9 @@ pub(in crate::pipeline) fn of_answer(error: &StreamError) -> Blame {
     if words().any(|word| CREDENTIAL.contains(&word)) {
         return Blame::Credential;
     }
+    if words().any(|word| LIMIT.contains(&word) || word.starts_with(LIMIT_BEGINS)) {
+        return Blame::Limit;
+    }
     // Another provider of the same model may have it.
     if words().any(|word| word == "model_not_found") {
         return Blame::Provider;
@@ -170,10 +179,10 @@ pub(super) fn of_status(status: StatusCode, error: Option<&StreamError>, body: &
         StatusCode::BAD_REQUEST if message.starts_with(CREDIT_TOO_LOW) => Blame::Account,
         StatusCode::BAD_REQUEST if refuses_googles_key(body) => Blame::Credential,
         // Not the model, of which the operator said that it is there; of Bedrock, it failed.
-        StatusCode::NOT_FOUND
-        | StatusCode::REQUEST_TIMEOUT
-        | StatusCode::TOO_MANY_REQUESTS
-        | StatusCode::FAILED_DEPENDENCY => Blame::Provider,
+        StatusCode::NOT_FOUND | StatusCode::REQUEST_TIMEOUT | StatusCode::FAILED_DEPENDENCY => {
+            Blame::Provider
+        }
+        StatusCode::TOO_MANY_REQUESTS => Blame::Limit,
         _ if status.is_client_error() => Blame::Request,
         _ => Blame::Provider,
     }
@@ -335,7 +344,7 @@ mod tests {
         assert_eq!(chat(quota), Blame::Account);
         let limit = r#"{"error":{"message":"x","type":"requests","param":null,
             "code":"rate_limit_exceeded"}}"#;
-        assert_eq!(chat(limit), Blame::Provider);
+        assert_eq!(chat(limit), Blame::Limit);
         let low = r#"{"type":"error","error":{"type":"invalid_request_error",
             "message":"Your credit balance is too low to access the Anthropic API."}}"#;
         assert_eq!(blame(Dialect::AnthropicMessages, 400, low), Blame::Account);
@@ -385,6 +394,16 @@ mod tests {
         assert_eq!(of("insufficient_quota", "insufficient_quota"), Blame::Account);
         assert_eq!(of("authentication_error", ""), Blame::Credential);
         assert_eq!(of("overloaded_error", ""), Blame::Provider);
+        for limited in [
+            of("rate_limit_error", "rate_limit_exceeded"),
+            of("rate_limit_error", "429"),
+            of("requests", "rate_limit_exceeded"),
+            of("rate_limited", "1300"),
+            of("", "429"),
+            of("too_many_requests", ""),
+        ] {
+            assert_eq!(limited, Blame::Limit);
+        }
         assert_eq!(of("", "502"), Blame::Provider);
         assert_eq!(of("", "content_policy_blocked"), Blame::Request);
         assert_eq!(of("", "403"), Blame::Provider);

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use turnpike_ledger::PicoUsd;
+use turnpike_protocol::StreamError;
 
 use crate::clock;
 use crate::route::{Gate, Lane, Sample};
@@ -14,6 +15,7 @@ use super::super::flight::Flight;
 use super::super::relay;
 use super::Asking;
 use super::outcome::{self, Fault, Trouble};
+use super::request;
 
 /// How long one rests that is over its limit, where the provider does not say.
 const LIMITED_REST_MS: u64 = 1_000;
@@ -57,7 +59,24 @@ fn rest_refused(flight: &Flight, asking: &Asking, fault: &Fault) {
 
 /// Books a failed attempt: on the offer's health, in the explanation, in the metrics. What it cost
 /// all the same (`lost`) is the platform's.
-pub(super) fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble, lost: Lost) -> Trouble {
+pub(super) fn give_up(
+    flight: &mut Flight,
+    asking: &Asking,
+    trouble: Trouble,
+    lost: Lost,
+) -> Trouble {
+    book(flight, asking, &trouble);
+    let mut detail = Cow::Borrowed(trouble.detail());
+    if !lost.cost.is_zero() {
+        let joint = if detail.is_empty() { "" } else { "; " };
+        detail.to_mut().push_str(&format!("{joint}{lost}"));
+    }
+    outcome::note(flight, asking, trouble.label(), &detail);
+    trouble
+}
+
+/// Books a provider's trouble on the health of its offer, and how long it asks to be left alone.
+fn book(flight: &Flight, asking: &Asking, trouble: &Trouble) {
     let now_ms = clock::now_ms();
     let (health, lane) = (&flight.gateway.health, asking.lane());
     // An event that is longer than the gateway takes may repeat what the caller sent.
@@ -86,13 +105,11 @@ pub(super) fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble, lo
     if trouble.is_rate_limit() {
         health.limited(lane);
     }
-    let mut detail = Cow::Borrowed(trouble.detail());
-    if !lost.cost.is_zero() {
-        let joint = if detail.is_empty() { "" } else { "; " };
-        detail.to_mut().push_str(&format!("{joint}{lost}"));
-    }
-    outcome::note(flight, asking, trouble.label(), &detail);
-    trouble
+}
+
+/// Books a rate limit that the provider tells after the first content, as one before it.
+pub(in crate::pipeline) fn book_limit(flight: &Flight, asking: &Asking, error: &StreamError) {
+    book(flight, asking, &request::limited(error, asking.dialect, &flight.id_text));
 }
 
 /// What an attempt cost the platform that came to nothing.

@@ -8,6 +8,7 @@ use turnpike_protocol::{Dialect, Origin};
 use crate::redact;
 use crate::upstream::ErrorKind;
 
+use super::super::attempt::{Blame, blame_of};
 use super::Broken;
 
 /// What keeps a quiet stream alive: an event where the dialect has one, else a comment, which
@@ -44,7 +45,10 @@ pub(super) fn event(
         error_body::stream_event_of(dialect, &facts, begun)
     };
     match broken {
-        Broken::Reported { raw, .. } => (raw, "error", true),
+        Broken::Reported { raw, error } => {
+            let limited = blame_of(&error) == Blame::Limit;
+            (raw, if limited { "rate_limited" } else { "error" }, true)
+        }
         Broken::Transport(error) => {
             let timeout = matches!(error.kind, ErrorKind::Timeout(_));
             let message = "the provider stopped in the middle of its answer; you were not charged \

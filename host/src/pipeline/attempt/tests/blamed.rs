@@ -164,3 +164,71 @@ async fn a_probe_that_hears_nothing_is_given_up_for_the_next() {
     let hears = silence::unless(&flight, &asking, std::future::pending::<()>()).await;
     assert!(hears.is_none());
 }
+
+/// OpenAI's stream that has no tokens left for the organization: status 200, and then this.
+fn limited_stream(message: &str) -> &'static str {
+    let text = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n\
+         event: response.created\ndata: {{\"type\":\"response.created\",\"sequence_number\":0,\
+         \"response\":{{\"id\":\"r\",\"object\":\"response\",\"status\":\"in_progress\",\
+         \"output\":[],\"error\":null}}}}\n\n\
+         event: response.failed\ndata: {{\"type\":\"response.failed\",\"sequence_number\":1,\
+         \"response\":{{\"id\":\"r\",\"object\":\"response\",\"status\":\"failed\",\"output\":[],\
+         \"error\":{{\"code\":\"rate_limit_exceeded\",\"message\":\"{message}\"}}}}}}\n\n"
+    );
+    text.leak()
+}
+
+const USED_UP: &str = "Rate limit reached for one on tokens per min (TPM): Limit 250000, \
+    Used 250000, Requested 58487. Please try again in 14.036s.";
+
+/// Nobody has failed: the offer rests as long as it says, and who has nobody else hears so.
+#[tokio::test]
+async fn a_rate_limit_inside_a_stream_is_one_and_no_failure() {
+    let responses = Dialect::OpenAiResponses;
+    let own = r#"{"model":"acme/one","stream":true,"input":"hello"}"#;
+    let foreign = r#"{"model":"acme/one","stream":true,"max_tokens":9,
+        "messages":[{"role":"user","content":"hello"}]}"#;
+    for (caller, body) in [(responses, own), (Dialect::AnthropicMessages, foreign)] {
+        let data = tempfile::tempdir().unwrap();
+        let port = provider(Some(limited_stream(USED_UP))).await;
+        let gateway = gateway_in(data.path(), port, responses, "free = true").await;
+        let response = run(Box::new(flight_of(&gateway, caller, body)), vec![0]).await;
+        let now_ms = clock::now_ms();
+        let Gate::Open { until_ms } = gate(&gateway) else { panic!("it rests") };
+        assert!((13_000..=14_036).contains(&until_ms.saturating_sub(now_ms)), "{until_ms}");
+        assert!(gateway.health.is_limited(0, now_ms));
+        let lane = gateway.health.observed(0, now_ms).unwrap().lanes[0];
+        assert_eq!(lane.failures_in_a_row, 0);
+        let limited = "turnpike_attempts_total{provider=\"local\",outcome=\"rate_limited\"} 1";
+        assert!(gateway.metrics.render().contains(limited), "{}", gateway.metrics.render());
+        let status = response.status().as_u16();
+        let wait = response.headers().get("retry-after").cloned();
+        let GatewayBody::Whole(said) = response.into_body() else { panic!("a stream") };
+        let said = String::from_utf8(said.unwrap_or_default().to_vec()).unwrap();
+        if caller == responses {
+            // Codex gives up at a status 429, and waits for what such a stream says.
+            assert_eq!(status, 200, "{said}");
+            assert!(said.starts_with("event: response.failed\ndata: "), "{said}");
+            assert!(said.contains("rate_limit_exceeded") && said.contains(USED_UP), "{said}");
+        } else {
+            assert_eq!((status, wait), (429, Some(15.into())), "{said}");
+            assert!(said.contains("rate_limit_error"), "{said}");
+        }
+    }
+}
+
+/// One prompt that is larger than the whole minute is nobody else's trouble, wherever it is said.
+#[tokio::test]
+async fn a_request_over_the_limit_is_told_inside_a_stream_too() {
+    let data = tempfile::tempdir().unwrap();
+    let large = "Request too large for one on tokens per min (TPM): Limit 30000, Requested 51000.";
+    let port = provider(Some(limited_stream(large))).await;
+    let responses = Dialect::OpenAiResponses;
+    let gateway = gateway_in(data.path(), port, responses, "free = true").await;
+    let body = r#"{"model":"acme/one","stream":true,"input":"hello"}"#;
+    let (_, said) = heard(&gateway, responses, body).await;
+    assert!(said.contains(large), "{said}");
+    let seen = gateway.health.snapshot(0, Band::SHORT, clock::now_ms());
+    assert!((seen.availability - 1.0).abs() < f64::EPSILON, "{seen:?}");
+}
