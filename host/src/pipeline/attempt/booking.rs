@@ -53,7 +53,7 @@ fn rest_refused(flight: &Flight, asking: &Asking, fault: &Fault) {
         gateway.health.rest(lane, until_ms, now_ms);
     } else {
         asking.ended(Sample::Withheld);
-        gateway.health.back_off(lane, now_ms);
+        asking.in_flight.backs_off(now_ms);
     }
 }
 
@@ -100,7 +100,7 @@ fn book(flight: &Flight, asking: &Asking, trouble: &Trouble) {
         let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
         health.rest(lane, now_ms.saturating_add(rest_ms), now_ms);
     } else if sample == Sample::Withheld {
-        health.back_off(lane, now_ms);
+        asking.in_flight.backs_off(now_ms);
     }
     if trouble.is_rate_limit() {
         health.limited(lane);

@@ -113,6 +113,14 @@ impl InFlight {
         self.health.book(self.lane, sample, self.began_ms, now_ms);
     }
 
+    /// The provider refused the credential ([`Sample::Withheld`]) and did not say for how long: it
+    /// rests after several in a row, each time twice as long.
+    pub fn backs_off(&self, now_ms: u64) {
+        if let Some((_, breaker)) = self.health.found(self.lane) {
+            breaker.back_off(self.began_ms, now_ms, self.health.rule);
+        }
+    }
+
     /// How long it may wait without a sign of life before that says something of the offer.
     pub fn patience_ms(&self) -> u64 {
         let offer = self.health.offers.get(self.lane.offer);
