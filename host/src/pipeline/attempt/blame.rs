@@ -24,7 +24,7 @@ pub(in crate::pipeline) enum Blame {
 }
 
 /// Types and codes of a request that no other server of the same model would take.
-const REQUEST: [&str; 16] = [
+const REQUEST: [&str; 17] = [
     "invalid_request_error",
     "invalid_prompt",
     "invalid_value",
@@ -39,6 +39,8 @@ const REQUEST: [&str; 16] = [
     "unsupported_image_media_type",
     "empty_image_file",
     "invalid_base64_image",
+    // A server of tools that the caller named does not answer.
+    "external_connector_error",
     "400",
     "413",
 ];
@@ -162,7 +164,8 @@ pub(super) fn of_status(status: StatusCode, error: Option<&StreamError>, body: &
         return Blame::Account;
     }
     let message = error.map_or("", |error| error.message.expose());
-    match error.map_or(Blame::Provider, of_answer) {
+    let told = error.map_or(Blame::Provider, of_answer);
+    match told {
         Blame::Account => return Blame::Account,
         Blame::Credential if status == StatusCode::BAD_REQUEST => return Blame::Credential,
         _ => {}
@@ -178,7 +181,11 @@ pub(super) fn of_status(status: StatusCode, error: Option<&StreamError>, body: &
         StatusCode::NOT_FOUND if names_something_kept(message) => Blame::Request,
         StatusCode::BAD_REQUEST if message.starts_with(CREDIT_TOO_LOW) => Blame::Account,
         StatusCode::BAD_REQUEST if refuses_googles_key(body) => Blame::Credential,
-        // Not the model, of which the operator said that it is there; of Bedrock, it failed.
+        // Of OpenAI, something failed that the caller named; of Bedrock, the model did.
+        StatusCode::FAILED_DEPENDENCY if told == Blame::Request || is_about_tools(body) => {
+            Blame::Request
+        }
+        // Not the model, of which the operator said that it is there.
         StatusCode::NOT_FOUND | StatusCode::REQUEST_TIMEOUT | StatusCode::FAILED_DEPENDENCY => {
             Blame::Provider
         }
@@ -230,6 +237,13 @@ fn count_after(message: &str, name: &str) -> Option<u64> {
     let (_, after) = message.split_once(name)?;
     let end = after.find(|c: char| !(c.is_ascii_digit() || c == ',')).unwrap_or(after.len());
     after.get(..end)?.replace(',', "").parse().ok()
+}
+
+/// Whether OpenAI's error names the request's tools as what is at fault.
+fn is_about_tools(body: &Bytes) -> bool {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return false };
+    let param = body.get("error").and_then(|error| error.get("param")?.as_str());
+    param.is_some_and(|param| param == "tools" || param.starts_with("tools["))
 }
 
 /// Whether the details of Google's error say so; its message may quote the request.
@@ -350,6 +364,25 @@ mod tests {
         assert_eq!(blame(Dialect::AnthropicMessages, 400, low), Blame::Account);
     }
 
+    /// Anyone can name a server of tools that is down.
+    #[test]
+    fn a_server_of_tools_that_does_not_answer_is_the_callers() {
+        let openai = |body| blame(Dialect::OpenAiResponses, 424, body);
+        let words = concat!(
+            r#"{"error":{"message":"Error retrieving tool list from MCP server: 'x'. Http status "#,
+            r#"code: 424 (Failed Dependency)","type":"external_connector_error","param":"tools","#,
+            r#""code":"http_error"}}"#
+        );
+        assert_eq!(openai(words), Blame::Request);
+        let plain = r#"{"error":{"message":"no","type":"server_error","param":"tools[0]"}}"#;
+        assert_eq!(openai(plain), Blame::Request);
+        let other = r#"{"error":{"message":"no","type":"server_error","param":null}}"#;
+        assert_eq!(openai(other), Blame::Provider);
+        let bedrock = r#"{"message":"The model failed.","originalStatusCode":500}"#;
+        assert_eq!(blame(Dialect::BedrockConverse, 424, bedrock), Blame::Provider);
+        assert_eq!(blame(Dialect::AnthropicMessages, 424, bedrock), Blame::Provider);
+    }
+
     #[test]
     fn a_member_that_the_model_does_not_take_is_told_from_a_bad_request() {
         let takes_not = |dialect, body: &'static str| {
@@ -411,5 +444,6 @@ mod tests {
         let flagged = StreamError { message, kind: None, code: Some("403".to_owned()) };
         assert_eq!(of_answer(&flagged), Blame::Request);
         assert_eq!(of("", ""), Blame::Provider);
+        assert_eq!(of("external_connector_error", "http_error"), Blame::Request);
     }
 }

@@ -305,7 +305,7 @@ async fn judge(
                 | StatusCode::PAYMENT_REQUIRED
                 | StatusCode::UNAUTHORIZED
                 | StatusCode::FORBIDDEN
-                // Of Bedrock, whose model failed.
+                // Of Bedrock, whose model failed; OpenAI's comes at once.
                 | StatusCode::FAILED_DEPENDENCY
         );
     let time = if hopeless { ERROR_BODY_TIME_MAX } else { Duration::MAX };

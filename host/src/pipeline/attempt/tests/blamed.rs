@@ -232,3 +232,16 @@ async fn a_request_over_the_limit_is_told_inside_a_stream_too() {
     let seen = gateway.health.snapshot(0, Band::SHORT, clock::now_ms());
     assert!((seen.availability - 1.0).abs() < f64::EPSILON, "{seen:?}");
 }
+
+/// Whoever names a server of tools that is down hears so, and everybody else is served.
+#[tokio::test]
+async fn a_server_of_tools_that_does_not_answer_rests_no_offer() {
+    let body = r#"{"error":{"message":"Error retrieving tool list from MCP server: 'x'.",
+        "type":"external_connector_error","param":"tools","code":"http_error"}}"#;
+    let data = tempfile::tempdir().unwrap();
+    let port = provider(Some(said("424 Failed Dependency", "", body))).await;
+    let responses = Dialect::OpenAiResponses;
+    let gateway = gateway_in(data.path(), port, responses, "free = true").await;
+    let asked = r#"{"model":"acme/one","input":"hello"}"#;
+    assert_eq!(heard(&gateway, responses, asked).await, (424, body.to_owned()));
+}
