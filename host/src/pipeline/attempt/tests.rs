@@ -25,7 +25,7 @@ use crate::route::{Band, Candidate, Gate};
 const BREAKER_FAILURES: usize = 2;
 
 /// A provider that gives every connection this answer, or none at all.
-async fn provider(answer: Option<&'static str>) -> u16 {
+pub(in crate::pipeline) async fn provider(answer: Option<&'static str>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     crate::tasks::Tasks::default().spawn("provider", async move {
@@ -81,7 +81,11 @@ pub(in crate::pipeline) fn flight(gateway: &Arc<Gateway>) -> Flight {
     flight_of(gateway, Dialect::OpenAiChat, body)
 }
 
-fn flight_of(gateway: &Arc<Gateway>, dialect: Dialect, body: &'static str) -> Flight {
+pub(in crate::pipeline) fn flight_of(
+    gateway: &Arc<Gateway>,
+    dialect: Dialect,
+    body: &'static str,
+) -> Flight {
     let caller = Caller {
         org: "acme".into(),
         key_id: "k1".into(),
@@ -110,6 +114,15 @@ fn flight_of(gateway: &Arc<Gateway>, dialect: Dialect, body: &'static str) -> Fl
     let candidate = Candidate { index: 0, rejection: None, figures: None, score: None };
     flight.candidates.push(candidate);
     flight
+}
+
+/// The stream that the only offer gives, with its first content.
+pub(in crate::pipeline) async fn begun_stream(flight: &mut Flight) -> relay::Opened {
+    let asking = begin(flight, 0, false).unwrap();
+    match one(flight, asking).await {
+        Ok(Reply::Stream(opened)) => *opened,
+        _ => panic!("no stream has begun"),
+    }
 }
 
 /// Micro-dollars for a token of the prompt, and two for one of the answer.

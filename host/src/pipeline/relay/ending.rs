@@ -41,6 +41,7 @@ impl Relay {
     /// nothing by asking for something blocked at its end.
     pub(super) async fn fail(&mut self, broken: Broken) -> Bytes {
         self.over = true;
+        let broken = broken.after(self.left_waiting);
         let callers = broken.is_callers();
         self.book(&broken);
         let (event, outcome, provider_failed) =
@@ -117,6 +118,7 @@ impl Relay {
             // The provider's failure, or the policy's refusal; but the caller owes what it had been
             // given by then.
             Some(Err(broken)) => {
+                let broken = broken.after(self.left_waiting);
                 self.book(&broken);
                 let next = self.stream.redactor.next_event();
                 let (_, outcome, _) = event(broken, self.flight.manner.dialect, next);

@@ -61,6 +61,12 @@ pub(super) fn event(
                            again";
             (said(message, "api_error", "upstream_died", 502), "died", true)
         }
+        Broken::LeftWaiting => {
+            let message = "the provider ended its answer early, after you had left it unread for \
+                           long; what was delivered is charged; read without long pauses and send \
+                           the request again";
+            (said(message, "api_error", "upstream_died", 502), "cancelled", false)
+        }
         Broken::TooLong(what) => {
             let message = format!("the answer can't be relayed: {what}; ask for a shorter one");
             (said(&message, "api_error", "upstream_malformed", 502), "malformed", false)
