@@ -92,6 +92,18 @@ async fn when_both_fail_a_third_answers() -> Result<()> {
     Ok(())
 }
 
+/// An answer that comes whole is as slow as it is long: it is waited for, and no other is asked.
+#[tokio::test]
+async fn an_answer_that_comes_whole_has_no_rival() -> Result<()> {
+    let stage = stage().await?;
+    let (first, second) = favourites(&stage).await?;
+    slow(&stage, &first, 600)?;
+    let answer = stage.caller.chat(&chat("auto:fast", TEXT)).await?.expect_status(200)?;
+    assert_eq!(answer.header("x-turnpike-provider"), first);
+    assert_eq!(stage.simulator.requests(&second).len(), 0, "it has not been asked");
+    Ok(())
+}
+
 /// Every model of the provider begins to answer, or to fail, after so long.
 fn slow(stage: &Stage, provider: &str, ms: u64) -> Result<()> {
     let known = turnpike_tests::PROVIDERS.iter().filter(|(name, _)| *name == provider);

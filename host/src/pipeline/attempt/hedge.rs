@@ -1,8 +1,9 @@
 //! Under `fast`, and where the operator wants it: an offer that does not begin to answer in time
 //! gets a rival, the next of the plan, and whoever begins first is taken. The other is cancelled by
-//! closing its connection; what it may cost is the platform's (pitfall 49). Only before the first
-//! byte, once for a request, only with a rival that takes the caller's own bytes, and only for
-//! a share of the requests: where everybody is slow, twice the requests would make it worse.
+//! closing its connection; what it may cost is the platform's (pitfall 49). Only streams, since an
+//! answer that comes whole begins when all of it is written; only before the first byte, once for
+//! a request, only with a rival that takes the caller's own bytes, and only for a share of the
+//! requests: where everybody is slow, twice the requests would make it worse.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +47,7 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
         match tokio::time::timeout(wait, first.as_mut()).await {
             Ok(done) => Raced::First(done),
             Err(_) => {
-                match gateway.hedges.take().then(|| opened(shared, row, false).ok()).flatten() {
+                match hedged(shared, row) {
                     None => Raced::First(first.await),
                     Some(rival) => {
                         let rival = second.insert(rival);
@@ -83,6 +84,16 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
         // Without a rival nobody else has been first.
         (Raced::Second(..) | Raced::Lost(..), None) => request::send(flight, asking).await,
     }
+}
+
+/// The rival that may be asked now, if there is a hedge left for it.
+fn hedged(flight: &Flight, row: usize) -> Option<Asking> {
+    let hedges = &flight.gateway.hedges;
+    if !hedges.take() {
+        return None;
+    }
+    // One that is full or rests by now is not asked, and costs none.
+    opened(flight, row, false).inspect_err(|_| hedges.give_back()).ok()
 }
 
 /// What the first offer said, or says when it is asked without thinking that was signed elsewhere.
@@ -139,7 +150,7 @@ fn rival(flight: &Flight, asking: &Asking) -> Option<(usize, Duration)> {
         return None;
     }
     flight.gateway.hedges.earn();
-    if flight.call.embeds() {
+    if !flight.call.stream {
         return None;
     }
     let needs = &flight.call.needs;
