@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
+use turnpike_ledger::PicoUsd;
 use turnpike_protocol::{Answer, Dialect};
 
 use crate::catalog::Offer;
@@ -27,13 +28,15 @@ use crate::gateway::Framing;
 use crate::route::{Demand, Gate, InFlight, Lane, NotNow, Sample, Selector};
 
 use super::flight::Flight;
+use super::settle::Reported;
 use super::{decide, relay};
 pub(super) use blame::{Blame, of_answer as blame_of};
 pub(super) use booking::book_limit;
-use booking::{Lost, book_fault, give_up};
+use booking::{book_fault, give_up};
 pub(super) use count::count;
 use failed::Failed;
 pub(super) use outcome::{Fault, Trouble, note};
+use silence::Left;
 pub(super) use silence::bound as probe_bound;
 
 /// Before the best offer is asked once more: long enough for a restart of one server behind a load
@@ -50,6 +53,8 @@ const NO_ROOM: &str = "put off: its provider says that it has no room for so lon
 /// An offer being asked.
 pub(super) struct Asking {
     pub offer: Arc<Offer>,
+    /// Its row among the candidates.
+    pub row: usize,
     /// Its index in the configured catalogue.
     pub index: usize,
     pub watch: Stopwatch,
@@ -68,6 +73,10 @@ pub(super) struct Asking {
     pub again: bool,
     /// Its provider has other credentials than the one it is asked by.
     pub has_stand_in: bool,
+    /// What of it the platform bears, as far as the provider has counted.
+    pub lost: PicoUsd,
+    /// Who is left to ask when it is given up.
+    left: Left,
     /// Counts it as in flight until the attempt is over.
     pub in_flight: InFlight,
 }
@@ -94,6 +103,11 @@ impl Asking {
             Sample::Failed if self.first_byte_ms.is_some() => Sample::GivenUp,
             sample => sample,
         }
+    }
+
+    /// It comes to nothing, and the provider counts it all the same.
+    pub(super) fn bear(&mut self, flight: &mut Flight, reported: &Reported) {
+        self.lost = self.lost.saturating_add(flight.bear(&self.offer, reported));
     }
 
     /// Tells the offer's health how it went.
@@ -129,15 +143,17 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
             queue.insert(0, row);
             continue;
         }
-        let asking = match begin(&mut flight, row, again) {
+        let mut asking = match begin(&mut flight, row, again) {
             Ok(asking) => asking,
             Err(why) => {
                 crowded &= matches!(why, NotNow::Full { .. });
                 continue;
             }
         };
+        asking.left = Left::of(&queue, tried == 0 && spare == 0);
         tried += 1;
-        let ended = one(&mut flight, asking).await;
+        // A rival may have answered, or failed, in its place.
+        let (ended, row) = one(&mut flight, asking).await;
         if let Some(beside) = flight.asked_beside.take() {
             tried += usize::from(queue.contains(&beside));
             queue.retain(|other| *other != beside);
@@ -275,6 +291,7 @@ fn opened(flight: &Flight, row: usize, again: bool) -> Result<Asking, NotNow> {
     let framing = provider.map_or(Framing::Events, |provider| provider.framing(dialect));
     Ok(Asking {
         offer,
+        row,
         index,
         watch,
         first_byte_ms,
@@ -285,31 +302,30 @@ fn opened(flight: &Flight, row: usize, again: bool) -> Result<Asking, NotNow> {
         framing,
         again,
         has_stand_in,
+        lost: PicoUsd(0),
+        left: Left::default(),
         in_flight,
     })
 }
 
-/// One attempt, to its answer or its first content.
-async fn one(flight: &mut Flight, mut asking: Asking) -> Result<Reply, Ended> {
-    let lost = flight.lost;
-    match UnderWay::new(flight, &mut asking).ask().await {
+/// One attempt, to its answer or its first content, with the row of who was asked in the end.
+async fn one(flight: &mut Flight, mut asking: Asking) -> (Result<Reply, Ended>, usize) {
+    let got = UnderWay::new(flight, &mut asking).ask().await;
+    let row = asking.row;
+    let ended = match got {
         Ok(Got::Whole(answer)) => {
             Ok(Reply::Whole(Box::new(whole::Answered { asking, answer: *answer })))
         }
         Ok(Got::Stream(begun)) => Ok(Reply::Stream(Box::new(begun.by(asking)))),
         Err(request::Refused::Trouble(trouble)) => {
-            let mut lost = Lost::reported(flight.lost.saturating_sub(lost));
-            // It may be at work on it still, and charge for that.
-            if trouble.is_ours() && lost.cost.is_zero() {
-                lost = Lost::estimated(flight.bear_prompt(&asking.offer));
-            }
-            Err(Ended::Next(give_up(flight, &asking, trouble, lost)))
+            Err(Ended::Next(give_up(flight, &asking, trouble)))
         }
         Err(request::Refused::Fault(fault)) => {
             book_fault(flight, &asking, &fault);
             Err(Ended::Fault(fault))
         }
-    }
+    };
+    (ended, row)
 }
 
 /// An attempt whose answer is being waited for. The caller's leaving drops it there, and it is

@@ -58,14 +58,14 @@ fn rest_refused(flight: &Flight, asking: &Asking, fault: &Fault) {
 }
 
 /// Books a failed attempt: on the offer's health, in the explanation, in the metrics. What it cost
-/// all the same (`lost`) is the platform's.
-pub(super) fn give_up(
-    flight: &mut Flight,
-    asking: &Asking,
-    trouble: Trouble,
-    lost: Lost,
-) -> Trouble {
+/// all the same is the platform's.
+pub(super) fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble) -> Trouble {
     book(flight, asking, &trouble);
+    // One that was left may be at work on it still, and charge for that.
+    let lost = match trouble.is_ours() && asking.lost.is_zero() {
+        true => Lost::estimated(flight.bear_prompt(&asking.offer)),
+        false => Lost::reported(asking.lost),
+    };
     let mut detail = Cow::Borrowed(trouble.detail());
     if !lost.cost.is_zero() {
         let joint = if detail.is_empty() { "" } else { "; " };
@@ -122,7 +122,7 @@ pub(super) struct Lost {
 
 impl Lost {
     /// As the provider counted.
-    pub(super) fn reported(cost: PicoUsd) -> Self {
+    fn reported(cost: PicoUsd) -> Self {
         Self { cost, estimated: false }
     }
 

@@ -8,8 +8,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use turnpike_ledger::PicoUsd;
-
 use crate::gateway::Gateway;
 use crate::upstream::BodyReader;
 
@@ -18,6 +16,7 @@ use super::super::terms;
 use super::booking::{Lost, book_fault, give_up};
 use super::outcome::{self, Trouble};
 use super::request::{self, Refused};
+use super::silence::Left;
 use super::{Asking, decide, opened};
 
 /// What came of asking two.
@@ -40,6 +39,7 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
         return request::send(flight, asking).await;
     };
     let body = request::written(flight, asking, provider).await?;
+    let shared_left = asking.left.clone();
     let mut second: Option<Asking> = None;
     let raced = {
         let shared: &Flight = flight;
@@ -47,7 +47,7 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
         match tokio::time::timeout(wait, first.as_mut()).await {
             Ok(done) => Raced::First(done),
             Err(_) => {
-                match hedged(shared, row) {
+                match hedged(shared, row, &shared_left) {
                     None => Raced::First(first.await),
                     Some(rival) => {
                         let rival = second.insert(rival);
@@ -66,7 +66,7 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
             flight.losses = request::own_losses(flight, &rival);
             let first = std::mem::replace(asking, rival);
             match trouble {
-                Some(trouble) => drop(give_up(flight, &first, trouble, unbilled())),
+                Some(trouble) => drop(give_up(flight, &first, trouble)),
                 None => cancelled(flight, &first),
             }
             Ok(body)
@@ -86,14 +86,18 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
     }
 }
 
-/// The rival that may be asked now, if there is a hedge left for it.
-fn hedged(flight: &Flight, row: usize) -> Option<Asking> {
+/// The rival that may be asked now, if there is a hedge left for it. `left`: by whom the first may be
+/// replaced.
+fn hedged(flight: &Flight, row: usize, left: &Left) -> Option<Asking> {
     let hedges = &flight.gateway.hedges;
     if !hedges.take() {
         return None;
     }
     // One that is full or rests by now is not asked, and costs none.
-    opened(flight, row, false).inspect_err(|_| hedges.give_back()).ok()
+    let mut rival = opened(flight, row, false).inspect_err(|_| hedges.give_back()).ok()?;
+    left.take_next();
+    rival.left = left.clone();
+    Some(rival)
 }
 
 /// What the first offer said, or says when it is asked without thinking that was signed elsewhere.
@@ -146,7 +150,7 @@ async fn race(
 fn rival(flight: &Flight, asking: &Asking) -> Option<(usize, Duration)> {
     let wait_ms = flight.gateway.settings.hedge_ms;
     // Only the first attempt: what comes after a failure is asked in turn.
-    if wait_ms == 0 || !flight.attempts.is_empty() {
+    if wait_ms == 0 || !asking.left.is_of_the_first {
         return None;
     }
     flight.gateway.hedges.earn();
@@ -158,7 +162,7 @@ fn rival(flight: &Flight, asking: &Asking) -> Option<(usize, Duration)> {
     if terms::objective(flight).profile != "fast" || paid {
         return None;
     }
-    let row = *flight.plan.get(1)?;
+    let row = asking.left.next()?;
     let offer = flight.offer_of(row)?;
     let provider = flight.gateway.providers.get(&*offer.provider)?;
     let alike = provider.dialect(offer, &flight.call) == Some(flight.call.dialect);
@@ -177,15 +181,10 @@ fn cancelled(flight: &mut Flight, loser: &Asking) {
     outcome::note(flight, loser, "cancelled", &detail);
 }
 
-/// What a failure costs before any answer has begun.
-fn unbilled() -> Lost {
-    Lost::reported(PicoUsd::ZERO)
-}
-
 /// The rival failed beside the first: booked as any other attempt that failed.
 fn refused_beside(flight: &mut Flight, rival: &Asking, refused: Refused) {
     match refused {
-        Refused::Trouble(trouble) => drop(give_up(flight, rival, trouble, unbilled())),
+        Refused::Trouble(trouble) => drop(give_up(flight, rival, trouble)),
         Refused::Fault(fault) => book_fault(flight, rival, &fault),
     }
 }

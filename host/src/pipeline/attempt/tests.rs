@@ -119,7 +119,7 @@ pub(in crate::pipeline) fn flight_of(
 /// The stream that the only offer gives, with its first content.
 pub(in crate::pipeline) async fn begun_stream(flight: &mut Flight) -> relay::Opened {
     let asking = begin(flight, 0, false).unwrap();
-    match one(flight, asking).await {
+    match one(flight, asking).await.0 {
         Ok(Reply::Stream(opened)) => *opened,
         _ => panic!("no stream has begun"),
     }
@@ -188,7 +188,7 @@ async fn an_empty_account_at_the_provider_is_not_the_callers_402() {
     let gateway = gateway(data.path(), provider(Some(answer)).await).await;
     let mut first = flight(&gateway);
     let asking = begin(&mut first, 0, false).unwrap();
-    let ended = one(&mut first, asking).await;
+    let (ended, _) = one(&mut first, asking).await;
     assert!(matches!(ended, Err(Ended::Next(_))), "the next candidate is asked");
     assert_eq!(outcomes(&first), ["no_credit"]);
     assert!(gateway.health.snapshot(0, Band::default(), clock::now_ms()).availability < 1.0);

@@ -126,7 +126,7 @@ impl Opening<'_> {
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
         if let Some(stream) = self.stream.take() {
-            self.flight.bear(&self.asking.offer, &stream.reported());
+            self.asking.bear(self.flight, &stream.reported());
         }
     }
 }

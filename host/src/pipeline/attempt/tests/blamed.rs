@@ -147,22 +147,81 @@ async fn a_caller_that_leaves_after_waiting_in_vain_counts_against_the_offer() {
     assert!(matches!(gate(&gateway), Gate::Open { .. }), "{BREAKER_FAILURES} said so");
 }
 
-/// A probe waits no longer than an answer takes to begin, where somebody else is left to ask.
-#[tokio::test]
-async fn a_probe_that_hears_nothing_is_given_up_for_the_next() {
-    let data = tempfile::tempdir().unwrap();
-    let gateway = gateway(data.path(), provider(None).await).await;
+/// The probe of an offer that says nothing, which has waited for longer than an answer takes to
+/// begin, and the offer of another provider.
+async fn probing(data: &Path) -> (Flight, Asking) {
+    let port = provider(None).await;
+    let more = format!(
+        "free = true\n[providers.other]\nbase_url = \"http://127.0.0.1:{port}/v1\"\n\
+         api_key = \"k\"\ndialect = \"openai-chat\"\n\
+         [[providers.other.offers]]\nid = \"acme/one\"\nfree = true"
+    );
+    let gateway = gateway_with(data, port, &more).await;
     let lane = Lane { offer: 0, credential: 0 };
     gateway.health.record(lane, Sample::whole(100, 5_000, 10), clock::now_ms());
     gateway.health.rest(lane, clock::now_ms(), clock::now_ms());
     let mut flight = flight(&gateway);
-    flight.plan = vec![0, 1];
+    let second = Candidate { index: 1, rejection: None, figures: None, score: None };
+    flight.candidates.push(second);
     let mut asking = begin(&mut flight, 0, false).unwrap();
     assert!(asking.in_flight.is_probe() && asking.in_flight.patience_ms() == 30_000);
     assert!(gateway.health.begin(0, clock::now_ms()).is_err(), "it is the only one");
     asking.watch = Stopwatch::started(Duration::from_secs(31));
-    let hears = silence::unless(&flight, &asking, std::future::pending::<()>()).await;
-    assert!(hears.is_none());
+    (flight, asking)
+}
+
+/// Whether it goes on waiting.
+async fn waits(flight: &Flight, asking: &Asking) -> bool {
+    let hears = silence::unless(flight, asking, std::future::pending::<()>());
+    tokio::time::timeout(Duration::from_millis(100), hears).await.is_err()
+}
+
+/// A probe waits no longer than an answer takes to begin, where somebody else is left to ask: who
+/// that is does not go by what the explanation tells of offers that were passed over.
+#[tokio::test]
+async fn a_probe_that_hears_nothing_is_given_up_for_the_next() {
+    let data = tempfile::tempdir().unwrap();
+    let (mut flight, mut asking) = probing(data.path()).await;
+    assert!(waits(&flight, &asking).await, "nobody else is left");
+    asking.left = Left::of(&[1], true);
+    for _ in 0..3 {
+        outcome::note_skipped(&mut flight, 1, NO_ROOM.into());
+    }
+    assert!(!waits(&flight, &asking).await);
+    let second = Lane { offer: 1, credential: 0 };
+    flight.gateway.health.rest(second, u64::MAX, clock::now_ms());
+    assert!(waits(&flight, &asking).await, "the other rests");
+}
+
+/// Two that are asked side by side are not left for each other: then nobody would be.
+#[tokio::test]
+async fn who_is_asked_beside_another_is_not_left_for_it() {
+    let data = tempfile::tempdir().unwrap();
+    let (flight, mut asking) = probing(data.path()).await;
+    asking.left = Left::of(&[1], true);
+    asking.left.take_next();
+    assert!(waits(&flight, &asking).await);
+    asking.left = Left::of(&[1, 0], true);
+    asking.left.take_next();
+    assert!(!waits(&flight, &asking).await, "a third is left");
+}
+
+/// However an offer that has fallen silent is left, it may charge for the prompt.
+#[tokio::test]
+async fn the_platform_bears_the_prompt_of_an_offer_that_is_left_and_of_nobody_else() {
+    let data = tempfile::tempdir().unwrap();
+    let gateway = gateway_with(data.path(), 9, PRICE).await;
+    let mut flight = flight(&gateway);
+    // What another attempt of the request has cost.
+    flight.lost = PicoUsd(7);
+    let asking = begin(&mut flight, 0, false).unwrap();
+    give_up(&mut flight, &asking, Trouble::Empty);
+    assert_eq!(flight.lost, PicoUsd(7));
+    assert_eq!(flight.attempts[0].detail.as_deref(), Some("it ended before any content"));
+    give_up(&mut flight, &asking, Trouble::Silent);
+    assert!(flight.lost > PicoUsd(7));
+    let detail = flight.attempts[1].detail.as_deref().unwrap();
+    assert!(detail.contains("estimate of the prompt"), "{detail}");
 }
 
 /// OpenAI's stream that has no tokens left for the organization: status 200, and then this.
