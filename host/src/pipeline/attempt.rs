@@ -112,7 +112,7 @@ impl Asking {
 
     /// Tells the offer's health how it went.
     pub(super) fn ended(&self, sample: Sample) {
-        self.in_flight.ended(sample, clock::now_ms());
+        self.in_flight.ended(sample, clock::steady_ms());
     }
 }
 
@@ -223,7 +223,7 @@ fn several_credentials(flight: &Flight, row: usize) -> bool {
 /// Whether the provider of that row has said that it has no room for so long a prompt now, and one
 /// that is left has: the estimate is a rough one, so without another it is sent all the same.
 fn has_roomier(flight: &Flight, row: usize, left: &[usize]) -> bool {
-    let (health, now_ms) = (&flight.gateway.health, clock::now_ms());
+    let (health, now_ms) = (&flight.gateway.health, clock::steady_ms());
     let lacks = |row: usize| {
         let candidate = flight.candidates.get(row);
         candidate.is_some_and(|it| health.lacks_tokens(it.index, demand(flight), now_ms))
@@ -276,7 +276,7 @@ fn opened(flight: &Flight, row: usize, again: bool) -> Result<Asking, NotNow> {
     let candidate = flight.candidates.get(row).ok_or(NotNow::Resting)?;
     let index = candidate.index;
     let offer = Arc::clone(flight.offer_of(row).ok_or(NotNow::Resting)?);
-    let (health, now_ms) = (&flight.gateway.health, clock::now_ms());
+    let (health, now_ms) = (&flight.gateway.health, clock::steady_ms());
     let in_flight = match health.gate(index, now_ms) {
         Gate::Full { most } => Err(NotNow::Full { most }),
         Gate::Open { .. } => Err(NotNow::Resting),

@@ -1,6 +1,6 @@
 //! Live statistics of each offer and the breaker of each credential that it is reached by, in
 //! memory. Written after every attempt, read before every choice; a lost sample is harmless, so
-//! plain atomics do. Never reads a clock.
+//! plain atomics do. Never reads a clock; it is given the times of one that is never set.
 
 mod breaker;
 mod in_flight;

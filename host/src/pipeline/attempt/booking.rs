@@ -38,7 +38,7 @@ pub(super) fn book_fault(flight: &mut Flight, asking: &Asking, fault: &Fault) {
 /// is the key itself that is refused. Where it is only this request, or this model, that is
 /// forbidden, an offer without another credential rests after several of them.
 fn rest_refused(flight: &Flight, asking: &Asking, fault: &Fault) {
-    let (gateway, lane, now_ms) = (&flight.gateway, asking.lane(), clock::now_ms());
+    let (gateway, lane, now_ms) = (&flight.gateway, asking.lane(), clock::steady_ms());
     let until_ms = now_ms.saturating_add(REFUSED_REST_MS);
     if fault.is_of_the_key() {
         asking.ended(Sample::Neutral);
@@ -77,7 +77,7 @@ pub(super) fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble) ->
 
 /// Books a provider's trouble on the health of its offer, and how long it asks to be left alone.
 fn book(flight: &Flight, asking: &Asking, trouble: &Trouble) {
-    let now_ms = clock::now_ms();
+    let now_ms = clock::steady_ms();
     let (health, lane) = (&flight.gateway.health, asking.lane());
     // An event that is longer than the gateway takes may repeat what the caller sent.
     let bounded = matches!(trouble, Trouble::Malformed(relay::TOO_LARGE));

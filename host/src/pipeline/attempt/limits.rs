@@ -82,12 +82,13 @@ pub(super) fn learn(health: &Arc<Health>, lane: Lane, headers: &HeaderMap) {
     if !said::tells_limits(headers) {
         return;
     }
+    // Some of them are dates.
     let allowed = allowed(headers, clock::now_ms());
     if let Some((requests, until_ms)) = allowed.requests {
-        health.allow(lane, requests, until_ms);
+        health.allow(lane, requests, clock::from_wall_ms(until_ms));
     }
     if let Some((tokens, until_ms)) = allowed.tokens {
-        health.allow_tokens(lane, tokens, until_ms);
+        health.allow_tokens(lane, tokens, clock::from_wall_ms(until_ms));
     }
 }
 

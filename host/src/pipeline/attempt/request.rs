@@ -113,7 +113,7 @@ pub(super) async fn exchange(
     })?;
     asking.alive_ms = asking.watch.millis();
     asking.first_byte_ms = Some(asking.alive_ms);
-    asking.in_flight.heard(clock::now_ms());
+    asking.in_flight.heard(clock::steady_ms());
     asking.status = Some(response.status.as_u16());
     limits::learn(&flight.gateway.health, asking.lane(), &response.headers);
     judge(flight, asking, response.status, &response.headers, response.body).await

@@ -74,7 +74,7 @@ pub(super) async fn unless<T>(
         }
         let in_vain = patience.is_some_and(|patience| asking.watch.elapsed() >= patience);
         // Who else there is may have changed since it began.
-        if asking.left.is_open(flight) && (in_vain || probed.leaves_silent(clock::now_ms())) {
+        if asking.left.is_open(flight) && (in_vain || probed.leaves_silent(clock::steady_ms())) {
             return None;
         }
         wait = LOOK;

@@ -2,6 +2,7 @@
 //! connection.
 
 mod blamed;
+mod set_back;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -154,9 +155,9 @@ async fn an_attempt_that_the_caller_leaves_is_noted_as_cancelled() {
     let left = tokio::time::timeout(Duration::from_millis(200), one(&mut flight, asking)).await;
     assert!(left.is_err(), "the provider says nothing");
     assert_eq!(outcomes(&flight), ["cancelled"]);
-    assert_eq!(gateway.health.snapshot(0, Band::default(), clock::now_ms()).in_flight, 0);
+    assert_eq!(gateway.health.snapshot(0, Band::default(), clock::steady_ms()).in_flight, 0);
     assert!(
-        (gateway.health.snapshot(0, Band::default(), clock::now_ms()).availability - 1.0).abs()
+        (gateway.health.snapshot(0, Band::default(), clock::steady_ms()).availability - 1.0).abs()
             < f64::EPSILON
     );
 }
@@ -167,14 +168,14 @@ async fn a_repeat_counts_as_one_failure_with_the_first_try() {
     let answer = "HTTP/1.1 500 Oh\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     let gateway = gateway(data.path(), provider(Some(answer)).await).await;
     for request in 1..=BREAKER_FAILURES {
-        let before = gateway.health.gate(0, clock::now_ms());
+        let before = gateway.health.gate(0, clock::steady_ms());
         assert_eq!(before, Gate::Closed, "before request {request}");
         let mut flight = flight(&gateway);
         flight.id_text = format!("request {request}");
         let response = run(Box::new(flight), vec![0]).await;
         assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     }
-    assert!(matches!(gateway.health.gate(0, clock::now_ms()), Gate::Open { .. }));
+    assert!(matches!(gateway.health.gate(0, clock::steady_ms()), Gate::Open { .. }));
     // The last request's repeat finds the breaker open.
     let asked = "turnpike_attempts_total{provider=\"local\",outcome=\"error\"} 3";
     assert!(gateway.metrics.render().contains(asked), "{}", gateway.metrics.render());
@@ -191,7 +192,7 @@ async fn an_empty_account_at_the_provider_is_not_the_callers_402() {
     let (ended, _) = one(&mut first, asking).await;
     assert!(matches!(ended, Err(Ended::Next(_))), "the next candidate is asked");
     assert_eq!(outcomes(&first), ["no_credit"]);
-    assert!(gateway.health.snapshot(0, Band::default(), clock::now_ms()).availability < 1.0);
+    assert!(gateway.health.snapshot(0, Band::default(), clock::steady_ms()).availability < 1.0);
     let response = run(Box::new(flight(&gateway)), vec![0]).await;
     assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
 }
@@ -243,7 +244,7 @@ async fn heard(gateway: &Arc<Gateway>, dialect: Dialect, body: &'static str) -> 
         let GatewayBody::Whole(body) = response.into_body() else { panic!("a stream") };
         let body = String::from_utf8(body.unwrap_or_default().to_vec()).unwrap();
         heard = Some((status, body));
-        assert_eq!(gateway.health.gate(0, clock::now_ms()), Gate::Closed, "{heard:?}");
+        assert_eq!(gateway.health.gate(0, clock::steady_ms()), Gate::Closed, "{heard:?}");
     }
     heard.unwrap()
 }
@@ -422,7 +423,7 @@ async fn an_offer_that_filled_up_or_rests_since_the_plan_was_made_is_skipped_for
         assert_eq!(&*attempt.outcome, "skipped");
         attempt.detail.as_ref().map(ToString::to_string).unwrap_or_default()
     };
-    let first = gateway.health.begin(0, clock::now_ms()).unwrap();
+    let first = gateway.health.begin(0, clock::steady_ms()).unwrap();
     let detail = skipped(&gateway);
     assert!(detail.contains("as it may have (1)"), "{detail}");
     let heard = run(Box::new(flight(&gateway)), vec![0]).await;
@@ -431,7 +432,7 @@ async fn an_offer_that_filled_up_or_rests_since_the_plan_was_made_is_skipped_for
     drop(first);
     for _ in 0..BREAKER_FAILURES {
         let lane = crate::route::Lane { offer: 0, credential: 0 };
-        gateway.health.record(lane, Sample::Failed, clock::now_ms());
+        gateway.health.record(lane, Sample::Failed, clock::steady_ms());
     }
     let detail = skipped(&gateway);
     assert!(detail.contains("breaker"), "{detail}");

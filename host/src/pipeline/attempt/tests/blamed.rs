@@ -43,7 +43,7 @@ async fn ask_both(gateway: &Arc<Gateway>) -> (u16, usize) {
 }
 
 fn gate(gateway: &Gateway) -> Gate {
-    gateway.health.gate(0, clock::now_ms())
+    gateway.health.gate(0, clock::steady_ms())
 }
 
 /// The operator's key is no mistake of the caller's, who is answered elsewhere.
@@ -54,7 +54,7 @@ async fn a_key_that_is_refused_rests_and_another_provider_answers() {
     let gateway = pair(data.path(), refused).await;
     assert_eq!(ask_both(&gateway).await, (200, 2));
     let Gate::Open { until_ms } = gate(&gateway) else { panic!("it rests") };
-    assert!(until_ms.saturating_sub(clock::now_ms()) > 50_000);
+    assert!(until_ms.saturating_sub(clock::steady_ms()) > 50_000);
     assert_eq!(ask_both(&gateway).await, (200, 2));
     let refusals = "turnpike_attempts_total{provider=\"local\",outcome=\"credential\"} 1";
     assert!(gateway.metrics.render().contains(refusals), "{}", gateway.metrics.render());
@@ -101,7 +101,7 @@ async fn a_prompt_that_is_flagged_is_refused_in_the_providers_words_and_nothing_
     let mut flight = flight(&gateway);
     flight.candidates[0].index = 1;
     assert_eq!(run(Box::new(flight), vec![0]).await.status(), StatusCode::FORBIDDEN);
-    let lanes = gateway.health.observed(1, clock::now_ms()).unwrap().lanes;
+    let lanes = gateway.health.observed(1, clock::steady_ms()).unwrap().lanes;
     assert!(lanes.len() == 2 && lanes.iter().all(|it| it.gate == Gate::Closed), "{lanes:?}");
 }
 
@@ -120,7 +120,7 @@ async fn a_request_over_the_operators_own_limit_is_answered_elsewhere_and_nothin
         for _ in 0..=BREAKER_FAILURES {
             assert_eq!((ask_both(&gateway).await, gate(&gateway)), ((200, 2), Gate::Closed));
         }
-        let seen = gateway.health.snapshot(0, Band::SHORT, clock::now_ms());
+        let seen = gateway.health.snapshot(0, Band::SHORT, clock::steady_ms());
         assert!((seen.availability - 1.0).abs() < f64::EPSILON, "{seen:?}");
         // Whoever has nobody else hears the provider's own words, and that no wait helps.
         let response = run(Box::new(flight(&gateway)), vec![0]).await;
@@ -158,14 +158,14 @@ async fn probing(data: &Path) -> (Flight, Asking) {
     );
     let gateway = gateway_with(data, port, &more).await;
     let lane = Lane { offer: 0, credential: 0 };
-    gateway.health.record(lane, Sample::whole(100, 5_000, 10), clock::now_ms());
-    gateway.health.rest(lane, clock::now_ms(), clock::now_ms());
+    gateway.health.record(lane, Sample::whole(100, 5_000, 10), clock::steady_ms());
+    gateway.health.rest(lane, clock::steady_ms(), clock::steady_ms());
     let mut flight = flight(&gateway);
     let second = Candidate { index: 1, rejection: None, figures: None, score: None };
     flight.candidates.push(second);
     let mut asking = begin(&mut flight, 0, false).unwrap();
     assert!(asking.in_flight.is_probe() && asking.in_flight.patience_ms() == 30_000);
-    assert!(gateway.health.begin(0, clock::now_ms()).is_err(), "it is the only one");
+    assert!(gateway.health.begin(0, clock::steady_ms()).is_err(), "it is the only one");
     asking.watch = Stopwatch::started(Duration::from_secs(31));
     (flight, asking)
 }
@@ -189,7 +189,7 @@ async fn a_probe_that_hears_nothing_is_given_up_for_the_next() {
     }
     assert!(!waits(&flight, &asking).await);
     let second = Lane { offer: 1, credential: 0 };
-    flight.gateway.health.rest(second, u64::MAX, clock::now_ms());
+    flight.gateway.health.rest(second, u64::MAX, clock::steady_ms());
     assert!(waits(&flight, &asking).await, "the other rests");
 }
 
@@ -253,7 +253,7 @@ async fn a_rate_limit_inside_a_stream_is_one_and_no_failure() {
         let port = provider(Some(limited_stream(USED_UP))).await;
         let gateway = gateway_in(data.path(), port, responses, "free = true").await;
         let response = run(Box::new(flight_of(&gateway, caller, body)), vec![0]).await;
-        let now_ms = clock::now_ms();
+        let now_ms = clock::steady_ms();
         let Gate::Open { until_ms } = gate(&gateway) else { panic!("it rests") };
         assert!((13_000..=14_036).contains(&until_ms.saturating_sub(now_ms)), "{until_ms}");
         assert!(gateway.health.is_limited(0, now_ms));
@@ -288,7 +288,7 @@ async fn a_request_over_the_limit_is_told_inside_a_stream_too() {
     let body = r#"{"model":"acme/one","stream":true,"input":"hello"}"#;
     let (_, said) = heard(&gateway, responses, body).await;
     assert!(said.contains(large), "{said}");
-    let seen = gateway.health.snapshot(0, Band::SHORT, clock::now_ms());
+    let seen = gateway.health.snapshot(0, Band::SHORT, clock::steady_ms());
     assert!((seen.availability - 1.0).abs() < f64::EPSILON, "{seen:?}");
 }
 

@@ -41,7 +41,7 @@ async fn read_after(pause: Duration) -> (String, bool, u32) {
         last.push_str(&text);
     }
     let charged = gateway.ledger.balance("acme").spent.0 > 0;
-    let lanes = gateway.health.observed(0, crate::clock::now_ms()).unwrap().lanes;
+    let lanes = gateway.health.observed(0, crate::clock::steady_ms()).unwrap().lanes;
     (last, charged, lanes[0].failures_in_a_row)
 }
 
