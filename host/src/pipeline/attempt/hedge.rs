@@ -39,22 +39,20 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
         return request::send(flight, asking).await;
     };
     let body = request::written(flight, asking, provider).await?;
-    let shared_left = asking.left.clone();
+    let left = asking.left.clone();
     let mut second: Option<Asking> = None;
     let raced = {
         let shared: &Flight = flight;
         let mut first = Box::pin(request::exchange(shared, asking, provider, body));
         match tokio::time::timeout(wait, first.as_mut()).await {
             Ok(done) => Raced::First(done),
-            Err(_) => {
-                match hedged(shared, row, &shared_left) {
-                    None => Raced::First(first.await),
-                    Some(rival) => {
-                        let rival = second.insert(rival);
-                        race(&gateway, shared, first.as_mut(), rival).await
-                    }
+            Err(_) => match hedged(shared, row, &left) {
+                None => Raced::First(first.await),
+                Some(rival) => {
+                    let rival = second.insert(rival);
+                    race(&gateway, shared, first.as_mut(), rival).await
                 }
-            }
+            },
         }
     };
     if second.is_some() && !matches!(raced, Raced::First(_)) {

@@ -199,7 +199,10 @@ mod tests {
     #[test]
     fn a_wait_is_read_from_the_words_of_a_refusal() {
         for (words, ms) in [
-            ("Limit 250000, Used 250000, Requested 58487. Please try again in 14.036s. Visit", 14_036),
+            (
+                "Limit 250000, Used 250000, Requested 58487. Please try again in 14.036s. Visit",
+                14_036,
+            ),
             ("Rate limit reached on tokens per min (TPM). Please try again in 28ms.", 28),
             ("Rate limit is exceeded. Try again in 17 seconds.", 17_000),
             ("Please try again in 1m12.5s", 72_500),

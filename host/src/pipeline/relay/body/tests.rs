@@ -5,7 +5,9 @@ use std::time::Duration;
 use turnpike_protocol::Dialect;
 
 use super::*;
-use crate::pipeline::attempt::tests::{PRICE, begun_stream, flight_of, gateway_with, provider, top_up};
+use crate::pipeline::attempt::tests::{
+    PRICE, begun_stream, flight_of, gateway_with, provider, top_up,
+};
 use crate::pipeline::{relay, reserve};
 
 /// A stream that ends without its end.
