@@ -144,6 +144,7 @@ pub(super) fn live(seen: &Observed) -> Value {
         .iter()
         .map(|lane| {
             let (state, until) = gate(lane.gate);
+            let left_until = lane.left.map(|(_, until_ms)| wall_ms(until_ms));
             json!({
                 "weight": lane.weight,
                 "state": state,
@@ -151,7 +152,7 @@ pub(super) fn live(seen: &Observed) -> Value {
                 "failures_in_a_row": lane.failures_in_a_row,
                 "limited": lane.limited,
                 "requests_left": lane.left.map(|(left, _)| left),
-                "requests_left_until": rfc3339_opt(lane.left.map(|(_, until_ms)| wall_ms(until_ms))),
+                "requests_left_until": rfc3339_opt(left_until),
             })
         })
         .collect();

@@ -1,6 +1,6 @@
-//! What an attempt that came to nothing leaves behind: on the health of its offer and credential, in
-//! the explanation, in the metrics, and in what the platform bears. Asks nobody, and settles nothing
-//! with the caller.
+//! What an attempt that came to nothing leaves behind: on the health of its offer and credential,
+//! in the explanation, in the metrics, and in what the platform bears. Asks nobody, and settles
+//! nothing with the caller.
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -84,8 +84,8 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
     }
 }
 
-/// The rival that may be asked now, if there is a hedge left for it. `left`: by whom the first may be
-/// replaced.
+/// The rival that may be asked now, if there is a hedge left for it. `left`: who may take the place
+/// of the first.
 fn hedged(flight: &Flight, row: usize, left: &Left) -> Option<Asking> {
     let hedges = &flight.gateway.hedges;
     if !hedges.take() {

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it looks from then on.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Who of a plan is left to ask when one is given up. Two that are asked side by side have the same.
+/// Who of a plan is left to ask when one is given up. Two that are asked side by side share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Left {
     /// Rows, the next one last.

@@ -10,11 +10,17 @@ use crate::pipeline::attempt::tests::{
 };
 use crate::pipeline::{relay, reserve};
 
-/// A stream that ends without its end.
-const CUT_OFF: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n\
-    data: {\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"one\",\
-    \"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"hello you\"},\
-    \"finish_reason\":null}]}\n\n";
+/// A stream that ends without its end, and more text than is held back of it.
+fn cut_off() -> &'static str {
+    let text = "word ".repeat(1_000);
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n\
+         data: {{\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"created\":1,\
+         \"model\":\"one\",\"choices\":[{{\"index\":0,\"delta\":{{\"role\":\"assistant\",\
+         \"content\":\"{text}\"}},\"finish_reason\":null}}]}}\n\n"
+    );
+    answer.leak()
+}
 
 async fn frame(body: &mut RelayBody) -> Option<String> {
     let mut body = Pin::new(body);
@@ -27,7 +33,7 @@ async fn frame(body: &mut RelayBody) -> Option<String> {
 /// is charged, and how many failures are the offer's.
 async fn read_after(pause: Duration) -> (String, bool, u32) {
     let data = tempfile::tempdir().unwrap();
-    let port = provider(Some(CUT_OFF)).await;
+    let port = provider(Some(cut_off())).await;
     let gateway = gateway_with(data.path(), port, PRICE).await;
     top_up(&gateway);
     let body = r#"{"model":"acme/one","stream":true,"max_tokens":9,
@@ -36,7 +42,7 @@ async fn read_after(pause: Duration) -> (String, bool, u32) {
     reserve::reserve(&mut flight, &[0]).await.unwrap();
     let opened = begun_stream(&mut flight).await;
     let (_, mut body) = relay::begun(flight, opened);
-    assert!(frame(&mut body).await.unwrap().contains("hello you"));
+    assert!(frame(&mut body).await.unwrap().contains("word"));
     body.handed = Some(Stopwatch::started(pause));
     let mut last = String::new();
     while let Some(text) = frame(&mut body).await {
