@@ -76,6 +76,7 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
         (Raced::First(done), rival) => {
             if let Some(rival) = rival {
                 cancelled(flight, &rival);
+                left.give_next_back();
             }
             again_unsigned(flight, asking, done).await
         }

@@ -46,6 +46,11 @@ impl Left {
         self.next_is_taken.store(true, Ordering::Relaxed);
     }
 
+    /// It is not asked any more, and has not failed.
+    pub(super) fn give_next_back(&self) {
+        self.next_is_taken.store(false, Ordering::Relaxed);
+    }
+
     /// Whether there is one that may be asked now.
     fn is_open(&self, flight: &Flight) -> bool {
         let taken = usize::from(self.next_is_taken.load(Ordering::Relaxed));
