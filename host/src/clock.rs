@@ -8,15 +8,22 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
 pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-    #[cfg(test)]
-    let ms = ms.saturating_sub(SET_BACK_MS.get());
-    ms
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_sub(set_back_ms())
+}
+
+#[cfg(not(test))]
+const fn set_back_ms() -> u64 {
+    0
+}
+
+/// By how much a test has set its thread's wall clock back.
+#[cfg(test)]
+fn set_back_ms() -> u64 {
+    SET_BACK_MS.get()
 }
 
 #[cfg(test)]
 thread_local! {
-    /// By how much the wall clock of a test's thread has been set back.
     pub(crate) static SET_BACK_MS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 

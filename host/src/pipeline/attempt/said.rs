@@ -137,6 +137,7 @@ impl Said {
         }
         let waits =
             self.headers.iter().any(|(name, _)| [RETRY_AFTER, RETRY_AFTER_MS].contains(name));
+        let waits = waits || self.wait().is_some();
         self.error().is_some_and(|error| blame::exceeds_the_tier(error.message.expose(), waits))
     }
 
