@@ -99,7 +99,7 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         .at(flight.started.at_ms)
         .keeping(flight.call.keeping());
     let expected_tokens = work.expected_tokens();
-    let now_ms = clock::now_ms();
+    let now_ms = clock::steady_ms();
     let health = &flight.gateway.health;
     let found = |index: &u32| {
         let row = usize::try_from(*index).unwrap_or(usize::MAX);
@@ -160,7 +160,7 @@ pub(super) fn explore(flight: &mut Flight) {
         return;
     }
     let health = &flight.gateway.health;
-    Exploring::lend(&mut flight.candidates, health, clock::now_ms(), lot);
+    Exploring::lend(&mut flight.candidates, health, clock::steady_ms(), lot);
 }
 
 /// What each offer's figures are made of.
@@ -370,7 +370,7 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
     take_scores(&mut flight.candidates, &rows, scores);
     let plan = order(flight);
     if plan.is_empty() {
-        return Err(Box::new(nobody(flight, clock::now_ms())));
+        return Err(Box::new(nobody(flight, clock::steady_ms())));
     }
     flight.plan.clone_from(&plan);
     Ok(plan)
@@ -414,7 +414,7 @@ fn cheapest_first(figures: &Figures) -> Vec<Option<f64>> {
 /// Whether an offer is still worth asking when its turn comes.
 pub(super) fn open(flight: &Flight, row: usize) -> bool {
     let Some(candidate) = flight.candidates.get(row) else { return false };
-    let gate = flight.gateway.health.gate(candidate.index, clock::now_ms());
+    let gate = flight.gateway.health.gate(candidate.index, clock::steady_ms());
     matches!(gate, Gate::Closed | Gate::HalfOpen)
 }
 

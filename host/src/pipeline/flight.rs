@@ -270,11 +270,13 @@ impl Flight {
 
     /// An attempt came to nothing that the provider counted all the same: nobody is charged for it
     /// (pitfall 49).
-    pub(super) fn bear(&mut self, offer: &Offer, reported: &settle::Reported) {
-        if reported.usage.is_some() {
-            let cost = settle::absorbed(self, offer, reported, Ending::Failed);
-            self.lost = self.lost.saturating_add(cost);
+    pub(super) fn bear(&mut self, offer: &Offer, reported: &settle::Reported) -> PicoUsd {
+        if reported.usage.is_none() {
+            return PicoUsd(0);
         }
+        let cost = settle::absorbed(self, offer, reported, Ending::Failed);
+        self.lost = self.lost.saturating_add(cost);
+        cost
     }
 
     /// An attempt was left while its provider may have been at work, and nothing was counted: what
