@@ -22,16 +22,19 @@ impl Store {
     /// Adds an organization; its id must never have been used.
     pub fn create_org(&self, org: &Organization) -> Result<(), StoreError> {
         let mut writer = self.writer.lock();
-        match self.read::<Organization>(&org.id)? {
-            None => {}
-            Some(known) if known.deleted_at_ms.is_some() => {
-                return Err(StoreError::Deleted(org.id.clone()));
-            }
-            Some(_) => {
-                return Err(StoreError::Exists(format!("the organization {:?}", org.id)));
-            }
-        }
+        self.check_unused(&org.id)?;
         self.commit(&mut writer, vec![put(org)?])
+    }
+
+    /// Refuses an id that an organization has, or had.
+    pub fn check_unused(&self, org: &str) -> Result<(), StoreError> {
+        match self.read::<Organization>(org)? {
+            None => Ok(()),
+            Some(known) if known.deleted_at_ms.is_some() => {
+                Err(StoreError::Deleted(org.to_owned()))
+            }
+            Some(_) => Err(StoreError::Exists(format!("the organization {org:?}"))),
+        }
     }
 
     /// An organization that is not deleted.
