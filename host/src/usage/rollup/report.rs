@@ -27,6 +27,8 @@ pub struct Query<'a> {
     pub to_ms: u64,
     /// Only what has one of these values in each of these dimensions; no value is what has none.
     pub only: &'a [Only],
+    /// Only what has a value in each of these.
+    pub present: &'a [Dimension],
     /// Group by time as well.
     pub bucket: Option<BucketOf<'a>>,
     /// At most so many groups, the costliest, or the earliest where they are by time.
@@ -91,6 +93,7 @@ impl OrgRows {
         let by: Vec<Place> = query.by.iter().map(|one| self.place(one)).collect();
         let only: Vec<(Place, Vec<Option<NameId>>)> =
             query.only.iter().map(|(one, values)| (self.place(one), self.ids(values))).collect();
+        let present: Vec<Place> = query.present.iter().map(|one| self.place(one)).collect();
         let mut groups: HashMap<(u64, Vec<NameId>), Totals> = HashMap::new();
         let mut total = Totals::default();
         // Reused from row to row: most rows fall into a group that is there.
@@ -101,7 +104,8 @@ impl OrgRows {
                 let wanted = |(place, ids): &(Place, Vec<Option<NameId>>)| {
                     ids.contains(&Some(self.value(about, *place)))
                 };
-                if !only.iter().all(wanted) {
+                let has = |place: &Place| self.value(about, *place) != NONE;
+                if !only.iter().all(wanted) || !present.iter().all(has) {
                     continue;
                 }
                 at.1.clear();

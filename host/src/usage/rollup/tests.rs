@@ -45,7 +45,16 @@ fn small() -> Rollup {
 }
 
 fn query<'a>(by: &'a [Dimension], from_ms: u64, to_ms: u64) -> Query<'a> {
-    Query { org: "acme", by, from_ms, to_ms, only: &[], bucket: None, groups_max: 1_000 }
+    Query {
+        org: "acme",
+        by,
+        from_ms,
+        to_ms,
+        only: &[],
+        present: &[],
+        bucket: None,
+        groups_max: 1_000,
+    }
 }
 
 fn asked(rollup: &Rollup, by: &[Dimension], from_ms: u64, to_ms: u64) -> UsageReport {
@@ -148,6 +157,9 @@ fn every_dimension_can_be_grouped_by_filtered_and_put_into_buckets() {
         rollup.report(&Query { only: &nobody, ..query(&by, 0, u64::MAX) }).total.requests,
         0
     );
+    let of_sessions = [Dimension::Session];
+    let present = rollup.report(&Query { present: &of_sessions, ..query(&by, 0, u64::MAX) });
+    assert_eq!(present.total.requests, 3, "those of a session are left");
     let two_hours = |hour_ms: u64| hour_ms - hour_ms % (2 * HOUR_MS);
     let buckets = rollup.report(&Query { bucket: Some(&two_hours), ..query(&by, 0, u64::MAX) });
     let starts: Vec<_> = buckets.groups.iter().map(|g| (g.bucket_ms, g.totals.requests)).collect();
