@@ -4,6 +4,7 @@
 
 use super::records::{ApiKey, Organization, PluginRecord, PolicyLimitsRecord};
 use super::rows::{Record, decode, encode, joined, prefix_of};
+use super::spending::{AlertRecord, Delivery};
 use super::state::{Change, Table};
 use super::{PAGE_ROWS_MAX, Store, StoreError, Writer};
 
@@ -75,8 +76,8 @@ impl Store {
         self.commit(&mut writer, vec![put(org)?])
     }
 
-    /// Marks an organization as deleted and removes its keys and bindings, all at once. Plugins go
-    /// too; their files are swept when nothing names them.
+    /// Marks an organization as deleted and removes its keys and bindings, all at once; its alerts
+    /// stay. Plugins go too; their files are swept when nothing names them.
     pub fn delete_org(&self, id: &str, at_ms: u64) -> Result<(), StoreError> {
         let mut writer = self.writer.lock();
         let mut org = self.org(id)?;
@@ -96,6 +97,12 @@ impl Store {
         for prefix in super::spending::prefixes_of(id) {
             let rows = self.state.scan(Table::Spending, prefix.as_bytes(), None, usize::MAX)?;
             changes.extend(rows.into_iter().map(|(key, _)| Change::delete(Table::Spending, key)));
+        }
+        // Nobody is told of them any more: where to is gone as well.
+        for alert in self.all_alerts(Some(id))? {
+            if matches!(alert.delivery, Delivery::Pending { .. }) {
+                changes.push(put(&AlertRecord { delivery: Delivery::None, ..alert })?);
+            }
         }
         let digests: Vec<String> =
             self.all_of::<PluginRecord>(&prefix)?.into_iter().map(|one| one.digest).collect();
