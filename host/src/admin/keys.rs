@@ -194,7 +194,7 @@ impl Input {
         }
         match self.previous {
             None => {}
-            Some(None) => key.end_former(clock::now_ms()),
+            Some(None) => key.end_former(),
             Some(Some(_)) => {
                 let message = "previous can only be null, which ends its grace; rotate the key \
                                for a new secret";
