@@ -4,7 +4,7 @@
 
 use super::records::{ApiKey, Organization, PluginRecord, PolicyLimitsRecord};
 use super::rows::{Record, decode, encode, joined, prefix_of};
-use super::spending::{AlertRecord, Delivery};
+use super::spending::{AlertRecord, Delivery, SpendScope};
 use super::state::{Change, Table};
 use super::{PAGE_ROWS_MAX, Store, StoreError, Writer};
 
@@ -155,11 +155,16 @@ impl Store {
         self.commit(&mut writer, vec![put(key)?])
     }
 
-    /// Removes a key.
+    /// Removes a key, and the budgets that are for it alone: nothing would ever count on them
+    /// again, and they would take the room of others.
     pub fn delete_key(&self, org: &str, id: &str) -> Result<ApiKey, StoreError> {
         let mut writer = self.writer.lock();
         let key = self.key(org, id)?;
-        self.commit(&mut writer, vec![delete(&key)])?;
+        let mut changes = vec![delete(&key)];
+        let own = SpendScope::Key(id.to_owned());
+        let budgets = self.all_budgets(Some(org))?;
+        changes.extend(budgets.iter().filter(|budget| budget.scope == own).map(delete));
+        self.commit(&mut writer, changes)?;
         Ok(key)
     }
 }
