@@ -75,19 +75,39 @@ enum Place {
 // === impl Rollup: reports ===
 
 impl Rollup {
-    /// Groups the rows that are asked for.
-    pub(in super::super) fn report(&self, query: &Query<'_>) -> UsageReport {
+    /// Groups the rows that are asked for: all of them, in any order. The rest is for whoever asks,
+    /// who need not hold the sums for it: [`UsageReport::arranged`].
+    pub(in super::super) fn gather(&self, query: &Query<'_>) -> UsageReport {
         match self.orgs.get(query.org) {
-            Some(own) => own.report(query),
-            None => OrgRows::default().report(query),
+            Some(own) => own.gather(query),
+            None => OrgRows::default().gather(query),
         }
+    }
+}
+
+// === impl UsageReport ===
+
+impl UsageReport {
+    /// The groups in their order, and no more than are wanted.
+    pub(in super::super) fn arranged(mut self, groups_max: usize) -> Self {
+        self.groups.sort_by(|a, b| {
+            let costlier = b.totals.cost_usd.cmp(&a.totals.cost_usd);
+            a.bucket_ms
+                .cmp(&b.bucket_ms)
+                .then(costlier)
+                .then_with(|| b.totals.requests.cmp(&a.totals.requests))
+                .then_with(|| a.values.cmp(&b.values))
+        });
+        self.groups_left_out = self.groups.len().saturating_sub(groups_max);
+        self.groups.truncate(groups_max);
+        self
     }
 }
 
 // === impl OrgRows: reports ===
 
 impl OrgRows {
-    fn report(&self, query: &Query<'_>) -> UsageReport {
+    fn gather(&self, query: &Query<'_>) -> UsageReport {
         let from_ms = hour_of(query.from_ms);
         let to_ms = query.to_ms.checked_next_multiple_of(HOUR_MS).unwrap_or(u64::MAX);
         let by: Vec<Place> = query.by.iter().map(|one| self.place(one)).collect();
@@ -117,10 +137,9 @@ impl OrgRows {
                 }
             }
         }
-        let (groups, groups_left_out) = self.named(groups, query);
         UsageReport {
-            groups,
-            groups_left_out,
+            groups: self.named(groups, query),
+            groups_left_out: 0,
             total,
             from_ms,
             to_ms,
@@ -129,11 +148,7 @@ impl OrgRows {
         }
     }
 
-    fn named(
-        &self,
-        groups: HashMap<(u64, Vec<NameId>), Totals>,
-        query: &Query<'_>,
-    ) -> (Vec<Group>, usize) {
+    fn named(&self, groups: HashMap<(u64, Vec<NameId>), Totals>, query: &Query<'_>) -> Vec<Group> {
         let by_time = query.bucket.is_some();
         let name = |id: NameId| self.names.name(id).cloned();
         let named = groups.into_iter().map(|((bucket_ms, values), totals)| Group {
@@ -141,18 +156,7 @@ impl OrgRows {
             values: values.into_iter().map(name).collect(),
             totals,
         });
-        let mut groups: Vec<Group> = named.collect();
-        groups.sort_by(|a, b| {
-            let costlier = b.totals.cost_usd.cmp(&a.totals.cost_usd);
-            a.bucket_ms
-                .cmp(&b.bucket_ms)
-                .then(costlier)
-                .then_with(|| b.totals.requests.cmp(&a.totals.requests))
-                .then_with(|| a.values.cmp(&b.values))
-        });
-        let left_out = groups.len().saturating_sub(query.groups_max);
-        groups.truncate(query.groups_max);
-        (groups, left_out)
+        named.collect()
     }
 
     fn place(&self, dimension: &Dimension) -> Place {
