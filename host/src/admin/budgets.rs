@@ -277,7 +277,9 @@ pub(super) async fn patch(
                 check_reachable("alerts", budget.mode, &budget.alerts)?;
             }
             set_scope_budget(&parts.ledger, &budget, clock::now_ms())?;
-            let put_back = || Ok(set_scope_budget(&parts.ledger, &before, clock::now_ms())?);
+            let put_back = || {
+                set_scope_budget(&parts.ledger, &before, clock::now_ms()).map_err(ApiError::from)
+            };
             stored_or_put_back(parts.store.put_budget(&budget), put_back)?;
             publish_keys(parts)?;
             Ok(Json(Shown::of(&budget, zone, &parts.ledger)).into_response())

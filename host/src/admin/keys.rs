@@ -316,7 +316,8 @@ pub(super) async fn patch(
             let before = key.clone();
             input.apply(&mut key)?;
             set_budget(&parts.ledger, &key, clock::now_ms())?;
-            let put_back = || Ok(set_budget(&parts.ledger, &before, clock::now_ms())?);
+            let put_back =
+                || set_budget(&parts.ledger, &before, clock::now_ms()).map_err(ApiError::from);
             stored_or_put_back(parts.store.update_key(&key), put_back)?;
             publish_keys(parts)?;
             let zone = zone_of(&parts.store.org(&key.org)?);

@@ -189,7 +189,7 @@ mod tests {
         let (day, hour) = (Period::Day, Period::Hour);
         for (period, name, at, expected) in [
             (day, "UTC", "2026-11-01T18:00:00Z", ["2026-11-01T00", "2026-11-02T00"]),
-            (day, "Europe/Berlin", "2026-10-31T22:00:00Z", ["2026-10-30T22", "2026-10-31T23"]),
+            (day, "Europe/Berlin", "2026-10-31T22:00:00Z", ["2026-10-30T23", "2026-10-31T23"]),
             // 18:30Z is midnight: that hour still counts to the day before.
             (day, "Asia/Kolkata", "2026-11-01T18:00:00Z", ["2026-10-31T19", "2026-11-01T19"]),
             (day, "Asia/Kolkata", "2026-11-01T19:00:00Z", ["2026-11-01T19", "2026-11-02T19"]),
