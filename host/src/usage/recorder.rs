@@ -162,7 +162,7 @@ impl Writer {
             }
             shared.queue.swap(&mut batch);
             for fresh in batch.drain(..) {
-                self.take(fresh);
+                self.take(*fresh);
                 if self.buffer.len() > BUFFER_BYTES_MAX {
                     self.count();
                     self.flush();
