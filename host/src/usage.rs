@@ -28,7 +28,7 @@ pub use self::explanation::{
     ObjectiveFact, PolicyFact, RedactionFact, TaskFact, Timing,
 };
 pub use self::looked_at::{Fresh, LookedAt, LookedAtFigures, LookedAtRow, OfferNames};
-pub use self::query::{RecordsPage, RequestsPage, UsageLog};
+pub use self::query::{Between, RecordsPage, RequestsPage, UsageLog};
 pub use self::recorder::{Options, Recorder};
 pub use self::rollup::{Anomaly, BucketOf, Dimension, Group, Only, Query, Totals, UsageReport};
 

@@ -106,6 +106,7 @@ fn reports(log: &UsageLog) {
             from_ms: BEGAN_MS,
             to_ms: BEGAN_MS + MONTH_MS,
             only: &[],
+            present: &[],
             bucket: None,
             groups_max: 1_000,
         });
