@@ -22,6 +22,7 @@ mod reserve;
 mod serve;
 mod settle;
 mod terms;
+mod vectors;
 
 use std::sync::Arc;
 
