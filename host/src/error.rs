@@ -202,6 +202,12 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_profile", message)
     }
 
+    /// 400: a header that limits one request says something else than `what`.
+    pub fn unknown_limit(header: &str, what: &str) -> Self {
+        let message = format!("{header} is {what}; send that, or leave it out");
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_limit", message)
+    }
+
     /// 403: the data is more sensitive than what the key may send.
     pub fn class_forbidden(class: &str, clearance: &str) -> Self {
         let message = format!(

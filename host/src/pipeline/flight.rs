@@ -31,7 +31,8 @@ use crate::usage::{AttemptFact, Timing};
 use super::conversation::{Known, Turn};
 use super::facts::{self, CallView};
 use super::repeats::{Print, Ticket};
-use super::{admit, explain, settle, terms};
+use super::terms::{self, Limits};
+use super::{admit, explain, settle};
 pub(super) use labels::Labels;
 pub(super) use manner::Manner;
 
@@ -145,6 +146,8 @@ pub(super) struct Flight {
     pub classified_by: Option<Arc<PolicyRef>>,
     /// The class of data that it is of, as the caller says or the redact policy found.
     pub class: Option<Clearance>,
+    /// What the caller asks of it beside the organization's rules.
+    pub limits: Limits,
     /// Rules that are tried in place of the organization's own.
     pub rules: Option<Arc<OrgRules>>,
     /// What rules and the class of the data ask of it, if anything.
@@ -248,6 +251,7 @@ impl Flight {
             task: unclassified(),
             classified_by: None,
             class: None,
+            limits: Limits::default(),
             rules: None,
             terms: None,
             candidates: Vec::new(),
