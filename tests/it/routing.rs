@@ -5,6 +5,7 @@ mod blame;
 mod by_hand;
 mod credentials;
 mod exploration;
+mod limits;
 mod names;
 mod rules;
 

@@ -227,7 +227,8 @@ impl<'a> Chooser<'a> {
                 Strategy::Oracle if self.ails(index, now_ms) => 0.0,
                 Strategy::Oracle if grade(index) >= best * ORACLE_SHARE => {
                     let Some(offer) = self.world.offers.offers().get(index) else { continue };
-                    let pico = cost_pico(offer, request.input_tokens, 0, request.output_tokens);
+                    let output = self.world.output_tokens(index, request);
+                    let pico = cost_pico(offer, request.input_tokens, 0, output);
                     1.0 + 1.0
                         / (1e-9 + turnpike::route::ranking_usd(turnpike_ledger::PicoUsd(pico)))
                 }

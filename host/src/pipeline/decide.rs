@@ -18,7 +18,7 @@ use crate::route::{
 use super::facts::{self, CallView, PolicyScan};
 use super::fidelity::Fidelity;
 use super::flight::Flight;
-use super::{settle, terms};
+use super::{settle, terms, vectors};
 
 /// The task of every request for vectors.
 const EMBEDDING: &str = "embedding";
@@ -131,6 +131,7 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     weighing.weigh(&mut candidates, &mut fidelity);
     flight.candidates = candidates;
     flight.expected_tokens = expected_tokens;
+    vectors::of_one_model(flight)?;
     if flight.candidates.iter().all(|c| c.rejection.is_some()) {
         return Err(Box::new(nobody(flight, now_ms)));
     }
@@ -379,9 +380,11 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
 /// The rows in the order in which they are tried, as many as there are attempts, of those that have
 /// a score and nothing against them.
 pub(super) fn order(flight: &Flight) -> Vec<usize> {
-    let offers = flight.gateway.offers.offers();
-    let plan = route::plan(&flight.candidates, offers, flight.gateway.settings.attempts);
-    comparable(flight, plan)
+    let (offers, attempts) = (flight.gateway.offers.offers(), flight.gateway.settings.attempts);
+    match flight.call.embeds() {
+        true => vectors::plan(&flight.candidates, offers, attempts),
+        false => route::plan(&flight.candidates, offers, attempts),
+    }
 }
 
 /// What the policy gives no score is out.
@@ -392,18 +395,6 @@ fn take_scores(candidates: &mut [Candidate], rows: &[usize], scores: Vec<Option<
             candidate.rejection = score.is_none().then_some(Rejection::Policy);
         }
     }
-}
-
-/// Of a plan for vectors what has the first one's model: those of another can't be compared with
-/// them, so it is no fallback.
-fn comparable(flight: &Flight, mut plan: Vec<usize>) -> Vec<usize> {
-    let model = |row: &usize| flight.offer_of(*row).map(|offer| &*offer.model);
-    if flight.call.embeds()
-        && let Some(first) = plan.first().and_then(model)
-    {
-        plan.retain(|row| model(row) == Some(first));
-    }
-    plan
 }
 
 /// The order when even the built-in policy could not decide.

@@ -28,12 +28,13 @@ use crate::redact::{Pseudonyms, Summary};
 use crate::route::{Candidate, OrgRules, Profile, Selector, Terms, ranking_usd};
 use crate::usage::{AttemptFact, Timing};
 
-use super::conversation::{self, Known, Turn};
+use super::conversation::{Known, Turn};
 use super::facts::{self, CallView};
 use super::repeats::{Print, Ticket};
-use super::{admit, explain, settle, terms};
+use super::terms::{self, Limits};
+use super::{admit, explain, settle};
 pub(super) use ending::{Bill, Ending};
-use labels::Labels;
+pub(super) use labels::Labels;
 pub(super) use manner::Manner;
 
 /// Bytes of a session id or a tag that a caller may attach.
@@ -46,10 +47,6 @@ pub(super) struct Started {
     pub at_ms: u64,
     pub watch: Stopwatch,
 }
-
-/// Headers that name the conversation, the first that is there counts: our own, Claude Code's,
-/// Codex's.
-const SESSION_HEADERS: [&str; 3] = ["x-turnpike-session", "x-claude-code-session-id", "session_id"];
 
 /// One request in the gateway.
 pub(super) struct Flight {
@@ -80,6 +77,8 @@ pub(super) struct Flight {
     pub classified_by: Option<Arc<PolicyRef>>,
     /// The class of data that it is of, as the caller says or the redact policy found.
     pub class: Option<Clearance>,
+    /// What the caller asks of it beside the organization's rules.
+    pub limits: Limits,
     /// Rules that are tried in place of the organization's own.
     pub rules: Option<Arc<OrgRules>>,
     /// What rules and the class of the data ask of it, if anything.
@@ -140,10 +139,9 @@ impl Flight {
         let media_tokens = call.media_tokens_upper();
         let tags = tags::of(headers, gateway.settings.body_tags.then_some(&*call))?;
         let labels = Labels::of(headers);
-        let named = conversation::session(headers, &SESSION_HEADERS, LABEL_BYTES_MAX);
         // Before anything is replaced: what stands for it may differ from turn to turn.
-        let conversation = Known::of(&call, named);
-        let turn = Turn::of(&gateway.affinity, &caller, &call, conversation);
+        let conversation = Known::of(&call, &labels);
+        let turn = Turn::of(&gateway.affinity, &caller.org, &call, conversation);
         let alias_of = gateway.aliases.target(&caller.org, &call.model);
         // One that names no profile is refused where the headers are read.
         let asked_profile = terms::profile_of(headers).unwrap_or_default();
@@ -159,7 +157,7 @@ impl Flight {
             input_tokens: call.said_tokens(),
             output_limit: call.output_limit,
             call: Arc::new(CallView(Arc::clone(&call))),
-            attrs: attrs(&caller, &call, &tags, headers),
+            attrs: attrs(&caller, &call, &tags, &labels, headers),
         };
         let mut session = Session::new(Arc::clone(&gateway.policy_engine), bindings, known);
         session.remember_clean_texts(&caller.key_id);
@@ -184,6 +182,7 @@ impl Flight {
             task: unclassified(),
             classified_by: None,
             class: None,
+            limits: Limits::default(),
             rules: None,
             terms: None,
             candidates: Vec::new(),
@@ -384,6 +383,7 @@ fn attrs(
     caller: &Caller,
     call: &Call,
     tags: &[(String, String)],
+    labels: &Labels,
     headers: &HeaderMap,
 ) -> Vec<(String, AttrValue)> {
     let text = |name: &str, value: &str| (name.to_owned(), AttrValue::Text(value.to_owned()));
@@ -415,15 +415,10 @@ fn attrs(
         attrs.extend(value.as_deref().map(|value| text(name, value)));
     }
     attrs.extend(tags.iter().map(|(name, value)| text(&format!("tag.{name}"), value)));
-    let header = |name| headers.get(name).and_then(|v| v.to_str().ok());
-    let session = SESSION_HEADERS.into_iter().find_map(header);
-    let agent = header("x-claude-code-agent-id");
-    let labels =
-        [("session", session), ("agent", agent), ("data-class", header("x-turnpike-class"))];
-    for (attr, value) in labels {
-        if let Some(value) = value.filter(|value| value.len() <= LABEL_BYTES_MAX) {
-            attrs.push(text(attr, value));
-        }
-    }
+    let class = headers.get("x-turnpike-class").and_then(|value| value.to_str().ok());
+    let class = class.filter(|value| value.len() <= LABEL_BYTES_MAX);
+    let (session, agent) = (labels.session.as_deref(), labels.agent.as_deref());
+    let more = [("session", session), ("agent", agent), ("data-class", class)];
+    attrs.extend(more.into_iter().filter_map(|(name, value)| Some(text(name, value?))));
     attrs
 }

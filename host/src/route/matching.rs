@@ -71,10 +71,15 @@ pub enum Rejection {
     },
     /// Its provider is not known to keep nothing, and the class of the data asks for that.
     Retention,
-    /// It is expected to cost more than a rule of the organization allows.
+    /// It is expected to cost more than a rule of the organization, or the caller, allows.
     TooDear {
         expected: PicoUsd,
         ceiling: PicoUsd,
+    },
+    /// It is not so good at the task as the caller wants, in thousandths.
+    TooWeak {
+        permille: u64,
+        least: u64,
     },
     /// Its first token is expected later than a rule of the organization allows.
     TooSlow {
@@ -125,13 +130,18 @@ pub fn forbidden(index: usize, offer: &Offer, terms: &Terms) -> Option<Rejection
     })
 }
 
-/// What the ceilings of the organization's rules have against an offer's figures. A time that is
+/// What the ceilings of the organization's rules and the caller's limits have against an offer's
+/// figures. A time that is
 /// only assumed is taken for the ceiling's: whom nobody asks for it would never be measured.
 pub fn over_ceiling(row: &mut FigureRow, terms: &Terms) -> Option<Rejection> {
     if let Some(ceiling) = terms.cost_ceiling
         && row.expected_cost > ceiling
     {
         return Some(Rejection::TooDear { expected: row.expected_cost, ceiling });
+    }
+    if row.quality < terms.quality_min {
+        let [permille, least] = [row.quality, terms.quality_min].map(|it| whole(it * 1_000.0));
+        return Some(Rejection::TooWeak { permille, least });
     }
     let ceiling = terms.first_token_ceiling_ms;
     if ceiling <= 0.0 || row.first_token_ms <= ceiling {
@@ -231,6 +241,7 @@ impl Rejection {
             Self::Region { .. } => "other_region",
             Self::Retention => "retains_data",
             Self::TooDear { .. } => "over_cost_ceiling",
+            Self::TooWeak { .. } => "below_min_quality",
             Self::TooSlow { .. } => "over_time_ceiling",
             Self::Policy => "excluded_by_policy",
             Self::Budget => "model_budget",
@@ -297,6 +308,13 @@ impl Rejection {
             }
             Self::TooDear { expected, ceiling } => {
                 let text = format!("expected {expected} USD is over the ceiling of {ceiling} USD");
+                return Cow::Owned(text);
+            }
+            Self::TooWeak { permille, least } => {
+                let text = format!(
+                    "its quality at the task, {permille} thousandths, is below the {least} that \
+                     the request asks for"
+                );
                 return Cow::Owned(text);
             }
             Self::TooSlow { expected_ms, ceiling_ms } => {

@@ -66,10 +66,20 @@ fn ruled(rule: &str) -> Rejection {
 }
 
 fn over(rule: &str) -> Rejection {
+    beyond(&terms(rule))
+}
+
+fn too_weak() -> Rejection {
+    let mut terms = terms("{}");
+    terms.quality_min = 1.0;
+    beyond(&terms)
+}
+
+fn beyond(terms: &Terms) -> Rejection {
     let work = Workload::new("chat", 0.5, 1_000, None);
     let measured = Snapshot { first_token_measured: true, ..Snapshot::UNKNOWN };
     let mut row = figure_row(&able(), &work, measured).unwrap();
-    over_ceiling(&mut row, &terms(rule)).expect("it is out")
+    over_ceiling(&mut row, terms).expect("it is out")
 }
 
 #[test]
@@ -111,6 +121,7 @@ fn found_here() -> Vec<Rejection> {
         ruled(r#"{"regions": ["eu"]}"#),
         ruled(r#"{"zero_retention": true}"#),
         over(r#"{"cost_ceiling_usd": "0.000000000001"}"#),
+        too_weak(),
         over(r#"{"first_token_ceiling_ms": 1}"#),
     ]
 }
@@ -152,6 +163,7 @@ fn test_of(reason: &Rejection) -> &'static str {
         | Rejection::Region { .. }
         | Rejection::Retention
         | Rejection::TooDear { .. }
+        | Rejection::TooWeak { .. }
         | Rejection::TooSlow { .. } => HERE,
     }
 }
@@ -214,6 +226,7 @@ fn each_offer_is_out_for_the_one_thing_that_it_lacks() {
         "other_region",
         "retains_data",
         "over_cost_ceiling",
+        "below_min_quality",
         "over_time_ceiling",
     ];
     assert_eq!(codes, wanted);
