@@ -9,7 +9,6 @@ use std::hash::{BuildHasher, RandomState};
 
 use parking_lot::Mutex;
 
-use super::figures::{FigureRow, Workload};
 use crate::catalog::Offer;
 
 /// Locks; each is held for a look-up in a map.
@@ -126,12 +125,6 @@ impl Pin {
             && !(warm && cached_tokens == 0);
         let cached = if by_itself { input_tokens } else { cached_tokens };
         Self { offer: index, cached_tokens: u32::try_from(cached).unwrap_or(u32::MAX) }
-    }
-
-    /// The figures of the offer where the conversation is warm: marked so, and with what is cached
-    /// at the price for it.
-    pub fn warm(self, row: &mut FigureRow, offer: &Offer, work: &Workload) {
-        row.warm(offer, work.expected_input().min(u64::from(self.cached_tokens)), work);
     }
 }
 
