@@ -7,8 +7,8 @@ use std::sync::Arc;
 use route_default::RouteDefault;
 use turnpike::catalog::{Kind, Offer, TaskDemands};
 use turnpike::route::{
-    Asked, Candidate, Exploring, Gate, Health, Pin, Profile, Selector, Workload, check, figure_row,
-    plan_by,
+    Asked, Candidate, Exploring, Gate, Health, Particulars, Pin, Profile, Selector, Workload,
+    check, figure_row, plan_by,
 };
 use turnpike_policy_sdk::mock::MockCandidates;
 use turnpike_policy_sdk::{Classification, Figures, Objective, Plugin as _, Route as _};
@@ -130,7 +130,8 @@ impl<'a> Chooser<'a> {
     /// The offers to ask, by index, the first first. `warm`: where the conversation is warm.
     pub fn plan(&mut self, request: &Request, warm: Option<Pin>, now_ms: u64) -> Vec<usize> {
         let difficulty = request.seen_difficulty;
-        let work = Workload::new(request.task, difficulty, upper(request.input_tokens), None);
+        let work = Workload::new(request.task, difficulty, upper(request.input_tokens), None)
+            .cached(warm.map_or(0, |pin| pin.cached_tokens));
         let mut candidates = self.candidates(request, &work, warm, now_ms);
         let lots = &mut self.lots;
         if self.strategy == Strategy::Auto(Profile::Fast)
@@ -169,12 +170,9 @@ impl<'a> Chooser<'a> {
                 let gate = self.health.gate(index, now_ms);
                 let rejection = check(offer, &asked, true, gate);
                 let seen = self.health.snapshot(index, work.band(), now_ms);
-                let mut figures = figure_row(offer, work, seen).filter(|_| rejection.is_none());
-                if let (Some(pin), Some(row)) =
-                    (warm.filter(|pin| pin.offer == index), &mut figures)
-                {
-                    pin.warm(row, offer, work);
-                }
+                let warm = warm.is_some_and(|pin| pin.offer == index);
+                let of_it = Particulars { warm, ..Particulars::of_text(work) };
+                let figures = figure_row(offer, work, &of_it, seen).filter(|_| rejection.is_none());
                 Candidate { index, rejection, figures, score: None }
             })
             .collect()

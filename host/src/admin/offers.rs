@@ -13,23 +13,9 @@ use super::error::ApiError;
 use super::extract::{PageParams, Params};
 use super::text::{rfc3339, rfc3339_opt};
 use super::{AdminState, Routing};
-use crate::catalog::{Offer, TaskDemands};
+use crate::catalog::{Offer, TASKS, TaskDemands};
 use crate::clock::{self, wall_ms};
 use crate::route::{CORRECTION_MAX, Gate, Observed};
-
-/// The tasks that qualities are told apart by; of any other label the general quality counts.
-const TASKS: [&str; 10] = [
-    "chat",
-    "writing",
-    "summarization",
-    "extraction",
-    "translation",
-    "code",
-    "data-analysis",
-    "reasoning",
-    "agent",
-    "vision",
-];
 
 /// All of them, or a page where a limit is given. `after` is an offer's id: they are in its order.
 pub(super) async fn list(

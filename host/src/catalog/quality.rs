@@ -1,6 +1,20 @@
 //! How good a model is expected to be at a task before it has been tried here. From published
 //! benchmark scores where the source has any, else estimated. Never learns; that is routing's.
 
+/// The tasks that qualities are told apart by; of any other label the general quality counts.
+pub const TASKS: [&str; 10] = [
+    "chat",
+    "writing",
+    "summarization",
+    "extraction",
+    "translation",
+    "code",
+    "data-analysis",
+    "reasoning",
+    "agent",
+    "vision",
+];
+
 /// Where a prior comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PriorSource {

@@ -5,8 +5,10 @@ use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Usage;
 
 mod billed;
+mod expected;
 
 pub use billed::{Billed, Side};
+pub use expected::Expected;
 
 /// Service tiers that are known to cost more than the standard one. Served without a price of
 /// their own in the list they are unpriced; any other unlisted tier costs the standard rate.

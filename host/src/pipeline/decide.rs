@@ -92,13 +92,8 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         output_limit: flight.call.output_limit,
     };
     let task = &flight.task;
-    let (input, limit) = (flight.input_tokens, flight.call.output_limit);
-    // Vectors are no tokens: the answer has none.
-    let limit = if embeds { Some(0) } else { limit };
-    let work = Workload::new(&task.task, task.difficulty, input, limit)
-        .at(flight.started.at_ms)
-        .keeping(flight.call.keeping());
-    let expected_tokens = work.expected_tokens();
+    let pin = flight.turn.and_then(|turn| turn.pin(&flight.gateway.affinity));
+    let work = workload(flight).cached(pin.map_or(0, |pin| pin.cached_tokens));
     let now_ms = clock::steady_ms();
     let health = &flight.gateway.health;
     let found = |index: &u32| {
@@ -108,7 +103,6 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     let terms = flight.terms.as_ref();
     let rated = flight.gateway.feedback.of(&flight.caller.org);
     let corrections = rated.as_ref().and_then(|of| of.at(&task.task)).unwrap_or_default();
-    let pin = flight.turn.and_then(|turn| turn.pin(&flight.gateway.affinity));
     let weighing = Weighing { flight, work, pin, corrections, now_ms };
     let check = |row: usize, offer: &Offer| {
         let allowed = flight.caller.may_use(&offer.model);
@@ -130,12 +124,26 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     fidelity.prepare(open.filter_map(|open| flight.offer(open)).map(|offer| &**offer)).await;
     weighing.weigh(&mut candidates, &mut fidelity);
     flight.candidates = candidates;
-    flight.expected_tokens = expected_tokens;
+    flight.work = Some(work);
     vectors::of_one_model(flight)?;
     if flight.candidates.iter().all(|c| c.rejection.is_some()) {
         return Err(Box::new(nobody(flight, now_ms)));
     }
     Ok(())
+}
+
+/// How large the request is, for the figures of all offers.
+fn workload(flight: &Flight) -> Workload {
+    let (call, task, media) = (&flight.call, &flight.task, &flight.media_tokens);
+    // Vectors are no tokens: the answer has none.
+    let limit = if call.embeds() { Some(0) } else { call.output_limit };
+    let work = Workload::new(&task.task, task.difficulty, flight.input_tokens, limit)
+        .at(flight.started.at_ms)
+        .keeping(call.keeping())
+        .with_media(media.audio, media.image)
+        .choosing(call.choices)
+        .thinking(call.needs.reasoning);
+    flight.gateway.answers.usual(work)
 }
 
 /// That a name stands for no model, or for several.
@@ -191,13 +199,14 @@ impl Weighing<'_> {
 
     /// The offer's figures; none where a rate that is needed is not known.
     fn figures(&self, row: usize, offer: &Offer) -> Option<FigureRow> {
-        let seen = self.flight.gateway.health.snapshot(row, self.work.band(), self.now_ms);
-        let mut figures = route::figure_row(offer, &self.work, seen)?;
+        let gateway = &self.flight.gateway;
+        let seen = gateway.health.snapshot(row, self.work.band(), self.now_ms);
+        let warm = self.pin.is_some_and(|pin| pin.offer == row);
+        let answer_percent = gateway.answers.percent(row, &self.work);
+        let of_it = settle::particulars(self.flight, offer, answer_percent, warm);
+        let mut figures = route::figure_row(offer, &self.work, &of_it, seen)?;
         if let Some(by) = self.corrections.get(row) {
             figures.correct(f64::from(*by));
-        }
-        if let Some(pin) = self.pin.filter(|pin| pin.offer == row) {
-            pin.warm(&mut figures, offer, &self.work);
         }
         Some(figures)
     }
@@ -209,26 +218,23 @@ impl Weighing<'_> {
         offer: &Offer,
         figures: Option<&mut FigureRow>,
     ) -> Option<Rejection> {
-        let flight = self.flight;
-        // A service tier that costs more, or a tool of its own, and has no price here is as good as
-        // no price at all.
-        let tools = settle::paid_tools(flight, offer);
-        let more = flight.call.service_tier.is_some() || tools.any();
-        let priced = !more || settle::worst_case(flight, offer, 0).is_some();
-        let Some(figures) = figures else { return Some(Rejection::Unpriced) };
-        if !priced {
-            let base = &offer.rates.at(flight.started.at_ms).base;
-            return Some(match tools {
-                tools if tools.hosted && base.hosted_call.is_none() => Rejection::ToolUnpriced,
-                tools if tools.searches => Rejection::SearchUnpriced,
-                _ => Rejection::Unpriced,
-            });
-        }
-        let terms = flight.terms.as_ref()?;
+        let Some(figures) = figures else { return Some(self.unpriced(offer)) };
+        let terms = self.flight.terms.as_ref()?;
         if terms.prefers(row) {
             figures.prefer();
         }
         route::over_ceiling(figures, terms)
+    }
+
+    /// What of it has no price here: a tool of its own, else its tokens, or the service tier.
+    fn unpriced(&self, offer: &Offer) -> Rejection {
+        let tools = settle::paid_tools(self.flight, offer);
+        let base = &offer.rates.at(self.flight.started.at_ms).base;
+        match tools {
+            tools if tools.hosted && base.hosted_call.is_none() => Rejection::ToolUnpriced,
+            tools if tools.searches && base.search.is_none() => Rejection::SearchUnpriced,
+            _ => Rejection::Unpriced,
+        }
     }
 }
 
@@ -344,6 +350,7 @@ fn could_keep(flight: &Flight, candidate: &Candidate) -> bool {
 
 /// Step 7. The rows of the plan, best first.
 pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
+    let objective = terms::objective(flight);
     let running = flight.candidates.iter().filter(|c| c.rejection.is_none()).count();
     let mut figures = Figures::with_capacity(running);
     let mut rows: Vec<usize> = Vec::with_capacity(running);
@@ -353,7 +360,7 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
         figures.quality.push(f.quality);
         figures.cost_usd.push(f.cost_usd);
         figures.cost_worst_usd.push(f.cost_worst_usd);
-        figures.first_token_ms.push(f.first_token_ms);
+        figures.first_token_ms.push(f.first_token_under(objective.first_token_ceiling_ms));
         figures.first_token_p95_ms.push(f.first_token_p95_ms);
         figures.tokens_per_second.push(f.tokens_per_second);
         figures.availability.push(f.availability);
@@ -363,7 +370,6 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
         rows.push(row);
         indices.push(candidate.index);
     }
-    let objective = terms::objective(flight);
     let catalog = Arc::clone(&flight.gateway.offers);
     let ranked = Arc::new(facts::Ranked { catalog, indices });
     let verdict = flight.session.score(&flight.task, &figures, &objective, ranked).await;

@@ -25,7 +25,7 @@ use crate::hook::Clearance;
 use crate::limits::{Admission, Standing};
 use crate::policy::{AttrValue, Classification, PolicyRef, RequestFacts, Session};
 use crate::redact::{Pseudonyms, Summary};
-use crate::route::{Candidate, OrgRules, Profile, Selector, Terms, ranking_usd};
+use crate::route::{Candidate, OrgRules, Profile, Selector, Terms, Workload, ranking_usd};
 use crate::usage::{AttemptFact, Timing};
 
 use super::conversation::{Known, Turn};
@@ -84,8 +84,8 @@ pub(super) struct Flight {
     /// What rules and the class of the data ask of it, if anything.
     pub terms: Option<Terms>,
     pub candidates: Vec<Candidate>,
-    /// Tokens of the prompt and of the answer that their costs were expected by.
-    pub expected_tokens: [u64; 2],
+    /// How large it is, as far as their costs were expected by it.
+    pub work: Option<Workload>,
     pub plan: Vec<usize>,
     pub attempts: Vec<AttemptFact>,
     /// The row of an offer that was asked beside another and did not answer.
@@ -186,7 +186,7 @@ impl Flight {
             rules: None,
             terms: None,
             candidates: Vec::new(),
-            expected_tokens: [0; 2],
+            work: None,
             plan: Vec::new(),
             attempts: Vec::new(),
             asked_beside: None,
@@ -314,6 +314,7 @@ impl Flight {
             // It came to nothing, or nothing was paid for it: the key is free again.
             (ticket, _) => drop(ticket),
         }
+        settle::learn(self, ending, bill);
         explain::count_policies(self);
         let record = explain::record(self, ending, status, bill);
         self.gateway.recorder.record(record);

@@ -2,6 +2,7 @@
 //! arithmetic, the capture. One row of the settlement rulebook per function.
 
 mod beyond;
+mod extent;
 mod owing;
 
 use turnpike_ledger::{CaptureNote, PicoUsd};
@@ -16,6 +17,8 @@ use crate::route::Candidate;
 use super::flight::{Bill, Ending, Flight};
 use super::reserve;
 pub(super) use owing::Reached;
+
+pub(super) use extent::{expected_calls, learn, particulars};
 
 /// Bytes of text for one token, where a provider reports no usage and the gateway has to count.
 const BYTES_PER_TOKEN: u64 = 4;

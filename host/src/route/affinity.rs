@@ -9,7 +9,6 @@ use std::hash::{BuildHasher, RandomState};
 
 use parking_lot::Mutex;
 
-use super::figures::{FigureRow, Workload};
 use crate::catalog::Offer;
 
 /// Locks; each is held for a look-up in a map.
@@ -132,12 +131,6 @@ impl Pin {
     /// The same where nothing of what is sent now is known to be cached there.
     pub fn uncached(self) -> Self {
         Self { cached_tokens: 0, ..self }
-    }
-
-    /// The figures of the offer where the conversation is warm: marked so, and with what is cached
-    /// at the price for it.
-    pub fn warm(self, row: &mut FigureRow, offer: &Offer, work: &Workload) {
-        row.warm(offer, work.expected_input().min(u64::from(self.cached_tokens)), work);
     }
 }
 

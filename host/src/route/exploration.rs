@@ -61,6 +61,7 @@ impl Exploring {
             drawn.first_token_ms = drawn.first_token_ms.min(first_ms * HOPED_FIRST_TOKEN);
             drawn.first_token_p95_ms = drawn.first_token_ms;
             drawn.tokens_per_second = drawn.tokens_per_second.max(speed);
+            drawn.explored = true;
         }
     }
 }

@@ -131,8 +131,8 @@ pub fn forbidden(index: usize, offer: &Offer, terms: &Terms) -> Option<Rejection
 }
 
 /// What the ceilings of the organization's rules and the caller's limits have against an offer's
-/// figures. A time that is
-/// only assumed is taken for the ceiling's: whom nobody asks for it would never be measured.
+/// figures. A time that is only assumed is nothing against it, and marked: it is scored as if it
+/// were the ceiling's.
 pub fn over_ceiling(row: &mut FigureRow, terms: &Terms) -> Option<Rejection> {
     if let Some(ceiling) = terms.cost_ceiling
         && row.expected_cost > ceiling
@@ -147,11 +147,9 @@ pub fn over_ceiling(row: &mut FigureRow, terms: &Terms) -> Option<Rejection> {
     if ceiling <= 0.0 || row.first_token_ms <= ceiling {
         return None;
     }
-    let expected_ms = std::mem::replace(&mut row.first_token_ms, ceiling);
-    row.first_token_measured.then(|| {
-        row.first_token_ms = expected_ms;
-        Rejection::TooSlow { expected_ms: whole(expected_ms), ceiling_ms: whole(ceiling) }
-    })
+    row.assumed_over_ceiling = !row.first_token_measured;
+    let (expected_ms, ceiling_ms) = (whole(row.first_token_ms), whole(ceiling));
+    row.first_token_measured.then_some(Rejection::TooSlow { expected_ms, ceiling_ms })
 }
 
 /// Whole milliseconds, for words.

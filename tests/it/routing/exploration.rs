@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use turnpike_tests::{Setup, Stage, chat, instant_script};
+use turnpike_tests::{ORG, Setup, Stage, chat, instant_script};
 
 use super::dry_run;
 
@@ -55,6 +55,26 @@ async fn a_quick_choice_tries_each_good_enough_offer_of_unknown_speed() -> Resul
     assert!(enough.len() > 1, "{shown:#}");
     assert_eq!(answered(&stage).await?, enough, "all of them, and none below the floor");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_record_says_who_was_lent_its_figures() -> Result<()> {
+    let stage = open("1").await?;
+    let mut lent = Vec::new();
+    for number in 0..2 {
+        let body = chat("auto:fast", &question(number));
+        let answer = stage.caller.chat(&body).await?.expect_status(200)?;
+        let explanation = stage.explanation(ORG, answer.request_id()).await?;
+        lent.push(explored(&explanation));
+    }
+    assert_eq!(lent, [0, 1], "at first nobody is known to be quicker");
+    assert_eq!(explored(&dry_run(&stage, &chat("auto:fast", &question(2))).await?), 0);
+    Ok(())
+}
+
+fn explored(shown: &Value) -> usize {
+    let all = shown["candidates"].as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter().filter(|one| one["figures"]["explored"] == true).count()
 }
 
 #[tokio::test]

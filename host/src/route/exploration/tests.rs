@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::route::{BreakerRule, Sample, Workload, figure_row};
+use crate::route::{BreakerRule, Particulars, Sample, Workload, figure_row};
 
 const RULE: BreakerRule = BreakerRule { failures: 5, open_ms: 10_000 };
 const NOW_MS: u64 = 10_000_000;
@@ -24,7 +24,8 @@ fn seen(health: &Health) -> Vec<Candidate> {
     let offer = catalog.offers().iter().find(|offer| offer.is_priced()).unwrap();
     let work = Workload::new("chat", 0.2, 100, None);
     let row = |index| {
-        let figures = figure_row(offer, &work, health.snapshot(index, work.band(), NOW_MS));
+        let seen = health.snapshot(index, work.band(), NOW_MS);
+        let figures = figure_row(offer, &work, &Particulars::of_text(&work), seen);
         Candidate { index, rejection: None, figures, score: None }
     };
     (0..3).map(row).collect()
@@ -47,6 +48,8 @@ fn one_that_was_never_asked_is_hoped_to_be_quicker_than_the_quickest() {
     assert_eq!(first_tokens(&candidates), [300.0, 700.0, 150.0], "one alone, by lot");
     let lent = candidates[2].figures.as_ref().unwrap();
     assert_eq!((lent.first_token_p95_ms, lent.tokens_per_second), (150.0, 200.0));
+    let marked = candidates.iter().map(|it| it.figures.as_ref().unwrap().explored);
+    assert_eq!(marked.collect::<Vec<_>>(), [false, false, true]);
 }
 
 #[test]

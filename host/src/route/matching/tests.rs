@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::catalog::{Catalog, ConfiguredCatalog, Modalities, Offer};
-use crate::route::{OrgRules, Profile, Rule, Situation, Snapshot, Terms, Workload, figure_row};
+use crate::route::{
+    FigureRow, OrgRules, Particulars, Profile, Rule, Situation, Snapshot, Terms, Workload,
+    figure_row,
+};
 
 fn offers() -> ConfiguredCatalog {
     Catalog::embedded().unwrap().for_providers(&["openai"]).unwrap()
@@ -65,6 +68,11 @@ fn ruled(rule: &str) -> Rejection {
     forbidden(0, &offers.offers()[0], &terms(rule)).expect("it is out")
 }
 
+fn row(seen: Snapshot) -> FigureRow {
+    let work = Workload::new("chat", 0.5, 1_000, None);
+    figure_row(&able(), &work, &Particulars::of_text(&work), seen).unwrap()
+}
+
 fn over(rule: &str) -> Rejection {
     beyond(&terms(rule))
 }
@@ -76,22 +84,20 @@ fn too_weak() -> Rejection {
 }
 
 fn beyond(terms: &Terms) -> Rejection {
-    let work = Workload::new("chat", 0.5, 1_000, None);
-    let measured = Snapshot { first_token_measured: true, ..Snapshot::UNKNOWN };
-    let mut row = figure_row(&able(), &work, measured).unwrap();
+    let mut row = row(Snapshot { first_token_measured: true, ..Snapshot::UNKNOWN });
     over_ceiling(&mut row, terms).expect("it is out")
 }
 
 #[test]
 fn a_time_that_nobody_has_measured_rules_nobody_out() {
-    let work = Workload::new("chat", 0.5, 1_000, None);
-    let mut row = figure_row(&able(), &work, Snapshot::UNKNOWN).unwrap();
+    let mut assumed = row(Snapshot::UNKNOWN);
     let ceiling = terms(r#"{"first_token_ceiling_ms": 500}"#);
-    assert_eq!(over_ceiling(&mut row, &ceiling), None);
-    assert!((row.first_token_ms - 500.0).abs() < 1e-9, "nor does the route policy");
+    assert_eq!(over_ceiling(&mut assumed, &ceiling), None);
+    assert!((assumed.first_token_under(500.0) - 500.0).abs() < 1e-9, "nor does the route policy");
+    assert!((assumed.first_token_ms - 700.0).abs() < 1e-9, "it is shown as it was assumed");
     let slow = Snapshot { first_token_ms: 501.0, first_token_measured: true, ..Snapshot::UNKNOWN };
-    let mut row = figure_row(&able(), &work, slow).unwrap();
-    assert!(over_ceiling(&mut row, &ceiling).is_some());
+    let mut slow = row(slow);
+    assert!(over_ceiling(&mut slow, &ceiling).is_some() && !slow.assumed_over_ceiling);
 }
 
 /// Each reason that is found here, as it comes about.
