@@ -31,7 +31,8 @@ pub use overrides::OfferOverride;
 pub use price::{PriceError, per_million, to_per_million};
 pub use quality::{Prior, PriorSource, Quality, TASKS, TaskDemands};
 pub use rates::{
-    Billed, Bounds, Expected, Later, Mode, Quantity, RateCard, Rates, Side, Tier, UnpricedBucket,
+    Billed, Bounds, Derived, Expected, Later, Mode, Quantity, RateCard, Rates, Side, Tier,
+    UnpricedBucket,
 };
 pub use sellers::{Seller, sellers};
 pub use snapshot::{Header, sha256_hex};

@@ -79,6 +79,7 @@ pub struct Particulars<'a> {
 
 /// The session is warm there.
 const WARM: u8 = 1;
+const PRICE_ESTIMATED: u8 = 2;
 const QUALITY_ESTIMATED: u8 = 4;
 /// A rule of the organization has it go first among those that are good enough.
 const PREFERRED: u8 = 8;
@@ -267,6 +268,12 @@ impl FigureRow {
     }
 }
 
+/// The marks of what is only estimated.
+fn estimates(quality: PriorSource, price: bool) -> u8 {
+    let quality = if quality == PriorSource::Estimated { QUALITY_ESTIMATED } else { 0 };
+    quality | if price { PRICE_ESTIMATED } else { 0 }
+}
+
 /// The figures of one offer, or `None` when a rate that is needed is unknown.
 pub fn figure_row(
     offer: &Offer,
@@ -286,8 +293,7 @@ pub fn figure_row(
         ..work.expected(answer_tokens)
     })?;
     let worst = list.worst_case_at(&of_it.bounds).ok()?;
-    let estimated = prior.source == PriorSource::Estimated;
-    let marks = [(of_it.warm, WARM), (estimated, QUALITY_ESTIMATED)];
+    let estimates = estimates(prior.source, list.is_estimated(work.keeping == Keeping::Hour));
     Some(FigureRow {
         quality: prior.value,
         cost_usd: ranking_usd(expected),
@@ -301,7 +307,7 @@ pub fn figure_row(
         availability: seen.availability,
         in_flight: f64::from(seen.in_flight),
         requests_in_flight: seen.in_flight,
-        marks: marks.iter().filter(|(set, _)| *set).fold(0, |all, (_, mark)| all | mark),
+        marks: estimates | if of_it.warm { WARM } else { 0 },
         expected_cost: expected,
         answer_tokens,
         answer_percent: of_it.answer_percent,
@@ -354,6 +360,22 @@ mod tests {
         let kept = |keeping| row(work.keeping(keeping), false).expected_cost;
         assert_eq!(kept(Keeping::Minutes), PicoUsd(2_000 * 3_750_000 + 200 * output));
         assert_eq!(kept(Keeping::Hour), PicoUsd(2_000 * 6_000_000 + 200 * output));
+    }
+
+    #[test]
+    fn a_price_that_is_only_estimated_is_marked() {
+        let work = Workload::new("chat", 0.0, 4_000, None);
+        let marked = |offer: &Offer, work: &Workload| {
+            let row = figure_row(offer, work, Snapshot::UNKNOWN).unwrap();
+            row.marks & PRICE_ESTIMATED != 0
+        };
+        let listed = claude();
+        assert!(!marked(&listed, &work) && !marked(&listed, &work.keeping(Keeping::Minutes)));
+        // Its list has no price for an hour; a rule gave it.
+        assert!(marked(&listed, &work.keeping(Keeping::Hour)));
+        let mut alone = Offer::clone(&listed);
+        alone.rates.derived.whole = true;
+        assert!(marked(&alone, &work), "one source has the price, and not the first");
     }
 
     #[test]
