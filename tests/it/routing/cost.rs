@@ -40,7 +40,7 @@ fn costs_follow(shown: &Value) -> Result<()> {
             + answers * price.output;
         assert_eq!(pico(said)?, wanted, "{one}\n{made_of:#}");
         let limit = made_of["answer_limit"].as_u64().unwrap_or(u64::MAX);
-        assert!(count(figures, "answer_tokens") <= limit.into(), "{one}");
+        assert!(count(figures, "answer_tokens") <= u128::from(limit), "{one}");
         followed += 1;
     }
     assert!(followed > 2, "{shown:#}");
