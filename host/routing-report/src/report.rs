@@ -199,10 +199,10 @@ pub fn assumptions(shape: &Shape, worlds: u64) -> anyhow::Result<String> {
 /// When a world can't be made.
 pub fn thinking(shape: &Shape) -> anyhow::Result<String> {
     let mut text = String::from(
-        "Half of the offers whose quality is 0.75 and more think before they answer, and write two to \
-         eight times as much, which is charged. The router expects answers of the same length; the \
-         oracle knows.\n\n| | `auto`: quality of the best's | cost of the best's | the oracle's cost \
-         of the best's |\n|---|--:|--:|--:|\n",
+        "Half of the offers whose quality is 0.75 and more think before they answer, and write two \
+         to eight times as much, which is charged. The router expects answers of the same length; \
+         the oracle knows.\n\n| | `auto`: quality of the best's | cost of the best's | the \
+         oracle's cost of the best's |\n|---|--:|--:|--:|\n",
     );
     for (what, thinking) in [("all write as much", false), ("some think", true)] {
         let world = World::new(&Shape { thinking, ..shape.clone() })?;

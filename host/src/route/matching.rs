@@ -308,13 +308,7 @@ impl Rejection {
                 let text = format!("expected {expected} USD is over the ceiling of {ceiling} USD");
                 return Cow::Owned(text);
             }
-            Self::TooWeak { permille, least } => {
-                let text = format!(
-                    "its quality at the task, {permille} thousandths, is below the {least} that \
-                     the request asks for"
-                );
-                return Cow::Owned(text);
-            }
+            Self::TooWeak { permille, least } => return Cow::Owned(too_weak(*permille, *least)),
             Self::TooSlow { expected_ms, ceiling_ms } => {
                 let text = format!(
                     "its first token is expected after {expected_ms} ms, over the ceiling of \
@@ -331,6 +325,13 @@ impl Rejection {
             Self::CreditShort => "the organization's credit does not pay for an answer of it",
         })
     }
+}
+
+fn too_weak(permille: u64, least: u64) -> String {
+    format!(
+        "its quality at the task, {permille} thousandths, is below the {least} that the request \
+         asks for"
+    )
 }
 
 impl fmt::Display for Rejection {
