@@ -1,5 +1,5 @@
-//! What a caller paid for and did not get. Under an `idempotency-key` the next try of the request is
-//! answered for that much less. Pure; never books anything.
+//! What a caller paid for and did not get. Under an `idempotency-key` the next try of the request
+//! is answered for that much less. Pure; never books anything.
 
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Usage;
@@ -39,8 +39,8 @@ pub(super) fn missed(
     }
 }
 
-/// Of what was paid, the share that `part` is of `whole`, both at official prices: what was paid has
-/// mark-ups and discounts in it. Rounded down.
+/// Of what was paid, the share that `part` is of `whole`, both at official prices: what was paid
+/// has mark-ups and discounts in it. Rounded down.
 fn share(paid: PicoUsd, part: PicoUsd, whole: PicoUsd) -> PicoUsd {
     if whole.is_zero() {
         return PicoUsd::ZERO;
