@@ -366,7 +366,8 @@ mod tests {
     fn a_price_that_is_only_estimated_is_marked() {
         let work = Workload::new("chat", 0.0, 4_000, None);
         let marked = |offer: &Offer, work: &Workload| {
-            let row = figure_row(offer, work, Snapshot::UNKNOWN).unwrap();
+            let of_it = Particulars::of_text(work);
+            let row = figure_row(offer, work, &of_it, Snapshot::UNKNOWN).unwrap();
             row.marks & PRICE_ESTIMATED != 0
         };
         let listed = claude();
