@@ -253,12 +253,47 @@ impl Rejection {
 impl Rejection {
     /// For people; usually a constant, since every candidate of every request may have one.
     pub fn text(&self) -> Cow<'static, str> {
-        Cow::Borrowed(match self {
+        self.figures().map_or_else(|| Cow::Borrowed(self.words()), Cow::Owned)
+    }
+
+    /// The text of those that tell figures or names.
+    fn figures(&self) -> Option<String> {
+        Some(match self {
+            Self::Lossy { what } => format!("translation would lose {what}"),
+            Self::Context { needed, limit } => {
+                format!("the request may need {needed} tokens, it takes {limit}")
+            }
+            Self::Output { asked, limit } => {
+                format!("up to {asked} tokens of answer are asked for, it gives {limit}")
+            }
+            Self::Busy { most } => {
+                format!("{most} requests are on their way to it, as many as it may have")
+            }
+            Self::RuleDenies { rule } => format!("the organization's rule {rule:?} denies it"),
+            Self::RuleAllowsNot { rule } => {
+                format!("the organization's rule {rule:?} allows only others")
+            }
+            Self::Region { rule } => format!("it is in no region that the rule {rule:?} allows"),
+            Self::TooDear { expected, ceiling } => {
+                format!("expected {expected} USD is over the ceiling of {ceiling} USD")
+            }
+            Self::TooWeak { permille, least } => too_weak(*permille, *least),
+            Self::TooSlow { expected_ms, ceiling_ms } => format!(
+                "its first token is expected after {expected_ms} ms, over the ceiling of \
+                 {ceiling_ms} ms"
+            ),
+            _ => return None,
+        })
+    }
+
+    /// The text of all others.
+    fn words(&self) -> &'static str {
+        match self {
             Self::NotAllowed => "this key may not use the model",
             Self::NotChat => "it does not answer in text",
             Self::NotEmbedding => "it gives no embeddings",
             Self::Dialect => "its provider serves it in a protocol that is not spoken here",
-            Self::Lossy { what } => return Cow::Owned(format!("translation would lose {what}")),
+            Self::Lossy { .. } => "a translation would lose something",
             Self::KeptElsewhere => {
                 "it has no Responses API that could keep what the request names by its id"
             }
@@ -270,15 +305,8 @@ impl Rejection {
                 "the price of a tool that it runs by itself is not known, and unknown is never free"
             }
             Self::Deprecated => "its provider is retiring it",
-            Self::Context { needed, limit } => {
-                let text = format!("the request may need {needed} tokens, it takes {limit}");
-                return Cow::Owned(text);
-            }
-            Self::Output { asked, limit } => {
-                let text =
-                    format!("up to {asked} tokens of answer are asked for, it gives {limit}");
-                return Cow::Owned(text);
-            }
+            Self::Context { .. } => "the request needs more tokens than it takes",
+            Self::Output { .. } => "a longer answer is asked for than it gives",
             Self::Tools => "it can't call tools",
             Self::StructuredOutput => "it can't keep to a JSON schema",
             Self::ImageInput => "it can't read images",
@@ -286,36 +314,17 @@ impl Rejection {
             Self::FileInput => "it can't read documents",
             Self::AudioOutput => "it can't speak",
             Self::Resting { .. } => "it is resting after failures",
-            Self::Busy { most } => {
-                let text =
-                    format!("{most} requests are on their way to it, as many as it may have");
-                return Cow::Owned(text);
-            }
-            Self::RuleDenies { rule } => {
-                return Cow::Owned(format!("the organization's rule {rule:?} denies it"));
-            }
-            Self::RuleAllowsNot { rule } => {
-                return Cow::Owned(format!("the organization's rule {rule:?} allows only others"));
-            }
-            Self::Region { rule } => {
-                return Cow::Owned(format!("it is in no region that the rule {rule:?} allows"));
+            Self::Busy { .. } => "it has as many requests as it may have",
+            Self::RuleDenies { .. } | Self::RuleAllowsNot { .. } | Self::Region { .. } => {
+                "a rule of the organization is against it"
             }
             Self::Retention => {
                 "the data may only go to providers that keep nothing, and the operator vouches for \
                  none of that here"
             }
-            Self::TooDear { expected, ceiling } => {
-                let text = format!("expected {expected} USD is over the ceiling of {ceiling} USD");
-                return Cow::Owned(text);
-            }
-            Self::TooWeak { permille, least } => return Cow::Owned(too_weak(*permille, *least)),
-            Self::TooSlow { expected_ms, ceiling_ms } => {
-                let text = format!(
-                    "its first token is expected after {expected_ms} ms, over the ceiling of \
-                     {ceiling_ms} ms"
-                );
-                return Cow::Owned(text);
-            }
+            Self::TooDear { .. } => "its expected cost is over the ceiling",
+            Self::TooWeak { .. } => "its quality is below what the request asks for",
+            Self::TooSlow { .. } => "its first token is expected after the ceiling",
             Self::Policy => "the route policy excludes it",
             Self::NotInPlan => "the organization's plan does not include the model",
             Self::Budget => {
@@ -323,7 +332,7 @@ impl Rejection {
             }
             Self::BudgetShort => "what is left of a budget does not pay for an answer of it",
             Self::CreditShort => "the organization's credit does not pay for an answer of it",
-        })
+        }
     }
 }
 

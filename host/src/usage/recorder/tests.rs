@@ -221,7 +221,7 @@ fn what_is_older_than_a_list_goes_back_is_not_looked_at() {
         let looked_at = std::cell::RefCell::new(Vec::new());
         let takes = |event: &UsageEvent| {
             looked_at.borrow_mut().push(event.at_ms - 1_000_001);
-            event.at_ms % 2 == 0
+            event.at_ms.is_multiple_of(2)
         };
         let page = log.newest("acme", between, limit, takes).unwrap();
         (looked_at.take(), page.items.len(), page.next)
