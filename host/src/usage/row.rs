@@ -22,8 +22,8 @@ use super::segments::time_of;
 use super::wire::Broken;
 use super::words::{Book, Lexicon};
 use kind::{
-    KINDS, RECORD, RECORD_BY_FIRST_RULE, RECORD_WITHOUT_BOARD, RECORD_WITHOUT_LOSSES,
-    RECORD_WITHOUT_ROSTERS, has_rosters, is_attributed,
+    KINDS, RECORD, RECORD_BY_FIRST_RULE, RECORD_BY_SECOND_RULE, RECORD_WITHOUT_BOARD,
+    RECORD_WITHOUT_LOSSES, RECORD_WITHOUT_ROSTERS, has_rosters, is_attributed,
 };
 
 /// Appends a record's payload. Takes it mutably because reading is the same walk; it comes back as
@@ -257,7 +257,8 @@ fn shared<C: Codec>(c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step 
 fn scored<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation) -> Step {
     c.option(&mut e.objective, objective)?;
     match kind {
-        RECORD => c.lineup(e, Shape::BoardAndSecondRule),
+        RECORD => c.lineup(e, Shape::BoardAndThirdRule),
+        RECORD_BY_SECOND_RULE => c.lineup(e, Shape::BoardAndSecondRule),
         RECORD_BY_FIRST_RULE => c.lineup(e, Shape::Board),
         RECORD_WITHOUT_BOARD => c.lineup(e, Shape::Roster),
         _ => c.figures(&mut e.candidates),

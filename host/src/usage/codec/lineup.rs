@@ -52,6 +52,8 @@ pub(in super::super::super) enum Shape {
     Board,
     /// The same, with scores as the second edition of the rule expects them.
     BoardAndSecondRule,
+    /// As the third does.
+    BoardAndThirdRule,
 }
 
 impl Shape {
@@ -59,6 +61,7 @@ impl Shape {
         match self {
             Self::Roster | Self::Board => Edition::First,
             Self::BoardAndSecondRule => Edition::Second,
+            Self::BoardAndThirdRule => Edition::Third,
         }
     }
 }

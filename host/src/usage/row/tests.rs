@@ -365,8 +365,8 @@ fn candidates_in_rows_are_written_as_those_of_the_explanation_are() {
 #[test]
 fn records_of_earlier_versions_are_read() {
     use super::kind::{
-        RECORD_BY_FIRST_RULE, RECORD_WITHOUT_ATTRIBUTION, RECORD_WITHOUT_BOARD,
-        RECORD_WITHOUT_LOSSES, RECORD_WITHOUT_ROSTERS,
+        RECORD_BY_FIRST_RULE, RECORD_BY_SECOND_RULE, RECORD_WITHOUT_ATTRIBUTION,
+        RECORD_WITHOUT_BOARD, RECORD_WITHOUT_LOSSES, RECORD_WITHOUT_ROSTERS,
     };
     let mut record = usual();
     for candidate in &mut record.explanation.candidates {
@@ -384,6 +384,7 @@ fn records_of_earlier_versions_are_read() {
         assert_eq!(decode_event(&payload, &book).unwrap(), decode(&payload, &book).unwrap().event);
         decode(&payload, &book).unwrap()
     };
+    assert_eq!(read(RECORD_BY_SECOND_RULE), record);
     assert_eq!(read(RECORD_BY_FIRST_RULE), record);
     assert_eq!(read(RECORD_WITHOUT_BOARD), record);
     assert_eq!(read(RECORD_WITHOUT_ROSTERS), record);
