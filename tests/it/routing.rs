@@ -5,6 +5,7 @@ mod blame;
 mod by_hand;
 mod credentials;
 mod exploration;
+mod free;
 mod names;
 mod rules;
 

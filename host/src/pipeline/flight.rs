@@ -156,6 +156,8 @@ pub(super) struct Flight {
     pub candidates: Vec<Candidate>,
     /// Tokens of the prompt and of the answer that their costs were expected by.
     pub expected_tokens: [u64; 2],
+    /// The row that is tried before the best, so that its speed is learnt.
+    pub tried_first: Option<usize>,
     pub plan: Vec<usize>,
     pub attempts: Vec<AttemptFact>,
     /// The row of an offer that was asked beside another and did not answer.
@@ -257,6 +259,7 @@ impl Flight {
             terms: None,
             candidates: Vec::new(),
             expected_tokens: [0; 2],
+            tried_first: None,
             plan: Vec::new(),
             attempts: Vec::new(),
             asked_beside: None,

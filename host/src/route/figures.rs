@@ -121,6 +121,11 @@ impl FigureRow {
         self.marks |= PREFERRED;
     }
 
+    /// Whether a rule prefers it.
+    pub fn is_preferred(&self) -> bool {
+        self.marks & PREFERRED != 0
+    }
+
     /// Marks the offer as warm, and takes off what `cached` of the tokens that are expected cost
     /// less there.
     pub(super) fn warm(&mut self, offer: &Offer, cached: u64, work: &Workload) {

@@ -36,6 +36,8 @@ pub enum Rejection {
     /// The provider may run other tools of its own, and what it charges for one is not known.
     ToolUnpriced,
     Deprecated,
+    /// Its provider gives it away within quotas, and nobody has said that a choice may take it.
+    GivenAway,
     Context {
         needed: u64,
         limit: u32,
@@ -103,6 +105,8 @@ pub struct Asked<'a> {
     /// Estimated upwards.
     pub input_tokens: u32,
     pub output_limit: Option<u32>,
+    /// Whether a choice may take what its provider gives away.
+    pub free_offers: bool,
 }
 
 /// The first constraint that rules `offer` out. `allowed`: whether the caller may use its model.
@@ -169,7 +173,12 @@ fn may_use(offer: &Offer, asked: &Asked<'_>, allowed: bool) -> Option<Rejection>
     }
     // Who names a model gets it as long as its provider serves it.
     let chosen_by_us = matches!(asked.selector, Selector::Auto(_));
-    (chosen_by_us && offer.deprecated).then_some(Rejection::Deprecated)
+    if chosen_by_us && offer.deprecated {
+        return Some(Rejection::Deprecated);
+    }
+    // Its price would win every choice, whatever its quotas are and whoever reads along.
+    let withheld = offer.given_away && !asked.free_offers;
+    (chosen_by_us && withheld).then_some(Rejection::GivenAway)
 }
 
 fn can_do(offer: &Offer, asked: &Asked<'_>) -> Option<Rejection> {
@@ -216,6 +225,7 @@ impl Rejection {
             Self::KeptElsewhere => "kept_elsewhere",
             Self::Unpriced | Self::SearchUnpriced | Self::ToolUnpriced => "unknown_price",
             Self::Deprecated => "deprecated",
+            Self::GivenAway => "free_offer",
             Self::Context { .. } => "context_too_small",
             Self::Output { .. } => "output_too_small",
             Self::Tools => "no_tools",
@@ -261,6 +271,10 @@ impl Rejection {
                 "the price of a tool that it runs by itself is not known, and unknown is never free"
             }
             Self::Deprecated => "its provider is retiring it",
+            Self::GivenAway => {
+                "its provider gives it away within quotas that all share: a choice takes it only \
+                 where `routing.free_offers` or a rule's `free_offers` allows that"
+            }
             Self::Context { needed, limit } => {
                 let text = format!("the request may need {needed} tokens, it takes {limit}");
                 return Cow::Owned(text);
