@@ -11,6 +11,9 @@ DATA ?= $(or $(TURNPIKE_SHARED_DATA),../shared/data)
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
+# Policies are made by a tool that shares its crates with what is built after it.
+demo: export TURNPIKE_TOOL_PROFILE := demo
+build bench: export TURNPIKE_TOOL_PROFILE := release
 demo: plugins ## Gateway, simulated providers, credit and a key: ready to try (Ctrl-C stops)
 	cargo build --profile demo --locked -p turnpike
 	@exec $(TARGET)/demo/turnpike demo --port $(DEMO_PORT) --admin-port $(DEMO_ADMIN_PORT)

@@ -3,6 +3,7 @@
 # them; with names (`plugins/build.sh example-classify-keyword`) only those. When nothing changed
 # since the last full build it does nothing. CARGO_TARGET_DIR is respected: guests are built in a
 # subfolder of it, because another target and perhaps another compiler build them.
+# TURNPIKE_TOOL_PROFILE is the profile in which the caller builds the program next (`dev`).
 set -euo pipefail
 cd "$(dirname "$0")"
 readonly root="$PWD/.."
@@ -42,8 +43,18 @@ componentize_tool() {
     echo "$TURNPIKE_COMPONENTIZE"
     return
   fi
-  (cd "$root" && cargo build --quiet --locked -p turnpike-componentize >&2)
-  echo "${CARGO_TARGET_DIR:-$root/target}/debug/turnpike-componentize"
+  # Cargo unifies the features of the packages that are selected. With those that are built next
+  # selected as well, the tool is made of the very crates that they need; alone it had all of
+  # them compiled a second time.
+  local profile="${TURNPIKE_TOOL_PROFILE:-dev}" folder
+  local -a selected=(-p turnpike -p turnpike-componentize)
+  folder="$profile"
+  if [[ "$profile" == dev ]]; then
+    folder=debug selected=(--workspace)
+  fi
+  (cd "$root" && cargo build --quiet --locked --profile "$profile" "${selected[@]}" \
+    --bin turnpike-componentize >&2)
+  echo "${CARGO_TARGET_DIR:-$root/target}/$folder/turnpike-componentize"
 }
 
 main() {

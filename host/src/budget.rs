@@ -4,6 +4,7 @@
 
 mod allowance;
 mod hold;
+mod search;
 mod shortfall;
 
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use crate::error::Refusal;
 
 pub use allowance::give_allowance;
 pub use hold::{Hold, Settlement};
-pub use shortfall::{Shortfall, shortfall};
+pub use search::Search;
+pub use shortfall::{Counter, Shortfall, shortfall};
 
 /// Output tokens that one request is held for when neither the caller nor the catalogue says how
 /// long an answer may be.
@@ -23,6 +25,10 @@ pub const OUTPUT_TOKENS_UNKNOWN: u32 = 8_192;
 /// An answer that is longer than most: a request gets room for so much of it, if there is the money
 /// at all, also where that is more than its share.
 pub const ANSWER_TOKENS_ENOUGH: u32 = 4_096;
+
+/// An answer that hardly one is as long as. The limit of an offer is not cut below it because of
+/// the budget of another model, which might be asked after it.
+pub const ANSWER_TOKENS_LONG: u32 = 16_384;
 
 /// Of what is free, one request holds no more than one such part (decision 043): what most models
 /// could write at most is hundreds of times what they write, and who held all of it would keep
@@ -67,7 +73,7 @@ fn windows<'a>(payer: &Payer<'a>) -> Vec<(&'a str, u64)> {
 pub enum NotHeld {
     /// The credit or a budget has less than that by now: somebody else was quicker since it was
     /// looked at.
-    Short,
+    Short(Counter),
     /// What the caller is told.
     Refused(Box<Refusal>),
 }
@@ -85,9 +91,8 @@ pub fn reserve(ledger: &Arc<Ledger>, payer: &Payer<'_>, amount: PicoUsd) -> Resu
     };
     match ledger.reserve(&request) {
         Ok(_) => Ok(Hold::new(Arc::clone(ledger), id, amount, payer.expires_at_ms)),
-        Err(ReserveError::InsufficientCredit { .. } | ReserveError::BudgetExceeded { .. }) => {
-            Err(NotHeld::Short)
-        }
+        Err(ReserveError::InsufficientCredit { .. }) => Err(NotHeld::Short(Counter::Credit)),
+        Err(ReserveError::BudgetExceeded { .. }) => Err(NotHeld::Short(Counter::Budget)),
         Err(error) => Err(NotHeld::Refused(Box::new(refusal(&error)))),
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+mod answer_lengths;
 pub mod check;
 mod configured;
 mod declared;
@@ -22,14 +23,16 @@ mod sellers;
 mod snapshot;
 pub mod update;
 
+pub use answer_lengths::AnswerLengths;
 pub use configured::{ConfiguredCatalog, ProviderSelection, UnknownModel};
 pub use declared::DeclaredOffer;
 pub use offer::{Kind, Modalities, Offer};
 pub use overrides::OfferOverride;
 pub use price::{PriceError, per_million, to_per_million};
-pub use quality::{Prior, PriorSource, Quality, TaskDemands};
+pub use quality::{Prior, PriorSource, Quality, TASKS, TaskDemands};
 pub use rates::{
-    Billed, Bounds, Later, Mode, Quantity, RateCard, Rates, Side, Tier, UnpricedBucket,
+    Billed, Bounds, Derived, Expected, Later, Mode, Quantity, RateCard, Rates, Side, Tier,
+    UnpricedBucket,
 };
 pub use sellers::{Seller, sellers};
 pub use snapshot::{Header, sha256_hex};
@@ -68,6 +71,8 @@ pub enum CatalogError {
     UnlistedProvider { provider: String, asked: String, hint: String },
     #[error("the catalogue's list of sellers is damaged: {0}")]
     Sellers(String),
+    #[error("the catalogue's lengths of answers are damaged: {0}")]
+    AnswerLengths(String),
     #[error("providers.{provider}.overrides, model {asked:?}: {reason}")]
     Override { provider: String, asked: String, reason: String },
     #[error("declared offer {id:?}: {reason}")]

@@ -1,13 +1,51 @@
 //! The only file that reads time or makes time-ordered ids. Everything else is given times as
 //! values, so that it can be tested with any clock. Never sleeps.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch, UTC. Zero if the system clock is before 1970.
 #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
 pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_sub(set_back_ms())
+}
+
+#[cfg(not(test))]
+const fn set_back_ms() -> u64 {
+    0
+}
+
+/// By how much a test has set its thread's wall clock back.
+#[cfg(test)]
+fn set_back_ms() -> u64 {
+    SET_BACK_MS.get()
+}
+
+#[cfg(test)]
+thread_local! {
+    pub(crate) static SET_BACK_MS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Milliseconds that pass evenly, whatever the wall clock is set to: that of the program's start,
+/// and what has passed since. For times that are compared with each other within this process:
+/// rests of offers, minutes of rate limits.
+pub fn steady_ms() -> u64 {
+    static START: OnceLock<(u64, Stopwatch)> = OnceLock::new();
+    let (began_ms, watch) = START.get_or_init(|| (now_ms(), Stopwatch::start()));
+    began_ms.saturating_add(watch.millis())
+}
+
+/// When it is by the wall clock that the steady one says so.
+pub fn wall_ms(at_steady_ms: u64) -> u64 {
+    let (now_ms, steady_ms) = (now_ms(), steady_ms());
+    let ahead_ms = now_ms.saturating_add(at_steady_ms.saturating_sub(steady_ms));
+    ahead_ms.saturating_sub(steady_ms.saturating_sub(at_steady_ms))
+}
+
+/// When it is by the steady clock that the wall clock says so.
+pub fn from_wall_ms(at_ms: u64) -> u64 {
+    steady_ms().saturating_add(at_ms.saturating_sub(now_ms()))
 }
 
 /// A point on the monotonic clock, for measuring how long something took.

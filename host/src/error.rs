@@ -7,6 +7,9 @@ mod nowhere;
 
 use http::StatusCode;
 
+/// Models that a refusal lists to choose from: what can be taken in at a glance.
+const OPTIONS_MAX: usize = 8;
+
 /// A refusal on its way to the caller. `egress` gives it the body of the caller's protocol.
 #[derive(Debug, Clone)]
 pub struct Refusal {
@@ -138,6 +141,19 @@ impl Refusal {
             .at("model")
     }
 
+    /// 400: the choice of an embedding model is left to the gateway, and there are several.
+    pub fn several_embedding_models(asked: &str, options: &[&str]) -> Self {
+        let shown: String = asked.chars().take(100).collect();
+        let shown_options = options.get(..options.len().min(OPTIONS_MAX)).unwrap_or_default();
+        let options = shown_options.join(", ");
+        let message = format!(
+            "{shown:?} would choose among several embedding models, and vectors of different ones \
+             can't be compared; name the one that your vectors are of, such as {options}"
+        );
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "ambiguous_model", message)
+            .at("model")
+    }
+
     /// 403: the key may not use any model that could answer.
     pub fn model_forbidden(asked: &str) -> Self {
         let shown: String = asked.chars().take(100).collect();
@@ -184,6 +200,12 @@ impl Refusal {
                        leave it out"
             .to_owned();
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_profile", message)
+    }
+
+    /// 400: a header that limits one request says something else than `what`.
+    pub fn unknown_limit(header: &str, what: &str) -> Self {
+        let message = format!("{header} is {what}; send that, or leave it out");
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_limit", message)
     }
 
     /// 403: the data is more sensitive than what the key may send.

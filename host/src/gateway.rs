@@ -30,7 +30,9 @@ use crate::catalog::ConfiguredCatalog;
 use crate::config::{Config, Durability, Timeouts};
 use crate::pipeline::Repeats;
 use crate::policy::PolicyEngine;
-use crate::route::{Affinity, Aliases, Exploring, Feedback, Health, HedgeBudget, Rulebook};
+use crate::route::{
+    Affinity, Aliases, Answers, Exploring, Feedback, Health, HedgeBudget, Rulebook,
+};
 use crate::tasks::{Aside, LastCall, Tasks, Turns};
 use crate::telemetry::Metrics;
 use crate::upstream::Upstream;
@@ -117,6 +119,8 @@ pub struct Gateway {
     /// Organizations' own names for models.
     pub aliases: Arc<Aliases>,
     pub health: Arc<Health>,
+    /// How long models answer.
+    pub answers: Answers,
     /// How many requests may have a rival asked.
     pub hedges: HedgeBudget,
     /// What organizations ask of routing.

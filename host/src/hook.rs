@@ -71,7 +71,8 @@ pub enum Scope {
     Team(String),
     /// Those of keys of this project.
     Project(String),
-    /// Those that ask for this model, as the caller writes it: `auto:fast`, an alias, a name.
+    /// Those that ask for this model, as the caller writes it: `auto:fast`, an alias, a name. In
+    /// lower case, because models are asked for in any: two spellings would be two bindings.
     Alias(String),
 }
 
@@ -102,7 +103,7 @@ impl Scope {
         match kind {
             "team" => Some(Self::Team(name.to_owned())),
             "project" => Some(Self::Project(name.to_owned())),
-            "alias" => Some(Self::Alias(name.to_owned())),
+            "alias" => Some(Self::Alias(name.to_ascii_lowercase())),
             _ => None,
         }
     }

@@ -2,6 +2,9 @@
 //! key, user, project, team or organization may have. In memory, each limit under a lock of its
 //! own; what has no limits is not looked at. Never decides about money, and never waits.
 //!
+//! Times are those of a clock that is never set: by one that is set back, what a key has used would
+//! be of the future, and it could be refused for as long, or let in uncounted.
+//!
 //! A minute is a sliding one, in steps of two seconds and rounded up: within any sixty seconds no
 //! more is let in than the limit says. Tokens are taken by an estimate when a request is let in and
 //! corrected when it has ended.

@@ -22,6 +22,7 @@ mod reserve;
 mod serve;
 mod settle;
 mod terms;
+mod vectors;
 
 use std::sync::Arc;
 
@@ -127,11 +128,13 @@ async fn take_in(
     let call = call.with_betas(manner.betas());
     let class = terms::class_of(&head.headers)?;
     terms::profile_of(&head.headers)?;
+    let limits = terms::limits_of(&head.headers)?;
     let gateway = Arc::clone(gateway);
     let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner)?;
     flight.timing.parse_us = parsing.micros().into();
     flight.print = print;
     flight.class = class;
+    flight.limits = limits;
     Ok(Box::new(flight))
 }
 

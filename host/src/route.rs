@@ -4,6 +4,7 @@
 
 mod affinity;
 mod aliases;
+mod answers;
 mod exploration;
 mod feedback;
 mod figures;
@@ -16,12 +17,13 @@ mod selector;
 
 pub use affinity::{Affinity, Conversation, Pin};
 pub use aliases::{Aliases, OrgAliases};
+pub use answers::Answers;
 pub use exploration::Exploring;
 pub use feedback::{
     CORRECTION_MAX, Corrections, Feedback, HALF_LIFE, HALFWAY_RATINGS, KEY_RATINGS_MAX, KeyRatings,
     Ratings,
 };
-pub use figures::{FigureRow, Workload, expected_cost, figure_row, likely_tokens, ranking_usd};
+pub use figures::{FigureRow, Particulars, Workload, figure_row, likely_tokens, ranking_usd};
 pub use health::{
     Band, BandFigures, BreakerRule, Demand, Gate, Health, InFlight, Lane, NotNow, Observed,
     ObservedLane, Reach, Sample, Snapshot,

@@ -168,6 +168,14 @@ impl Store {
         &self.files
     }
 
+    /// Refuses every change from now on, as after a failure of the disk.
+    #[cfg(test)]
+    pub(crate) fn refuse_changes(&self) {
+        if let Some(changes) = &mut self.writer.lock().changes {
+            changes.fail();
+        }
+    }
+
     /// Makes everything written so far survive a power loss as far as sled can.
     pub fn sync(&self) -> Result<(), StoreError> {
         self.state.sync()

@@ -24,11 +24,11 @@ mod words;
 
 pub use self::event::{Record, UsageEvent};
 pub use self::explanation::{
-    AttemptFact, CandidateFact, Explanation, Failure, FiguresFact, Label, LineItem, LossFact,
-    ObjectiveFact, PolicyFact, RedactionFact, TaskFact, Timing,
+    AttemptFact, CandidateFact, ExpectedFact, Explanation, Failure, FiguresFact, Label, LineItem,
+    LossFact, ObjectiveFact, PolicyFact, RedactionFact, TaskFact, Timing,
 };
 pub use self::looked_at::{Fresh, LookedAt, LookedAtFigures, LookedAtRow, OfferNames};
-pub use self::query::{RecordsPage, RequestsPage, UsageLog};
+pub use self::query::{Between, RecordsPage, RequestsPage, UsageLog};
 pub use self::recorder::{Options, Recorder};
 pub use self::rollup::{Anomaly, BucketOf, Dimension, Group, Only, Query, Totals, UsageReport};
 

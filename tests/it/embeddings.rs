@@ -45,7 +45,7 @@ pub(crate) fn configuration(script: &Script, simulator: &Simulator) -> Result<St
         // The one that passes bytes is the cheaper, and so the first choice.
         let price = if name == "alike" { "0.02" } else { "0.2" };
         let (embedding, output) = match model.as_str() {
-            "vec" => (true, ""),
+            "vec" | "vec2" => (true, ""),
             _ => (false, ", output = \"1\""),
         };
         write!(
@@ -163,6 +163,52 @@ async fn auto_chooses_among_those_that_embed_and_chat_among_those_that_talk() ->
     let answer = stage.caller.chat(&chat).await?.expect_status(422)?;
     let message = answer.body["error"]["message"].as_str().context("a message")?;
     assert!(message.contains("acme/vec@alike: it does not answer in text"), "{message}");
+    Ok(())
+}
+
+/// A second embedding model, at a provider of its own.
+fn with_another() -> Script {
+    let mut all = script();
+    let mut another = all.providers[0].clone();
+    (another.name, another.prefix) = ("another".to_owned(), "/another/v1".to_owned());
+    another.models[0].id = "vec2".to_owned();
+    all.providers.push(another);
+    all
+}
+
+#[tokio::test]
+async fn auto_is_no_choice_among_several_models() -> Result<()> {
+    let setup = Setup { script: with_another(), providers: configuration, ..Setup::default() };
+    let stage = Stage::open_with(setup).await?;
+    let alias = json!({ "model": "auto" });
+    let path = format!("/orgs/{ORG}/aliases/house-vectors");
+    stage.operate(Method::PUT, &path, Some(&alias)).await?.expect_status(201)?;
+    let ask = |model: &str| json!({ "model": model, "input": "x" });
+    for model in ["auto", "auto:cheap", "house-vectors"] {
+        let refused = embed(&stage, &ask(model)).await?.expect_status(400)?;
+        let error = &refused.body["error"];
+        assert_eq!((&error["code"], &error["param"]), (&json!("ambiguous_model"), &json!("model")));
+        let message = error["message"].as_str().context("a message")?;
+        assert!(message.contains("acme/vec, acme/vec2"), "{message}");
+        let explanation = stage.explanation(ORG, refused.request_id()).await?;
+        assert!(!explanation["candidates"].as_array().context("candidates")?.is_empty());
+    }
+    // Who rests now is asked again later.
+    stage.simulator.fail("another", &[Rule::always(Failure::status(500))])?;
+    for _ in 0..6 {
+        assert!(embed(&stage, &ask("acme/vec2")).await?.status >= 500);
+    }
+    embed(&stage, &ask("auto")).await?.expect_status(400)?;
+    // What the key allows, or a rule, leaves one.
+    let narrow = json!({ "name": "narrow", "models": ["acme/vec"] });
+    let narrow = stage.add_key(ORG, &narrow).await?;
+    let answer = narrow.call(Method::POST, PATH, Some(&ask("house-vectors"))).await?;
+    assert_eq!(answer.expect_status(200)?.header("x-turnpike-model"), "acme/vec");
+    let rule = json!({ "when": { "task": ["embedding"] }, "allow": ["acme/vec"] });
+    let path = format!("/orgs/{ORG}/rules");
+    stage.operate(Method::POST, &path, Some(&rule)).await?.expect_status(201)?;
+    let answer = embed(&stage, &ask("auto")).await?.expect_status(200)?;
+    assert_eq!(answer.header("x-turnpike-model"), "acme/vec");
     Ok(())
 }
 

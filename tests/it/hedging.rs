@@ -92,6 +92,40 @@ async fn when_both_fail_a_third_answers() -> Result<()> {
     Ok(())
 }
 
+/// The rival is first and dies before its first content: what the other may cost is put to that one
+/// alone.
+#[tokio::test]
+async fn what_the_loser_may_cost_is_not_put_to_a_winner_that_fails() -> Result<()> {
+    let stage = stage().await?;
+    let (first, second) = favourites(&stage).await?;
+    stage.simulator.fail(&first, &[Rule::always(Failure::HangBeforeHeaders)])?;
+    stage.simulator.fail(&second, &[Rule::always(Failure::DieBeforeContent)])?;
+    let mut answer = stage.caller.stream(&chat("auto:fast", TEXT)).await?;
+    answer.read().await?;
+    let explanation = stage.explanation(ORG, &answer.request_id).await?;
+    let attempt = |row: usize| {
+        let attempt = &explanation["attempts"][row];
+        let text = |name: &str| attempt[name].as_str().unwrap_or_default().to_owned();
+        (text("outcome"), text("detail").contains("the platform bears"))
+    };
+    assert_eq!(attempt(0), ("cancelled".to_owned(), true), "{explanation:#}");
+    assert_eq!(attempt(1), ("died".to_owned(), false), "{explanation:#}");
+    assert_eq!(attempt(2).0, "answered", "a third: {explanation:#}");
+    Ok(())
+}
+
+/// An answer that comes whole is as slow as it is long: it is waited for, and no other is asked.
+#[tokio::test]
+async fn an_answer_that_comes_whole_has_no_rival() -> Result<()> {
+    let stage = stage().await?;
+    let (first, second) = favourites(&stage).await?;
+    slow(&stage, &first, 600)?;
+    let answer = stage.caller.chat(&chat("auto:fast", TEXT)).await?.expect_status(200)?;
+    assert_eq!(answer.header("x-turnpike-provider"), first);
+    assert_eq!(stage.simulator.requests(&second).len(), 0, "it has not been asked");
+    Ok(())
+}
+
 /// Every model of the provider begins to answer, or to fail, after so long.
 fn slow(stage: &Stage, provider: &str, ms: u64) -> Result<()> {
     let known = turnpike_tests::PROVIDERS.iter().filter(|(name, _)| *name == provider);

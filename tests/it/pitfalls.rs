@@ -11,6 +11,7 @@ mod errors;
 mod fallback;
 mod holds;
 mod idempotency;
+mod interleaved;
 pub(crate) mod speech;
 mod words;
 pub(crate) mod world;

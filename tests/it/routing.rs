@@ -3,9 +3,11 @@
 
 mod blame;
 mod by_hand;
+mod cost;
 mod credentials;
 mod exploration;
 mod free;
+mod limits;
 mod names;
 mod rules;
 
@@ -33,6 +35,30 @@ fn reason<'a>(shown: &'a Value, offer: &str) -> &'a str {
     found.and_then(|one| one["reason_code"].as_str()).unwrap_or_default()
 }
 
+/// Checks that each reason speaks of the figures of the candidate that it stands at; how many do.
+fn reasons_of_their_own(shown: &Value) -> Result<usize> {
+    let all = shown["candidates"].as_array().context("candidates")?;
+    let number = |text: &str| {
+        let digits = text.chars().take_while(|c| *c == '.' || c.is_ascii_digit());
+        let digits: String = digits.collect();
+        digits.trim_end_matches('.').parse::<f64>().context("a number in a reason")
+    };
+    let mut told = 0;
+    for one in all {
+        let reason = one["reason"].as_str().unwrap_or_default();
+        if let Some((_, quality)) = reason.split_once("quality ") {
+            let own = one["quality"].as_f64().context("a quality")?;
+            assert!((number(quality)? - own).abs() < 0.006, "another row's reason: {one}");
+            told += 1;
+        }
+        if let Some((_, cost)) = reason.split_once("expected cost $") {
+            let own: f64 = one["expected_cost_usd"].as_str().context("a cost")?.parse()?;
+            assert!((number(cost)? - own).abs() < 1e-8, "another row's reason: {one}");
+        }
+    }
+    Ok(told)
+}
+
 async fn add_rule(stage: &Stage, rule: &Value) -> Result<Answered> {
     let path = format!("/orgs/{ORG}/rules");
     stage.operate(Method::POST, &path, Some(rule)).await?.expect_status(201)
@@ -58,14 +84,8 @@ async fn a_dry_run_shows_the_plan_and_leaves_nothing_behind() -> Result<()> {
     for candidate in candidates {
         let why = candidate["reason"].is_string() || candidate["rejected"].is_string();
         assert!(why, "neither the policy's reason nor a rejection: {candidate}");
-        let reason = candidate["reason"].as_str().unwrap_or_default();
-        if let Some((_, told)) = reason.split_once("expected cost $") {
-            let expected = candidate["expected_cost_usd"].as_str().context("a cost")?;
-            let expected: f64 = expected.parse().context("a cost in dollars")?;
-            let told: f64 = told.parse().context("a cost in a reason")?;
-            assert!((told - expected).abs() < 1e-8, "another row's reason: {candidate}");
-        }
     }
+    assert!(reasons_of_their_own(&shown)? > 1, "{shown:#}");
     assert_eq!(stage.balance(ORG).await?, before, "nothing is held");
     assert!(stage.simulator.all_requests().is_empty(), "nobody is asked");
     let asked = stage.caller.chat(&body).await?.expect_status(200)?;
@@ -74,6 +94,22 @@ async fn a_dry_run_shows_the_plan_and_leaves_nothing_behind() -> Result<()> {
     assert_eq!(explanation["hold_usd"], shown["worst_case_cost_usd"], "and holds what was said");
     let listed = stage.operate(Method::GET, &format!("/orgs/{ORG}/requests"), None).await?;
     assert_eq!(listed.body["items"].as_array().map(Vec::len), Some(1), "{}", listed.text);
+    Ok(())
+}
+
+/// Money that does for some of the offers only: the others were scored all the same.
+#[tokio::test]
+async fn reasons_stand_at_their_own_rows_where_money_rules_some_out() -> Result<()> {
+    let mut stage = Stage::open().await?;
+    stage.caller = stage.add_org("poor", "0.002").await?;
+    for model in ["auto:best", "auto"] {
+        let shown = dry_run(&stage, &chat(model, "Prove that 91 is no prime.")).await?;
+        let all = shown["candidates"].as_array().context("candidates")?;
+        let too_dear = all.iter().filter(|one| one["reason_code"] == "credit_short").count();
+        assert!(model == "auto" || too_dear > 0, "{shown:#}");
+        assert!(!plan(&shown).is_empty(), "{shown:#}");
+        assert!(reasons_of_their_own(&shown)? > too_dear, "{shown:#}");
+    }
     Ok(())
 }
 

@@ -86,7 +86,7 @@ rows! {
     fallback_after_an_error: both, failing::error;
     fallback_after_a_time_out: both, failing::time_out;
     fallback_after_a_rate_limit: both, failing::rate_limit;
-    hedge_loser: both, hedging::loser;
+    hedge_loser: streamed, hedging::loser;
     nobody_answers: both, failing::nobody;
     refused_by_policy: both, refused::by_policy;
     refused_by_model: both, refused::by_model;

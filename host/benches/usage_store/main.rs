@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use turnpike::usage::{
-    AttemptFact, Dimension, Explanation, Fresh, LineItem, ObjectiveFact, Options, PolicyFact,
-    Query, Record, Recorder, TaskFact, Timing, UsageEvent, UsageLog,
+    AttemptFact, Dimension, ExpectedFact, Explanation, Fresh, LineItem, ObjectiveFact, Options,
+    PolicyFact, Query, Record, Recorder, TaskFact, Timing, UsageEvent, UsageLog,
 };
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Usage;
@@ -106,6 +106,7 @@ fn reports(log: &UsageLog) {
             from_ms: BEGAN_MS,
             to_ms: BEGAN_MS + MONTH_MS,
             only: &[],
+            present: &[],
             bucket: None,
             groups_max: 1_000,
         });
@@ -199,7 +200,10 @@ fn record(dice: &mut Dice, number: u64, at_ms: u64, offers: &mut Offers) -> Fres
         duration_ms: 400 + dice.roll(9_000),
         ..UsageEvent::default()
     };
-    let explanation = explanation(dice, &event, difficulty, &best);
+    let mut explanation = explanation(dice, &event, difficulty, &best);
+    let [prompt_tokens, answer_tokens] = tokens;
+    let expected = ExpectedFact { prompt_tokens, answer_tokens, answers: 1, ..Default::default() };
+    explanation.expected = Some(expected);
     Fresh { record: Record { event, explanation }, looked_at: Some(looked_at) }
 }
 
@@ -271,6 +275,7 @@ fn policy(dice: &mut Dice, hook: &'static str) -> PolicyFact {
         policy: "policy-default".into(),
         version: "0.1.0".into(),
         digest: "0123456789abcdef".repeat(4).into(),
+        config: None,
         micros: u32::try_from(20 + dice.roll(900)).unwrap_or(0),
         failure: None,
     }

@@ -34,6 +34,8 @@ pub(crate) struct Offers {
     /// Milliseconds to the first token, of the slowest twentieth, and tokens per second.
     speeds: Vec<[f64; 3]>,
     in_flight: Vec<u32>,
+    /// How long their answers are, in hundredths of the usual.
+    answers: Vec<u32>,
     policy: RouteDefault,
 }
 
@@ -56,6 +58,7 @@ impl Offers {
             list: Arc::new(List { names, prices: (0..count).map(price).collect() }),
             speeds: (0..count).map(|_| [700.0, 700.0, 60.0]).collect(),
             in_flight: (0..count).map(|_| 0).collect(),
+            answers: (0..count).map(|_| 100).collect(),
             policy: RouteDefault::default(),
         }
     }
@@ -74,16 +77,17 @@ impl Offers {
         best.sort_by(|a, b| b.1.total_cmp(&a.1));
         let names: Arc<List> = Arc::clone(&self.list);
         let reasons = vec![("it can't call tools".into(), "no_tools")];
-        let (at_ms, expected_tokens) = (work.at_ms, work.tokens);
-        let looked_at = LookedAt { names, at_ms, expected_tokens, rows, reasons };
+        let looked_at = LookedAt { names, at_ms: work.at_ms, rows, reasons };
         (looked_at, best.into_iter().map(|(index, _)| index).collect())
     }
 
     /// The offer that answered is known a little better, and a few requests may be on their way.
     pub(crate) fn answered(&mut self, index: usize, dice: &mut Dice) {
-        let (Some(speeds), Some(in_flight)) =
-            (self.speeds.get_mut(index), self.in_flight.get_mut(index))
-        else {
+        let (Some(speeds), Some(in_flight), Some(answers)) = (
+            self.speeds.get_mut(index),
+            self.in_flight.get_mut(index),
+            self.answers.get_mut(index),
+        ) else {
             return;
         };
         let [first, tail, speed] = speeds;
@@ -92,12 +96,18 @@ impl Offers {
         *tail += (600.0 + ms - *tail) * 0.1;
         *speed += (40.0 + dice.roll(90) as f64 - *speed) * 0.2;
         *in_flight = u32::try_from(dice.roll(4)).unwrap_or(0);
+        // One answer of ten moves it by a step.
+        if dice.roll(10) == 0 {
+            *answers = if dice.roll(2) == 0 { *answers + 10 } else { (*answers).max(20) - 10 };
+        }
     }
 
     fn figures(&self, index: usize, work: &Work<'_>) -> Option<LookedAtFigures> {
         let [first, tail, speed] = *self.speeds.get(index)?;
         let [read, written] = *self.list.prices.get(index)?;
-        let cost = u128::from(work.tokens[0]) * read.0 + u128::from(work.tokens[1]) * written.0;
+        let answer_percent = *self.answers.get(index)?;
+        let answer = (work.tokens[1] * u64::from(answer_percent)).div_ceil(100);
+        let cost = u128::from(work.tokens[0]) * read.0 + u128::from(answer) * written.0;
         let place = index * 7_919 + usize::from(work.task.as_bytes().last().copied()?) * 104_729;
         Some(LookedAtFigures {
             quality: 0.3 + (place % 6_007) as f64 / 10_007.0,
@@ -108,8 +118,10 @@ impl Offers {
                 tokens_per_second: speed,
                 availability: 1.0,
                 in_flight: *self.in_flight.get(index)?,
+                answer_tokens: u32::try_from(answer).unwrap_or(u32::MAX),
                 ..FiguresFact::default()
             },
+            answer_percent,
         })
     }
 

@@ -25,8 +25,10 @@ pub struct Quirks {
     /// Members of the request that the provider refuses, by their names in its dialect; they are
     /// left out.
     pub refused: Vec<String>,
-    /// OpenAI's: members that are refused as well where the request asks for thinking.
+    /// OpenAI's: members that are refused as well while the model thinks.
     pub refused_thinking: Vec<String>,
+    /// OpenAI's: it thinks unless the effort is `none`, which it takes.
+    pub thinks_unasked: bool,
     /// Anthropic: the model decides how long it thinks (`thinking.type = "adaptive"`, with
     /// `output_config.effort`); a budget is refused.
     pub adaptive_thinking: bool,
@@ -40,15 +42,39 @@ pub struct Quirks {
 }
 
 impl Quirks {
-    /// Whether a member of that name is refused, of a request that asks for thinking or not.
-    pub fn refuses(&self, name: &str, thinks: bool) -> bool {
+    /// Whether a member of that name is refused, by what the request says of thinking.
+    pub fn refuses(&self, name: &str, wish: ThinkingWish) -> bool {
         let listed = |list: &[String]| list.iter().any(|refused| refused == name);
+        let thinks = match wish {
+            ThinkingWish::Unsaid => self.thinks_unasked,
+            ThinkingWish::Asked => true,
+            ThinkingWish::Declined => false,
+        };
         listed(&self.refused) || (thinks && listed(&self.refused_thinking))
     }
 
     /// Whether every member is taken.
     pub fn takes_all(&self) -> bool {
         self.refused.is_empty() && self.refused_thinking.is_empty()
+    }
+}
+
+/// What a request says of thinking.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ThinkingWish {
+    /// Nothing: the model does as it usually does.
+    #[default]
+    Unsaid,
+    /// An effort other than `none`, or a budget.
+    Asked,
+    /// The effort is `none`.
+    Declined,
+}
+
+impl ThinkingWish {
+    /// Of an effort by its name.
+    pub fn of_effort(effort: &str) -> Self {
+        if effort == "none" { Self::Declined } else { Self::Asked }
     }
 }
 

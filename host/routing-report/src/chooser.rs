@@ -7,8 +7,8 @@ use std::sync::Arc;
 use route_default::RouteDefault;
 use turnpike::catalog::{Kind, Offer, TaskDemands};
 use turnpike::route::{
-    Asked, Candidate, Exploring, Gate, Health, Pin, Planning, Profile, Selector, Workload, check,
-    figure_row, plan_by,
+    Asked, Candidate, Exploring, Gate, Health, Particulars, Pin, Planning, Profile, Selector,
+    Workload, check, figure_row, plan_by,
 };
 use turnpike_policy_sdk::mock::MockCandidates;
 use turnpike_policy_sdk::{Classification, Figures, Objective, Plugin as _, Route as _};
@@ -130,7 +130,8 @@ impl<'a> Chooser<'a> {
     /// The offers to ask, by index, the first first. `warm`: where the conversation is warm.
     pub fn plan(&mut self, request: &Request, warm: Option<Pin>, now_ms: u64) -> Vec<usize> {
         let difficulty = request.seen_difficulty;
-        let work = Workload::new(request.task, difficulty, upper(request.input_tokens), None);
+        let work = Workload::new(request.task, difficulty, upper(request.input_tokens), None)
+            .cached(warm.map_or(0, |pin| pin.cached_tokens));
         let mut candidates = self.candidates(request, &work, warm, now_ms);
         match self.strategy {
             Strategy::Auto(profile) => self.score(request, profile, &mut candidates),
@@ -171,12 +172,9 @@ impl<'a> Chooser<'a> {
                 let gate = self.health.gate(index, now_ms);
                 let rejection = check(offer, &asked, true, gate);
                 let seen = self.health.snapshot(index, work.band(), now_ms);
-                let mut figures = figure_row(offer, work, seen).filter(|_| rejection.is_none());
-                if let (Some(pin), Some(row)) =
-                    (warm.filter(|pin| pin.offer == index), &mut figures)
-                {
-                    pin.warm(row, offer, work);
-                }
+                let warm = warm.is_some_and(|pin| pin.offer == index);
+                let of_it = Particulars { warm, ..Particulars::of_text(work) };
+                let figures = figure_row(offer, work, &of_it, seen).filter(|_| rejection.is_none());
                 Candidate { index, rejection, figures, score: None }
             })
             .collect()
@@ -229,7 +227,8 @@ impl<'a> Chooser<'a> {
                 Strategy::Oracle if self.ails(index, now_ms) => 0.0,
                 Strategy::Oracle if grade(index) >= best * ORACLE_SHARE => {
                     let Some(offer) = self.world.offers.offers().get(index) else { continue };
-                    let pico = cost_pico(offer, request.input_tokens, 0, request.output_tokens);
+                    let output = self.world.output_tokens(index, request);
+                    let pico = cost_pico(offer, request.input_tokens, 0, output);
                     1.0 + 1.0
                         / (1e-9 + turnpike::route::ranking_usd(turnpike_ledger::PicoUsd(pico)))
                 }

@@ -1,6 +1,6 @@
-//! An agent's conversations of forty turns at providers that cache the beginning of a prompt: what
-//! they cost when each stays where it is warm, and when every turn is routed as if it were the
-//! first. The pins are the router's own.
+//! Agents' conversations of forty turns at providers that cache the beginning of a prompt: what
+//! they cost when each stays where it is warm, when all of a session's share one memory of where
+//! that is, and when every turn is routed as if it were the first. The pins are the router's own.
 
 use std::sync::Arc;
 
@@ -21,6 +21,29 @@ const PAUSE_MS: u64 = 9_000;
 const FIRST_TOKENS: u32 = 9_000;
 const ANSWER_TOKENS: u32 = 350;
 const ADDED_TOKENS: u32 = 900;
+/// The same of agents that the first one starts: their work is smaller, and easier by so much.
+const STARTED_TOKENS: u32 = 3_000;
+const STARTED_EASIER: f64 = 0.25;
+
+/// What is remembered of where a session was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// Nothing.
+    None,
+    /// One place for all of its agents.
+    Session,
+    /// One for each, as the program does.
+    Conversation,
+}
+
+/// Sessions to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Sessions {
+    pub count: usize,
+    /// Agents of each, who take turns.
+    pub agents: usize,
+    pub memory: Memory,
+}
 
 /// What a number of conversations came to.
 #[derive(Debug, Clone, Default)]
@@ -38,19 +61,37 @@ pub struct Told {
     pub answered: usize,
 }
 
-/// Runs `count` conversations, with affinity or without.
-pub fn run(world: &World, count: usize, affinity: bool) -> Told {
+// === impl Sessions ===
+
+impl Sessions {
+    /// One agent each.
+    pub fn of(count: usize, memory: Memory) -> Self {
+        Self { count, agents: 1, memory }
+    }
+
+    pub fn agents(self, agents: usize) -> Self {
+        Self { agents, ..self }
+    }
+}
+
+/// Runs sessions one after the other.
+pub fn run(world: &World, sessions: Sessions) -> Told {
     let health = Arc::new(Health::new(world.offers.offers().len(), BREAKER));
-    let pins = Affinity::new(if affinity { PIN_MS } else { 0 });
+    let pins = Affinity::new(if sessions.memory == Memory::None { 0 } else { PIN_MS });
     let mut chooser = Chooser::new(world, &health, Strategy::Auto(Profile::Balanced));
-    let mut told = Told { conversations: count, ..Told::default() };
+    let mut told = Told { conversations: sessions.count * sessions.agents, ..Told::default() };
     let (mut prompt, mut cached_in_all) = (0_u64, 0_u64);
-    for number in 0..count {
-        let mut talk = Talk::new(world, number);
-        let name = number.to_be_bytes();
-        for turn in 0..TURNS {
-            let request = talk.turn(turn);
-            let known = pins.conversation(std::iter::once(&name[..]));
+    for number in 0..sessions.count {
+        let mut talks: Vec<Talk> =
+            (0..sessions.agents).map(|agent| Talk::new(world, number, agent)).collect();
+        let turns =
+            (0..TURNS).flat_map(|turn| (0..sessions.agents).map(move |agent| (turn, agent)));
+        for (turn, agent) in turns {
+            let Some(talk) = talks.get_mut(agent) else { continue };
+            let request = talk.turn(turn, sessions.agents);
+            let agent = if sessions.memory == Memory::Conversation { agent } else { 0 };
+            let names = [number, agent].map(usize::to_be_bytes);
+            let known = pins.conversation(names.iter().map(|name| &name[..]));
             let warm = pins.recall(known, request.at_ms);
             let plan = chooser.plan(&request, warm, request.at_ms);
             for offer in plan {
@@ -104,6 +145,8 @@ fn record(health: &Arc<Health>, offer: usize, sample: Sample, at_ms: u64) {
 struct Talk {
     dice: Dice,
     difficulty: f64,
+    /// Which of its session's agents has it: the first starts the others.
+    agent: usize,
     /// Where it was answered last.
     last: Option<usize>,
     /// What each provider has cached of it, and when it was last used.
@@ -111,22 +154,29 @@ struct Talk {
 }
 
 impl Talk {
-    fn new(world: &World, number: usize) -> Self {
-        let mut dice = Dice::of(&[world.seed, 31, u64::try_from(number).unwrap_or(0)]);
-        let difficulty = (0.55 + 0.12 * dice.normal()).clamp(0.1, 0.95);
-        Self { dice, difficulty, last: None, cached: Vec::new() }
+    fn new(world: &World, number: usize, agent: usize) -> Self {
+        let parts = [number, agent].map(|part| u64::try_from(part).unwrap_or(0));
+        let parts = [world.seed, 31, parts[0], parts[1]];
+        let mut dice = Dice::of(if agent == 0 { &parts[..3] } else { &parts });
+        let easier = if agent == 0 { 0.0 } else { STARTED_EASIER };
+        let difficulty = (0.55 - easier + 0.12 * dice.normal()).clamp(0.1, 0.95);
+        Self { dice, difficulty, agent, last: None, cached: Vec::new() }
     }
 
-    fn turn(&mut self, turn: usize) -> Request {
+    /// One of `agents` that take turns.
+    fn turn(&mut self, turn: usize, agents: usize) -> Request {
         let turns = u32::try_from(turn).unwrap_or(0);
+        let first_tokens = if self.agent == 0 { FIRST_TOKENS } else { STARTED_TOKENS };
+        let [agent, agents] = [self.agent, agents].map(|it| u64::try_from(it).unwrap_or(0));
+        let within_ms = (PAUSE_MS * agent).checked_div(agents).unwrap_or(0);
         // Some turns look easier or harder than the conversation is.
         let seen = (self.difficulty + 0.06 * self.dice.normal()).clamp(0.0, 1.0);
         Request {
-            at_ms: START_MS + u64::from(turns) * PAUSE_MS,
+            at_ms: START_MS + u64::from(turns) * PAUSE_MS + within_ms,
             task: "agent",
             difficulty: self.difficulty,
             seen_difficulty: seen,
-            input_tokens: FIRST_TOKENS + turns * (ADDED_TOKENS + ANSWER_TOKENS),
+            input_tokens: first_tokens + turns * (ADDED_TOKENS + ANSWER_TOKENS),
             output_tokens: ANSWER_TOKENS,
             needs: Needs { tools: true, ..Needs::default() },
         }

@@ -83,6 +83,8 @@ pub fn whole(shape: &Shape, worlds: u64) -> anyhow::Result<(String, Vec<Verdict>
     text.push_str(&report::strategies(shape)?);
     text.push_str("\n## What it depends on\n\n");
     text.push_str(&report::assumptions(shape, worlds)?);
+    text.push_str("\n## Models that think\n\n");
+    text.push_str(&report::thinking(shape)?);
     text.push_str("\n## Conversations\n\n");
     text.push_str(&report::affinity(shape)?);
     text.push_str("\n## An outage under load\n\n");

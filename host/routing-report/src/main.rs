@@ -30,6 +30,9 @@ struct Options {
     /// Draws the offers' qualities and prices anew from the seed.
     #[arg(long)]
     other_offers: bool,
+    /// Half of the better offers think, and write two to eight times as much.
+    #[arg(long)]
+    thinking: bool,
     /// The built-in policy's configuration: `{"floor": 0.5}`.
     #[arg(long)]
     policy: Option<String>,
@@ -65,6 +68,7 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
         blur: options.blur,
         other_offers: options.other_offers,
         sellers: false,
+        thinking: options.thinking,
         policy: options.policy,
         labelled,
     };

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use turnpike::route::Profile;
 
 use crate::chooser::{Grading, Strategy};
-use crate::conversation::{self, TURNS};
+use crate::conversation::{self, Memory, Sessions, TURNS};
 use crate::run::{BREAKER, Ended, run};
 use crate::world::{START_MS, Shape, Trouble, World, providers};
 
@@ -20,6 +20,8 @@ const BROWN_ERRORS: f64 = 0.2;
 const DRAWN_REQUESTS: usize = 2_000;
 /// Conversations of the part about affinity.
 const CONVERSATIONS: usize = 50;
+/// Agents of a session that take turns.
+const AGENTS: usize = 3;
 
 /// What one strategy came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -191,6 +193,28 @@ pub fn assumptions(shape: &Shape, worlds: u64) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// What is lost where an answer is not as long wherever it comes from.
+///
+/// # Errors
+/// When a world can't be made.
+pub fn thinking(shape: &Shape) -> anyhow::Result<String> {
+    let mut text = String::from(
+        "Half of the offers whose quality is 0.75 and more think before they answer, and write two \
+         to eight times as much, which is charged. The router expects answers of the same length; \
+         the oracle knows.\n\n| | `auto`: quality of the best's | cost of the best's | the \
+         oracle's cost of the best's |\n|---|--:|--:|--:|\n",
+    );
+    for (what, thinking) in [("all write as much", false), ("some think", true)] {
+        let world = World::new(&Shape { thinking, ..shape.clone() })?;
+        let (quality, cost) = shares(&world, Grading::default());
+        let totals = |strategy| Totals::of(&run(&world, strategy, Grading::default())).cost_usd;
+        let oracle = totals(Strategy::Oracle) / totals(Strategy::AlwaysBest).max(1e-12);
+        let (quality, cost, oracle) = (quality * 100.0, cost * 100.0, oracle * 100.0);
+        writeln!(text, "| {what} | {quality:.1} % | {cost:.1} % | {oracle:.1} % |")?;
+    }
+    Ok(text)
+}
+
 /// What affinity is worth.
 ///
 /// # Errors
@@ -214,18 +238,32 @@ pub fn affinity(shape: &Shape) -> anyhow::Result<String> {
             told.answered,
         )
     };
-    line("with affinity", &conversation::run(&quiet, CONVERSATIONS, true))?;
-    line("without", &conversation::run(&quiet, CONVERSATIONS, false))?;
+    let of = |memory: Memory| Sessions::of(CONVERSATIONS, memory);
+    let (each, none) = (of(Memory::Conversation), of(Memory::None));
+    line("with affinity", &conversation::run(&quiet, each))?;
+    line("without", &conversation::run(&quiet, none))?;
     let sellers = World::new(&Shape { sellers: true, ..shape.clone() })?.with(Vec::new());
-    line(
-        "four sell what agents are given, with affinity",
-        &conversation::run(&sellers, CONVERSATIONS, true),
-    )?;
-    line("four sell it, without", &conversation::run(&sellers, CONVERSATIONS, false))?;
+    let with = "four sell what agents are given, with affinity";
+    line(with, &conversation::run(&sellers, each))?;
+    line("four sell it, without", &conversation::run(&sellers, none))?;
     for provider in ["fir", "cedar"] {
         let ill = World::new(shape)?.with(conversation::trouble(provider));
-        let told = conversation::run(&ill, CONVERSATIONS, true);
-        line(&format!("with affinity, {provider} down for a quarter"), &told)?;
+        line(
+            &format!("with affinity, {provider} down for a quarter"),
+            &conversation::run(&ill, each),
+        )?;
+    }
+    let crews = [
+        ("for each agent, as it is", Memory::Conversation),
+        ("for the session", Memory::Session),
+        ("for nobody", Memory::None),
+    ];
+    for (what, memory) in crews {
+        let told = conversation::run(&sellers, of(memory).agents(AGENTS));
+        line(
+            &format!("four sell it, {AGENTS} agents of a session take turns, affinity {what}"),
+            &told,
+        )?;
     }
     Ok(text)
 }

@@ -214,7 +214,8 @@ impl Run<'_> {
         under.first_ms = now_ms.saturating_sub(under.asked_ms);
         let offer = in_flight.lane().offer;
         let speed = self.world.truths.get(offer).map_or(50.0, |truth| truth.tokens_per_second);
-        let writing_ms = whole(f64::from(request.output_tokens) / speed * 1_000.0);
+        let output = self.world.output_tokens(offer, request);
+        let writing_ms = whole(f64::from(output) / speed * 1_000.0);
         if let Some(ended) = self.ended.get_mut(index) {
             ended.first_ms = now_ms.saturating_sub(ended.at_ms);
         }
@@ -229,7 +230,8 @@ impl Run<'_> {
         };
         let Some(in_flight) = under.in_flight.take() else { return };
         let lane = in_flight.lane();
-        let (input, output) = (request.input_tokens, request.output_tokens);
+        let input = request.input_tokens;
+        let output = self.world.output_tokens(lane.offer, request);
         let took_ms = now_ms.saturating_sub(under.asked_ms);
         let sample = Sample::answered(under.first_ms, output.into(), took_ms, input * 2);
         in_flight.ended(sample, now_ms);

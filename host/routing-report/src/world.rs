@@ -34,6 +34,11 @@ const OFFERS: [Row; 12] = [
 /// The qualities of the models that several sell where a world is made so: what agents are given.
 const SOLD_BY_MANY: [u16; 2] = [790, 860];
 
+/// Of offers at least so good, in thousandths, half think before they answer where a world is made
+/// so, and write so many times as much.
+const THINKING_MIN: u16 = 750;
+const THINKING_TIMES: (f64, f64) = (2.0, 8.0);
+
 /// One of the mixed tasks: label, share, difficulty's middle and spread, tokens in and out.
 struct Kind {
     task: &'static str,
@@ -78,6 +83,8 @@ pub struct Shape {
     pub other_offers: bool,
     /// Three more sellers of one of the models, at the same price.
     pub sellers: bool,
+    /// Some offers think, at length, and what they think is paid for like an answer.
+    pub thinking: bool,
     /// The built-in policy's configuration, as JSON.
     pub policy: Option<String>,
     /// Tasks, difficulties and lengths of prompts from a file, in place of the mix.
@@ -94,6 +101,7 @@ impl Default for Shape {
             blur: 0.08,
             other_offers: false,
             sellers: false,
+            thinking: false,
             policy: None,
             labelled: Vec::new(),
         }
@@ -120,6 +128,8 @@ pub struct Truth {
     pub surprise: f64,
     pub first_token_ms: f64,
     pub tokens_per_second: f64,
+    /// How many times the tokens of an answer it writes.
+    pub longer: f64,
 }
 
 /// One request.
@@ -201,6 +211,7 @@ impl World {
                 surprise: dice.normal() * shape.surprise,
                 first_token_ms: row.4,
                 tokens_per_second: row.5,
+                longer: longer(shape, row, at),
             })
         };
         let truths = offers.offers().iter().map(truth).collect::<anyhow::Result<Vec<_>>>()?;
@@ -211,10 +222,27 @@ impl World {
         Ok(Self { seed, policy, offers, truths, requests, troubles })
     }
 
+    /// Tokens that an offer writes for a request.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count of tokens of a simulation: some thousands"
+    )]
+    pub fn output_tokens(&self, offer: usize, request: &Request) -> u32 {
+        let longer = self.truths.get(offer).map_or(1.0, |truth| truth.longer);
+        (f64::from(request.output_tokens) * longer) as u32
+    }
+
     /// The same without any trouble but this.
     pub fn with(self, troubles: Vec<Trouble>) -> Self {
         Self { troubles, ..self }
     }
+}
+
+fn longer(shape: &Shape, row: &Row, at: usize) -> f64 {
+    let mut dice = Dice::of(&[shape.seed, 19, u64::try_from(at).unwrap_or(0)]);
+    let thinks = shape.thinking && row.1 >= THINKING_MIN && dice.unit() < 0.5;
+    if thinks { dice.between(THINKING_TIMES.0, THINKING_TIMES.1) } else { 1.0 }
 }
 
 fn rows(shape: &Shape) -> Vec<Row> {

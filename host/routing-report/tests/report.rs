@@ -2,7 +2,7 @@
 
 use turnpike::route::Profile;
 use turnpike_routing_report::chooser::{Grading, Strategy};
-use turnpike_routing_report::conversation;
+use turnpike_routing_report::conversation::{self, Memory, Sessions};
 use turnpike_routing_report::report::{SUCCESS_MIN, Totals, outage, shares};
 use turnpike_routing_report::run::run;
 use turnpike_routing_report::world::{Shape, Trouble, World};
@@ -61,14 +61,37 @@ fn a_provider_that_goes_down_is_left_within_a_window_and_comes_back() {
 #[test]
 fn pitfall_62_a_conversation_of_forty_turns_stays_and_its_cache_is_kept() {
     let quiet = World::new(&shape()).unwrap().with(Vec::new());
-    let stays = conversation::run(&quiet, 20, true);
-    let wanders = conversation::run(&quiet, 20, false);
+    let (each, none) = (Sessions::of(20, Memory::Conversation), Sessions::of(20, Memory::None));
+    let stays = conversation::run(&quiet, each);
+    let wanders = conversation::run(&quiet, none);
     assert_eq!(stays.answered, 20 * conversation::TURNS);
     assert!(stays.moves <= 20, "at most one move each, to a better model: {stays:?}");
     assert!(stays.moves * 10 < wanders.moves && stays.quality > wanders.quality, "{wanders:?}");
     // Four equal sellers: without affinity each has the beginning to read anew.
     let sellers = World::new(&Shape { sellers: true, ..shape() }).unwrap().with(Vec::new());
-    let stays = conversation::run(&sellers, 20, true);
-    let wanders = conversation::run(&sellers, 20, false);
+    let stays = conversation::run(&sellers, each);
+    let wanders = conversation::run(&sellers, none);
     assert!(stays.cost_pico < wanders.cost_pico, "{stays:?} {wanders:?}");
+}
+
+#[test]
+fn pitfall_62_agents_of_one_session_each_keep_their_own_cache() {
+    let sellers = World::new(&Shape { sellers: true, ..shape() }).unwrap().with(Vec::new());
+    let of = |memory| conversation::run(&sellers, Sessions::of(20, memory).agents(3));
+    let (each, session) = (of(Memory::Conversation), of(Memory::Session));
+    assert_eq!(each.answered, 3 * 20 * conversation::TURNS);
+    assert!(each.moves <= 3 * 20, "at most one move each: {each:?}");
+    assert!(each.cost_pico < session.cost_pico, "{each:?} {session:?}");
+}
+
+#[test]
+fn models_that_think_cost_more_than_their_prices_say() {
+    let world = |thinking| World::new(&Shape { thinking, ..shape() }).unwrap();
+    let cost = |world: &World| {
+        Totals::of(&run(world, Strategy::Auto(Profile::Balanced), Grading::default())).cost_usd
+    };
+    let (plain, thinking) = (world(false), world(true));
+    assert!(plain.truths.iter().all(|truth| truth.longer < 1.001));
+    assert!(thinking.truths.iter().any(|truth| truth.longer > 2.0));
+    assert!(cost(&thinking) > cost(&plain));
 }

@@ -4,13 +4,15 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::AdminState;
 use super::error::ApiError;
 use super::extract::{Params, page_limit};
-use super::text::{parse_time, rfc3339};
+use super::publish::zone_of;
+use super::text::{parse_time_in, rfc3339};
 use crate::store::{AuditEntry, AuditFilter, AuditedChange};
 
 /// Which page, and of what.
@@ -54,20 +56,23 @@ async fn answer(
     if org.is_some() && query.org.is_some() {
         return Err(ApiError::invalid("org", "the address names the organization; leave it out"));
     }
-    let time = |field, text: Option<String>| text.map(|text| parse_time(field, &text)).transpose();
-    let filter = AuditFilter {
-        org: org.clone().or(query.org),
-        actor: query.actor,
-        method: query.method.map(|method| method.to_ascii_uppercase()),
-        path: query.path,
-        from_ms: time("from", query.from)?,
-        to_ms: time("to", query.to)?,
-    };
     state
         .reading(move |parts| {
-            if let Some(org) = &org {
-                parts.store.org_ever(org)?;
-            }
+            let zone = match &org {
+                Some(org) => zone_of(&parts.store.org_ever(org)?),
+                None => TimeZone::UTC,
+            };
+            let time = |field, text: Option<String>| {
+                text.map(|text| parse_time_in(field, &text, &zone)).transpose()
+            };
+            let filter = AuditFilter {
+                org: org.clone().or(query.org),
+                actor: query.actor,
+                method: query.method.map(|method| method.to_ascii_uppercase()),
+                path: query.path,
+                from_ms: time("from", query.from)?,
+                to_ms: time("to", query.to)?,
+            };
             let (entries, more) = parts.store.audit(&filter, query.after, limit)?;
             let next = entries.last().filter(|_| more).map(|entry| entry.seq);
             let items: Vec<Value> = entries.into_iter().map(shown).collect();

@@ -12,7 +12,7 @@ use turnpike_ledger::{Ledger, PicoUsd};
 
 use super::error::ApiError;
 use super::extract::{JsonBody, PageParams, Params};
-use super::publish::{publish_keys, set_scope_budget, zone_of};
+use super::publish::{publish_keys, set_scope_budget, stored_or_put_back, zone_of};
 use super::text::{rfc3339, rfc3339_opt};
 use super::warnings::{Warned, of_scope};
 use super::{AdminParts, AdminState};
@@ -261,6 +261,7 @@ pub(super) async fn patch(
         .changing(move |parts| {
             let zone = zone_of(&parts.store.org(&org)?);
             let mut budget = parts.store.budget(&org, &id)?;
+            let before = budget.clone();
             budget.amount_usd = input.amount_usd.unwrap_or(budget.amount_usd);
             if let Some(period) = &input.period {
                 budget.period = read_period("period", period)?;
@@ -276,7 +277,10 @@ pub(super) async fn patch(
                 check_reachable("alerts", budget.mode, &budget.alerts)?;
             }
             set_scope_budget(&parts.ledger, &budget, clock::now_ms())?;
-            parts.store.put_budget(&budget)?;
+            let put_back = || {
+                set_scope_budget(&parts.ledger, &before, clock::now_ms()).map_err(ApiError::from)
+            };
+            stored_or_put_back(parts.store.put_budget(&budget), put_back)?;
             publish_keys(parts)?;
             Ok(Json(Shown::of(&budget, zone, &parts.ledger)).into_response())
         })

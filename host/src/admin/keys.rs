@@ -17,7 +17,7 @@ use super::budgets::{Counter, check_reachable, read_alerts, read_mode, read_peri
 use super::error::ApiError;
 use super::extract::{JsonBody, PageParams, Params, maybe};
 use super::limits::check;
-use super::publish::{key_budget, publish_keys, set_budget, zone_of};
+use super::publish::{key_budget, publish_keys, set_budget, stored_or_put_back, zone_of};
 use super::text::{check_name, parse_time, rfc3339, rfc3339_opt};
 use super::warnings::{Warned, Warning, of_models};
 use super::{AdminParts, AdminState};
@@ -194,7 +194,7 @@ impl Input {
         }
         match self.previous {
             None => {}
-            Some(None) => key.end_former(clock::now_ms()),
+            Some(None) => key.end_former(),
             Some(Some(_)) => {
                 let message = "previous can only be null, which ends its grace; rotate the key \
                                for a new secret";
@@ -313,9 +313,12 @@ pub(super) async fn patch(
     state
         .changing(move |parts| {
             let mut key = parts.store.key(&org, &id)?;
+            let before = key.clone();
             input.apply(&mut key)?;
             set_budget(&parts.ledger, &key, clock::now_ms())?;
-            parts.store.update_key(&key)?;
+            let put_back =
+                || set_budget(&parts.ledger, &before, clock::now_ms()).map_err(ApiError::from);
+            stored_or_put_back(parts.store.update_key(&key), put_back)?;
             publish_keys(parts)?;
             let zone = zone_of(&parts.store.org(&key.org)?);
             let warnings = warnings_of(parts, &key);

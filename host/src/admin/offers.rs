@@ -13,23 +13,9 @@ use super::error::ApiError;
 use super::extract::{PageParams, Params};
 use super::text::{rfc3339, rfc3339_opt};
 use super::{AdminState, Routing};
-use crate::catalog::{Offer, TaskDemands};
-use crate::clock;
+use crate::catalog::{Offer, TASKS, TaskDemands};
+use crate::clock::{self, wall_ms};
 use crate::route::{CORRECTION_MAX, Gate, Observed};
-
-/// The tasks that qualities are told apart by; of any other label the general quality counts.
-const TASKS: [&str; 10] = [
-    "chat",
-    "writing",
-    "summarization",
-    "extraction",
-    "translation",
-    "code",
-    "data-analysis",
-    "reasoning",
-    "agent",
-    "vision",
-];
 
 /// All of them, or a page where a limit is given. `after` is an offer's id: they are in its order.
 pub(super) async fn list(
@@ -39,7 +25,7 @@ pub(super) async fn list(
     let limit = page.limit.map(|_| page.limit()).transpose()?.unwrap_or(usize::MAX);
     state
         .reading(move |parts| {
-            let (routing, now_ms) = (&parts.routing, clock::now_ms());
+            let (routing, now_ms) = (&parts.routing, clock::steady_ms());
             let offers = routing.offers.offers().iter().enumerate();
             let behind = |id: &str| page.after.as_deref().is_none_or(|after| id > after);
             let mut offers = offers.filter(|(_, offer)| behind(&offer.id));
@@ -75,7 +61,7 @@ pub(super) async fn model(
 }
 
 fn page(routing: &Routing, id: &str) -> Result<Response, ApiError> {
-    let now_ms = clock::now_ms();
+    let now_ms = clock::steady_ms();
     let sold = routing.offers.offers().iter().enumerate();
     let sold: Vec<(usize, &Arc<Offer>)> = sold.filter(|(_, offer)| *offer.model == *id).collect();
     let Some((_, first)) = sold.first() else {
@@ -144,6 +130,7 @@ pub(super) fn live(seen: &Observed) -> Value {
         .iter()
         .map(|lane| {
             let (state, until) = gate(lane.gate);
+            let left_until = lane.left.map(|(_, until_ms)| wall_ms(until_ms));
             json!({
                 "weight": lane.weight,
                 "state": state,
@@ -151,7 +138,7 @@ pub(super) fn live(seen: &Observed) -> Value {
                 "failures_in_a_row": lane.failures_in_a_row,
                 "limited": lane.limited,
                 "requests_left": lane.left.map(|(left, _)| left),
-                "requests_left_until": rfc3339_opt(lane.left.map(|(_, until_ms)| until_ms)),
+                "requests_left_until": rfc3339_opt(left_until),
             })
         })
         .collect();
@@ -159,7 +146,7 @@ pub(super) fn live(seen: &Observed) -> Value {
     json!({
         "state": state,
         "until": until,
-        "last_sample_at": rfc3339_opt((seen.sampled_ms > 0).then_some(seen.sampled_ms)),
+        "last_sample_at": rfc3339_opt((seen.sampled_ms > 0).then(|| wall_ms(seen.sampled_ms))),
         "availability": seen.now.availability,
         "in_flight": seen.now.in_flight,
         "concurrency": (seen.concurrency > 0).then_some(seen.concurrency),
@@ -178,6 +165,6 @@ fn gate(gate: Gate) -> (&'static str, Option<String>) {
         Gate::Closed => ("open_for_requests", None),
         Gate::HalfOpen => ("probing", None),
         Gate::Full { .. } => ("busy", None),
-        Gate::Open { until_ms } => ("resting", Some(rfc3339(until_ms))),
+        Gate::Open { until_ms } => ("resting", Some(rfc3339(wall_ms(until_ms)))),
     }
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::error::ApiError;
 use super::extract::{JsonBody, PageParams, Params, maybe};
-use super::publish::{publish_keys, set_plan_budgets};
+use super::publish::{publish_keys, set_plan_budgets, stored_or_put_back};
 use super::text::{check_id, check_name, rfc3339};
 use super::{AdminParts, AdminState};
 use crate::clock;
@@ -118,6 +118,9 @@ pub(super) async fn create(
     };
     state
         .changing(move |parts| {
+            // Looked at before the ledger is told anything: the counters of a plan are named after
+            // the organization, and a refusal must change nothing of the one that is there.
+            parts.store.check_unused(&org.id)?;
             put_on_plan(parts, &org)?;
             parts.store.create_org(&org)?;
             Ok((StatusCode::CREATED, Json(Shown::from(org))).into_response())
@@ -165,12 +168,14 @@ pub(super) async fn patch(
             if let Some(zone) = input.time_zone {
                 org.time_zone = zone.map(read_zone).transpose()?;
             }
+            let before = input.plan.is_some().then(|| org.clone());
             if let Some(plan) = input.plan {
                 org.plan = plan;
                 put_on_plan(parts, &org)?;
             }
             if changes {
-                parts.store.update_org(&org)?;
+                let put_back = || before.map_or(Ok(()), |before| put_on_plan(parts, &before));
+                stored_or_put_back(parts.store.update_org(&org), put_back)?;
             }
             if terms_change {
                 publish_keys(parts)?;

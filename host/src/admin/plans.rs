@@ -11,7 +11,7 @@ use turnpike_ledger::PicoUsd;
 
 use super::error::ApiError;
 use super::extract::{JsonBody, PageParams, Params, maybe};
-use super::publish::{publish_keys, set_plan_budgets};
+use super::publish::{publish_keys, set_plan_budgets, stored_or_put_back};
 use super::text::{check_id, check_name, rfc3339};
 use super::warnings::{Warned, of_models};
 use super::{AdminParts, AdminState};
@@ -231,9 +231,11 @@ pub(super) async fn patch(
     state
         .changing(move |parts| {
             let mut plan = parts.store.plan(&id)?;
+            let before = plan.clone();
             input.apply(&mut plan)?;
-            on_it(parts, &plan)?;
-            parts.store.update_plan(&plan)?;
+            // One organization after the other: the first that the ledger refuses ends it.
+            let stored = on_it(parts, &plan).and_then(|()| Ok(parts.store.update_plan(&plan)?));
+            stored_or_put_back(stored, || on_it(parts, &before))?;
             publish_keys(parts)?;
             Ok(Json(warned(parts, plan)).into_response())
         })

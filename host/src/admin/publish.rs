@@ -143,6 +143,22 @@ pub(super) fn publish_keys(parts: &AdminParts) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// The end of a change whose limits the ledger has been told already, because what is stored must
+/// be in force: where the change was not stored, the ledger is told again what holds. What can't be
+/// put back now, the next start puts back ([`ensure_budgets`]).
+pub(super) fn stored_or_put_back<E: Into<ApiError>>(
+    stored: Result<(), E>,
+    put_back: impl FnOnce() -> Result<(), ApiError>,
+) -> Result<(), ApiError> {
+    stored.map_err(|refused| {
+        if let Err(cause) = put_back() {
+            let (_, code, message, _) = cause.told();
+            tracing::error!(code, message, "budgets of a refused change stay until a restart");
+        }
+        refused.into()
+    })
+}
+
 /// Sets a key's budget in the ledger, durably.
 pub(super) fn set_budget(ledger: &Ledger, key: &ApiKey, at_ms: u64) -> Result<(), LedgerError> {
     let Some(budget) = key.budget else { return Ok(()) };

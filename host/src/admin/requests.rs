@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::json;
 use turnpike_ledger::PicoUsd;
@@ -14,9 +15,13 @@ use uuid::Uuid;
 use super::error::ApiError;
 use super::extract::{Params, page_limit};
 use super::filters;
-use super::text::{parse_time, rfc3339};
+use super::publish::zone_of;
+use super::text::{parse_time_in, rfc3339};
 use super::{AdminParts, AdminState};
-use crate::usage::{Explanation, Label, Only, UsageEvent};
+use crate::usage::{Between, Explanation, Label, Only, UsageEvent};
+
+/// The id of a request is made a moment before its time is taken.
+const ID_AHEAD_MS: u64 = 1_000;
 
 /// What was asked for, read.
 #[derive(Default)]
@@ -34,7 +39,8 @@ struct Asked {
 // === impl Asked ===
 
 impl Asked {
-    fn read(params: Vec<(String, String)>) -> Result<Self, ApiError> {
+    /// Reads the query; dates are days of that zone.
+    fn read(params: Vec<(String, String)>, zone: &TimeZone) -> Result<Self, ApiError> {
         let mut this = Self { limit: page_limit(None)?, ..Self::default() };
         for (name, value) in params {
             match name.as_str() {
@@ -47,8 +53,8 @@ impl Asked {
                     let id = Uuid::try_parse(&value);
                     this.before = Some(id.map_err(|_| ApiError::invalid("after", message))?);
                 }
-                "from" => this.from_ms = Some(parse_time("from", &value)?),
-                "to" => this.to_ms = Some(parse_time("to", &value)?),
+                "from" => this.from_ms = Some(parse_time_in("from", &value, zone)?),
+                "to" => this.to_ms = Some(parse_time_in("to", &value, zone)?),
                 "status" => {
                     for text in value.split(',') {
                         this.statuses.push(read_status(text.trim())?);
@@ -78,14 +84,16 @@ impl Asked {
         Ok(this)
     }
 
-    /// Where the page begins: what is younger than `to` is not even looked at, since ids are by
-    /// time.
-    fn before(&self) -> Option<Uuid> {
+    /// Where the page begins and the list ends: what is younger than `to` or older than `from` is
+    /// not even looked at, since ids are by time.
+    fn between(&self) -> Between {
         let to = self.to_ms.map(first_id_of);
-        match (self.before, to) {
+        let before = match (self.before, to) {
             (Some(page), Some(to)) => Some(page.min(to)),
             (page, to) => page.or(to),
-        }
+        };
+        let first = self.from_ms.map(|from| first_id_of(from.saturating_sub(ID_AHEAD_MS)));
+        Between { first, before }
     }
 
     fn takes(&self, event: &UsageEvent) -> bool {
@@ -212,16 +220,13 @@ pub(super) async fn list(
     Path(org): Path<String>,
     Params(params): Params<Vec<(String, String)>>,
 ) -> Result<Response, ApiError> {
-    let mut asked = Asked::read(params)?;
     state
         .reading(move |parts| {
-            parts.store.org_ever(&org)?;
+            let zone = zone_of(&parts.store.org_ever(&org)?);
+            let mut asked = Asked::read(params, &zone)?;
             filters::name_keys(&mut asked.only, parts, &org)?;
             let takes = |event: &UsageEvent| asked.takes(event);
-            let mut page = parts.usage.newest(&org, asked.before(), asked.limit, takes)?;
-            // All that follows is older than what was asked for.
-            let first = asked.from_ms.map(first_id_of);
-            page.next = page.next.filter(|next| first.is_none_or(|first| *next > first));
+            let page = parts.usage.newest(&org, asked.between(), asked.limit, takes)?;
             let items: Vec<Listed> = page.items.into_iter().map(Listed::from).collect();
             Ok(Json(json!({"items": items, "next": page.next})).into_response())
         })

@@ -24,13 +24,28 @@ pub(super) fn rfc3339_opt(at_ms: Option<u64>) -> Option<String> {
 
 /// Reads RFC 3339, or a date, which is its midnight UTC; milliseconds since the Unix epoch.
 pub(super) fn parse_time(field: &'static str, text: &str) -> Result<u64, ApiError> {
+    parse_time_in(field, text, &TimeZone::UTC)
+}
+
+/// The same; a date is when that day begins in the zone.
+pub(super) fn parse_time_in(
+    field: &'static str,
+    text: &str,
+    zone: &TimeZone,
+) -> Result<u64, ApiError> {
     let stamp = text.parse::<Timestamp>().ok().or_else(|| {
-        let date: Date = text.parse().ok()?;
-        Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
+        // One with a time and without an offset would be read as well, and its time lost.
+        let date: Date = text.parse().ok().filter(|_| !text.contains(['T', 't', ' ']))?;
+        Some(date.to_zoned(zone.clone()).ok()?.timestamp())
     });
     stamp.and_then(|stamp| u64::try_from(stamp.as_millisecond()).ok()).ok_or_else(|| {
         ApiError::invalid(field, "a time is written like 2026-11-22T10:00:00Z or 2026-11-22")
     })
+}
+
+/// Whether a time that was read is a day, which is one in some zone.
+pub(super) fn is_date(text: &str) -> bool {
+    text.parse::<Timestamp>().is_err()
 }
 
 /// Refuses what can't be an identifier.
@@ -78,14 +93,19 @@ pub(super) fn check_name(field: &'static str, name: &str) -> Result<(), ApiError
 
 #[cfg(test)]
 mod tests {
-    use super::{check_id, check_name, check_version, parse_time, rfc3339};
+    use jiff::tz::TimeZone;
+
+    use super::{check_id, check_name, check_version, parse_time, parse_time_in, rfc3339};
 
     #[test]
-    fn times_round_trip_and_dates_are_midnight_utc() {
+    fn times_round_trip_and_dates_are_midnight() {
         assert_eq!(rfc3339(1_795_341_600_000), "2026-11-22T10:00:00Z");
         assert_eq!(parse_time("from", "2026-11-22T12:00:00+02:00"), Ok(1_795_341_600_000));
         assert_eq!(parse_time("from", "2026-11-22"), Ok(1_795_305_600_000));
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        assert_eq!(parse_time_in("from", "2026-11-22", &berlin), Ok(1_795_302_000_000));
         assert!(parse_time("from", "yesterday").is_err());
+        assert!(parse_time("from", "2026-11-22T10:00:00").is_err(), "where would that be?");
         assert!(parse_time("from", "1960-01-01").is_err());
     }
 

@@ -161,8 +161,8 @@ mod tests {
     }
 
     #[test]
-    fn patterns_are_shown_as_they_were_given() {
-        let shown: Vec<String> = rules(&["!openai/o3-pro", "openai/*"]).patterns().collect();
+    fn patterns_are_shown_in_lower_case_those_that_allow_first() {
+        let shown: Vec<String> = rules(&["!openai/o3-pro", "OpenAI/*"]).patterns().collect();
         assert_eq!(shown, ["openai/*", "!openai/o3-pro"]);
     }
 

@@ -124,10 +124,10 @@ impl OrgBudgets {
 
 impl CallerBudgets {
     /// The budgets of a request with these tags, without those of models.
-    pub fn of_tags<'a>(
+    pub fn of_tags<'a, 'b>(
         &'a self,
-        tags: &'a [(String, String)],
-    ) -> impl Iterator<Item = &'a Arc<BudgetRef>> {
+        tags: &'b [(String, String)],
+    ) -> impl Iterator<Item = &'a Arc<BudgetRef>> + use<'a, 'b> {
         let tagged = self.sometimes.iter().flat_map(|it| &it.tags);
         let has = |name: &str, value: &str| tags.iter().any(|(n, v)| n == name && v == value);
         let tagged = tagged.filter(move |(name, value, _)| has(name, value));

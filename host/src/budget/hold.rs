@@ -9,6 +9,9 @@ use turnpike_ledger::{CaptureNote, Ledger, PicoUsd, SettleError, TransferId};
 /// report that does is not worth the caller's whole settlement.
 const ABSORBED_MAX: PicoUsd = PicoUsd(1_000_000_000_000_000_000_000_000_000);
 
+/// Between two tries to prolong a hold that could not be: a stream asks for every piece of it.
+const KEEP_AGAIN_MS: u64 = 1_000;
+
 /// Money set aside for one request.
 #[must_use = "dropping a hold gives the money back"]
 pub struct Hold {
@@ -18,6 +21,8 @@ pub struct Hold {
     open: bool,
     /// When it may be expired by whoever looks for forgotten holds.
     expires_at_ms: u64,
+    /// When it is to be prolonged again, after it could not be.
+    keep_again_ms: Option<u64>,
 }
 
 impl std::fmt::Debug for Hold {
@@ -44,19 +49,29 @@ impl Hold {
         amount: PicoUsd,
         expires_at_ms: u64,
     ) -> Self {
-        Self { ledger, id, amount, open: true, expires_at_ms }
+        Self { ledger, id, amount, open: true, expires_at_ms, keep_again_ms: None }
     }
 
     /// Keeps the hold of a request that is still running from expiring: prolongs it once less than
     /// half of `hold_ms` is left. Cheap to call for every piece of a stream.
     pub fn keep(&mut self, hold_ms: u64, now_ms: u64) {
-        if self.expires_at_ms.saturating_sub(now_ms) > hold_ms / 2 {
+        let soon = self.expires_at_ms.saturating_sub(now_ms) <= hold_ms / 2;
+        if !soon || self.keep_again_ms.is_some_and(|again_ms| now_ms < again_ms) {
             return;
         }
         let until = now_ms.saturating_add(hold_ms);
         match self.ledger.extend_to(self.id, self.amount, until, now_ms) {
-            Ok(_) => self.expires_at_ms = until,
-            Err(error) => tracing::warn!(%error, "a hold could not be prolonged"),
+            Ok(_) => {
+                self.expires_at_ms = until;
+                self.keep_again_ms = None;
+            }
+            Err(error) => {
+                let again_ms = now_ms.saturating_add(KEEP_AGAIN_MS);
+                // Said once, and not for every piece.
+                if self.keep_again_ms.replace(again_ms).is_none() {
+                    tracing::warn!(%error, "a hold could not be prolonged");
+                }
+            }
         }
     }
 
@@ -140,6 +155,38 @@ impl Drop for Hold {
     fn drop(&mut self) {
         if self.open {
             self.give_back(PicoUsd(0), crate::clock::now_ms());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use turnpike_ledger::{Options, TopUp};
+
+    use super::*;
+    use crate::budget::{Payer, reserve};
+
+    /// A stream has thousands of pieces, and what can't be prolonged now can't for the next either.
+    #[test]
+    fn what_could_not_be_prolonged_is_tried_again_only_after_a_while() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(Ledger::open(Options::at(dir.path()), None).unwrap());
+        let (id, at_ms) = (TransferId([7; 16]), 1_000);
+        let amount = PicoUsd(100);
+        let (channel, reference) = ("manual", "first");
+        ledger.top_up(&TopUp { id, org: "acme", amount, channel, reference, at_ms }).unwrap();
+        let id = uuid::Uuid::from_u128(9);
+        let payer = Payer { org: "acme", budgets: &[], id, at_ms, expires_at_ms: 11_000 };
+        let mut hold = reserve(&ledger, &payer, PicoUsd(50)).unwrap();
+        hold.keep(10_000, 2_000);
+        assert_eq!((hold.expires_at_ms, hold.keep_again_ms), (11_000, None), "it has time");
+        hold.keep(10_000, 7_000);
+        assert_eq!((hold.expires_at_ms, hold.keep_again_ms), (17_000, None));
+        // Somebody else has ended it.
+        ledger.release(TransferId(id.into_bytes()), PicoUsd::ZERO, 8_000).unwrap();
+        for (now_ms, again_ms) in [(13_000, 14_000), (13_999, 14_000), (14_000, 15_000)] {
+            hold.keep(10_000, now_ms);
+            assert_eq!((hold.expires_at_ms, hold.keep_again_ms), (17_000, Some(again_ms)));
         }
     }
 }

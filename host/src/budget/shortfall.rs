@@ -8,6 +8,15 @@ use turnpike_ledger::{Ledger, PicoUsd};
 use super::{Counted, Payer};
 use crate::error::Refusal;
 
+/// What money is counted on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counter {
+    /// The organization's credit.
+    Credit,
+    /// One of the budgets.
+    Budget,
+}
+
 /// Why an amount can't be set aside.
 #[derive(Debug)]
 pub struct Shortfall {
@@ -28,8 +37,14 @@ impl Shortfall {
 }
 
 /// What is short of `needed`. What would be short with nothing held goes before what only others
-/// hold; of equals the credit first, then the budgets in their order.
-pub fn shortfall(ledger: &Ledger, payer: &Payer<'_>, needed: PicoUsd) -> Shortfall {
+/// hold; of equals the credit first, then the budgets in their order. Where nothing is short any
+/// more, it is `before` that was.
+pub fn shortfall(
+    ledger: &Ledger,
+    payer: &Payer<'_>,
+    needed: PicoUsd,
+    before: Option<Counter>,
+) -> Shortfall {
     let text = needed.to_string();
     let credit = ledger.balance(payer.org);
     let mut held: Option<Refusal> = None;
@@ -57,7 +72,10 @@ pub fn shortfall(ledger: &Ledger, payer: &Payer<'_>, needed: PicoUsd) -> Shortfa
             held = Some(Refusal::budget_is_held(scope, &left, &by_others, &text));
         }
     }
-    // Where nothing is short any more, something has come back since.
-    let refusal = held.unwrap_or_else(|| Refusal::money_in_use(&text));
+    let refusal = held.unwrap_or_else(|| match before {
+        Some(Counter::Budget) => Refusal::budget_in_use(&text),
+        None if !payer.budgets.is_empty() => Refusal::budget_in_use(&text),
+        Some(Counter::Credit) | None => Refusal::credit_in_use(&text),
+    });
     Shortfall { refusal: Box::new(refusal), used_up: None }
 }

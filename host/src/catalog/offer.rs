@@ -53,6 +53,8 @@ pub struct Offer {
     pub open_weights: bool,
     pub rates: RateCard,
     pub quality: Quality,
+    /// The model that its quality is taken from, where nobody measured its own.
+    pub like: Option<Arc<str>>,
     pub deprecated: bool,
     pub beta: bool,
     /// Limits and abilities were taken from its family: no source has them of this model.

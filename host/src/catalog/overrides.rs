@@ -88,6 +88,9 @@ fn replace(card: &mut RateCard, named: Rates) {
             }
         }
     }
+    for (item, _) in named.known() {
+        card.derived.settle(item);
+    }
     // Lists of later days have none of their own behind them.
     for later in &mut card.later {
         replace(&mut later.card, named);

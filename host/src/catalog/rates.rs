@@ -5,8 +5,12 @@ use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Usage;
 
 mod billed;
+mod derived;
+mod expected;
 
 pub use billed::{Billed, Side};
+pub use derived::Derived;
+pub use expected::Expected;
 
 /// Service tiers that are known to cost more than the standard one. Served without a price of
 /// their own in the list they are unpriced; any other unlisted tier costs the standard rate.
@@ -68,6 +72,7 @@ pub struct RateCard {
     pub later: Vec<Later>,
     /// The source declares this offer free: its zeros are meant.
     pub free: bool,
+    pub derived: Derived,
 }
 
 /// A list that takes the place of the one before from a moment on.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::price::{PriceError, per_million, to_per_million};
 use crate::catalog::{
-    CatalogError, Kind, Later, Modalities, Mode, Offer, Quality, RateCard, Rates, Tier,
+    CatalogError, Derived, Kind, Later, Modalities, Mode, Offer, Quality, RateCard, Rates, Tier,
 };
 
 /// The form of the lines; a reader refuses another one.
@@ -18,6 +18,9 @@ const FORM: u32 = 1;
 
 /// Offers in one snapshot at most: forty times the source of today, so more is a mistake.
 const OFFERS_MAX: usize = 40_000;
+
+/// The most that a quality can be.
+const PERMILLE_MAX: u16 = 1000;
 
 /// The first line: where the facts come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +70,16 @@ pub(super) struct Line<'a> {
     pub(super) general: u16,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) code: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) agent: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) data: Option<u16>,
+    /// The model that these figures are taken from, where it was not measured itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) like: Option<&'a str>,
+    /// Items of it whose price is an estimate; `input` stands for prompts and answers.
+    #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
+    pub(super) derived: Vec<&'a str>,
     /// Dollars per million of each unit.
     #[serde(default, borrow, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) usd_per_million: Prices<'a>,
@@ -204,12 +217,16 @@ fn offer<'a>(line: &Line<'a>, names: &mut Interner<'a>) -> Result<Offer, String>
         open_weights: is("open-weights"),
         rates: rate_card(line, is("free")).map_err(|e| e.to_string())?,
         quality: Quality {
-            general_permille: line.general.min(1000),
-            code_permille: line.code.map(|code| code.min(1000)),
+            general_permille: line.general.min(PERMILLE_MAX),
+            code_permille: line.code.map(|code| code.min(PERMILLE_MAX)),
+            agent_permille: line.agent.map(|agent| agent.min(PERMILLE_MAX)),
+            data_permille: line.data.map(|data| data.min(PERMILLE_MAX)),
+            measured: line.like.is_none(),
             reasoning: is("reasoning"),
             vision: input.image,
             declared: false,
         },
+        like: line.like.map(|like| names.get(like)),
         deprecated: is("deprecated"),
         beta: is("beta"),
         estimated: is("estimated"),
@@ -223,16 +240,18 @@ fn offer<'a>(line: &Line<'a>, names: &mut Interner<'a>) -> Result<Offer, String>
 
 fn rate_card(line: &Line<'_>, free: bool) -> Result<RateCard, PriceError> {
     let mut later = Vec::with_capacity(line.from.len());
+    let derived = Derived::of(&line.derived);
     for (day, list) in &line.from {
         let from_ms = crate::clock::day_start_s(day).saturating_mul(1000);
         if from_ms == 0 {
             return Err(PriceError::NotADay(day.to_string()));
         }
         let card = lists(&list.usd_per_million, &list.above, &list.served)?;
-        later.push(Later { from_ms, card });
+        let derived = Derived { hour: false, ..derived };
+        later.push(Later { from_ms, card: RateCard { derived, ..card } });
     }
     let card = lists(&line.usd_per_million, &line.above, &line.served)?;
-    Ok(RateCard { free, later, ..card })
+    Ok(RateCard { free, later, derived, ..card })
 }
 
 fn lists(

@@ -4,6 +4,8 @@ use turnpike_ledger::PicoUsd;
 
 use super::*;
 
+mod standing;
+
 fn embedded() -> Catalog {
     Catalog::embedded().unwrap()
 }

@@ -5,20 +5,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 mod added;
+mod benchmarks;
 mod dated;
 mod estimate;
 mod kinship;
 pub mod media;
 mod naming;
 mod pricing;
+mod ranks;
+mod relatives;
 mod select;
 mod source;
 mod structured;
 
 pub use dated::Disagreement;
 use dated::{Earlier, Second};
-use estimate::{Evidence, estimate};
+use estimate::Evidence;
 use naming::{Identity, identify};
+use relatives::Estimate;
 use source::{Model, Source};
 
 use crate::catalog::genai::PriceBook;
@@ -69,6 +73,8 @@ pub enum UpdateError {
     Date(String),
     #[error("the source has no provider {0:?}, which the catalogue must have; is it cut off")]
     ProviderMissing(&'static str),
+    #[error("host/catalog/ranks.toml is damaged: {0}")]
+    Ranks(String),
     #[error("the catalogue can't be written: {0}")]
     Write(#[source] serde_json::Error),
     #[error(transparent)]
@@ -131,12 +137,11 @@ pub fn from_sources(sources: &Sources<'_>, as_of: &str) -> Result<Update, Update
         insert(&mut drafts, draft, one.seller, &mut notes);
     }
     let evidence = evidence(&source, &drafts);
-    let estimates: BTreeMap<&str, estimate::Estimate> =
-        evidence.keys().map(|model| (model.as_str(), prior(model, &evidence))).collect();
+    let estimates = relatives::priors(&evidence).map_err(UpdateError::Ranks)?;
     let mut lines = Vec::with_capacity(drafts.len());
     for draft in drafts.values() {
         if let Some(estimate) = estimates.get(draft.model.as_str()) {
-            lines.push(line(draft, *estimate));
+            lines.push(line(draft, estimate));
         }
     }
     let from = match sources.genai_prices {
@@ -336,16 +341,6 @@ fn evidence(source: &Source, drafts: &BTreeMap<String, Draft<'_>>) -> BTreeMap<S
     evidence
 }
 
-/// A model that is only sold faster or free is as good as the plain one.
-fn prior(model: &str, evidence: &BTreeMap<String, Evidence>) -> estimate::Estimate {
-    let ends = [":free", "-fast", "-highspeed"];
-    let plain = ends.iter().filter_map(|end| model.strip_suffix(end));
-    let plain = plain.filter_map(|name| evidence.get_key_value(name)).next();
-    let known = plain.or_else(|| evidence.get_key_value(model));
-    let none = Evidence::default();
-    known.map_or_else(|| estimate(model, &none), |(name, e)| estimate(name, e))
-}
-
 fn add_facts(known: &mut Evidence, fact: &Model) {
     known.reasoning |= fact.reasoning;
     if let Some(date) = &fact.release_date {
@@ -355,13 +350,13 @@ fn add_facts(known: &mut Evidence, fact: &Model) {
         }
     }
     for benchmark in &fact.benchmarks {
-        let best = known.scores.entry(benchmark.name.clone()).or_insert(benchmark.score);
-        *best = best.max(benchmark.score);
+        known.scores.add(benchmark);
     }
 }
 
-fn line<'a>(draft: &'a Draft<'a>, estimate: estimate::Estimate) -> Line<'a> {
+fn line<'a>(draft: &'a Draft<'a>, estimate: &'a Estimate) -> Line<'a> {
     let fact = draft.fact;
+    let [code, agent, data] = estimate.fields;
     let tokens = |count: Option<u64>| u32::try_from(count.unwrap_or(0)).unwrap_or(u32::MAX);
     let limit = fact.limit.as_ref();
     let context = tokens(limit.and_then(|limit| limit.context));
@@ -398,7 +393,11 @@ fn line<'a>(draft: &'a Draft<'a>, estimate: estimate::Estimate) -> Line<'a> {
         knowledge: fact.knowledge.as_deref(),
         region: draft.region.as_deref(),
         general: estimate.general,
-        code: estimate.code,
+        code,
+        agent,
+        data,
+        like: estimate.like.as_deref(),
+        derived: draft.card.derived.items(),
         usd_per_million: snapshot::price_texts(draft.card.base),
         above: above(&draft.card),
         served: served(&draft.card),

@@ -81,13 +81,24 @@ impl Refusal {
         Self::new(status, "insufficient_quota", "budget_exceeded", message).retry_after(1)
     }
 
-    /// 429 that passes: other requests took the money each time that it was there.
-    pub fn money_in_use(needed: &str) -> Self {
-        let message = format!(
-            "requests under way hold what this one needs, at least {needed} USD; most of it comes \
-             back; try again in 1 s"
-        );
+    /// 402 that passes: other requests took the credit each time that it was there.
+    pub fn credit_in_use(needed: &str) -> Self {
+        let message = in_use("the organization's credit", needed);
+        let status = StatusCode::PAYMENT_REQUIRED;
+        Self::new(status, "insufficient_quota", "insufficient_credit", message).retry_after(1)
+    }
+
+    /// 429 that passes: the same of a budget.
+    pub fn budget_in_use(needed: &str) -> Self {
+        let message = in_use("a budget", needed);
         let status = StatusCode::TOO_MANY_REQUESTS;
         Self::new(status, "insufficient_quota", "budget_exceeded", message).retry_after(1)
     }
+}
+
+fn in_use(what: &str, needed: &str) -> String {
+    format!(
+        "requests under way hold what this one needs of {what}, at least {needed} USD; most of it \
+         comes back; try again in 1 s"
+    )
 }

@@ -180,7 +180,8 @@ impl Replay<'_> {
         let rows: Vec<Row<'_>> = explanation.candidates.iter().filter_map(Row::of).collect();
         let first = explanation.plan.first()?;
         let current_at = rows.iter().position(|row| row.offer == &**first)?;
-        let figures = figures(&rows);
+        let ceiling_ms = explanation.objective.as_ref().map_or(0.0, |it| it.first_token_ceiling_ms);
+        let figures = figures(&rows, ceiling_ms);
         let profile = explanation.profile.as_deref().unwrap_or("balanced").to_owned();
         let objective = match &explanation.objective {
             Some(told) => Objective {
@@ -317,15 +318,18 @@ impl<'a> Row<'a> {
     }
 }
 
-fn figures(rows: &[Row<'_>]) -> Figures {
+/// `ceiling_ms`: of the first token, 0 for none.
+fn figures(rows: &[Row<'_>], ceiling_ms: f64) -> Figures {
     let mut out = Figures::with_capacity(rows.len());
     for row in rows {
         let usd = ranking_usd(row.cost);
         out.quality.push(row.quality);
         out.cost_usd.push(usd);
         out.cost_worst_usd.push(usd);
-        out.first_token_ms.push(row.first_token_ms);
         let more = &row.more;
+        let excused = more.assumed_over_ceiling && ceiling_ms > 0.0;
+        let most_ms = if excused { ceiling_ms } else { f64::INFINITY };
+        out.first_token_ms.push(row.first_token_ms.min(most_ms));
         out.first_token_p95_ms.push(more.first_token_p95_ms);
         out.tokens_per_second.push(more.tokens_per_second);
         out.availability.push(more.availability);

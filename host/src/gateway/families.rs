@@ -91,6 +91,7 @@ struct Overlay {
     replays_reasoning: Option<bool>,
     refused: Option<Vec<String>>,
     refused_thinking: Option<Vec<String>>,
+    thinks_unasked: Option<bool>,
     adaptive_thinking: Option<bool>,
     thinking_level: Option<bool>,
     functions_only: Option<bool>,
@@ -195,6 +196,7 @@ impl Overlay {
         set(self.developer_role, &mut quirks.developer_role);
         set(self.any_tool_choice, &mut quirks.any_tool_choice);
         set(self.replays_reasoning, &mut quirks.replays_reasoning);
+        set(self.thinks_unasked, &mut quirks.thinks_unasked);
         set(self.adaptive_thinking, &mut quirks.adaptive_thinking);
         set(self.thinking_level, &mut quirks.thinking_level);
         set(self.functions_only, &mut quirks.functions_only);
@@ -236,6 +238,8 @@ mod table;
 
 #[cfg(test)]
 mod tests {
+    use turnpike_protocol::quirks::ThinkingWish;
+
     use super::*;
 
     #[test]
@@ -260,10 +264,16 @@ mod tests {
             );
             assert!(families.of(name).quirks("claude-haiku-4-5").refused.is_empty());
         }
+    }
+
+    #[test]
+    fn a_model_of_openais_takes_sampling_while_it_does_not_think() {
+        use ThinkingWish::{Asked, Declined, Unsaid};
+        let families = Families::embedded().unwrap();
         for (name, prefix) in [("openai", ""), ("azure", ""), ("openrouter", "openai/")] {
-            let refuses = |model: &str, member: &str, thinks| {
+            let refuses = |model: &str, member: &str, wish| {
                 let quirks = families.of(name).quirks(&format!("{prefix}{model}"));
-                quirks.refuses(member, thinks)
+                quirks.refuses(member, wish)
             };
             for always in [
                 "o1",
@@ -276,19 +286,55 @@ mod tests {
                 "gpt-5.4-pro",
                 "gpt-5.2-chat-latest",
             ] {
-                assert!(refuses(always, "temperature", false), "{always}@{name}");
+                assert!(refuses(always, "temperature", Declined), "{always}@{name}");
             }
-            for newer in ["gpt-5.1", "gpt-5.4", "gpt-5.4-mini", "gpt-5.5-2026-04-23"] {
-                assert!(!refuses(newer, "temperature", false), "{newer}@{name}");
-                assert!(refuses(newer, "temperature", true), "{newer}@{name}");
+            for asked in ["gpt-5.1", "gpt-5.4", "gpt-5.4-mini"] {
+                assert!(!refuses(asked, "temperature", Unsaid), "{asked}@{name}");
+                assert!(refuses(asked, "temperature", Asked), "{asked}@{name}");
+            }
+            // These think where nobody says anything.
+            for unasked in ["gpt-5.5", "gpt-5.5-2026-04-23", "gpt-5.6", "gpt-5.6-luna"] {
+                for member in ["temperature", "top_p", "logprobs"] {
+                    assert!(refuses(unasked, member, Unsaid), "{member}: {unasked}@{name}");
+                    assert!(refuses(unasked, member, Asked), "{member}: {unasked}@{name}");
+                    assert!(!refuses(unasked, member, Declined), "{member}: {unasked}@{name}");
+                }
             }
             for plain in ["gpt-4o", "gpt-4.1-mini", "gpt-5-chat-latest", "gpt-oss-120b"] {
-                assert!(!refuses(plain, "temperature", true), "{plain}@{name}");
+                assert!(!refuses(plain, "temperature", Asked), "{plain}@{name}");
             }
-            assert!(refuses("o3", "stop", false) && !refuses("o3-mini", "stop", false));
+            assert!(refuses("o3", "stop", Unsaid) && !refuses("o3-mini", "stop", Unsaid));
         }
         let xai = families.of("xai").quirks("grok-4-fast");
         assert!(xai.refused.iter().any(|name| name == "stop"), "{xai:?}");
+    }
+
+    /// What a maker's model refuses is refused by the model, whoever sells it.
+    #[test]
+    fn every_seller_of_a_model_refuses_what_its_maker_refuses() {
+        let families = Families::embedded().unwrap();
+        let catalog = crate::catalog::Catalog::embedded().unwrap();
+        let offers = catalog.offers();
+        let mut compared = 0;
+        for maker in ["anthropic", "openai"] {
+            for own in offers.iter().filter(|it| *it.vendor == *maker && *it.provider == *maker) {
+                let by_maker = families.of(maker).quirks(&own.upstream_model);
+                let sellers = offers.iter().filter(|it| it.model == own.model && it != &own);
+                for sold in sellers {
+                    let by_seller = families.of(&sold.provider).quirks(&sold.upstream_model);
+                    for wish in [ThinkingWish::Unsaid, ThinkingWish::Asked, ThinkingWish::Declined]
+                    {
+                        for member in ["temperature", "top_p", "top_k"] {
+                            let refused = by_maker.refuses(member, wish);
+                            let same = by_seller.refuses(member, wish) == refused;
+                            assert!(same, "{}: {member}, thinking {wish:?}", sold.id);
+                            compared += 1;
+                        }
+                    }
+                }
+            }
+        }
+        assert!(compared > 1000, "{compared}");
     }
 
     /// A choice by the gateway goes by the catalogue, and what is sent by the table.

@@ -178,7 +178,7 @@ fn metrics(gateway: &Arc<Gateway>) -> axum::Router {
             gateway.metrics.usage_dropped(gateway.recorder.log().dropped());
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             let offers = gateway.offers.offers().iter().map(|offer| &**offer);
-            let offers = offer_metrics::text(offers, &gateway.health, clock::now_ms());
+            let offers = offer_metrics::text(offers, &gateway.health, clock::steady_ms());
             let more = policy_metrics::all(&gateway.policy_engine) + &offers;
             ([(http::header::CONTENT_TYPE, kind)], gateway.metrics.render_with(&more))
         }

@@ -19,7 +19,9 @@ use crate::limits;
 use crate::pipeline;
 use crate::policy::signature::PublicKey;
 use crate::policy::{Compiling, PolicyEngine, PolicyLimits, Web};
-use crate::route::{self, Affinity, Aliases, BreakerRule, Health, HedgeBudget, Reach, Rulebook};
+use crate::route::{
+    self, Affinity, Aliases, Answers, BreakerRule, Health, HedgeBudget, Reach, Rulebook,
+};
 use crate::store::Store;
 use crate::tasks::{Aside, LastCall, Tasks};
 use crate::telemetry::Metrics;
@@ -72,9 +74,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
     let signatures = signatures(&config.policy)?;
     let bindings = bindings(&engine, &store, &signatures)?;
     let Offers { offers, providers, warnings } = offers(config)?;
-    for warning in warnings {
-        tracing::warn!("{warning}");
-    }
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let offers = Arc::new(offers);
     let aliases = aliases(&store, &offers)?;
     engine.set_catalog(pipeline::whole_catalog(&offers));
@@ -88,6 +88,7 @@ pub(super) fn open(config: &Config, program: Option<PathBuf>) -> anyhow::Result<
         policy_engine: engine,
         offers,
         health: Arc::clone(&routing.health),
+        answers: routing.answers,
         hedges: HedgeBudget::default(),
         rulebook: Arc::clone(&routing.rulebook),
         feedback: routing.ratings.feedback(),
@@ -182,6 +183,7 @@ fn bounds(policy: &config::Policy) -> PolicyBounds {
 /// What routing goes by beside the offers.
 struct Routing {
     health: Arc<Health>,
+    answers: Answers,
     rulebook: Arc<Rulebook>,
     ratings: Arc<RatingBook>,
 }
@@ -203,6 +205,7 @@ fn routing(
     let health = Health::reached(offers.offers().iter().map(reach), rule);
     Ok(Routing {
         health: Arc::new(health),
+        answers: Answers::new(offers.offers())?,
         rulebook: Arc::new(rulebook(store, offers)?),
         ratings: Arc::new(RatingBook::open(&config.data.dir, Arc::clone(offers), usage)?),
     })

@@ -23,7 +23,7 @@ const RUNNING_AGAIN_S: u64 = 1;
 /// Lets a request in under every limit that concerns it, or refuses it.
 pub(super) fn let_in(flight: &mut Flight) -> Result<(), Box<Refusal>> {
     let Some(meters) = &flight.caller.limits else { return Ok(()) };
-    let now_ms = clock::now_ms();
+    let now_ms = clock::steady_ms();
     let (admitted, standing) = limits::admit(meters, expected_tokens(flight), now_ms);
     flight.standing = Some(standing);
     match admitted {
@@ -39,7 +39,7 @@ pub(super) fn let_in(flight: &mut Flight) -> Result<(), Box<Refusal>> {
 /// of requests, counted apart from them; `None` where nothing is limited.
 pub(super) fn let_question_in(caller: &Caller) -> Result<Option<Admission>, Box<Refusal>> {
     let Some(meters) = &caller.limits else { return Ok(None) };
-    let admitted = limits::admit_question(meters, clock::now_ms());
+    let admitted = limits::admit_question(meters, clock::steady_ms());
     admitted.map(Some).map_err(|refused| told(&refused, caller))
 }
 
@@ -66,7 +66,7 @@ fn expected_tokens(flight: &Flight) -> u64 {
 pub(super) fn let_out(flight: &mut Flight, usage: &Usage) {
     if let Some(admission) = flight.admission.take() {
         let tokens = usage.input_tokens().saturating_add(usage.output_tokens());
-        admission.settle(tokens, clock::now_ms());
+        admission.settle(tokens, clock::steady_ms());
     }
 }
 

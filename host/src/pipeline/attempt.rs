@@ -2,6 +2,7 @@
 //! content costs the caller nothing and the next one is asked; after it nothing is replayed.
 
 mod blame;
+mod booking;
 mod count;
 mod failed;
 mod hedge;
@@ -12,7 +13,6 @@ mod said;
 mod silence;
 mod whole;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,11 +28,15 @@ use crate::gateway::Framing;
 use crate::route::{Demand, Gate, InFlight, Lane, NotNow, Sample, Selector};
 
 use super::flight::Flight;
+use super::settle::Reported;
 use super::{decide, relay};
 pub(super) use blame::{Blame, of_answer as blame_of};
+pub(super) use booking::book_limit;
+use booking::{book_fault, give_up};
 pub(super) use count::count;
 use failed::Failed;
 pub(super) use outcome::{Fault, Trouble, note};
+use silence::Left;
 pub(super) use silence::bound as probe_bound;
 
 /// Before the best offer is asked once more: long enough for a restart of one server behind a load
@@ -43,18 +47,14 @@ const RETRY_PAUSE_MS: u64 = 100;
 /// Further credentials that one request may find refused or over their limit: more would make it
 /// wait for what hardly helps.
 const CREDENTIALS_TRIED_MAX: usize = 3;
-/// How long one rests that is over its limit, where the provider does not say.
-const LIMITED_REST_MS: u64 = 1_000;
-/// How long a credential rests that the provider refused, and one whose account is empty where
-/// there is another: somebody has to mend it.
-const REFUSED_REST_MS: u64 = 60_000;
-
 /// Why an offer has to wait for the others of its plan.
 const NO_ROOM: &str = "put off: its provider says that it has no room for so long a prompt now";
 
 /// An offer being asked.
 pub(super) struct Asking {
     pub offer: Arc<Offer>,
+    /// Its row among the candidates.
+    pub row: usize,
     /// Its index in the configured catalogue.
     pub index: usize,
     pub watch: Stopwatch,
@@ -73,6 +73,10 @@ pub(super) struct Asking {
     pub again: bool,
     /// Its provider has other credentials than the one it is asked by.
     pub has_stand_in: bool,
+    /// What of it the platform bears, as far as the provider has counted.
+    pub lost: PicoUsd,
+    /// Who is left to ask when it is given up.
+    left: Left,
     /// Counts it as in flight until the attempt is over.
     pub in_flight: InFlight,
 }
@@ -101,9 +105,14 @@ impl Asking {
         }
     }
 
+    /// It comes to nothing, and the provider counts it all the same.
+    pub(super) fn bear(&mut self, flight: &mut Flight, reported: &Reported) {
+        self.lost = self.lost.saturating_add(flight.bear(&self.offer, reported));
+    }
+
     /// Tells the offer's health how it went.
     pub(super) fn ended(&self, sample: Sample) {
-        self.in_flight.ended(sample, clock::now_ms());
+        self.in_flight.ended(sample, clock::steady_ms());
     }
 }
 
@@ -134,15 +143,17 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
             queue.insert(0, row);
             continue;
         }
-        let asking = match begin(&mut flight, row, again) {
+        let mut asking = match begin(&mut flight, row, again) {
             Ok(asking) => asking,
             Err(why) => {
                 crowded &= matches!(why, NotNow::Full { .. });
                 continue;
             }
         };
+        asking.left = Left::of(&queue, tried == 0 && spare == 0);
         tried += 1;
-        let ended = one(&mut flight, asking).await;
+        // A rival may have answered, or failed, in its place.
+        let (ended, row) = one(&mut flight, asking).await;
         if let Some(beside) = flight.asked_beside.take() {
             tried += usize::from(queue.contains(&beside));
             queue.retain(|other| *other != beside);
@@ -212,7 +223,7 @@ fn several_credentials(flight: &Flight, row: usize) -> bool {
 /// Whether the provider of that row has said that it has no room for so long a prompt now, and one
 /// that is left has: the estimate is a rough one, so without another it is sent all the same.
 fn has_roomier(flight: &Flight, row: usize, left: &[usize]) -> bool {
-    let (health, now_ms) = (&flight.gateway.health, clock::now_ms());
+    let (health, now_ms) = (&flight.gateway.health, clock::steady_ms());
     let lacks = |row: usize| {
         let candidate = flight.candidates.get(row);
         candidate.is_some_and(|it| health.lacks_tokens(it.index, demand(flight), now_ms))
@@ -265,7 +276,7 @@ fn opened(flight: &Flight, row: usize, again: bool) -> Result<Asking, NotNow> {
     let candidate = flight.candidates.get(row).ok_or(NotNow::Resting)?;
     let index = candidate.index;
     let offer = Arc::clone(flight.offer_of(row).ok_or(NotNow::Resting)?);
-    let (health, now_ms) = (&flight.gateway.health, clock::now_ms());
+    let (health, now_ms) = (&flight.gateway.health, clock::steady_ms());
     let in_flight = match health.gate(index, now_ms) {
         Gate::Full { most } => Err(NotNow::Full { most }),
         Gate::Open { .. } => Err(NotNow::Resting),
@@ -280,6 +291,7 @@ fn opened(flight: &Flight, row: usize, again: bool) -> Result<Asking, NotNow> {
     let framing = provider.map_or(Framing::Events, |provider| provider.framing(dialect));
     Ok(Asking {
         offer,
+        row,
         index,
         watch,
         first_byte_ms,
@@ -290,65 +302,30 @@ fn opened(flight: &Flight, row: usize, again: bool) -> Result<Asking, NotNow> {
         framing,
         again,
         has_stand_in,
+        lost: PicoUsd(0),
+        left: Left::default(),
         in_flight,
     })
 }
 
-/// One attempt, to its answer or its first content.
-async fn one(flight: &mut Flight, mut asking: Asking) -> Result<Reply, Ended> {
-    let lost = flight.lost;
-    match UnderWay::new(flight, &mut asking).ask().await {
+/// One attempt, to its answer or its first content, with the row of who was asked in the end.
+async fn one(flight: &mut Flight, mut asking: Asking) -> (Result<Reply, Ended>, usize) {
+    let got = UnderWay::new(flight, &mut asking).ask().await;
+    let row = asking.row;
+    let ended = match got {
         Ok(Got::Whole(answer)) => {
             Ok(Reply::Whole(Box::new(whole::Answered { asking, answer: *answer })))
         }
         Ok(Got::Stream(begun)) => Ok(Reply::Stream(Box::new(begun.by(asking)))),
         Err(request::Refused::Trouble(trouble)) => {
-            let mut lost = Lost::reported(flight.lost.saturating_sub(lost));
-            // It may be at work on it still, and charge for that.
-            if trouble.is_ours() && lost.cost.is_zero() {
-                lost = Lost::estimated(flight.bear_prompt(&asking.offer));
-            }
-            Err(Ended::Next(give_up(flight, &asking, trouble, lost)))
+            Err(Ended::Next(give_up(flight, &asking, trouble)))
         }
         Err(request::Refused::Fault(fault)) => {
             book_fault(flight, &asking, &fault);
             Err(Ended::Fault(fault))
         }
-    }
-}
-
-/// Books an attempt that ended for a reason that no other provider would do better about: one that
-/// refuses a request is healthy.
-fn book_fault(flight: &mut Flight, asking: &Asking, fault: &Fault) {
-    if fault.is_of_the_credential() {
-        rest_refused(flight, asking, fault);
-    } else {
-        asking.ended(Sample::Neutral);
-    }
-    outcome::note(flight, asking, fault.label(), "");
-}
-
-/// A credential that the provider does not take rests, with every offer of that provider where it
-/// is the key itself that is refused. Where it is only this request, or this model, that is
-/// forbidden, an offer without another credential rests after several of them.
-fn rest_refused(flight: &Flight, asking: &Asking, fault: &Fault) {
-    let (gateway, lane, now_ms) = (&flight.gateway, asking.lane(), clock::now_ms());
-    let until_ms = now_ms.saturating_add(REFUSED_REST_MS);
-    if fault.is_of_the_key() {
-        asking.ended(Sample::Neutral);
-        let offers = gateway.offers.offers().iter().enumerate();
-        for (offer, _) in offers.filter(|(_, it)| it.provider == asking.offer.provider) {
-            gateway.health.rest(Lane { offer, ..lane }, until_ms, now_ms);
-        }
-        let (provider, rest_ms) = (&*asking.offer.provider, REFUSED_REST_MS);
-        tracing::warn!(provider, rest_ms, "the offers of a provider rest whose key is refused");
-    } else if asking.has_stand_in {
-        asking.ended(Sample::Neutral);
-        gateway.health.rest(lane, until_ms, now_ms);
-    } else {
-        asking.ended(Sample::Withheld);
-        gateway.health.back_off(lane, now_ms);
-    }
+    };
+    (ended, row)
 }
 
 /// An attempt whose answer is being waited for. The caller's leaving drops it there, and it is
@@ -391,72 +368,6 @@ impl Drop for UnderWay<'_> {
             self.asking.ended(self.asking.given_up());
             note(self.flight, self.asking, "cancelled", "the caller left before any content");
         }
-    }
-}
-
-/// Books a failed attempt: on the offer's health, in the explanation, in the metrics. What it cost
-/// all the same (`lost`) is the platform's.
-fn give_up(flight: &mut Flight, asking: &Asking, trouble: Trouble, lost: Lost) -> Trouble {
-    let now_ms = clock::now_ms();
-    let (health, lane) = (&flight.gateway.health, asking.lane());
-    // An event that is longer than the gateway takes may repeat what the caller sent.
-    let bounded = matches!(trouble, Trouble::Malformed(relay::TOO_LARGE));
-    let sample = match asking.failed() {
-        _ if bounded || trouble.is_no_fault() => Sample::Neutral,
-        Sample::Failed if trouble.is_of_the_credential() => Sample::Withheld,
-        sample => sample,
-    };
-    let was = health.gate(lane.offer, now_ms);
-    asking.in_flight.ended(sample, now_ms);
-    if was == Gate::Closed && matches!(health.gate(lane.offer, now_ms), Gate::Open { .. }) {
-        let (id, offer, outcome) = (&*flight.id_text, &*asking.offer.id, trouble.label());
-        tracing::warn!(id, offer, outcome, "an offer rests after failures in a row");
-    }
-    // Without a word on how long, it rests at once only where another credential can stand in.
-    let own = asking.has_stand_in && trouble.is_of_the_credential();
-    let unsaid = if trouble.is_rate_limit() { LIMITED_REST_MS } else { REFUSED_REST_MS };
-    let unsaid = own.then(|| Duration::from_millis(unsaid));
-    if let Some(rest) = trouble.rest().or(unsaid) {
-        let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
-        health.rest(lane, now_ms.saturating_add(rest_ms), now_ms);
-    } else if sample == Sample::Withheld {
-        health.back_off(lane, now_ms);
-    }
-    if trouble.is_rate_limit() {
-        health.limited(lane);
-    }
-    let mut detail = Cow::Borrowed(trouble.detail());
-    if !lost.cost.is_zero() {
-        let joint = if detail.is_empty() { "" } else { "; " };
-        detail.to_mut().push_str(&format!("{joint}{lost}"));
-    }
-    outcome::note(flight, asking, trouble.label(), &detail);
-    trouble
-}
-
-/// What an attempt cost the platform that came to nothing.
-#[derive(Debug, Clone, Copy)]
-struct Lost {
-    cost: PicoUsd,
-    /// It is the gateway's own count of the prompt.
-    estimated: bool,
-}
-
-impl Lost {
-    /// As the provider counted.
-    fn reported(cost: PicoUsd) -> Self {
-        Self { cost, estimated: false }
-    }
-
-    fn estimated(cost: PicoUsd) -> Self {
-        Self { cost, estimated: true }
-    }
-}
-
-impl std::fmt::Display for Lost {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let count = if self.estimated { " by an estimate of the prompt" } else { "" };
-        write!(f, "the platform bears its {} USD{count}", self.cost)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::route::{
 use super::facts::{self, CallView, PolicyScan};
 use super::fidelity::Fidelity;
 use super::flight::Flight;
-use super::{settle, terms};
+use super::{settle, terms, vectors};
 
 /// The task of every request for vectors.
 const EMBEDDING: &str = "embedding";
@@ -96,14 +96,9 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         free_offers: terms::free_offers(flight),
     };
     let task = &flight.task;
-    let (input, limit) = (flight.input_tokens, flight.call.output_limit);
-    // Vectors are no tokens: the answer has none.
-    let limit = if embeds { Some(0) } else { limit };
-    let work = Workload::new(&task.task, task.difficulty, input, limit)
-        .at(flight.started.at_ms)
-        .keeping(flight.call.keeping());
-    let expected_tokens = work.expected_tokens();
-    let now_ms = clock::now_ms();
+    let pin = flight.turn.and_then(|turn| turn.pin(&flight.gateway.affinity));
+    let work = workload(flight).cached(pin.map_or(0, |pin| pin.cached_tokens));
+    let now_ms = clock::steady_ms();
     let health = &flight.gateway.health;
     let found = |index: &u32| {
         let row = usize::try_from(*index).unwrap_or(usize::MAX);
@@ -112,7 +107,6 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     let terms = flight.terms.as_ref();
     let rated = flight.gateway.feedback.of(&flight.caller.org);
     let corrections = rated.as_ref().and_then(|of| of.at(&task.task)).unwrap_or_default();
-    let pin = flight.turn.and_then(|turn| turn.pin(&flight.gateway.affinity));
     let weighing = Weighing { flight, work, pin, corrections, now_ms };
     let check = |row: usize, offer: &Offer| {
         let allowed = flight.caller.may_use(&offer.model);
@@ -134,11 +128,26 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     fidelity.prepare(open.filter_map(|open| flight.offer(open)).map(|offer| &**offer)).await;
     weighing.weigh(&mut candidates, &mut fidelity);
     flight.candidates = candidates;
-    flight.expected_tokens = expected_tokens;
+    flight.work = Some(work);
+    vectors::of_one_model(flight)?;
     if flight.candidates.iter().all(|c| c.rejection.is_some()) {
         return Err(Box::new(nobody(flight, now_ms)));
     }
     Ok(())
+}
+
+/// How large the request is, for the figures of all offers.
+fn workload(flight: &Flight) -> Workload {
+    let (call, task, media) = (&flight.call, &flight.task, &flight.media_tokens);
+    // Vectors are no tokens: the answer has none.
+    let limit = if call.embeds() { Some(0) } else { call.output_limit };
+    let work = Workload::new(&task.task, task.difficulty, flight.input_tokens, limit)
+        .at(flight.started.at_ms)
+        .keeping(call.keeping())
+        .with_media(media.audio, media.image)
+        .choosing(call.choices)
+        .thinking(call.needs.reasoning);
+    flight.gateway.answers.usual(work)
 }
 
 /// That a name stands for no model, or for several.
@@ -166,11 +175,14 @@ pub(super) fn explore(flight: &mut Flight, plan: &mut Vec<usize>) {
         return;
     }
     let (health, floor) = (&flight.gateway.health, objective.quality_floor);
-    flight.tried_first = Exploring::draw(&flight.candidates, health, floor, clock::now_ms(), lot);
-    if flight.tried_first.is_some() {
-        *plan = order(flight);
-        flight.plan.clone_from(plan);
+    let now_ms = clock::steady_ms();
+    let Some(row) = Exploring::draw(&flight.candidates, health, floor, now_ms, lot) else { return };
+    flight.tried_first = Some(row);
+    if let Some(figures) = flight.candidates.get_mut(row).and_then(|it| it.figures.as_mut()) {
+        figures.explored = true;
     }
+    *plan = order(flight);
+    flight.plan.clone_from(plan);
 }
 
 fn is_routed_by_the_built_in(flight: &Flight) -> bool {
@@ -205,13 +217,14 @@ impl Weighing<'_> {
 
     /// The offer's figures; none where a rate that is needed is not known.
     fn figures(&self, row: usize, offer: &Offer) -> Option<FigureRow> {
-        let seen = self.flight.gateway.health.snapshot(row, self.work.band(), self.now_ms);
-        let mut figures = route::figure_row(offer, &self.work, seen)?;
+        let gateway = &self.flight.gateway;
+        let seen = gateway.health.snapshot(row, self.work.band(), self.now_ms);
+        let warm = self.pin.is_some_and(|pin| pin.offer == row);
+        let answer_percent = gateway.answers.percent(row, &self.work);
+        let of_it = settle::particulars(self.flight, offer, answer_percent, warm);
+        let mut figures = route::figure_row(offer, &self.work, &of_it, seen)?;
         if let Some(by) = self.corrections.get(row) {
             figures.correct(f64::from(*by));
-        }
-        if let Some(pin) = self.pin.filter(|pin| pin.offer == row) {
-            pin.warm(&mut figures, offer, &self.work);
         }
         Some(figures)
     }
@@ -223,26 +236,23 @@ impl Weighing<'_> {
         offer: &Offer,
         figures: Option<&mut FigureRow>,
     ) -> Option<Rejection> {
-        let flight = self.flight;
-        // A service tier that costs more, or a tool of its own, and has no price here is as good as
-        // no price at all.
-        let tools = settle::paid_tools(flight, offer);
-        let more = flight.call.service_tier.is_some() || tools.any();
-        let priced = !more || settle::worst_case(flight, offer, 0).is_some();
-        let Some(figures) = figures else { return Some(Rejection::Unpriced) };
-        if !priced {
-            let base = &offer.rates.at(flight.started.at_ms).base;
-            return Some(match tools {
-                tools if tools.hosted && base.hosted_call.is_none() => Rejection::ToolUnpriced,
-                tools if tools.searches => Rejection::SearchUnpriced,
-                _ => Rejection::Unpriced,
-            });
-        }
-        let terms = flight.terms.as_ref()?;
+        let Some(figures) = figures else { return Some(self.unpriced(offer)) };
+        let terms = self.flight.terms.as_ref()?;
         if terms.prefers(row) {
             figures.prefer();
         }
         route::over_ceiling(figures, terms)
+    }
+
+    /// What of it has no price here: a tool of its own, else its tokens, or the service tier.
+    fn unpriced(&self, offer: &Offer) -> Rejection {
+        let tools = settle::paid_tools(self.flight, offer);
+        let base = &offer.rates.at(self.flight.started.at_ms).base;
+        match tools {
+            tools if tools.hosted && base.hosted_call.is_none() => Rejection::ToolUnpriced,
+            tools if tools.searches && base.search.is_none() => Rejection::SearchUnpriced,
+            _ => Rejection::Unpriced,
+        }
     }
 }
 
@@ -360,6 +370,7 @@ fn could_keep(flight: &Flight, candidate: &Candidate) -> bool {
 
 /// Step 7. The rows of the plan, best first.
 pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
+    let objective = terms::objective(flight);
     let running = flight.candidates.iter().filter(|c| c.rejection.is_none()).count();
     let mut figures = Figures::with_capacity(running);
     let mut rows: Vec<usize> = Vec::with_capacity(running);
@@ -369,7 +380,7 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
         figures.quality.push(f.quality);
         figures.cost_usd.push(f.cost_usd);
         figures.cost_worst_usd.push(f.cost_worst_usd);
-        figures.first_token_ms.push(f.first_token_ms);
+        figures.first_token_ms.push(f.first_token_under(objective.first_token_ceiling_ms));
         figures.first_token_p95_ms.push(f.first_token_p95_ms);
         figures.tokens_per_second.push(f.tokens_per_second);
         figures.availability.push(f.availability);
@@ -379,7 +390,6 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
         rows.push(row);
         indices.push(candidate.index);
     }
-    let objective = terms::objective(flight);
     let catalog = Arc::clone(&flight.gateway.offers);
     let ranked = Arc::new(facts::Ranked { catalog, indices });
     let verdict = flight.session.score(&flight.task, &figures, &objective, ranked).await;
@@ -387,7 +397,7 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
     take_scores(&mut flight.candidates, &rows, scores);
     let plan = order(flight);
     if plan.is_empty() {
-        return Err(Box::new(nobody(flight, clock::now_ms())));
+        return Err(Box::new(nobody(flight, clock::steady_ms())));
     }
     flight.plan.clone_from(&plan);
     Ok(plan)
@@ -402,7 +412,10 @@ pub(super) fn order(flight: &Flight) -> Vec<usize> {
         quality_floor: flight.terms.as_ref().map_or(0.0, Terms::quality_floor),
         first: flight.tried_first,
     };
-    comparable(flight, route::plan(&flight.candidates, offers, planning))
+    match flight.call.embeds() {
+        true => vectors::plan(&flight.candidates, offers, planning),
+        false => route::plan(&flight.candidates, offers, planning),
+    }
 }
 
 /// What the policy gives no score is out.
@@ -415,18 +428,6 @@ fn take_scores(candidates: &mut [Candidate], rows: &[usize], scores: Vec<Option<
     }
 }
 
-/// Of a plan for vectors what has the first one's model: those of another can't be compared with
-/// them, so it is no fallback.
-fn comparable(flight: &Flight, mut plan: Vec<usize>) -> Vec<usize> {
-    let model = |row: &usize| flight.offer_of(*row).map(|offer| &*offer.model);
-    if flight.call.embeds()
-        && let Some(first) = plan.first().and_then(model)
-    {
-        plan.retain(|row| model(row) == Some(first));
-    }
-    plan
-}
-
 /// The order when even the built-in policy could not decide.
 fn cheapest_first(figures: &Figures) -> Vec<Option<f64>> {
     figures.cost_usd.iter().map(|cost| Some(1.0 / (1.0 + cost))).collect()
@@ -435,7 +436,7 @@ fn cheapest_first(figures: &Figures) -> Vec<Option<f64>> {
 /// Whether an offer is still worth asking when its turn comes.
 pub(super) fn open(flight: &Flight, row: usize) -> bool {
     let Some(candidate) = flight.candidates.get(row) else { return false };
-    let gate = flight.gateway.health.gate(candidate.index, clock::now_ms());
+    let gate = flight.gateway.health.gate(candidate.index, clock::steady_ms());
     matches!(gate, Gate::Closed | Gate::HalfOpen)
 }
 

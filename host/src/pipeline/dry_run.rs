@@ -71,6 +71,7 @@ async fn take_in(
     let call = call.map_err(|e| Refusal::invalid(e.status, e.code, e.message.clone(), e.param))?;
     let class = terms::class_of(&head.headers)?.max(asked.class);
     terms::profile_of(&head.headers)?;
+    let limits = terms::limits_of(&head.headers)?;
     let rules = match asked.rules {
         Some(rules) => Some(tried(gateway, &caller.org, rules).await?),
         None => None,
@@ -81,6 +82,7 @@ async fn take_in(
     let gateway = Arc::clone(gateway);
     let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner)?;
     flight.class = class;
+    flight.limits = limits;
     flight.admission = admission;
     flight.rules = rules;
     Ok(Box::new(flight))

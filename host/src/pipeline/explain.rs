@@ -6,16 +6,16 @@ use std::sync::Arc;
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::{Keeping, Loss, Losses};
 
-use crate::catalog::ConfiguredCatalog;
-use crate::route::{self, FigureRow, Rejection, Selector};
+use crate::catalog::{ConfiguredCatalog, Expected};
+use crate::route::{FigureRow, Rejection, Selector};
 use crate::usage::{
-    Explanation, Failure, FiguresFact, Fresh, LineItem, LookedAt, LookedAtFigures, LookedAtRow,
-    LossFact, ObjectiveFact, OfferNames, PolicyFact, Record, RedactionFact, TaskFact, Timing,
-    UsageEvent,
+    ExpectedFact, Explanation, Failure, FiguresFact, Fresh, LineItem, LookedAt, LookedAtFigures,
+    LookedAtRow, LossFact, ObjectiveFact, OfferNames, PolicyFact, Record, RedactionFact, TaskFact,
+    Timing, UsageEvent,
 };
 
 use super::flight::{Bill, Ending, Flight};
-use super::terms;
+use super::{settle, terms};
 
 /// What is kept of a request that has ended.
 pub(super) fn record(flight: &mut Flight, ending: Ending, status: u16, bill: &Bill) -> Fresh {
@@ -32,7 +32,7 @@ impl OfferNames for ConfiguredCatalog {
 
     fn token_prices(&self, index: usize, at_ms: u64) -> Option<[PicoUsd; 3]> {
         let list = self.offers().get(index)?.rates.at(at_ms);
-        let of = |read, written| route::expected_cost(list, [read, written], Keeping::None);
+        let of = |read, written| list.expected(&Expected::text(read, written));
         let (request, read, written) = (of(0, 0)?, of(1, 0)?, of(0, 1)?);
         Some([request, read.saturating_sub(request), written.saturating_sub(request)])
     }
@@ -81,6 +81,7 @@ fn explanation(flight: &mut Flight, ending: Ending, bill: &Bill, asked: Arc<str>
     let (org, key) = (Arc::clone(&flight.caller.org), Arc::clone(&flight.caller.key_id));
     let mut e = Explanation::begin(flight.started.id, org, key, asked);
     e.objective = objective(flight);
+    e.expected = expected(flight);
     e.alias_of.clone_from(&flight.alias_of);
     e.profile = Some(flight.profile().label().into());
     e.task = flight.classified_by.as_ref().map(|by| TaskFact {
@@ -103,7 +104,7 @@ fn explanation(flight: &mut Flight, ending: Ending, bill: &Bill, asked: Arc<str>
     e.line_items = bill.lines.iter().map(line).collect();
     e.hold_usd = flight.held;
     e.cost_usd = bill.cost;
-    e.absorbed_usd = bill.absorbed.max(flight.absorbed);
+    e.absorbed_usd = flight.borne(bill);
     e.settlement = ending.label().into();
     e.policies = policies(flight);
     e.redactions = redactions(flight);
@@ -138,6 +139,38 @@ pub(super) fn objective(flight: &Flight) -> Option<ObjectiveFact> {
     })
 }
 
+/// Service tiers that are worth a word; a caller may write anything there.
+const TIERS: [&str; 7] = ["auto", "default", "fast", "flex", "priority", "scale", "standard_only"];
+
+/// What the expected costs were made of; none where it did not come so far.
+pub(super) fn expected(flight: &Flight) -> Option<ExpectedFact> {
+    let work = flight.work.as_ref()?;
+    let [searches, hosted_calls] = settle::expected_calls(&flight.call);
+    let call = work.expected(work.usual_answer());
+    let tier = flight.call.service_tier.as_deref();
+    Some(ExpectedFact {
+        prompt_tokens: call.input_tokens,
+        audio_tokens: call.input_audio,
+        image_tokens: call.input_image,
+        cached_tokens: work.cached_tokens().into(),
+        keeping: match call.keeping {
+            Keeping::None => None,
+            Keeping::Minutes => Some("minutes".into()),
+            Keeping::Hour => Some("hour".into()),
+        },
+        answer_tokens: work.usual_answer().into(),
+        answer_limit: work.output_limit().map(u64::from),
+        answers: work.choices().into(),
+        thinking: work.thinks(),
+        service_tier: tier.map(|tier| {
+            let known = TIERS.into_iter().find(|known| *known == tier);
+            known.unwrap_or("other").into()
+        }),
+        searches,
+        hosted_calls,
+    })
+}
+
 /// What the route policy scored beside quality, cost and the first token.
 pub(super) fn scored_by(row: &FigureRow) -> FiguresFact {
     let marked = |bit: u8| row.marks & bit != 0;
@@ -150,6 +183,9 @@ pub(super) fn scored_by(row: &FigureRow) -> FiguresFact {
         price_estimated: marked(2),
         quality_estimated: marked(4),
         preferred: marked(8),
+        answer_tokens: row.answer_tokens,
+        explored: row.explored,
+        assumed_over_ceiling: row.assumed_over_ceiling,
     }
 }
 
@@ -171,14 +207,14 @@ fn looked_at(flight: &Flight) -> LookedAt {
                 expected_cost_usd: f.expected_cost,
                 first_token_ms: f.first_token_ms,
                 more: scored_by(f),
+                answer_percent: f.answer_percent,
             }),
             reason: c.rejection.as_ref().map(&mut place),
         });
     }
     let reasons = different.iter().map(|reason| (reason.text(), reason.code())).collect();
     let names: Arc<ConfiguredCatalog> = Arc::clone(&flight.gateway.offers);
-    let (at_ms, expected_tokens) = (flight.started.at_ms, flight.expected_tokens);
-    LookedAt { names, at_ms, expected_tokens, rows, reasons }
+    LookedAt { names, at_ms: flight.started.at_ms, rows, reasons }
 }
 
 fn line(line: &crate::policy::Line) -> LineItem {
@@ -199,6 +235,7 @@ fn policies(flight: &Flight) -> Vec<PolicyFact> {
             policy: Arc::clone(&record.policy.name),
             version: Arc::clone(&record.policy.version),
             digest: Arc::clone(&record.policy.digest),
+            config: record.policy.config.clone(),
             micros: record.micros,
             failure: record.failure.as_ref().map(|failure| Failure {
                 kind: failure.kind.label().into(),

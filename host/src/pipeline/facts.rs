@@ -67,7 +67,7 @@ pub(super) fn bindings(
         model,
         stands_for: &stands_for,
         key: &caller.key_id,
-        session: known.name,
+        session: known.name(),
         opening: [known.told, known.asked],
     };
     gateway.bindings.of(&caller.org, &wanted)

@@ -1,6 +1,7 @@
 //! What is known of one request so far, from authentication to its record. However the request
 //! ends, also by being dropped, its hold is settled and one event is recorded.
 
+mod ending;
 mod labels;
 mod manner;
 mod tags;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Response};
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::translate::Naming;
-use turnpike_protocol::{Call, Losses, MediaTokens, Usage};
+use turnpike_protocol::{Call, Losses, MediaTokens};
 use uuid::Uuid;
 
 use crate::auth::Caller;
@@ -24,89 +25,20 @@ use crate::hook::Clearance;
 use crate::limits::{Admission, Standing};
 use crate::policy::{AttrValue, Classification, PolicyRef, RequestFacts, Session};
 use crate::redact::{Pseudonyms, Summary};
-use crate::route::{Candidate, OrgRules, Profile, Selector, Terms, ranking_usd};
-use crate::telemetry::Outcome;
+use crate::route::{Candidate, OrgRules, Profile, Selector, Terms, Workload, ranking_usd};
 use crate::usage::{AttemptFact, Timing};
 
-use super::conversation::{self, Known, Turn};
+use super::conversation::{Known, Turn};
 use super::facts::{self, CallView};
 use super::repeats::{Print, Ticket};
-use super::{admit, explain, settle, terms};
-use labels::Labels;
+use super::terms::{self, Limits};
+use super::{admit, explain, settle};
+pub(super) use ending::{Bill, Ending};
+pub(super) use labels::Labels;
 pub(super) use manner::Manner;
 
 /// Bytes of a session id or a tag that a caller may attach.
 const LABEL_BYTES_MAX: usize = 128;
-
-/// The money side of how a request ended.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Bill {
-    /// Whether there was something to charge for.
-    pub charged: bool,
-    pub usage: Usage,
-    pub estimated: bool,
-    pub lines: Vec<crate::policy::Line>,
-    pub cost: PicoUsd,
-    /// What it would be at list prices.
-    pub list: Option<PicoUsd>,
-    /// What the strongest candidate would have cost for it, where that is known.
-    pub baseline: Option<PicoUsd>,
-    pub absorbed: PicoUsd,
-    /// The journal's number of the capture, for an answer that waits for the disk.
-    pub seq: Option<u64>,
-}
-
-/// How a request ended: the row of the settlement rulebook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
-    Complete,
-    CompleteEstimated,
-    /// The answer came to its end and nothing was in it.
-    Empty,
-    /// The caller left after content.
-    Partial,
-    /// The money for it ran out in the middle.
-    RanOut,
-    /// The provider died after content.
-    FailedPartial,
-    /// The caller left before content.
-    Abandoned,
-    /// The gateway or a provider said no, and it was the caller's fault.
-    Refused,
-    /// No provider answered.
-    Failed,
-    /// Answered at no cost: a count of tokens.
-    Free,
-}
-
-impl Ending {
-    /// As records name it.
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::CompleteEstimated => "complete_estimated",
-            Self::Empty => "empty",
-            Self::Partial | Self::RanOut => "partial",
-            Self::FailedPartial => "failed_partial",
-            Self::Abandoned => "abandoned",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-            Self::Free => "free",
-        }
-    }
-
-    fn outcome(self) -> Outcome {
-        match self {
-            Self::Complete | Self::CompleteEstimated | Self::Empty | Self::Free => {
-                Outcome::Answered
-            }
-            Self::FailedPartial | Self::RanOut => Outcome::CutShort,
-            Self::Partial | Self::Abandoned => Outcome::Abandoned,
-            Self::Refused => Outcome::Refused,
-            Self::Failed => Outcome::Failed,
-        }
-    }
-}
 
 /// When and as what a request began.
 #[derive(Debug, Clone, Copy)]
@@ -115,10 +47,6 @@ pub(super) struct Started {
     pub at_ms: u64,
     pub watch: Stopwatch,
 }
-
-/// Headers that name the conversation, the first that is there counts: our own, Claude Code's,
-/// Codex's.
-const SESSION_HEADERS: [&str; 3] = ["x-turnpike-session", "x-claude-code-session-id", "session_id"];
 
 /// One request in the gateway.
 pub(super) struct Flight {
@@ -149,13 +77,15 @@ pub(super) struct Flight {
     pub classified_by: Option<Arc<PolicyRef>>,
     /// The class of data that it is of, as the caller says or the redact policy found.
     pub class: Option<Clearance>,
+    /// What the caller asks of it beside the organization's rules.
+    pub limits: Limits,
     /// Rules that are tried in place of the organization's own.
     pub rules: Option<Arc<OrgRules>>,
     /// What rules and the class of the data ask of it, if anything.
     pub terms: Option<Terms>,
     pub candidates: Vec<Candidate>,
-    /// Tokens of the prompt and of the answer that their costs were expected by.
-    pub expected_tokens: [u64; 2],
+    /// How large it is, as far as their costs were expected by it.
+    pub work: Option<Workload>,
     /// The row that is tried before the best, so that its speed is learnt.
     pub tried_first: Option<usize>,
     pub plan: Vec<usize>,
@@ -173,9 +103,9 @@ pub(super) struct Flight {
     /// What tells it from others under its `idempotency-key`, until it has taken that key.
     pub print: Option<Print>,
     pub repeat: Option<Ticket>,
-    /// Bytes of text that had gone out when the caller left.
-    pub delivered: Option<u64>,
-    /// What the caller is charged for and did not get.
+    pub reached: settle::Reached,
+    /// What the caller was charged for under its `idempotency-key`, in this try and in those
+    /// before, and did not get.
     pub owing: PicoUsd,
     /// What attempts that came to nothing cost the platform.
     pub lost: PicoUsd,
@@ -211,10 +141,9 @@ impl Flight {
         let media_tokens = call.media_tokens_upper();
         let tags = tags::of(headers, gateway.settings.body_tags.then_some(&*call))?;
         let labels = Labels::of(headers);
-        let named = conversation::session(headers, &SESSION_HEADERS, LABEL_BYTES_MAX);
         // Before anything is replaced: what stands for it may differ from turn to turn.
-        let conversation = Known::of(&call, named);
-        let turn = Turn::of(&gateway.affinity, &caller, &call, conversation);
+        let conversation = Known::of(&call, &labels);
+        let turn = Turn::of(&gateway.affinity, &caller.org, &call, conversation);
         let alias_of = gateway.aliases.target(&caller.org, &call.model);
         // One that names no profile is refused where the headers are read.
         let asked_profile = terms::profile_of(headers).unwrap_or_default();
@@ -230,7 +159,7 @@ impl Flight {
             input_tokens: call.said_tokens(),
             output_limit: call.output_limit,
             call: Arc::new(CallView(Arc::clone(&call))),
-            attrs: attrs(&caller, &call, &tags, headers),
+            attrs: attrs(&caller, &call, &tags, &labels, headers),
         };
         let mut session = Session::new(Arc::clone(&gateway.policy_engine), bindings, known);
         session.remember_clean_texts(&caller.key_id);
@@ -255,10 +184,11 @@ impl Flight {
             task: unclassified(),
             classified_by: None,
             class: None,
+            limits: Limits::default(),
             rules: None,
             terms: None,
             candidates: Vec::new(),
-            expected_tokens: [0; 2],
+            work: None,
             tried_first: None,
             plan: Vec::new(),
             attempts: Vec::new(),
@@ -271,7 +201,7 @@ impl Flight {
             timing: Timing::default(),
             print: None,
             repeat: None,
-            delivered: None,
+            reached: settle::Reached::All,
             owing: PicoUsd(0),
             lost: PicoUsd(0),
             absorbed: PicoUsd(0),
@@ -335,13 +265,20 @@ impl Flight {
         }
     }
 
+    /// What the platform bears of the request that ends with this bill.
+    pub(super) fn borne(&self, bill: &Bill) -> PicoUsd {
+        bill.absorbed.max(self.absorbed)
+    }
+
     /// An attempt came to nothing that the provider counted all the same: nobody is charged for it
     /// (pitfall 49).
-    pub(super) fn bear(&mut self, offer: &Offer, reported: &settle::Reported) {
-        if reported.usage.is_some() {
-            let cost = settle::absorbed(self, offer, reported, Ending::Failed);
-            self.lost = self.lost.saturating_add(cost);
+    pub(super) fn bear(&mut self, offer: &Offer, reported: &settle::Reported) -> PicoUsd {
+        if reported.usage.is_none() {
+            return PicoUsd(0);
         }
+        let cost = settle::absorbed(self, offer, reported, Ending::Failed);
+        self.lost = self.lost.saturating_add(cost);
+        cost
     }
 
     /// An attempt was left while its provider may have been at work, and nothing was counted: what
@@ -367,18 +304,20 @@ impl Flight {
         if let Some(offer) = self.served.as_ref().filter(|_| bill.charged) {
             metrics.charged(&offer.provider, &offer.model, ranking_usd(bill.cost));
         }
-        if bill.absorbed.0 > 0 {
-            metrics.absorbed(ranking_usd(bill.absorbed));
+        let borne = self.borne(bill);
+        if !borne.is_zero() {
+            metrics.absorbed(ranking_usd(borne));
         }
         admit::let_out(self, &bill.usage);
         match (self.repeat.take(), ending) {
-            (Some(ticket), Ending::Partial | Ending::FailedPartial) if bill.charged => {
+            (Some(ticket), Ending::Partial | Ending::FailedPartial) if bill.is_booked() => {
                 ticket.owing(self.owing);
             }
-            (Some(ticket), _) if bill.charged => ticket.answered(),
-            // It came to nothing: the key is free again.
+            (Some(ticket), _) if bill.is_booked() => ticket.answered(),
+            // It came to nothing, or nothing was paid for it: the key is free again.
             (ticket, _) => drop(ticket),
         }
+        settle::learn(self, ending, bill);
         explain::count_policies(self);
         let record = explain::record(self, ending, status, bill);
         self.gateway.recorder.record(record);
@@ -448,6 +387,7 @@ fn attrs(
     caller: &Caller,
     call: &Call,
     tags: &[(String, String)],
+    labels: &Labels,
     headers: &HeaderMap,
 ) -> Vec<(String, AttrValue)> {
     let text = |name: &str, value: &str| (name.to_owned(), AttrValue::Text(value.to_owned()));
@@ -479,15 +419,10 @@ fn attrs(
         attrs.extend(value.as_deref().map(|value| text(name, value)));
     }
     attrs.extend(tags.iter().map(|(name, value)| text(&format!("tag.{name}"), value)));
-    let header = |name| headers.get(name).and_then(|v| v.to_str().ok());
-    let session = SESSION_HEADERS.into_iter().find_map(header);
-    let agent = header("x-claude-code-agent-id");
-    let labels =
-        [("session", session), ("agent", agent), ("data-class", header("x-turnpike-class"))];
-    for (attr, value) in labels {
-        if let Some(value) = value.filter(|value| value.len() <= LABEL_BYTES_MAX) {
-            attrs.push(text(attr, value));
-        }
-    }
+    let class = headers.get("x-turnpike-class").and_then(|value| value.to_str().ok());
+    let class = class.filter(|value| value.len() <= LABEL_BYTES_MAX);
+    let (session, agent) = (labels.session.as_deref(), labels.agent.as_deref());
+    let more = [("session", session), ("agent", agent), ("data-class", class)];
+    attrs.extend(more.into_iter().filter_map(|(name, value)| Some(text(name, value?))));
     attrs
 }

@@ -45,7 +45,8 @@ fn refused(refusal: &Refusal, head: &Parts, id: Uuid) -> Response<GatewayBody> {
 
 async fn report(gateway: &Arc<Gateway>, head: &Parts) -> Result<Value, Box<Refusal>> {
     let caller = serve::caller(gateway, head, clock::now_ms())?;
-    let asked = UsageOfKey::read(&head.uri, &caller.key_id).map_err(|error| {
+    let zone = caller.budgets.zone.clone().unwrap_or(TimeZone::UTC);
+    let asked = UsageOfKey::read(&head.uri, &caller.key_id, zone).map_err(|error| {
         let (status, code, message, field) = error.told();
         let field = field.map(str::to_owned);
         Box::new(Refusal::invalid(status.as_u16(), code, message.to_owned(), field))
@@ -53,10 +54,7 @@ async fn report(gateway: &Arc<Gateway>, head: &Parts) -> Result<Value, Box<Refus
     let _place = admit::let_question_in(&caller)?;
     let log = gateway.recorder.log();
     let org = Arc::clone(&caller.org);
-    let read = move || {
-        let zone = caller.budgets.zone.clone().unwrap_or(TimeZone::UTC);
-        asked.report(&log, &caller.org, &zone)
-    };
+    let read = move || asked.report(&log, &caller.org);
     match gateway.turns.reports.run(&org, read).await {
         Ok(report) => report.ok_or_else(|| Box::new(Refusal::internal())),
         Err(Busy) => Err(Box::new(Refusal::busy("reports of usage"))),

@@ -25,7 +25,7 @@ use turnpike_protocol::{Dialect, StreamError, Usage, nests_too_deep};
 use crate::clock;
 use crate::egress::{GatewayBody, Served, anthropic_request_id, content_type, request_id};
 use crate::redact::StreamRedactor;
-use crate::upstream::{BodyReader, Read, TransportError};
+use crate::upstream::{BodyReader, ErrorKind, Read, TransportError};
 
 use crate::tasks::LastCall;
 
@@ -34,12 +34,16 @@ use super::facts::PolicyScan;
 use super::flight::Flight;
 use super::{admit, explain, reserve, settle};
 use array::Listing;
+use body::RelayBody;
 use cutter::Cutter;
 pub(super) use cutter::TOO_LARGE;
 use meter::Meter;
 pub(super) use opening::open;
 use words::{ping, withheld};
 
+/// A stream that waited for its caller for so long in all may have ended for that: what stands
+/// before a provider's servers gives up a connection that takes nothing for a minute, or less.
+const LEFT_WAITING_MAX: Duration = Duration::from_secs(20);
 /// For the end of a body after its end mark, which normally comes with it.
 const TAIL_TIME_MAX: Duration = Duration::from_millis(100);
 
@@ -109,35 +113,55 @@ enum Broken {
     TooLong(&'static str),
     /// The body ended without finish and without `[DONE]`.
     CutOff,
+    /// It ended early, after the caller had taken nothing for so long that it may have for that.
+    LeftWaiting,
 }
 
 // === impl Broken ===
 
 impl Broken {
     /// Whether it counts against the offer's health: what the provider says of the request itself
-    /// does not, or one caller could take an offer from all others.
+    /// does not, or one caller could take an offer from all others; nor does its rate limit.
     fn counts(&self) -> bool {
         match self {
-            Self::Reported { error, .. } => blame_of(error) != Blame::Request,
-            Self::Withheld { .. } | Self::TooLong(_) => false,
+            Self::Reported { error, .. } => {
+                !matches!(blame_of(error), Blame::Request | Blame::Limit)
+            }
+            Self::Withheld { .. } | Self::TooLong(_) | Self::LeftWaiting => false,
             Self::Transport(_) | Self::Malformed(_) | Self::CutOff => true,
         }
     }
 
     /// Whether the caller brought it about, or can: by a text that its policy blocks, by a request
-    /// that the provider refuses in the middle, by an event that is longer than the gateway takes.
+    /// that the provider refuses in the middle, by an event that is longer than the gateway takes,
+    /// by not reading until the provider gives up.
     fn is_callers(&self) -> bool {
         match self {
             Self::Withheld { blocked } => blocked.is_some(),
             Self::Reported { error, .. } => blame_of(error) == Blame::Request,
-            Self::TooLong(_) => true,
+            Self::TooLong(_) | Self::LeftWaiting => true,
             Self::Transport(_) | Self::Malformed(_) | Self::CutOff => false,
         }
+    }
+
+    /// The same where the caller had left the stream waiting for so long in all: a connection that
+    /// is closed early says nothing of the provider then.
+    fn after(self, left_waiting: Duration) -> Self {
+        let closed = match &self {
+            Self::Transport(error) => error.kind == ErrorKind::Closed,
+            broken => matches!(broken, Self::CutOff),
+        };
+        if closed && left_waiting >= LEFT_WAITING_MAX { Self::LeftWaiting } else { self }
     }
 }
 
 /// Answers the caller with the stream.
-pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<GatewayBody> {
+pub(super) fn start(flight: Box<Flight>, opened: Opened) -> Response<GatewayBody> {
+    let (head, body) = begun(flight, opened);
+    head.map(|()| GatewayBody::Stream(Box::pin(body)))
+}
+
+fn begun(mut flight: Box<Flight>, opened: Opened) -> (Response<()>, RelayBody) {
     flight.mark_first_content();
     flight.served = Some(Arc::clone(&opened.asking.offer));
     // What it may have to hold more of is not another model's budget's business.
@@ -183,12 +207,13 @@ pub(super) fn start(mut flight: Box<Flight>, opened: Opened) -> Response<Gateway
         listing,
         meter,
         given_bytes: 0,
+        left_waiting: Duration::ZERO,
         left: Arc::default(),
         last_call,
         broken: None,
         over: false,
     };
-    head.map(|()| GatewayBody::Stream(Box::pin(body::RelayBody::new(relay, first))))
+    (head, RelayBody::new(relay, first))
 }
 
 impl Upstream {
@@ -343,6 +368,8 @@ struct Relay {
     meter: Meter,
     /// Bytes of text in what was handed to the caller's connection.
     given_bytes: u64,
+    /// How long in all the caller's connection took nothing while the provider had more to give.
+    left_waiting: Duration,
     /// Set when the caller is gone, also in the middle of a step.
     left: Arc<AtomicBool>,
     last_call: LastCall,

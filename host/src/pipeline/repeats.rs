@@ -3,7 +3,7 @@
 //! and bounded, are keyed hashes of the key and of the body, and an amount. One organization's keys
 //! never push out another's that has no more of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -19,9 +19,12 @@ const HEADER: &str = "idempotency-key";
 const KEY_BYTES_MAX: usize = 255;
 /// For longer than any client tries again by itself.
 const KEPT_MS: u64 = 3_600_000;
-/// Requests that are remembered, about 10 MB; past that the oldest are forgotten of the
+/// Requests that are remembered, about 15 MB; past that the oldest are forgotten of the
 /// organization that has the most.
 const KEPT_MAX: usize = 65_536;
+/// Entries whose time is over that one use of a key clears away: more than it adds, so that none of
+/// them stays for long, and few enough that nobody waits for it.
+const CLEARED_AT_ONCE_MAX: usize = 64;
 
 /// What is known of the keys that were used.
 #[derive(Debug, Default)]
@@ -34,8 +37,11 @@ pub(crate) struct Repeats {
 struct Book {
     /// None of these is empty.
     orgs: HashMap<Arc<str>, OrgBook>,
-    /// Entries of all of them.
-    count: usize,
+    /// All organizations by the number of their entries.
+    sizes: BTreeSet<(usize, Arc<str>)>,
+    /// The keys of all of them in the order of their use, by its number: who used one first is the
+    /// first whose time is over.
+    order: BTreeMap<u64, (Arc<str>, u64)>,
     /// The number of the next use.
     next: u64,
 }
@@ -151,38 +157,39 @@ impl Repeats {
 impl Book {
     fn keep(&mut self, org: &Arc<str>, key: u64, entry: Entry, now_ms: u64) {
         self.remove(org, key);
-        while self.oldest(org).is_some_and(|(_, oldest)| oldest.until_ms <= now_ms) {
-            self.forget_oldest(org);
+        self.clear(now_ms);
+        if self.order.len() >= KEPT_MAX {
+            self.forget_one();
         }
-        if self.count >= KEPT_MAX {
-            let most = self.most(org);
-            self.forget_oldest(&most);
-        }
+        self.order.insert(entry.turn, (Arc::clone(org), key));
         let own = self.orgs.entry(Arc::clone(org)).or_default();
         own.order.insert(entry.turn, key);
         own.entries.insert(key, entry);
-        self.count = self.count.saturating_add(1);
+        let count = own.entries.len();
+        self.resize(org, count.saturating_sub(1), count);
     }
 
-    /// Who has the most entries. Whoever has more than half of them all is soon found.
-    fn most(&self, org: &Arc<str>) -> Arc<str> {
-        let count = |org| self.orgs.get(org).map_or(0, |own: &OrgBook| own.entries.len());
-        if count(org).saturating_mul(2) > self.count {
-            return Arc::clone(org);
+    /// Forgets what has been kept for its time, whosever it is.
+    fn clear(&mut self, now_ms: u64) {
+        for _ in 0..CLEARED_AT_ONCE_MAX {
+            let Some((_, (org, key))) = self.order.first_key_value() else { return };
+            let (org, key) = (Arc::clone(org), *key);
+            let entry = self.orgs.get(&org).and_then(|own| own.entries.get(&key));
+            if entry.is_some_and(|entry| now_ms < entry.until_ms) {
+                return;
+            }
+            self.remove(&org, key);
         }
-        let most = self.orgs.iter().max_by_key(|(_, own)| own.entries.len());
-        Arc::clone(most.map_or(org, |(most, _)| most))
     }
 
-    fn oldest(&self, org: &Arc<str>) -> Option<(u64, &Entry)> {
-        let own = self.orgs.get(org)?;
-        let (_, key) = own.order.first_key_value()?;
-        Some((*key, own.entries.get(key)?))
-    }
-
-    fn forget_oldest(&mut self, org: &Arc<str>) {
-        if let Some((oldest, _)) = self.oldest(org) {
-            self.remove(org, oldest);
+    /// Forgets the oldest of who has the most.
+    fn forget_one(&mut self) {
+        let Some((_, most)) = self.sizes.last() else { return };
+        let most = Arc::clone(most);
+        let oldest = self.orgs.get(&most).and_then(|own| own.order.first_key_value());
+        if let Some((_, key)) = oldest {
+            let key = *key;
+            self.remove(&most, key);
         }
     }
 
@@ -190,9 +197,18 @@ impl Book {
         let Some(own) = self.orgs.get_mut(org) else { return };
         let Some(entry) = own.entries.remove(&key) else { return };
         own.order.remove(&entry.turn);
-        self.count = self.count.saturating_sub(1);
-        if own.entries.is_empty() {
+        self.order.remove(&entry.turn);
+        let count = own.entries.len();
+        if count == 0 {
             self.orgs.remove(org);
+        }
+        self.resize(org, count.saturating_add(1), count);
+    }
+
+    fn resize(&mut self, org: &Arc<str>, before: usize, now: usize) {
+        self.sizes.remove(&(before, Arc::clone(org)));
+        if now > 0 {
+            self.sizes.insert((now, Arc::clone(org)));
         }
     }
 }
@@ -233,97 +249,4 @@ impl Drop for Ticket {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(key: &str) -> HeaderMap {
-        HeaderMap::from_iter([(HEADER.parse().unwrap(), key.parse().unwrap())])
-    }
-
-    fn id(number: u128) -> Uuid {
-        Uuid::from_u128(number)
-    }
-
-    fn acme() -> Arc<str> {
-        "acme".into()
-    }
-
-    #[test]
-    fn pitfall_46_a_key_is_for_one_answer_to_one_request() {
-        let repeats = Arc::new(Repeats::default());
-        let print = |key: &str, body: &str| {
-            repeats.print("k1", &headers(key), "/v1", body.as_bytes()).unwrap().unwrap()
-        };
-        let code = |print, now_ms| repeats.begin(&acme(), print, id(9), now_ms).unwrap_err().code;
-        let one = repeats.begin(&acme(), print("a", "x"), id(1), 0).unwrap();
-        assert_eq!(code(print("a", "x"), 1), "request_in_progress");
-        assert_eq!(code(print("a", "y"), 1), "idempotency_key_reused");
-        drop(one);
-        let two = repeats.begin(&acme(), print("a", "x"), id(2), 2).unwrap();
-        two.owing(PicoUsd(7));
-        let three = repeats.begin(&acme(), print("a", "x"), id(3), 3).unwrap();
-        assert_eq!(three.credit, PicoUsd(7));
-        drop(three);
-        let four = repeats.begin(&acme(), print("a", "x"), id(4), 4).unwrap();
-        assert_eq!(four.credit, PicoUsd(7), "what came to nothing used nothing up");
-        four.answered();
-        assert_eq!(code(print("a", "x"), 5), "already_answered");
-        assert!(repeats.begin(&acme(), print("b", "x"), id(5), 5).is_ok());
-        let other = repeats.print("k2", &headers("a"), "/v1", b"x").unwrap().unwrap();
-        assert!(
-            repeats.begin(&acme(), other, id(6), 5).is_ok(),
-            "another caller's keys are its own"
-        );
-        assert!(
-            repeats.begin(&acme(), print("a", "y"), id(7), 4 + KEPT_MS).is_ok(),
-            "not for ever"
-        );
-    }
-
-    fn use_keys(repeats: &Arc<Repeats>, org: &str, keys: std::ops::Range<u64>, now_ms: u64) {
-        for key in keys {
-            let print = Print { key, body: 0 };
-            repeats.begin(&org.into(), print, id(1), now_ms).unwrap().answered();
-        }
-    }
-
-    fn knows(repeats: &Repeats, org: &str, key: u64) -> bool {
-        repeats.book.lock().orgs.get(org).is_some_and(|own| own.entries.contains_key(&key))
-    }
-
-    #[test]
-    fn only_so_many_are_remembered_and_who_has_the_most_makes_room() {
-        let repeats = Arc::new(Repeats::default());
-        use_keys(&repeats, "beta", 0..100, 0);
-        use_keys(&repeats, "acme", 0..70_000, 0);
-        assert!((0..100).all(|key| knows(&repeats, "beta", key)), "another's retry is still known");
-        assert!(!knows(&repeats, "acme", 0) && knows(&repeats, "acme", 69_999));
-        use_keys(&repeats, "beta", 100..200, 0);
-        assert!((0..200).all(|key| knows(&repeats, "beta", key)));
-        let book = repeats.book.lock();
-        assert_eq!(book.count, KEPT_MAX);
-        assert_eq!(book.orgs.values().map(|own| own.order.len()).sum::<usize>(), KEPT_MAX);
-        drop(book);
-        use_keys(&repeats, "acme", 70_000..70_001, KEPT_MS);
-        assert_eq!(repeats.book.lock().count, 201, "what is over goes when its owner comes again");
-    }
-
-    /// What was refused leaves nothing behind, so it pushes nothing out.
-    #[test]
-    fn a_request_that_came_to_nothing_keeps_no_place() {
-        let repeats = Arc::new(Repeats::default());
-        for key in 0..10_u64 {
-            drop(repeats.begin(&acme(), Print { key, body: 0 }, id(1), 0).unwrap());
-        }
-        let book = repeats.book.lock();
-        assert!(book.orgs.is_empty() && book.count == 0);
-    }
-
-    #[test]
-    fn a_key_has_bounds_and_no_header_is_no_key() {
-        let repeats = Repeats::default();
-        assert!(repeats.print("k", &HeaderMap::new(), "/", b"").unwrap().is_none());
-        let refused = repeats.print("k", &headers(&"x".repeat(256)), "/", b"").unwrap_err();
-        assert_eq!(refused.code, "invalid_value");
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 //! out first (`afford`). Never books by itself: the ledger does, in one step.
 
 mod afford;
+mod short;
 
 use std::sync::Arc;
 
@@ -15,7 +16,8 @@ use crate::clock;
 use crate::error::Refusal;
 
 use super::flight::Flight;
-use afford::{Afforded, Short};
+use afford::Afforded;
+use short::Short;
 
 /// Looks at the money and tries to hold it: between the two somebody else may have taken it. After
 /// so many tries the caller is told to come again.
@@ -28,11 +30,9 @@ pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), B
         flight.plan = plan.to_vec();
     }
     let caller = Arc::clone(&flight.caller);
-    let tags = std::mem::take(&mut flight.tags);
     let at_ms = begin(flight, &caller);
-    let always = always(&caller, &tags, at_ms);
+    let always = always(&caller, &flight.tags, at_ms);
     let reserved = hold(flight, &purse(flight, &caller, &always, at_ms)).await;
-    flight.tags = tags;
     reserved.map_err(|short| {
         if let Some((budget, window)) = &short.used_up {
             flight.gateway.exhausted.tell(budget, *window, short.needed);
@@ -45,12 +45,10 @@ pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), B
 /// hears of a budget that is used up; but the day's allowance is given, as to any request.
 pub(super) async fn look(flight: &mut Flight) -> Result<PicoUsd, Box<Refusal>> {
     let caller = Arc::clone(&flight.caller);
-    let tags = std::mem::take(&mut flight.tags);
     let at_ms = begin(flight, &caller);
-    let always = always(&caller, &tags, at_ms);
+    let always = always(&caller, &flight.tags, at_ms);
     let looked = afford::afford(flight, &purse(flight, &caller, &always, at_ms)).await;
     let looked = looked.map(|afforded| afforded.amount);
-    flight.tags = tags;
     looked.map_err(|short| told(&caller, short, at_ms))
 }
 
@@ -110,8 +108,9 @@ fn begin(flight: &Flight, caller: &Caller) -> u64 {
 
 async fn hold(flight: &mut Flight, purse: &Purse<'_>) -> Result<(), Short> {
     let ledger = Arc::clone(&flight.gateway.ledger);
-    let mut needed = PicoUsd::ZERO;
-    for _ in 0..TRIES_MAX {
+    let plan = flight.plan.clone();
+    let mut tries = 1;
+    loop {
         let Afforded { amount, budgets } = afford::afford(flight, purse).await?;
         match budget::reserve(&ledger, &purse.payer(&budgets), amount) {
             Ok(hold) => {
@@ -119,11 +118,16 @@ async fn hold(flight: &mut Flight, purse: &Purse<'_>) -> Result<(), Short> {
                 flight.hold = Some(hold);
                 return Ok(());
             }
-            Err(NotHeld::Short) => needed = amount,
+            Err(NotHeld::Short(counter)) if tries >= TRIES_MAX => {
+                return Err(short::outrun(flight, purse, counter).await?);
+            }
+            Err(NotHeld::Short(_)) => {}
             Err(NotHeld::Refused(refusal)) => return Err(refusal.into()),
         }
+        tries += 1;
+        short::readmit(flight);
+        flight.plan.clone_from(&plan);
     }
-    Err(Box::new(Refusal::money_in_use(&needed.to_string())).into())
 }
 
 /// The refusal as it is to be told: who lives on what a plan gives each day waits for the next one.
@@ -139,7 +143,7 @@ fn told(caller: &Caller, short: Short, at_ms: u64) -> Box<Refusal> {
     Box::new(Refusal::allowance_used_up(&plan.id, &needed.to_string(), ends_ms, at_ms))
 }
 
-fn always<'a>(caller: &'a Caller, tags: &'a [(String, String)], at_ms: u64) -> Vec<Counted<'a>> {
+fn always<'a>(caller: &'a Caller, tags: &[(String, String)], at_ms: u64) -> Vec<Counted<'a>> {
     caller.budgets.of_tags(tags).map(|budget| counted(budget, at_ms)).collect()
 }
 

@@ -2,6 +2,8 @@
 //! arithmetic, the capture. One row of the settlement rulebook per function.
 
 mod beyond;
+mod extent;
+mod owing;
 
 use turnpike_ledger::{CaptureNote, PicoUsd};
 use turnpike_protocol::{PaidTools, Usage};
@@ -14,6 +16,9 @@ use crate::route::Candidate;
 
 use super::flight::{Bill, Ending, Flight};
 use super::reserve;
+pub(super) use owing::Reached;
+
+pub(super) use extent::{expected_calls, learn, particulars};
 
 /// Bytes of text for one token, where a provider reports no usage and the gateway has to count.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -92,18 +97,18 @@ pub(super) async fn charge(
         return Bill { usage, estimated, ..Bill::default() };
     };
     // What was charged for the same request before, and never delivered, is not charged again.
-    let credit = flight.repeat.as_ref().map_or(PicoUsd::ZERO, |ticket| ticket.credit).min(cost);
+    let owed = flight.repeat.as_ref().map_or(PicoUsd::ZERO, |ticket| ticket.credit);
+    let credit = owed.min(cost);
     let (due, lost) = (cost.saturating_sub(credit), flight.lost.saturating_add(credit));
     if due > hold.amount() && beyond::is_plausible(flight, offer, &usage, due) {
         // What was held is a guess; who has more pays what was served (decision 036).
         hold.grow(due, flight.gateway.settings.hold_ms, clock::now_ms());
     }
     let settlement = hold.capture(due, note, lost, clock::now_ms());
-    if let Some(bytes) = flight.delivered {
-        let had = beyond::delivered(&usage, reported.text_bytes, bytes);
-        let had = official_cost(flight, offer, &had, reported.service_tier.as_deref());
-        flight.owing = beyond::share(settlement.charged, list.saturating_sub(had), list);
-    }
+    // What of it was for nothing is owed to the next try, and what this one has left of before.
+    let paid = settlement.charged.saturating_add(credit);
+    let missed = owing::missed(flight, offer, (&usage, reported), (paid, list));
+    flight.owing = missed.saturating_add(owed.saturating_sub(credit));
     let (cost, absorbed, seq) = (settlement.charged, settlement.absorbed, settlement.seq);
     flight.timing.settle_us = watch.micros().into();
     Bill { charged: true, usage, estimated, lines, cost, list: Some(list), baseline, absorbed, seq }

@@ -20,6 +20,42 @@ const CLASS_HEADER: &str = "x-turnpike-class";
 /// The header in which a caller says what a choice is to aim at.
 const PROFILE_HEADER: &str = "x-turnpike-profile";
 
+/// The headers in which a caller bounds what one request may be expected to cost, and says how good
+/// an offer has to be at its task.
+const COST_HEADER: &str = "x-turnpike-max-cost-usd";
+const QUALITY_HEADER: &str = "x-turnpike-min-quality";
+
+/// What a caller asks of one request beside the organization's rules: it holds together with them,
+/// and takes nothing away from them.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Limits {
+    max_cost: Option<PicoUsd>,
+    /// 0 to 1.
+    min_quality: Option<f64>,
+}
+
+/// The limits of this request. Of a header that is sent twice the stricter one counts.
+pub(super) fn limits_of(headers: &HeaderMap) -> Result<Limits, Box<Refusal>> {
+    let mut limits = Limits::default();
+    for value in headers.get_all(COST_HEADER) {
+        let cost = value.to_str().ok().and_then(|text| text.trim().parse::<PicoUsd>().ok());
+        let Some(cost) = cost.filter(|cost| !cost.is_zero()) else {
+            let what = "an amount in US dollars above zero, such as 0.05";
+            return Err(Box::new(Refusal::unknown_limit(COST_HEADER, what)));
+        };
+        limits.max_cost = Some(limits.max_cost.map_or(cost, |known| known.min(cost)));
+    }
+    for value in headers.get_all(QUALITY_HEADER) {
+        let quality = value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok());
+        let Some(quality) = quality.filter(|quality| (0.0..=1.0).contains(quality)) else {
+            let what = "a number from 0 to 1, such as 0.8";
+            return Err(Box::new(Refusal::unknown_limit(QUALITY_HEADER, what)));
+        };
+        limits.min_quality = Some(limits.min_quality.map_or(quality, |known| known.max(quality)));
+    }
+    Ok(limits)
+}
+
 /// The profile that the caller wants for this request.
 pub(super) fn profile_of(headers: &HeaderMap) -> Result<Option<Profile>, Box<Refusal>> {
     let Some(value) = headers.get(PROFILE_HEADER) else { return Ok(None) };
@@ -64,6 +100,14 @@ pub(super) fn of(flight: &Flight) -> Result<Option<Terms>, Box<Refusal>> {
         if class >= Clearance::Confidential {
             terms.get_or_insert_default().zero_retention = true;
         }
+    }
+    let Limits { max_cost, min_quality } = flight.limits;
+    if let Some(cost) = max_cost {
+        let terms = terms.get_or_insert_default();
+        terms.cost_ceiling = Some(terms.cost_ceiling.map_or(cost, |known| known.min(cost)));
+    }
+    if let Some(quality) = min_quality {
+        terms.get_or_insert_default().quality_min = quality;
     }
     Ok(terms)
 }
@@ -120,5 +164,46 @@ pub(super) fn objective(flight: &Flight) -> Objective {
         quality_floor: terms.quality_floor(),
         cost_ceiling_usd: ranking_usd(terms.cost_ceiling.unwrap_or(PicoUsd::ZERO)),
         first_token_ceiling_ms: terms.first_token_ceiling_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(sent: &[(&'static str, &'static str)]) -> Result<Limits, (u16, String)> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in sent {
+            headers.append(*name, http::HeaderValue::from_static(value));
+        }
+        limits_of(&headers).map_err(|refusal| (refusal.status.as_u16(), refusal.message))
+    }
+
+    #[test]
+    fn limits_are_read_and_of_two_the_stricter_counts() {
+        assert_eq!(read(&[]), Ok(Limits::default()));
+        let limits = read(&[
+            (COST_HEADER, "0.05"),
+            (COST_HEADER, " 0.02 "),
+            (QUALITY_HEADER, "0.7"),
+            (QUALITY_HEADER, "0.5"),
+        ]);
+        let expected = Limits { max_cost: Some(PicoUsd(20_000_000_000)), min_quality: Some(0.7) };
+        assert_eq!(limits, Ok(expected));
+    }
+
+    #[test]
+    fn what_is_no_limit_is_refused_and_not_left_out() {
+        let wrong = [
+            (COST_HEADER, ["0", "-1", "a lot", "1e-3", ""]),
+            (QUALITY_HEADER, ["1.1", "-0.1", "NaN", "high", ""]),
+        ];
+        for (header, values) in wrong {
+            for value in values {
+                let (status, message) = read(&[(header, value)]).unwrap_err();
+                assert_eq!(status, 400, "{header}: {value}");
+                assert!(message.contains(header) && message.contains("such as"), "{message}");
+            }
+        }
     }
 }

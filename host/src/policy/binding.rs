@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 pub use crate::hook::{Hook, OnFailure};
 
 use super::abilities::{Abilities, Ability};
@@ -19,6 +21,9 @@ use super::quota::Quota;
 use super::statistics::{Statistics, Tally};
 use super::verdict::PolicyRef;
 use super::warm::Shelf;
+
+/// Bytes of a configuration's digest that are kept: enough to tell it from others of the policy.
+const CONFIG_DIGEST_BYTES: usize = 8;
 
 /// How many bindings this process has made.
 static SERIAL: AtomicU64 = AtomicU64::new(0);
@@ -57,6 +62,12 @@ pub struct Binding {
     pub(super) warm: Option<Arc<Shelf>>,
 }
 
+fn config_digest(config: &str) -> Arc<str> {
+    let bytes = Sha256::digest(config.as_bytes());
+    let digits = bytes.iter().take(CONFIG_DIGEST_BYTES).map(|byte| format!("{byte:02x}"));
+    digits.collect::<String>().into()
+}
+
 impl Binding {
     /// Binds an organization's policy.
     pub fn new(
@@ -71,6 +82,7 @@ impl Binding {
             version: Arc::clone(&policy.version),
             label: format!("{}@{}", policy.name, policy.version).into(),
             digest: Arc::clone(&policy.digest),
+            config: config.as_deref().map(config_digest),
             revision,
         });
         Self {

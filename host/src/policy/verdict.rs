@@ -197,6 +197,8 @@ pub struct PolicyRef {
     pub label: Arc<str>,
     /// SHA-256 of the component, lowercase hex.
     pub digest: Arc<str>,
+    /// The first digits of the SHA-256 of its configuration, lowercase hex; none where it has none.
+    pub config: Option<Arc<str>>,
     /// The binding's revision.
     pub revision: u64,
 }

@@ -9,12 +9,12 @@ use std::hash::{BuildHasher, RandomState};
 
 use parking_lot::Mutex;
 
-use super::figures::{FigureRow, Workload};
 use crate::catalog::Offer;
 
 /// Locks; each is held for a look-up in a map.
 const SHARDS: usize = 16;
-/// Conversations of one shard: 65,536 in all, some 5 MB. Past that the oldest are forgotten.
+/// Conversations of one shard: 65,536 in all, some 5 MB. Past that the oldest are forgotten. One
+/// that a header names takes two: its own, and its session's.
 const SHARD_PINS_MAX: usize = 4_096;
 /// Shorter prompts are cached by no provider.
 const CACHED_TOKENS_MIN: u64 = 1_024;
@@ -128,10 +128,9 @@ impl Pin {
         Self { offer: index, cached_tokens: u32::try_from(cached).unwrap_or(u32::MAX) }
     }
 
-    /// The figures of the offer where the conversation is warm: marked so, and with what is cached
-    /// at the price for it.
-    pub fn warm(self, row: &mut FigureRow, offer: &Offer, work: &Workload) {
-        row.warm(offer, work.expected_input().min(u64::from(self.cached_tokens)), work);
+    /// The same where nothing of what is sent now is known to be cached there.
+    pub fn uncached(self) -> Self {
+        Self { cached_tokens: 0, ..self }
     }
 }
 

@@ -5,7 +5,7 @@ use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Keeping;
 
 use super::health::{Band, Snapshot};
-use crate::catalog::{Offer, PriorSource, RateCard, Rates, TaskDemands};
+use crate::catalog::{Bounds, Expected, Offer, PriorSource, TASKS, TaskDemands};
 
 /// One row of the policy's table.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,8 +16,13 @@ pub struct FigureRow {
     pub first_token_ms: f64,
     /// Streams of the last minutes say so; else it is what is assumed.
     pub first_token_measured: bool,
+    /// It is over the ceiling and only assumed: the policy is told the ceiling instead, since whom
+    /// nobody asks for it would never be measured.
+    pub assumed_over_ceiling: bool,
     pub first_token_p95_ms: f64,
     pub tokens_per_second: f64,
+    /// Its speed is not known: it was drawn to be tried first.
+    pub explored: bool,
     pub availability: f64,
     pub in_flight: f64,
     /// The same as a count.
@@ -26,38 +31,67 @@ pub struct FigureRow {
     pub marks: u8,
     /// The same as `cost_usd`, exact, for the explanation.
     pub expected_cost: PicoUsd,
+    /// Tokens of one answer that it is made of, and in hundredths of those of the task.
+    pub answer_tokens: u32,
+    pub answer_percent: u32,
 }
 
 /// What the request asks for and how large it is; made once for all its candidates.
 #[derive(Debug, Clone, Copy)]
 pub struct Workload {
     demands: TaskDemands,
+    /// Its place among those that qualities are told apart by, or after them.
+    task: usize,
     /// Estimated upwards.
     input_tokens: u32,
+    /// Of these the sound and the pictures.
+    audio_tokens: u32,
+    image_tokens: u32,
     output_limit: Option<u32>,
-    output_expected: u32,
+    /// Tokens of an answer, by the difficulty alone and by what is known of the task.
+    plain_answer: u32,
+    answer: u32,
+    /// How many answers are asked for.
+    choices: u32,
+    /// The caller asks for thinking.
+    thinks: bool,
     /// Which price lists are in force.
     at_ms: u64,
     /// How long the provider is asked to keep the prompt.
     keeping: Keeping,
+    /// Tokens of the conversation that are cached where it is warm.
+    cached_tokens: u32,
+}
+
+/// What of a request depends on who answers it.
+#[derive(Debug, Clone, Copy)]
+pub struct Particulars<'a> {
+    /// What is held for.
+    pub bounds: Bounds<'a>,
+    /// Tokens of an answer in hundredths of those that are expected of the task.
+    pub answer_percent: u32,
+    /// That it is expected to make, and to be charged for.
+    pub searches: u64,
+    pub hosted_calls: u64,
+    /// The conversation is warm there.
+    pub warm: bool,
 }
 
 /// The session is warm there.
 const WARM: u8 = 1;
+const PRICE_ESTIMATED: u8 = 2;
 const QUALITY_ESTIMATED: u8 = 4;
 /// A rule of the organization has it go first among those that are good enough.
 const PREFERRED: u8 = 8;
 /// A typical answer in tokens, before difficulty: the order of magnitude is what ranks prices.
-const ANSWER_TOKENS: u32 = 400;
-/// The longest answer worth expecting when nobody says how long it may be.
+pub(super) const ANSWER_TOKENS: u32 = 400;
+/// The longest answer worth holding for where neither the caller nor the model has a limit.
 const ANSWER_TOKENS_MAX: u32 = 4_000;
 /// The upward estimate of the input is about this much too high on usual text.
 const INPUT_OVERESTIMATE: u32 = 2;
 /// Of the upward estimate, in eighths, what hardly a prompt is longer than: a quarter more than is
 /// expected. Whose window is too small all the same is answered by the next that takes more.
 const LIKELY_EIGHTHS: u32 = 5;
-/// Tokens that the provider has cached.
-const CACHED: &str = "cache-read";
 
 /// Tokens of a prompt that hardly more will be counted of, from the upward estimate, which is made
 /// to be held for: by that, offers would be ruled out at half of what they take.
@@ -65,27 +99,36 @@ pub fn likely_tokens(upper: u32) -> u32 {
     upper.div_ceil(8).saturating_mul(LIKELY_EIGHTHS)
 }
 
+/// Of the upward estimate the tokens that are expected to be counted.
+fn expected_tokens(upper: u32) -> u64 {
+    u64::from(upper.div_ceil(INPUT_OVERESTIMATE))
+}
+
+// === impl Workload ===
+
 impl Workload {
-    /// Tokens of the prompt as they are expected to be counted.
-    pub fn expected_input(&self) -> u64 {
-        u64::from(self.input_tokens.div_ceil(INPUT_OVERESTIMATE))
-    }
-
-    /// The same, and tokens of the answer: what the expected cost is made of.
-    pub fn expected_tokens(&self) -> [u64; 2] {
-        [self.expected_input(), self.output_expected.into()]
-    }
-
-    /// The size of the prompt, for what is known of speeds.
-    pub fn band(&self) -> Band {
-        Band::of(self.input_tokens)
-    }
-
     pub fn new(task: &str, difficulty: f64, input_tokens: u32, output_limit: Option<u32>) -> Self {
-        let demands = TaskDemands::of(task);
-        let output_expected = expected_output(difficulty, output_limit);
-        let keeping = Keeping::None;
-        Self { demands, input_tokens, output_limit, output_expected, at_ms: 0, keeping }
+        let plain_answer = answer_tokens(difficulty);
+        Self {
+            demands: TaskDemands::of(task),
+            task: TASKS.iter().take_while(|known| **known != task).count(),
+            input_tokens,
+            audio_tokens: 0,
+            image_tokens: 0,
+            output_limit,
+            plain_answer,
+            answer: plain_answer,
+            choices: 1,
+            thinks: false,
+            at_ms: 0,
+            keeping: Keeping::None,
+            cached_tokens: 0,
+        }
+    }
+
+    /// The same with the price lists of that moment.
+    pub fn at(self, at_ms: u64) -> Self {
+        Self { at_ms, ..self }
     }
 
     /// The same where the provider is asked to keep the prompt.
@@ -93,19 +136,114 @@ impl Workload {
         Self { keeping, ..self }
     }
 
-    /// The same with the price lists of that moment.
-    pub fn at(self, at_ms: u64) -> Self {
-        Self { at_ms, ..self }
+    /// The same where so many of the tokens are sound and pictures.
+    pub fn with_media(self, audio_tokens: u32, image_tokens: u32) -> Self {
+        Self { audio_tokens, image_tokens, ..self }
+    }
+
+    /// The same where so many answers are asked for.
+    pub fn choosing(self, choices: u32) -> Self {
+        Self { choices: choices.max(1), ..self }
+    }
+
+    /// The same where the caller asks for thinking, or does not.
+    pub fn thinking(self, thinks: bool) -> Self {
+        Self { thinks, ..self }
+    }
+
+    /// The same where the conversation is warm somewhere, with so many tokens cached.
+    pub fn cached(self, tokens: u32) -> Self {
+        let cached = expected_tokens(self.input_tokens).min(tokens.into());
+        Self { cached_tokens: u32::try_from(cached).unwrap_or(u32::MAX), ..self }
+    }
+
+    /// The same where answers at its task are that long, in hundredths of the usual.
+    pub(super) fn answering(self, percent: u32) -> Self {
+        Self { answer: hundredths(self.plain_answer, percent), ..self }
+    }
+
+    /// The size of the prompt, for what is known of speeds.
+    pub fn band(&self) -> Band {
+        Band::of(self.input_tokens)
+    }
+
+    pub(super) fn task(&self) -> usize {
+        self.task
+    }
+
+    pub(super) fn plain_answer(&self) -> u32 {
+        self.plain_answer
+    }
+
+    /// The bound of an answer's tokens, where the caller has set one.
+    pub fn output_limit(&self) -> Option<u32> {
+        self.output_limit
+    }
+
+    /// Whether the caller asks for thinking.
+    pub fn thinks(&self) -> bool {
+        self.thinks
+    }
+
+    /// Tokens of an answer that is as long as those of others at the task.
+    pub fn usual_answer(&self) -> u32 {
+        self.answer
+    }
+
+    /// Tokens of one answer of a model, from hundredths of the usual; never over the caller's
+    /// limit, nor over its own, which is 0 where it is not known.
+    pub fn answer_tokens(&self, percent: u32, longest: u32) -> u32 {
+        let tokens = hundredths(self.answer, percent);
+        let own = if longest == 0 { u32::MAX } else { longest };
+        tokens.min(self.output_limit.unwrap_or(u32::MAX)).min(own)
+    }
+
+    /// What such a call is expected to be charged for where its answers have that many tokens and
+    /// nothing is cached.
+    pub fn expected(&self, answer_tokens: u32) -> Expected<'static> {
+        Expected {
+            input_tokens: expected_tokens(self.input_tokens),
+            input_audio: expected_tokens(self.audio_tokens),
+            input_image: expected_tokens(self.image_tokens),
+            keeping: self.keeping,
+            output_tokens: u64::from(answer_tokens).saturating_mul(self.choices.into()),
+            ..Expected::default()
+        }
+    }
+
+    /// Tokens of the conversation that are cached where it is warm.
+    pub fn cached_tokens(&self) -> u32 {
+        self.cached_tokens
+    }
+
+    /// How many answers are asked for.
+    pub fn choices(&self) -> u32 {
+        self.choices
     }
 }
 
+fn hundredths(tokens: u32, percent: u32) -> u32 {
+    let tokens = u64::from(tokens).saturating_mul(percent.into()).div_ceil(100);
+    u32::try_from(tokens).unwrap_or(u32::MAX)
+}
+
 /// Tokens of answer to expect. Harder work writes more.
-fn expected_output(difficulty: f64, limit: Option<u32>) -> u32 {
+fn answer_tokens(difficulty: f64) -> u32 {
     // In tenths, so that no float becomes a count.
     let tenths = (0..10_u32).take_while(|t| f64::from(*t) < difficulty * 10.0).count();
     let tenths = u32::try_from(tenths).unwrap_or(10);
-    let expected = ANSWER_TOKENS.saturating_mul(tenths.saturating_add(2)) / 4;
-    expected.min(limit.unwrap_or(ANSWER_TOKENS_MAX)).min(ANSWER_TOKENS_MAX)
+    ANSWER_TOKENS.saturating_mul(tenths.saturating_add(2)) / 4
+}
+
+// === impl Particulars ===
+
+impl Particulars<'_> {
+    /// Of any offer, where the request is nothing but text and its answers are as long as others.
+    pub fn of_text(work: &Workload) -> Self {
+        let longest = work.output_limit.unwrap_or(ANSWER_TOKENS_MAX);
+        let bounds = Bounds::text(work.input_tokens.into(), longest.into());
+        Self { bounds, answer_percent: 100, searches: 0, hosted_calls: 0, warm: false }
+    }
 }
 
 // === impl FigureRow ===
@@ -126,68 +264,59 @@ impl FigureRow {
         self.marks & PREFERRED != 0
     }
 
-    /// Marks the offer as warm, and takes off what `cached` of the tokens that are expected cost
-    /// less there.
-    pub(super) fn warm(&mut self, offer: &Offer, cached: u64, work: &Workload) {
-        self.marks |= WARM;
-        let rates = offer.rates.at(work.at_ms).standard(work.expected_input());
-        let (Some(fresh), Some(read)) = (prompt_price(rates, work.keeping), rates.price(CACHED))
-        else {
-            return;
-        };
-        let saved = u128::from(cached).saturating_mul(fresh.saturating_sub(read).0);
-        self.expected_cost = self.expected_cost.saturating_sub(PicoUsd(saved));
-        self.cost_usd = ranking_usd(self.expected_cost);
+    /// The time to the first token as it is scored under that ceiling, 0 for none.
+    pub fn first_token_under(&self, ceiling_ms: f64) -> f64 {
+        match self.assumed_over_ceiling && ceiling_ms > 0.0 {
+            true => self.first_token_ms.min(ceiling_ms),
+            false => self.first_token_ms,
+        }
     }
 }
 
+/// The marks of what is only estimated.
+fn estimates(quality: PriorSource, price: bool) -> u8 {
+    let quality = if quality == PriorSource::Estimated { QUALITY_ESTIMATED } else { 0 };
+    quality | if price { PRICE_ESTIMATED } else { 0 }
+}
+
 /// The figures of one offer, or `None` when a rate that is needed is unknown.
-pub fn figure_row(offer: &Offer, work: &Workload, seen: Snapshot) -> Option<FigureRow> {
+pub fn figure_row(
+    offer: &Offer,
+    work: &Workload,
+    of_it: &Particulars<'_>,
+    seen: Snapshot,
+) -> Option<FigureRow> {
     let prior = offer.quality.prior(&work.demands);
-    let input = u64::from(work.input_tokens);
     let list = offer.rates.at(work.at_ms);
-    let expected = expected_cost(list, work.expected_tokens(), work.keeping)?;
-    let longest = work.output_limit.unwrap_or(ANSWER_TOKENS_MAX);
-    let worst = list.worst_case(input, u64::from(longest)).ok()?;
-    let estimated = prior.source == PriorSource::Estimated;
+    let answer_tokens = work.answer_tokens(of_it.answer_percent, offer.output_tokens);
+    let expected = list.expected(&Expected {
+        cached_tokens: if of_it.warm { work.cached_tokens.into() } else { 0 },
+        output_audio: of_it.bounds.output_audio,
+        searches: of_it.searches,
+        hosted_calls: of_it.hosted_calls,
+        service_tier: of_it.bounds.service_tier,
+        ..work.expected(answer_tokens)
+    })?;
+    let worst = list.worst_case_at(&of_it.bounds).ok()?;
+    let estimates = estimates(prior.source, list.is_estimated(work.keeping == Keeping::Hour));
     Some(FigureRow {
         quality: prior.value,
         cost_usd: ranking_usd(expected),
         cost_worst_usd: ranking_usd(worst),
         first_token_ms: seen.first_token_ms,
         first_token_measured: seen.first_token_measured,
+        assumed_over_ceiling: false,
         first_token_p95_ms: seen.first_token_p95_ms,
         tokens_per_second: seen.tokens_per_second,
+        explored: false,
         availability: seen.availability,
         in_flight: f64::from(seen.in_flight),
         requests_in_flight: seen.in_flight,
-        marks: if estimated { QUALITY_ESTIMATED } else { 0 },
+        marks: estimates | if of_it.warm { WARM } else { 0 },
         expected_cost: expected,
+        answer_tokens,
+        answer_percent: of_it.answer_percent,
     })
-}
-
-/// What a text call of so many tokens of prompt and answer is expected to come to: at the prices of
-/// what it will be charged as, and not at the dearest, as a hold is. `None` where one is unknown.
-pub fn expected_cost(list: &RateCard, tokens: [u64; 2], keeping: Keeping) -> Option<PicoUsd> {
-    let rates = list.standard(tokens[0]);
-    let prices = [prompt_price(rates, keeping), rates.output];
-    // What there is none of needs no price: vectors are no tokens of an answer.
-    let some = tokens.into_iter().zip(prices).filter(|(count, _)| *count > 0);
-    let mut sum = 0_u128;
-    for (count, price) in some {
-        sum = sum.saturating_add(u128::from(count).saturating_mul(price?.0));
-    }
-    Some(PicoUsd(sum.saturating_add(rates.request.map_or(0, |fee| fee.0))))
-}
-
-/// A token of the prompt that is not cached yet. Where it is asked to be kept, keeping it is what
-/// it costs.
-fn prompt_price(rates: &Rates, keeping: Keeping) -> Option<PicoUsd> {
-    match keeping {
-        Keeping::None => rates.input,
-        Keeping::Minutes => rates.price("cache-write-short"),
-        Keeping::Hour => rates.price("cache-write-long").or(rates.price("cache-write-short")),
-    }
 }
 
 /// Good to about sixteen digits, which is enough to rank and never enough to charge. Saturates at
@@ -221,40 +350,73 @@ mod tests {
     }
 
     /// 2,000 tokens of prompt are expected of an upper estimate of 4,000, and 200 of answer.
-    fn row(work: Workload) -> FigureRow {
-        figure_row(&claude(), &work, Snapshot::UNKNOWN).unwrap()
+    fn row(work: Workload, warm: bool) -> FigureRow {
+        let of_it = Particulars { warm, ..Particulars::of_text(&work) };
+        figure_row(&claude(), &work, &of_it, Snapshot::UNKNOWN).unwrap()
     }
 
     #[test]
     fn what_is_expected_costs_the_official_prices_and_not_the_dearest() {
         let work = Workload::new("chat", 0.0, 4_000, None);
         let (input, output) = (3_000_000, 15_000_000);
-        let plain = row(work);
+        let plain = row(work, false);
         assert_eq!(plain.expected_cost, PicoUsd(2_000 * input + 200 * output));
         assert!(plain.cost_worst_usd > 0.024, "a hold is made for the dearest");
-        let kept = |keeping| row(work.keeping(keeping)).expected_cost;
+        let kept = |keeping| row(work.keeping(keeping), false).expected_cost;
         assert_eq!(kept(Keeping::Minutes), PicoUsd(2_000 * 3_750_000 + 200 * output));
         assert_eq!(kept(Keeping::Hour), PicoUsd(2_000 * 6_000_000 + 200 * output));
     }
 
     #[test]
-    fn pitfall_62_a_warm_conversation_is_expected_to_pay_for_reading_what_is_cached() {
-        let answer = 200 * 15_000_000;
+    fn a_price_that_is_only_estimated_is_marked() {
         let work = Workload::new("chat", 0.0, 4_000, None);
-        for (keeping, fresh) in [(Keeping::None, 3_000_000), (Keeping::Minutes, 3_750_000)] {
-            let work = work.keeping(keeping);
-            let mut warm = row(work);
-            warm.warm(&claude(), 1_500, &work);
-            assert_eq!(warm.expected_cost, PicoUsd(1_500 * 300_000 + 500 * fresh + answer));
-        }
+        let marked = |offer: &Offer, work: &Workload| {
+            let of_it = Particulars::of_text(work);
+            let row = figure_row(offer, work, &of_it, Snapshot::UNKNOWN).unwrap();
+            row.marks & PRICE_ESTIMATED != 0
+        };
+        let listed = claude();
+        assert!(!marked(&listed, &work) && !marked(&listed, &work.keeping(Keeping::Minutes)));
+        // Its list has no price for an hour; a rule gave it.
+        assert!(marked(&listed, &work.keeping(Keeping::Hour)));
+        let mut alone = Offer::clone(&listed);
+        alone.rates.derived.whole = true;
+        assert!(marked(&alone, &work), "one source has the price, and not the first");
     }
 
     #[test]
-    fn vectors_need_no_price_of_an_answer_and_answers_do() {
-        let mut list = claude().rates.at(0).clone();
-        list.base.output = None;
-        assert_eq!(expected_cost(&list, [10, 0], Keeping::None), Some(PicoUsd(30_000_000)));
-        assert_eq!(expected_cost(&list, [10, 1], Keeping::None), None, "unknown is never free");
+    fn pitfall_62_a_warm_conversation_is_expected_to_pay_for_reading_what_is_cached() {
+        let answer = 200 * 15_000_000;
+        let work = Workload::new("chat", 0.0, 4_000, None).cached(1_500);
+        for (keeping, fresh) in [(Keeping::None, 3_000_000), (Keeping::Minutes, 3_750_000)] {
+            let work = work.keeping(keeping);
+            let warm = row(work, true);
+            assert_eq!(warm.expected_cost, PicoUsd(1_500 * 300_000 + 500 * fresh + answer));
+            assert_eq!((warm.marks & WARM, row(work, false).marks & WARM), (WARM, 0));
+            assert_eq!(row(work, false).expected_cost, PicoUsd(2_000 * fresh + answer));
+        }
+        let all = row(work.cached(9_000), true);
+        assert_eq!(
+            all.expected_cost,
+            PicoUsd(2_000 * 300_000 + answer),
+            "never more than there is"
+        );
+    }
+
+    #[test]
+    fn several_answers_and_long_ones_cost_what_they_come_to() {
+        let (input, output) = (2_000 * 3_000_000, 15_000_000);
+        let cost = |work: Workload, answer_percent| {
+            let of_it = Particulars { answer_percent, ..Particulars::of_text(&work) };
+            figure_row(&claude(), &work, &of_it, Snapshot::UNKNOWN).unwrap().expected_cost
+        };
+        let work = Workload::new("chat", 0.0, 4_000, None);
+        assert_eq!(cost(work.choosing(8), 100), PicoUsd(input + 8 * 200 * output));
+        assert_eq!(cost(work, 300), PicoUsd(input + 600 * output), "who thinks writes more");
+        assert_eq!(cost(work.answering(250), 10), PicoUsd(input + 50 * output));
+        let limited = Workload::new("chat", 0.0, 4_000, Some(64));
+        assert_eq!(cost(limited, 300), PicoUsd(input + 64 * output), "never over the limit");
+        assert_eq!(limited.answer_tokens(100, 16), 16, "nor over the model's own");
     }
 
     #[test]
@@ -264,8 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn harder_work_is_expected_to_write_more_but_never_over_the_limit() {
-        assert!(expected_output(0.9, None) > expected_output(0.1, None));
-        assert_eq!(expected_output(0.9, Some(16)), 16);
+    fn harder_work_is_expected_to_write_more() {
+        assert_eq!((answer_tokens(0.0), answer_tokens(0.2), answer_tokens(1.0)), (200, 400, 1_200));
     }
 }

@@ -1,6 +1,6 @@
 //! Live statistics of each offer and the breaker of each credential that it is reached by, in
 //! memory. Written after every attempt, read before every choice; a lost sample is harmless, so
-//! plain atomics do. Never reads a clock.
+//! plain atomics do. Never reads a clock; it is given the times of one that is never set.
 
 mod breaker;
 mod in_flight;
@@ -243,7 +243,7 @@ impl Health {
                 if o.lanes.len() < 2 {
                     o.statistics.failed(now_ms);
                 }
-                own.withheld();
+                own.withheld(began_ms);
             }
             Sample::Neutral => {}
         }
@@ -252,12 +252,6 @@ impl Health {
     /// That credential rests until then (`retry-after`), or longer where it was told so before.
     pub fn rest(&self, lane: Lane, until_ms: u64, now_ms: u64) {
         self.breaker(lane).into_iter().for_each(|breaker| breaker.rest(until_ms, now_ms));
-    }
-
-    /// The provider refused the credential ([`Sample::Withheld`]) and did not say for how long: it
-    /// rests after several in a row, each time twice as long.
-    pub fn back_off(&self, lane: Lane, now_ms: u64) {
-        self.breaker(lane).into_iter().for_each(|breaker| breaker.back_off(now_ms, self.rule));
     }
 
     /// The last word of a credential's last failure was that we are over the provider's rate limit:

@@ -21,7 +21,17 @@ impl Default for HedgeBudget {
 impl HedgeBudget {
     /// A request is asked.
     pub fn earn(&self) {
-        let more = |saved: u32| (saved < SAVED_MAX * REQUESTS_PER_HEDGE).then(|| saved + 1);
+        self.save(1);
+    }
+
+    /// A hedge that was taken asked nobody.
+    pub fn give_back(&self) {
+        self.save(REQUESTS_PER_HEDGE);
+    }
+
+    fn save(&self, requests: u32) {
+        let most = SAVED_MAX * REQUESTS_PER_HEDGE;
+        let more = |saved: u32| (saved < most).then(|| saved.saturating_add(requests).min(most));
         // Nothing to write where it is full.
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok();
     }
@@ -46,6 +56,8 @@ mod tests {
             budget.take()
         });
         assert_eq!(hedged.count(), 100);
+        budget.give_back();
+        assert!(budget.take() && !budget.take(), "one that asked nobody");
         (0..1_000).for_each(|_| budget.earn());
         assert_eq!((0..20).filter(|_| budget.take()).count(), 10, "no more is saved up");
     }

@@ -14,6 +14,12 @@ use super::rules::{Forbidden, Terms};
 use super::selector::Selector;
 use crate::catalog::{Kind, Offer};
 
+const GIVEN_AWAY: &str = "its provider gives it away within quotas that all share: a choice takes \
+                          it only where `routing.free_offers` or a rule's `free_offers` allows \
+                          that";
+const RETENTION: &str = "the data may only go to providers that keep nothing, and the operator \
+                         vouches for none of that here";
+
 /// Why an offer is out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
@@ -73,10 +79,15 @@ pub enum Rejection {
     },
     /// Its provider is not known to keep nothing, and the class of the data asks for that.
     Retention,
-    /// It is expected to cost more than a rule of the organization allows.
+    /// It is expected to cost more than a rule of the organization, or the caller, allows.
     TooDear {
         expected: PicoUsd,
         ceiling: PicoUsd,
+    },
+    /// It is not so good at the task as the caller wants, in thousandths.
+    TooWeak {
+        permille: u64,
+        least: u64,
     },
     /// Its first token is expected later than a rule of the organization allows.
     TooSlow {
@@ -85,7 +96,7 @@ pub enum Rejection {
     },
     /// The route policy gave it a negative score or none.
     Policy,
-    /// The budget of its model can't afford it.
+    /// The budget of its model can't afford it, or not what is held for the rest of the plan.
     Budget,
     /// What is left of another budget can't pay for the shortest answer that is worth asking for.
     BudgetShort,
@@ -129,23 +140,26 @@ pub fn forbidden(index: usize, offer: &Offer, terms: &Terms) -> Option<Rejection
     })
 }
 
-/// What the ceilings of the organization's rules have against an offer's figures. A time that is
-/// only assumed is taken for the ceiling's: whom nobody asks for it would never be measured.
+/// What the ceilings of the organization's rules and the caller's limits have against an offer's
+/// figures. A time that is only assumed is nothing against it, and marked: it is scored as if it
+/// were the ceiling's.
 pub fn over_ceiling(row: &mut FigureRow, terms: &Terms) -> Option<Rejection> {
     if let Some(ceiling) = terms.cost_ceiling
         && row.expected_cost > ceiling
     {
         return Some(Rejection::TooDear { expected: row.expected_cost, ceiling });
     }
+    if row.quality < terms.quality_min {
+        let [permille, least] = [row.quality, terms.quality_min].map(|it| whole(it * 1_000.0));
+        return Some(Rejection::TooWeak { permille, least });
+    }
     let ceiling = terms.first_token_ceiling_ms;
     if ceiling <= 0.0 || row.first_token_ms <= ceiling {
         return None;
     }
-    let expected_ms = std::mem::replace(&mut row.first_token_ms, ceiling);
-    row.first_token_measured.then(|| {
-        row.first_token_ms = expected_ms;
-        Rejection::TooSlow { expected_ms: whole(expected_ms), ceiling_ms: whole(ceiling) }
-    })
+    row.assumed_over_ceiling = !row.first_token_measured;
+    let (expected_ms, ceiling_ms) = (whole(row.first_token_ms), whole(ceiling));
+    row.first_token_measured.then_some(Rejection::TooSlow { expected_ms, ceiling_ms })
 }
 
 /// Whole milliseconds, for words.
@@ -241,6 +255,7 @@ impl Rejection {
             Self::Region { .. } => "other_region",
             Self::Retention => "retains_data",
             Self::TooDear { .. } => "over_cost_ceiling",
+            Self::TooWeak { .. } => "below_min_quality",
             Self::TooSlow { .. } => "over_time_ceiling",
             Self::Policy => "excluded_by_policy",
             Self::Budget => "model_budget",
@@ -271,10 +286,7 @@ impl Rejection {
                 "the price of a tool that it runs by itself is not known, and unknown is never free"
             }
             Self::Deprecated => "its provider is retiring it",
-            Self::GivenAway => {
-                "its provider gives it away within quotas that all share: a choice takes it only \
-                 where `routing.free_offers` or a rule's `free_offers` allows that"
-            }
+            Self::GivenAway => GIVEN_AWAY,
             Self::Context { needed, limit } => {
                 let text = format!("the request may need {needed} tokens, it takes {limit}");
                 return Cow::Owned(text);
@@ -305,14 +317,12 @@ impl Rejection {
             Self::Region { rule } => {
                 return Cow::Owned(format!("it is in no region that the rule {rule:?} allows"));
             }
-            Self::Retention => {
-                "the data may only go to providers that keep nothing, and the operator vouches for \
-                 none of that here"
-            }
+            Self::Retention => RETENTION,
             Self::TooDear { expected, ceiling } => {
                 let text = format!("expected {expected} USD is over the ceiling of {ceiling} USD");
                 return Cow::Owned(text);
             }
+            Self::TooWeak { permille, least } => return Cow::Owned(too_weak(*permille, *least)),
             Self::TooSlow { expected_ms, ceiling_ms } => {
                 let text = format!(
                     "its first token is expected after {expected_ms} ms, over the ceiling of \
@@ -322,11 +332,20 @@ impl Rejection {
             }
             Self::Policy => "the route policy excludes it",
             Self::NotInPlan => "the organization's plan does not include the model",
-            Self::Budget => "the budget of its model is used up",
+            Self::Budget => {
+                "what is left of a model's budget does not pay for its place in the plan"
+            }
             Self::BudgetShort => "what is left of a budget does not pay for an answer of it",
             Self::CreditShort => "the organization's credit does not pay for an answer of it",
         })
     }
+}
+
+fn too_weak(permille: u64, least: u64) -> String {
+    format!(
+        "its quality at the task, {permille} thousandths, is below the {least} that the request \
+         asks for"
+    )
 }
 
 impl fmt::Display for Rejection {

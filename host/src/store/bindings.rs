@@ -1,10 +1,12 @@
 //! The typed operations on bindings: those in force, and the latest revisions of each place, from
 //! which one can be brought back. A revision number is never used twice. Knows no policy engine.
 
+use std::collections::BTreeMap;
+
 use super::binding_rows::{Revision, history_of, place};
 use super::records::{BindingRecord, Hook, Mode, Scope};
 use super::registry::{delete, put};
-use super::rows::{Record, prefix_of};
+use super::rows::{Record, decode, prefix_of};
 use super::state::{Change, Table};
 use super::{Store, StoreError};
 
@@ -99,6 +101,48 @@ impl Store {
         self.commit(&mut writer, changes)
     }
 
+    /// Brings what an earlier version bound to a model's name, in whatever case it was written, to
+    /// the one place that the name has now. Of two that come to the same place the later revision
+    /// is in force, and the other among those that can be brought back: each as a sentence.
+    pub(super) fn unite_spellings(&self) -> Result<Vec<String>, StoreError> {
+        let mut writer = self.writer.lock();
+        let (mut changes, mut told) = (Vec::new(), Vec::new());
+        let mut in_force: BTreeMap<String, (BindingRecord, bool)> = BTreeMap::new();
+        for (key, value) in self.state.scan(Table::Bindings, b"", None, usize::MAX)? {
+            // What can't be read is told to whoever asks for it.
+            let Ok(found) = decode::<BindingRecord>(&key, &value) else { continue };
+            let place = found.key();
+            let mut moved = key != place.as_bytes();
+            if moved {
+                changes.push(Change::delete(Table::Bindings, key));
+            }
+            let mut kept = found;
+            if let Some((mut other, _)) = in_force.remove(&place) {
+                if other.revision > kept.revision {
+                    std::mem::swap(&mut other, &mut kept);
+                }
+                moved = true;
+                told.push(given_up(&kept, &other));
+                changes.push(put(&Revision(other))?);
+            }
+            in_force.insert(place, (kept, moved));
+        }
+        for (kept, _) in in_force.values().filter(|(_, moved)| *moved) {
+            changes.push(put(kept)?);
+        }
+        for (key, value) in self.state.scan(Table::BindingHistory, b"", None, usize::MAX)? {
+            let Ok(revision) = decode::<Revision>(&key, &value) else { continue };
+            if key != revision.key().as_bytes() {
+                changes.push(Change::delete(Table::BindingHistory, key));
+                changes.push(put(&revision)?);
+            }
+        }
+        if !changes.is_empty() {
+            self.commit(&mut writer, changes)?;
+        }
+        Ok(told)
+    }
+
     /// Removes the bindings of a hook and scope, all or those of one mode; what stands behind them
     /// decides again. Their revisions stay.
     pub fn delete_bindings(
@@ -121,4 +165,19 @@ impl Store {
         }
         self.commit(&mut writer, changes)
     }
+}
+
+fn given_up(kept: &BindingRecord, other: &BindingRecord) -> String {
+    format!(
+        "the organization {:?} had {} bound twice for {} ({}), in other capitals, which count no \
+         more: revision {} ({}) stays in force, revision {} ({}) can be brought back",
+        kept.org,
+        kept.hook.label(),
+        kept.scope.label(),
+        kept.mode.label(),
+        kept.revision,
+        kept.first.plugin,
+        other.revision,
+        other.first.plugin
+    )
 }

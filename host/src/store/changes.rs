@@ -113,6 +113,11 @@ impl ChangesFile {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub(super) fn fail(&mut self) {
+        self.failed = true;
+    }
+
     fn append(&mut self, frame: &[u8]) -> Result<(), StoreError> {
         self.file.seek(SeekFrom::Start(self.len)).map_err(|cause| self.error(cause))?;
         self.file.write_all(frame).map_err(|cause| self.error(cause))?;

@@ -78,7 +78,11 @@ pub(super) fn open(data_dir: &Path) -> Result<Opened, StoreError> {
     let files = PluginFiles::open(data_dir.join(PLUGINS_DIR))?;
     files.sweep();
     let writer = Mutex::new(Writer { changes: Some(changes), turn: None, _lock: Some(lock) });
-    Ok(Opened { store: Store { state, writer, files }, report })
+    let store = Store { state, writer, files };
+    for given_up in store.unite_spellings()? {
+        report.tell(given_up);
+    }
+    Ok(Opened { store, report })
 }
 
 fn take_lock(data_dir: &Path) -> Result<File, StoreError> {

@@ -199,6 +199,12 @@ pub struct FormerSecret {
     pub until_ms: u64,
 }
 
+impl FormerSecret {
+    /// Of one that was ended by a decision and not by the end of a grace: a time before every
+    /// other, so that no clock that is put back makes it work again.
+    const ENDED: u64 = 0;
+}
+
 /// An API key's record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
@@ -244,10 +250,14 @@ impl ApiKey {
     /// not work any more. Only the latest may still work.
     pub const FORMER_MAX: usize = 4;
 
-    /// Puts a new secret in place of the present one, which goes on to work until `until_ms`. The
-    /// one before that ends now.
-    pub fn rotate(&mut self, hash: [u8; 32], prefix: String, now_ms: u64, until_ms: u64) {
-        self.end_former(now_ms);
+    /// Puts a new secret in place of the present one, which goes on to work for a grace. The one
+    /// before that ends now, as does this one without a grace.
+    pub fn rotate(&mut self, hash: [u8; 32], prefix: String, now_ms: u64, grace_ms: u64) {
+        self.end_former();
+        let until_ms = match grace_ms {
+            0 => FormerSecret::ENDED,
+            grace_ms => now_ms.saturating_add(grace_ms),
+        };
         let hash = std::mem::replace(&mut self.hash, hash);
         let prefix = std::mem::replace(&mut self.prefix, prefix);
         self.former.insert(0, FormerSecret { hash, prefix, until_ms });
@@ -256,9 +266,9 @@ impl ApiKey {
     }
 
     /// No former secret works from now on.
-    pub fn end_former(&mut self, now_ms: u64) {
+    pub fn end_former(&mut self) {
         for former in &mut self.former {
-            former.until_ms = former.until_ms.min(now_ms);
+            former.until_ms = FormerSecret::ENDED;
         }
     }
 

@@ -4,6 +4,7 @@
 
 use super::records::{ApiKey, Organization, PluginRecord, PolicyLimitsRecord};
 use super::rows::{Record, decode, encode, joined, prefix_of};
+use super::spending::{AlertRecord, Delivery, SpendScope};
 use super::state::{Change, Table};
 use super::{PAGE_ROWS_MAX, Store, StoreError, Writer};
 
@@ -22,16 +23,19 @@ impl Store {
     /// Adds an organization; its id must never have been used.
     pub fn create_org(&self, org: &Organization) -> Result<(), StoreError> {
         let mut writer = self.writer.lock();
-        match self.read::<Organization>(&org.id)? {
-            None => {}
-            Some(known) if known.deleted_at_ms.is_some() => {
-                return Err(StoreError::Deleted(org.id.clone()));
-            }
-            Some(_) => {
-                return Err(StoreError::Exists(format!("the organization {:?}", org.id)));
-            }
-        }
+        self.check_unused(&org.id)?;
         self.commit(&mut writer, vec![put(org)?])
+    }
+
+    /// Refuses an id that an organization has, or had.
+    pub fn check_unused(&self, org: &str) -> Result<(), StoreError> {
+        match self.read::<Organization>(org)? {
+            None => Ok(()),
+            Some(known) if known.deleted_at_ms.is_some() => {
+                Err(StoreError::Deleted(org.to_owned()))
+            }
+            Some(_) => Err(StoreError::Exists(format!("the organization {org:?}"))),
+        }
     }
 
     /// An organization that is not deleted.
@@ -72,8 +76,8 @@ impl Store {
         self.commit(&mut writer, vec![put(org)?])
     }
 
-    /// Marks an organization as deleted and removes its keys and bindings, all at once. Plugins go
-    /// too; their files are swept when nothing names them.
+    /// Marks an organization as deleted and removes its keys and bindings, all at once; its alerts
+    /// stay. Plugins go too; their files are swept when nothing names them.
     pub fn delete_org(&self, id: &str, at_ms: u64) -> Result<(), StoreError> {
         let mut writer = self.writer.lock();
         let mut org = self.org(id)?;
@@ -93,6 +97,12 @@ impl Store {
         for prefix in super::spending::prefixes_of(id) {
             let rows = self.state.scan(Table::Spending, prefix.as_bytes(), None, usize::MAX)?;
             changes.extend(rows.into_iter().map(|(key, _)| Change::delete(Table::Spending, key)));
+        }
+        // Nobody is told of them any more: where to is gone as well.
+        for alert in self.all_alerts(Some(id))? {
+            if matches!(alert.delivery, Delivery::Pending { .. }) {
+                changes.push(put(&AlertRecord { delivery: Delivery::None, ..alert })?);
+            }
         }
         let digests: Vec<String> =
             self.all_of::<PluginRecord>(&prefix)?.into_iter().map(|one| one.digest).collect();
@@ -145,11 +155,16 @@ impl Store {
         self.commit(&mut writer, vec![put(key)?])
     }
 
-    /// Removes a key.
+    /// Removes a key, and the budgets that are for it alone: nothing would ever count on them
+    /// again, and they would take the room of others.
     pub fn delete_key(&self, org: &str, id: &str) -> Result<ApiKey, StoreError> {
         let mut writer = self.writer.lock();
         let key = self.key(org, id)?;
-        self.commit(&mut writer, vec![delete(&key)])?;
+        let mut changes = vec![delete(&key)];
+        let own = SpendScope::Key(id.to_owned());
+        let budgets = self.all_budgets(Some(org))?;
+        changes.extend(budgets.iter().filter(|budget| budget.scope == own).map(delete));
+        self.commit(&mut writer, changes)?;
         Ok(key)
     }
 }

@@ -187,9 +187,10 @@ const LIMITS: &str = "limits";
 const WEBHOOK: &str = "webhook";
 const ALERT: &str = "alert";
 
-/// The kinds of rows that belong to an organization, each with its prefix.
-pub(super) fn prefixes_of(org: &str) -> [String; 4] {
-    [BUDGET, LIMITS, WEBHOOK, ALERT].map(|kind| joined(&[kind, org, ""]))
+/// The kinds of rows that go with their organization, each with its prefix. Its alerts stay: like
+/// its usage and its money, they are what happened.
+pub(super) fn prefixes_of(org: &str) -> [String; 3] {
+    [BUDGET, LIMITS, WEBHOOK].map(|kind| joined(&[kind, org, ""]))
 }
 
 pub(super) fn budgets_of(org: Option<&str>) -> String {

@@ -32,7 +32,10 @@ const REMEMBERED_EVERY_BY_OFFER: usize = 64;
 /// Standings are as quick as at prompts of their size: tokens of a prompt up to which it is of one
 /// size.
 const SIZE_TOKENS: [u64; 2] = [2_000, 16_000];
-const SIZES: usize = 3;
+/// In place of a size: how long the offer's answers are.
+const ANSWERS: usize = 3;
+/// What a standing has of an offer: how it is doing at prompts of each size, and its answers.
+const PLACES: usize = 4;
 
 /// Which values of a change follow.
 const FIRST_TOKEN: u8 = 1;
@@ -58,9 +61,14 @@ pub(super) struct Live {
     pub(super) in_flight: u32,
 }
 
+/// How long the answers of an offer are, in hundredths of the usual: as it is called usually, and
+/// where the caller asks for thinking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lengths(pub(super) [u64; 2]);
+
 /// How all offers were doing: by the number of an offer's word and the size of the prompt.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Standings(Vec<[Option<Live>; SIZES]>);
+pub(super) struct Standings(Vec<[Option<Live>; PLACES]>);
 
 /// The board of the segment that is being written.
 #[derive(Debug, Default)]
@@ -100,14 +108,14 @@ pub(super) struct BoardBook {
 
 impl Live {
     pub(super) fn of(first_token: u64, doing: Doing) -> Self {
-        let Doing { tail, speed, share, in_flight, marks: _ } = doing;
+        let Doing { tail, speed, share, in_flight, marks: _, answer: _ } = doing;
         Self { first_token, tail, speed, share, in_flight }
     }
 
     /// What else is known of it comes from a roster.
     pub(super) fn doing(self, roster: Doing) -> Doing {
         let Self { first_token: _, tail, speed, share, in_flight } = self;
-        Doing { tail, speed, share, in_flight, marks: roster.marks }
+        Doing { tail, speed, share, in_flight, ..roster }
     }
 
     fn numbers(self) -> [(u8, u64); 5] {
@@ -121,23 +129,49 @@ impl Live {
     }
 }
 
+// === impl Lengths ===
+
+impl Default for Lengths {
+    /// As long as those of others.
+    fn default() -> Self {
+        Self([100; 2])
+    }
+}
+
+impl Lengths {
+    /// Kept as a change of an offer is.
+    fn of(live: Live) -> Self {
+        Self([live.first_token, live.tail])
+    }
+
+    fn live(self) -> Live {
+        let Self([first_token, tail]) = self;
+        Live { first_token, tail, ..Live::default() }
+    }
+}
+
 // === impl Standings ===
 
 impl Standings {
+    /// How long an offer's answers are.
+    pub(super) fn lengths(&self, offer: u32) -> Lengths {
+        self.get(offer, ANSWERS).map_or(Lengths::default(), Lengths::of)
+    }
+
     pub(super) fn get(&self, offer: u32, size: usize) -> Option<Live> {
         self.0.get(usize::try_from(offer).ok()?)?.get(size).copied().flatten()
     }
 
     /// The numbers of those that anything is known of.
     pub(super) fn known(&self) -> impl Iterator<Item = u32> {
-        let some = |sizes: &[Option<Live>; SIZES]| sizes.iter().any(Option::is_some);
+        let some = |places: &[Option<Live>; PLACES]| places.iter().any(Option::is_some);
         (0..).zip(&self.0).filter(move |(_, sizes)| some(sizes)).map(|(number, _)| number)
     }
 
     fn set(&mut self, offer: u32, size: usize, live: Option<Live>) {
         let Ok(row) = usize::try_from(offer) else { return };
         if self.0.len() <= row {
-            self.0.resize(row.saturating_add(1), [None; SIZES]);
+            self.0.resize(row.saturating_add(1), [None; PLACES]);
         }
         if let Some(place) = self.0.get_mut(row).and_then(|sizes| sizes.get_mut(size)) {
             *place = live;
@@ -149,7 +183,7 @@ impl Standings {
         let which = reader.varint()?;
         let size = usize::try_from(which & 3).map_err(|_| Broken)?;
         let offer = u32::try_from(which >> 2).map_err(|_| Broken)?;
-        if size >= SIZES || widen(offers_max) <= u64::from(offer) {
+        if widen(offers_max) <= u64::from(offer) {
             return Err(Broken);
         }
         let flags = reader.byte()?;
@@ -192,6 +226,16 @@ impl Board {
     /// How an offer is doing as of the newest request.
     pub(super) fn now(&self, offer: u32, size: usize) -> Option<Live> {
         self.now.get(offer, size)
+    }
+
+    /// How long an offer's answers are as of the newest request.
+    pub(super) fn lengths(&self, offer: u32) -> Lengths {
+        self.now.lengths(offer)
+    }
+
+    /// A request that began then was expected to get longer answers of an offer, or shorter ones.
+    pub(super) fn lengthened(&mut self, at_ms: u64, offer: u32, lengths: Lengths) {
+        self.changed(at_ms, offer, ANSWERS, lengths.live());
     }
 
     /// A request that began then has seen an offer doing otherwise; only if the board takes it.

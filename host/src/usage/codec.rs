@@ -259,8 +259,8 @@ impl Codec for Encoder<'_> {
 
     fn figures(&mut self, value: &mut Vec<CandidateFact>) -> Step {
         match self.looked_at {
-            Some(looked_at) => self.put_all_figures(looked_at.seen()),
-            None => self.put_all_figures(value.iter().map(Seen::from)),
+            Some(looked_at) => self.put_all_figures(looked_at.seen(), false),
+            None => self.put_all_figures(value.iter().map(Seen::from), false),
         }
         Ok(())
     }
@@ -340,6 +340,6 @@ impl Codec for Decoder<'_> {
     }
 
     fn figures(&mut self, value: &mut Vec<CandidateFact>) -> Step {
-        self.read_all_figures(value)
+        self.read_all_figures(value, false)
     }
 }

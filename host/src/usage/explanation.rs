@@ -27,13 +27,18 @@ pub struct Explanation {
     /// What that name stood for, where it was an alias of the organization's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias_of: Option<Arc<str>>,
-    /// The objective it was routed by: `balanced`, `cheap`, `fast`, `best`; none for a named model.
+    /// What the caller asked to be served by: `balanced`, `cheap`, `fast`, `best`, and `balanced`
+    /// where nothing was asked; what counted is in the objective.
     pub profile: Option<Label>,
     /// What routing was to aim at; none if it was refused before, or by an older version.
     #[serde(default)]
     pub objective: Option<ObjectiveFact>,
     /// What it was taken for; none if it was refused before.
     pub task: Option<TaskFact>,
+    /// What the expected costs of all candidates were made of; none where it did not come so far,
+    /// or by an older version.
+    #[serde(default)]
+    pub expected: Option<ExpectedFact>,
     /// Every offer that was looked at.
     pub candidates: Vec<CandidateFact>,
     /// The offers in the order they were to be tried.
@@ -100,8 +105,37 @@ pub struct ObjectiveFact {
     pub rules: Vec<Arc<str>>,
 }
 
+/// How large the request was expected to be: with the prices of an offer and the tokens of its
+/// answer ([`FiguresFact::answer_tokens`]) it makes that offer's expected cost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ExpectedFact {
+    /// All tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// Of these the sound and the pictures.
+    pub audio_tokens: u64,
+    pub image_tokens: u64,
+    /// Of these what was cached where the conversation was warm, and there only.
+    pub cached_tokens: u64,
+    /// How long the provider was asked to keep the prompt: `minutes`, `hour`, or not at all.
+    pub keeping: Option<Label>,
+    /// Tokens of an answer of a model whose answers are as long as others at the task.
+    pub answer_tokens: u64,
+    /// The caller's limit for them.
+    pub answer_limit: Option<u64>,
+    /// Answers that were asked for.
+    pub answers: u64,
+    /// The caller asked for thinking.
+    pub thinking: bool,
+    /// The service tier asked for, where it is one that is known.
+    pub service_tier: Option<Label>,
+    /// Searches of the web and calls of other tools of the provider's own, where it got them.
+    pub searches: u64,
+    pub hosted_calls: u64,
+}
+
 /// The figures that the route policy scored, beside those of [`CandidateFact`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct FiguresFact {
     /// In milliseconds.
     pub first_token_p95_ms: f64,
@@ -116,6 +150,13 @@ pub struct FiguresFact {
     pub quality_estimated: bool,
     /// A rule of the organization preferred it.
     pub preferred: bool,
+    /// Tokens that one answer of it was expected to have, those of thinking too; 0 by an older
+    /// version.
+    pub answer_tokens: u32,
+    /// Its speed was not known, and it was drawn to be tried first.
+    pub explored: bool,
+    /// Its time to the first token was only assumed, and over the ceiling: scored as the ceiling's.
+    pub assumed_over_ceiling: bool,
 }
 
 /// One offer that was looked at.
@@ -183,6 +224,9 @@ pub struct PolicyFact {
     pub version: Arc<str>,
     /// SHA-256 of its bytes, lower-case hex.
     pub digest: Arc<str>,
+    /// The first 16 digits of the SHA-256 of its configuration; none where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<Arc<str>>,
     /// How long it took, in microseconds, all its calls together.
     pub micros: u32,
     /// How it failed, if it did; another policy then decided.
@@ -250,6 +294,16 @@ pub struct Timing {
     pub policy_fetches: u64,
 }
 
+// === impl ExpectedFact ===
+
+impl ExpectedFact {
+    /// Tokens of one answer of a model that writes so many hundredths of the usual.
+    pub(super) fn answer_of(&self, percent: u32) -> u64 {
+        let tokens = self.answer_tokens.saturating_mul(percent.into()).div_ceil(100);
+        tokens.min(self.answer_limit.unwrap_or(u64::MAX))
+    }
+}
+
 fn nothing() -> PicoUsd {
     PicoUsd::ZERO
 }
@@ -266,6 +320,7 @@ impl Explanation {
             profile: None,
             objective: None,
             task: None,
+            expected: None,
             candidates: Vec::new(),
             plan: Vec::new(),
             attempts: Vec::new(),

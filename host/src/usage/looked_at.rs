@@ -45,6 +45,8 @@ pub struct LookedAtFigures {
     pub first_token_ms: f64,
     /// The rest of what it was scored by.
     pub more: FiguresFact,
+    /// How long its model's answers are, in hundredths of the usual.
+    pub answer_percent: u32,
 }
 
 /// All of them.
@@ -54,8 +56,6 @@ pub struct LookedAt {
     pub names: Arc<dyn OfferNames>,
     /// When the request began, in milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// Tokens of the prompt and of the answer that its costs were expected by; zeros if none were.
-    pub expected_tokens: [u64; 2],
     /// In the order of the catalogue.
     pub rows: Vec<LookedAtRow>,
     /// Why candidates were rejected, each reason once: in words and as a stable word for programs.
@@ -93,6 +93,8 @@ pub(super) struct Seen<'a> {
     pub(super) expected_cost_usd: Option<PicoUsd>,
     pub(super) first_token_ms: Option<f64>,
     pub(super) figures: Option<FiguresFact>,
+    /// Known only of what comes from the pipeline.
+    pub(super) answer_percent: Option<u32>,
     pub(super) rejected: Option<&'a str>,
     pub(super) reason_code: Option<&'a str>,
 }
@@ -106,6 +108,7 @@ impl<'a> From<&'a CandidateFact> for Seen<'a> {
             expected_cost_usd: fact.expected_cost_usd,
             first_token_ms: fact.first_token_ms,
             figures: fact.figures,
+            answer_percent: None,
             rejected: fact.rejected.as_deref(),
             reason_code: fact.reason_code.as_deref(),
         }
@@ -123,6 +126,7 @@ impl LookedAt {
                 expected_cost_usd: row.figures.map(|figures| figures.expected_cost_usd),
                 first_token_ms: row.figures.map(|figures| figures.first_token_ms),
                 figures: row.figures.map(|figures| figures.more),
+                answer_percent: row.figures.map(|figures| figures.answer_percent),
                 rejected: reason.map(|(words, _)| &**words),
                 reason_code: reason.map(|(_, code)| *code),
             }

@@ -49,6 +49,15 @@ pub struct UsageLog {
     pub(super) shared: Arc<Shared>,
 }
 
+/// Which requests, by their ids, which are by time.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Between {
+    /// From this one on.
+    pub first: Option<Uuid>,
+    /// Before this one.
+    pub before: Option<Uuid>,
+}
+
 /// A page of requests, newest first.
 #[derive(Debug)]
 pub struct RequestsPage {
@@ -75,7 +84,9 @@ impl UsageLog {
     /// Sums of one organization between two times, widened to full hours, by group.
     pub fn report(&self, query: &Query<'_>) -> UsageReport {
         self.barrier();
-        self.shared.rollup.lock().report(query)
+        let gathered = self.shared.rollup.lock().gather(query);
+        // Sorted by whoever asks, while the recorder goes on.
+        gathered.arranged(query.groups_max)
     }
 
     /// Hours out of the usual: of the week before `now_ms` for one organization; the running hour
@@ -104,21 +115,22 @@ impl UsageLog {
         Ok(record.filter(|record| org.is_none_or(|org| *record.event.org == *org)))
     }
 
-    /// The newest requests of an organization that are taken, before the given one. Looks at so
-    /// many at most: a page may hold fewer than were asked for and go on all the same.
+    /// The newest requests of an organization between two that are taken. Looks at so many at most:
+    /// a page may hold fewer than were asked for and go on all the same.
     pub fn newest(
         &self,
         org: &str,
-        before: Option<Uuid>,
+        between: Between,
         limit: usize,
         takes: impl Fn(&UsageEvent) -> bool,
     ) -> Result<RequestsPage, UsageError> {
         self.barrier();
         let limit = limit.clamp(1, PAGE_MAX);
-        let mut page = RequestsPage { items: Vec::new(), next: before };
+        let mut page = RequestsPage { items: Vec::new(), next: between.before };
         let (mut looked_at, mut together) = (0_usize, limit);
         while looked_at < LOOKED_AT_MAX {
-            let (found, more) = self.shared.recent.lock().newest(org, page.next, together);
+            let rest = Between { before: page.next, ..between };
+            let (found, more) = self.shared.recent.lock().newest(org, rest, together);
             let last = found.last().map(|(id, _)| *id);
             looked_at = looked_at.saturating_add(found.len());
             // Where few are taken, more of them are looked at.
@@ -145,7 +157,8 @@ impl UsageLog {
     /// the others it does not wait for what was handed over a moment ago.
     pub fn newest_whole(&self, org: &str, before: Option<Uuid>, limit: usize) -> RecordsPage {
         let limit = limit.clamp(1, PAGE_MAX);
-        let (found, more) = self.shared.recent.lock().newest(org, before, limit);
+        let between = Between { first: None, before };
+        let (found, more) = self.shared.recent.lock().newest(org, between, limit);
         let next = found.last().filter(|_| more).map(|(id, _)| *id);
         let (mut items, mut unreadable) = (Vec::with_capacity(found.len()), 0_u64);
         for (_, place) in &found {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::query::Between;
+
 /// Requests in the index, about 150 bytes each: what a console lists and a developer looks up.
 pub(super) const RECENT_MAX: usize = 65_536;
 
@@ -80,18 +82,22 @@ impl Recent {
         self.0.get(&id).cloned()
     }
 
-    /// The newest requests of an organization before the given one, newest first, and whether
-    /// there are more.
+    /// The newest requests of an organization between two, newest first, and whether there are
+    /// more.
     pub(super) fn newest(
         &self,
         org: &str,
-        before: Option<Uuid>,
+        between: Between,
         limit: usize,
     ) -> (Vec<(Uuid, Place)>, bool) {
-        let end = before.unwrap_or(Uuid::max());
+        let first = between.first.unwrap_or(Uuid::nil());
+        let end = between.before.unwrap_or(Uuid::max());
+        if first >= end {
+            return (Vec::new(), false);
+        }
         let mut found: Vec<(Uuid, Place)> = self
             .0
-            .range(..end)
+            .range(first..end)
             .rev()
             .filter(|(_, entry)| &*entry.org == org)
             .take(limit.saturating_add(1))

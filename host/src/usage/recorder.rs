@@ -117,6 +117,8 @@ struct Writer {
     buffered: Vec<(Uuid, u64, u32)>,
     /// The payload of the record in hand; kept for its capacity.
     payload: Vec<u8>,
+    /// What is not among the sums yet: at most a batch, and empty outside of one.
+    uncounted: Vec<UsageEvent>,
     failing: bool,
     dirty: bool,
     flushed: Stopwatch,
@@ -139,6 +141,7 @@ impl Writer {
             buffer: Vec::new(),
             buffered: Vec::new(),
             payload: Vec::new(),
+            uncounted: Vec::new(),
             failing: false,
             dirty: false,
             flushed: Stopwatch::start(),
@@ -158,12 +161,14 @@ impl Writer {
                 shared.queue.close();
             }
             shared.queue.swap(&mut batch);
-            for mut fresh in batch.drain(..) {
-                self.take(&mut fresh);
+            for fresh in batch.drain(..) {
+                self.take(*fresh);
                 if self.buffer.len() > BUFFER_BYTES_MAX {
+                    self.count();
                     self.flush();
                 }
             }
+            self.count();
             let asked = orders.stop || !orders.barriers.is_empty();
             if asked || self.flushed.elapsed() >= FLUSH_EVERY {
                 self.flush();
@@ -182,14 +187,27 @@ impl Writer {
         drop(closing);
     }
 
-    /// Adds a record to the sums, the index and the buffer.
-    fn take(&mut self, fresh: &mut Fresh) {
-        self.shared.rollup.lock().count(&fresh.record.event);
+    /// Adds what was taken to the sums: all of it while they are held once, because a report holds
+    /// them for as long as it reads, and the thread would wait for one at each record. Always
+    /// before a flush, which may finish the segment that they belong to.
+    fn count(&mut self) {
+        if self.uncounted.is_empty() {
+            return;
+        }
+        let mut rollup = self.shared.rollup.lock();
+        for event in self.uncounted.drain(..) {
+            rollup.count(&event);
+        }
+    }
+
+    /// Adds a record to the index, the buffer and what is to be counted.
+    fn take(&mut self, mut fresh: Fresh) {
         let mut payload = std::mem::take(&mut self.payload);
         payload.clear();
-        encode(&mut payload, fresh, &mut self.lexicon);
+        encode(&mut payload, &mut fresh, &mut self.lexicon);
         self.tell_words();
         self.keep(&fresh.record.event, &payload);
+        self.uncounted.push(fresh.record.event);
         self.payload = payload;
     }
 
@@ -272,13 +290,16 @@ impl Writer {
 
     fn next_segment(&mut self) -> Result<(), UsageError> {
         self.sync();
+        let number = self.span.number.saturating_add(1);
+        // Before the sums are taken: a segment that goes on because there is no next one must keep
+        // them, or its summary, written again, would have only what came since.
+        let next = Tail::open(&self.shared.folder.segment(number), 0)?;
         let rows = self.shared.rollup.lock().finish_segment();
         if let Err(cause) = self.shared.folder.write_summary(self.span, &rows) {
             self.shared.rollup.lock().reopen(&rows);
             return Err(cause);
         }
-        let number = self.span.number.saturating_add(1);
-        self.tail = Tail::open(&self.shared.folder.segment(number), 0)?;
+        self.tail = next;
         self.span = Span::empty(number);
         self.lexicon = Lexicon::default();
         (self.words_written, self.words_told) = Default::default();

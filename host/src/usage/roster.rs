@@ -34,6 +34,8 @@ const RECORDS_MAX: usize = 8_192;
 pub(super) const MS_STEPS: f64 = 10.0;
 pub(super) const SPEED_STEPS: f64 = 100.0;
 pub(super) const SHARE_STEPS: f64 = 1e4;
+/// Marks of an offer that requests of a kind usually share; others come and go.
+const MARKS_LASTING: u8 = 0b1111;
 /// Steps of a quality that is written shortly; another is kept to the last bit.
 pub(super) const QUALITY_STEPS: f64 = 1e4;
 
@@ -53,6 +55,8 @@ pub(super) struct Doing {
     pub(super) share: u64,
     pub(super) in_flight: u32,
     pub(super) marks: u8,
+    /// Tokens of its answer: of each request, and so in no roster.
+    pub(super) answer: u32,
 }
 
 /// One candidate, as far as it is the same for many requests.
@@ -106,8 +110,14 @@ struct Current {
 impl Doing {
     /// None where a number is far off the scale.
     pub(super) fn of(figures: &FiguresFact) -> Option<Self> {
-        let marks =
-            [figures.warm, figures.price_estimated, figures.quality_estimated, figures.preferred];
+        let marks = [
+            figures.warm,
+            figures.price_estimated,
+            figures.quality_estimated,
+            figures.preferred,
+            figures.explored,
+            figures.assumed_over_ceiling,
+        ];
         let marks = marks.iter().rev().fold(0, |all, set| (all << 1) | u8::from(*set));
         Some(Self {
             tail: in_steps(figures.first_token_p95_ms, MS_STEPS)?,
@@ -115,6 +125,7 @@ impl Doing {
             share: in_steps(figures.availability, SHARE_STEPS)?,
             in_flight: figures.in_flight,
             marks,
+            answer: figures.answer_tokens,
         })
     }
 
@@ -130,7 +141,15 @@ impl Doing {
             price_estimated: marked(2),
             quality_estimated: marked(4),
             preferred: marked(8),
+            answer_tokens: self.answer,
+            explored: marked(16),
+            assumed_over_ceiling: marked(32),
         }
+    }
+
+    /// As far as it is no matter of one request.
+    pub(super) fn lasting(self) -> Self {
+        Self { marks: self.marks & MARKS_LASTING, answer: 0, ..self }
     }
 
     fn walk<C: Codec>(c: &mut C, it: &mut Self) -> Step {

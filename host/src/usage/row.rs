@@ -3,7 +3,9 @@
 //! ([`kind`]).
 
 mod brief;
+mod expected;
 mod kind;
+mod policies;
 
 use std::sync::Arc;
 
@@ -14,15 +16,15 @@ use uuid::Uuid;
 use super::codec::{Codec, Decoder, Encoder, Shape, Step};
 use super::event::{Record, UsageEvent};
 use super::explanation::{
-    AttemptFact, Explanation, Failure, LineItem, LossFact, ObjectiveFact, PolicyFact,
-    RedactionFact, TaskFact, Timing,
+    AttemptFact, Explanation, LineItem, LossFact, ObjectiveFact, PolicyFact, RedactionFact,
+    TaskFact, Timing,
 };
 use super::looked_at::Fresh;
 use super::segments::time_of;
 use super::wire::Broken;
 use super::words::{Book, Lexicon};
 use kind::{
-    KINDS, RECORD, RECORD_BY_FIRST_RULE, RECORD_BY_SECOND_RULE, RECORD_WITHOUT_BOARD,
+    KINDS, RECORD, RECORD_BY_FIRST_RULE, RECORD_WITHOUT_BOARD, RECORD_WITHOUT_EXPECTED,
     RECORD_WITHOUT_LOSSES, RECORD_WITHOUT_ROSTERS, has_rosters, is_attributed,
 };
 
@@ -196,9 +198,10 @@ fn plain_uuid(text: &str) -> Option<Uuid> {
 fn explanation<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step {
     type Walks<C> = (fn(&mut C, &mut LineItem) -> Step, fn(&mut C, &mut PolicyFact) -> Step);
     let (line, asked): Walks<C> = match kind {
-        _ if has_rosters(kind) => (brief::line_item, brief::policy),
-        RECORD_WITHOUT_ROSTERS => (short_line_item, short_policy),
-        _ => (line_item, policy),
+        RECORD => (brief::line_item, policies::brief),
+        _ if has_rosters(kind) => (brief::line_item, policies::brief_without_config),
+        RECORD_WITHOUT_ROSTERS => (short_line_item, policies::short),
+        _ => (line_item, policies::long),
     };
     shared(c, e, event)?;
     c.maybe_word(&mut e.profile)?;
@@ -257,8 +260,11 @@ fn shared<C: Codec>(c: &mut C, e: &mut Explanation, event: &UsageEvent) -> Step 
 fn scored<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation) -> Step {
     c.option(&mut e.objective, objective)?;
     match kind {
-        RECORD => c.lineup(e, Shape::BoardAndThirdRule),
-        RECORD_BY_SECOND_RULE => c.lineup(e, Shape::BoardAndSecondRule),
+        RECORD => {
+            c.option(&mut e.expected, expected::expected)?;
+            c.lineup(e, Shape::Expected)
+        }
+        RECORD_WITHOUT_EXPECTED => c.lineup(e, Shape::BoardAndSecondRule),
         RECORD_BY_FIRST_RULE => c.lineup(e, Shape::Board),
         RECORD_WITHOUT_BOARD => c.lineup(e, Shape::Roster),
         _ => c.figures(&mut e.candidates),
@@ -314,55 +320,6 @@ fn short_line_item<C: Codec>(c: &mut C, l: &mut LineItem) -> Step {
         c.money(&mut l.amount_usd)?;
     }
     c.maybe_phrase(&mut l.note)
-}
-
-/// Between the parts of what stands for a policy.
-const PART: &str = "\u{1f}";
-
-/// The same few policies make the same few decisions: hook, name, version and digest are one word.
-fn short_policy<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {
-    policy_word(c, p)?;
-    c.small(&mut p.micros)?;
-    failure(c, p)
-}
-
-fn policy_word<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {
-    let parts = [&*p.hook, &*p.policy, &*p.version, &*p.digest];
-    // Something that has the separator in it is written in four words, after an empty one.
-    let apart = parts.iter().any(|part| part.contains(PART));
-    let mut word: Arc<str> = if apart { Arc::default() } else { parts.join(PART).into() };
-    let before = Arc::clone(&word);
-    c.word(&mut word)?;
-    if word.is_empty() {
-        c.word(&mut p.hook)?;
-        c.word(&mut p.policy)?;
-        c.word(&mut p.version)?;
-        c.word(&mut p.digest)?;
-    } else if word != before {
-        let mut parts = word.splitn(4, PART);
-        let mut part = || parts.next().ok_or(Broken);
-        p.hook = part()?.to_owned().into();
-        p.policy = part()?.into();
-        p.version = part()?.into();
-        p.digest = part()?.into();
-    }
-    Ok(())
-}
-
-fn policy<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {
-    c.word(&mut p.hook)?;
-    c.word(&mut p.policy)?;
-    c.word(&mut p.version)?;
-    c.word(&mut p.digest)?;
-    c.small(&mut p.micros)?;
-    failure(c, p)
-}
-
-fn failure<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {
-    c.option(&mut p.failure, |c, failure: &mut Failure| {
-        c.word(&mut failure.kind)?;
-        c.phrase(&mut failure.detail)
-    })
 }
 
 fn redaction<C: Codec>(c: &mut C, r: &mut RedactionFact) -> Step {

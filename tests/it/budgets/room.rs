@@ -13,8 +13,8 @@ use super::{add_budget, amount, bounded, budget};
 
 /// Its longest answer comes to almost two dollars; its usual one to a tenth of a cent.
 const DEAR: &str = "openai/gpt-5.4";
-/// Long enough for all of a test's requests to be under way at once.
-const SLOW_MS: u64 = 1_500;
+/// Long enough for all of a test's requests to be under way at once, and one to be looked for.
+const SLOW_MS: u64 = 2_500;
 
 fn slow(stage: &Stage) -> Result<()> {
     for model in ["gpt-5.4", "gpt-5.4-mini"] {
@@ -23,13 +23,31 @@ fn slow(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// So many requests without a limit at once.
-async fn at_once(caller: &Caller, model: &str, count: usize) -> Result<Vec<Answered>> {
+/// Waits until so many requests of an organization hold money, and no more.
+async fn holding(stage: &Stage, org: &str, count: usize) -> Result<()> {
+    let path = format!("/orgs/{org}/credits/holds");
+    let open = async {
+        loop {
+            let holds = stage.operate(Method::GET, &path, None).await?.expect_status(200)?;
+            if holds.body["items"].as_array().is_some_and(|open| open.len() == count) {
+                return anyhow::Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), open).await;
+    waited.with_context(|| format!("{count} requests of {org} at the same time"))?
+}
+
+/// So many requests without a limit, all of which are under way at the same time.
+async fn at_once(stage: &Stage, org: &str, caller: &Caller, count: usize) -> Result<Vec<Answered>> {
+    holding(stage, org, 0).await?;
     let mut running = JoinSet::new();
     for number in 0..count {
-        let (caller, body) = (caller.clone(), chat(model, &format!("hello {number}")));
+        let (caller, body) = (caller.clone(), chat(DEAR, &format!("hello {number}")));
         running.spawn(async move { caller.chat(&body).await });
     }
+    holding(stage, org, count).await?;
     let mut answers = Vec::with_capacity(count);
     while let Some(answer) = running.join_next().await {
         answers.push(answer??);
@@ -49,7 +67,7 @@ async fn requests_without_a_limit_run_side_by_side_on_a_small_budget() -> Result
     for (amount_usd, count) in [("5", 6), ("1", 6)] {
         let budget = json!({"amount_usd": amount_usd, "period": "day"});
         let key = stage.add_key(ORG, &json!({"name": "ci", "budget": budget})).await?;
-        for answer in at_once(&key, DEAR, count).await? {
+        for answer in at_once(&stage, ORG, &key, count).await? {
             let answer = answer.expect_status(200)?;
             let clamped = answer.header("x-turnpike-clamped");
             let enough = clamped.is_empty() || clamped.parse::<u32>()? >= 4_096;
@@ -57,7 +75,7 @@ async fn requests_without_a_limit_run_side_by_side_on_a_small_budget() -> Result
         }
     }
     let poor = stage.add_org("poor", "1").await?;
-    for answer in at_once(&poor, DEAR, 3).await? {
+    for answer in at_once(&stage, "poor", &poor, 3).await? {
         answer.expect_status(200)?;
     }
     Ok(())
@@ -107,13 +125,13 @@ async fn money_that_is_only_held_is_worth_another_try() -> Result<()> {
     let id = add_budget(&stage, budget_of).await?;
     let key = stage.add_key(ORG, &json!({"name": "k", "team": "a"})).await?;
     let poor = stage.add_org("poor", "0.005").await?;
-    for (caller, status, code) in
-        [(&key, 429, "budget_exceeded"), (&poor, 402, "insufficient_credit")]
+    for (caller, org, status, code) in
+        [(&key, ORG, 429, "budget_exceeded"), (&poor, "poor", 402, "insufficient_credit")]
     {
         let mut running = JoinSet::new();
         let (first, body) = (caller.clone(), chat(DEAR, "hello"));
         running.spawn(async move { first.chat(&body).await });
-        tokio::time::sleep(Duration::from_millis(SLOW_MS / 2)).await;
+        holding(&stage, org, 1).await?;
         let refused = caller.chat(&chat(DEAR, "hello")).await?.expect_status(status)?;
         assert_eq!(error(&refused, "code"), code, "{}", refused.text);
         assert_eq!(refused.header("retry-after"), "1");

@@ -15,7 +15,7 @@ use super::world::{SPOKEN, change_all, fail_pair, setup};
 const CONVERSATIONS: usize = 12;
 const TURNS: usize = 3;
 
-async fn open(session_ms: &'static str) -> Result<Stage> {
+pub(crate) async fn open(session_ms: &'static str) -> Result<Stage> {
     let environment = vec![
         ("TURNPIKE__ROUTING__SESSION_MS", session_ms),
         ("TURNPIKE__ROUTING__BREAKER_FAILURES", "1000"),

@@ -112,3 +112,35 @@ async fn pitfall_46_what_was_charged_and_not_delivered_is_not_charged_again() ->
     }
     Ok(())
 }
+
+/// However often the line drops: one answer is paid, and what was delivered more than once.
+#[tokio::test]
+async fn pitfall_46_a_caller_that_is_cut_off_again_and_again_pays_for_one_answer() -> Result<()> {
+    let stage = open().await?;
+    change_all(&stage, |model| {
+        model.answer = AnswerScript::Lorem { tokens: WRITTEN };
+        model.tokens_per_second = 80;
+    })?;
+    for (name, dialect) in SPOKEN {
+        let model = format!("sim/{name}");
+        let ask = Ask::of(dialect, &model, "tell me").streamed(true);
+        let before = stage.settled_balance(ORG).await?.spent;
+        let (mut costs, mut delivered) = (Vec::new(), 0);
+        for _ in 0..3 {
+            let (ended, text) = leave(&stage, &ask, name).await?;
+            costs.push(amount(&ended, "cost_usd")?);
+            delivered += (text.len() as u128).div_ceil(4) * OUTPUT_PICO;
+        }
+        let headers = [("idempotency-key", name)];
+        let whole = ask.say_with(&stage.caller, &headers).await?.expect_answer()?;
+        costs.push(amount(&stage.explanation(ORG, whole.id()).await?, "cost_usd")?);
+        let (first, all) = (costs[0], costs.iter().sum::<u128>());
+        assert_eq!(stage.settled_balance(ORG).await?.spent - before, all, "{name}: {costs:?}");
+        // Somewhat more had gone out than was read before the line was dropped.
+        assert!(all >= first + delivered, "{name}: {costs:?}, {delivered} were had");
+        // Each try leaves owing what the one before did: most of the answer.
+        let small = costs.iter().skip(1).all(|cost| *cost < first * 3 / 4);
+        assert!(small, "{name}: {costs:?}");
+    }
+    Ok(())
+}

@@ -114,9 +114,9 @@ async fn a_canary_decides_for_its_share_of_conversations() -> Result<()> {
     Ok(())
 }
 
-/// What the router knows a conversation by is what decides which side of a canary it is on.
+/// The name that a conversation has decides which side of a canary it is on.
 #[tokio::test]
-async fn a_canary_knows_a_conversation_as_the_router_does() -> Result<()> {
+async fn a_canary_goes_by_the_name_of_a_conversation() -> Result<()> {
     let stage = with_half_a_canary().await?;
     let mut sides = HashSet::new();
     for conversation in 0..24 {

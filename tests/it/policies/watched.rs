@@ -86,6 +86,27 @@ async fn each_save_removes_what_the_one_before_uploaded_and_nothing_else() -> Re
     Ok(())
 }
 
+/// Undo, then change: what decides while the active one is suspended is the one before it, which
+/// was uploaded before others.
+#[tokio::test]
+async fn what_stands_in_for_the_active_one_stays_also_where_it_was_brought_back() -> Result<()> {
+    let (stage, folder) = (Stage::open().await?, tempfile::tempdir()?);
+    let folder = folder.path();
+    project(folder)?;
+    let mut bound = Vec::new();
+    for task in ["code", "vision", "code", "reasoning"] {
+        save(folder, task)?;
+        run(&stage, "watch", folder, &["--once", "--bind", "classify", "--mode", "active"]).await?;
+        bound.push(classify(&stage).await?["plugin"].as_str().context("bound")?.to_owned());
+    }
+    assert_eq!(bound[0], bound[2], "the same bytes are the same version");
+    let kept: Vec<String> =
+        versions(&stage).await?.iter().map(|version| format!("saved@{version}")).collect();
+    assert!(kept.contains(&bound[2]) && kept.contains(&bound[3]), "{kept:?}, {bound:?}");
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_project_is_bound_with_its_own_deadline_where_that_is_longer() -> Result<()> {
     let (stage, folder) = (Stage::open().await?, tempfile::tempdir()?);

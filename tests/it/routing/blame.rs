@@ -72,6 +72,35 @@ async fn a_flagged_prompt_is_its_callers_alone() -> Result<()> {
     Ok(())
 }
 
+/// OpenAI's streams say status 200 first and then that the organization's minute is used up: the
+/// offer rests for as long as that says, and has not failed.
+#[tokio::test]
+async fn a_rate_limit_inside_a_stream_rests_the_offer_as_long_as_it_says() -> Result<()> {
+    let stage = Stage::open().await?;
+    let words = "Rate limit reached for gpt-5.4-mini in organization org-x on tokens per min \
+                 (TPM): Limit 250000, Used 250000, Requested 58487. Please try again in 19.036s.";
+    let fail = Failure::StreamError {
+        chunks: 0,
+        error: "rate_limit_exceeded".to_owned(),
+        message: Some(words.to_owned()),
+    };
+    stage.simulator.fail("openai", &[Rule::always(fail)])?;
+    let mut body = chat(MODEL, "hello");
+    body["stream"] = json!(true);
+    let refused = stage.caller.chat(&body).await?.expect_status(429)?;
+    assert_eq!(refused.header("retry-after"), "20");
+    assert!(refused.text.contains(words), "the provider's own words: {}", refused.text);
+    let explanation = stage.explanation(ORG, refused.request_id()).await?;
+    assert_eq!(outcomes(&explanation), ["rate_limited"], "asked once: {explanation:#}");
+    let seen = live(&stage).await?;
+    assert_eq!(seen["state"], "resting");
+    assert_eq!(seen["credentials"][0]["failures_in_a_row"], 0, "{seen:#}");
+    let mut answer = stage.caller.stream(&chat("auto", "hello")).await?;
+    answer.read().await?;
+    assert!(answer.complete(), "somebody else answers: {:?}", answer.chunks);
+    Ok(())
+}
+
 async fn thinking(first_token_ms: u64) -> Result<Stage> {
     let environment = vec![
         ("TURNPIKE__TIMEOUTS__FIRST_CONTENT_MS", "1000"),

@@ -66,7 +66,7 @@ async fn a_quick_choice_tries_good_enough_offers_of_unknown_speed() -> Result<()
 #[tokio::test]
 async fn what_is_tried_first_is_seen_in_the_record_and_its_figures_are_its_own() -> Result<()> {
     let stage = open("1").await?;
-    let (mut tried, mut figures) = (0, 0);
+    let (mut tried, mut figures, mut marked) = (0, 0, 0);
     for number in 0..CHOICES {
         let answer = stage.caller.chat(&chat("auto:fast", &question(number))).await?;
         let answer = answer.expect_status(200)?;
@@ -78,10 +78,32 @@ async fn what_is_tried_first_is_seen_in_the_record_and_its_figures_are_its_own()
         let of_first = all.iter().find(|one| one["offer"] == first).context("its row")?;
         tried += usize::from(score(of_first) < best);
         figures += usize::from(score(of_first) < best && of_first["first_token_ms"] == 700.0);
+        marked += usize::from(score(of_first) < best && of_first["figures"]["explored"] == true);
     }
     assert!(tried > 0, "none was tried before the best");
     assert_eq!(tried, figures, "of an offer that was never asked nothing is made up");
+    assert_eq!(tried, marked, "each is marked");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_record_says_who_was_tried_because_its_speed_is_not_known() -> Result<()> {
+    let stage = open("1").await?;
+    let mut tried = Vec::new();
+    for number in 0..2 {
+        let body = chat("auto:fast", &question(number));
+        let answer = stage.caller.chat(&body).await?.expect_status(200)?;
+        let explanation = stage.explanation(ORG, answer.request_id()).await?;
+        tried.push(explored(&explanation));
+    }
+    assert_eq!(tried, [0, 1], "at first nobody is known to be quicker");
+    assert_eq!(explored(&dry_run(&stage, &chat("auto:fast", &question(2))).await?), 0);
+    Ok(())
+}
+
+fn explored(shown: &Value) -> usize {
+    let all = shown["candidates"].as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter().filter(|one| one["figures"]["explored"] == true).count()
 }
 
 #[tokio::test]

@@ -44,6 +44,14 @@ impl Journal {
         assert_eq!(held.count(), 0, "{:?}", self.0);
     }
 
+    /// What the platform bears, of all requests.
+    pub(super) fn absorbed(&self) -> Result<u128> {
+        let ends = ["capture", "release"].into_iter();
+        let ends = ends.flat_map(|kind| self.0.iter().filter_map(move |it| it["event"].get(kind)));
+        let amounts = ends.map(|end| pico(end["absorbed"].as_str().context("an amount")?));
+        amounts.sum()
+    }
+
     /// That a request was booked so and in no other way.
     pub(super) fn check(
         &self,

@@ -95,6 +95,13 @@ pub(super) fn counted(bytes: usize) -> u128 {
     (bytes as u128).div_ceil(4)
 }
 
+/// What the platform bears by the metrics of a gateway.
+fn absorbed_usd(metrics: &str) -> Result<f64> {
+    let mut lines = metrics.lines();
+    let told = lines.find_map(|line| line.strip_prefix("turnpike_absorbed_usd_total "));
+    Ok(told.with_context(|| format!("it is not told: {metrics}"))?.parse()?)
+}
+
 /// Bytes of so many tokens of a simulated model's filler.
 pub(super) fn filler(tokens: u64) -> usize {
     usize::try_from(tokens).unwrap_or(usize::MAX).saturating_mul(4)
@@ -248,11 +255,14 @@ impl Till {
             self.check_credit(end.org, paid).await?;
             known.push((end, paid, absorbed));
         }
+        let told = absorbed_usd(&self.stage.metrics().await?)?;
         self.stage.stop().await?;
         let journal = Journal::read(&self.stage).await?;
         for (end, paid, absorbed) in known {
             journal.check(&end.id, end.booked, paid, absorbed).with_context(|| end.at())?;
         }
+        let booked = journal.absorbed()? as f64 / 1e12;
+        assert!((told - booked).abs() < 1e-12, "the metrics tell {told}, {booked} is booked");
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use crate::neutral::Losses;
 use crate::neutral::loss::Severity;
 use crate::openai_chat::refusal::{self, REFUSED};
 use crate::openai_chat::request::service_tier;
-use crate::quirks::{Envelope, Quirks};
+use crate::quirks::{Envelope, Quirks, ThinkingWish};
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
 use crate::splice::{self, Edit};
@@ -408,7 +408,7 @@ impl Points {
         &'a self,
         quirks: &'a Quirks,
     ) -> impl Iterator<Item = &'a (&'static str, usize, Option<Severity>)> {
-        self.refusable.iter().filter(|(name, ..)| quirks.refuses(name, false))
+        self.refusable.iter().filter(|(name, ..)| quirks.refuses(name, ThinkingWish::Unsaid))
     }
 
     fn host_edits(&self, asked: &[String], out: &Outgoing<'_>, edits: &mut Vec<Edit>) {

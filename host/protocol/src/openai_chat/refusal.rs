@@ -3,7 +3,7 @@
 
 use crate::neutral::Losses;
 use crate::neutral::loss::Severity;
-use crate::quirks::Quirks;
+use crate::quirks::{Quirks, ThinkingWish};
 
 use super::place::Place;
 
@@ -42,13 +42,13 @@ pub(crate) struct Refusable {
     pub(crate) severity: Option<Severity>,
 }
 
-/// Those of a request's that a provider refuses. `thinks`: whether the request asks for thinking.
+/// Those of a request's that a provider refuses, by what the request says of thinking.
 pub(crate) fn going<'a>(
     members: &'a [Refusable],
     quirks: &'a Quirks,
-    thinks: bool,
+    wish: ThinkingWish,
 ) -> impl Iterator<Item = &'a Refusable> {
-    members.iter().filter(move |member| goes(member.name, quirks, thinks))
+    members.iter().filter(move |member| goes(member.name, quirks, wish))
 }
 
 /// Notes what is missed of them.
@@ -61,8 +61,8 @@ pub(crate) fn note<'a>(going: impl Iterator<Item = &'a Refusable>, losses: &mut 
 }
 
 /// Whether a member goes because others are refused: it is one of them, or needs one.
-pub(crate) fn goes(name: &str, quirks: &Quirks, thinks: bool) -> bool {
-    let refused = |name: &str| quirks.refuses(name, thinks);
+pub(crate) fn goes(name: &str, quirks: &Quirks, wish: ThinkingWish) -> bool {
+    let refused = |name: &str| quirks.refuses(name, wish);
     refused(name)
         || match name {
             "tool_choice" | "parallel_tool_calls" => refused("tools"),

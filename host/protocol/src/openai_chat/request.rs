@@ -14,7 +14,7 @@ use crate::labels::is_name;
 use crate::names::Names;
 use crate::neutral::Losses;
 use crate::neutral::loss::Severity;
-use crate::quirks::Quirks;
+use crate::quirks::{Quirks, ThinkingWish};
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
 use crate::splice::{self, Edit};
@@ -104,8 +104,7 @@ pub(crate) struct Points {
     limit: Option<u32>,
     /// Members that some provider refuses.
     refusable: Vec<Refusable>,
-    /// Thinking is asked for.
-    thinks: bool,
+    thinking: ThinkingWish,
 }
 
 /// Control members while they are read.
@@ -147,7 +146,6 @@ pub(crate) fn parse(body: Bytes) -> Result<Call, RequestError> {
     }
     scanner.end()?;
     points.limit = head.limits.into_iter().flatten().max();
-    points.thinks = draft.needs.reasoning;
     let model = head.model.ok_or_else(|| {
         RequestError::missing("model", "the name of a model, or auto to have one chosen")
     })?;
@@ -230,7 +228,7 @@ fn member(
             let known = Known { labels: &["type"], plain: is_name, sealed: &[] };
             draft.sift(scanner, Mark::DOCUMENT, &known)?;
         }
-        _ => control(name, draft, scanner)?,
+        _ => control(name, draft, scanner, &mut points.thinking)?,
     }
     Ok(())
 }
@@ -240,17 +238,20 @@ fn control(
     name: &'static str,
     draft: &mut Draft,
     scanner: &mut Scanner<'_>,
+    thinking: &mut ThinkingWish,
 ) -> Result<(), RequestError> {
     let kind = scanner.kind()?;
     match (name, kind) {
         ("reasoning_effort", Kind::String) => {
-            let at = scanner.position();
-            draft.labels(scanner, Mark::DOCUMENT, is_name)?;
-            let effort = draft.source.get(at..).unwrap_or_default();
-            draft.needs.reasoning |= !effort.starts_with("\"none\"");
+            let effort = draft.label(scanner, Mark::DOCUMENT, is_name)?;
+            if *thinking != ThinkingWish::Asked {
+                *thinking = ThinkingWish::of_effort(&effort);
+            }
+            draft.needs.reasoning |= *thinking == ThinkingWish::Asked;
         }
         ("reasoning", Kind::Object) => {
             draft.needs.reasoning = true;
+            *thinking = ThinkingWish::Asked;
             let known = Known { labels: &["effort", "summary"], plain: is_name, sealed: &[] };
             draft.sift(scanner, Mark::DOCUMENT, &known)?;
         }
@@ -387,7 +388,7 @@ impl Points {
     }
 
     fn refused<'a>(&'a self, quirks: &'a Quirks) -> impl Iterator<Item = &'a Refusable> {
-        refusal::going(&self.refusable, quirks, self.thinks)
+        refusal::going(&self.refusable, quirks, self.thinking)
     }
 
     fn usage_edit(&self) -> Option<Edit> {

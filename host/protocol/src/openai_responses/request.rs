@@ -18,7 +18,7 @@ use crate::openai_chat::place::Place;
 use crate::openai_chat::refusal::{self, REFUSED, Refusable};
 use crate::openai_chat::request::service_tier;
 use crate::openai_chat::tools;
-use crate::quirks::Quirks;
+use crate::quirks::{Quirks, ThinkingWish};
 use crate::request_error::RequestError;
 use crate::scan::{Kind, Scanner};
 use crate::splice::{self, Edit};
@@ -77,8 +77,8 @@ pub(crate) struct Points {
     pub(crate) optional_searches: Vec<usize>,
     pub(crate) optional_hosted: Vec<usize>,
     refusable: Vec<Refusable>,
-    /// An effort is asked for, and not none.
-    thinks: bool,
+    /// By the effort that is asked for.
+    thinking: ThinkingWish,
     /// Probabilities are asked for.
     logprobs: bool,
 }
@@ -225,7 +225,7 @@ fn member(
         }
         "service_tier" => head.service_tier = service_tier(draft, scanner, name)?,
         "reasoning" if scanner.kind()? == Kind::Object => {
-            points.thinks = reasoning(draft, scanner)?;
+            points.thinking = reasoning(draft, scanner)?;
         }
         "background" => {
             if flag(scanner, name)? {
@@ -288,18 +288,18 @@ fn instructions(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), Requ
     }
 }
 
-/// Reads what is asked of thinking, and whether an effort is.
-fn reasoning(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<bool, RequestError> {
+/// Reads what is asked of thinking, and what by its effort.
+fn reasoning(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<ThinkingWish, RequestError> {
     let mut names = Names::new(REASONING);
-    let mut thinks = false;
+    let mut wish = ThinkingWish::Unsaid;
     draft.needs.reasoning = true;
     scanner.open_object()?;
     while let Some(name) = names.next_in(scanner, draft, Mark::DOCUMENT)? {
         match (name, scanner.kind()?) {
             ("effort", Kind::String) => {
                 let effort = draft.label(scanner, Mark::DOCUMENT, is_name)?;
-                thinks = effort != "none";
-                draft.needs.reasoning = thinks;
+                wish = ThinkingWish::of_effort(&effort);
+                draft.needs.reasoning = wish == ThinkingWish::Asked;
             }
             ("summary" | "generate_summary", Kind::String) => {
                 draft.labels(scanner, Mark::DOCUMENT, is_name)?;
@@ -307,7 +307,7 @@ fn reasoning(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<bool, Reque
             _ => draft.walk(scanner, Mark::DOCUMENT, &[])?,
         }
     }
-    Ok(thinks)
+    Ok(wish)
 }
 
 fn text(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
@@ -413,13 +413,13 @@ impl Points {
     /// Notes what the provider refuses and is left out.
     pub(crate) fn note_refused(&self, quirks: &Quirks, losses: &mut Losses) {
         refusal::note(self.refused(quirks), losses);
-        if self.logprobs && quirks.refuses("logprobs", self.thinks) {
+        if self.logprobs && quirks.refuses("logprobs", self.thinking) {
             losses.unsupported("logprobs", REFUSED);
         }
     }
 
     fn refused<'a>(&'a self, quirks: &'a Quirks) -> impl Iterator<Item = &'a Refusable> {
-        refusal::going(&self.refusable, quirks, self.thinks)
+        refusal::going(&self.refusable, quirks, self.thinking)
     }
 
     /// Adds the edits that make the caller's request the host's.

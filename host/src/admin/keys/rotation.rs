@@ -40,9 +40,8 @@ pub(in crate::admin) async fn rotate(
         .changing(move |parts| {
             let mut key = parts.store.key(&org, &id)?;
             let hash = parts.directory.load().pepper().hash(text.reveal());
-            let now_ms = clock::now_ms();
-            let until_ms = now_ms.saturating_add(grace_seconds.saturating_mul(1_000));
-            key.rotate(hash, text.shown_prefix(), now_ms, until_ms);
+            let grace_ms = grace_seconds.saturating_mul(1_000);
+            key.rotate(hash, text.shown_prefix(), clock::now_ms(), grace_ms);
             parts.store.update_key(&key)?;
             publish_keys(parts)?;
             let zone = zone_of(&parts.store.org(&org)?);

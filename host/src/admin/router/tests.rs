@@ -8,6 +8,7 @@ mod grants;
 mod keys;
 mod limits;
 mod money;
+mod refused;
 mod rotation;
 mod rules;
 mod signatures;

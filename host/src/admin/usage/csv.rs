@@ -30,6 +30,11 @@ impl Csv {
         self.0.push_str("\r\n");
     }
 
+    #[cfg(test)]
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
     fn value(&mut self, value: &str) {
         let number = value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'.'));
         let formula = !number && value.starts_with(['=', '+', '-', '@', '\t', '\r']);
@@ -141,6 +146,6 @@ mod tests {
         let mut csv = Csv::default();
         csv.line(["plain", "a,b", "say \"x\"", "-1.5", "=1+1", "@x", "two\nlines", ""]);
         let expected = "plain,\"a,b\",\"say \"\"x\"\"\",-1.5,\"'=1+1\",\"'@x\",\"two\nlines\",\r\n";
-        assert_eq!(csv.0, expected);
+        assert_eq!(csv.text(), expected);
     }
 }

@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
+use super::asked::bucket_of;
 use super::csv::Csv;
 use crate::admin::text::rfc3339;
-use crate::auth::{Period, window_of};
+use crate::auth::{Period, Window};
 use crate::usage::{Dimension, Group, UsageReport};
 
 /// What a line is about.
@@ -88,14 +89,18 @@ pub(super) fn charges(
 ) -> Csv {
     let mut csv = Csv::default();
     csv.line(COLUMNS);
-    // What nobody was asked for has no provider and no price: a refusal, a count of tokens.
-    let provider = GROUPS.iter().position(|one| *one == Dimension::Provider);
-    let served = |group: &&Group| {
-        let provider = provider.and_then(|place| group.values.get(place)?.as_deref());
-        provider.is_some_and(|name| !name.is_empty())
-    };
-    for group in report.groups.iter().filter(served) {
-        csv.line(charge(payer, group, period, zone));
+    // A part of a day or month, at either end of the report, says which part it is: what two
+    // reports have of one day is not the same charge twice.
+    let begin_ms = report.from_ms.max(report.complete_from_ms);
+    for group in &report.groups {
+        let at_ms = group.bucket_ms.unwrap_or(0);
+        let month = bucket_of(Period::Month, zone, at_ms);
+        let end_ms = bucket_of(period, zone, at_ms).end_ms;
+        let charged = Window {
+            start_ms: at_ms.max(begin_ms),
+            end_ms: end_ms.map(|end_ms| end_ms.min(report.to_ms)),
+        };
+        csv.line(charge(payer, group, month, charged));
     }
     csv
 }
@@ -103,15 +108,13 @@ pub(super) fn charges(
 fn charge(
     payer: &Payer<'_>,
     group: &Group,
-    period: Period,
-    zone: &TimeZone,
+    month: Window,
+    charged: Window,
 ) -> [String; COLUMNS.len()] {
     let mut values = group.values.iter();
     let [model, provider, team, project, user, key, task] =
         std::array::from_fn(|_| values.next().and_then(|value| value.as_deref()).unwrap_or(""));
-    let at = group.bucket_ms.unwrap_or(0);
-    let month = window_of(Period::Month, zone, at);
-    let end = |window: crate::auth::Window| window.end_ms.map(rfc3339).unwrap_or_default();
+    let end = |window: Window| window.end_ms.map(rfc3339).unwrap_or_default();
     let totals = &group.totals;
     let tokens = totals.usage.input_tokens().saturating_add(totals.usage.output_tokens());
     let (cost, list) = (totals.cost_usd.to_string(), totals.list_usd.to_string());
@@ -141,8 +144,8 @@ fn charge(
         none(),
         description,
         text("Usage-Based"),
-        end(window_of(period, zone, at)),
-        rfc3339(at),
+        end(charged),
+        rfc3339(charged.start_ms),
         none(),
         none(),
         none(),
@@ -174,4 +177,57 @@ fn charge(
         text(if team.is_empty() { key_name } else { team }),
         tags.to_string(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::text::parse_time;
+    use crate::usage::Totals;
+
+    fn at(text: &str) -> u64 {
+        parse_time("from", text).unwrap()
+    }
+
+    /// The fields of the first line.
+    fn line(csv: &Csv) -> HashMap<String, String> {
+        let mut lines = csv.text().lines();
+        let head = lines.next().unwrap().split(',').map(str::to_owned);
+        head.zip(lines.next().unwrap().split(',').map(str::to_owned)).collect()
+    }
+
+    /// Else what two months' exports have of the day between them would look like one charge that
+    /// is there twice.
+    #[test]
+    fn a_part_of_a_day_is_charged_as_that_part() {
+        let keys = HashMap::new();
+        let payer = Payer { org: "acme", name: "Acme", keys: &keys, tags: &[] };
+        let day = Group {
+            bucket_ms: Some(at("2026-11-01T00:00:00Z")),
+            values: vec![Some("openai/gpt".into()), Some("openai".into())],
+            totals: Totals { requests: 1, ..Totals::default() },
+        };
+        let mut report = UsageReport {
+            groups: vec![day],
+            groups_left_out: 0,
+            total: Totals::default(),
+            from_ms: at("2026-10-01"),
+            to_ms: at("2026-12-01"),
+            complete_from_ms: 0,
+            detailed_from_ms: 0,
+        };
+        let period = |report: &UsageReport| {
+            let line = line(&charges(&payer, report, Period::Day, &TimeZone::UTC));
+            assert_eq!(line["BillingPeriodStart"], "2026-11-01T00:00:00Z");
+            assert_eq!(line["BillingPeriodEnd"], "2026-12-01T00:00:00Z");
+            [line["ChargePeriodStart"].clone(), line["ChargePeriodEnd"].clone()]
+        };
+        assert_eq!(period(&report), ["2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z"]);
+        report.to_ms = at("2026-11-01T05:00:00Z");
+        assert_eq!(period(&report), ["2026-11-01T00:00:00Z", "2026-11-01T05:00:00Z"]);
+        report.from_ms = at("2026-11-01T03:00:00Z");
+        assert_eq!(period(&report), ["2026-11-01T03:00:00Z", "2026-11-01T05:00:00Z"]);
+        report.complete_from_ms = at("2026-11-01T04:00:00Z");
+        assert_eq!(period(&report)[0], "2026-11-01T04:00:00Z");
+    }
 }

@@ -141,6 +141,8 @@ fn add(
         return Err("it has no price for input and output".to_owned());
     }
     let mut card = list.card.clone();
+    // Nobody else has the price.
+    card.derived.whole = true;
     pricing::complete(seller, wire, &mut card);
     card.later = dated::later((seller, wire), model, at);
     let dialects = select::dialects(seller, wire, &listed.npm, &fact);

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use turnpike_ledger::PicoUsd;
 
 use crate::catalog::genai::{InForce, ModelPrices, PriceBook, PriceList};
-use crate::catalog::{Later, RateCard, Rates, to_per_million};
+use crate::catalog::{Derived, Later, RateCard, Rates, to_per_million};
 
 use super::pricing;
 
@@ -64,7 +64,9 @@ pub(super) fn with_fee(
     let model = book.find(name_of(provider), wire)?;
     let list = model.at(at).filter(|list| !list.rounded && list.card.is_priced())?;
     list.card.base.request.or(list.card.base.search)?;
-    let card = RateCard { later: later((provider, wire), model, at), ..list.card.clone() };
+    let derived = Derived { whole: true, ..list.card.derived };
+    let later = later((provider, wire), model, at);
+    let card = RateCard { later, derived, ..list.card.clone() };
     Some((card, earlier(model, at)))
 }
 

@@ -5,7 +5,7 @@
 use turnpike_ledger::PicoUsd;
 
 use crate::catalog::update::source::{Cost, Model, TierOf};
-use crate::catalog::{Kind, Mode, RateCard, Rates, Tier, per_million};
+use crate::catalog::{Derived, Kind, Mode, RateCard, Rates, Tier, per_million};
 
 /// Makers that charge a fee per request that the source doesn't list: their token prices alone
 /// would bill too little.
@@ -66,7 +66,8 @@ pub(super) fn rate_card(
     tiers.sort_by_key(|tier| tier.above_input_tokens);
     let mut modes = modes(fact, vendor)?;
     halved(provider, wire, base, &mut modes);
-    Ok(RateCard { base, tiers, modes, free, ..RateCard::default() })
+    let derived = Derived { hour: base.cache_write_long.is_some(), ..Derived::default() };
+    Ok(RateCard { base, tiers, modes, free, derived, ..RateCard::default() })
 }
 
 /// What the maker's list has beside the tokens: its price of a search, and of what is served as a
@@ -112,7 +113,8 @@ fn rates(cost: &Cost, vendor: &str, free: bool) -> Result<Rates, String> {
 }
 
 /// Anthropic's list: keeping a prompt for five minutes costs 1.25 times the input, for an hour
-/// twice the input. The source has only the first; the second follows where the first holds.
+/// twice the input. The source has only the first; the second follows where the first holds, and
+/// is marked as an estimate.
 fn long_write(rates: &Rates) -> Option<PicoUsd> {
     let (input, short) = (rates.input?.0, rates.cache_write_short?.0);
     let holds = short.checked_mul(4)? == input.checked_mul(5)?;

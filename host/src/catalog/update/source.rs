@@ -99,4 +99,6 @@ pub(super) struct Benchmark {
     pub(super) name: String,
     /// A score, not money: a float is what it is.
     pub(super) score: f64,
+    /// The page that has it.
+    pub(super) source: Option<String>,
 }

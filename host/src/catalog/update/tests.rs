@@ -216,6 +216,8 @@ fn a_model_that_only_the_second_source_has_is_added_at_its_price() {
     let listed = by("gpt-5.4");
     assert!(!listed.estimated);
     assert!(sol.quality.general_permille >= listed.quality.general_permille);
+    assert!(sol.rates.is_estimated(false), "nobody else says what it costs");
+    assert!(!listed.rates.is_estimated(true));
     assert!(!by("gpt-5.6").deprecated, "the name without its end is served too");
     assert!(!catalog.offers().iter().any(|offer| &*offer.upstream_model == "gpt-5-6"));
     assert!(by("gpt-4-mini").deprecated, "older than what the first source still lists");

@@ -185,7 +185,9 @@ fn detail(offer: &Offer, seller: Option<&Seller>) -> anyhow::Result<()> {
         let prior = offer.quality.prior(&TaskDemands::of(task));
         format!("{task} {:.3} ({})", prior.value, prior.source.label())
     };
-    say(&format!("  quality: {}, {}", prior("chat"), prior("code")))?;
+    let like = offer.like.as_ref().map_or_else(String::new, |like| format!(", like {like}"));
+    let priors = ["chat", "code", "agent", "data-analysis"].map(prior).join(", ");
+    say(&format!("  quality: {priors}{like}"))?;
     say(&format!("  data: {}", seller.map_or_else(|| "unknown".to_owned(), Seller::data_policy)))?;
     list("dollars per million", &offer.rates)?;
     for later in &offer.rates.later {
@@ -198,7 +200,12 @@ fn list(when: &str, card: &RateCard) -> anyhow::Result<()> {
     let base = card.base.known().map(|(item, price)| format!("{item} {}", to_per_million(price)));
     let base: Vec<String> = base.collect();
     let text = if base.is_empty() { "unknown".to_owned() } else { base.join(", ") };
-    say(&format!("  {when}: {text}"))?;
+    let estimated = match (card.is_estimated(false), card.is_estimated(true)) {
+        (true, _) => " (estimated: one secondary source alone has it)",
+        (false, true) => " (cache-write-long estimated: a rule gave it)",
+        (false, false) => "",
+    };
+    say(&format!("  {when}: {text}{estimated}"))?;
     for tier in &card.tiers {
         let known = tier.rates.known();
         let prices: Vec<String> =

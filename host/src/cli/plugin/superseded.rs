@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::say;
 use super::admin::Admin;
-use super::push::Pushed;
+use super::push::{Binding, Pushed};
 use crate::clock;
 
 /// What the version of such an upload begins with; the rest is of its digest.
@@ -17,13 +17,13 @@ pub(super) const DEV: &str = "0.0.0-dev.";
 const LOOKED_AT: usize = 100;
 
 /// Removes the development uploads of a policy that came before this one and that nothing is bound
-/// to. With `reserve` the latest of them stays: while an active policy is suspended, the revision
-/// before it decides.
+/// to. What stands in for the active one stays: while that is suspended, the revision before it
+/// decides.
 pub(super) async fn remove(
     admin: &Admin,
     org: &str,
     pushed: &Pushed,
-    reserve: bool,
+    binding: &Binding,
 ) -> anyhow::Result<()> {
     // In the order of names and versions: those of the policy that begin so come first.
     let path = format!("/orgs/{org}/plugins?limit={LOOKED_AT}&after={}@0.0.0-dev", pushed.name);
@@ -33,8 +33,9 @@ pub(super) async fn remove(
     }
     let mut removed = 0_usize;
     let mut versions = earlier(listed.body.get("items"), pushed);
-    if reserve {
-        versions.pop();
+    if binding.mode == "active" && !versions.is_empty() {
+        let kept = standing_in(admin, org, &binding.bind).await?;
+        versions.retain(|version| !kept.contains(&format!("{}@{version}", pushed.name)));
     }
     for version in versions {
         let path = format!("/orgs/{org}/plugins/{}/{version}", pushed.name);
@@ -55,6 +56,39 @@ pub(super) async fn remove(
         1 => say("removed the upload of an earlier save"),
         many => say(&format!("removed the uploads of {many} earlier saves")),
     }
+}
+
+/// The policies that stand in for what is bound to these decisions, as `name@version`.
+async fn standing_in(admin: &Admin, org: &str, hooks: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut kept = Vec::new();
+    for hook in hooks {
+        let path = format!("/orgs/{org}/bindings/{hook}");
+        let bound = admin.call("GET", &path, "application/json", Bytes::new()).await?;
+        if bound.status != 200 {
+            bail!("uploads of earlier saves were left, {hook} can't be read: {}", bound.why());
+        }
+        kept.extend(stand_in(&bound.body).map(str::to_owned));
+    }
+    Ok(kept)
+}
+
+/// The policy that decides while the active one of a binding is suspended: as the gateway finds it,
+/// the latest revision before it that is another policy, or the same with another configuration.
+fn stand_in(bound: &Value) -> Option<&str> {
+    let number = |of: &Value, name: &str| of.get(name).and_then(Value::as_u64);
+    let as_if = number(bound, "restores").or_else(|| number(bound, "revision"))?;
+    let alike = |one: &Value, name: &str| one.get(name) == bound.get(name);
+    let is_earlier = |one: &&Value| {
+        let chain = one.get("plugins").and_then(Value::as_array);
+        one.get("mode").and_then(Value::as_str) == Some("active")
+            && number(one, "restores").is_none()
+            && number(one, "revision").is_some_and(|revision| revision < as_if)
+            && chain.is_none_or(Vec::is_empty)
+            && !(alike(one, "plugin") && alike(one, "config"))
+    };
+    let history = bound.get("history").and_then(Value::as_array)?.iter();
+    let latest = history.filter(is_earlier).max_by_key(|one| number(one, "revision"))?;
+    latest.get("plugin").and_then(Value::as_str)
 }
 
 /// Versions of development uploads of the policy that were made before this one, the latest last.
@@ -104,5 +138,30 @@ mod tests {
         assert_eq!(earlier(Some(&items), &pushed(10)), all, "the latest last");
         assert!(earlier(Some(&items), &pushed(1)).is_empty());
         assert!(earlier(None, &pushed(10)).is_empty());
+    }
+    /// Undo, then change: what was bound last is not what was uploaded last.
+    #[test]
+    fn what_was_bound_before_stands_in_and_not_what_was_uploaded_before() {
+        let bound = |plugin: &str, revision: u64, history: Value| {
+            json!({"plugin": plugin, "mode": "active", "revision": revision, "restores": null,
+                "config": null, "history": history})
+        };
+        let one = |plugin: &str, revision: u64| bound(plugin, revision, Value::Null);
+        let saved = json!([one("p@c", 4), one("p@a", 3), one("p@b", 2), one("p@a", 1)]);
+        assert_eq!(stand_in(&bound("p@c", 4, saved.clone())), Some("p@a"));
+        let (mut brought_back, mut shadow) = (one("p@b", 6), one("p@d", 5));
+        brought_back["restores"] = json!(2);
+        shadow["mode"] = json!("shadow");
+        let mut history = saved.clone();
+        history.as_array_mut().unwrap().extend([shadow, brought_back.clone()]);
+        brought_back["history"] = history.clone();
+        assert_eq!(stand_in(&brought_back), Some("p@a"), "it counts as the revision it was");
+        assert_eq!(stand_in(&bound("p@c", 7, history)), Some("p@a"), "once is enough");
+        let mut configured = one("p@c", 4);
+        configured["config"] = json!({"a": 1});
+        let history = json!([one("p@c", 5), configured, one("p@a", 3)]);
+        assert_eq!(stand_in(&bound("p@c", 5, history)), Some("p@c"), "itself, otherwise set");
+        assert_eq!(stand_in(&bound("p@a", 1, json!([one("p@a", 1)]))), None);
+        assert_eq!(stand_in(&json!({})), None);
     }
 }

@@ -79,7 +79,7 @@ fn round(args: &WatchArgs) -> anyhow::Result<()> {
         let version = format!("{}{}", superseded::DEV, digest.get(..12).unwrap_or_default());
         let pushed = push::upload(&admin, org, &file, Some(&version), &examined).await?;
         push::bind(&admin, org, &pushed, &binding, Some(&project)).await?;
-        superseded::remove(&admin, org, &pushed, binding.mode == "active").await
+        superseded::remove(&admin, org, &pushed, &binding).await
     })
 }
 

@@ -2,6 +2,7 @@
 //! a canary whether its session is among the share. The same session always falls on the same side;
 //! a larger share only adds sessions. Values only; asks no policy.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -63,12 +64,24 @@ struct Places {
     shadow: Option<(u8, Arc<Binding>)>,
 }
 
+/// What is bound to a hook, by scope.
+#[derive(Debug, Default)]
+struct Scopes {
+    everybody: Places,
+    teams: HashMap<String, Places>,
+    projects: HashMap<String, Places>,
+    /// By names in lower case.
+    models: HashMap<String, Places>,
+}
+
 /// One organization's bindings.
 #[derive(Debug)]
 pub(super) struct OrgBindings {
     org: Arc<str>,
     default: Arc<BindingSet>,
-    places: HashMap<(Hook, Scope), Places>,
+    scopes: HashMap<Hook, Scopes>,
+    /// Whether any is for a model.
+    go_by_model: bool,
     by_revision: HashMap<u64, Arc<Binding>>,
     /// The one for every request, where there is only one.
     simple: Option<Arc<BindingSet>>,
@@ -80,27 +93,51 @@ struct Chosen {
     beside: Option<Beside>,
 }
 
+impl Scopes {
+    fn at(&mut self, scope: Scope) -> &mut Places {
+        match scope {
+            Scope::Organization => &mut self.everybody,
+            Scope::Team(name) => self.teams.entry(name).or_default(),
+            Scope::Project(name) => self.projects.entry(name).or_default(),
+            Scope::Alias(name) => self.models.entry(name).or_default(),
+        }
+    }
+
+    /// What is bound for a request, the narrowest first. `names` are those of its model.
+    fn of<'a>(
+        &'a self,
+        names: &'a [Cow<'a, str>],
+        wanted: &Wanted<'_>,
+    ) -> impl Iterator<Item = &'a Places> {
+        let models = names.iter().filter_map(move |name| self.models.get(&**name));
+        let project = wanted.project.and_then(|name| self.projects.get(name));
+        let team = wanted.team.and_then(|name| self.teams.get(name));
+        models.chain(project).chain(team).chain([&self.everybody])
+    }
+}
+
 impl OrgBindings {
     pub(super) fn new(
         org: &str,
         default: &Arc<BindingSet>,
         bound: Vec<(Hook, Scope, Mode, u8, Arc<Binding>)>,
     ) -> Self {
-        let mut places: HashMap<(Hook, Scope), Places> = HashMap::new();
+        let mut scopes: HashMap<Hook, Scopes> = HashMap::new();
         let mut by_revision = HashMap::new();
         let everybody = |scope: &Scope, mode| *scope == Scope::Organization && mode != Mode::Canary;
         let simple = bound.iter().all(|(_, scope, mode, ..)| everybody(scope, *mode));
+        let go_by_model = bound.iter().any(|(_, scope, ..)| matches!(scope, Scope::Alias(_)));
         for (hook, scope, mode, percent, binding) in bound {
             by_revision.insert(binding.revision, Arc::clone(&binding));
-            let place = places.entry((hook, in_small(scope))).or_default();
+            let place = scopes.entry(hook).or_default().at(scope);
             match mode {
                 Mode::Active => place.active = Some(binding),
                 Mode::Canary => place.canary = Some((percent, binding)),
                 Mode::Shadow => place.shadow = Some((percent, binding)),
             }
         }
-        let default = Arc::clone(default);
-        let mut own = Self { org: Arc::from(org), default, places, by_revision, simple: None };
+        let (org, default) = (Arc::from(org), Arc::clone(default));
+        let mut own = Self { org, default, scopes, go_by_model, by_revision, simple: None };
         if simple {
             let nobody = Wanted {
                 team: None,
@@ -123,7 +160,7 @@ impl OrgBindings {
 
     /// Whether it matters what a model's name stands for.
     pub(super) fn go_by_model(&self) -> bool {
-        self.places.keys().any(|(_, scope)| matches!(scope, Scope::Alias(_)))
+        self.go_by_model
     }
 
     /// Who decides for a request.
@@ -131,10 +168,10 @@ impl OrgBindings {
         if let Some(simple) = &self.simple {
             return Arc::clone(simple);
         }
-        let scopes = scopes(wanted);
+        let names = if self.go_by_model { names(wanted) } else { Vec::new() };
         let mut set = BindingSet::clone(&self.default);
         for hook in Hook::ALL {
-            let chosen = self.chosen(hook, &scopes, wanted);
+            let chosen = self.chosen(hook, &names, wanted);
             if let Some(binding) = chosen.decides {
                 set = set.with(hook, binding);
             }
@@ -143,10 +180,10 @@ impl OrgBindings {
         Arc::new(set)
     }
 
-    fn chosen(&self, hook: Hook, scopes: &[Scope], wanted: &Wanted<'_>) -> Chosen {
+    fn chosen(&self, hook: Hook, names: &[Cow<'_, str>], wanted: &Wanted<'_>) -> Chosen {
         let (mut active, mut canary, mut shadow) = (None, None, None);
-        for scope in scopes {
-            let Some(places) = self.places.get(&(hook, scope.clone())) else { continue };
+        let scopes = self.scopes.get(&hook);
+        for places in scopes.into_iter().flat_map(|scopes| scopes.of(names, wanted)) {
             canary = canary.or(places.canary.as_ref());
             shadow = shadow.or(places.shadow.as_ref());
             // What is meant for more requests stands behind this one.
@@ -173,23 +210,15 @@ impl OrgBindings {
     }
 }
 
-/// Models are asked for in any case.
-fn in_small(scope: Scope) -> Scope {
-    match scope {
-        Scope::Alias(name) => Scope::Alias(name.to_ascii_lowercase()),
-        other => other,
-    }
-}
-
-/// The scopes that a request is in, the narrowest first: the name that was written, then what it
-/// stands for, so that no other spelling gets around a binding.
-fn scopes(wanted: &Wanted<'_>) -> Vec<Scope> {
+/// The names of a request's model in lower case, as scopes have them: the one that was written, then
+/// what it stands for, so that no other spelling gets around a binding.
+fn names<'a>(wanted: &Wanted<'a>) -> Vec<Cow<'a, str>> {
     let names = std::iter::once(&wanted.model).chain(wanted.stands_for);
-    let mut scopes: Vec<Scope> = names.map(|it| Scope::Alias(it.to_ascii_lowercase())).collect();
-    scopes.extend(wanted.project.map(|name| Scope::Project(name.to_owned())));
-    scopes.extend(wanted.team.map(|name| Scope::Team(name.to_owned())));
-    scopes.push(Scope::Organization);
-    scopes
+    let lowered = names.map(|name| match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(name.to_ascii_lowercase()),
+        false => Cow::Borrowed(*name),
+    });
+    lowered.collect()
 }
 
 #[cfg(test)]

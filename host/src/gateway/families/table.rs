@@ -266,3 +266,54 @@ fn an_answer_in_each_familys_own_shape_is_read() {
         assert_eq!(of("text", "text").trim(), "Hi", "{name}: {body}");
     }
 }
+
+/// A model that thinks unless it is told not to takes no sampling where nobody says anything: in
+/// the bytes that pass and in those that are written anew, and it is told.
+#[test]
+fn who_says_nothing_of_thinking_has_no_sampling_where_a_model_thinks_unasked() {
+    let family = family("openai");
+    let asked = |dialect, more: &str| {
+        let body = match dialect {
+            Dialect::OpenAiResponses => format!(r#"{{"model":"m","input":"hi"{more}}}"#),
+            _ => {
+                let hi = r#""messages":[{"role":"user","content":"hi"}]"#;
+                format!(r#"{{"model":"m","max_tokens":9000,{hi}{more}}}"#)
+            }
+        };
+        Call::parse(dialect, body.into()).unwrap()
+    };
+    let (chat, responses) = (Dialect::OpenAiChat, Dialect::OpenAiResponses);
+    let anthropic = Dialect::AnthropicMessages;
+    let cold = r#","temperature":0.2"#;
+    for (model, from, to, more, kept) in [
+        ("gpt-5.5", chat, chat, "", false),
+        ("gpt-5.5", chat, chat, r#","reasoning_effort":"low""#, false),
+        ("gpt-5.5", chat, chat, r#","reasoning_effort":"none""#, true),
+        ("gpt-5.4", chat, chat, "", true),
+        ("gpt-5.6-sol", responses, responses, "", false),
+        ("gpt-5.6-sol", responses, responses, r#","reasoning":{"summary":"auto"}"#, false),
+        ("gpt-5.6-sol", responses, responses, r#","reasoning":{"effort":"none"}"#, true),
+        ("gpt-5.4", responses, responses, r#","reasoning":{"summary":"auto"}"#, true),
+        ("gpt-5.5", responses, chat, "", false),
+        ("gpt-5.5", chat, responses, "", false),
+        ("gpt-5.5", anthropic, chat, "", false),
+        // Who switches thinking off switches it off.
+        ("gpt-5.5", anthropic, chat, r#","thinking":{"type":"disabled"}"#, true),
+        ("gpt-5.5", anthropic, responses, r#","thinking":{"type":"disabled"}"#, true),
+    ] {
+        let quirks = family.quirks(model);
+        let out = outgoing(&family, model, &quirks);
+        let call = asked(from, &format!("{cold}{more}"));
+        let (body, told) = if from == to {
+            (call.encode(&out), call.refused(&quirks))
+        } else {
+            let written = translate::request(&call, to, &out).unwrap();
+            (written.body, written.losses)
+        };
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let case = format!("{model} {from:?} {to:?} {more}: {body}");
+        assert_eq!(body.get("temperature").is_some(), kept, "{case}");
+        let told = told.iter().any(|loss| loss.to_string().contains("temperature"));
+        assert_eq!(told, !kept, "{case}");
+    }
+}

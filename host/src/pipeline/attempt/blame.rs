@@ -17,12 +17,14 @@ pub(in crate::pipeline) enum Blame {
     Account,
     /// The gateway's own credential.
     Credential,
+    /// Nobody's: we are over the provider's rate limit.
+    Limit,
     /// Anything else.
     Provider,
 }
 
 /// Types and codes of a request that no other server of the same model would take.
-const REQUEST: [&str; 16] = [
+const REQUEST: [&str; 17] = [
     "invalid_request_error",
     "invalid_prompt",
     "invalid_value",
@@ -37,6 +39,8 @@ const REQUEST: [&str; 16] = [
     "unsupported_image_media_type",
     "empty_image_file",
     "invalid_base64_image",
+    // A server of tools that the caller named does not answer.
+    "external_connector_error",
     "400",
     "413",
 ];
@@ -44,6 +48,10 @@ const REQUEST: [&str; 16] = [
 const IMAGES: [&str; 2] = ["invalid_image", "image_"];
 const ACCOUNT: [&str; 3] = ["insufficient_quota", "billing_hard_limit_reached", "billing_error"];
 const CREDENTIAL: [&str; 2] = ["authentication_error", "invalid_api_key"];
+/// Types and codes of a rate limit that is told inside an answer, where no status says it; and the
+/// beginning of the others.
+const LIMIT: [&str; 2] = ["too_many_requests", "429"];
+const LIMIT_BEGINS: &str = "rate_limit";
 /// Beginnings of the types and codes of a prompt that the provider's filter refuses.
 const CONTENT: [&str; 5] =
     ["content_policy", "content_filter", "content_moderation", "moderation", "safety_"];
@@ -133,6 +141,9 @@ pub(in crate::pipeline) fn of_answer(error: &StreamError) -> Blame {
     if words().any(|word| CREDENTIAL.contains(&word)) {
         return Blame::Credential;
     }
+    if words().any(|word| LIMIT.contains(&word) || word.starts_with(LIMIT_BEGINS)) {
+        return Blame::Limit;
+    }
     // Another provider of the same model may have it.
     if words().any(|word| word == "model_not_found") {
         return Blame::Provider;
@@ -153,7 +164,8 @@ pub(super) fn of_status(status: StatusCode, error: Option<&StreamError>, body: &
         return Blame::Account;
     }
     let message = error.map_or("", |error| error.message.expose());
-    match error.map_or(Blame::Provider, of_answer) {
+    let told = error.map_or(Blame::Provider, of_answer);
+    match told {
         Blame::Account => return Blame::Account,
         Blame::Credential if status == StatusCode::BAD_REQUEST => return Blame::Credential,
         _ => {}
@@ -169,11 +181,15 @@ pub(super) fn of_status(status: StatusCode, error: Option<&StreamError>, body: &
         StatusCode::NOT_FOUND if names_something_kept(message) => Blame::Request,
         StatusCode::BAD_REQUEST if message.starts_with(CREDIT_TOO_LOW) => Blame::Account,
         StatusCode::BAD_REQUEST if refuses_googles_key(body) => Blame::Credential,
-        // Not the model, of which the operator said that it is there; of Bedrock, it failed.
-        StatusCode::NOT_FOUND
-        | StatusCode::REQUEST_TIMEOUT
-        | StatusCode::TOO_MANY_REQUESTS
-        | StatusCode::FAILED_DEPENDENCY => Blame::Provider,
+        // Of OpenAI, something failed that the caller named; of Bedrock, the model did.
+        StatusCode::FAILED_DEPENDENCY if told == Blame::Request || is_about_tools(body) => {
+            Blame::Request
+        }
+        // Not the model, of which the operator said that it is there.
+        StatusCode::NOT_FOUND | StatusCode::REQUEST_TIMEOUT | StatusCode::FAILED_DEPENDENCY => {
+            Blame::Provider
+        }
+        StatusCode::TOO_MANY_REQUESTS => Blame::Limit,
         _ if status.is_client_error() => Blame::Request,
         _ => Blame::Provider,
     }
@@ -221,6 +237,13 @@ fn count_after(message: &str, name: &str) -> Option<u64> {
     let (_, after) = message.split_once(name)?;
     let end = after.find(|c: char| !(c.is_ascii_digit() || c == ',')).unwrap_or(after.len());
     after.get(..end)?.replace(',', "").parse().ok()
+}
+
+/// Whether OpenAI's error names the request's tools as what is at fault.
+fn is_about_tools(body: &Bytes) -> bool {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return false };
+    let param = body.get("error").and_then(|error| error.get("param")?.as_str());
+    param.is_some_and(|param| param == "tools" || param.starts_with("tools["))
 }
 
 /// Whether the details of Google's error say so; its message may quote the request.
@@ -335,10 +358,29 @@ mod tests {
         assert_eq!(chat(quota), Blame::Account);
         let limit = r#"{"error":{"message":"x","type":"requests","param":null,
             "code":"rate_limit_exceeded"}}"#;
-        assert_eq!(chat(limit), Blame::Provider);
+        assert_eq!(chat(limit), Blame::Limit);
         let low = r#"{"type":"error","error":{"type":"invalid_request_error",
             "message":"Your credit balance is too low to access the Anthropic API."}}"#;
         assert_eq!(blame(Dialect::AnthropicMessages, 400, low), Blame::Account);
+    }
+
+    /// Anyone can name a server of tools that is down.
+    #[test]
+    fn a_server_of_tools_that_does_not_answer_is_the_callers() {
+        let openai = |body| blame(Dialect::OpenAiResponses, 424, body);
+        let words = concat!(
+            r#"{"error":{"message":"Error retrieving tool list from MCP server: 'x'. Http status "#,
+            r#"code: 424 (Failed Dependency)","type":"external_connector_error","param":"tools","#,
+            r#""code":"http_error"}}"#
+        );
+        assert_eq!(openai(words), Blame::Request);
+        let plain = r#"{"error":{"message":"no","type":"server_error","param":"tools[0]"}}"#;
+        assert_eq!(openai(plain), Blame::Request);
+        let other = r#"{"error":{"message":"no","type":"server_error","param":null}}"#;
+        assert_eq!(openai(other), Blame::Provider);
+        let bedrock = r#"{"message":"The model failed.","originalStatusCode":500}"#;
+        assert_eq!(blame(Dialect::BedrockConverse, 424, bedrock), Blame::Provider);
+        assert_eq!(blame(Dialect::AnthropicMessages, 424, bedrock), Blame::Provider);
     }
 
     #[test]
@@ -385,6 +427,16 @@ mod tests {
         assert_eq!(of("insufficient_quota", "insufficient_quota"), Blame::Account);
         assert_eq!(of("authentication_error", ""), Blame::Credential);
         assert_eq!(of("overloaded_error", ""), Blame::Provider);
+        for limited in [
+            of("rate_limit_error", "rate_limit_exceeded"),
+            of("rate_limit_error", "429"),
+            of("requests", "rate_limit_exceeded"),
+            of("rate_limited", "1300"),
+            of("", "429"),
+            of("too_many_requests", ""),
+        ] {
+            assert_eq!(limited, Blame::Limit);
+        }
         assert_eq!(of("", "502"), Blame::Provider);
         assert_eq!(of("", "content_policy_blocked"), Blame::Request);
         assert_eq!(of("", "403"), Blame::Provider);
@@ -392,5 +444,6 @@ mod tests {
         let flagged = StreamError { message, kind: None, code: Some("403".to_owned()) };
         assert_eq!(of_answer(&flagged), Blame::Request);
         assert_eq!(of("", ""), Blame::Provider);
+        assert_eq!(of("external_connector_error", "http_error"), Blame::Request);
     }
 }

@@ -1,22 +1,23 @@
 //! Under `fast`, and where the operator wants it: an offer that does not begin to answer in time
 //! gets a rival, the next of the plan, and whoever begins first is taken. The other is cancelled by
-//! closing its connection; what it may cost is the platform's (pitfall 49). Only before the first
-//! byte, once for a request, only with a rival that takes the caller's own bytes, and only for
-//! a share of the requests: where everybody is slow, twice the requests would make it worse.
+//! closing its connection; what it may cost is the platform's (pitfall 49). Only streams, since an
+//! answer that comes whole begins when all of it is written; only before the first byte, once for
+//! a request, only with a rival that takes the caller's own bytes, and only for a share of the
+//! requests: where everybody is slow, twice the requests would make it worse.
 
 use std::sync::Arc;
 use std::time::Duration;
-
-use turnpike_ledger::PicoUsd;
 
 use crate::gateway::Gateway;
 use crate::upstream::BodyReader;
 
 use super::super::flight::Flight;
 use super::super::terms;
+use super::booking::{Lost, book_fault, give_up};
 use super::outcome::{self, Trouble};
 use super::request::{self, Refused};
-use super::{Asking, Lost, book_fault, decide, give_up, opened};
+use super::silence::Left;
+use super::{Asking, decide, opened};
 
 /// What came of asking two.
 enum Raced {
@@ -38,21 +39,20 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
         return request::send(flight, asking).await;
     };
     let body = request::written(flight, asking, provider).await?;
+    let left = asking.left.clone();
     let mut second: Option<Asking> = None;
     let raced = {
         let shared: &Flight = flight;
         let mut first = Box::pin(request::exchange(shared, asking, provider, body));
         match tokio::time::timeout(wait, first.as_mut()).await {
             Ok(done) => Raced::First(done),
-            Err(_) => {
-                match gateway.hedges.take().then(|| opened(shared, row, false).ok()).flatten() {
-                    None => Raced::First(first.await),
-                    Some(rival) => {
-                        let rival = second.insert(rival);
-                        race(&gateway, shared, first.as_mut(), rival).await
-                    }
+            Err(_) => match hedged(shared, row, &left) {
+                None => Raced::First(first.await),
+                Some(rival) => {
+                    let rival = second.insert(rival);
+                    race(&gateway, shared, first.as_mut(), rival).await
                 }
-            }
+            },
         }
     };
     if second.is_some() && !matches!(raced, Raced::First(_)) {
@@ -64,7 +64,7 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
             flight.losses = request::own_losses(flight, &rival);
             let first = std::mem::replace(asking, rival);
             match trouble {
-                Some(trouble) => drop(give_up(flight, &first, trouble, unbilled())),
+                Some(trouble) => drop(give_up(flight, &first, trouble)),
                 None => cancelled(flight, &first),
             }
             Ok(body)
@@ -76,12 +76,27 @@ pub(super) async fn send(flight: &mut Flight, asking: &mut Asking) -> Result<Bod
         (Raced::First(done), rival) => {
             if let Some(rival) = rival {
                 cancelled(flight, &rival);
+                left.give_next_back();
             }
             again_unsigned(flight, asking, done).await
         }
         // Without a rival nobody else has been first.
         (Raced::Second(..) | Raced::Lost(..), None) => request::send(flight, asking).await,
     }
+}
+
+/// The rival that may be asked now, if there is a hedge left for it. `left`: who may take the place
+/// of the first.
+fn hedged(flight: &Flight, row: usize, left: &Left) -> Option<Asking> {
+    let hedges = &flight.gateway.hedges;
+    if !hedges.take() {
+        return None;
+    }
+    // One that is full or rests by now is not asked, and costs none.
+    let mut rival = opened(flight, row, false).inspect_err(|_| hedges.give_back()).ok()?;
+    left.take_next();
+    rival.left = left.clone();
+    Some(rival)
 }
 
 /// What the first offer said, or says when it is asked without thinking that was signed elsewhere.
@@ -134,11 +149,11 @@ async fn race(
 fn rival(flight: &Flight, asking: &Asking) -> Option<(usize, Duration)> {
     let wait_ms = flight.gateway.settings.hedge_ms;
     // Only the first attempt: what comes after a failure is asked in turn.
-    if wait_ms == 0 || !flight.attempts.is_empty() {
+    if wait_ms == 0 || !asking.left.is_of_the_first {
         return None;
     }
     flight.gateway.hedges.earn();
-    if flight.call.embeds() {
+    if !flight.call.stream {
         return None;
     }
     let needs = &flight.call.needs;
@@ -146,7 +161,7 @@ fn rival(flight: &Flight, asking: &Asking) -> Option<(usize, Duration)> {
     if terms::objective(flight).profile != "fast" || paid {
         return None;
     }
-    let row = *flight.plan.get(1)?;
+    let row = asking.left.next()?;
     let offer = flight.offer_of(row)?;
     let provider = flight.gateway.providers.get(&*offer.provider)?;
     let alike = provider.dialect(offer, &flight.call) == Some(flight.call.dialect);
@@ -165,15 +180,10 @@ fn cancelled(flight: &mut Flight, loser: &Asking) {
     outcome::note(flight, loser, "cancelled", &detail);
 }
 
-/// What a failure costs before any answer has begun.
-fn unbilled() -> Lost {
-    Lost::reported(PicoUsd::ZERO)
-}
-
 /// The rival failed beside the first: booked as any other attempt that failed.
 fn refused_beside(flight: &mut Flight, rival: &Asking, refused: Refused) {
     match refused {
-        Refused::Trouble(trouble) => drop(give_up(flight, rival, trouble, unbilled())),
+        Refused::Trouble(trouble) => drop(give_up(flight, rival, trouble)),
         Refused::Fault(fault) => book_fault(flight, rival, &fault),
     }
 }

@@ -1,8 +1,10 @@
 //! What a provider's headers say of its rate limits: how many more requests and tokens it takes,
 //! and until when. Learnt from every answer, so that the request which would be refused is not
-//! sent. Believes no header for longer than a minute.
+//! sent. Believes no header for longer than a minute. And how long to wait where only the words of
+//! an error tell.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 
@@ -64,6 +66,9 @@ const fn limit(left: &'static str, reset: &'static str, of: Of) -> Limit {
     Limit { left, reset, of }
 }
 
+/// What stands before a wait in the words of OpenAI, Azure and Groq, and of Google.
+const AGAIN_IN: [&str; 2] = ["try again in ", "retry in "];
+
 /// What headers allow: so much, until then in milliseconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Allowed {
@@ -77,12 +82,13 @@ pub(super) fn learn(health: &Arc<Health>, lane: Lane, headers: &HeaderMap) {
     if !said::tells_limits(headers) {
         return;
     }
+    // Some of them are dates.
     let allowed = allowed(headers, clock::now_ms());
     if let Some((requests, until_ms)) = allowed.requests {
-        health.allow(lane, requests, until_ms);
+        health.allow(lane, requests, clock::from_wall_ms(until_ms));
     }
     if let Some((tokens, until_ms)) = allowed.tokens {
-        health.allow_tokens(lane, tokens, until_ms);
+        health.allow_tokens(lane, tokens, clock::from_wall_ms(until_ms));
     }
 }
 
@@ -112,7 +118,7 @@ fn allowed(headers: &HeaderMap, now_ms: u64) -> Allowed {
 fn reset_ms(text: &str, now_ms: u64) -> Option<u64> {
     let number = || text.parse::<f64>().ok();
     let ms = |seconds: f64| {
-        let time = std::time::Duration::try_from_secs_f64(seconds).ok()?;
+        let time = Duration::try_from_secs_f64(seconds).ok()?;
         u64::try_from(time.as_millis()).ok()
     };
     match number() {
@@ -120,6 +126,24 @@ fn reset_ms(text: &str, now_ms: u64) -> Option<u64> {
         Some(at) if at >= EPOCH_S_MIN => ms(at),
         _ => clock::rfc3339_ms(text).or_else(|| Some(now_ms.saturating_add(wait_ms(text)?))),
     }
+}
+
+/// How long the words of a refusal for a rate limit ask to be left alone: `Please try again in
+/// 14.036s`, `Try again in 17 seconds`.
+pub(super) fn wait_in_words(message: &str) -> Option<Duration> {
+    let message = message.to_ascii_lowercase();
+    let after = AGAIN_IN.iter().find_map(|begins| message.split_once(begins))?.1;
+    let mut words = after.split_ascii_whitespace();
+    let mut word = || words.next().map(|word| word.trim_end_matches(['.', ',', ';', ')']));
+    let amount = word()?;
+    // A bare number is followed by its unit.
+    let unit = match amount.ends_with(|c: char| c.is_ascii_digit()).then(word).flatten() {
+        Some(unit) if unit == "ms" || unit.starts_with("milli") => "ms",
+        Some(unit) if unit.starts_with("minute") => "m",
+        Some(unit) if unit.starts_with("hour") => "h",
+        Some(_) | None => "",
+    };
+    wait_ms(&format!("{amount}{unit}")).map(Duration::from_millis)
 }
 
 fn wait_ms(text: &str) -> Option<u64> {
@@ -144,7 +168,7 @@ fn wait_ms(text: &str) -> Option<u64> {
         total_ms += number * unit_ms;
         rest = after;
     }
-    let wait = std::time::Duration::try_from_secs_f64(total_ms / 1_000.0).ok()?;
+    let wait = Duration::try_from_secs_f64(total_ms / 1_000.0).ok()?;
     u64::try_from(wait.as_millis()).ok()
 }
 
@@ -169,6 +193,26 @@ mod tests {
         }
         for text in ["", "soon", "5x", "-1s", "1e400s"] {
             assert_eq!(wait_ms(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_read_from_the_words_of_a_refusal() {
+        for (words, ms) in [
+            (
+                "Limit 250000, Used 250000, Requested 58487. Please try again in 14.036s. Visit",
+                14_036,
+            ),
+            ("Rate limit reached on tokens per min (TPM). Please try again in 28ms.", 28),
+            ("Rate limit is exceeded. Try again in 17 seconds.", 17_000),
+            ("Please try again in 1m12.5s", 72_500),
+            ("Try again in 2 minutes.", 120_000),
+            ("You exceeded your current quota.\nPlease retry in 36.387548217s.", 36_387),
+        ] {
+            assert_eq!(wait_in_words(words), Some(Duration::from_millis(ms)), "{words}");
+        }
+        for words in ["Please try again later.", "Try again in a while", "try again in ", ""] {
+            assert_eq!(wait_in_words(words), None, "{words}");
         }
     }
 

@@ -256,7 +256,9 @@ pub(super) fn give_out(
         return flight.refuse(&refusal);
     }
     let mut response = said.response(&flight);
+    let refused = !response.status().is_success();
     if let (Some(wait_s), headers) = (refusal.retry_after_s, response.headers_mut())
+        && refused
         && !headers.contains_key(RETRY_AFTER)
     {
         headers.insert(RETRY_AFTER, HeaderValue::from(wait_s));

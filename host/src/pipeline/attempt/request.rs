@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use turnpike_protocol::quirks::Envelope;
-use turnpike_protocol::{Dialect, Losses, Outgoing};
+use turnpike_protocol::{Dialect, Losses, Outgoing, StreamError};
 
 use crate::budget::OUTPUT_TOKENS_UNKNOWN;
 use crate::catalog::Offer;
@@ -113,7 +113,7 @@ pub(super) async fn exchange(
     })?;
     asking.alive_ms = asking.watch.millis();
     asking.first_byte_ms = Some(asking.alive_ms);
-    asking.in_flight.heard(clock::now_ms());
+    asking.in_flight.heard(clock::steady_ms());
     asking.status = Some(response.status.as_u16());
     limits::learn(&flight.gateway.health, asking.lane(), &response.headers);
     judge(flight, asking, response.status, &response.headers, response.body).await
@@ -305,7 +305,7 @@ async fn judge(
                 | StatusCode::PAYMENT_REQUIRED
                 | StatusCode::UNAUTHORIZED
                 | StatusCode::FORBIDDEN
-                // Of Bedrock, whose model failed.
+                // Of Bedrock, whose model failed; OpenAI's comes at once.
                 | StatusCode::FAILED_DEPENDENCY
         );
     let time = if hopeless { ERROR_BODY_TIME_MAX } else { Duration::MAX };
@@ -322,7 +322,7 @@ async fn judge(
         Blame::Request => Refused::Fault(Box::new(Fault::Request(said))),
         Blame::Account => Refused::Trouble(empty_account(flight, asking)),
         Blame::Credential => refused_credential(flight, asking, status),
-        Blame::Provider => Refused::Trouble(trouble(status, headers, said)),
+        Blame::Limit | Blame::Provider => Refused::Trouble(trouble(status, headers, said)),
     })
 }
 
@@ -364,8 +364,23 @@ pub(super) fn judged(flight: &Flight, asking: &Asking, trouble: Trouble) -> Refu
         }
         Blame::Account => Refused::Trouble(empty_account(flight, asking)),
         Blame::Credential => refused_credential(flight, asking, StatusCode::OK),
+        Blame::Limit => Refused::Trouble(limited(&error, asking.dialect, &flight.id_text)),
         Blame::Provider => Refused::Trouble(Trouble::StreamError(error)),
     }
+}
+
+/// A rate limit that the provider tells inside an answer: OpenAI's streams begin with status 200
+/// and end with it. What follows is what follows the status 429.
+pub(super) fn limited(error: &StreamError, dialect: Dialect, id: &str) -> Trouble {
+    let message = error.message.expose();
+    let retry_after = limits::wait_in_words(message);
+    let beyond = blame::exceeds_the_tier(message, retry_after.is_some());
+    let said = Box::new(Said::limited(error, dialect, id, beyond));
+    if beyond {
+        return Trouble::BeyondTier(said);
+    }
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    Trouble::Status { status, retry_after, said: Some(said) }
 }
 
 /// The operator's account at the provider is empty.

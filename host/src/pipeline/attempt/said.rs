@@ -11,10 +11,11 @@ use turnpike_protocol::error_body::{self, ErrorFacts};
 use turnpike_protocol::{Dialect, StreamError};
 
 use crate::clock;
-use crate::egress::{GatewayBody, anthropic_request_id, request_id};
+use crate::egress::{GatewayBody, anthropic_request_id, content_type, request_id};
 
 use super::super::flight::Flight;
 use super::blame::{self, Blame};
+use super::limits;
 
 /// Where Anthropic's clients look for the id of a request.
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -36,6 +37,8 @@ pub(in crate::pipeline) struct Said {
     pub(super) body: Bytes,
     /// Those of its headers that belong to it.
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// It came in a stream that had begun: its status is the gateway's.
+    in_stream: bool,
 }
 
 /// Whether headers tell a limit.
@@ -58,7 +61,7 @@ impl Said {
     ) -> Self {
         let kept = headers.iter().filter(|(name, _)| belongs(name)).take(LIMITS_MAX);
         let headers = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
-        Self { status, dialect, body, headers }
+        Self { status, dialect, body, headers, in_stream: false }
     }
 
     /// An error that came inside an answer of status 200, as it would have come by itself.
@@ -68,6 +71,25 @@ impl Said {
             "request_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
         };
+        Self::worded(error, (kind, status), dialect, id)
+    }
+
+    /// A rate limit that was told inside an answer of status 200. `beyond`: the request alone is
+    /// over it, and no other try helps.
+    pub(super) fn limited(error: &StreamError, dialect: Dialect, id: &str, beyond: bool) -> Self {
+        let kind = error.kind.as_deref().unwrap_or("rate_limit_error");
+        let mut said = Self::worded(error, (kind, StatusCode::TOO_MANY_REQUESTS), dialect, id);
+        said.headers.extend(beyond.then_some((SHOULD_RETRY, HeaderValue::from_static("false"))));
+        said.in_stream = true;
+        said
+    }
+
+    fn worded(
+        error: &StreamError,
+        (kind, status): (&str, StatusCode),
+        dialect: Dialect,
+        id: &str,
+    ) -> Self {
         let facts = ErrorFacts {
             message: error.message.expose(),
             kind,
@@ -78,7 +100,7 @@ impl Said {
         };
         let body = error_body::encode(dialect, &facts);
         let headers = vec![(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-        Self { status, dialect, body, headers }
+        Self { status, dialect, body, headers, in_stream: false }
     }
 
     /// The error, if it is one in its dialect's shape.
@@ -88,7 +110,9 @@ impl Said {
 
     /// How long its body asks to be left alone.
     pub(super) fn wait(&self) -> Option<Duration> {
-        error_body::wait_ms(self.dialect, &self.body).map(Duration::from_millis)
+        let told = error_body::wait_ms(self.dialect, &self.body).map(Duration::from_millis);
+        let limited = self.status == StatusCode::TOO_MANY_REQUESTS;
+        told.or_else(|| limits::wait_in_words(self.error().filter(|_| limited)?.message.expose()))
     }
 
     /// Whose fault it is.
@@ -113,6 +137,7 @@ impl Said {
         }
         let waits =
             self.headers.iter().any(|(name, _)| [RETRY_AFTER, RETRY_AFTER_MS].contains(name));
+        let waits = waits || self.wait().is_some();
         self.error().is_some_and(|error| blame::exceeds_the_tier(error.message.expose(), waits))
     }
 
@@ -151,6 +176,11 @@ impl Said {
     pub(super) fn response(self, flight: &Flight) -> Response<GatewayBody> {
         let caller = flight.manner.dialect;
         let own = self.dialect == caller;
+        // Codex takes a status 429 for the end of its turn, and waits for as long as such a stream
+        // says.
+        if self.in_stream && own && flight.call.stream && caller == Dialect::OpenAiResponses {
+            return self.streamed(flight);
+        }
         let body = if own { self.body.clone() } else { self.reworded(flight) };
         let mut response = Response::new(GatewayBody::whole(body));
         *response.status_mut() = self.status;
@@ -170,19 +200,32 @@ impl Said {
         response
     }
 
+    /// The stream that it came in, from its first event to its last.
+    fn streamed(&self, flight: &Flight) -> Response<GatewayBody> {
+        let event = self.facts(flight, |facts| error_body::stream_event(self.dialect, facts));
+        let mut response = Response::new(GatewayBody::whole(event));
+        content_type(response.headers_mut(), "text/event-stream; charset=utf-8");
+        request_id(response.headers_mut(), &flight.id_text);
+        response
+    }
+
     fn reworded(&self, flight: &Flight) -> Bytes {
+        self.facts(flight, |facts| error_body::encode(flight.manner.dialect, facts))
+    }
+
+    /// What it says, written in another way.
+    fn facts(&self, flight: &Flight, write: impl Fn(&ErrorFacts<'_>) -> Bytes) -> Bytes {
         let error = self.error();
         let unread = "the provider refused the request and did not say why in words that can be \
                       passed on";
-        let facts = ErrorFacts {
+        write(&ErrorFacts {
             message: error.as_ref().map_or(unread, |error| error.message.expose()),
             kind: "invalid_request_error",
             param: None,
             code: error.as_ref().and_then(|error| error.code.as_deref()),
             status: self.status.as_u16(),
             request_id: Some(&flight.id_text),
-        };
-        error_body::encode(flight.manner.dialect, &facts)
+        })
     }
 }
 

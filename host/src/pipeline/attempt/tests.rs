@@ -2,6 +2,7 @@
 //! connection.
 
 mod blamed;
+mod set_back;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::route::{Band, Candidate, Gate};
 const BREAKER_FAILURES: usize = 2;
 
 /// A provider that gives every connection this answer, or none at all.
-async fn provider(answer: Option<&'static str>) -> u16 {
+pub(in crate::pipeline) async fn provider(answer: Option<&'static str>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     crate::tasks::Tasks::default().spawn("provider", async move {
@@ -81,7 +82,11 @@ pub(in crate::pipeline) fn flight(gateway: &Arc<Gateway>) -> Flight {
     flight_of(gateway, Dialect::OpenAiChat, body)
 }
 
-fn flight_of(gateway: &Arc<Gateway>, dialect: Dialect, body: &'static str) -> Flight {
+pub(in crate::pipeline) fn flight_of(
+    gateway: &Arc<Gateway>,
+    dialect: Dialect,
+    body: &'static str,
+) -> Flight {
     let caller = Caller {
         org: "acme".into(),
         key_id: "k1".into(),
@@ -110,6 +115,15 @@ fn flight_of(gateway: &Arc<Gateway>, dialect: Dialect, body: &'static str) -> Fl
     let candidate = Candidate { index: 0, rejection: None, figures: None, score: None };
     flight.candidates.push(candidate);
     flight
+}
+
+/// The stream that the only offer gives, with its first content.
+pub(in crate::pipeline) async fn begun_stream(flight: &mut Flight) -> relay::Opened {
+    let asking = begin(flight, 0, false).unwrap();
+    match one(flight, asking).await.0 {
+        Ok(Reply::Stream(opened)) => *opened,
+        _ => panic!("no stream has begun"),
+    }
 }
 
 /// Micro-dollars for a token of the prompt, and two for one of the answer.
@@ -141,9 +155,9 @@ async fn an_attempt_that_the_caller_leaves_is_noted_as_cancelled() {
     let left = tokio::time::timeout(Duration::from_millis(200), one(&mut flight, asking)).await;
     assert!(left.is_err(), "the provider says nothing");
     assert_eq!(outcomes(&flight), ["cancelled"]);
-    assert_eq!(gateway.health.snapshot(0, Band::default(), clock::now_ms()).in_flight, 0);
+    assert_eq!(gateway.health.snapshot(0, Band::default(), clock::steady_ms()).in_flight, 0);
     assert!(
-        (gateway.health.snapshot(0, Band::default(), clock::now_ms()).availability - 1.0).abs()
+        (gateway.health.snapshot(0, Band::default(), clock::steady_ms()).availability - 1.0).abs()
             < f64::EPSILON
     );
 }
@@ -154,14 +168,14 @@ async fn a_repeat_counts_as_one_failure_with_the_first_try() {
     let answer = "HTTP/1.1 500 Oh\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     let gateway = gateway(data.path(), provider(Some(answer)).await).await;
     for request in 1..=BREAKER_FAILURES {
-        let before = gateway.health.gate(0, clock::now_ms());
+        let before = gateway.health.gate(0, clock::steady_ms());
         assert_eq!(before, Gate::Closed, "before request {request}");
         let mut flight = flight(&gateway);
         flight.id_text = format!("request {request}");
         let response = run(Box::new(flight), vec![0]).await;
         assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     }
-    assert!(matches!(gateway.health.gate(0, clock::now_ms()), Gate::Open { .. }));
+    assert!(matches!(gateway.health.gate(0, clock::steady_ms()), Gate::Open { .. }));
     // The last request's repeat finds the breaker open.
     let asked = "turnpike_attempts_total{provider=\"local\",outcome=\"error\"} 3";
     assert!(gateway.metrics.render().contains(asked), "{}", gateway.metrics.render());
@@ -175,10 +189,10 @@ async fn an_empty_account_at_the_provider_is_not_the_callers_402() {
     let gateway = gateway(data.path(), provider(Some(answer)).await).await;
     let mut first = flight(&gateway);
     let asking = begin(&mut first, 0, false).unwrap();
-    let ended = one(&mut first, asking).await;
+    let (ended, _) = one(&mut first, asking).await;
     assert!(matches!(ended, Err(Ended::Next(_))), "the next candidate is asked");
     assert_eq!(outcomes(&first), ["no_credit"]);
-    assert!(gateway.health.snapshot(0, Band::default(), clock::now_ms()).availability < 1.0);
+    assert!(gateway.health.snapshot(0, Band::default(), clock::steady_ms()).availability < 1.0);
     let response = run(Box::new(flight(&gateway)), vec![0]).await;
     assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
 }
@@ -230,7 +244,7 @@ async fn heard(gateway: &Arc<Gateway>, dialect: Dialect, body: &'static str) -> 
         let GatewayBody::Whole(body) = response.into_body() else { panic!("a stream") };
         let body = String::from_utf8(body.unwrap_or_default().to_vec()).unwrap();
         heard = Some((status, body));
-        assert_eq!(gateway.health.gate(0, clock::now_ms()), Gate::Closed, "{heard:?}");
+        assert_eq!(gateway.health.gate(0, clock::steady_ms()), Gate::Closed, "{heard:?}");
     }
     heard.unwrap()
 }
@@ -409,7 +423,7 @@ async fn an_offer_that_filled_up_or_rests_since_the_plan_was_made_is_skipped_for
         assert_eq!(&*attempt.outcome, "skipped");
         attempt.detail.as_ref().map(ToString::to_string).unwrap_or_default()
     };
-    let first = gateway.health.begin(0, clock::now_ms()).unwrap();
+    let first = gateway.health.begin(0, clock::steady_ms()).unwrap();
     let detail = skipped(&gateway);
     assert!(detail.contains("as it may have (1)"), "{detail}");
     let heard = run(Box::new(flight(&gateway)), vec![0]).await;
@@ -418,7 +432,7 @@ async fn an_offer_that_filled_up_or_rests_since_the_plan_was_made_is_skipped_for
     drop(first);
     for _ in 0..BREAKER_FAILURES {
         let lane = crate::route::Lane { offer: 0, credential: 0 };
-        gateway.health.record(lane, Sample::Failed, clock::now_ms());
+        gateway.health.record(lane, Sample::Failed, clock::steady_ms());
     }
     let detail = skipped(&gateway);
     assert!(detail.contains("breaker"), "{detail}");

@@ -57,7 +57,7 @@ pub(super) async fn collect(
         };
         let said = said.map_err(unread)?;
         if let Some(error) = said.error {
-            flight.bear(&asking.offer, &settle::Reported { usage: said.usage, ..empty() });
+            asking.bear(flight, &settle::Reported { usage: said.usage, ..empty() });
             return Err(Trouble::StreamError(Box::new(error)));
         }
         flight.losses.extend(said.losses);
@@ -69,7 +69,7 @@ pub(super) async fn collect(
     // Some providers send an error, or nothing, under status 200; that is no result to pay for, and
     // what it cost is the platform's.
     if answer.error.is_some() || answer.choices == 0 {
-        flight.bear(&asking.offer, &settle::Reported { usage: answer.usage, ..empty() });
+        asking.bear(flight, &settle::Reported { usage: answer.usage, ..empty() });
     }
     if let Some(error) = answer.error.take() {
         return Err(Trouble::StreamError(Box::new(error)));

@@ -8,7 +8,7 @@ use turnpike_ledger::PicoUsd;
 
 use crate::error::Refusal;
 use crate::route::{Candidate, Rejection};
-use crate::usage::{FiguresFact, ObjectiveFact};
+use crate::usage::{ExpectedFact, FiguresFact, ObjectiveFact};
 
 use super::super::explain;
 use super::super::flight::Flight;
@@ -25,6 +25,8 @@ struct Shown<'a> {
     input_tokens: u32,
     task: Task<'a>,
     objective: Option<ObjectiveFact>,
+    /// What the expected costs are made of.
+    expected: Option<ExpectedFact>,
     /// In the order in which they would be tried.
     plan: Vec<&'a str>,
     expected_cost_usd: Option<PicoUsd>,
@@ -83,15 +85,18 @@ struct Shortlisted<'a> {
 struct Asked<'a> {
     hook: &'static str,
     policy: &'a str,
+    /// Of its configuration, as in a record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<&'a str>,
     micros: u32,
     failure: Option<&'static str>,
 }
 
 /// The route policy's reasons, by row of the candidates. The policy knows a row by its place among
-/// those that it scored.
+/// those that it scored, which those keep that turned out too dear for the money since.
 pub(super) async fn reasons(flight: &mut Flight) -> HashMap<usize, String> {
     let scored = flight.candidates.iter().enumerate();
-    let scored = scored.filter(|(_, candidate)| candidate.figures.is_some() && asked(candidate));
+    let scored = scored.filter(|(_, candidate)| was_scored(candidate));
     let mut scored: Vec<(u32, usize, f64)> = (0..)
         .zip(scored)
         .map(|(place, (row, one))| (place, row, one.score.unwrap_or(f64::MIN)))
@@ -104,9 +109,9 @@ pub(super) async fn reasons(flight: &mut Flight) -> HashMap<usize, String> {
     rows.zip(told).filter(|(_, reason)| !reason.is_empty()).collect()
 }
 
-/// Whether the route policy was asked about it.
-fn asked(candidate: &Candidate) -> bool {
-    candidate.rejection.as_ref().is_none_or(|reason| *reason == Rejection::Policy)
+/// Whether the route policy was asked about it, whatever has become of it.
+fn was_scored(candidate: &Candidate) -> bool {
+    candidate.score.is_some() || candidate.rejection == Some(Rejection::Policy)
 }
 
 /// The whole answer.
@@ -140,6 +145,7 @@ pub(super) fn whole(
             decided_by: flight.classified_by.as_ref().map(|by| &*by.label),
         },
         objective: explain::objective(flight),
+        expected: explain::expected(flight),
         plan: flight.plan.iter().filter_map(name).collect(),
         expected_cost_usd: best,
         worst_case_cost_usd: held.as_ref().ok().copied(),
@@ -212,6 +218,7 @@ fn policies(flight: &Flight) -> Vec<Asked<'_>> {
         .map(|record| Asked {
             hook: record.hook.label(),
             policy: &record.policy.label,
+            config: record.policy.config.as_deref(),
             micros: record.micros,
             failure: record.failure.as_ref().map(|failure| failure.kind.label()),
         })

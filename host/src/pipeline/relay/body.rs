@@ -12,6 +12,7 @@ use http_body::{Body, Frame};
 
 use tokio::sync::Semaphore;
 
+use crate::clock::Stopwatch;
 use crate::tasks::{LastCall, Tasks};
 
 use super::Relay;
@@ -32,6 +33,8 @@ pub(super) struct RelayBody {
     first: Bytes,
     /// Some content has been given to the connection.
     delivered: bool,
+    /// Since when it has not asked for more.
+    handed: Option<Stopwatch>,
     /// Tells a step that is under way that the caller has gone.
     left: Arc<AtomicBool>,
     tasks: Tasks,
@@ -45,7 +48,14 @@ impl RelayBody {
         let (tasks, drains) = (gateway.tasks.clone(), Arc::clone(&gateway.drains));
         let (left, last_call) = (Arc::clone(&relay.left), relay.last_call.clone());
         let state = State::Idle(Box::new(relay));
-        Self { state, first, delivered: false, left, tasks, drains, last_call }
+        Self { state, first, delivered: false, handed: None, left, tasks, drains, last_call }
+    }
+
+    /// The connection takes more, or will never again.
+    fn resumed(&mut self) {
+        if let (State::Idle(relay), Some(handed)) = (&mut self.state, self.handed.take()) {
+            relay.left_waiting = relay.left_waiting.saturating_add(handed.elapsed());
+        }
     }
 }
 
@@ -70,8 +80,10 @@ impl Body for RelayBody {
             if let State::Idle(relay) = &mut this.state {
                 relay.given_bytes = relay.stream.sent_bytes;
             }
+            this.handed = Some(Stopwatch::start());
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.first)))));
         }
+        this.resumed();
         let mut future = match std::mem::replace(&mut this.state, State::Over) {
             State::Over => return Poll::Ready(None),
             State::Idle(relay) => step(relay),
@@ -84,6 +96,7 @@ impl Body for RelayBody {
             }
             Poll::Ready((mut relay, Some(bytes))) => {
                 this.delivered = true;
+                this.handed = Some(Stopwatch::start());
                 relay.given_bytes = relay.stream.sent_bytes;
                 if !relay.over {
                     this.state = State::Idle(relay);
@@ -103,6 +116,7 @@ impl Drop for RelayBody {
     /// The connection is gone before the stream was over.
     fn drop(&mut self) {
         self.left.store(true, Ordering::Release);
+        self.resumed();
         let delivered = self.delivered;
         let (drains, last_call) = (Arc::clone(&self.drains), self.last_call.clone());
         match std::mem::replace(&mut self.state, State::Over) {
@@ -128,3 +142,6 @@ impl Drop for RelayBody {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

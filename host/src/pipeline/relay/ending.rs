@@ -10,9 +10,10 @@ use turnpike_ledger::PicoUsd;
 
 use crate::route::Sample;
 
-use super::super::attempt::note;
+use super::super::attempt::{Blame, blame_of, book_limit, note};
+use super::super::conversation;
 use super::super::flight::{Bill, Ending};
-use super::super::{conversation, settle};
+use super::super::settle::{self, Reached};
 use super::words::event;
 use super::{Broken, Relay, Step};
 
@@ -41,11 +42,11 @@ impl Relay {
     /// nothing by asking for something blocked at its end.
     pub(super) async fn fail(&mut self, broken: Broken) -> Bytes {
         self.over = true;
+        let broken = broken.after(self.left_waiting);
         let callers = broken.is_callers();
-        let sample = if broken.counts() { self.asking.failed() } else { Sample::Neutral };
+        self.book(&broken);
         let (event, outcome, provider_failed) =
             event(broken, self.flight.manner.dialect, self.stream.redactor.next_event());
-        self.asking.ended(sample);
         note(&mut self.flight, &self.asking, outcome, "after the first content");
         self.summarise();
         let reported = self.stream.reported();
@@ -54,12 +55,10 @@ impl Relay {
         let payable =
             (provider_failed && self.flight.gateway.settings.bill_partial) || (callers && had);
         let bill = if payable {
-            let ending = Ending::FailedPartial;
-            let bill = settle::charge(&mut self.flight, &offer, &reported, ending).await;
             if provider_failed && !callers {
-                self.flight.owing = bill.cost;
+                self.flight.reached = Reached::NoResult;
             }
-            bill
+            settle::charge(&mut self.flight, &offer, &reported, Ending::FailedPartial).await
         } else {
             let absorbed = settle::absorbed(&self.flight, &offer, &reported, Ending::FailedPartial);
             self.flight.release(absorbed);
@@ -97,7 +96,7 @@ impl Relay {
         match step {
             Ok(Step::More(_) | Step::Silent) => {}
             Ok(Step::Complete(_)) => {
-                self.flight.delivered = Some(self.given_bytes);
+                self.flight.reached = Reached::Bytes(self.given_bytes);
                 self.complete(Some(Ending::Partial)).await;
             }
             Err(broken) => self.broken = Some(broken),
@@ -108,7 +107,7 @@ impl Relay {
     /// its usage within bounds, of which one is the number of permits in `drains`.
     pub(super) async fn abandoned(mut self, drains: &Semaphore) {
         let delivered = self.given_bytes;
-        self.flight.delivered = Some(delivered);
+        self.flight.reached = Reached::Bytes(delivered);
         let ended = match self.broken.take() {
             Some(broken) => Some(Err(broken)),
             None => self.read_on(drains).await,
@@ -118,17 +117,19 @@ impl Relay {
             // The provider's failure, or the policy's refusal; but the caller owes what it had been
             // given by then.
             Some(Err(broken)) => {
-                let sample = if broken.counts() { self.asking.failed() } else { Sample::Neutral };
+                let broken = broken.after(self.left_waiting);
+                self.book(&broken);
                 let next = self.stream.redactor.next_event();
                 let (_, outcome, _) = event(broken, self.flight.manner.dialect, next);
                 self.stream.sent_bytes = delivered;
                 let detail = "after the first content; the caller had left";
-                self.settle_partial(outcome, detail, sample).await;
+                self.settle_partial(outcome, detail).await;
             }
             // Past the bound the gateway's own count of what was received is charged.
             None => {
                 let detail = "the caller had left, and its end was not in reach";
-                self.settle_partial("cancelled", detail, Sample::Neutral).await;
+                self.asking.ended(Sample::Neutral);
+                self.settle_partial("cancelled", detail).await;
             }
         }
     }
@@ -158,9 +159,8 @@ impl Relay {
     }
 
     /// Charges a caller that left and whose answer did not come to its end.
-    async fn settle_partial(&mut self, outcome: &'static str, detail: &str, sample: Sample) {
+    async fn settle_partial(&mut self, outcome: &'static str, detail: &str) {
         self.over = true;
-        self.asking.ended(sample);
         note(&mut self.flight, &self.asking, outcome, detail);
         self.summarise();
         let reported = self.stream.reported();
@@ -179,6 +179,17 @@ impl Relay {
         self.flight.release(absorbed);
         let bill = Bill { absorbed: PicoUsd(absorbed.0), ..Bill::default() };
         self.flight.end(Ending::Abandoned, 499, &bill);
+    }
+
+    /// What a stream that broke says of its offer.
+    fn book(&self, broken: &Broken) {
+        match broken {
+            Broken::Reported { error, .. } if blame_of(error) == Blame::Limit => {
+                book_limit(&self.flight, &self.asking, error);
+            }
+            _ if broken.counts() => self.asking.ended(self.asking.failed()),
+            _ => self.asking.ended(Sample::Neutral),
+        }
     }
 
     fn summarise(&mut self) {

@@ -126,7 +126,7 @@ impl Opening<'_> {
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
         if let Some(stream) = self.stream.take() {
-            self.flight.bear(&self.asking.offer, &stream.reported());
+            self.asking.bear(self.flight, &stream.reported());
         }
     }
 }
@@ -174,7 +174,7 @@ async fn first(
             Err(Broken::Malformed(what) | Broken::TooLong(what)) => {
                 return Err(Trouble::Malformed(what));
             }
-            Err(Broken::CutOff) => return Err(Trouble::Empty),
+            Err(Broken::CutOff | Broken::LeftWaiting) => return Err(Trouble::Empty),
             // Content has come, so the answer belongs to this provider; the caller hears of the
             // refusal in the stream.
             Err(Broken::Withheld { blocked }) => {

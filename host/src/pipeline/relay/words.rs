@@ -8,6 +8,7 @@ use turnpike_protocol::{Dialect, Origin};
 use crate::redact;
 use crate::upstream::ErrorKind;
 
+use super::super::attempt::{Blame, blame_of};
 use super::Broken;
 
 /// What keeps a quiet stream alive: an event where the dialect has one, else a comment, which
@@ -44,7 +45,10 @@ pub(super) fn event(
         error_body::stream_event_of(dialect, &facts, begun)
     };
     match broken {
-        Broken::Reported { raw, .. } => (raw, "error", true),
+        Broken::Reported { raw, error } => {
+            let limited = blame_of(&error) == Blame::Limit;
+            (raw, if limited { "rate_limited" } else { "error" }, true)
+        }
         Broken::Transport(error) => {
             let timeout = matches!(error.kind, ErrorKind::Timeout(_));
             let message = "the provider stopped in the middle of its answer; you were not charged \
@@ -56,6 +60,12 @@ pub(super) fn event(
             let message = "the provider ended its answer without finishing it; send the request \
                            again";
             (said(message, "api_error", "upstream_died", 502), "died", true)
+        }
+        Broken::LeftWaiting => {
+            let message = "the provider ended its answer early, after you had left it unread for \
+                           long; what was delivered is charged; read without long pauses and send \
+                           the request again";
+            (said(message, "api_error", "upstream_died", 502), "cancelled", false)
         }
         Broken::TooLong(what) => {
             let message = format!("the answer can't be relayed: {what}; ask for a shorter one");

@@ -6,38 +6,28 @@ use std::sync::Arc;
 
 use turnpike_ledger::PicoUsd;
 
-use crate::budget::{self, Counted};
+use crate::budget::{self, Counted, Search};
 use crate::catalog::Offer;
 use crate::error::Refusal;
 use crate::route::Rejection;
 
 use super::super::flight::Flight;
 use super::super::{decide, settle};
+use super::short::{self, Short};
 use super::{Purse, longest_answer};
 
 /// Times that the plan is made again without those that can't be paid. The first time all that are
 /// too dear by list prices go; what a bill policy adds may cost a few more.
 const PLANS_MAX: usize = 4;
 
+/// Lengths of one offer that the bill policy is asked about before the shortest: the first nearly
+/// always does, and for a fee on top of a mark-up the second.
+const QUOTES_MAX: usize = 3;
+
 /// What is to be held, and on which budgets.
 pub(super) struct Afforded<'a> {
     pub(super) amount: PicoUsd,
     pub(super) budgets: Vec<Counted<'a>>,
-}
-
-/// Why nothing can be held.
-pub(super) struct Short {
-    pub(super) refusal: Box<Refusal>,
-    /// A budget that would not do with nothing held, by the ledger's id, and its window.
-    pub(super) used_up: Option<(Arc<str>, u64)>,
-    /// The least that would do.
-    pub(super) needed: PicoUsd,
-}
-
-impl From<Box<Refusal>> for Short {
-    fn from(refusal: Box<Refusal>) -> Self {
-        Self { refusal, used_up: None, needed: PicoUsd::ZERO }
-    }
 }
 
 /// An offer of the plan that can be paid.
@@ -66,7 +56,7 @@ pub(super) async fn afford<'a>(
         if rows.len() == plan.len() {
             break;
         }
-        leave_out(flight, free);
+        leave_out(flight, purse, free);
         let next = decide::order(flight);
         if next.iter().eq(rows.iter().map(|kept| &kept.row)) {
             break;
@@ -76,7 +66,7 @@ pub(super) async fn afford<'a>(
     }
     if rows.is_empty() {
         // Its model's budget is nearly used up, and nobody else can be paid: it is clamped to that.
-        let Some(last) = tight else { return Err(short(flight, purse).await?) };
+        let Some(last) = tight else { return Err(short::none_payable(flight, purse).await?) };
         reject(flight, last.row, None);
         rows.push(last);
     }
@@ -115,8 +105,11 @@ async fn payable<'a>(
         let own_left = (!own.is_empty())
             .then(|| budget::affordable(&flight.gateway.ledger, &purse.payer(&own)));
         let of_it = own_left.map_or(free, |left| left.min(free));
-        let Some((tokens, amount)) = length(flight, &offer, of_it).await? else {
-            let reason = reason(flight, &offer, free);
+        let asked = asked(flight, &offer);
+        let whole = quote(flight, &offer, asked).await?;
+        let Some((tokens, amount)) = length(flight, &offer, (asked, whole), of_it).await? else {
+            let credit = credit(flight, purse);
+            let reason = reason(least_cost(flight, &offer), credit, free);
             reject(flight, row, Some(reason));
             continue;
         };
@@ -132,81 +125,95 @@ async fn payable<'a>(
     Ok(rows)
 }
 
-/// Whether the budget of the row's own model has less left than most answers could need, or than
-/// what is held for those before it in the plan, which would count on it, too.
+/// Whether the budget of the row's own model has less left than most answers could need, or no room
+/// for what those before it in the plan hold, which would count on it, too.
 async fn is_tight(
     flight: &mut Flight,
     kept: &Row<'_>,
     left: PicoUsd,
     before: &[Row<'_>],
 ) -> Result<bool, Box<Refusal>> {
-    if before.iter().any(|earlier| earlier.amount > left) {
-        return Ok(true);
+    for earlier in before {
+        // What has no more of its own was measured by that.
+        let is_measured = earlier.own_left.is_some_and(|own| own <= left);
+        if !is_measured && !has_room(flight, earlier, left).await? {
+            return Ok(true);
+        }
     }
     let enough = budget::ANSWER_TOKENS_ENOUGH.min(asked(flight, &kept.offer));
     Ok(kept.tokens < enough && quote(flight, &kept.offer, enough).await? > left)
 }
 
-/// The longest answer of an offer that so much money allows one request, and its worst case; none
-/// where it does not pay for the shortest one.
+/// Whether what is left of the budget of a later row's model has room for what this row holds, and
+/// for those beside the request: nobody's answer is cut to what may be too short, and none that the
+/// caller gave a limit for, because of the budget of a model that may never be asked.
+async fn has_room(
+    flight: &mut Flight,
+    kept: &Row<'_>,
+    left: PicoUsd,
+) -> Result<bool, Box<Refusal>> {
+    if is_modest((kept.tokens, kept.amount), left) {
+        return Ok(true);
+    }
+    let long = kept.tokens.min(budget::ANSWER_TOKENS_LONG);
+    if long == kept.tokens || flight.call.output_limit.is_some() {
+        return Ok(false);
+    }
+    Ok(quote(flight, &kept.offer, long).await? <= budget::share(left))
+}
+
+/// Whether one request may hold so much of what is free without a further look: its share, or what
+/// is no more than enough.
+fn is_modest((tokens, amount): (u32, PicoUsd), free: PicoUsd) -> bool {
+    amount <= budget::share(free) || (tokens <= budget::ANSWER_TOKENS_ENOUGH && amount <= free)
+}
+
+/// The longest answer of an offer, up to what is `asked` and comes to `whole`, that so much money
+/// allows one request, and its worst case; none where it does not pay for the shortest one.
 async fn length(
     flight: &mut Flight,
     offer: &Arc<Offer>,
+    (asked, whole): (u32, PicoUsd),
     free: PicoUsd,
 ) -> Result<Option<(u32, PicoUsd)>, Box<Refusal>> {
-    let asked = asked(flight, offer);
-    let whole = quote(flight, offer, asked).await?;
-    if whole <= budget::share(free) || (asked <= budget::ANSWER_TOKENS_ENOUGH && whole <= free) {
+    if is_modest((asked, whole), free) {
         return Ok(Some((asked, whole)));
     }
     if flight.call.embeds() {
         return Ok(None);
     }
-    let least = least(flight, offer);
     let floor = flight.gateway.settings.clamp_floor_tokens;
-    let by_list = |tokens| settle::worst_case(flight, offer, tokens);
-    let scaled = scaled(free, whole, by_list(asked));
-    let found = budget::length(asked, floor, scaled, by_list);
-    fitting(flight, offer, (found, least), free).await
-}
-
-/// The worst case of the limit that was found, if it is affordable, or else that of the least: a
-/// bill policy may charge otherwise for short answers than for long ones.
-async fn fitting(
-    flight: &mut Flight,
-    offer: &Arc<Offer>,
-    (found, least): (Option<u32>, u32),
-    free: PicoUsd,
-) -> Result<Option<(u32, PicoUsd)>, Box<Refusal>> {
-    for tokens in found.into_iter().chain([least]) {
+    let mut search = Search::new((asked, whole), floor, free);
+    let mut found = search.first(|tokens| settle::worst_case(flight, offer, tokens));
+    for _ in 0..QUOTES_MAX {
+        let Some(tokens) = found else { break };
         let amount = quote(flight, offer, tokens).await?;
         if amount <= free {
             return Ok(Some((tokens, amount)));
         }
+        found =
+            search.shorter((tokens, amount), |tokens| settle::worst_case(flight, offer, tokens));
     }
-    Ok(None)
+    let least = least(flight, offer);
+    let amount = quote(flight, offer, least).await?;
+    Ok((amount <= free).then_some((least, amount)))
 }
 
-/// The one amount that is held for all of the rows: the dearest of them, unless the budget of a
-/// row's own model has less left. Those that are dearer are clamped to that, or leave.
+/// The one amount that is held for all of the rows: the dearest of them. It counts on the budgets
+/// of all their models, and is no more than one request may hold of any of them (decision 044):
+/// those that are dearer are clamped to that, or leave.
 async fn level(flight: &mut Flight, rows: &mut Vec<Row<'_>>) -> Result<PicoUsd, Box<Refusal>> {
     let most = rows.iter().filter_map(|kept| kept.own_left).min();
     if let Some(most) = most {
         let mut fit = Vec::with_capacity(rows.len());
         for mut kept in rows.drain(..) {
-            if kept.amount > most {
-                let by_list = |tokens| settle::worst_case(flight, &kept.offer, tokens);
-                let scaled = scaled(most, kept.amount, by_list(kept.tokens));
-                let floor = flight.gateway.settings.clamp_floor_tokens;
-                let found = budget::clamp(kept.tokens, floor, scaled, by_list);
-                let least = least(flight, &kept.offer);
-                let Some((tokens, amount)) =
-                    fitting(flight, &kept.offer, (found, least), most).await?
-                else {
+            if kept.own_left.is_none_or(|own| own > most) {
+                let whole = (kept.tokens, kept.amount);
+                let Some(within) = length(flight, &kept.offer, whole, most).await? else {
                     reject(flight, kept.row, Some(Rejection::Budget));
                     continue;
                 };
-                (kept.tokens, kept.amount) = (tokens, amount);
+                (kept.tokens, kept.amount) = within;
             }
             fit.push(kept);
         }
@@ -217,7 +224,9 @@ async fn level(flight: &mut Flight, rows: &mut Vec<Row<'_>>) -> Result<PicoUsd, 
 
 /// Takes out every candidate that is too dear by list prices, so that the next plan is of those
 /// that can be paid.
-fn leave_out(flight: &mut Flight, free: PicoUsd) {
+fn leave_out(flight: &mut Flight, purse: &Purse<'_>, free: PicoUsd) {
+    // Once for all of them: there may be hundreds, and the ledger has one lock.
+    let credit = credit(flight, purse);
     for row in 0..flight.candidates.len() {
         let scored = flight.candidates.get(row).is_some_and(|candidate| {
             candidate.rejection.is_none() && candidate.score.is_some_and(|score| score >= 0.0)
@@ -225,51 +234,11 @@ fn leave_out(flight: &mut Flight, free: PicoUsd) {
         let Some(offer) = flight.offer_of(row).filter(|_| scored).map(Arc::clone) else {
             continue;
         };
-        let cost = settle::worst_case(flight, &offer, least(flight, &offer));
+        let cost = least_cost(flight, &offer);
         if cost.is_none_or(|cost| cost > free) {
-            let reason = reason(flight, &offer, free);
-            reject(flight, row, Some(reason));
+            reject(flight, row, Some(reason(cost, credit, free)));
         }
     }
-}
-
-/// What is short where none can be paid: for the cheapest, unless another has only to wait for what
-/// others hold.
-async fn short(flight: &mut Flight, purse: &Purse<'_>) -> Result<Short, Box<Refusal>> {
-    let mut dear: Vec<(PicoUsd, usize)> = Vec::new();
-    for (row, candidate) in flight.candidates.iter().enumerate() {
-        let for_money = matches!(
-            candidate.rejection,
-            Some(Rejection::Budget | Rejection::BudgetShort | Rejection::CreditShort)
-        );
-        if let Some(offer) = flight.offer(candidate).filter(|_| for_money)
-            && let Some(cost) = settle::worst_case(flight, offer, least(flight, offer))
-        {
-            dear.push((cost, row));
-        }
-    }
-    dear.sort_unstable();
-    if !purse.caller.budgets.by_model() {
-        // All count on the same money.
-        dear.truncate(1);
-    }
-    let mut told: Option<Short> = None;
-    for (_, row) in dear {
-        let Some(offer) = flight.offer_of(row).map(Arc::clone) else { continue };
-        let least = least(flight, &offer);
-        let needed = quote(flight, &offer, least).await?;
-        let mut budgets = purse.always.to_vec();
-        budgets.extend(purse.own(&offer));
-        let found = budget::shortfall(&flight.gateway.ledger, &purse.payer(&budgets), needed);
-        let passes = found.passes();
-        if passes || told.is_none() {
-            told = Some(Short { refusal: found.refusal, used_up: found.used_up, needed });
-        }
-        if passes {
-            break;
-        }
-    }
-    told.ok_or_else(|| Box::new(Refusal::internal()))
 }
 
 fn reject(flight: &mut Flight, row: usize, reason: Option<Rejection>) {
@@ -278,18 +247,25 @@ fn reject(flight: &mut Flight, row: usize, reason: Option<Rejection>) {
     }
 }
 
-/// Whose money is too little for the shortest answer, seen from what is `free` of the credit and of
-/// the budgets that always count.
-fn reason(flight: &Flight, offer: &Offer, free: PicoUsd) -> Rejection {
-    let cost = settle::worst_case(flight, offer, least(flight, offer));
+/// What is free of the credit alone.
+fn credit(flight: &Flight, purse: &Purse<'_>) -> PicoUsd {
+    flight.gateway.ledger.balance(&purse.caller.org).available
+}
+
+/// Whose money is too little for the shortest answer, which comes to so much: seen from what is
+/// free of the credit, and of the credit and the budgets that always count.
+fn reason(cost: Option<PicoUsd>, credit: PicoUsd, free: PicoUsd) -> Rejection {
     let over = |left: PicoUsd| cost.is_none_or(|cost| cost > left);
     match () {
-        () if over(flight.gateway.ledger.balance(&flight.caller.org).available) => {
-            Rejection::CreditShort
-        }
+        () if over(credit) => Rejection::CreditShort,
         () if over(free) => Rejection::BudgetShort,
         () => Rejection::Budget,
     }
+}
+
+/// What the shortest answer of an offer comes to, by list prices.
+pub(super) fn least_cost(flight: &Flight, offer: &Offer) -> Option<PicoUsd> {
+    settle::worst_case(flight, offer, least(flight, offer))
 }
 
 /// The longest answer that the caller and the offer allow; none where vectors are asked for.
@@ -298,19 +274,11 @@ fn asked(flight: &Flight, offer: &Offer) -> u32 {
 }
 
 /// The shortest answer that a request is still sent for.
-fn least(flight: &Flight, offer: &Offer) -> u32 {
+pub(super) fn least(flight: &Flight, offer: &Offer) -> u32 {
     flight.gateway.settings.clamp_floor_tokens.max(1).min(asked(flight, offer))
 }
 
-/// The bill policy may charge other than official rates, so what is affordable is scaled by how the
-/// two compare on the whole request.
-fn scaled(affordable: PicoUsd, quoted: PicoUsd, by_list: Option<PicoUsd>) -> PicoUsd {
-    let product = by_list.and_then(|by_list| affordable.0.checked_mul(by_list.0));
-    let scaled = product.and_then(|product| product.checked_div(quoted.0));
-    PicoUsd(scaled.unwrap_or(affordable.0).min(affordable.0))
-}
-
-async fn quote(
+pub(super) async fn quote(
     flight: &mut Flight,
     offer: &Arc<Offer>,
     tokens: u32,

@@ -1,5 +1,8 @@
 //! Plans that a dollar does not pay for, or not at full length: against a ledger, and no provider.
 
+mod busy;
+mod models;
+
 use std::fmt::Write as _;
 
 use super::*;
@@ -10,12 +13,18 @@ use crate::route::{Candidate, Rejection};
 /// A gateway with offers at these dollars for a million tokens of answer, and an organization with
 /// one dollar.
 async fn gateway(data: &std::path::Path, prices: &[u32]) -> Arc<Gateway> {
+    gateway_of(data, prices, "").await
+}
+
+/// The same, with more said of each offer.
+async fn gateway_of(data: &std::path::Path, prices: &[u32], more: &str) -> Arc<Gateway> {
     let mut offers = String::new();
     for (place, price) in prices.iter().enumerate() {
         if place > 0 {
             writeln!(offers, "[[providers.local.offers]]\nid = \"acme/{place}\"").unwrap();
         }
         writeln!(offers, "usd_per_million = {{ input = \"1\", output = \"{price}\" }}").unwrap();
+        offers.push_str(more);
     }
     let gateway = gateway_with(data, 9, &offers).await;
     top_up(&gateway);

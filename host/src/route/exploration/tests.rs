@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::route::{BreakerRule, Sample, Workload, figure_row};
+use crate::route::{BreakerRule, Particulars, Sample, Workload, figure_row};
 
 const RULE: BreakerRule = BreakerRule { failures: 5, open_ms: 10_000 };
 const NOW_MS: u64 = 10_000_000;
@@ -20,7 +20,8 @@ fn seen(health: &Health, rows: [(f64, f64); 3]) -> Vec<Candidate> {
     let offer = catalog.offers().iter().find(|offer| offer.is_priced()).unwrap();
     let work = Workload::new("chat", 0.2, 100, None);
     let row = |(index, (score, price)): (usize, (f64, f64))| {
-        let mut figures = figure_row(offer, &work, health.snapshot(index, work.band(), NOW_MS));
+        let seen = health.snapshot(index, work.band(), NOW_MS);
+        let mut figures = figure_row(offer, &work, &Particulars::of_text(&work), seen);
         figures.iter_mut().for_each(|row| row.cost_usd *= price);
         Candidate { index, rejection: None, figures, score: Some(score) }
     };

@@ -31,6 +31,8 @@ pub(super) struct Breaker {
     failures_in_a_row: AtomicU32,
     /// Refusals that are about the credential: over its rate limit, no credit.
     withheld_in_a_row: AtomicU32,
+    /// Rests in a row for such refusals that came without a word on how long.
+    backed_off_in_a_row: AtomicU32,
     /// 0 while closed.
     open_until_ms: AtomicU64,
     /// When it was last told to rest: what began before says nothing of it since.
@@ -165,19 +167,26 @@ impl Breaker {
         }
     }
 
-    /// An attempt was refused for its credential. How long it rests for that is for the provider to
-    /// say, or else for [`Breaker::back_off`].
-    pub(super) fn withheld(&self) {
+    /// An attempt that began at `began_ms` was refused for its credential. How long it rests for
+    /// that is for the provider to say, or else for [`Breaker::back_off`].
+    pub(super) fn withheld(&self, began_ms: u64) {
+        if self.is_news_from_before(began_ms) {
+            return;
+        }
         self.withheld_in_a_row.fetch_add(1, Ordering::Relaxed);
         self.limited_until_ms.store(0, Ordering::Relaxed);
     }
 
     /// The provider did not say for how long: one such refusal says little of other requests, after
-    /// several it rests, each time twice as long.
-    pub(super) fn back_off(&self, now_ms: u64, rule: BreakerRule) {
-        let withheld = self.withheld_in_a_row.load(Ordering::Relaxed);
-        if let Some(more) = withheld.checked_sub(rule.failures) {
-            self.rest(now_ms.saturating_add(backed_off_ms(rule, more)), now_ms);
+    /// several it rests, each time twice as long. What was sent with those that made it rest is
+    /// refused with them, and says no more than they did.
+    pub(super) fn back_off(&self, began_ms: u64, now_ms: u64, rule: BreakerRule) {
+        if self.is_news_from_before(began_ms) {
+            return;
+        }
+        if self.withheld_in_a_row.load(Ordering::Relaxed) >= rule.failures {
+            let before = self.backed_off_in_a_row.fetch_add(1, Ordering::Relaxed);
+            self.rest(now_ms.saturating_add(backed_off_ms(rule, before)), now_ms);
         } else if self.open_until_ms.load(Ordering::Relaxed) != 0 {
             self.rest(now_ms.saturating_add(UNSAID_REST_MS), now_ms);
         }
@@ -189,7 +198,9 @@ impl Breaker {
             return false;
         }
         // Nearly always there is nothing to write.
-        for count in [&self.failures_in_a_row, &self.withheld_in_a_row, &self.failed_probes] {
+        let Self { failures_in_a_row, withheld_in_a_row, backed_off_in_a_row, .. } = self;
+        let withheld = [withheld_in_a_row, backed_off_in_a_row];
+        for count in withheld.into_iter().chain([failures_in_a_row, &self.failed_probes]) {
             if count.load(Ordering::Relaxed) != 0 {
                 count.store(0, Ordering::Relaxed);
             }
@@ -263,9 +274,9 @@ fn rest_ms(rule: BreakerRule, failed_probes: u32) -> u64 {
     if failed_probes == 0 { rule.open_ms } else { rule.open_ms.saturating_mul(REST_AFTER_PROBE) }
 }
 
-/// The same after so many refusals more than it takes to rest for a rate limit: whoever asks too
-/// often has to ask less and less.
-fn backed_off_ms(rule: BreakerRule, more: u32) -> u64 {
-    let doubled = 1_u64.checked_shl(more).unwrap_or(u64::MAX);
+/// The same for a rate limit after so many such rests in a row: whoever asks too often has to ask
+/// less and less.
+fn backed_off_ms(rule: BreakerRule, before: u32) -> u64 {
+    let doubled = 1_u64.checked_shl(before).unwrap_or(u64::MAX);
     rule.open_ms.saturating_mul(doubled).min(BACKED_OFF_MS_MAX.max(rule.open_ms))
 }

@@ -24,7 +24,8 @@ const VAIN_WHOLE: (f64, f64, u64) = (3.0, 30_000.0, 120_000);
 /// Nobody else may probe for so long at most beside the rest that follows: a whole answer may take
 /// minutes, and all the others would be without the offer.
 const PROBING_MS_MAX: u64 = 30_000;
-/// A probe that is given up after this part of it has failed: it is sent to an offer in trouble.
+/// A probe that is given up after this part of it has failed, if it waited for the least that any
+/// other would: it is sent to an offer in trouble.
 const VAIN_PROBE_PART: u64 = 3;
 
 /// A request as the health of an offer sees it.
@@ -113,6 +114,14 @@ impl InFlight {
         self.health.book(self.lane, sample, self.began_ms, now_ms);
     }
 
+    /// The provider refused the credential ([`Sample::Withheld`]) and did not say for how long: it
+    /// rests after several in a row, each time twice as long.
+    pub fn backs_off(&self, now_ms: u64) {
+        if let Some((_, breaker)) = self.health.found(self.lane) {
+            breaker.back_off(self.began_ms, now_ms, self.health.rule);
+        }
+    }
+
     /// How long it may wait without a sign of life before that says something of the offer.
     pub fn patience_ms(&self) -> u64 {
         let offer = self.health.offers.get(self.lane.offer);
@@ -122,7 +131,9 @@ impl InFlight {
     /// How the offer's health takes it that the caller leaves it after so long a silence.
     pub fn given_up(&self, quiet_ms: u64) -> Sample {
         let patience_ms = self.patience_ms();
-        let vain_ms = if self.is_probe() { patience_ms / VAIN_PROBE_PART } else { patience_ms };
+        let (_, least_ms, _) = if self.demand.whole { VAIN_WHOLE } else { VAIN };
+        let probed_ms = || (patience_ms / VAIN_PROBE_PART).max(whole_ms(least_ms));
+        let vain_ms = if self.is_probe() { probed_ms() } else { patience_ms };
         match self.demand.whole {
             _ if quiet_ms <= vain_ms => Sample::Neutral,
             // A caller can ask for an answer that takes long to write, and leave.
@@ -230,11 +241,13 @@ impl OfferHealth {
             let own = self.statistics.first_token_tail_ms(demand.band());
             (VAIN, own.or_else(|| self.statistics.whole_tail_ms()))
         };
-        let known = |tail_ms: f64| {
-            let ms = (tail_ms * tails).max(least_ms).min(f64::from(u32::MAX));
-            let wait = std::time::Duration::from_secs_f64(ms / 1_000.0);
-            u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
-        };
+        let known = |tail_ms: f64| whole_ms((tail_ms * tails).max(least_ms));
         tail_ms.map_or(unknown_ms, known)
     }
+}
+
+/// Whole milliseconds.
+fn whole_ms(ms: f64) -> u64 {
+    let wait = std::time::Duration::from_secs_f64(ms.min(f64::from(u32::MAX)) / 1_000.0);
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }

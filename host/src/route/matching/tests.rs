@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::catalog::{Catalog, ConfiguredCatalog, Modalities, Offer};
-use crate::route::{OrgRules, Profile, Rule, Situation, Snapshot, Terms, Workload, figure_row};
+use crate::route::{
+    FigureRow, OrgRules, Particulars, Profile, Rule, Situation, Snapshot, Terms, Workload,
+    figure_row,
+};
 
 fn offers() -> ConfiguredCatalog {
     Catalog::embedded().unwrap().for_providers(&["openai"]).unwrap()
@@ -72,23 +75,36 @@ fn ruled(rule: &str) -> Rejection {
     forbidden(0, &offers.offers()[0], &terms(rule)).expect("it is out")
 }
 
-fn over(rule: &str) -> Rejection {
+fn row(seen: Snapshot) -> FigureRow {
     let work = Workload::new("chat", 0.5, 1_000, None);
-    let measured = Snapshot { first_token_measured: true, ..Snapshot::UNKNOWN };
-    let mut row = figure_row(&able(), &work, measured).unwrap();
-    over_ceiling(&mut row, &terms(rule)).expect("it is out")
+    figure_row(&able(), &work, &Particulars::of_text(&work), seen).unwrap()
+}
+
+fn over(rule: &str) -> Rejection {
+    beyond(&terms(rule))
+}
+
+fn too_weak() -> Rejection {
+    let mut terms = terms("{}");
+    terms.quality_min = 1.0;
+    beyond(&terms)
+}
+
+fn beyond(terms: &Terms) -> Rejection {
+    let mut row = row(Snapshot { first_token_measured: true, ..Snapshot::UNKNOWN });
+    over_ceiling(&mut row, terms).expect("it is out")
 }
 
 #[test]
 fn a_time_that_nobody_has_measured_rules_nobody_out() {
-    let work = Workload::new("chat", 0.5, 1_000, None);
-    let mut row = figure_row(&able(), &work, Snapshot::UNKNOWN).unwrap();
+    let mut assumed = row(Snapshot::UNKNOWN);
     let ceiling = terms(r#"{"first_token_ceiling_ms": 500}"#);
-    assert_eq!(over_ceiling(&mut row, &ceiling), None);
-    assert!((row.first_token_ms - 500.0).abs() < 1e-9, "nor does the route policy");
+    assert_eq!(over_ceiling(&mut assumed, &ceiling), None);
+    assert!((assumed.first_token_under(500.0) - 500.0).abs() < 1e-9, "nor does the route policy");
+    assert!((assumed.first_token_ms - 700.0).abs() < 1e-9, "it is shown as it was assumed");
     let slow = Snapshot { first_token_ms: 501.0, first_token_measured: true, ..Snapshot::UNKNOWN };
-    let mut row = figure_row(&able(), &work, slow).unwrap();
-    assert!(over_ceiling(&mut row, &ceiling).is_some());
+    let mut slow = row(slow);
+    assert!(over_ceiling(&mut slow, &ceiling).is_some() && !slow.assumed_over_ceiling);
 }
 
 #[test]
@@ -138,6 +154,7 @@ fn found_here() -> Vec<Rejection> {
         ruled(r#"{"regions": ["eu"]}"#),
         ruled(r#"{"zero_retention": true}"#),
         over(r#"{"cost_ceiling_usd": "0.000000000001"}"#),
+        too_weak(),
         over(r#"{"first_token_ceiling_ms": 1}"#),
     ]
 }
@@ -180,6 +197,7 @@ fn test_of(reason: &Rejection) -> &'static str {
         | Rejection::Region { .. }
         | Rejection::Retention
         | Rejection::TooDear { .. }
+        | Rejection::TooWeak { .. }
         | Rejection::TooSlow { .. } => HERE,
     }
 }
@@ -243,6 +261,7 @@ fn each_offer_is_out_for_the_one_thing_that_it_lacks() {
         "other_region",
         "retains_data",
         "over_cost_ceiling",
+        "below_min_quality",
         "over_time_ceiling",
     ];
     assert_eq!(codes, wanted);

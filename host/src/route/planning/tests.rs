@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::route::{Snapshot, Workload, figure_row};
+use crate::route::{Particulars, Snapshot, Workload, figure_row};
 
 /// Offers of these providers with these scores.
 fn scored(rows: &[(&str, f64)]) -> (Vec<Candidate>, Vec<Arc<Offer>>) {
@@ -22,7 +22,8 @@ fn graded(rows: &[(&str, f64, f64)]) -> (Vec<Candidate>, Vec<Arc<Offer>>) {
     let priced = catalog.offers_of("openai").iter().find(|offer| offer.is_priced()).unwrap();
     let work = Workload::new("chat", 0.5, 100, None);
     for (candidate, (_, _, quality)) in candidates.iter_mut().zip(rows) {
-        let row = figure_row(priced, &work, Snapshot::UNKNOWN).unwrap();
+        let of_it = Particulars::of_text(&work);
+        let row = figure_row(priced, &work, &of_it, Snapshot::UNKNOWN).unwrap();
         candidate.figures = Some(FigureRow { quality: *quality, ..row });
     }
     (candidates, offers)

@@ -73,6 +73,8 @@ pub struct Terms {
     /// 0 to 1; none where no rule sets one, which a rule does also with 0.
     floor: Option<f64>,
     pub cost_ceiling: Option<PicoUsd>,
+    /// What the caller wants at least, 0 to 1; what is not so good is out.
+    pub quality_min: f64,
     /// Milliseconds; 0 for none.
     pub first_token_ceiling_ms: f64,
     /// Whether a choice may take what a provider gives away; none where no rule says.

@@ -289,6 +289,45 @@ fn a_binding_of_an_earlier_version_is_the_organizations_active_one() {
     assert_eq!(revisions, [4, 5]);
 }
 
+/// Models are asked for in any case, so two spellings are one place; an earlier version kept two.
+#[test]
+fn what_was_bound_to_a_model_in_two_spellings_becomes_one_binding_with_one_history() {
+    let (dir, store) = store();
+    let written = |name: &str, mode, revision| {
+        let scope = Scope::Alias(name.into());
+        BindingRecord { scope, mode, ..binding("acme", "p", revision) }
+    };
+    for (name, mode, revision) in [
+        ("GPT-5.4", Mode::Active, 1),
+        ("gpt-5.4", Mode::Active, 2),
+        ("gpt-5.4", Mode::Shadow, 3),
+        ("GPT-5.4", Mode::Active, 4),
+        ("Own", Mode::Active, 5),
+    ] {
+        store.put_binding(&written(name, mode, revision), &[]).unwrap();
+    }
+    assert_eq!(store.bindings("acme").unwrap().len(), 4);
+    drop(store);
+    let opened = Store::open(dir.path()).unwrap();
+    let [repair] = &*opened.report.repairs else { panic!("{:?}", opened.report) };
+    assert!(repair.contains("revision 4 (p) stays") && repair.contains("revision 2"), "{repair}");
+    let store = opened.store;
+    let gpt = Scope::from_label("alias:GPT-5.4").unwrap();
+    let bound = store.bindings("acme").unwrap();
+    let mut revisions: Vec<u64> = bound.iter().map(|one| one.revision).collect();
+    revisions.sort_unstable();
+    assert_eq!(revisions, [3, 4, 5]);
+    let history = store.binding_history("acme", Hook::Route, &gpt, Mode::Active).unwrap();
+    let revisions: Vec<u64> = history.iter().map(|one| one.revision).collect();
+    assert_eq!(revisions, [1, 2, 4], "each can be brought back");
+    store.delete_bindings("acme", Hook::Route, &gpt, None).unwrap();
+    assert_eq!(store.bindings("acme").unwrap().len(), 1, "nothing is left of another spelling");
+    drop(store);
+    let opened = Store::open(dir.path()).unwrap();
+    assert!(opened.report.repairs.is_empty(), "{:?}", opened.report);
+    assert_eq!(opened.store.bindings("acme").unwrap()[0].scope.label(), "alias:own");
+}
+
 #[test]
 fn a_signature_may_come_later_and_is_never_lost() {
     let (dir, store) = store();

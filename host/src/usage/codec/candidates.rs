@@ -60,13 +60,14 @@ impl Encoder<'_> {
     pub(super) fn put_one_candidate<'s>(
         &mut self,
         candidate: &Seen<'s>,
+        answers: bool,
         reasons: &mut Reasons<'s>,
     ) {
         let flags = flags(candidate, None, true);
         self.out.push(flags);
         self.put_figures(candidate, flags);
         self.put_reasons(candidate, reasons);
-        self.put_all_figures(std::iter::once(*candidate));
+        self.put_all_figures(std::iter::once(*candidate), answers);
     }
 
     fn put_figures(&mut self, candidate: &Seen<'_>, flags: u8) {
@@ -158,10 +159,14 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    pub(super) fn read_one_candidate(&mut self, offer: Arc<str>) -> Result<CandidateFact, Broken> {
+    pub(super) fn read_one_candidate(
+        &mut self,
+        offer: Arc<str>,
+        answers: bool,
+    ) -> Result<CandidateFact, Broken> {
         let flags = self.reader.byte()?;
         let mut read = [CandidateFact { offer, ..self.read_figures(flags, None)? }];
-        self.read_all_figures(&mut read)?;
+        self.read_all_figures(&mut read, answers)?;
         let [read] = read;
         Ok(read)
     }

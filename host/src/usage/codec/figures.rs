@@ -25,14 +25,33 @@ const SPEED: u8 = 1 << 6;
 /// Attempts that failed, or requests on their way.
 const LOAD: u8 = 1 << 7;
 
+/// After these, where records say how long answers were expected to be: its tokens, above marks.
+const EXPLORED: u64 = 1;
+const ASSUMED_OVER_CEILING: u64 = 1 << 1;
+const ANSWER_SHIFT: u32 = 2;
+
 /// Tokens per second that are assumed of an offer that was never asked; what else is written out.
 const SPEED_UNKNOWN: f64 = 60.0;
 
 impl Encoder<'_> {
-    pub(super) fn put_all_figures<'s>(&mut self, candidates: impl Iterator<Item = Seen<'s>>) {
+    /// `answers`: whether the record says how long answers were expected to be.
+    pub(super) fn put_all_figures<'s>(
+        &mut self,
+        candidates: impl Iterator<Item = Seen<'s>>,
+        answers: bool,
+    ) {
         for candidate in candidates.filter(|candidate| candidate.quality.is_some()) {
             match candidate.figures {
-                Some(figures) => self.put_one(&figures, candidate.first_token_ms.unwrap_or(0.0)),
+                Some(figures) => {
+                    self.put_one(&figures, candidate.first_token_ms.unwrap_or(0.0));
+                    if answers {
+                        let explored = if figures.explored { EXPLORED } else { 0 };
+                        let over = figures.assumed_over_ceiling;
+                        let over = if over { ASSUMED_OVER_CEILING } else { 0 };
+                        let answer = u64::from(figures.answer_tokens) << ANSWER_SHIFT;
+                        put(self.out, answer | explored | over);
+                    }
+                }
                 None => self.out.push(NONE),
             }
         }
@@ -68,9 +87,20 @@ impl Encoder<'_> {
 }
 
 impl Decoder<'_> {
-    pub(super) fn read_all_figures(&mut self, candidates: &mut [CandidateFact]) -> Step {
+    pub(super) fn read_all_figures(
+        &mut self,
+        candidates: &mut [CandidateFact],
+        answers: bool,
+    ) -> Step {
         for candidate in candidates.iter_mut().filter(|one| one.quality.is_some()) {
             candidate.figures = self.read_one(candidate.first_token_ms.unwrap_or(0.0))?;
+            if let Some(figures) = candidate.figures.as_mut().filter(|_| answers) {
+                let answer = self.reader.varint()?;
+                figures.explored = answer & EXPLORED != 0;
+                figures.assumed_over_ceiling = answer & ASSUMED_OVER_CEILING != 0;
+                let tokens = u32::try_from(answer >> ANSWER_SHIFT);
+                figures.answer_tokens = tokens.map_err(|_| Broken)?;
+            }
         }
         Ok(())
     }
@@ -89,6 +119,7 @@ impl Decoder<'_> {
             price_estimated: flags & PRICE_ESTIMATED != 0,
             quality_estimated: flags & QUALITY_ESTIMATED != 0,
             preferred: flags & PREFERRED != 0,
+            ..FiguresFact::default()
         };
         if flags & TAIL != 0 {
             read.first_token_p95_ms = self.reader.fixed(MS_STEPS)?;

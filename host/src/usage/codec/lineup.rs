@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::super::explanation::{CandidateFact, Explanation};
+use super::super::explanation::{CandidateFact, ExpectedFact, Explanation};
 use super::super::looked_at::Seen;
 use super::super::roster::{Doing, MS_STEPS, QUALITY_STEPS, ROWS_MIN, Roster, RosterRow, in_steps};
 use super::super::segment::widen;
@@ -21,7 +21,7 @@ mod places;
 mod standing;
 
 use expected::{Expected, as_read, expected_scores, kind, known};
-use standing::{Standing, roster_standing};
+use standing::{Asked, Standing, roster_standing};
 
 /// In place of a roster's number: all candidates are written out.
 const WRITTEN_OUT: u64 = 0;
@@ -30,6 +30,8 @@ const FIRST_ROSTER: u64 = 1;
 /// Beside the requests on their way: what else of the load differs.
 const SHARE: u64 = 1;
 const MARKS: u64 = 1 << 1;
+/// Only where records say how long answers were expected to be.
+const ANSWER: u64 = 1 << 2;
 
 /// What differs of a candidate.
 const QUALITY: u8 = 1;
@@ -52,8 +54,9 @@ pub(in super::super::super) enum Shape {
     Board,
     /// The same, with scores as the second edition of the rule expects them.
     BoardAndSecondRule,
-    /// As the third does.
-    BoardAndThirdRule,
+    /// With scores as the third edition expects them, what expected costs were made of, and how
+    /// long each answer was expected to be; the tokens come before.
+    Expected,
 }
 
 impl Shape {
@@ -61,9 +64,20 @@ impl Shape {
         match self {
             Self::Roster | Self::Board => Edition::First,
             Self::BoardAndSecondRule => Edition::Second,
-            Self::BoardAndThirdRule => Edition::Third,
+            Self::Expected => Edition::Third,
         }
     }
+}
+
+/// Bits of a load that say what else of it differs.
+fn load_bits(answers: bool) -> u32 {
+    if answers { 3 } else { 2 }
+}
+
+/// The rule's ceiling of the first token, in records that say who was only assumed to be over it.
+fn ceiling(shape: Shape, explanation: &Explanation) -> Option<f64> {
+    let ceiling = explanation.objective.as_ref().map_or(0.0, |it| it.first_token_ceiling_ms);
+    (shape == Shape::Expected).then_some(ceiling)
 }
 
 impl Encoder<'_> {
@@ -73,12 +87,16 @@ impl Encoder<'_> {
         explanation: &Explanation,
         shape: Shape,
     ) {
-        let tokens = self.looked_at.map(|it| it.expected_tokens).unwrap_or_default();
-        let kind = kind(seen, explanation, tokens);
+        let answers = shape == Shape::Expected;
+        let mut made_of = explanation.expected.clone().unwrap_or_default();
+        if !answers {
+            made_of.answers = 1;
+        }
+        let kind = kind(seen, explanation, made_of.prompt_tokens);
         let Some((number, roster)) = self.roster_for(kind, seen) else {
             put(self.out, WRITTEN_OUT);
             self.put_candidates(seen.iter().copied());
-            return self.put_all_figures(seen.iter().copied());
+            return self.put_all_figures(seen.iter().copied(), answers);
         };
         put(self.out, widen(number).saturating_add(FIRST_ROSTER));
         let start = self.out.len();
@@ -88,17 +106,20 @@ impl Encoder<'_> {
                 Some(looked_at) => looked_at.at_ms,
                 None => time_of(explanation.id).unwrap_or(0),
             };
-            let place = self.lexicon.look(at_ms, tokens[0], seen, &mut standing);
+            let asked = Asked { at_ms, made_of: &made_of, answers };
+            let place = self.lexicon.look(asked, seen, &mut standing);
             put(self.out, widen(place));
         }
         let firsts = firsts(&roster, seen);
-        let expected = Expected { roster: &roster, tokens, firsts, standing };
+        let expected = Expected { roster: &roster, made_of: &made_of, answers, firsts, standing };
         for first in &expected.firsts {
             put(self.out, first.map_or(0, |first| first.saturating_add(1)));
         }
-        put(self.out, tokens[0]);
-        put(self.out, tokens[1]);
-        let known = self.put_differences(seen, &expected);
+        if !answers {
+            put(self.out, made_of.prompt_tokens);
+            put(self.out, made_of.answer_tokens);
+        }
+        let known = self.put_differences(seen, &expected, ceiling(shape, explanation));
         let scores: Vec<Option<f64>> = seen.iter().map(|candidate| candidate.score).collect();
         put_scores(self.out, &scores, &expected_scores(shape.edition(), explanation, &known));
         let said = self.out.len().saturating_sub(start);
@@ -111,6 +132,7 @@ impl Encoder<'_> {
         &mut self,
         seen: &[Seen<'_>],
         expected: &Expected<'_>,
+        ceiling_ms: Option<f64>,
     ) -> Vec<Option<expected::Known>> {
         let rows = || seen.iter().zip(&expected.roster.rows);
         let flags: Vec<u8> = rows()
@@ -124,10 +146,10 @@ impl Encoder<'_> {
         for (((candidate, row), differs), before) in rows().zip(flags).zip(standing) {
             if differs != 0 {
                 self.out.push(differs);
-                self.put_difference(candidate, before, differs, &mut reasons);
+                self.put_difference(candidate, before, (differs, expected.answers), &mut reasons);
             }
             let kept = row.quality.filter(|_| differs & (QUALITY | ANEW) == 0);
-            all.push(known(&as_read(candidate, kept)));
+            all.push(known(&as_read(candidate, kept), ceiling_ms));
         }
         all
     }
@@ -136,11 +158,11 @@ impl Encoder<'_> {
         &mut self,
         candidate: &Seen<'s>,
         before: Standing,
-        differs: u8,
+        (differs, answers): (u8, bool),
         reasons: &mut Reasons<'s>,
     ) {
         if differs & ANEW != 0 {
-            return self.put_one_candidate(&Seen { score: None, ..*candidate }, reasons);
+            return self.put_one_candidate(&Seen { score: None, ..*candidate }, answers, reasons);
         }
         if differs & QUALITY != 0 {
             put_rounded(self.out, candidate.quality.unwrap_or(0.0), QUALITY_STEPS);
@@ -161,18 +183,27 @@ impl Encoder<'_> {
             put_signed(self.out, doing.speed, before.speed);
         }
         if differs & LOAD != 0 {
-            let (share, marks) = (doing.share != before.share, doing.marks != before.marks);
-            let more = if share { SHARE } else { 0 } | if marks { MARKS } else { 0 };
-            put(self.out, (u64::from(doing.in_flight) << 2) | more);
-            if share {
-                put_signed(self.out, doing.share, before.share);
-            }
-            if marks {
-                self.out.push(doing.marks);
-            }
+            self.put_load(doing, before, answers);
         }
         if differs & REASON != 0 {
             self.put_reasons(candidate, reasons);
+        }
+    }
+
+    fn put_load(&mut self, doing: Doing, before: Doing, answers: bool) {
+        let (share, marks) = (doing.share != before.share, doing.marks != before.marks);
+        let answer = answers && doing.answer != before.answer;
+        let bits = [(share, SHARE), (marks, MARKS), (answer, ANSWER)];
+        let more = bits.iter().filter(|(set, _)| *set).fold(0, |all, (_, bit)| all | bit);
+        put(self.out, (u64::from(doing.in_flight) << load_bits(answers)) | more);
+        if share {
+            put_signed(self.out, doing.share, before.share);
+        }
+        if marks {
+            self.out.push(doing.marks);
+        }
+        if answer {
+            put_signed(self.out, doing.answer.into(), before.answer.into());
         }
     }
 
@@ -229,7 +260,7 @@ fn row_of(
             None => None,
         },
         doing: match &candidate.figures {
-            Some(figures) => Some(Doing::of(figures)?),
+            Some(figures) => Some(Doing::of(figures)?.lasting()),
             None => None,
         },
         rejected: candidate.rejected.map(Into::into),
@@ -276,8 +307,9 @@ fn differences(candidate: &Seen<'_>, row: &RosterRow, expected: &Expected<'_>, p
         return ANEW;
     }
     let (doing, before) = (doing.unwrap_or_default(), before.unwrap_or_default());
-    let load = |doing: Doing| (doing.share, doing.in_flight, doing.marks);
-    let cost = candidate.expected_cost_usd != expected.cost(place);
+    let answer = |doing: Doing| if expected.answers { doing.answer } else { 0 };
+    let load = |doing: Doing| (doing.share, doing.in_flight, doing.marks, answer(doing));
+    let cost = candidate.expected_cost_usd != expected.cost(place, answer(doing));
     let mut flags = 0;
     for (set, flag) in [
         (candidate.quality.map(f64::to_bits) != row.quality.map(f64::to_bits), QUALITY),
@@ -295,10 +327,11 @@ fn differences(candidate: &Seen<'_>, row: &RosterRow, expected: &Expected<'_>, p
 
 impl Decoder<'_> {
     pub(super) fn read_lineup(&mut self, explanation: &mut Explanation, shape: Shape) -> Step {
+        let answers = shape == Shape::Expected;
         let code = self.reader.varint()?;
         if code == WRITTEN_OUT {
             self.read_candidates(&mut explanation.candidates)?;
-            return self.read_all_figures(&mut explanation.candidates);
+            return self.read_all_figures(&mut explanation.candidates, answers);
         }
         let roster = self.roster(code.saturating_sub(FIRST_ROSTER))?;
         let by_board = shape != Shape::Roster;
@@ -307,12 +340,19 @@ impl Decoder<'_> {
         for _ in &roster.templates {
             firsts.push(self.reader.varint()?.checked_sub(1));
         }
-        let tokens = [self.reader.varint()?, self.reader.varint()?];
+        let made_of = match answers {
+            true => explanation.expected.clone().unwrap_or_default(),
+            false => {
+                let (prompt_tokens, answer_tokens) = (self.reader.varint()?, self.reader.varint()?);
+                ExpectedFact { prompt_tokens, answer_tokens, answers: 1, ..Default::default() }
+            }
+        };
         let mut standing = roster_standing(&roster);
         if let Some(place) = place {
-            self.book.look(place, tokens[0], &roster, &mut standing)?;
+            let asked = Asked { at_ms: 0, made_of: &made_of, answers };
+            self.book.look(place, asked, &roster, &mut standing)?;
         }
-        let expected = Expected { roster: &roster, tokens, firsts, standing };
+        let expected = Expected { roster: &roster, made_of: &made_of, answers, firsts, standing };
         let mut candidates = Vec::with_capacity(roster.rows.len());
         for (place, differs) in
             places::read_places(&mut self.reader, roster.rows.len())?.into_iter().enumerate()
@@ -323,7 +363,9 @@ impl Decoder<'_> {
             };
             candidates.push(candidate?);
         }
-        let known: Vec<_> = candidates.iter().map(|fact| known(&Seen::from(fact))).collect();
+        let ceiling_ms = ceiling(shape, explanation);
+        let seen = candidates.iter().map(Seen::from);
+        let known: Vec<_> = seen.map(|seen| known(&seen, ceiling_ms)).collect();
         let expected = expected_scores(shape.edition(), explanation, &known);
         let scores = read_scores(&mut self.reader, &expected)?;
         for (candidate, score) in candidates.iter_mut().zip(scores) {
@@ -352,7 +394,7 @@ impl Decoder<'_> {
         let before = expected.standing.get(place).copied().ok_or(Broken)?;
         let differs = self.reader.byte()?;
         if differs & ANEW != 0 {
-            return self.read_one_candidate(Arc::clone(&row.offer));
+            return self.read_one_candidate(Arc::clone(&row.offer), expected.answers);
         }
         if differs & QUALITY != 0 {
             read.quality = Some(self.reader.fixed(QUALITY_STEPS)?);
@@ -379,10 +421,18 @@ impl Decoder<'_> {
             if load & MARKS != 0 {
                 doing.marks = self.reader.byte()?;
             }
-            doing.in_flight = u32::try_from(load >> 2).map_err(|_| Broken)?;
+            if expected.answers && load & ANSWER != 0 {
+                let answer = self.reader.signed(doing.answer.into())?;
+                doing.answer = u32::try_from(answer).map_err(|_| Broken)?;
+            }
+            let in_flight = load >> load_bits(expected.answers);
+            doing.in_flight = u32::try_from(in_flight).map_err(|_| Broken)?;
         }
         if differs & (TAIL | SPEED | LOAD) != 0 {
             read.figures = Some(doing.figures());
+        }
+        if differs & COST == 0 {
+            read.expected_cost_usd = expected.cost(place, doing.answer);
         }
         if differs & REASON != 0 {
             self.maybe_phrase(&mut read.rejected)?;

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::super::queue::WAITING_MAX;
 use super::super::segment::Tail;
 use super::super::{
-    CandidateFact, Dimension, Explanation, Label, Query, Record, UsageEvent, UsageLog, UsageReport,
+    Between, CandidateFact, Dimension, Explanation, Label, Query, Record, UsageEvent, UsageLog,
+    UsageReport,
 };
 use super::{Options, Recorder, Writer};
 
@@ -67,8 +68,16 @@ fn start(dir: &Path, segment_bytes: u64, segments_max: usize) -> Recorder {
 }
 
 fn report(log: &UsageLog, org: &str, by: &[Dimension]) -> UsageReport {
-    let (only, bucket): (&[_], _) = (&[], None);
-    log.report(&Query { org, by, from_ms: 0, to_ms: u64::MAX, only, bucket, groups_max: 1_000 })
+    log.report(&Query {
+        org,
+        by,
+        from_ms: 0,
+        to_ms: u64::MAX,
+        only: &[],
+        present: &[],
+        bucket: None,
+        groups_max: 1_000,
+    })
 }
 
 fn requests(log: &UsageLog, org: &str) -> u64 {
@@ -76,7 +85,8 @@ fn requests(log: &UsageLog, org: &str) -> u64 {
 }
 
 fn ids(log: &UsageLog, org: &str) -> Vec<Uuid> {
-    log.newest(org, None, 100, |_| true).unwrap().items.into_iter().map(|event| event.id).collect()
+    let page = log.newest(org, Between::default(), 100, |_| true).unwrap();
+    page.items.into_iter().map(|event| event.id).collect()
 }
 
 #[test]
@@ -186,12 +196,65 @@ fn listings_are_newest_first_and_page_without_gaps() {
         recorder.record(record("beta", at_ms, number + 10));
     }
     let log = recorder.log();
-    let first = log.newest("acme", None, 2, |_| true).unwrap();
-    let second = log.newest("acme", first.next, 2, |_| true).unwrap();
+    let first = log.newest("acme", Between::default(), 2, |_| true).unwrap();
+    let rest = Between { before: first.next, ..Between::default() };
+    let second = log.newest("acme", rest, 2, |_| true).unwrap();
     assert_eq!(second.next, None);
     let times: Vec<u64> =
         first.items.iter().chain(&second.items).map(|event| event.at_ms).collect();
     assert_eq!(times, [3_000_000, 2_000_000, 1_000_000]);
+}
+
+/// A dashboard asks for the last minute again and again.
+#[test]
+fn what_is_older_than_a_list_goes_back_is_not_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = start(dir.path(), 1 << 20, 4);
+    let sent: Vec<Record> = (1..=9).map(|n| record("acme", 1_000_000 + u64::from(n), n)).collect();
+    for record in &sent {
+        recorder.record(record.clone());
+    }
+    let log = recorder.log();
+    let list = |first: usize, before: Option<usize>, limit: usize| {
+        let id = |place: usize| sent[place].event.id;
+        let between = Between { first: Some(id(first)), before: before.map(id) };
+        let looked_at = std::cell::RefCell::new(Vec::new());
+        let takes = |event: &UsageEvent| {
+            looked_at.borrow_mut().push(event.at_ms - 1_000_001);
+            event.at_ms % 2 == 0
+        };
+        let page = log.newest("acme", between, limit, takes).unwrap();
+        (looked_at.take(), page.items.len(), page.next)
+    };
+    assert_eq!(list(6, None, 5), (vec![8, 7, 6], 1, None));
+    assert_eq!(list(3, Some(6), 1).0, [5], "an earlier page ends as soon as it is full");
+    assert_eq!(list(5, Some(5), 5), (vec![], 0, None));
+    assert_eq!(list(6, Some(3), 5), (vec![], 0, None), "nothing is between them");
+}
+
+/// Files can run out, and come back: the segment goes on, and so do its sums.
+#[test]
+fn a_segment_without_a_next_one_keeps_its_sums() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = start(dir.path(), 1, 64);
+    let in_the_way = dir.path().join("00000002.seg");
+    fs::create_dir(&in_the_way).unwrap();
+    for number in 1..=3 {
+        recorder.record(record("acme", 1_000_000, number));
+        recorder.log().barrier();
+    }
+    fs::remove_dir(&in_the_way).unwrap();
+    for number in 4..=6 {
+        recorder.record(record("acme", 1_000_000, number));
+        recorder.log().barrier();
+    }
+    assert_eq!(requests(&recorder.log(), "acme"), 6);
+    assert!(dir.path().join("00000003.seg").exists(), "it went on");
+    assert_eq!(recorder.log().dropped(), 0);
+    drop(recorder);
+    let recorder = start(dir.path(), 1, 64);
+    assert_eq!(requests(&recorder.log(), "acme"), 6);
+    assert_eq!(ids(&recorder.log(), "acme").len(), 6);
 }
 
 #[test]
@@ -209,7 +272,7 @@ fn after_the_end_of_the_thread_records_are_dropped_and_counted_and_nobody_waits(
 fn a_full_queue_drops_instead_of_waiting() {
     let dir = tempfile::tempdir().unwrap();
     let recorder = start(dir.path(), 1 << 30, 4);
-    // The thread needs this lock for every record: while it is held, the queue can only fill.
+    // The thread needs this lock for every batch: while it is held, the queue can only fill.
     let held = recorder.log.shared.rollup.lock();
     // One record is in the thread's hands.
     assert!(recorder.record(record("acme", 1_000_000, 1)));
@@ -349,12 +412,12 @@ fn words_lost_with_a_failed_write_are_written_again_before_they_are_used() {
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let good = std::mem::replace(&mut writer.tail, Tail::of(full));
     let (lost, kept) = (record("acme", 1, 1), record("acme", 1, 2));
-    writer.take(&mut lost.clone().into());
+    writer.take(lost.clone().into());
     writer.flush();
     assert_eq!(shared.dropped.load(Ordering::Relaxed), 1);
     writer.flush();
     writer.tail = good;
-    writer.take(&mut kept.clone().into());
+    writer.take(kept.clone().into());
     writer.flush();
     drop(writer);
     let recorder = start(dir.path(), 1 << 20, 4);

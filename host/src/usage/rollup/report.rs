@@ -27,6 +27,8 @@ pub struct Query<'a> {
     pub to_ms: u64,
     /// Only what has one of these values in each of these dimensions; no value is what has none.
     pub only: &'a [Only],
+    /// Only what has a value in each of these.
+    pub present: &'a [Dimension],
     /// Group by time as well.
     pub bucket: Option<BucketOf<'a>>,
     /// At most so many groups, the costliest, or the earliest where they are by time.
@@ -73,24 +75,45 @@ enum Place {
 // === impl Rollup: reports ===
 
 impl Rollup {
-    /// Groups the rows that are asked for.
-    pub(in super::super) fn report(&self, query: &Query<'_>) -> UsageReport {
+    /// Groups the rows that are asked for: all of them, in any order. The rest is for whoever asks,
+    /// who need not hold the sums for it: [`UsageReport::arranged`].
+    pub(in super::super) fn gather(&self, query: &Query<'_>) -> UsageReport {
         match self.orgs.get(query.org) {
-            Some(own) => own.report(query),
-            None => OrgRows::default().report(query),
+            Some(own) => own.gather(query),
+            None => OrgRows::default().gather(query),
         }
+    }
+}
+
+// === impl UsageReport ===
+
+impl UsageReport {
+    /// The groups in their order, and no more than are wanted.
+    pub(in super::super) fn arranged(mut self, groups_max: usize) -> Self {
+        self.groups.sort_by(|a, b| {
+            let costlier = b.totals.cost_usd.cmp(&a.totals.cost_usd);
+            a.bucket_ms
+                .cmp(&b.bucket_ms)
+                .then(costlier)
+                .then_with(|| b.totals.requests.cmp(&a.totals.requests))
+                .then_with(|| a.values.cmp(&b.values))
+        });
+        self.groups_left_out = self.groups.len().saturating_sub(groups_max);
+        self.groups.truncate(groups_max);
+        self
     }
 }
 
 // === impl OrgRows: reports ===
 
 impl OrgRows {
-    fn report(&self, query: &Query<'_>) -> UsageReport {
+    fn gather(&self, query: &Query<'_>) -> UsageReport {
         let from_ms = hour_of(query.from_ms);
         let to_ms = query.to_ms.checked_next_multiple_of(HOUR_MS).unwrap_or(u64::MAX);
         let by: Vec<Place> = query.by.iter().map(|one| self.place(one)).collect();
         let only: Vec<(Place, Vec<Option<NameId>>)> =
             query.only.iter().map(|(one, values)| (self.place(one), self.ids(values))).collect();
+        let present: Vec<Place> = query.present.iter().map(|one| self.place(one)).collect();
         let mut groups: HashMap<(u64, Vec<NameId>), Totals> = HashMap::new();
         let mut total = Totals::default();
         // Reused from row to row: most rows fall into a group that is there.
@@ -101,7 +124,8 @@ impl OrgRows {
                 let wanted = |(place, ids): &(Place, Vec<Option<NameId>>)| {
                     ids.contains(&Some(self.value(about, *place)))
                 };
-                if !only.iter().all(wanted) {
+                let has = |place: &Place| self.value(about, *place) != NONE;
+                if !only.iter().all(wanted) || !present.iter().all(has) {
                     continue;
                 }
                 at.1.clear();
@@ -113,10 +137,9 @@ impl OrgRows {
                 }
             }
         }
-        let (groups, groups_left_out) = self.named(groups, query);
         UsageReport {
-            groups,
-            groups_left_out,
+            groups: self.named(groups, query),
+            groups_left_out: 0,
             total,
             from_ms,
             to_ms,
@@ -125,11 +148,7 @@ impl OrgRows {
         }
     }
 
-    fn named(
-        &self,
-        groups: HashMap<(u64, Vec<NameId>), Totals>,
-        query: &Query<'_>,
-    ) -> (Vec<Group>, usize) {
+    fn named(&self, groups: HashMap<(u64, Vec<NameId>), Totals>, query: &Query<'_>) -> Vec<Group> {
         let by_time = query.bucket.is_some();
         let name = |id: NameId| self.names.name(id).cloned();
         let named = groups.into_iter().map(|((bucket_ms, values), totals)| Group {
@@ -137,18 +156,7 @@ impl OrgRows {
             values: values.into_iter().map(name).collect(),
             totals,
         });
-        let mut groups: Vec<Group> = named.collect();
-        groups.sort_by(|a, b| {
-            let costlier = b.totals.cost_usd.cmp(&a.totals.cost_usd);
-            a.bucket_ms
-                .cmp(&b.bucket_ms)
-                .then(costlier)
-                .then_with(|| b.totals.requests.cmp(&a.totals.requests))
-                .then_with(|| a.values.cmp(&b.values))
-        });
-        let left_out = groups.len().saturating_sub(query.groups_max);
-        groups.truncate(query.groups_max);
-        (groups, left_out)
+        named.collect()
     }
 
     fn place(&self, dimension: &Dimension) -> Place {

@@ -45,11 +45,24 @@ fn small() -> Rollup {
 }
 
 fn query<'a>(by: &'a [Dimension], from_ms: u64, to_ms: u64) -> Query<'a> {
-    Query { org: "acme", by, from_ms, to_ms, only: &[], bucket: None, groups_max: 1_000 }
+    Query {
+        org: "acme",
+        by,
+        from_ms,
+        to_ms,
+        only: &[],
+        present: &[],
+        bucket: None,
+        groups_max: 1_000,
+    }
 }
 
 fn asked(rollup: &Rollup, by: &[Dimension], from_ms: u64, to_ms: u64) -> UsageReport {
-    rollup.report(&query(by, from_ms, to_ms))
+    arranged(rollup, &query(by, from_ms, to_ms))
+}
+
+fn arranged(rollup: &Rollup, query: &Query<'_>) -> UsageReport {
+    rollup.gather(query).arranged(query.groups_max)
 }
 
 #[test]
@@ -138,18 +151,21 @@ fn every_dimension_can_be_grouped_by_filtered_and_put_into_buckets() {
     assert_eq!(values, [None, Some("nightly"), Some("x")]);
     let only = [(Dimension::Session, vec![Some("s1".to_owned())])];
     let by = [Dimension::Project];
-    let of_one = rollup.report(&Query { only: &only, ..query(&by, 0, u64::MAX) });
+    let of_one = arranged(&rollup, &Query { only: &only, ..query(&by, 0, u64::MAX) });
     assert_eq!((of_one.total.requests, of_one.groups.len()), (2, 1));
     let untagged = [(tag.clone(), vec![None])];
-    let untagged = rollup.report(&Query { only: &untagged, ..query(&by, 0, u64::MAX) });
+    let untagged = arranged(&rollup, &Query { only: &untagged, ..query(&by, 0, u64::MAX) });
     assert_eq!(untagged.total.requests, 1);
     let nobody = [(Dimension::Team, vec![Some("who".to_owned())])];
     assert_eq!(
-        rollup.report(&Query { only: &nobody, ..query(&by, 0, u64::MAX) }).total.requests,
+        arranged(&rollup, &Query { only: &nobody, ..query(&by, 0, u64::MAX) }).total.requests,
         0
     );
+    let of_sessions = [Dimension::Session];
+    let present = arranged(&rollup, &Query { present: &of_sessions, ..query(&by, 0, u64::MAX) });
+    assert_eq!(present.total.requests, 3, "those of a session are left");
     let two_hours = |hour_ms: u64| hour_ms - hour_ms % (2 * HOUR_MS);
-    let buckets = rollup.report(&Query { bucket: Some(&two_hours), ..query(&by, 0, u64::MAX) });
+    let buckets = arranged(&rollup, &Query { bucket: Some(&two_hours), ..query(&by, 0, u64::MAX) });
     let starts: Vec<_> = buckets.groups.iter().map(|g| (g.bucket_ms, g.totals.requests)).collect();
     assert_eq!(starts, [(Some(0), 1), (Some(2 * HOUR_MS), 2)]);
     // What is kept beside a segment tells all of it apart too.
@@ -248,7 +264,7 @@ fn one_hour_keeps_so_many_rows_and_names_and_its_sums_stay_right() {
     flood(&mut rollup, 1, many + 1..many + 2_001);
     assert_eq!((rollup.size.rows, rollup.size.names), (before.rows, before.names));
     let of = |rollup: &Rollup, by: &[Dimension]| {
-        rollup.report(&Query { org: "flood", ..query(by, 0, u64::MAX) })
+        arranged(rollup, &Query { org: "flood", ..query(by, 0, u64::MAX) })
     };
     let report = of(&rollup, &[Dimension::Session, Dimension::Alias]);
     assert_eq!(report.total.requests, u64::try_from(many).unwrap() + 2_001);
@@ -260,7 +276,7 @@ fn one_hour_keeps_so_many_rows_and_names_and_its_sums_stay_right() {
     assert_eq!(of(&restored, &[Dimension::Session]).total, total);
     flood(&mut rollup, 2, 0..3);
     let by = [Dimension::Session];
-    let next = rollup.report(&Query { org: "flood", ..query(&by, 2 * HOUR_MS, u64::MAX) });
+    let next = arranged(&rollup, &Query { org: "flood", ..query(&by, 2 * HOUR_MS, u64::MAX) });
     assert_eq!(next.groups.len(), 3);
 }
 
@@ -280,7 +296,7 @@ fn long_names_are_given_up_before_there_are_too_many_rows() {
         assert!(rollup.size.names < rollup.bounds.least().1, "{:?}", rollup.size);
     }
     assert!(rollup.size.rows < most, "{:?}", rollup.size);
-    let total = rollup.report(&Query { org: "flood", ..query(&[], 0, u64::MAX) }).total;
+    let total = arranged(&rollup, &Query { org: "flood", ..query(&[], 0, u64::MAX) }).total;
     assert_eq!(total.requests, u64::try_from(most).unwrap());
     let mut quiet = event("acme", "a", HOUR_MS, 1);
     quiet.session = Some("s1".into());
@@ -307,7 +323,7 @@ fn one_organizations_flood_takes_nothing_from_another() {
     let report = asked(&rollup, &[Dimension::Session], 0, u64::MAX);
     assert_eq!((report.complete_from_ms, report.detailed_from_ms), (0, 0));
     assert_eq!((report.groups.len(), report.total.requests), (3, 3));
-    let flooded = rollup.report(&Query { org: "flood", ..query(&[], 0, u64::MAX) });
+    let flooded = arranged(&rollup, &Query { org: "flood", ..query(&[], 0, u64::MAX) });
     assert!(flooded.detailed_from_ms > 0, "{flooded:?}");
     assert!(rollup.size.rows <= rollup.bounds.rows);
 }

@@ -5,7 +5,7 @@ use turnpike_ledger::PicoUsd;
 
 use super::super::codec::{Codec, Step};
 use super::super::event::UsageEvent;
-use super::super::explanation::{Failure, LineItem, PolicyFact};
+use super::super::explanation::LineItem;
 use super::super::wire::Broken;
 
 /// Marks of an event.
@@ -66,19 +66,4 @@ pub(super) fn line_item<C: Codec>(c: &mut C, l: &mut LineItem) -> Step {
         c.money(&mut l.amount_usd)?;
     }
     if marks & NOTE == 0 { Ok(()) } else { c.maybe_phrase(&mut l.note) }
-}
-
-/// The same few policies make the same few decisions: hook, name, version and digest are one word.
-/// Whether it failed is the last bit of the time that it took.
-pub(super) fn policy<C: Codec>(c: &mut C, p: &mut PolicyFact) -> Step {
-    super::policy_word(c, p)?;
-    let mut number = (u64::from(p.micros) << 1) | u64::from(p.failure.is_some());
-    c.number(&mut number)?;
-    p.micros = u32::try_from(number >> 1).map_err(|_| Broken)?;
-    if number & 1 == 0 {
-        return Ok(());
-    }
-    let failure: &mut Failure = p.failure.get_or_insert_default();
-    c.word(&mut failure.kind)?;
-    c.phrase(&mut failure.detail)
 }

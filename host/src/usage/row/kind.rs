@@ -4,8 +4,9 @@
 /// The first byte of a frame with a record. Another version of the format takes another number;
 /// the earlier ones below are still read.
 pub(super) const RECORD: u8 = 13;
-/// The same when scores were expected by the rule's second edition.
-pub(super) const RECORD_BY_SECOND_RULE: u8 = 12;
+/// The same before it was kept what expected costs were made of, when scores were expected by the
+/// rule's second edition.
+pub(super) const RECORD_WITHOUT_EXPECTED: u8 = 12;
 /// The same when scores were expected by the rule's first edition.
 pub(super) const RECORD_BY_FIRST_RULE: u8 = 11;
 /// The same when rosters had no board.
@@ -21,7 +22,7 @@ pub(super) const RECORD_WITHOUT_LOSSES: u8 = 1;
 /// The kinds of records that are read.
 pub(super) const KINDS: [u8; 7] = [
     RECORD,
-    RECORD_BY_SECOND_RULE,
+    RECORD_WITHOUT_EXPECTED,
     RECORD_BY_FIRST_RULE,
     RECORD_WITHOUT_BOARD,
     RECORD_WITHOUT_ROSTERS,
@@ -34,5 +35,5 @@ pub(super) fn is_attributed(kind: u8) -> bool {
 }
 
 pub(super) fn has_rosters(kind: u8) -> bool {
-    matches!(kind, RECORD | RECORD_BY_SECOND_RULE | RECORD_BY_FIRST_RULE | RECORD_WITHOUT_BOARD)
+    matches!(kind, RECORD | RECORD_WITHOUT_EXPECTED | RECORD_BY_FIRST_RULE | RECORD_WITHOUT_BOARD)
 }

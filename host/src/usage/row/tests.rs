@@ -10,8 +10,8 @@ use turnpike_protocol::Usage;
 use uuid::Uuid;
 
 use super::super::explanation::{
-    AttemptFact, CandidateFact, Explanation, Failure, FiguresFact, Label, LineItem, LossFact,
-    ObjectiveFact, PolicyFact, RedactionFact, TaskFact, Timing,
+    AttemptFact, CandidateFact, ExpectedFact, Explanation, Failure, FiguresFact, Label, LineItem,
+    LossFact, ObjectiveFact, PolicyFact, RedactionFact, TaskFact, Timing,
 };
 use super::super::looked_at::{Fresh, LookedAt, LookedAtFigures, LookedAtRow, OfferNames};
 use super::super::words::{Book, Books, Lexicon};
@@ -159,8 +159,8 @@ fn candidate() -> impl Strategy<Value = CandidateFact> {
 }
 
 fn scored_by() -> impl Strategy<Value = FiguresFact> {
-    let numbers = (short(10), short(100), short(10_000), any::<u32>());
-    (numbers, any::<[bool; 4]>()).prop_map(|(numbers, marks)| FiguresFact {
+    let numbers = (short(10), short(100), short(10_000), any::<u32>(), any::<u32>());
+    (numbers, any::<[bool; 6]>()).prop_map(|(numbers, marks)| FiguresFact {
         first_token_p95_ms: numbers.0,
         tokens_per_second: numbers.1,
         availability: numbers.2,
@@ -169,6 +169,28 @@ fn scored_by() -> impl Strategy<Value = FiguresFact> {
         price_estimated: marks[1],
         quality_estimated: marks[2],
         preferred: marks[3],
+        answer_tokens: numbers.4,
+        explored: marks[4],
+        assumed_over_ceiling: marks[5],
+    })
+}
+
+fn expected() -> impl Strategy<Value = ExpectedFact> {
+    let keeping = maybe(prop_oneof![Just("minutes".into()), Just("hour".into()), label()]);
+    let more = (any::<bool>(), keeping, maybe(label()), maybe(any::<u64>()));
+    (any::<[u64; 8]>(), more).prop_map(|(numbers, more)| ExpectedFact {
+        prompt_tokens: numbers[0],
+        audio_tokens: numbers[1],
+        image_tokens: numbers[2],
+        cached_tokens: numbers[3],
+        keeping: more.1,
+        answer_tokens: numbers[4],
+        answer_limit: more.3,
+        answers: numbers[5],
+        thinking: more.0,
+        service_tier: more.2,
+        searches: numbers[6],
+        hosted_calls: numbers[7],
     })
 }
 
@@ -229,16 +251,11 @@ fn line_item() -> impl Strategy<Value = LineItem> {
 
 fn policy() -> impl Strategy<Value = PolicyFact> {
     let failure = (label(), text()).prop_map(|(kind, detail)| Failure { kind, detail });
-    (label(), text(), text(), text(), any::<u32>(), maybe(failure)).prop_map(
-        |(hook, policy, version, digest, micros, failure)| PolicyFact {
-            hook,
-            policy,
-            version,
-            digest,
-            micros,
-            failure,
-        },
-    )
+    let who = (text(), text(), text(), maybe(text()));
+    (label(), who, any::<u32>(), maybe(failure)).prop_map(|(hook, who, micros, failure)| {
+        let (policy, version, digest, config) = who;
+        PolicyFact { hook, policy, version, digest, config, micros, failure }
+    })
 }
 
 fn redaction() -> impl Strategy<Value = RedactionFact> {
@@ -255,7 +272,8 @@ fn explanation() -> impl Strategy<Value = Explanation> {
         some(attempt()),
         some(line_item()),
     );
-    let more = (some(policy()), some(redaction()), any::<[u64; 8]>(), maybe(objective()));
+    let aims = (maybe(objective()), maybe(expected()));
+    let more = (some(policy()), some(redaction()), any::<[u64; 8]>(), aims);
     let money = (money(), money(), money(), usage(), maybe(label()), label());
     (who, lists, more, money).prop_map(|(who, lists, more, money)| Explanation {
         id: Uuid::from_u128(who.0),
@@ -264,8 +282,9 @@ fn explanation() -> impl Strategy<Value = Explanation> {
         alias_of: Some(Arc::clone(&who.3)),
         model_asked: who.3,
         profile: who.4,
-        objective: more.3,
+        objective: more.3.0,
         task: who.5,
+        expected: more.3.1,
         candidates: lists.0,
         plan: lists.1,
         attempts: lists.2,
@@ -347,6 +366,7 @@ fn candidates_in_rows_are_written_as_those_of_the_explanation_are() {
             expected_cost_usd: c.expected_cost_usd.unwrap(),
             first_token_ms: c.first_token_ms.unwrap(),
             more: c.figures.unwrap(),
+            answer_percent: 100,
         }),
         reason: c.rejected.clone().map(|words| {
             reasons.push((words, "context"));
@@ -354,8 +374,7 @@ fn candidates_in_rows_are_written_as_those_of_the_explanation_are() {
         }),
     };
     let rows = candidates.iter().enumerate().map(row).collect();
-    let looked_at =
-        Some(LookedAt { names: Arc::new(names), at_ms: 0, expected_tokens: [0; 2], rows, reasons });
+    let looked_at = Some(LookedAt { names: Arc::new(names), at_ms: 0, rows, reasons });
     let mut fresh = Fresh { record: bare, looked_at };
     let mut payload = Vec::new();
     encode(&mut payload, &mut fresh, &mut Lexicon::default());
@@ -365,8 +384,8 @@ fn candidates_in_rows_are_written_as_those_of_the_explanation_are() {
 #[test]
 fn records_of_earlier_versions_are_read() {
     use super::kind::{
-        RECORD_BY_FIRST_RULE, RECORD_BY_SECOND_RULE, RECORD_WITHOUT_ATTRIBUTION,
-        RECORD_WITHOUT_BOARD, RECORD_WITHOUT_LOSSES, RECORD_WITHOUT_ROSTERS,
+        RECORD_BY_FIRST_RULE, RECORD_WITHOUT_ATTRIBUTION, RECORD_WITHOUT_BOARD,
+        RECORD_WITHOUT_EXPECTED, RECORD_WITHOUT_LOSSES, RECORD_WITHOUT_ROSTERS,
     };
     let mut record = usual();
     for candidate in &mut record.explanation.candidates {
@@ -384,7 +403,7 @@ fn records_of_earlier_versions_are_read() {
         assert_eq!(decode_event(&payload, &book).unwrap(), decode(&payload, &book).unwrap().event);
         decode(&payload, &book).unwrap()
     };
-    assert_eq!(read(RECORD_BY_SECOND_RULE), record);
+    assert_eq!(read(RECORD_WITHOUT_EXPECTED), record);
     assert_eq!(read(RECORD_BY_FIRST_RULE), record);
     assert_eq!(read(RECORD_WITHOUT_BOARD), record);
     assert_eq!(read(RECORD_WITHOUT_ROSTERS), record);

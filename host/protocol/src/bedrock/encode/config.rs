@@ -7,7 +7,7 @@ use crate::betas::Betas;
 use crate::call::Outgoing;
 use crate::neutral::{Effort, Format, Issuer, Losses, Part, Request, Speaker};
 use crate::openai_chat::refusal::{self, REFUSED};
-use crate::quirks::{Quirks, ReasoningField, Structured};
+use crate::quirks::{Quirks, ReasoningField, Structured, ThinkingWish};
 
 /// The smallest budget that is accepted.
 const BUDGET_MIN: u32 = 1_024;
@@ -73,7 +73,7 @@ pub(super) fn refused(
     losses: &mut Losses,
 ) {
     for (name, here) in [("temperature", "temperature"), ("top_p", "topP"), ("top_k", "top_k")] {
-        if !quirks.refuses(name, false) {
+        if !quirks.refuses(name, ThinkingWish::Unsaid) {
             continue;
         }
         let value = inference.remove(here).or_else(|| extra.remove(here));

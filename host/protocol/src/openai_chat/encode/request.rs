@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::Dialect;
 use crate::call::{LimitField, Outgoing};
 use crate::neutral::{Format, Losses, Own, Request};
-use crate::quirks::{Quirks, Structured};
+use crate::quirks::{Quirks, Structured, ThinkingWish};
 
 use super::super::refusal;
 use super::super::tree::Object;
@@ -150,16 +150,25 @@ fn refused(quirks: &Quirks, body: &mut Object, losses: &mut Losses) {
     if quirks.takes_all() {
         return;
     }
-    let effort = body.get("reasoning_effort").or(body.get("reasoning"));
-    let thinks = effort.is_some_and(|effort| *effort != "none");
+    let wish = wish(body);
     let going: Vec<String> =
-        body.keys().filter(|name| refusal::goes(name, quirks, thinks)).cloned().collect();
+        body.keys().filter(|name| refusal::goes(name, quirks, wish)).cloned().collect();
     for name in going {
         let Some(value) = body.shift_remove(&name) else { continue };
         if let Some(severity) = refusal::severity(&name, &value.to_string()) {
             losses.note(severity, name, refusal::REFUSED);
         }
     }
+}
+
+/// What the body says of thinking.
+fn wish(body: &Object) -> ThinkingWish {
+    let said = body.get("reasoning_effort").or(body.get("reasoning"));
+    said.map_or(ThinkingWish::Unsaid, |said| {
+        let effort = said.as_str().or_else(|| said.get("effort")?.as_str());
+        let off = said.get("enabled").is_some_and(|on| *on == false);
+        ThinkingWish::of_effort(effort.unwrap_or(if off { "none" } else { "" }))
+    })
 }
 
 /// Whether a format has to be asked for in the instructions, and in which words.

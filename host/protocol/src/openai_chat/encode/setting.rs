@@ -80,7 +80,7 @@ pub(super) fn reasoning(
     let on = wish.effort != Some(Effort::None) && (wish.effort.is_some() || wish.budget != Some(0));
     let measure = Measure { on, effort: wish.effort, budget: wish.budget };
     match quirks.reasoning {
-        ReasoningField::Effort => effort(measure, body, losses),
+        ReasoningField::Effort => effort(measure, quirks, body, losses),
         ReasoningField::Object => object(measure, body),
         ReasoningField::ThinkingType => {
             body.insert("thinking".to_owned(), json!({"type": switch(on, "enabled", "disabled")}));
@@ -109,13 +109,14 @@ fn switch(on: bool, yes: &'static str, no: &'static str) -> &'static str {
     if on { yes } else { no }
 }
 
-fn effort(measure: Measure, body: &mut Object, losses: &mut Losses) {
+fn effort(measure: Measure, quirks: &Quirks, body: &mut Object, losses: &mut Losses) {
     let word = match (measure.effort, measure.budget) {
         (Some(Effort::Max), _) => {
             losses.approximated("reasoning_effort", "the highest effort is sent as high");
             Effort::Max.word()
         }
         (Some(effort), _) => effort.word(),
+        (None, Some(0)) if quirks.thinks_unasked => Effort::None.word(),
         // Many models refuse `none`; it is sent only to those who asked for it by that name.
         (None, Some(0)) => {
             losses.approximated("reasoning_effort", "left to the model rather than switched off");

@@ -8,7 +8,7 @@ use crate::call::Outgoing;
 use crate::neutral::{Effort, Format, Losses, Reasoning, Request};
 use crate::openai_chat::encode::{HINT_MAX, fitted};
 use crate::openai_chat::refusal::{self, REFUSED};
-use crate::quirks::Quirks;
+use crate::quirks::{Quirks, ThinkingWish};
 
 use super::{tools, turns};
 
@@ -50,7 +50,7 @@ pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses
         }
         put(&mut body, "max_output_tokens", json!(limit.max(OUTPUT_LIMIT_MIN)));
     }
-    let reasoning = request.reasoning.as_ref().map(|wish| reasoning(wish, losses));
+    let reasoning = request.reasoning.as_ref().map(|wish| reasoning(wish, out.quirks, losses));
     if let Some(reasoning) = reasoning.filter(|members| !members.is_empty()) {
         put(&mut body, "reasoning", Value::Object(reasoning));
     }
@@ -66,7 +66,7 @@ pub(crate) fn request(request: &Request, out: &Outgoing<'_>, losses: &mut Losses
     put(&mut body, "store", json!(false));
     notes(request, &mut body);
     include(request, &mut body);
-    if body.contains_key("top_logprobs") && out.quirks.refuses("logprobs", thinks(&body)) {
+    if body.contains_key("top_logprobs") && out.quirks.refuses("logprobs", wish(&body)) {
         losses.unsupported("logprobs", REFUSED);
     }
     own(request, &mut body, losses);
@@ -77,7 +77,7 @@ pub(super) fn put(body: &mut Map<String, Value>, name: &str, value: Value) {
     body.insert(name.to_owned(), value);
 }
 
-fn reasoning(reasoning: &Reasoning, losses: &mut Losses) -> Map<String, Value> {
+fn reasoning(reasoning: &Reasoning, quirks: &Quirks, losses: &mut Losses) -> Map<String, Value> {
     let mut members = Map::new();
     let effort = match (reasoning.effort, reasoning.budget) {
         (Some(effort), _) => {
@@ -86,6 +86,7 @@ fn reasoning(reasoning: &Reasoning, losses: &mut Losses) -> Map<String, Value> {
             }
             Some(effort)
         }
+        (None, Some(0)) if quirks.thinks_unasked => Some(Effort::None),
         // Many models refuse `none`; it is sent only to those who asked for it by that name.
         (None, Some(0)) => {
             losses.approximated("reasoning", "left to the model rather than switched off");
@@ -133,16 +134,16 @@ fn text(request: &Request, body: &mut Map<String, Value>) {
     }
 }
 
-/// Whether an effort is asked for.
-fn thinks(body: &Map<String, Value>) -> bool {
+/// What the body says of thinking, by its effort.
+fn wish(body: &Map<String, Value>) -> ThinkingWish {
     let effort = body.get("reasoning").and_then(|reasoning| reasoning.get("effort"));
-    effort.is_some_and(|effort| effort != "none")
+    effort.and_then(Value::as_str).map_or(ThinkingWish::Unsaid, ThinkingWish::of_effort)
 }
 
 /// Leaves out what the model would refuse.
 fn refused(quirks: &Quirks, body: &mut Map<String, Value>, losses: &mut Losses) {
     for name in ["temperature", "top_p"] {
-        if !quirks.refuses(name, thinks(body)) {
+        if !quirks.refuses(name, wish(body)) {
             continue;
         }
         let value = body.remove(name).map(|value| value.to_string());

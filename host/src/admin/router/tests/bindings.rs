@@ -294,3 +294,23 @@ async fn several_scanners_are_bound_in_order() {
     let world = world.restarted();
     assert_eq!(world.get(redact).await["plugins"].as_array().unwrap().len(), 2);
 }
+
+/// A model is asked for in any case: what is bound to it is bound once.
+#[tokio::test]
+async fn a_binding_of_a_model_is_one_in_whatever_case_its_name_is_written() {
+    let world = world().await;
+    for (name, percent) in [("GPT-5.4", 1), ("gpt-5.4", 2)] {
+        let body = json!({"plugin": "router@1.0.0", "scope": format!("alias:{name}"),
+            "config": {"n": percent}});
+        let put = world.send("PUT", ROUTE, &body).await;
+        assert_eq!(put.status, StatusCode::OK, "{}", put.body);
+        assert_eq!(put.body["scope"], "alias:gpt-5.4");
+    }
+    assert_eq!(world.store.bindings("acme").unwrap().len(), 1);
+    let one = world.get(&format!("{ROUTE}?scope=alias:Gpt-5.4")).await;
+    assert_eq!(one["config"], json!({"n": 2}), "{one}");
+    let path = format!("{ROUTE}?scope=alias:GPT-5.4");
+    let gone = world.send("DELETE", &path, &json!(null)).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.body);
+    assert!(world.store.bindings("acme").unwrap().is_empty());
+}

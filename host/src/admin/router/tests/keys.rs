@@ -135,6 +135,33 @@ async fn keys_and_budgets_are_there_after_a_restart() {
     super::super::super::ensure_budgets(&world.store, &world.ledger, 1).unwrap();
 }
 
+/// Else whoever makes a key with a budget for each job has no room left after some thousand jobs.
+#[tokio::test]
+async fn a_key_takes_the_budgets_that_are_for_it_alone_along() {
+    let world = World::new();
+    world.org("acme").await;
+    let budgets = "/admin/v1/orgs/acme/budgets";
+    let mut paths = Vec::new();
+    for name in ["job", "other"] {
+        let key = world.send("POST", KEYS, &json!({"name": name})).await.body;
+        let id = key["id"].as_str().unwrap();
+        for period in ["day", "total"] {
+            let scope = format!("key:{id}");
+            let body = json!({"scope": scope, "amount_usd": "1", "period": period});
+            let made = world.send("POST", budgets, &body).await;
+            assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+        }
+        paths.push(format!("{KEYS}/{id}"));
+    }
+    let gone = world.send("DELETE", &paths[0], &json!(null)).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.body);
+    let left = world.get(budgets).await;
+    let left: Vec<&str> =
+        left["items"].as_array().unwrap().iter().map(|it| it["scope"].as_str().unwrap()).collect();
+    let other = paths[1].replace(&format!("{KEYS}/"), "key:");
+    assert_eq!(left, [&*other, &*other]);
+}
+
 #[tokio::test]
 async fn deleting_an_organization_ends_its_keys() {
     let world = World::new();

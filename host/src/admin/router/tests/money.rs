@@ -6,6 +6,7 @@ use serde_json::json;
 use turnpike_ledger::{PicoUsd, Reserve, TransferId};
 
 use super::world::World;
+use crate::store::{AlertRecord, Delivery};
 
 const TOP_UPS: &str = "/admin/v1/orgs/acme/credits/topups";
 
@@ -103,6 +104,26 @@ async fn an_organization_with_money_or_open_holds_is_not_deleted_by_accident() {
     assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.body);
 }
 
+/// Something that an organization was to be told.
+fn alert(org: &str, delivery: Delivery) -> AlertRecord {
+    AlertRecord {
+        v: 0,
+        id: "evt_1".to_owned(),
+        org: org.to_owned(),
+        kind: "budget.threshold".to_owned(),
+        scope: "organization".to_owned(),
+        at_ms: 1,
+        budget: Some("budget:1:day".to_owned()),
+        threshold: Some(80),
+        limit_usd: PicoUsd::from_usd(1),
+        spent_usd: PicoUsd::from_usd(1),
+        needed_usd: None,
+        window_start_ms: 0,
+        window_end_ms: None,
+        delivery,
+    }
+}
+
 /// What it spent and what was done to it stays to be looked up; and its name is not free again,
 /// which is told as what it is.
 #[tokio::test]
@@ -110,15 +131,38 @@ async fn an_organization_that_was_deleted_can_be_read_and_not_changed_or_made_ag
     let world = World::new();
     world.org("acme").await;
     world.send("POST", TOP_UPS, &json!({"amount_usd": "5"})).await;
+    world.record("acme", "openai/gpt", 1_500_000);
+    let id = TransferId([1; 16]);
+    let amount = PicoUsd::from_usd(1);
+    let hold = Reserve { id, org: "acme", budgets: &[], amount, at_ms: 1, expires_at_ms: 2 };
+    let _held = world.ledger.reserve(&hold).unwrap();
+    world.ledger.expire_due(3).unwrap();
+    world.ledger.wait_durable(world.ledger.health().last_seq).unwrap();
+    let pending = Delivery::Pending { attempts: 1, next_at_ms: 9, last_error: None };
+    world.store.put_alerts(&[alert("acme", pending)]).unwrap();
+
+    let lists = ["credits/entries", "credits/holds?state=expired", "usage", "requests", "audit"];
+    let read = async || {
+        let mut read = Vec::new();
+        for of_it in lists {
+            let list = world.get(&format!("/admin/v1/orgs/acme/{of_it}")).await;
+            read.push(list["items"].as_array().unwrap().clone());
+        }
+        read
+    };
+    let before = read().await;
     let gone = world.send("DELETE", "/admin/v1/orgs/acme?force=true", &json!(null)).await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.body);
-    for of_it in
-        ["credits", "credits/entries", "credits/holds", "usage", "requests", "alerts", "audit"]
-    {
-        let path = format!("/admin/v1/orgs/acme/{of_it}");
-        let read = world.send("GET", &path, &json!(null)).await;
-        assert_eq!(read.status, StatusCode::OK, "{of_it}: {}", read.body);
+    let mut after = read().await;
+    assert_eq!(after.last_mut().unwrap().remove(0)["method"], "DELETE", "the audit went on");
+    for ((list, before), after) in lists.iter().zip(&before).zip(&after) {
+        assert!(!before.is_empty(), "{list}");
+        assert_eq!(before, after, "{list}");
     }
+    let alerts = world.get("/admin/v1/orgs/acme/alerts").await;
+    assert_eq!(alerts["items"][0]["id"], "evt_1", "{alerts}");
+    let undelivered = json!({"state": "none"});
+    assert_eq!(alerts["items"][0]["delivery"], undelivered, "where to is gone as well");
     let credits = world.get("/admin/v1/orgs/acme/credits").await;
     assert_eq!(credits["available_usd"], "5.000000");
     let told = |body: &serde_json::Value| {

@@ -81,6 +81,23 @@ async fn an_old_secret_works_within_its_grace_until_the_next_rotation_or_until_i
     assert!(of(&third).is_ok());
 }
 
+/// Clocks are corrected. That a secret no longer works was decided, and is no matter of time.
+#[tokio::test]
+async fn a_secret_that_was_ended_does_not_work_again_when_the_clock_is_put_back() {
+    let world = World::new();
+    let (path, first) = key(&world).await;
+    let an_hour_ago = crate::clock::now_ms() - 3_600_000;
+    let of = |secret: &str| world.authenticate_at(secret, an_hour_ago).map(|_| ());
+    let (_, second) = rotated(&world, &path, &json!(null)).await;
+    assert_eq!(of(&first), Err(AuthError::Rotated), "without a grace");
+    let (_, third) = rotated(&world, &path, &json!({"grace_seconds": 60})).await;
+    assert_eq!(of(&second), Ok(()), "within its grace");
+    rotated(&world, &path, &json!({"grace_seconds": 60})).await;
+    assert_eq!(of(&second), Err(AuthError::Rotated), "by the next rotation");
+    world.send("PATCH", &path, &json!({"previous": null})).await;
+    assert_eq!(of(&third), Err(AuthError::Rotated), "by a change of the key");
+}
+
 #[tokio::test]
 async fn what_was_rotated_is_so_after_a_restart() {
     let world = World::new();

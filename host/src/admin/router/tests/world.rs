@@ -344,10 +344,15 @@ impl World {
 
     /// What the data plane says to a key.
     pub(super) fn authenticate(&self, key: &str) -> Result<Arc<Caller>, AuthError> {
+        self.authenticate_at(key, clock::now_ms())
+    }
+
+    /// The same when the clock shows that time.
+    pub(super) fn authenticate_at(&self, key: &str, at_ms: u64) -> Result<Arc<Caller>, AuthError> {
         let mut headers = HeaderMap::new();
         let name = HeaderName::from_static("x-api-key");
         headers.insert(name, HeaderValue::from_str(key).unwrap());
-        authenticate(&headers, None, &self.directory.load(), clock::now_ms())
+        authenticate(&headers, None, &self.directory.load(), at_ms)
     }
 
     /// Records a request that cost so many pico-dollars.

@@ -144,7 +144,7 @@ fn a_binding_of_a_model_fits_whatever_name_it_is_asked_for_by() {
     let world = World::new();
     let own = world.own(vec![
         world.bound(Scope::Organization, Mode::Active, 100, 1),
-        world.bound(Scope::Alias("OpenAI/gpt-5.4".into()), Mode::Active, 100, 2),
+        world.bound(Scope::from_label("alias:OpenAI/gpt-5.4").unwrap(), Mode::Active, 100, 2),
         world.bound(Scope::Alias("writer".into()), Mode::Active, 100, 3),
     ]);
     assert!(own.go_by_model());

@@ -99,8 +99,27 @@ fn who_leaves_after_waiting_in_vain_says_so_by_leaving() {
     }
     assert!(matches!(health.gate(0, 11_001), Gate::Open { .. }), "nobody heard anything");
     let probe = health.begin(0, 12_001).unwrap();
-    assert_eq!(probe.given_up(3_000), Sample::Neutral);
-    assert_eq!(probe.given_up(4_000), Sample::Failed, "an offer in trouble has less time");
+    assert_eq!(probe.given_up(10_000), Sample::Neutral, "agents cancel all the time");
+    assert_eq!(probe.given_up(10_001), Sample::Failed);
+}
+
+#[test]
+fn the_probe_of_a_slow_offer_has_less_time_and_never_less_than_that_of_a_quick_one() {
+    let health = Arc::new(Health::new(1, RULE));
+    health.record(LANE, Sample::answered(20_000, 100, 30_000, 10), 0);
+    let stream = health.begin(0, 0).unwrap();
+    let (patience_ms, before) = (stream.patience_ms(), stream.given_up(20_001));
+    assert_eq!((patience_ms, before), (60_000, Sample::Neutral));
+    failed(&health, 3, 0);
+    let probe = health.begin(0, 1_000).unwrap();
+    assert_eq!(probe.given_up(20_000), Sample::Neutral);
+    assert_eq!(probe.given_up(20_001), Sample::Failed, "an offer in trouble has less time");
+    drop(probe);
+    let whole = Demand { whole: true, input_tokens: 10 };
+    let probe = health.begin_for(0, whole, 1_000).unwrap();
+    assert_eq!(probe.given_up(30_000), Sample::Neutral);
+    health.record(LANE, Sample::whole(10, 1_000, 10), 0);
+    assert_eq!(probe.given_up(30_001), Sample::GivenUp, "a third of 30 seconds is too little");
 }
 
 #[test]

@@ -8,15 +8,18 @@ fn both() -> (Arc<Health>, impl Fn(usize) -> Lane) {
     (health, |credential| Lane { offer: 0, credential })
 }
 
+/// A refusal for a rate limit, without a word on how long, of what began then.
+fn limited_at(health: &Arc<Health>, begun: &InFlight, now_ms: u64) -> Gate {
+    begun.ended(Sample::Withheld, now_ms);
+    begun.backs_off(now_ms);
+    health.limited(LANE);
+    health.gate(0, now_ms)
+}
+
 #[test]
 fn refusals_for_a_rate_limit_are_no_failures_and_rest_longer_each_time() {
     let health = Arc::new(Health::new(1, RULE));
-    let limited = |now_ms| {
-        health.record(LANE, Sample::Withheld, now_ms);
-        health.back_off(LANE, now_ms);
-        health.limited(LANE);
-        health.gate(0, now_ms)
-    };
+    let limited = |now_ms| limited_at(&health, &health.begin(0, now_ms).unwrap(), now_ms);
     health.record(LANE, Sample::Failed, 0);
     health.record(LANE, Sample::Failed, 0);
     assert_eq!((limited(0), limited(0)), (Gate::Closed, Gate::Closed), "two of each");
@@ -26,6 +29,22 @@ fn refusals_for_a_rate_limit_are_no_failures_and_rest_longer_each_time() {
     assert_eq!(limited(3_000), Gate::Open { until_ms: 7_000 });
     health.begin(0, 7_000).unwrap().ended(FINE, 7_100);
     assert_eq!((health.gate(0, 7_100), limited(7_100)), (Gate::Closed, Gate::Closed));
+}
+
+/// Ten agents are refused for one and the same minute: that is one rest, and not six of them.
+#[test]
+fn a_burst_of_refusals_at_once_rests_once_and_no_longer_for_being_many() {
+    let health = Arc::new(Health::new(1, RULE));
+    let burst: Vec<_> = (0..10).map(|_| health.begin(0, 0).unwrap()).collect();
+    for (at_ms, begun) in (50..).zip(&burst) {
+        limited_at(&health, begun, at_ms);
+    }
+    assert_eq!(health.gate(0, 60), Gate::Open { until_ms: 1_052 }, "since the third");
+    assert!(health.is_limited(0, 1_051));
+    // The next that is refused began after it, and doubles it; what is left of the burst does not.
+    let probe = health.begin(0, 1_052).unwrap();
+    assert_eq!(limited_at(&health, &probe, 1_100), Gate::Open { until_ms: 3_100 });
+    assert_eq!(limited_at(&health, &burst[9], 1_200), Gate::Open { until_ms: 3_100 });
 }
 
 #[test]

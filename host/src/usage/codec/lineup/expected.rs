@@ -8,7 +8,7 @@ use turnpike_ledger::PicoUsd;
 pub(super) use super::super::rule::Known;
 
 use super::super::super::board::size_of;
-use super::super::super::explanation::{CandidateFact, Explanation, FiguresFact};
+use super::super::super::explanation::{CandidateFact, ExpectedFact, Explanation, FiguresFact};
 use super::super::super::looked_at::Seen;
 use super::super::super::roster::{Doing, MS_STEPS, QUALITY_STEPS, Roster, in_steps};
 use super::super::super::segment::widen;
@@ -18,14 +18,17 @@ use super::standing::Standing;
 /// What the difficulty is taken for where nothing was classified.
 const DIFFICULTY_UNKNOWN: f64 = 0.5;
 
-/// Reasons of those that were scored all the same.
+/// Reasons of those that were scored all the same; those of money that is short were left out
+/// before records said what was expected.
 const SCORED_BEFORE: [&str; 2] = ["excluded_by_policy", "model_budget"];
+const SHORT: [&str; 2] = ["budget_short", "credit_short"];
 
 /// What a roster leads to expect of one request.
 pub(super) struct Expected<'a> {
     pub(super) roster: &'a Roster,
-    /// Of the prompt and of the answer.
-    pub(super) tokens: [u64; 2],
+    pub(super) made_of: &'a ExpectedFact,
+    /// Whether each candidate has an answer of its own.
+    pub(super) answers: bool,
     /// The first number of each of the roster's sentences, where it is another one.
     pub(super) firsts: Vec<Option<u64>>,
     /// How each offer is expected to be doing.
@@ -35,9 +38,13 @@ pub(super) struct Expected<'a> {
 // === impl Expected ===
 
 impl Expected<'_> {
-    pub(super) fn cost(&self, place: usize) -> Option<PicoUsd> {
+    /// With an answer of so many tokens.
+    pub(super) fn cost(&self, place: usize, answer: u32) -> Option<PicoUsd> {
         let [request, input, output] = self.roster.rows.get(place)?.prices?;
-        let [read, written] = self.tokens.map(u128::from);
+        let made_of = self.made_of;
+        let each = if self.answers { answer.into() } else { made_of.answer_tokens };
+        let written = u128::from(each.saturating_mul(made_of.answers));
+        let read = u128::from(made_of.prompt_tokens);
         let tokens = read.saturating_mul(input.0).saturating_add(written.saturating_mul(output.0));
         Some(PicoUsd(request.0.saturating_add(tokens)))
     }
@@ -50,7 +57,7 @@ impl Expected<'_> {
             offer: Arc::clone(&row.offer),
             score: None,
             quality: row.quality,
-            expected_cost_usd: self.cost(place),
+            expected_cost_usd: self.cost(place, standing.doing.unwrap_or_default().answer),
             first_token_ms: standing.first_token.map(|steps| steps as f64 / MS_STEPS),
             figures: standing.doing.map(Doing::figures),
             rejected: self.roster.reason(place, &self.firsts).map(label),
@@ -83,14 +90,21 @@ pub(super) fn as_read<'a>(candidate: &Seen<'a>, kept: Option<f64>) -> Seen<'a> {
     }
 }
 
-/// What a candidate was scored by; none if it was not.
-pub(super) fn known(read: &Seen<'_>) -> Option<Known> {
+/// What a candidate was scored by; none if it was not. `ceiling_ms`: of the first token, where
+/// records say who was only assumed to be over it.
+pub(super) fn known(read: &Seen<'_>, ceiling_ms: Option<f64>) -> Option<Known> {
     let scored = match (read.rejected, read.reason_code) {
         (None, None) => true,
+        (_, Some(code)) if SHORT.contains(&code) => ceiling_ms.is_some(),
         (_, code) => code.is_some_and(|code| SCORED_BEFORE.contains(&code)),
     };
     let (quality, figures) = (read.quality?, read.figures?);
     let (cost, first_token_ms) = (read.expected_cost_usd?, read.first_token_ms?);
+    let over = |ceiling: &f64| figures.assumed_over_ceiling && *ceiling > 0.0;
+    let first_token_ms = match ceiling_ms.filter(over) {
+        Some(ceiling_ms) => first_token_ms.min(ceiling_ms),
+        None => first_token_ms,
+    };
     let cost_usd = ranking_usd(cost);
     scored.then_some(Known { quality, cost_usd, first_token_ms, more: figures })
 }
@@ -119,12 +133,12 @@ pub(super) fn expected_scores(
 
 /// Which kind of request a record is of: those of one kind share a roster. Only ever a guess, since
 /// whatever is not as in the roster is written out.
-pub(super) fn kind(seen: &[Seen<'_>], explanation: &Explanation, tokens: [u64; 2]) -> u64 {
+pub(super) fn kind(seen: &[Seen<'_>], explanation: &Explanation, prompt_tokens: u64) -> u64 {
     let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
     if let Some(task) = &explanation.task {
         hash.take(task.task.as_bytes());
     }
-    hash.take(&widen(size_of(tokens[0])).to_le_bytes());
+    hash.take(&widen(size_of(prompt_tokens)).to_le_bytes());
     hash.take(&widen(seen.len()).to_le_bytes());
     // A few of the names: whose lists are of the same length differ in one of these.
     for place in [0, seen.len() / 2, seen.len().saturating_sub(1)] {

@@ -54,6 +54,7 @@ fn known() -> impl Strategy<Value = Known> {
             price_estimated: marks[1],
             quality_estimated: marks[2],
             preferred: marks[3],
+            ..FiguresFact::default()
         },
     })
 }

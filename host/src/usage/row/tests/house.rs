@@ -27,12 +27,18 @@ pub(super) struct House {
     offers: Arc<Offers>,
     speeds: Vec<[f64; 3]>,
     in_flight: Vec<u32>,
+    /// How long their answers are, in hundredths of the usual: usually, and where thinking is
+    /// asked for.
+    answers: Vec<[u32; 2]>,
+    thinking: bool,
     policy: RouteDefault,
     state: u64,
     profile: &'static str,
     pub(super) asked: u64,
 }
 
+/// Of the answers of requests that ask for thinking.
+const LIMIT: u64 = 700;
 const TASKS: [&str; 4] = ["code", "chat", "extraction", "reasoning"];
 
 impl House {
@@ -45,6 +51,8 @@ impl House {
             offers: Arc::new(Offers { names, prices: (0..offers).map(price).collect() }),
             speeds: (0..offers).map(|_| [700.0, 700.0, 60.0]).collect(),
             in_flight: vec![0; offers as usize],
+            answers: vec![[100, 200]; offers as usize],
+            thinking: false,
             policy,
             state: 11,
             profile,
@@ -64,6 +72,7 @@ impl House {
         let task = TASKS[self.roll(4) as usize];
         let difficulty = self.roll(1_000_000) as f64 / 1e6;
         let tokens = [200 + self.roll(1_500), 100 + self.roll(900)];
+        self.thinking = self.roll(3) == 0;
         let mut rows: Vec<LookedAtRow> = Vec::new();
         for index in 0..self.in_flight.len() {
             let out = (index % 5 == 4 && task == "code") || index % 9 == 8;
@@ -82,11 +91,19 @@ impl House {
         let e = &mut record.explanation;
         e.objective = Some(ObjectiveFact { profile: self.profile.into(), ..Default::default() });
         e.task = Some(TaskFact { task: task.into(), difficulty, ..e.task.clone().unwrap() });
+        let [prompt_tokens, answer_tokens] = tokens;
+        e.expected = Some(ExpectedFact {
+            prompt_tokens,
+            answer_tokens,
+            answer_limit: self.thinking.then_some(LIMIT),
+            answers: 1,
+            thinking: self.thinking,
+            ..Default::default()
+        });
         let needed = format!("the request may need {} tokens, it takes 8192", tokens[0] * 9);
         let looked_at = LookedAt {
             names: Arc::clone(&self.offers) as Arc<dyn OfferNames>,
             at_ms: self.asked,
-            expected_tokens: tokens,
             rows,
             reasons: vec![(needed.into(), "context")],
         };
@@ -96,7 +113,10 @@ impl House {
     fn figures(&mut self, index: usize, task: &str, tokens: [u64; 2]) -> LookedAtFigures {
         let [first, tail, speed] = self.speeds[index];
         let [read, written] = self.offers.prices[index];
-        let cost = u128::from(tokens[0]) * read + u128::from(tokens[1]) * written;
+        let answer_percent = self.answers[index][usize::from(self.thinking)];
+        let answer = (tokens[1] * u64::from(answer_percent)).div_ceil(100);
+        let answer = if self.thinking { answer.min(LIMIT) } else { answer };
+        let cost = u128::from(tokens[0]) * read + u128::from(answer) * written;
         LookedAtFigures {
             quality: 0.3 + ((index * 7919 + task.len() * 104_729) % 6_007) as f64 / 10_007.0,
             expected_cost_usd: PicoUsd(cost),
@@ -107,8 +127,10 @@ impl House {
                 availability: 1.0,
                 in_flight: self.in_flight[index],
                 quality_estimated: index.is_multiple_of(3),
+                answer_tokens: u32::try_from(answer).unwrap(),
                 ..FiguresFact::default()
             },
+            answer_percent,
         }
     }
 
@@ -132,7 +154,8 @@ impl House {
         scored.zip(scores).for_each(|(row, score)| row.score = Some(score));
     }
 
-    /// The offer's averages move; a few requests are on their way now and then.
+    /// The offer's averages move, now and then also how long its answers are; a few requests are on
+    /// their way now and then.
     fn learn(&mut self, served: usize) {
         let (ms, speed) = (self.roll(900) as f64, 40.0 + self.roll(90) as f64);
         let [first, tail, speeds] = self.speeds[served];
@@ -140,5 +163,10 @@ impl House {
         self.speeds[served] =
             [moved, tail + (400.0 + ms - tail) * 0.1, speeds + (speed - speeds) * 0.2];
         self.in_flight[served] = u32::try_from(self.roll(4)).unwrap();
+        if self.roll(6) == 0 {
+            let longer = self.roll(2) == 0;
+            let answers = &mut self.answers[served][usize::from(self.thinking)];
+            *answers = if longer { *answers + 10 } else { (*answers).max(20) - 10 };
+        }
     }
 }

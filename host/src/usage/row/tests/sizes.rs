@@ -119,6 +119,7 @@ fn same(read: &[CandidateFact], sent: &[CandidateFact]) {
         assert!(both(read.tokens_per_second, sent.tokens_per_second, 0.006));
         assert_eq!((read.in_flight, read.availability), (sent.in_flight, sent.availability));
         assert_eq!(read.quality_estimated, sent.quality_estimated);
+        assert_eq!(read.answer_tokens, sent.answer_tokens);
     }
 }
 

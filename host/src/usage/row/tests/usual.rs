@@ -75,6 +75,7 @@ fn usual_policy(hook: &'static str) -> PolicyFact {
         policy: "policy-default".into(),
         version: "1.0.0".into(),
         digest: "0123456789abcdef".repeat(4).into(),
+        config: None,
         micros: 41,
         failure: None,
     }

@@ -1,0 +1,61 @@
+//! What a request is at one offer, for the figures that the offer is ranked by: made of the very
+//! bounds that are held for, so that several answers, sound, a service tier and tools of the
+//! provider's own are expected to cost what they will be charged for.
+
+use turnpike_protocol::Call;
+
+use crate::catalog::Offer;
+use crate::route::Particulars;
+
+use super::super::flight::{Bill, Ending, Flight};
+use super::super::reserve;
+use super::bounds;
+
+/// Searches that are expected where the request asks the provider to search.
+const SEARCHES_EXPECTED: u64 = 1;
+/// The same of other tools of its own that it charges by the piece.
+const HOSTED_CALLS_EXPECTED: u64 = 1;
+
+/// What the providers' own tools are expected to come to, where a provider gets them: searches, and
+/// calls of others. A tool that the request can do without is one that agents bring along to all of
+/// theirs, hardly any of which uses it.
+pub(in super::super) fn expected_calls(call: &Call) -> [u64; 2] {
+    let optional = call.can_do_without();
+    let searches = call.needs.web_search && !optional.searches;
+    let hosted = call.needs.hosted_tools && !optional.hosted;
+    [if searches { SEARCHES_EXPECTED } else { 0 }, if hosted { HOSTED_CALLS_EXPECTED } else { 0 }]
+}
+
+/// See the head of this file. `answer_percent`: tokens of its answer in hundredths of the usual.
+pub(in super::super) fn particulars<'a>(
+    flight: &'a Flight,
+    offer: &Offer,
+    answer_percent: u32,
+    warm: bool,
+) -> Particulars<'a> {
+    let bounds = bounds(flight, offer, reserve::held_tokens(flight, offer));
+    let [searches, hosted_calls] = expected_calls(&flight.call);
+    Particulars {
+        answer_percent,
+        searches: searches.min(bounds.searches),
+        hosted_calls: hosted_calls.min(bounds.hosted_calls),
+        warm,
+        bounds,
+    }
+}
+
+/// A complete answer shows how long those of its model are, and those at its task.
+pub(in super::super) fn learn(flight: &Flight, ending: Ending, bill: &Bill) {
+    let (Some(offer), Some(work)) = (&flight.served, &flight.work) else { return };
+    if ending != Ending::Complete || bill.estimated || flight.call.embeds() {
+        return;
+    }
+    let candidates = flight.candidates.iter();
+    let is_it = |index: usize| {
+        flight.gateway.offers.offers().get(index).is_some_and(|it| it.id == offer.id)
+    };
+    if let Some(index) = candidates.map(|it| it.index).find(|index| is_it(*index)) {
+        let each = bill.usage.output_tokens() / u64::from(work.choices().max(1));
+        flight.gateway.answers.learn(index, work, each);
+    }
+}
