@@ -142,7 +142,7 @@ fn component(name: &str, world: &str, body: &str) -> Result<Vec<u8>> {
     let mut contract = Resolve::default();
     let (package, _) = contract.push_dir(repository().join(CONTRACT))?;
     let world = contract.select_world(&[package], Some(world))?;
-    embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8, false)?;
+    embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8)?;
     ComponentEncoder::default().module(&module)?.validate(true).encode()
 }
 

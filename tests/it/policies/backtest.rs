@@ -125,6 +125,6 @@ fn trapping_biller() -> Result<Vec<u8>> {
     let mut contract = Resolve::default();
     let (package, _) = contract.push_dir(repository().join("wit/policy@0.1.0"))?;
     let world = contract.select_world(&[package], Some("biller"))?;
-    embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8, false)?;
+    embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8)?;
     ComponentEncoder::default().module(&module)?.validate(true).encode()
 }

@@ -55,7 +55,7 @@ pub(super) fn wrap(world: &str, module: &str, extra: Option<&str>) -> Vec<u8> {
     }
     let world = resolve.select_world(&[package], Some(world)).unwrap();
     let mut bytes = wat::parse_str(module).unwrap();
-    embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default().module(&bytes).unwrap().validate(true).encode().unwrap()
 }
 
