@@ -115,7 +115,8 @@ pub struct Timeouts {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Routing {
-    /// Providers asked before the request fails. Default 3, at most 8.
+    /// Offers asked before the request fails, and one more where all of them are of one provider,
+    /// unless it is 1. Default 3, at most 8.
     pub attempts: usize,
     /// Failures in a row that open an offer's breaker. Default 5.
     pub breaker_failures: u32,
@@ -124,9 +125,13 @@ pub struct Routing {
     /// Under the profile `fast`: how long the first offer has to begin its answer before the next
     /// is asked beside it; 0 turns that off. Default 0: the loser's cost is the platform's.
     pub hedge_ms: u64,
-    /// Under the profile `fast`: one request in so many tries an offer whose speed is not known, at
-    /// the same floors and ceilings; 0 never does. Default 20.
+    /// Under the profile `fast` and weights with speed: one request in so many tries an offer whose
+    /// speed is not known, at the same floors and ceilings; 0 never does. Default 20.
     pub explore_one_in: u32,
+    /// Whether `auto` may take what a provider gives away, such as OpenRouter's `:free` models,
+    /// where no rule of the organization says. Default false: its quotas are shared, and it would
+    /// win by its price. Offers that are free by this file's word are always candidates.
+    pub free_offers: bool,
     /// How long after its last answer a conversation is known to be warm where it was answered;
     /// 0 turns that off. Default 300000, as long as providers keep a prompt's beginning.
     pub session_ms: u64,
@@ -304,9 +309,12 @@ impl Config {
         let thinking_ms = self.timeouts.first_content_ms.max(self.timeouts.answer_ms);
         let stream_ms = self.timeouts.first_byte_ms.saturating_add(thinking_ms);
         let slowest_ms = self.timeouts.answer_ms.saturating_mul(2).max(stream_ms);
-        let attempts = u64::try_from(self.routing.attempts).unwrap_or(u64::MAX);
+        // Where all of a plan are one provider's, one attempt more is at another.
+        let attempts = self.routing.attempts + usize::from(self.routing.attempts > 1);
+        let attempts = u64::try_from(attempts).unwrap_or(u64::MAX);
         if self.money.hold_ms < slowest_ms.saturating_mul(attempts) {
-            let why = "must cover every attempt: twice timeouts.answer_ms, times routing.attempts";
+            let why = "must cover every attempt: twice timeouts.answer_ms, times routing.attempts \
+                       and one more";
             return bad("money.hold_ms", why);
         }
         for (id, provider) in &self.providers {
@@ -391,6 +399,7 @@ impl Default for Routing {
             breaker_open_ms: 10_000,
             hedge_ms: 0,
             explore_one_in: 20,
+            free_offers: false,
             session_ms: 300_000,
         }
     }

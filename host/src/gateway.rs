@@ -66,6 +66,8 @@ pub struct Settings {
     pub hedge_ms: u64,
     /// How often a quick choice tries an offer of unknown speed.
     pub exploring: Exploring,
+    /// Whether a choice may take what a provider gives away, where no rule says.
+    pub free_offers: bool,
     pub clamp_floor_tokens: u32,
     pub hold_ms: u64,
     pub read_on_ms: u64,
@@ -166,6 +168,7 @@ impl Settings {
             attempts: config.routing.attempts,
             hedge_ms: config.routing.hedge_ms,
             exploring: Exploring(config.routing.explore_one_in),
+            free_offers: config.routing.free_offers,
             clamp_floor_tokens: config.money.clamp_floor_tokens,
             hold_ms: config.money.hold_ms,
             read_on_ms: config.money.read_on_ms,

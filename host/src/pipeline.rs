@@ -162,8 +162,8 @@ async fn plan(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
     decide::classify(flight).await;
     let classified = watch.micros();
     decide::match_offers(flight).await?;
-    decide::explore(flight);
-    let plan = decide::score(flight).await?;
+    let mut plan = decide::score(flight).await?;
+    decide::explore(flight, &mut plan);
     let routed = watch.micros();
     reserve::reserve(flight, &plan).await?;
     flight.timing.redact_us = redacted.into();

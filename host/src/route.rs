@@ -11,13 +11,9 @@ mod figures;
 mod health;
 mod hedge_budget;
 mod matching;
+mod planning;
 mod rules;
 mod selector;
-
-use std::cmp::Ordering;
-use std::sync::Arc;
-
-use crate::catalog::Offer;
 
 pub use affinity::{Affinity, Conversation, Pin};
 pub use aliases::{Aliases, OrgAliases};
@@ -34,6 +30,7 @@ pub use health::{
 };
 pub use hedge_budget::HedgeBudget;
 pub use matching::{Asked, Rejection, check, forbidden, over_ceiling};
+pub use planning::{Planning, plan, plan_by};
 pub use rules::{
     Forbidden, OrgRules, RULE_BYTES_MAX, RULES_BYTES_MAX, RULES_MAX, Rule, RuleFault, Rulebook,
     Situation, Terms, Unmatched, Weights, When, unmatched,
@@ -53,60 +50,3 @@ pub struct Candidate {
     /// The route policy's; below 0 it excluded the row.
     pub score: Option<f64>,
 }
-
-/// Puts the candidates that a policy gave a score into the order in which they are tried: the best
-/// first, ties broken by lot, so that equal offers share the load. Each further attempt goes to a
-/// provider that is not in the plan yet, as long as there is one: when one model of a provider
-/// fails, its others usually fail with it. `offers` are what the candidates' indices stand for.
-pub fn plan(candidates: &[Candidate], offers: &[Arc<Offer>], attempts_max: usize) -> Vec<usize> {
-    plan_by(candidates, offers, attempts_max, &mut rand::random::<u32>)
-}
-
-/// The same with lots of the caller's own, so that a plan can be made again.
-pub fn plan_by(
-    candidates: &[Candidate],
-    offers: &[Arc<Offer>],
-    attempts_max: usize,
-    lot: &mut dyn FnMut() -> u32,
-) -> Vec<usize> {
-    let provider = |row: usize| {
-        let index = candidates.get(row)?.index;
-        offers.get(index).map(|offer| &*offer.provider)
-    };
-    let mut plan: Vec<usize> = Vec::with_capacity(attempts_max.min(candidates.len()));
-    // A few attempts of dozens of candidates: looking through them each time beats sorting them.
-    while plan.len() < attempts_max {
-        let mut best: Option<(usize, bool, f64)> = None;
-        let mut equals = 1_u32;
-        for (row, candidate) in candidates.iter().enumerate() {
-            let Some(score) = candidate.score.filter(|score| *score >= 0.0) else { continue };
-            // Scored, and found too dear afterwards.
-            if candidate.rejection.is_some() || plan.contains(&row) {
-                continue;
-            }
-            // What scores less than the best of the fresh ones is out whatever its provider.
-            if best.is_some_and(|(_, fresh, of_best)| fresh && score.total_cmp(&of_best).is_lt()) {
-                continue;
-            }
-            let fresh = !plan.iter().any(|planned| provider(*planned) == provider(row));
-            let order = best.map_or(Ordering::Greater, |(_, best_fresh, best_score)| {
-                fresh.cmp(&best_fresh).then(score.total_cmp(&best_score))
-            });
-            equals = match order {
-                Ordering::Less => continue,
-                Ordering::Equal => equals.saturating_add(1),
-                Ordering::Greater => 1,
-            };
-            // Of n equals each stays with the chance of one in n.
-            if equals == 1 || lot().is_multiple_of(equals) {
-                best = Some((row, fresh, score));
-            }
-        }
-        let Some((row, _, _)) = best else { break };
-        plan.push(row);
-    }
-    plan
-}
-
-#[cfg(test)]
-mod tests;

@@ -6,6 +6,7 @@ mod by_hand;
 mod cost;
 mod credentials;
 mod exploration;
+mod free;
 mod limits;
 mod names;
 mod rules;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use route_default::RouteDefault;
 use turnpike::catalog::{Kind, Offer, TaskDemands};
 use turnpike::route::{
-    Asked, Candidate, Exploring, Gate, Health, Particulars, Pin, Profile, Selector, Workload,
-    check, figure_row, plan_by,
+    Asked, Candidate, Exploring, Gate, Health, Particulars, Pin, Planning, Profile, Selector,
+    Workload, check, figure_row, plan_by,
 };
 use turnpike_policy_sdk::mock::MockCandidates;
 use turnpike_policy_sdk::{Classification, Figures, Objective, Plugin as _, Route as _};
@@ -133,20 +133,21 @@ impl<'a> Chooser<'a> {
         let work = Workload::new(request.task, difficulty, upper(request.input_tokens), None)
             .cached(warm.map_or(0, |pin| pin.cached_tokens));
         let mut candidates = self.candidates(request, &work, warm, now_ms);
-        let lots = &mut self.lots;
-        if self.strategy == Strategy::Auto(Profile::Fast)
-            && warm.is_none()
-            && EXPLORING.is_due(&mut || lots.lot())
-        {
-            Exploring::lend(&mut candidates, self.health, now_ms, &mut || lots.lot());
-        }
         match self.strategy {
             Strategy::Auto(profile) => self.score(request, profile, &mut candidates),
             _ => self.score_otherwise(request, now_ms, &mut candidates),
         }
         let offers = self.world.offers.offers();
         let lots = &mut self.lots;
-        let rows = plan_by(&candidates, offers, ATTEMPTS, &mut || lots.lot());
+        let explores = self.strategy == Strategy::Auto(Profile::Fast)
+            && warm.is_none()
+            && EXPLORING.is_due(&mut || lots.lot());
+        let first = match explores {
+            true => Exploring::draw(&candidates, self.health, 0.0, now_ms, &mut || lots.lot()),
+            false => None,
+        };
+        let planning = Planning { attempts_max: ATTEMPTS, first, ..Planning::default() };
+        let rows = plan_by(&candidates, offers, planning, &mut || lots.lot());
         rows.into_iter().filter_map(|row| candidates.get(row)).map(|it| it.index).collect()
     }
 
@@ -163,6 +164,7 @@ impl<'a> Chooser<'a> {
             needs: &request.needs,
             input_tokens: upper(request.input_tokens),
             output_limit: None,
+            free_offers: false,
         };
         let offers = self.world.offers.offers().iter().enumerate();
         offers

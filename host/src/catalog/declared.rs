@@ -99,6 +99,7 @@ impl DeclaredOffer {
             knowledge: None,
             region: None,
             zero_retention: false,
+            given_away: false,
         })
     }
 

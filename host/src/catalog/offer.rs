@@ -66,6 +66,9 @@ pub struct Offer {
     pub region: Option<Arc<str>>,
     /// The operator vouches that the provider keeps nothing of what it is sent.
     pub zero_retention: bool,
+    /// Its provider gives it away, within quotas that all who take it share: free by the
+    /// catalogue's word, not by the operator's.
+    pub given_away: bool,
 }
 
 // === impl Kind ===

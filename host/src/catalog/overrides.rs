@@ -39,6 +39,8 @@ impl OfferOverride {
     /// Says which price or figure can't be.
     pub(super) fn apply(&self, offer: &mut Offer) -> Result<(), String> {
         self.prices(&mut offer.rates)?;
+        // What the operator says of the price is the operator's own word.
+        offer.given_away &= !self.free && self.usd_per_million.is_empty();
         if let Some(permille) = self.quality_permille {
             if permille > PERMILLE_MAX {
                 return Err(format!("quality_permille {permille} is above {PERMILLE_MAX}"));

@@ -234,6 +234,7 @@ fn offer<'a>(line: &Line<'a>, names: &mut Interner<'a>) -> Result<Offer, String>
         knowledge: line.knowledge.map(|date| names.get(date)),
         region: line.region.map(|region| names.get(region)),
         zero_retention: false,
+        given_away: is("free"),
     })
 }
 

@@ -69,6 +69,7 @@ fn zero_is_a_price_only_where_the_name_says_free() {
         let rates = offer.rates.base;
         let zero = rates.has_zero() || offer.rates.tiers.iter().any(|tier| tier.rates.has_zero());
         assert_eq!(zero, offer.rates.free, "{}", offer.id);
+        assert_eq!(zero, offer.given_away, "{}", offer.id);
         assert!(!zero || offer.upstream_model.contains("free"), "{}", offer.id);
         free += usize::from(zero);
     }
@@ -232,6 +233,7 @@ fn declared_offers_are_priced_or_openly_free() {
     assert!(!silent.offer("vllm").unwrap().is_priced());
     let free = DeclaredOffer { free: true, ..silent };
     assert_eq!(free.offer("vllm").unwrap().rates.worst_case(100, 100), Ok(PicoUsd(0)));
+    assert!(!free.offer("vllm").unwrap().given_away, "it is the operator's own");
     let misspelt = DeclaredOffer {
         usd_per_million: [("inputs".to_owned(), "1".to_owned())].into(),
         ..declared
@@ -274,6 +276,20 @@ fn an_operator_knows_prices_and_quality_better() {
     let zero = wrong(OfferOverride { usd_per_million: zero, ..better.clone() });
     assert!(zero.contains("free = true") && zero.contains("gpt-5.4"), "{zero}");
     assert!(wrong(OfferOverride { quality_permille: Some(1001), ..better }).contains("1001"));
+}
+
+#[test]
+fn what_the_operator_says_is_free_is_not_given_away_by_its_provider() {
+    let free = |change: OfferOverride| {
+        let overrides = vec![OfferOverride { model: "*".to_owned(), ..change }];
+        let selection = ProviderSelection { overrides, ..select("openrouter") };
+        let view = embedded().configured(&[selection]).unwrap();
+        let own = view.offers().iter().filter(|offer| offer.upstream_model.ends_with(":free"));
+        own.map(|offer| offer.given_away).collect::<Vec<_>>()
+    };
+    assert!(free(OfferOverride::default()).iter().all(|given_away| *given_away));
+    let known = free(OfferOverride { free: true, ..OfferOverride::default() });
+    assert!(!known.is_empty() && known.iter().all(|given_away| !given_away));
 }
 
 #[test]

@@ -8,11 +8,12 @@ use turnpike_protocol::Needs;
 use crate::catalog::{Kind, Offer, UnknownModel};
 use crate::clock;
 use crate::error::Refusal;
-use crate::hook::Clearance;
+use crate::hook::{Clearance, Hook};
 use crate::policy::{AttrValue, Figures};
 use crate::redact;
 use crate::route::{
-    self, Asked, Candidate, Exploring, FigureRow, Gate, Pin, Profile, Rejection, Selector, Workload,
+    self, Asked, Candidate, Exploring, FigureRow, Gate, Pin, Planning, Rejection, Selector, Terms,
+    Workload,
 };
 
 use super::facts::{self, CallView, PolicyScan};
@@ -22,6 +23,8 @@ use super::{settle, terms, vectors};
 
 /// The task of every request for vectors.
 const EMBEDDING: &str = "embedding";
+/// What the built-in router is called, alone and with the other built-ins.
+const BUILT_IN: [&str; 2] = ["route-default", "policy-default"];
 /// Rejection reasons that a refusal lists.
 const REASONS_SHOWN: usize = 3;
 
@@ -90,6 +93,7 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
         input_tokens: route::likely_tokens(flight.input_tokens)
             .saturating_add(flight.task.context_tokens),
         output_limit: flight.call.output_limit,
+        free_offers: terms::free_offers(flight),
     };
     let task = &flight.task;
     let pin = flight.turn.and_then(|turn| turn.pin(&flight.gateway.affinity));
@@ -156,20 +160,34 @@ fn unresolved(flight: &Flight, name: &str, unknown: &UnknownModel) -> Box<Refusa
     })
 }
 
-/// Between steps 6 and 7: now and then a quick choice tries an offer of unknown speed. Not where
-/// the conversation is warm, and not in a dry run, which asks nobody and would learn nothing.
-pub(super) fn explore(flight: &mut Flight) {
+/// After step 7: now and then a quick choice tries an offer of unknown speed first. Not where the
+/// conversation is warm, not in a dry run, which asks nobody and would learn nothing, and not where
+/// a policy of the organization's own has put its offers in order.
+pub(super) fn explore(flight: &mut Flight, plan: &mut Vec<usize>) {
     let lot = &mut rand::random::<u32>;
     let pinned = || flight.turn.is_some_and(|turn| turn.pin(&flight.gateway.affinity).is_some());
     let exploring = flight.gateway.settings.exploring;
     if flight.call.embeds() || !exploring.is_due(lot) || pinned() {
         return;
     }
-    if terms::objective(flight).profile != Profile::Fast.label() {
+    let objective = terms::objective(flight);
+    if !Exploring::is_of_use(&objective.profile) || !is_routed_by_the_built_in(flight) {
         return;
     }
-    let health = &flight.gateway.health;
-    Exploring::lend(&mut flight.candidates, health, clock::steady_ms(), lot);
+    let (health, floor) = (&flight.gateway.health, objective.quality_floor);
+    let now_ms = clock::steady_ms();
+    let Some(row) = Exploring::draw(&flight.candidates, health, floor, now_ms, lot) else { return };
+    flight.tried_first = Some(row);
+    if let Some(figures) = flight.candidates.get_mut(row).and_then(|it| it.figures.as_mut()) {
+        figures.explored = true;
+    }
+    *plan = order(flight);
+    flight.plan.clone_from(plan);
+}
+
+fn is_routed_by_the_built_in(flight: &Flight) -> bool {
+    let asked = flight.session.trace().iter().rev().find(|record| record.hook == Hook::Route);
+    asked.is_some_and(|record| BUILT_IN.contains(&&*record.policy.name) && record.failure.is_none())
 }
 
 /// What each offer's figures are made of.
@@ -303,24 +321,11 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
     if reasons().all(|reason| *reason == Rejection::NotAllowed) {
         return Refusal::model_forbidden(&flight.call.model);
     }
-    let mut shown: Vec<String> = Vec::new();
-    for candidate in &flight.candidates {
-        let Some(reason) = &candidate.rejection else { continue };
-        // Where the choice is ours, only what was near to being chosen is worth telling.
-        let plain = matches!(
-            reason,
-            Rejection::NotChat
-                | Rejection::NotEmbedding
-                | Rejection::Dialect
-                | Rejection::Deprecated
-        );
-        let telling = !plain || matches!(flight.selector(), Selector::Named(_));
-        if let Some(offer) = flight.offer(candidate)
-            && telling
-            && shown.len() < REASONS_SHOWN
-        {
-            shown.push(format!("{}: {reason}", offer.id));
-        }
+    // Where the choice is ours, only what was near to being chosen is worth telling.
+    let ours = matches!(flight.selector(), Selector::Auto(_));
+    let mut shown = reasons_of(flight, |reason| !ours || !is_plain(reason));
+    if shown.is_empty() {
+        shown = reasons_of(flight, |reason| *reason == Rejection::GivenAway);
     }
     if shown.is_empty() {
         let kind = if flight.call.embeds() { EMBEDDING } else { "chat" };
@@ -339,6 +344,21 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
         }
     }
     Refusal::no_candidate(&shown.join("; "))
+}
+
+/// Reasons as a refusal tells them, a few of those that are worth telling.
+fn reasons_of(flight: &Flight, telling: impl Fn(&Rejection) -> bool) -> Vec<String> {
+    let told = flight.candidates.iter().filter_map(|candidate| {
+        let reason = candidate.rejection.as_ref().filter(|reason| telling(reason))?;
+        flight.offer(candidate).map(|offer| format!("{}: {reason}", offer.id))
+    });
+    told.take(REASONS_SHOWN).collect()
+}
+
+/// What holds of many offers whatever the request is.
+fn is_plain(reason: &Rejection) -> bool {
+    use Rejection::{Deprecated, Dialect, GivenAway, NotChat, NotEmbedding};
+    matches!(reason, NotChat | NotEmbedding | Dialect | Deprecated | GivenAway)
 }
 
 /// Whether a candidate that rests may be the one that keeps the conversation.
@@ -386,10 +406,15 @@ pub(super) async fn score(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal
 /// The rows in the order in which they are tried, as many as there are attempts, of those that have
 /// a score and nothing against them.
 pub(super) fn order(flight: &Flight) -> Vec<usize> {
-    let (offers, attempts) = (flight.gateway.offers.offers(), flight.gateway.settings.attempts);
+    let offers = flight.gateway.offers.offers();
+    let planning = Planning {
+        attempts_max: flight.gateway.settings.attempts,
+        quality_floor: flight.terms.as_ref().map_or(0.0, Terms::quality_floor),
+        first: flight.tried_first,
+    };
     match flight.call.embeds() {
-        true => vectors::plan(&flight.candidates, offers, attempts),
-        false => route::plan(&flight.candidates, offers, attempts),
+        true => vectors::plan(&flight.candidates, offers, planning),
+        false => route::plan(&flight.candidates, offers, planning),
     }
 }
 

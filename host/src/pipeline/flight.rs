@@ -86,6 +86,8 @@ pub(super) struct Flight {
     pub candidates: Vec<Candidate>,
     /// How large it is, as far as their costs were expected by it.
     pub work: Option<Workload>,
+    /// The row that is tried before the best, so that its speed is learnt.
+    pub tried_first: Option<usize>,
     pub plan: Vec<usize>,
     pub attempts: Vec<AttemptFact>,
     /// The row of an offer that was asked beside another and did not answer.
@@ -187,6 +189,7 @@ impl Flight {
             terms: None,
             candidates: Vec::new(),
             work: None,
+            tried_first: None,
             plan: Vec::new(),
             attempts: Vec::new(),
             asked_beside: None,

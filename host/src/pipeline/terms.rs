@@ -138,6 +138,12 @@ pub(super) fn stands_for<'a>(
     names
 }
 
+/// Whether a choice may take what a provider gives away: as a rule says, else as the operator does.
+pub(super) fn free_offers(flight: &Flight) -> bool {
+    let ruled = flight.terms.as_ref().and_then(|terms| terms.free_offers);
+    ruled.unwrap_or(flight.gateway.settings.free_offers)
+}
+
 /// What the route policy is told to aim at.
 pub(super) fn objective(flight: &Flight) -> Objective {
     let selector = flight.selector();

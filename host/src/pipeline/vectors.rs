@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::catalog::Offer;
 use crate::error::Refusal;
-use crate::route::{self, Candidate, Rejection, Selector};
+use crate::route::{self, Candidate, Planning, Rejection, Selector};
 
 use super::flight::Flight;
 
@@ -38,6 +38,7 @@ fn may_pass(reason: &Rejection) -> bool {
             | Rejection::NotEmbedding
             | Rejection::Dialect
             | Rejection::Unpriced
+            | Rejection::GivenAway
             | Rejection::RuleDenies { .. }
             | Rejection::RuleAllowsNot { .. }
             | Rejection::Region { .. }
@@ -45,23 +46,25 @@ fn may_pass(reason: &Rejection) -> bool {
     )
 }
 
-/// The rows in the order in which they are tried: all of the first one's model, and only then no
-/// more than there are attempts.
+/// The rows in the order in which they are tried, all of one model: that of the best.
 pub(super) fn plan(
     candidates: &[Candidate],
     offers: &[Arc<Offer>],
-    attempts_max: usize,
+    planning: Planning,
 ) -> Vec<usize> {
-    let mut plan = route::plan(candidates, offers, candidates.len());
-    let model = |row: &usize| {
-        let index = candidates.get(*row)?.index;
-        offers.get(index).map(|offer| &*offer.model)
+    let best = route::plan(candidates, offers, Planning { attempts_max: 1, ..planning });
+    let model = |candidate: &Candidate| offers.get(candidate.index).map(|offer| &*offer.model);
+    let Some(first) = best.first().and_then(|row| candidates.get(*row)).and_then(model) else {
+        return Vec::new();
     };
-    if let Some(first) = plan.first().and_then(model) {
-        plan.retain(|row| model(row) == Some(first));
-    }
-    plan.truncate(attempts_max);
-    plan
+    // What is out, or of another model, has no score here.
+    let of_it = |candidate: &Candidate| {
+        let stays = candidate.rejection.is_none() && model(candidate) == Some(first);
+        let score = candidate.score.filter(|_| stays);
+        Candidate { index: candidate.index, rejection: None, figures: candidate.figures, score }
+    };
+    let of_one: Vec<Candidate> = candidates.iter().map(of_it).collect();
+    route::plan(&of_one, offers, planning)
 }
 
 #[cfg(test)]
@@ -93,8 +96,9 @@ mod tests {
             score: Some(score),
         };
         let candidates: Vec<Candidate> = rows.map(row).collect();
-        assert_eq!(plan(&candidates, &offers, 3), [0, 3]);
-        assert_eq!(plan(&candidates, &offers, 1), [0]);
-        assert_eq!(plan(&[], &offers, 3), [0; 0]);
+        let attempts = |attempts_max| Planning { attempts_max, ..Planning::default() };
+        assert_eq!(plan(&candidates, &offers, attempts(3)), [0, 3]);
+        assert_eq!(plan(&candidates, &offers, attempts(1)), [0]);
+        assert_eq!(plan(&[], &offers, attempts(3)), [0; 0]);
     }
 }

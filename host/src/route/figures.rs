@@ -21,7 +21,7 @@ pub struct FigureRow {
     pub assumed_over_ceiling: bool,
     pub first_token_p95_ms: f64,
     pub tokens_per_second: f64,
-    /// Its speed is not known: it was lent figures to be hoped for.
+    /// Its speed is not known: it was drawn to be tried first.
     pub explored: bool,
     pub availability: f64,
     pub in_flight: f64,
@@ -257,6 +257,11 @@ impl FigureRow {
     /// Marks the offer as one that a rule prefers.
     pub fn prefer(&mut self) {
         self.marks |= PREFERRED;
+    }
+
+    /// Whether a rule prefers it.
+    pub fn is_preferred(&self) -> bool {
+        self.marks & PREFERRED != 0
     }
 
     /// The time to the first token as it is scored under that ceiling, 0 for none.

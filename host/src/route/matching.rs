@@ -14,6 +14,12 @@ use super::rules::{Forbidden, Terms};
 use super::selector::Selector;
 use crate::catalog::{Kind, Offer};
 
+const GIVEN_AWAY: &str = "its provider gives it away within quotas that all share: a choice takes \
+                          it only where `routing.free_offers` or a rule's `free_offers` allows \
+                          that";
+const RETENTION: &str = "the data may only go to providers that keep nothing, and the operator \
+                         vouches for none of that here";
+
 /// Why an offer is out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
@@ -36,6 +42,8 @@ pub enum Rejection {
     /// The provider may run other tools of its own, and what it charges for one is not known.
     ToolUnpriced,
     Deprecated,
+    /// Its provider gives it away within quotas, and nobody has said that a choice may take it.
+    GivenAway,
     Context {
         needed: u64,
         limit: u32,
@@ -108,6 +116,8 @@ pub struct Asked<'a> {
     /// Estimated upwards.
     pub input_tokens: u32,
     pub output_limit: Option<u32>,
+    /// Whether a choice may take what its provider gives away.
+    pub free_offers: bool,
 }
 
 /// The first constraint that rules `offer` out. `allowed`: whether the caller may use its model.
@@ -177,7 +187,12 @@ fn may_use(offer: &Offer, asked: &Asked<'_>, allowed: bool) -> Option<Rejection>
     }
     // Who names a model gets it as long as its provider serves it.
     let chosen_by_us = matches!(asked.selector, Selector::Auto(_));
-    (chosen_by_us && offer.deprecated).then_some(Rejection::Deprecated)
+    if chosen_by_us && offer.deprecated {
+        return Some(Rejection::Deprecated);
+    }
+    // Its price would win every choice, whatever its quotas are and whoever reads along.
+    let withheld = offer.given_away && !asked.free_offers;
+    (chosen_by_us && withheld).then_some(Rejection::GivenAway)
 }
 
 fn can_do(offer: &Offer, asked: &Asked<'_>) -> Option<Rejection> {
@@ -224,6 +239,7 @@ impl Rejection {
             Self::KeptElsewhere => "kept_elsewhere",
             Self::Unpriced | Self::SearchUnpriced | Self::ToolUnpriced => "unknown_price",
             Self::Deprecated => "deprecated",
+            Self::GivenAway => "free_offer",
             Self::Context { .. } => "context_too_small",
             Self::Output { .. } => "output_too_small",
             Self::Tools => "no_tools",
@@ -305,6 +321,7 @@ impl Rejection {
                 "the price of a tool that it runs by itself is not known, and unknown is never free"
             }
             Self::Deprecated => "its provider is retiring it",
+            Self::GivenAway => GIVEN_AWAY,
             Self::Context { .. } => "the request needs more tokens than it takes",
             Self::Output { .. } => "a longer answer is asked for than it gives",
             Self::Tools => "it can't call tools",
@@ -318,10 +335,7 @@ impl Rejection {
             Self::RuleDenies { .. } | Self::RuleAllowsNot { .. } | Self::Region { .. } => {
                 "a rule of the organization is against it"
             }
-            Self::Retention => {
-                "the data may only go to providers that keep nothing, and the operator vouches for \
-                 none of that here"
-            }
+            Self::Retention => RETENTION,
             Self::TooDear { .. } => "its expected cost is over the ceiling",
             Self::TooWeak { .. } => "its quality is below what the request asks for",
             Self::TooSlow { .. } => "its first token is expected after the ceiling",

@@ -64,6 +64,9 @@ pub struct Rule {
     pub cost_ceiling_usd: Option<PicoUsd>,
     /// Constraint: so is one whose first token is expected later, in milliseconds.
     pub first_token_ceiling_ms: Option<f64>,
+    /// Aim: whether `auto` may take what a provider gives away, such as OpenRouter's `:free`
+    /// models; as the operator has it where no rule says.
+    pub free_offers: Option<bool>,
     /// Aim, in place of a profile: how much each counts among those that are good enough.
     pub weights: Option<Weights>,
 }
@@ -194,10 +197,19 @@ impl Weights {
     /// The profile by which the route policy is told: `weighted-50-30-20`, percents of cost, speed
     /// and quality.
     fn label(self) -> String {
-        let sum = u32::from(self.cost) + u32::from(self.speed) + u32::from(self.quality);
-        let share = |of: u8| (u32::from(of) * 100).checked_div(sum).unwrap_or(0);
-        let (speed, quality) = (share(self.speed), share(self.quality));
-        format!("weighted-{}-{speed}-{quality}", 100_u32.saturating_sub(speed + quality))
+        let weights = [self.cost, self.speed, self.quality].map(u32::from);
+        let sum = weights.iter().sum::<u32>().max(1);
+        let mut shares = weights.map(|weight| (weight * 100 / sum, weight * 100 % sum));
+        // What rounding took goes to those it took most from: who asked for nothing gets nothing.
+        for _ in shares.iter().map(|(percents, _)| percents).sum::<u32>()..100 {
+            // Of equals the first.
+            let most = shares.iter_mut().rev().max_by_key(|(_, lost)| *lost);
+            if let Some((percents, lost)) = most {
+                (*percents, *lost) = (*percents + 1, 0);
+            }
+        }
+        let [cost, speed, quality] = shares.map(|(percents, _)| percents);
+        format!("weighted-{cost}-{speed}-{quality}")
     }
 }
 

@@ -153,7 +153,7 @@ pub struct FiguresFact {
     /// Tokens that one answer of it was expected to have, those of thinking too; 0 by an older
     /// version.
     pub answer_tokens: u32,
-    /// Its speed was not known, and it was lent times to be hoped for.
+    /// Its speed was not known, and it was drawn to be tried first.
     pub explored: bool,
     /// Its time to the first token was only assumed, and over the ceiling: scored as the ceiling's.
     pub assumed_over_ceiling: bool,

@@ -10,7 +10,9 @@ pub(crate) const SCHEMA: &str = r#"{"type":"object","additionalProperties":false
 "cheap-relief":{"type":"number","minimum":0,"maximum":1,"default":0.15,
 "description":"taken off the floor under the profile cheap"},
 "quality-value":{"type":"number","minimum":0,"maximum":100,"default":5,
-"description":"what 1 of quality short of the best counts for, in prices of the offer"},
+"description":"what 1 of quality is worth, in doublings of the price"},
+"zero-price-share":{"type":"number","minimum":0,"maximum":1,"default":0.25,
+"description":"what a price of zero counts as, of the least that another offer asks"},
 "warm-slack":{"type":"number","minimum":0,"maximum":1,"default":0.05,
 "description":"how far below the floor an offer may be that the session is warm at"},
 "warm-premium":{"type":"number","minimum":1,"maximum":100,"default":4,
@@ -30,8 +32,10 @@ pub(crate) struct Config {
     pub(crate) floor_per_difficulty: f64,
     /// Taken off the floor under the profile `cheap`.
     pub(crate) cheap_relief: f64,
-    /// By how much of its price an offer counts as dearer for each 1 of quality short of the best.
+    /// What 1 of quality is worth, in doublings of the price.
     pub(crate) quality_value: f64,
+    /// What a price of zero counts as, of the least that another offer asks.
+    pub(crate) zero_price_share: f64,
     /// How far below the floor an offer may be that the session is warm at.
     pub(crate) warm_slack: f64,
     /// A warm session stays while its offer costs at most so many times the cheapest.
@@ -51,6 +55,7 @@ impl Default for Config {
             floor_per_difficulty: 0.5,
             cheap_relief: 0.15,
             quality_value: 5.0,
+            zero_price_share: 0.25,
             warm_slack: 0.05,
             warm_premium: 4.0,
             fast_cost_share: 0.15,
@@ -69,6 +74,7 @@ impl Config {
                 "floor-per-difficulty" => (&mut self.floor_per_difficulty, 0.0..=1.0),
                 "cheap-relief" => (&mut self.cheap_relief, 0.0..=1.0),
                 "quality-value" => (&mut self.quality_value, 0.0..=100.0),
+                "zero-price-share" => (&mut self.zero_price_share, 0.0..=1.0),
                 "warm-slack" => (&mut self.warm_slack, 0.0..=1.0),
                 "warm-premium" => (&mut self.warm_premium, 1.0..=100.0),
                 "fast-cost-share" => (&mut self.fast_cost_share, 0.0..=1.0),

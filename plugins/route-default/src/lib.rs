@@ -4,6 +4,7 @@
 //! where it is while nothing is much better. It looks only at figures, never at names, and the host
 //! has already dropped what can't or may not serve.
 
+mod burden;
 mod config;
 mod rank;
 mod reason;

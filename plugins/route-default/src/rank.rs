@@ -5,6 +5,7 @@ use turnpike_policy_sdk::{
     Figures, MARK_PREFERRED, MARK_PRICE_ESTIMATED, MARK_WARM, Objective, Refusal,
 };
 
+use crate::burden::{Least, Shares};
 use crate::config::Config;
 
 /// A floor never asks for more than nearly the best there is: otherwise a set of modest offers
@@ -14,20 +15,20 @@ const FLOOR_OF_BEST: f64 = 0.97;
 const ESTIMATED_PRICE: f64 = 1.1;
 /// A warm session counts for a little less than it costs: signatures and caches live there.
 const WARM: f64 = 0.9;
-/// Under `fast` a warm session stays while it takes at most so many times as long as the quickest.
+/// Under `fast` a warm session stays while it comes to at most so many times the quickest.
 const WARM_DELAY: f64 = 1.5;
-/// Under weights it stays while it comes to at least this share of the best.
-const WARM_SHARE: f64 = 0.8;
+/// Under weights it stays while it comes to at most so many times the best.
+const WARM_WEIGHTED: f64 = 2.0;
 /// Each request in flight makes an offer look slower by this share.
 const LOAD_PER_REQUEST: f64 = 0.01;
 /// Whoever asks for cheap is moved by what is hardly cheaper; what is cached is in the cost.
 const WARM_PREMIUM_CHEAP: f64 = 1.1;
 /// Share of the tail in the expected time to the first token.
 const TAIL: f64 = 0.3;
-/// Quality differences below this are decided by price under `best`.
-const QUALITY_TIE: f64 = 0.01;
 /// Keeps a division defined for an offer that never answered.
 const LEAST_AVAILABILITY: f64 = 0.01;
+/// Keeps the best of a tier below the next one.
+const BELOW_NEXT_TIER: f64 = 1.0 - 1e-6;
 
 const TIER_STAYS: f64 = 4.0;
 const TIER_PREFERRED: f64 = 3.0;
@@ -38,6 +39,9 @@ const EXCLUDED: f64 = -1.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Aim {
+    /// `balanced`: quality above the floor has a price.
+    Balanced,
+    /// `cheap`: it has none.
     Cheapest,
     Quickest,
     Best,
@@ -71,14 +75,15 @@ pub(crate) struct Row {
     pub(crate) score: f64,
     pub(crate) floor: f64,
     pub(crate) quality: f64,
-    /// What its price counts for because it is not the best.
-    pub(crate) shortfall: f64,
     pub(crate) cost_usd: f64,
+    /// What it is taken to cost, in dollars, with what speaks for and against it.
+    pub(crate) counted_usd: f64,
     /// Expected milliseconds to the end of a typical answer.
     pub(crate) time_ms: f64,
+    /// The same as it counts.
+    pub(crate) counted_ms: f64,
     pub(crate) first_token_ms: f64,
     pub(crate) availability: f64,
-    pub(crate) in_flight: f64,
     pub(crate) marks: u8,
 }
 
@@ -90,24 +95,26 @@ pub(crate) fn rank(
 ) -> Result<Vec<Row>, Refusal> {
     let aim = Aim::of(&objective.profile);
     let mut rows = read(config, aim, figures)?;
-    let floor = floor(config, difficulty, objective, &rows);
-    let best = best_quality(&rows);
-    // Whoever asks for cheap wants the price to decide alone.
-    let value = if objective.profile == "cheap" { 0.0 } else { config.quality_value };
     for row in &mut rows {
-        row.floor = floor;
-        row.shortfall = 1.0 + value * (best - row.quality);
         row.standing = standing(config, objective, row);
     }
-    let means = Means::of(&rows);
-    let best = Best::of(&rows, &means);
-    let cheap = objective.profile == "cheap";
-    let premium = if cheap { WARM_PREMIUM_CHEAP } else { config.warm_premium };
+    let floor = Floor::new(config, difficulty, objective, &rows);
+    for row in &mut rows {
+        row.floor = floor.of(false);
+        if row.standing == Standing::Clears && row.quality < floor.of(is_warm(row)) {
+            row.standing = Standing::BelowFloor;
+        }
+    }
+    count_costs(config, &mut rows);
+    let clears = |row: &&Row| row.standing == Standing::Clears;
+    let (least, of_all) = (Least::of(rows.iter().filter(clears)), Least::of(in_play(&rows)));
+    let shares = Shares::of(config, aim);
+    let bar = Bar::of(config, shares, least, &rows);
     for row in &mut rows {
         if row.standing == Standing::Clears {
-            row.standing = promoted(config, row, premium, &means, &best);
+            row.standing = bar.promoted(row);
         }
-        row.score = score(config, row, &means);
+        row.score = score(row, shares, [&least, &of_all]);
     }
     Ok(rows)
 }
@@ -116,9 +123,10 @@ impl Aim {
     /// Of a profile; `weighted-50-30-20` has percents of cost, speed and quality.
     fn of(profile: &str) -> Self {
         match profile {
+            "cheap" => Self::Cheapest,
             "fast" => Self::Quickest,
             "best" => Self::Best,
-            other => Self::weighted(other).unwrap_or(Self::Cheapest),
+            other => Self::weighted(other).unwrap_or(Self::Balanced),
         }
     }
 
@@ -126,7 +134,7 @@ impl Aim {
         let mut shares = profile.strip_prefix("weighted-")?.split('-').map(str::parse);
         let mut share = || shares.next()?.ok();
         let weights = [share()?, share()?, share()?];
-        Some(Self::Weighted(weights))
+        shares.next().is_none().then_some(Self::Weighted(weights))
     }
 }
 
@@ -146,22 +154,26 @@ fn read(config: &Config, aim: Aim, figures: &Figures) -> Result<Vec<Row>, Refusa
         let first_token_ms = or(*first, 0.0);
         let tail_ms = or(*tail, first_token_ms).max(first_token_ms);
         let speed = or(*speed, 1.0).max(1.0);
-        rows.push(Row {
+        let time_ms = first_token_ms * (1.0 - TAIL)
+            + tail_ms * TAIL
+            + config.typical_output_tokens / speed * 1000.0;
+        let mut row = Row {
             aim,
             standing: Standing::Clears,
             score: EXCLUDED,
             floor: 0.0,
-            shortfall: 1.0,
             quality: or(*quality, 0.0).clamp(0.0, 1.0),
             cost_usd: *cost,
-            time_ms: first_token_ms * (1.0 - TAIL)
-                + tail_ms * TAIL
-                + config.typical_output_tokens / speed * 1000.0,
+            counted_usd: 0.0,
+            time_ms,
+            counted_ms: 0.0,
             first_token_ms,
             availability: or(*availability, 1.0).clamp(0.0, 1.0),
-            in_flight: or(*in_flight, 0.0).max(0.0),
             marks: *marks,
-        });
+        };
+        let load = 1.0 + or(*in_flight, 0.0).max(0.0) * LOAD_PER_REQUEST;
+        row.counted_ms = time_ms * trouble(&row) * load;
+        rows.push(row);
     }
     if rows.len() == figures.quality.len() {
         Ok(rows)
@@ -174,19 +186,7 @@ fn or(figure: f64, otherwise: f64) -> f64 {
     if figure.is_finite() { figure } else { otherwise }
 }
 
-fn floor(config: &Config, difficulty: f64, objective: &Objective, rows: &[Row]) -> f64 {
-    let relief = if objective.profile == "cheap" { config.cheap_relief } else { 0.0 };
-    let difficulty = or(difficulty, 0.5).clamp(0.0, 1.0);
-    let wanted = (config.floor + config.floor_per_difficulty * difficulty - relief).max(0.0);
-    let best = best_quality(rows);
-    // The organization's own floor is not bent by what happens to be on offer.
-    wanted.min(best * FLOOR_OF_BEST).max(or(objective.quality_floor, 0.0))
-}
-
-fn best_quality(rows: &[Row]) -> f64 {
-    rows.iter().map(|row| row.quality).fold(0.0, f64::max)
-}
-
+/// What speaks against it but its quality.
 fn standing(config: &Config, objective: &Objective, row: &Row) -> Standing {
     let dearest = objective.cost_ceiling_usd;
     let slowest = objective.first_token_ceiling_ms;
@@ -198,79 +198,44 @@ fn standing(config: &Config, objective: &Objective, row: &Row) -> Standing {
         Standing::TooSlow { ceiling: slowest }
     } else if row.availability < config.shaky_below {
         Standing::Shaky
-    } else if row.quality < row.floor - if is_warm(row) { config.warm_slack } else { 0.0 } {
-        Standing::BelowFloor
     } else {
         Standing::Clears
     }
 }
 
-fn in_play(row: &Row) -> bool {
-    matches!(row.standing, Standing::Clears | Standing::BelowFloor | Standing::Shaky)
+/// The quality that a request takes.
+struct Floor {
+    /// As the difficulty has it.
+    wanted: f64,
+    slack: f64,
+    /// The organization's own, which neither what is on offer nor a warm session bends.
+    own: f64,
+}
+
+impl Floor {
+    fn new(config: &Config, difficulty: f64, objective: &Objective, rows: &[Row]) -> Self {
+        let relief = if objective.profile == "cheap" { config.cheap_relief } else { 0.0 };
+        let difficulty = or(difficulty, 0.5).clamp(0.0, 1.0);
+        let wanted = (config.floor + config.floor_per_difficulty * difficulty - relief).max(0.0);
+        // What is excluded or hardly answers is no reason to ask more of the others.
+        let sound = rows.iter().filter(|row| row.standing == Standing::Clears);
+        let best = sound.map(|row| row.quality).fold(0.0, f64::max);
+        let wanted = wanted.min(best * FLOOR_OF_BEST);
+        Self { wanted, slack: config.warm_slack, own: or(objective.quality_floor, 0.0) }
+    }
+
+    fn of(&self, warm: bool) -> f64 {
+        (self.wanted - if warm { self.slack } else { 0.0 }).max(self.own)
+    }
+}
+
+fn in_play(rows: &[Row]) -> impl Iterator<Item = &Row> {
+    let standings = [Standing::Clears, Standing::BelowFloor, Standing::Shaky];
+    rows.iter().filter(move |row| standings.contains(&row.standing))
 }
 
 fn is_warm(row: &Row) -> bool {
     row.marks & MARK_WARM != 0
-}
-
-/// What an offer that clears the floor comes to: a warm session stays while nothing is much better
-/// and it is one of those that the organization prefers, if there are any; then come these.
-fn promoted(config: &Config, row: &Row, premium: f64, means: &Means, best: &Best) -> Standing {
-    let preferred = row.marks & MARK_PREFERRED != 0;
-    let stays = is_warm(row)
-        && (preferred || !best.preferred)
-        && match row.aim {
-            Aim::Cheapest => cost(row) <= best.cost * premium,
-            Aim::Quickest => time(row) <= best.time * WARM_DELAY,
-            Aim::Best => row.quality >= best.quality - config.warm_slack,
-            Aim::Weighted(weights) => weighed(row, weights, means) >= best.weighed * WARM_SHARE,
-        };
-    match (stays, preferred) {
-        (true, _) => Standing::Stays,
-        (false, true) => Standing::Preferred,
-        (false, false) => Standing::Clears,
-    }
-}
-
-/// Means over all offers in play: what a cost or a time is measured by.
-struct Means {
-    cost: f64,
-    time: f64,
-}
-
-impl Means {
-    fn of(rows: &[Row]) -> Self {
-        let in_play = || rows.iter().filter(|row| in_play(row));
-        Self { cost: mean(in_play().map(cost)), time: mean(in_play().map(time)) }
-    }
-}
-
-/// The best that any offer comes to that clears the floor.
-struct Best {
-    cost: f64,
-    time: f64,
-    quality: f64,
-    weighed: f64,
-    /// A rule prefers one of them.
-    preferred: bool,
-}
-
-impl Best {
-    fn of(rows: &[Row], means: &Means) -> Self {
-        let (cost_usd, time_ms) = (f64::INFINITY, f64::INFINITY);
-        let mut best =
-            Self { cost: cost_usd, time: time_ms, quality: 0.0, weighed: 0.0, preferred: false };
-        for row in rows.iter().filter(|row| row.standing == Standing::Clears) {
-            best.cost = best.cost.min(cost(row));
-            best.time = best.time.min(time(row));
-            best.quality = best.quality.max(row.quality);
-            best.preferred |= row.marks & MARK_PREFERRED != 0;
-            if let Aim::Weighted(weights) = row.aim {
-                best.weighed = best.weighed.max(weighed(row, weights, means));
-            }
-        }
-        best
-    }
 }
 
 /// What speaks against an offer makes it heavier, and a warm session makes it lighter.
@@ -278,63 +243,93 @@ fn trouble(row: &Row) -> f64 {
     (if is_warm(row) { WARM } else { 1.0 }) / row.availability.max(LEAST_AVAILABILITY)
 }
 
-/// Dollars, as they count.
-fn cost(row: &Row) -> f64 {
-    let estimated = if row.marks & MARK_PRICE_ESTIMATED == 0 { 1.0 } else { ESTIMATED_PRICE };
-    // Where price leads, what is hardly dearer and clearly better is worth it.
-    let shortfall = if row.aim == Aim::Cheapest { row.shortfall } else { 1.0 };
-    row.cost_usd * trouble(row) * estimated * shortfall
+/// Sets what each is taken to cost. A price of zero counts as a share of the least that another
+/// asks, of those that clear the floor if there is one: nothing times anything is nothing, and
+/// neither its availability nor a warm session elsewhere would mean anything beside it.
+fn count_costs(config: &Config, rows: &mut [Row]) {
+    let clears = |row: &&Row| row.standing == Standing::Clears;
+    let least = least_price(rows.iter().filter(clears)).or_else(|| least_price(in_play(rows)));
+    // Where nobody asks for anything, any amount will do.
+    let nothing = least.unwrap_or(1.0) * config.zero_price_share;
+    for row in rows {
+        let estimated = row.marks & MARK_PRICE_ESTIMATED != 0;
+        let cost_usd = if row.cost_usd > 0.0 { row.cost_usd } else { nothing };
+        row.counted_usd = cost_usd * trouble(row) * if estimated { ESTIMATED_PRICE } else { 1.0 };
+    }
 }
 
-/// Milliseconds, as they count.
-fn time(row: &Row) -> f64 {
-    row.time_ms * trouble(row) * (1.0 + row.in_flight * LOAD_PER_REQUEST)
+fn least_price<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<f64> {
+    rows.map(|row| row.cost_usd).filter(|cost| *cost > 0.0).reduce(f64::min)
 }
 
-fn mean(burdens: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = burdens.fold((0.0, 0.0), |(sum, count), it| (sum + it, count + 1.0));
-    if count > 0.0 { sum / count } else { 0.0 }
+/// What a warm session has to come up to.
+struct Bar {
+    shares: Shares,
+    least: Least,
+    /// The most that may speak against it.
+    burden: f64,
+    /// Its least quality, where that alone counts.
+    quality: f64,
+    /// A rule prefers an offer that clears the floor.
+    preferred: bool,
 }
 
-/// Falls from 1 (costs nothing) towards 0; a half at the mean, whatever the scale.
-fn lightness(burden: f64, mean: f64) -> f64 {
-    if burden > 0.0 { mean / (mean + burden) } else { 1.0 }
-}
-
-/// What an offer comes to by weights of cost, speed and quality, below 1.
-fn weighed(row: &Row, weights: [u8; 3], means: &Means) -> f64 {
-    let [by_cost, by_speed, by_quality] = weights.map(f64::from);
-    let sum = (by_cost + by_speed + by_quality).max(1.0);
-    let weighed = by_cost * lightness(cost(row), means.cost)
-        + by_speed * lightness(time(row), means.time)
-        + by_quality * row.quality;
-    weighed / sum * (1.0 - 1e-6)
-}
-
-fn score(config: &Config, row: &Row, means: &Means) -> f64 {
-    let light = lightness(cost(row), means.cost);
-    let lightness = match row.aim {
-        // A moment less is not worth any price.
-        Aim::Quickest => {
-            let share = config.fast_cost_share;
-            lightness(time(row), means.time) * (1.0 - share) + light * share
+impl Bar {
+    fn of(config: &Config, shares: Shares, least: Least, rows: &[Row]) -> Self {
+        let clears = || rows.iter().filter(|row| row.standing == Standing::Clears);
+        let aim = rows.first().map_or(Aim::Balanced, |row| row.aim);
+        let times = match aim {
+            Aim::Balanced => config.warm_premium,
+            Aim::Cheapest => WARM_PREMIUM_CHEAP,
+            Aim::Quickest => WARM_DELAY,
+            Aim::Weighted(_) => WARM_WEIGHTED,
+            Aim::Best => f64::INFINITY,
+        };
+        let best = clears().map(|row| shares.burden(row, &least)).fold(f64::INFINITY, f64::min);
+        let by_quality = aim == Aim::Best;
+        Self {
+            shares,
+            least,
+            burden: best + times.log2(),
+            quality: if by_quality { least.quality - config.warm_slack } else { 0.0 },
+            preferred: clears().any(|row| row.marks & MARK_PREFERRED != 0),
         }
-        Aim::Cheapest | Aim::Best | Aim::Weighted(_) => light,
-    };
-    let by_quality = row.quality * (1.0 - QUALITY_TIE) + lightness * QUALITY_TIE * 0.99;
-    // The last digit decides between equals: quality where price leads.
-    let by_burden = lightness * (1.0 - 1e-6) + row.quality * 1e-7;
-    let within = match row.aim {
-        Aim::Best => by_quality,
-        Aim::Cheapest | Aim::Quickest => by_burden,
-        Aim::Weighted(weights) => weighed(row, weights, means),
-    };
+    }
+
+    /// What an offer that clears the floor comes to: a warm session stays while nothing is much
+    /// better and it is one of those that the organization prefers, if there are any; then come
+    /// these.
+    fn promoted(&self, row: &Row) -> Standing {
+        let preferred = row.marks & MARK_PREFERRED != 0;
+        let stays = is_warm(row)
+            && (preferred || !self.preferred)
+            && row.quality >= self.quality
+            && self.shares.burden(row, &self.least) <= self.burden;
+        match (stays, preferred) {
+            (true, _) => Standing::Stays,
+            (false, true) => Standing::Preferred,
+            (false, false) => Standing::Clears,
+        }
+    }
+}
+
+/// From 1 for what is best in everything towards 0: a half at one doubling.
+fn within(burden: f64) -> f64 {
+    BELOW_NEXT_TIER / (1.0 + burden)
+}
+
+fn score(row: &Row, shares: Shares, [least, of_all]: [&Least; 2]) -> f64 {
+    let clears = || within(shares.burden(row, least));
     match row.standing {
-        Standing::Stays => TIER_STAYS + within,
-        Standing::Preferred => TIER_PREFERRED + within,
-        Standing::Clears => TIER_CLEARS + within,
-        Standing::BelowFloor => TIER_BELOW_FLOOR + by_quality,
-        Standing::Shaky => TIER_SHAKY + row.availability * 0.9 + by_burden * 0.09,
+        Standing::Stays => TIER_STAYS + clears(),
+        Standing::Preferred => TIER_PREFERRED + clears(),
+        Standing::Clears => TIER_CLEARS + clears(),
+        // Whatever the aim: what is nearest to the floor.
+        Standing::BelowFloor => TIER_BELOW_FLOOR + within(Shares::BEST.burden(row, of_all)),
+        Standing::Shaky => {
+            let by_aim = within(shares.burden(row, of_all));
+            TIER_SHAKY + row.availability * 0.9 + by_aim * 0.09
+        }
         Standing::TooDear { .. } | Standing::TooSlow { .. } | Standing::PriceUnknown => EXCLUDED,
     }
 }

@@ -30,25 +30,31 @@ pub(crate) fn text(row: &Row) -> String {
 fn clears(row: &Row) -> String {
     let Row { quality, floor, .. } = row;
     let warm = if row.marks & MARK_WARM == 0 { "" } else { "; the session is warm here" };
+    let cost = cost(row);
     match row.aim {
-        Aim::Cheapest => format!(
+        Aim::Balanced | Aim::Cheapest => format!(
             "quality {quality:.2} clears the floor of {floor:.2}; \
-             ranked by expected cost ${}{warm}",
-            usd(row.cost_usd)
+             ranked by expected cost {cost}{warm}"
         ),
         Aim::Quickest => format!(
             "quality {quality:.2} clears the floor of {floor:.2}; ranked by expected time {:.0} \
-             ms, and a little by expected cost ${}{warm}",
-            row.time_ms,
-            usd(row.cost_usd)
-        ),
-        Aim::Best => format!("ranked by quality {quality:.2}{warm}"),
-        Aim::Weighted([cost, speed, _]) => format!(
-            "quality {quality:.2} clears the floor of {floor:.2}; {cost} % by expected cost ${}, \
-             {speed} % by expected time {:.0} ms, the rest by quality{warm}",
-            usd(row.cost_usd),
+             ms, and a little by expected cost {cost}{warm}",
             row.time_ms
         ),
+        Aim::Best => format!("ranked by quality {quality:.2}{warm}"),
+        Aim::Weighted([by_cost, by_speed, _]) => format!(
+            "quality {quality:.2} clears the floor of {floor:.2}; {by_cost} % by expected cost \
+             {cost}, {by_speed} % by expected time {:.0} ms, the rest by quality{warm}",
+            row.time_ms
+        ),
+    }
+}
+
+/// The expected cost; of a price of zero also what it is taken for.
+fn cost(row: &Row) -> String {
+    match row.cost_usd > 0.0 {
+        true => format!("${}", usd(row.cost_usd)),
+        false => format!("$0, counted as ${}", usd(row.counted_usd)),
     }
 }
 

@@ -175,7 +175,13 @@ fn weights_move_the_choice() {
     assert_eq!(first("weighted-0-0-100"), 2);
     let quick = (0.5, 0.02, 50.0, 0.99, 0);
     assert_eq!(plan(&[SMALL, quick], 0.0, &objective("weighted-0-100-0"))[0], 1);
-    assert_eq!(first("weighted-x"), 0, "as balanced, where the shares can't be read");
+    for unreadable in ["weighted-x", "weighted-0-0-100-x", "weighted-0-0"] {
+        assert_eq!(first(unreadable), 0, "as balanced: {unreadable}");
+    }
+    // A doubling of the price, one of the time and a fifth of quality are of one size.
+    let (cheap, good) = ((0.6, 0.001, 400.0, 0.99, 0), (0.9, 0.002, 400.0, 0.99, 0));
+    assert_eq!(plan(&[cheap, good], 0.0, &objective("weighted-50-0-50"))[0], 1);
+    assert_eq!(plan(&[cheap, good], 0.0, &objective("weighted-70-0-30"))[0], 0);
 }
 
 #[test]
@@ -188,6 +194,69 @@ fn an_organizations_floor_is_not_bent_by_the_offers() {
 fn free_offers_are_ranked_by_quality() {
     let free = |quality| (quality, 0.0, 300.0, 1.0, 0);
     assert_eq!(plan(&[free(0.5), free(0.8), free(0.6)], 0.0, &objective("cheap")), [1, 2, 0]);
+}
+
+#[test]
+fn a_price_of_zero_is_compared_with_others_and_not_above_everything() {
+    let (free, paid) = ((0.7, 0.0, 400.0, 1.0, 0), (0.7, 0.001, 400.0, 1.0, 0));
+    for profile in ["balanced", "cheap", "fast", "weighted-60-20-20"] {
+        assert_eq!(plan(&[paid, free], 0.4, &objective(profile))[0], 1, "alike: {profile}");
+    }
+    // A quarter of what the cheapest other asks: half a point of quality is worth more.
+    let much_better = (0.95, 0.001, 400.0, 1.0, 0);
+    let poor = (0.5, 0.0, 400.0, 1.0, 0);
+    assert_eq!(plan(&[much_better, poor], 0.0, &objective("balanced"))[0], 0);
+    assert_eq!(plan(&[much_better, poor], 0.0, &objective("cheap"))[0], 1, "at any quality");
+    // Of two that are free the one that answers, and the better one.
+    let failing = (0.7, 0.0, 400.0, 0.6, 0);
+    assert_eq!(plan(&[failing, free], 0.4, &objective("balanced"))[0], 1);
+    assert_eq!(plan(&[failing, free, paid], 0.4, &objective("balanced")), [1, 0, 2]);
+    let better = (0.8, 0.0, 400.0, 1.0, 0);
+    assert_eq!(plan(&[free, better], 0.4, &objective("balanced"))[0], 1);
+}
+
+#[test]
+fn pitfall_62_a_free_offer_does_not_call_a_conversation_away_from_the_cheapest_that_is_paid() {
+    let free = (0.7, 0.0, 400.0, 1.0, 0);
+    let warm = |cost| (0.8, cost, 400.0, 1.0, MARK_WARM);
+    let other = (0.8, 0.001, 400.0, 1.0, 0);
+    for profile in ["balanced", "fast"] {
+        assert_eq!(plan(&[free, other, warm(0.001)], 0.4, &objective(profile))[0], 2, "{profile}");
+    }
+    assert_eq!(plan(&[free, other, warm(0.01)], 0.4, &objective("balanced"))[0], 0, "too dear");
+    assert_eq!(plan(&[free, warm(0.001)], 0.4, &objective("cheap"))[0], 0, "cheap is cheap");
+}
+
+#[test]
+fn which_of_two_goes_first_depends_on_nobody_else() {
+    let (cheap, quick) = ((0.75, 0.000_5, 600.0, 1.0, 0), (0.8, 0.01, 450.0, 1.0, 0));
+    let others = [
+        ("dear", (0.7, 0.3, 700.0, 1.0, 0)),
+        ("dear and slow", (0.7, 0.3, 3_000.0, 1.0, 0)),
+        ("the cheapest", (0.7, 0.000_01, 9_000.0, 1.0, 0)),
+        ("the quickest", (0.7, 0.4, 10.0, 1.0, 0)),
+        ("below the floor", (0.1, 0.000_001, 5.0, 1.0, 0)),
+        ("hardly answers", (0.99, 0.000_001, 5.0, 0.1, 0)),
+        ("has no price", (0.99, f64::NAN, 5.0, 1.0, 0)),
+    ];
+    let all = ["balanced", "cheap", "fast", "best", "weighted-50-30-20", "weighted-20-10-70"];
+    for profile in all {
+        let objective = Objective { cost_ceiling_usd: 0.5, ..objective(profile) };
+        let alone = plan(&[cheap, quick], 0.4, &objective);
+        for (what, other) in others {
+            let mut beside = plan(&[cheap, quick, other], 0.4, &objective);
+            beside.retain(|row| *row != 2);
+            assert_eq!(beside, alone, "{profile}, beside one that {what}");
+        }
+    }
+}
+
+#[test]
+fn a_warm_session_does_not_go_below_an_organizations_floor() {
+    let warm = (0.76, 0.001, 400.0, 1.0, MARK_WARM);
+    let floored = Objective { quality_floor: 0.8, ..objective("balanced") };
+    assert_eq!(plan(&[LARGE, warm], 0.0, &floored)[0], 0);
+    assert_eq!(plan(&[LARGE, warm], 0.0, &objective("balanced"))[0], 1);
 }
 
 #[test]

@@ -20,7 +20,8 @@ export function configure(config) {
   prefer = config.prefer;
 }
 
-// One score for each candidate, higher is better; a negative one excludes it.
+// One score for each candidate, higher is better; a negative one excludes it. Fallbacks keep to
+// those of the same whole part while there are any: here the preferred ones.
 export function route({ figures, candidates }) {
   if (prefer.length === 0) return null;
   return figures.costUsd.map((cost, row) => {

@@ -14,6 +14,7 @@ const CHEAP_RELIEF: f64 = 0.15;
 const OF_BEST: f64 = 0.97;
 const TYPICAL_TOKENS: f64 = 300.0;
 const SHAKY: f64 = 0.5;
+const BETWEEN_EQUALS: f64 = 1e-5;
 
 /// One candidate in the running, as it is shown.
 struct Row {
@@ -56,53 +57,57 @@ fn rows(shown: &Value) -> Result<Vec<Row>> {
         .collect()
 }
 
+/// How many doublings a row is away from the least.
+fn doublings(rows: &[&Row], of: fn(&Row) -> f64, row: &Row) -> f64 {
+    let least = rows.iter().map(|row| of(row)).fold(f64::INFINITY, f64::min);
+    (of(row) / least).max(1.0).log2()
+}
+
 /// The scores that the rule gives these rows.
 fn scores(rows: &[Row], profile: &str, difficulty: f64, own_floor: f64) -> Vec<f64> {
     let relief = if profile == "cheap" { CHEAP_RELIEF } else { 0.0 };
     let wanted = FLOOR + FLOOR_PER_DIFFICULTY * difficulty - relief;
-    let best = rows.iter().map(|row| row.quality).fold(0.0, f64::max);
-    let floor = wanted.min(best * OF_BEST).max(own_floor);
-    // Under `balanced` what is short of the best counts as dearer.
-    let value = if profile == "balanced" { QUALITY_VALUE } else { 0.0 };
-    let dear = |row: &Row| row.cost * (1.0 + value * (best - row.quality));
-    let count = f64::from(u32::try_from(rows.len()).unwrap_or(1));
-    let cost = rows.iter().map(dear).sum::<f64>() / count;
-    let time = rows.iter().map(|row| row.time).sum::<f64>() / count;
-    let light = |burden: f64, mean: f64| if burden > 0.0 { mean / (mean + burden) } else { 1.0 };
-    rows.iter()
-        .map(|row| {
-            let lightness = match profile {
-                "fast" => 0.85 * light(row.time, time) + 0.15 * light(dear(row), cost),
-                _ => light(dear(row), cost),
-            };
-            let by_quality = row.quality * 0.99 + lightness * 0.0099;
-            let by_burden = lightness * (1.0 - 1e-6) + row.quality * 1e-7;
-            if row.availability < SHAKY {
-                return row.availability * 0.9 + by_burden * 0.09;
-            }
-            match (row.quality < floor, profile) {
-                (true, _) => 1.0 + by_quality,
-                (false, "best") => 2.0 + by_quality,
-                (false, _) => 2.0 + by_burden,
-            }
-        })
-        .collect()
+    let sound: Vec<&Row> = rows.iter().filter(|row| row.availability >= SHAKY).collect();
+    let best = |rows: &[&Row]| rows.iter().map(|row| row.quality).fold(0.0, f64::max);
+    let floor = wanted.min(best(&sound) * OF_BEST).max(own_floor);
+    let clear: Vec<&Row> = sound.iter().filter(|row| row.quality >= floor).copied().collect();
+    let all: Vec<&Row> = rows.iter().collect();
+    let burden = |profile: &str, rows: &[&Row], row: &Row| {
+        let [by_cost, by_time, by_quality] = match profile {
+            "balanced" => [1.0, 0.0, QUALITY_VALUE],
+            "cheap" => [1.0, 0.0, BETWEEN_EQUALS],
+            "fast" => [0.15, 0.85, BETWEEN_EQUALS],
+            _ => [0.02, 0.0, 10.0],
+        };
+        by_cost * doublings(rows, |row| row.cost, row)
+            + by_time * doublings(rows, |row| row.time, row)
+            + by_quality * (best(rows) - row.quality)
+    };
+    let within = |burden: f64| (1.0 - 1e-6) / (1.0 + burden);
+    let score = |row: &Row| match row {
+        row if row.availability < SHAKY => {
+            row.availability * 0.9 + within(burden(profile, &all, row)) * 0.09
+        }
+        row if row.quality < floor => 1.0 + within(burden("best", &all, row)),
+        row => 2.0 + within(burden(profile, &clear, row)),
+    };
+    rows.iter().map(score).collect()
 }
 
-/// The order of a plan: the best first, then the best at providers that are not in it yet.
+/// The order of a plan: the best first, then the best at providers that are not in it yet, but
+/// never one of a lower tier before one of a higher.
 fn order(rows: &[Row], length: usize) -> Vec<&str> {
     let provider = |offer: &str| offer.rsplit('@').next().unwrap_or_default().to_owned();
     let mut plan: Vec<&str> = Vec::new();
     while plan.len() < length {
-        let fresh = |row: &&Row| !plan.iter().any(|it| provider(it) == provider(&row.offer));
-        let left = || rows.iter().filter(|row| !plan.contains(&row.offer.as_str()));
-        let best = |rows: Vec<&Row>| -> Option<String> {
-            let best = rows.into_iter().max_by(|a, b| a.score.total_cmp(&b.score));
-            best.map(|row| row.offer.clone())
-        };
-        let next = best(left().filter(fresh).collect()).or_else(|| best(left().collect()));
-        let Some(next) = next else { break };
-        let Some(row) = rows.iter().find(|row| row.offer == next) else { break };
+        let left = rows.iter().filter(|row| !plan.contains(&row.offer.as_str()));
+        let fresh = |row: &Row| !plan.iter().any(|it| provider(it) == provider(&row.offer));
+        let next = left.max_by(|a, b| {
+            let (a_place, b_place) = ((a.score.trunc(), fresh(a)), (b.score.trunc(), fresh(b)));
+            let by_place = a_place.0.total_cmp(&b_place.0).then(a_place.1.cmp(&b_place.1));
+            by_place.then(a.score.total_cmp(&b.score))
+        });
+        let Some(row) = next else { break };
         plan.push(&row.offer);
     }
     plan

@@ -8,62 +8,68 @@ const RULE: BreakerRule = BreakerRule { failures: 5, open_ms: 10_000 };
 const NOW_MS: u64 = 10_000_000;
 
 fn asked(health: &Arc<Health>, offer: usize, first_token_ms: f64, at_ms: u64) {
-    timed(health, offer, (first_token_ms, 200.0), at_ms);
-}
-
-fn timed(health: &Arc<Health>, offer: usize, speed: (f64, f64), at_ms: u64) {
-    let (first_token_ms, tokens_per_second) = speed;
+    let tokens_per_second = 200.0;
     let sample = Sample::Answered { first_token_ms, tokens_per_second, band: Default::default() };
     let attempt = health.begin(offer, at_ms).unwrap();
     health.record(attempt.lane(), sample, at_ms);
 }
 
-/// Three offers as a request at `NOW_MS` sees them.
-fn seen(health: &Health) -> Vec<Candidate> {
+/// Three offers as a request at `NOW_MS` sees them, with these scores and times this price.
+fn seen(health: &Health, rows: [(f64, f64); 3]) -> Vec<Candidate> {
     let catalog = Catalog::embedded().unwrap().for_providers(&["openai"]).unwrap();
     let offer = catalog.offers().iter().find(|offer| offer.is_priced()).unwrap();
     let work = Workload::new("chat", 0.2, 100, None);
-    let row = |index| {
+    let row = |(index, (score, price)): (usize, (f64, f64))| {
         let seen = health.snapshot(index, work.band(), NOW_MS);
-        let figures = figure_row(offer, &work, &Particulars::of_text(&work), seen);
-        Candidate { index, rejection: None, figures, score: None }
+        let mut figures = figure_row(offer, &work, &Particulars::of_text(&work), seen);
+        figures.iter_mut().for_each(|row| row.cost_usd *= price);
+        Candidate { index, rejection: None, figures, score: Some(score) }
     };
-    (0..3).map(row).collect()
+    rows.into_iter().enumerate().map(row).collect()
 }
 
-fn first_tokens(candidates: &[Candidate]) -> Vec<f64> {
-    candidates.iter().map(|it| it.figures.as_ref().unwrap().first_token_ms).collect()
+fn draw(candidates: &[Candidate], health: &Health) -> Option<usize> {
+    Exploring::draw(candidates, health, 0.0, NOW_MS, &mut || 0)
 }
 
-fn lend(candidates: &mut [Candidate], health: &Health) {
-    Exploring::lend(candidates, health, NOW_MS, &mut || 0);
+const ALIKE: [(f64, f64); 3] = [(2.9, 1.0), (2.5, 1.0), (2.4, 1.0)];
+
+#[test]
+fn one_that_was_never_asked_is_drawn_beside_a_best_that_is_known() {
+    let health = Arc::new(Health::new(3, RULE));
+    assert_eq!(draw(&seen(&health, ALIKE), &health), None, "the best is one of the unknown");
+    asked(&health, 0, 300.0, NOW_MS);
+    let candidates = seen(&health, ALIKE);
+    let drawn = |lot| Exploring::draw(&candidates, &health, 0.0, NOW_MS, &mut || lot);
+    assert_eq!([drawn(1), drawn(0)], [Some(1), Some(2)], "by lot");
+    let unchanged = candidates[2].figures.as_ref().unwrap().first_token_ms;
+    assert!((unchanged - 700.0).abs() < 1e-9, "its figures are what is known of it");
 }
 
 #[test]
-fn one_that_was_never_asked_is_hoped_to_be_quicker_than_the_quickest() {
+fn nothing_is_drawn_where_all_are_known() {
+    let health = Arc::new(Health::new(3, RULE));
+    for offer in 0..3 {
+        asked(&health, offer, 300.0, NOW_MS);
+    }
+    assert_eq!(draw(&seen(&health, ALIKE), &health), None);
+}
+
+#[test]
+fn only_one_of_the_bests_tier_is_tried_and_none_that_is_much_dearer() {
     let health = Arc::new(Health::new(3, RULE));
     asked(&health, 0, 300.0, NOW_MS);
-    let mut candidates = seen(&health);
-    lend(&mut candidates, &health);
-    assert_eq!(first_tokens(&candidates), [300.0, 700.0, 150.0], "one alone, by lot");
-    let lent = candidates[2].figures.as_ref().unwrap();
-    assert_eq!((lent.first_token_p95_ms, lent.tokens_per_second), (150.0, 200.0));
-    let marked = candidates.iter().map(|it| it.figures.as_ref().unwrap().explored);
-    assert_eq!(marked.collect::<Vec<_>>(), [false, false, true]);
-}
-
-#[test]
-fn nothing_is_lent_where_all_are_known_or_none_is_known_to_be_quicker() {
-    let health = Arc::new(Health::new(3, RULE));
-    timed(&health, 0, (900.0, 50.0), NOW_MS);
-    let mut candidates = seen(&health);
-    lend(&mut candidates, &health);
-    assert_eq!(first_tokens(&candidates), [900.0, 700.0, 700.0], "the unknown go first anyway");
-    asked(&health, 1, 200.0, NOW_MS);
-    asked(&health, 2, 400.0, NOW_MS);
-    let mut candidates = seen(&health);
-    lend(&mut candidates, &health);
-    assert_eq!(first_tokens(&candidates), [900.0, 200.0, 400.0]);
+    let below = seen(&health, [(2.9, 1.0), (1.9, 0.1), (0.4, 0.1)]);
+    assert_eq!(draw(&below, &health), None, "below the floor, or shaky");
+    let dear = seen(&health, [(2.9, 1.0), (2.5, 3.1), (2.4, 2.9)]);
+    assert_eq!(draw(&dear, &health), Some(2), "at thrice the price at most");
+    let mut preferred = seen(&health, ALIKE);
+    preferred[0].figures.as_mut().unwrap().prefer();
+    assert_eq!(draw(&preferred, &health), None, "a rule prefers the best");
+    let floored = seen(&health, ALIKE);
+    let quality = floored[0].figures.as_ref().unwrap().quality;
+    let drawn = |floor| Exploring::draw(&floored, &health, floor, NOW_MS, &mut || 0);
+    assert_eq!(drawn(quality), Some(2), "all are at the floor");
 }
 
 #[test]
@@ -71,10 +77,23 @@ fn what_is_out_is_not_tried_and_what_was_measured_long_ago_is() {
     let health = Arc::new(Health::new(3, RULE));
     asked(&health, 0, 300.0, NOW_MS);
     asked(&health, 1, 500.0, NOW_MS - KNOWN_FOR_MS);
-    let mut candidates = seen(&health);
+    let mut candidates = seen(&health, ALIKE);
     candidates[2].rejection = Some(crate::route::Rejection::NotAllowed);
-    lend(&mut candidates, &health);
-    assert_eq!(first_tokens(&candidates), [300.0, 150.0, 700.0]);
+    assert_eq!(draw(&candidates, &health), Some(1));
+}
+
+#[test]
+fn it_is_of_use_where_speed_counts() {
+    for (profile, of_use) in [
+        ("fast", true),
+        ("balanced", false),
+        ("best", false),
+        ("weighted-50-30-20", true),
+        ("weighted-80-0-20", false),
+        ("weighted", false),
+    ] {
+        assert_eq!(Exploring::is_of_use(profile), of_use, "{profile}");
+    }
 }
 
 #[test]

@@ -47,7 +47,14 @@ const NEEDS: Needs = Needs {
 
 fn asked(needs: &Needs) -> Asked<'_> {
     let selector = Selector::Auto(Profile::Balanced);
-    Asked { kind: Kind::Chat, selector, needs, input_tokens: 100, output_limit: Some(100) }
+    Asked {
+        kind: Kind::Chat,
+        selector,
+        needs,
+        input_tokens: 100,
+        output_limit: Some(100),
+        free_offers: false,
+    }
 }
 
 fn rejected(change: impl FnOnce(&mut Offer)) -> Rejection {
@@ -100,6 +107,25 @@ fn a_time_that_nobody_has_measured_rules_nobody_out() {
     assert!(over_ceiling(&mut slow, &ceiling).is_some() && !slow.assumed_over_ceiling);
 }
 
+#[test]
+fn what_a_provider_gives_away_is_for_those_who_name_it_or_allow_it() {
+    let needs = Needs::default();
+    let free = Offer { given_away: true, ..able() };
+    let auto = asked(&needs);
+    let why = |asked: &Asked<'_>| check(&free, asked, true, Gate::Closed);
+    assert_eq!(why(&auto), Some(Rejection::GivenAway));
+    assert_eq!(why(&Asked { free_offers: true, ..auto }), None);
+    assert_eq!(why(&Asked { selector: Selector::Named(&free.model), ..auto }), None);
+}
+
+#[test]
+fn a_rule_says_whether_a_choice_may_take_what_is_given_away() {
+    assert_eq!(terms("{}").free_offers, None, "as the operator has it");
+    for (rule, said) in [(r#"{"free_offers": true}"#, true), (r#"{"free_offers": false}"#, false)] {
+        assert_eq!(terms(rule).free_offers, Some(said));
+    }
+}
+
 /// Each reason that is found here, as it comes about.
 fn found_here() -> Vec<Rejection> {
     let needs = Needs::default();
@@ -112,6 +138,7 @@ fn found_here() -> Vec<Rejection> {
         rejected(|offer| offer.dialects = Arc::from([])),
         rejected(|offer| offer.rates.base.output = None),
         rejected(|offer| offer.deprecated = true),
+        rejected(|offer| offer.given_away = true),
         rejected(|offer| offer.context_tokens = 150),
         rejected(|offer| offer.output_tokens = 50),
         rejected(|offer| offer.tools = false),
@@ -154,6 +181,7 @@ fn test_of(reason: &Rejection) -> &'static str {
         | Rejection::Dialect
         | Rejection::Unpriced
         | Rejection::Deprecated
+        | Rejection::GivenAway
         | Rejection::Context { .. }
         | Rejection::Output { .. }
         | Rejection::Tools
@@ -217,6 +245,7 @@ fn each_offer_is_out_for_the_one_thing_that_it_lacks() {
         "other_protocol",
         "unknown_price",
         "deprecated",
+        "free_offer",
         "context_too_small",
         "output_too_small",
         "no_tools",

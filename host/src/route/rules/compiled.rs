@@ -46,6 +46,7 @@ struct Compiled {
     quality_floor: Option<f64>,
     cost_ceiling: Option<PicoUsd>,
     first_token_ceiling_ms: Option<f64>,
+    free_offers: Option<bool>,
 }
 
 /// Why a rule rules an offer out, and what people know the rule by.
@@ -76,6 +77,8 @@ pub struct Terms {
     pub quality_min: f64,
     /// Milliseconds; 0 for none.
     pub first_token_ceiling_ms: f64,
+    /// Whether a choice may take what a provider gives away; none where no rule says.
+    pub free_offers: Option<bool>,
 }
 
 /// For which requests a rule is.
@@ -161,6 +164,7 @@ impl OrgRules {
                 terms.weighted = rule.weighted.is_some().then_some(place);
             }
             terms.floor = terms.floor.or(rule.quality_floor);
+            terms.free_offers = terms.free_offers.or(rule.free_offers);
             if terms.prefers.is_none() && rule.prefer.is_some() {
                 terms.prefers = Some(place);
             }
@@ -263,6 +267,7 @@ impl Compiled {
             quality_floor: rule.quality_floor,
             cost_ceiling: rule.cost_ceiling_usd,
             first_token_ceiling_ms: rule.first_token_ceiling_ms,
+            free_offers: rule.free_offers,
         }
     }
 }

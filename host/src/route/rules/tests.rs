@@ -127,6 +127,20 @@ fn weights_are_told_as_a_profile() {
 }
 
 #[test]
+fn weights_are_rounded_to_a_hundred_and_nothing_stays_nothing() {
+    for (cost, speed, quality, label) in [
+        (0, 1, 2, "weighted-0-33-67"),
+        (1, 1, 1, "weighted-34-33-33"),
+        (1, 0, 2, "weighted-33-0-67"),
+        (255, 255, 1, "weighted-50-50-0"),
+        (3, 3, 1, "weighted-43-43-14"),
+        (0, 0, 7, "weighted-0-0-100"),
+    ] {
+        assert_eq!(Weights { cost, speed, quality }.label(), label);
+    }
+}
+
+#[test]
 fn what_means_nothing_is_refused_by_name() {
     let bad = [
         (r#"{"profile": "slow"}"#, "profile"),

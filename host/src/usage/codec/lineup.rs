@@ -54,8 +54,8 @@ pub(in super::super::super) enum Shape {
     Board,
     /// The same, with scores as the second edition of the rule expects them.
     BoardAndSecondRule,
-    /// The same, with what expected costs were made of, and how long each answer was expected to
-    /// be; the tokens come before.
+    /// With scores as the third edition expects them, what expected costs were made of, and how
+    /// long each answer was expected to be; the tokens come before.
     Expected,
 }
 
@@ -63,7 +63,8 @@ impl Shape {
     fn edition(self) -> Edition {
         match self {
             Self::Roster | Self::Board => Edition::First,
-            Self::BoardAndSecondRule | Self::Expected => Edition::Second,
+            Self::BoardAndSecondRule => Edition::Second,
+            Self::Expected => Edition::Third,
         }
     }
 }

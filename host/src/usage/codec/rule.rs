@@ -1,8 +1,10 @@
 //! Which scores the built-in route policy would give: what a record need not say. Part of the
 //! format and so never changed, even where the policy is: it has an edition for each kind of
 //! record, and a score that another rule or another configuration gave is written out. Decides
-//! nothing. Multiplications and divisions of floats alone, in the policy's own order, so that
-//! writer and reader come to the same bits.
+//! nothing. The first two editions, here, are multiplications and divisions of floats alone, in the
+//! policy's own order, so that writer and reader come to the same bits.
+
+mod third;
 
 use super::super::explanation::{FiguresFact, ObjectiveFact};
 
@@ -44,6 +46,9 @@ pub(super) enum Edition {
     /// a rule prefers an offer only if that is its own, and under `cheap` only if it is hardly
     /// dearer.
     Second,
+    /// Costs and times are compared with the least of those that clear the floor. A price of zero
+    /// counts for something. No warm session goes below the organization's own floor.
+    Third,
 }
 
 /// What the scores were made for.
@@ -88,6 +93,9 @@ struct Means {
 
 /// The scores of all that were in the running, in their order; below 0 for one that is excluded.
 pub(super) fn scores(aim: Aim<'_>, known: &[Known]) -> Vec<f64> {
+    if aim.edition == Edition::Third {
+        return third::scores(aim, known);
+    }
     let by = By::of(&aim.objective.profile);
     let cheap = &*aim.objective.profile == "cheap";
     let best = known.iter().map(|row| clamped(row.quality)).fold(0.0, f64::max);

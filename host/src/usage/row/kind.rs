@@ -4,7 +4,8 @@
 /// The first byte of a frame with a record. Another version of the format takes another number;
 /// the earlier ones below are still read.
 pub(super) const RECORD: u8 = 13;
-/// The same before it was kept what expected costs were made of.
+/// The same before it was kept what expected costs were made of, when scores were expected by the
+/// rule's second edition.
 pub(super) const RECORD_WITHOUT_EXPECTED: u8 = 12;
 /// The same when scores were expected by the rule's first edition.
 pub(super) const RECORD_BY_FIRST_RULE: u8 = 11;

@@ -58,11 +58,10 @@ impl Standing {
     }
 }
 
-/// How an offer was seen to be doing; not by figures that it was only lent.
+/// How an offer was seen to be doing.
 fn seen_live(seen: &Seen<'_>) -> Option<Live> {
     let first_token = in_steps(seen.first_token_ms?, MS_STEPS)?;
-    let figures = seen.figures.filter(|figures| !figures.explored)?;
-    Some(Live::of(first_token, Doing::of(&figures)?))
+    Some(Live::of(first_token, Doing::of(&seen.figures?)?))
 }
 
 /// How long its answers are as far as a request knows, which is of one kind.

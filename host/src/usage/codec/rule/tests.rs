@@ -38,7 +38,8 @@ fn policys(difficulty: f64, objective: &ObjectiveFact, known: &[Known]) -> Vec<f
 }
 
 fn known() -> impl Strategy<Value = Known> {
-    let numbers = (0.0..1.0_f64, 0.0..0.01_f64, 10.0..3_000.0_f64, 10.0..6_000.0_f64);
+    let cost_usd = prop_oneof![1 => Just(0.0), 5 => 0.0..0.01_f64];
+    let numbers = (0.0..1.0_f64, cost_usd, 10.0..3_000.0_f64, 10.0..6_000.0_f64);
     let more = (1.0..400.0_f64, prop_oneof![Just(1.0), 0.0..1.0_f64], 0_u32..9);
     (numbers, more, any::<[bool; 4]>()).prop_map(|(numbers, more, marks)| Known {
         quality: numbers.0,
@@ -76,7 +77,7 @@ proptest! {
             first_token_ceiling_ms: ceilings.1,
             ..ObjectiveFact::default()
         };
-        let aim = Aim { edition: Edition::Second, objective: &objective, difficulty };
+        let aim = Aim { edition: Edition::Third, objective: &objective, difficulty };
         let ours = scores(aim, &known);
         let bits = |scores: &[f64]| scores.iter().map(|score| score.to_bits()).collect::<Vec<_>>();
         prop_assert_eq!(bits(&ours), bits(&policys(difficulty, &objective, &known)));
