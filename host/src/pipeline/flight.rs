@@ -138,29 +138,20 @@ impl Flight {
     ) -> Result<Self, Box<Refusal>> {
         let call = Arc::new(call);
         let input_tokens = call.input_tokens_upper();
-        let media_tokens = call.media_tokens_upper();
         let tags = tags::of(headers, gateway.settings.body_tags.then_some(&*call))?;
         let labels = Labels::of(headers);
         // Before anything is replaced: what stands for it may differ from turn to turn.
         let conversation = Known::of(&call, &labels);
         let turn = Turn::of(&gateway.affinity, &caller.org, &call, conversation);
+        let media_tokens = call.media_tokens_upper();
         let alias_of = gateway.aliases.target(&caller.org, &call.model);
         // One that names no profile is refused where the headers are read.
         let asked_profile = terms::profile_of(headers).unwrap_or_default();
         let asked = (&*call.model, alias_of.as_deref(), asked_profile);
         let bindings = facts::bindings(&gateway, &caller, asked, conversation);
         let id_text = started.id.to_string();
-        let known = RequestFacts {
-            id: id_text.clone(),
-            protocol: call.dialect.label(),
-            model: call.model.clone(),
-            streaming: call.stream,
-            // Of what is said alone: the same conversation is as hard in every dialect.
-            input_tokens: call.said_tokens(),
-            output_limit: call.output_limit,
-            call: Arc::new(CallView(Arc::clone(&call))),
-            attrs: attrs(&caller, &call, &tags, &labels, headers),
-        };
+        let attrs = attrs(&caller, &call, &tags, &labels, headers);
+        let known = facts_of(&call, id_text.clone(), attrs);
         let mut session = Session::new(Arc::clone(&gateway.policy_engine), bindings, known);
         session.remember_clean_texts(&caller.key_id);
         Ok(Self {
@@ -379,6 +370,21 @@ fn unclassified() -> Classification {
         needs: Vec::new(),
         context_tokens: 0,
         attrs: Vec::new(),
+    }
+}
+
+/// What policies are told of the call.
+fn facts_of(call: &Arc<Call>, id: String, attrs: Vec<(String, AttrValue)>) -> RequestFacts {
+    RequestFacts {
+        id,
+        protocol: call.dialect.label(),
+        model: call.model.clone(),
+        streaming: call.stream,
+        // Of what is said alone: the same conversation is as hard in every dialect.
+        input_tokens: call.said_tokens(),
+        output_limit: call.output_limit,
+        call: Arc::new(CallView(Arc::clone(call))),
+        attrs,
     }
 }
 

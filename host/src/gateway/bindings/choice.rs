@@ -210,8 +210,8 @@ impl OrgBindings {
     }
 }
 
-/// The names of a request's model in lower case, as scopes have them: the one that was written, then
-/// what it stands for, so that no other spelling gets around a binding.
+/// The names of a request's model in lower case, as scopes have them: the one that was written,
+/// then what it stands for, so that no other spelling gets around a binding.
 fn names<'a>(wanted: &Wanted<'a>) -> Vec<Cow<'a, str>> {
     let names = std::iter::once(&wanted.model).chain(wanted.stands_for);
     let lowered = names.map(|name| match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
