@@ -97,7 +97,8 @@ impl Answers {
             return;
         }
         task.add(written, plain * of_model);
-        model.seen.add(written, plain * of_task);
+        // Beside what is expected of the task by now: what both could explain is the task's.
+        model.seen.add(written, plain * task.times(1.0, PRIOR_OF_TASK));
     }
 
     fn task(&self, work: &Workload) -> Option<&Tally> {

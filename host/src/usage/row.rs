@@ -425,8 +425,10 @@ fn sparse<C: Codec>(c: &mut C, numbers: &mut [&mut u64]) -> Step {
         .fold(0_u64, |mask, (bit, number)| mask | (u64::from(**number != 0) << bit));
     c.number(&mut mask)?;
     for (bit, number) in numbers.iter_mut().enumerate() {
-        if mask & (1_u64 << bit) != 0 {
-            c.number(number)?;
+        // Whoever reads may have begun with another number.
+        match mask & (1_u64 << bit) {
+            0 => **number = 0,
+            _ => c.number(number)?,
         }
     }
     Ok(())

@@ -36,7 +36,10 @@ fn thinking_is_expected_of_who_thinks_and_where_it_is_asked_for() {
 fn what_is_seen_of_a_model_counts_for_all_its_offers_and_no_other() {
     let (answers, index) = answers();
     let thinks = index("openai/gpt-5@openai");
+    let sellers = ["openai/gpt-5.4@openai", "anthropic/claude-opus-4-5@anthropic"];
+    let others = || sellers.map(|seller| tokens(&answers, index(seller), work("code")));
     let before = tokens(&answers, index("openai/gpt-4o@openai"), work("chat"));
+    let others_before = others();
     for _ in 0..200 {
         answers.learn(thinks, &answers.usual(work("chat")), 2_000);
         answers.learn(index("openai/gpt-4o@openai"), &answers.usual(work("chat")), 400);
@@ -45,11 +48,7 @@ fn what_is_seen_of_a_model_counts_for_all_its_offers_and_no_other() {
     assert!((1_700..=2_100).contains(&after), "{after}");
     let other = tokens(&answers, index("openai/gpt-4o@openai"), work("chat"));
     assert!(other.abs_diff(before) <= 120, "{before} {other}");
-    let sellers = ["openai/gpt-5.4@openai", "anthropic/claude-opus-4-5@anthropic"];
-    for seller in sellers {
-        let other = tokens(&answers, index(seller), work("code"));
-        assert!(other <= 500, "another task and model: {seller} {other}");
-    }
+    assert_eq!(others(), others_before, "other tasks and models");
 }
 
 /// Otherwise who is asked would look dear, and who never was cheap.
