@@ -231,8 +231,8 @@ async fn a_provider_that_is_down_is_left_alone_and_comes_back() -> Result<()> {
     tokio::time::timeout(std::time::Duration::from_secs(90), back).await.context("never back")?
 }
 
-/// Pitfall 49: who is slow to begin a stream under `fast` gets a rival; one of them is paid, and the other
-/// is cancelled.
+/// Pitfall 49: who is slow to begin a stream under `fast` gets a rival; one of them is paid, and
+/// the other is cancelled.
 #[tokio::test]
 async fn a_slow_beginning_gets_a_rival_and_only_the_winner_is_paid() -> Result<()> {
     let environment = vec![("TURNPIKE__ROUTING__HEDGE_MS", "150")];
