@@ -182,9 +182,8 @@ async fn an_answer_is_rated_once_by_the_key_that_got_it() -> Result<()> {
 /// what failed.
 #[tokio::test]
 async fn a_provider_that_is_down_is_left_alone_and_comes_back() -> Result<()> {
-    // At the first failure: after it another may be as good, and be asked from then on.
     let environment = vec![
-        ("TURNPIKE__ROUTING__BREAKER_FAILURES", "1"),
+        ("TURNPIKE__ROUTING__BREAKER_FAILURES", "2"),
         ("TURNPIKE__ROUTING__BREAKER_OPEN_MS", "5000"),
     ];
     let stage =
@@ -192,6 +191,10 @@ async fn a_provider_that_is_down_is_left_alone_and_comes_back() -> Result<()> {
     let body = chat("auto", "What is the capital of France?");
     let first = stage.caller.chat(&body).await?.expect_status(200)?;
     let provider = first.header("x-turnpike-provider").to_owned();
+    // It stays the favourite, whatever is learnt of costs meanwhile.
+    let rule = json!({ "prefer": [format!("*@{provider}")] });
+    let rules = format!("/orgs/{ORG}/rules");
+    stage.operate(Method::POST, &rules, Some(&rule)).await?.expect_status(201)?;
     stage.simulator.fail(&provider, &[Rule::always(Failure::status(503))])?;
     let before = stage.settled_balance(ORG).await?;
     let mut paid = 0;

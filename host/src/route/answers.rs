@@ -98,7 +98,8 @@ impl Answers {
         }
         task.add(written, plain * of_model);
         // Beside what is expected of the task by now: what both could explain is the task's.
-        model.seen.add(written, plain * task.times(1.0, PRIOR_OF_TASK));
+        // In answers of the usual length, or long ones would leave the model's prior no weight.
+        model.seen.add(written / task.times(1.0, PRIOR_OF_TASK), plain);
     }
 
     fn task(&self, work: &Workload) -> Option<&Tally> {
