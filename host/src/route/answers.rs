@@ -13,7 +13,7 @@ use crate::catalog::{AnswerLengths, CatalogError, Offer, TASKS};
 /// What is believed beforehand counts as much as so many answers of the usual length. Of a model
 /// more than of a task, so that what is common to all models at a task is not taken for the way of
 /// the one that is asked: it would look dear, or cheap, beside those that nobody asks.
-const PRIOR_OF_TASK: f64 = 5.0;
+const PRIOR_OF_TASK: f64 = 4.0;
 const PRIOR_OF_MODEL: f64 = 30.0;
 /// Of what was seen so much is left after one more answer: about the last hundred count.
 const KEPT: f64 = 0.99;
@@ -97,8 +97,8 @@ impl Answers {
             return;
         }
         task.add(written, plain * of_model);
-        // Beside what is expected of the task by now: what both could explain is the task's.
-        // In answers of the usual length, or long ones would leave the model's prior no weight.
+        // Beside what is expected of the task by now: what both could explain is the task's. In
+        // answers of the usual length, or long ones would leave the model's prior no weight.
         model.seen.add(written / task.times(1.0, PRIOR_OF_TASK), plain);
     }
 
