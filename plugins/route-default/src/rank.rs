@@ -82,6 +82,8 @@ pub(crate) struct Row {
     pub(crate) time_ms: f64,
     /// The same as it counts.
     pub(crate) counted_ms: f64,
+    /// What speaks against it beside those that clear the floor, of which it is one; else 0.
+    burden: f64,
     pub(crate) first_token_ms: f64,
     pub(crate) availability: f64,
     pub(crate) marks: u8,
@@ -109,12 +111,16 @@ pub(crate) fn rank(
     let clears = |row: &&Row| row.standing == Standing::Clears;
     let (least, of_all) = (Least::of(rows.iter().filter(clears)), Least::of(in_play(&rows)));
     let shares = Shares::of(config, aim);
-    let bar = Bar::of(config, shares, least, &rows);
+    // Once for each: it takes a logarithm or two.
+    for row in rows.iter_mut().filter(|row| row.standing == Standing::Clears) {
+        row.burden = shares.burden(row, &least);
+    }
+    let bar = Bar::of(config, &least, &rows);
     for row in &mut rows {
         if row.standing == Standing::Clears {
             row.standing = bar.promoted(row);
         }
-        row.score = score(row, shares, [&least, &of_all]);
+        row.score = score(row, shares, &of_all);
     }
     Ok(rows)
 }
@@ -167,6 +173,7 @@ fn read(config: &Config, aim: Aim, figures: &Figures) -> Result<Vec<Row>, Refusa
             counted_usd: 0.0,
             time_ms,
             counted_ms: 0.0,
+            burden: 0.0,
             first_token_ms,
             availability: or(*availability, 1.0).clamp(0.0, 1.0),
             marks: *marks,
@@ -264,8 +271,6 @@ fn least_price<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<f64> {
 
 /// What a warm session has to come up to.
 struct Bar {
-    shares: Shares,
-    least: Least,
     /// The most that may speak against it.
     burden: f64,
     /// Its least quality, where that alone counts.
@@ -275,7 +280,7 @@ struct Bar {
 }
 
 impl Bar {
-    fn of(config: &Config, shares: Shares, least: Least, rows: &[Row]) -> Self {
+    fn of(config: &Config, least: &Least, rows: &[Row]) -> Self {
         let clears = || rows.iter().filter(|row| row.standing == Standing::Clears);
         let aim = rows.first().map_or(Aim::Balanced, |row| row.aim);
         let times = match aim {
@@ -285,11 +290,9 @@ impl Bar {
             Aim::Weighted(_) => WARM_WEIGHTED,
             Aim::Best => f64::INFINITY,
         };
-        let best = clears().map(|row| shares.burden(row, &least)).fold(f64::INFINITY, f64::min);
+        let best = clears().map(|row| row.burden).fold(f64::INFINITY, f64::min);
         let by_quality = aim == Aim::Best;
         Self {
-            shares,
-            least,
             burden: best + times.log2(),
             quality: if by_quality { least.quality - config.warm_slack } else { 0.0 },
             preferred: clears().any(|row| row.marks & MARK_PREFERRED != 0),
@@ -304,7 +307,7 @@ impl Bar {
         let stays = is_warm(row)
             && (preferred || !self.preferred)
             && row.quality >= self.quality
-            && self.shares.burden(row, &self.least) <= self.burden;
+            && row.burden <= self.burden;
         match (stays, preferred) {
             (true, _) => Standing::Stays,
             (false, true) => Standing::Preferred,
@@ -318,8 +321,8 @@ fn within(burden: f64) -> f64 {
     BELOW_NEXT_TIER / (1.0 + burden)
 }
 
-fn score(row: &Row, shares: Shares, [least, of_all]: [&Least; 2]) -> f64 {
-    let clears = || within(shares.burden(row, least));
+fn score(row: &Row, shares: Shares, of_all: &Least) -> f64 {
+    let clears = || within(row.burden);
     match row.standing {
         Standing::Stays => TIER_STAYS + clears(),
         Standing::Preferred => TIER_PREFERRED + clears(),

@@ -25,6 +25,8 @@ struct Row {
     known: Known,
     cost: f64,
     time: f64,
+    /// Beside those that clear the floor, of which it is one.
+    burden: f64,
     /// None where a ceiling excludes it.
     tier: Option<f64>,
 }
@@ -43,7 +45,7 @@ pub(super) fn scores(aim: Aim<'_>, known: &[Known]) -> Vec<f64> {
     let row = |known: &Known| {
         let known = Known { quality: clamped(known.quality), ..*known };
         let tier = sound(aim.objective, &known);
-        Row { known, cost: 0.0, time: time(&known), tier }
+        Row { known, cost: 0.0, time: time(&known), burden: 0.0, tier }
     };
     let mut rows: Vec<Row> = known.iter().map(row).collect();
     put_below_floor(aim, cheap, &mut rows);
@@ -51,7 +53,10 @@ pub(super) fn scores(aim: Aim<'_>, known: &[Known]) -> Vec<f64> {
     let least = Least::of(rows.iter().filter(|row| row.tier == Some(CLEARS)));
     let of_all = Least::of(rows.iter().filter(|row| row.tier.is_some()));
     let shares = shares(by, cheap);
-    promote(by, cheap, &mut rows, |row| burden(shares, row, &least));
+    for row in rows.iter_mut().filter(|row| row.tier == Some(CLEARS)) {
+        row.burden = burden(shares, row, &least);
+    }
+    promote(by, cheap, &mut rows);
     let score = |row: &Row| match row.tier {
         None => -1.0,
         Some(SHAKY) => {
@@ -59,7 +64,7 @@ pub(super) fn scores(aim: Aim<'_>, known: &[Known]) -> Vec<f64> {
             SHAKY + clamped(row.known.more.availability) * 0.9 + within * 0.09
         }
         Some(BELOW_FLOOR) => BELOW_FLOOR + within(burden(BEST, row, &of_all)),
-        Some(tier) => tier + within(burden(shares, row, &least)),
+        Some(tier) => tier + within(row.burden),
     };
     rows.iter().map(score).collect()
 }
@@ -147,7 +152,7 @@ fn within(burden: f64) -> f64 {
 
 /// A warm offer stays while nothing is much better, and a rule prefers it or none that clears the
 /// floor; then come those that a rule prefers.
-fn promote(by: By, cheap: bool, rows: &mut [Row], burden: impl Fn(&Row) -> f64) {
+fn promote(by: By, cheap: bool, rows: &mut [Row]) {
     let times = match by {
         By::Cost if cheap => WARM_PREMIUM_CHEAP,
         By::Cost => WARM_PREMIUM,
@@ -156,12 +161,12 @@ fn promote(by: By, cheap: bool, rows: &mut [Row], burden: impl Fn(&Row) -> f64) 
         By::Quality => f64::INFINITY,
     };
     let clears = || rows.iter().filter(|row| row.tier == Some(CLEARS));
-    let most = clears().map(&burden).fold(f64::INFINITY, f64::min) + times.log2();
+    let most = clears().map(|row| row.burden).fold(f64::INFINITY, f64::min) + times.log2();
     let best = clears().map(|row| row.known.quality).fold(0.0, f64::max);
     let least_quality = if by == By::Quality { best - WARM_SLACK } else { 0.0 };
     let preferred = clears().any(|row| row.known.more.preferred);
     for row in rows.iter_mut().filter(|row| row.tier == Some(CLEARS)) {
-        let near = row.known.quality >= least_quality && burden(row) <= most;
+        let near = row.known.quality >= least_quality && row.burden <= most;
         let may_stay = row.known.more.preferred || !preferred;
         if row.known.more.warm && near && may_stay {
             row.tier = Some(STAYS);
