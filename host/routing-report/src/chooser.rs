@@ -169,7 +169,7 @@ impl<'a> Chooser<'a> {
         let offers = self.world.offers.offers().iter().enumerate();
         offers
             .map(|(index, offer)| {
-                let gate = self.health.gate(index, now_ms);
+                let gate = || self.health.gate(index, now_ms);
                 let rejection = check(offer, &asked, true, gate);
                 let seen = self.health.snapshot(index, work.band(), now_ms);
                 let warm = warm.is_some_and(|pin| pin.offer == index);

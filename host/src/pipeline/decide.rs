@@ -111,7 +111,8 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     let check = |row: usize, offer: &Offer| {
         let allowed = flight.caller.may_use(&offer.model);
         let ruled = terms.filter(|_| allowed).and_then(|it| route::forbidden(row, offer, it));
-        match ruled.or_else(|| route::check(offer, &asked, allowed, health.gate(row, now_ms))) {
+        let gate = || health.gate(row, now_ms);
+        match ruled.or_else(|| route::check(offer, &asked, allowed, gate)) {
             Some(Rejection::NotAllowed) if !flight.caller.in_plan(&offer.model) => {
                 Some(Rejection::NotInPlan)
             }

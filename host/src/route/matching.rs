@@ -121,8 +121,15 @@ pub struct Asked<'a> {
 }
 
 /// The first constraint that rules `offer` out. `allowed`: whether the caller may use its model.
-pub fn check(offer: &Offer, asked: &Asked<'_>, allowed: bool, gate: Gate) -> Option<Rejection> {
-    may_use(offer, asked, allowed).or_else(|| can_do(offer, asked)).or(match gate {
+/// `gate`: how its health stands, looked at where nothing else is against it.
+pub fn check(
+    offer: &Offer,
+    asked: &Asked<'_>,
+    allowed: bool,
+    gate: impl FnOnce() -> Gate,
+) -> Option<Rejection> {
+    let lasting = may_use(offer, asked, allowed).or_else(|| can_do(offer, asked));
+    lasting.or_else(|| match gate() {
         Gate::Open { until_ms } => Some(Rejection::Resting { until_ms }),
         Gate::Full { most } => Some(Rejection::Busy { most }),
         Gate::Closed | Gate::HalfOpen => None,

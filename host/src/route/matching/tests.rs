@@ -60,7 +60,7 @@ fn asked(needs: &Needs) -> Asked<'_> {
 fn rejected(change: impl FnOnce(&mut Offer)) -> Rejection {
     let mut offer = able();
     change(&mut offer);
-    check(&offer, &asked(&NEEDS), true, Gate::Closed).expect("it is out")
+    check(&offer, &asked(&NEEDS), true, || Gate::Closed).expect("it is out")
 }
 
 fn terms(rule: &str) -> Terms {
@@ -112,7 +112,7 @@ fn what_a_provider_gives_away_is_for_those_who_name_it_or_allow_it() {
     let needs = Needs::default();
     let free = Offer { given_away: true, ..able() };
     let auto = asked(&needs);
-    let why = |asked: &Asked<'_>| check(&free, asked, true, Gate::Closed);
+    let why = |asked: &Asked<'_>| check(&free, asked, true, || Gate::Closed);
     assert_eq!(why(&auto), Some(Rejection::GivenAway));
     assert_eq!(why(&Asked { free_offers: true, ..auto }), None);
     assert_eq!(why(&Asked { selector: Selector::Named(&free.model), ..auto }), None);
@@ -130,11 +130,11 @@ fn a_rule_says_whether_a_choice_may_take_what_is_given_away() {
 fn found_here() -> Vec<Rejection> {
     let needs = Needs::default();
     let embedding = Asked { kind: Kind::Embedding, ..asked(&needs) };
-    let gate = |gate| check(&able(), &asked(&NEEDS), true, gate).unwrap();
+    let gate = |gate| check(&able(), &asked(&NEEDS), true, || gate).unwrap();
     vec![
-        check(&able(), &asked(&NEEDS), false, Gate::Closed).unwrap(),
+        check(&able(), &asked(&NEEDS), false, || Gate::Closed).unwrap(),
         rejected(|offer| offer.output.text = false),
-        check(&able(), &embedding, true, Gate::Closed).unwrap(),
+        check(&able(), &embedding, true, || Gate::Closed).unwrap(),
         rejected(|offer| offer.dialects = Arc::from([])),
         rejected(|offer| offer.rates.base.output = None),
         rejected(|offer| offer.deprecated = true),
@@ -266,6 +266,6 @@ fn each_offer_is_out_for_the_one_thing_that_it_lacks() {
     ];
     assert_eq!(codes, wanted);
     assert!(found_here().iter().all(|reason| !reason.text().is_empty()));
-    assert_eq!(check(&able(), &asked(&NEEDS), true, Gate::Closed), None);
-    assert_eq!(check(&able(), &asked(&NEEDS), true, Gate::HalfOpen), None);
+    assert_eq!(check(&able(), &asked(&NEEDS), true, || Gate::Closed), None);
+    assert_eq!(check(&able(), &asked(&NEEDS), true, || Gate::HalfOpen), None);
 }
