@@ -18,8 +18,10 @@ pub struct Expected<'a> {
     pub cached_tokens: u64,
     /// How long the provider is asked to keep the prompt.
     pub keeping: Keeping,
-    /// All tokens of all answers, those that are spent on thinking too.
+    /// All tokens of all answers; the next are a part of it.
     pub output_tokens: u64,
+    /// Spent on thinking, which some sell at another price than what is written.
+    pub thinking_tokens: u64,
     /// Whether the answers are spoken.
     pub output_audio: bool,
     pub searches: u64,
@@ -40,6 +42,15 @@ impl Expected<'_> {
 // === impl RateCard ===
 
 impl RateCard {
+    /// Whether thinking has a price of its own here, however long the prompt is and however it is
+    /// served.
+    pub fn prices_thinking(&self) -> bool {
+        let own = |rates: &Rates| rates.reasoning.is_some_and(|price| Some(price) != rates.output);
+        own(&self.base)
+            || self.tiers.iter().any(|tier| own(&tier.rates))
+            || self.modes.iter().any(|mode| own(&mode.rates))
+    }
+
     /// What such a call is expected to come to; `None` where a price that it needs is not known.
     pub fn expected(&self, call: &Expected<'_>) -> Option<PicoUsd> {
         // This is asked of every candidate: no copy of a list where no tier is asked for.
@@ -58,6 +69,8 @@ fn total(rates: &Rates, base: &Rates, call: &Expected<'_>) -> Option<PicoUsd> {
     let text = call.input_tokens.saturating_sub(media);
     let cached = call.cached_tokens.min(text);
     let fresh = text.saturating_sub(cached);
+    let thought = call.thinking_tokens.min(call.output_tokens);
+    let written = call.output_tokens.saturating_sub(thought);
     let mut sum = rates.request.unwrap_or(PicoUsd::ZERO);
     // What there is none of needs no price: vectors are no tokens of an answer.
     let mut charge = |count: u64, price: fn(&Rates, &Expected<'_>) -> Option<PicoUsd>| {
@@ -67,12 +80,14 @@ fn total(rates: &Rates, base: &Rates, call: &Expected<'_>) -> Option<PicoUsd> {
         Some(())
     };
     charge(fresh, |rates, call| prompt(rates, call.keeping))?;
-    charge(cached, |rates, _| rates.cache_read.or(rates.input))?;
-    charge(call.input_audio, |rates, _| rates.input_audio.or(rates.input))?;
-    charge(call.input_image, |rates, _| rates.input_image.or(rates.input))?;
-    charge(call.output_tokens, |rates, call| {
-        let spoken = rates.output_audio.filter(|_| call.output_audio);
-        spoken.or(rates.output)
+    charge(cached, |rates, _| rates.price("cache-read"))?;
+    // What the provider does not tell apart is charged as text.
+    charge(call.input_audio, |rates, _| rates.price("input-audio").or(rates.price("input")))?;
+    charge(call.input_image, |rates, _| rates.price("input-image"))?;
+    charge(thought, |rates, _| rates.price("reasoning"))?;
+    charge(written, |rates, call| {
+        let spoken = call.output_audio.then(|| rates.price("output-audio")).flatten();
+        spoken.or(rates.price("output"))
     })?;
     // However long the prompt is and however it is served.
     let calls = [
@@ -89,7 +104,7 @@ fn total(rates: &Rates, base: &Rates, call: &Expected<'_>) -> Option<PicoUsd> {
 /// it costs.
 fn prompt(rates: &Rates, keeping: Keeping) -> Option<PicoUsd> {
     match keeping {
-        Keeping::None => rates.input,
+        Keeping::None => rates.price("input"),
         Keeping::Minutes => rates.price("cache-write-short"),
         Keeping::Hour => rates.price("cache-write-long").or(rates.price("cache-write-short")),
     }
@@ -134,6 +149,37 @@ mod tests {
         assert_eq!(expected(&tier), usd(6_000 + 3_000 + 10_000));
         // A picture without a price of its own is charged as text.
         assert_eq!(expected(&Expected { input_image: 400, ..text }), expected(&text));
+    }
+
+    /// Sold at thirty times the price of what is written, as some do: by the price of what is
+    /// written alone such an offer would win choices that it is by far the dearest of.
+    #[test]
+    fn what_is_thought_is_expected_at_the_price_that_it_will_be_charged_at() {
+        let mut list = card();
+        let call = Expected { thinking_tokens: 60, ..Expected::text(1_000, 100) };
+        assert_eq!(list.expected(&call), usd(3_000 + 1_500), "no price of its own: as written");
+        assert!(!list.prices_thinking());
+        list.base.reasoning = usd(450);
+        assert!(list.prices_thinking());
+        assert_eq!(list.expected(&call), usd(3_000 + 40 * 15 + 60 * 450));
+        let used = turnpike_protocol::Usage {
+            input_uncached: 1_000,
+            output_text: 40,
+            output_reasoning: 60,
+            ..turnpike_protocol::Usage::default()
+        };
+        assert_eq!(list.expected(&call), list.cost(&used, None).ok(), "as it is settled");
+        let all = Expected { thinking_tokens: 900, ..call };
+        assert_eq!(list.expected(&all), usd(3_000 + 100 * 450), "never more than there is");
+        list.base.reasoning = list.base.output;
+        assert!(!list.prices_thinking(), "the same price is none of its own");
+        list.modes = vec![Mode {
+            served: "priority".to_owned(),
+            rates: Rates { reasoning: usd(900), ..list.base },
+        }];
+        assert!(list.prices_thinking(), "at another service tier");
+        let tier = Expected { service_tier: Some("priority"), ..call };
+        assert_eq!(list.expected(&tier), usd(3_000 + 40 * 15 + 60 * 900));
     }
 
     #[test]
