@@ -26,7 +26,7 @@ pub use feedback::{
 pub use figures::{FigureRow, Particulars, Workload, figure_row, likely_tokens, ranking_usd};
 pub use health::{
     Band, BandFigures, BreakerRule, Demand, Gate, Health, InFlight, Lane, NotNow, Observed,
-    ObservedLane, Reach, Sample, Snapshot,
+    ObservedLane, Reach, Sample, Snapshot, Streamed,
 };
 pub use hedge_budget::HedgeBudget;
 pub use matching::{Asked, Rejection, check, forbidden, over_ceiling};

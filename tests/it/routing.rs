@@ -10,6 +10,7 @@ mod free;
 mod limits;
 mod names;
 mod rules;
+mod thinking;
 
 use anyhow::{Context, Result};
 use reqwest::Method;

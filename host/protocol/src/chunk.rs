@@ -347,6 +347,12 @@ impl Chunk {
         !self.deltas.is_empty() || self.tool_started || self.media
     }
 
+    /// Whether something of the answer itself comes here: anything but what the model thinks.
+    pub fn answers(&self) -> bool {
+        let said = |delta: &Delta| delta.channel != Channel::Reasoning;
+        self.tool_started || self.media || self.deltas.iter().any(said)
+    }
+
     /// Whether a sound, a picture or something else that is no text comes here.
     pub fn has_media(&self) -> bool {
         self.media

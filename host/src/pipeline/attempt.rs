@@ -60,8 +60,10 @@ pub(super) struct Asking {
     pub watch: Stopwatch,
     /// When the head of its answer came.
     pub first_byte_ms: Option<u64>,
-    /// When the first content did, of a stream.
+    /// When the first content did, of a stream; and when its answer itself began, after what it
+    /// thought.
     pub first_content_ms: Option<u64>,
+    pub spoke_ms: Option<u64>,
     /// When it last gave a sign of life; 0 before any.
     pub alive_ms: u64,
     pub status: Option<u16>,
@@ -296,6 +298,7 @@ fn opened(flight: &Flight, row: usize, again: bool) -> Result<Asking, NotNow> {
         watch,
         first_byte_ms,
         first_content_ms,
+        spoke_ms: None,
         alive_ms: 0,
         status,
         dialect,

@@ -389,6 +389,7 @@ impl Relay {
                 None => {
                     let step = self.step().await?;
                     // What this step brought goes to nobody, and ends as for somebody who left.
+                    self.note_speaking();
                     if self.has_left() {
                         self.note_left(step).await;
                         return None;
@@ -425,6 +426,14 @@ impl Relay {
     }
 
     fn has_left(&self) -> bool {
+    /// Notes since when the answer itself comes, for how quick the offer is: the first content may
+    /// be what the model thinks.
+    fn note_speaking(&mut self) {
+        if self.asking.spoke_ms.is_none() && self.stream.redactor.facts().answer_seen {
+            self.asking.spoke_ms = Some(self.asking.watch.millis());
+        }
+    }
+
         self.left.load(Ordering::Acquire)
     }
 

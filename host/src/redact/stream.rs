@@ -36,6 +36,8 @@ pub struct StreamOptions {
 pub struct StreamFacts {
     /// The model has said or done something: nothing may be replayed elsewhere any more.
     pub content_seen: bool,
+    /// Some of it was the answer itself, and not what the model thinks.
+    pub answer_seen: bool,
     /// A sound or a picture has come; anything, or the model, or a filter, has declined.
     pub media_seen: bool,
     pub said: bool,
@@ -117,6 +119,7 @@ impl StreamFacts {
         self.open_block = chunk.opened.or(self.open_block);
         self.open_block = self.open_block.filter(|block| !chunk.closed.contains(&(0, *block)));
         self.content_seen |= chunk.has_content();
+        self.answer_seen |= chunk.answers();
         self.said |= chunk.says_anything() || chunk.declined;
         self.media_seen |= chunk.has_media();
         self.done |= chunk.done;

@@ -15,7 +15,7 @@ use statistics::Statistics;
 
 pub use breaker::BreakerRule;
 pub use in_flight::{Demand, InFlight};
-pub use statistics::{Band, BandFigures, Sample, Snapshot};
+pub use statistics::{Band, BandFigures, Sample, Snapshot, Streamed};
 
 /// What the availability of an offer comes to that has fallen silent: it goes last, before the
 /// time-outs of those who wait for it have shown what is wrong.
@@ -222,8 +222,9 @@ impl Health {
             }
         };
         match sample {
-            Sample::Answered { first_token_ms, tokens_per_second, band } => {
-                o.statistics.answered(first_token_ms, tokens_per_second, band, now_ms);
+            Sample::Answered { first_token_ms, thinking_ms, tokens_per_second, band } => {
+                let seen = [first_token_ms, thinking_ms, tokens_per_second];
+                o.statistics.answered(seen, band, now_ms);
                 came_back();
             }
             Sample::Whole { total_ms, tokens, band } => {

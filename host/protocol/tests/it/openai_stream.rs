@@ -69,6 +69,7 @@ fn texts_are_found_in_every_member_that_carries_them() {
         let chunk = delta(member);
         assert_eq!(list(&chunk), [expected], "{member}");
         assert!(chunk.has_content() && !chunk.is_lifecycle());
+        assert_eq!(chunk.answers(), !expected.contains("reasoning"), "{member}");
         // A frame for the same slot reads back into the same slot.
         let slot = chunk.deltas[0].slot();
         let extra = parse(payload(&chunk.head().delta_frame(slot, "tail \"é\"\n")));

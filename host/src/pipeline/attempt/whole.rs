@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Response;
-use turnpike_protocol::{Answer, Dialect, embeddings, translate};
+use turnpike_protocol::{Answer, Channel, Dialect, embeddings, translate};
 
 use crate::egress::{GatewayBody, Served, anthropic_request_id, content_type, request_id};
 use crate::error::Refusal;
@@ -95,7 +95,7 @@ pub(super) async fn finish(mut flight: Box<Flight>, answered: Answered) -> Respo
         text_bytes: answer.texts.iter().map(|t| t.content.len() as u64).sum(),
         nothing: !answer.has_content() && !answer.declined && !flight.call.embeds(),
     };
-    asking.ended(speed(&flight, &reported, &asking));
+    asking.ended(speed(&flight, &reported, &answer, &asking));
     note(&mut flight, &asking, "answered", "");
     flight.served = Some(std::sync::Arc::clone(&asking.offer));
     flight.received = Some(reported.clone());
@@ -166,9 +166,18 @@ fn response(
     response
 }
 
-/// How fast it was. A whole answer says nothing about its first token.
-fn speed(flight: &Flight, reported: &settle::Reported, asking: &Asking) -> Sample {
-    let tokens = reported.usage.map_or(0, |usage| usage.output_tokens());
-    let counted = settle::tokens_of(reported.text_bytes);
-    Sample::whole(tokens.max(counted), asking.watch.millis(), flight.input_tokens)
+/// How fast it was. A whole answer says nothing about its first token, and what was thought for it
+/// is none of it.
+fn speed(flight: &Flight, reported: &settle::Reported, answer: &Answer, asking: &Asking) -> Sample {
+    let usage = reported.usage.unwrap_or_default();
+    let texts = answer.texts.iter();
+    let thought = texts.filter(|text| text.channel == Channel::Reasoning);
+    let thought: u64 = thought.map(|text| text.content.len() as u64).sum();
+    let written = match (usage.output_reasoning, thought) {
+        // It shows what it thought, and its provider does not count it.
+        (0, 1..) => usage.output_tokens().saturating_sub(settle::tokens_of(thought)),
+        (counted, _) => usage.output_tokens().saturating_sub(counted),
+    };
+    let seen = settle::tokens_of(reported.text_bytes.saturating_sub(thought));
+    Sample::whole(written.max(seen), asking.watch.millis(), flight.input_tokens)
 }

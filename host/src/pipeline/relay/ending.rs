@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use turnpike_ledger::PicoUsd;
 
-use crate::route::Sample;
+use crate::route::{Sample, Streamed};
 
 use super::super::attempt::{Blame, blame_of, book_limit, note};
 use super::super::conversation;
@@ -144,7 +144,9 @@ impl Relay {
         let drained = async {
             while self.stream.read_bytes < read_max {
                 self.keep_hold();
-                match self.stream.step(&mut self.flight).await {
+                let step = self.stream.step(&mut self.flight).await;
+                self.note_speaking();
+                match step {
                     Ok(Step::More(_) | Step::Silent) => {}
                     Ok(Step::Complete(_)) => return Some(Ok(())),
                     Err(broken) => return Some(Err(broken)),
@@ -198,9 +200,16 @@ impl Relay {
     }
 
     fn sample(&self, reported: &settle::Reported) -> Sample {
-        let first_ms = self.asking.first_content_ms.unwrap_or_else(|| self.asking.watch.millis());
-        let tokens = reported.usage.map_or(0, |usage| usage.output_tokens());
-        let input_tokens = self.flight.input_tokens;
-        Sample::answered(first_ms, tokens, self.asking.watch.millis(), input_tokens)
+        let ended_ms = self.asking.watch.millis();
+        let usage = reported.usage.unwrap_or_default();
+        let streamed = Streamed {
+            first_ms: self.asking.first_content_ms.unwrap_or(ended_ms),
+            // It was at its end when it had thought.
+            spoke_ms: self.asking.spoke_ms.unwrap_or(ended_ms),
+            ended_ms,
+            tokens: usage.output_tokens(),
+            thinking_tokens: usage.output_reasoning,
+        };
+        Sample::streamed(streamed, self.flight.input_tokens)
     }
 }

@@ -117,7 +117,9 @@ impl Opening<'_> {
 
     fn begun(mut self, first: Bytes) -> Result<Begun, Trouble> {
         let stream = self.stream.take().ok_or(Trouble::Empty)?;
-        self.asking.first_content_ms = Some(self.asking.watch.millis());
+        let now_ms = self.asking.watch.millis();
+        self.asking.first_content_ms = Some(now_ms);
+        self.asking.spoke_ms = stream.redactor.facts().answer_seen.then_some(now_ms);
         self.asking.in_flight.answering();
         Ok(Begun { stream, first })
     }

@@ -8,8 +8,8 @@ const RULE: BreakerRule = BreakerRule { failures: 5, open_ms: 10_000 };
 const NOW_MS: u64 = 10_000_000;
 
 fn asked(health: &Arc<Health>, offer: usize, first_token_ms: f64, at_ms: u64) {
-    let tokens_per_second = 200.0;
-    let sample = Sample::Answered { first_token_ms, tokens_per_second, band: Default::default() };
+    let (thinking_ms, tokens_per_second, band) = (0.0, 200.0, Default::default());
+    let sample = Sample::Answered { first_token_ms, thinking_ms, tokens_per_second, band };
     let attempt = health.begin(offer, at_ms).unwrap();
     health.record(attempt.lane(), sample, at_ms);
 }

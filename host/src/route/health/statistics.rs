@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const SAMPLE_WEIGHT: f64 = 0.2;
 /// Fewer tokens than this say nothing about the speed.
 const SPEED_TOKENS_MIN: u64 = 16;
+/// What the route policy takes an answer to have, unless it is configured otherwise. What a model
+/// shows of its thinking before it answers is spread over so many.
+const TYPICAL_ANSWER_TOKENS: f64 = 300.0;
 /// Assumed until there is a sample: a middling hosted model.
 const FIRST_TOKEN_MS_UNKNOWN: f64 = 700.0;
 const TOKENS_PER_SECOND_UNKNOWN: f64 = 60.0;
@@ -48,9 +51,10 @@ pub struct Band(usize);
 /// How an attempt went, as far as the offer's health is concerned.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sample {
-    /// A stream answered a prompt of this size. Times in milliseconds, the first to the first
-    /// content; `tokens_per_second` 0 when too short to tell.
-    Answered { first_token_ms: f64, tokens_per_second: f64, band: Band },
+    /// A stream answered a prompt of this size. Times in milliseconds: to the first content, and
+    /// from there to the first of the answer, where thinking is shown. `tokens_per_second`: as the
+    /// answer was written, 0 when too short to tell.
+    Answered { first_token_ms: f64, thinking_ms: f64, tokens_per_second: f64, band: Band },
     /// An answer of so many tokens came whole after so many milliseconds, which says nothing of its
     /// first token.
     Whole { total_ms: f64, tokens: f64, band: Band },
@@ -65,6 +69,19 @@ pub enum Sample {
     Neutral,
 }
 
+/// What a stream did, in milliseconds since it was asked for, and what it was billed as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Streamed {
+    /// Its first content, be it thinking.
+    pub first_ms: u64,
+    /// The first of the answer itself.
+    pub spoke_ms: u64,
+    pub ended_ms: u64,
+    /// All tokens, and of these what the provider says it thought.
+    pub tokens: u64,
+    pub thinking_tokens: u64,
+}
+
 /// What is known of one offer now.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Snapshot {
@@ -72,6 +89,8 @@ pub struct Snapshot {
     pub first_token_p95_ms: f64,
     /// Whether these two were measured not long ago, and are not what is assumed of anyone.
     pub first_token_measured: bool,
+    /// Of a typical answer from its first content on: thinking that is shown takes its time, and
+    /// no thinking counts as tokens of it.
     pub tokens_per_second: f64,
     /// 0 to 1.
     pub availability: f64,
@@ -106,6 +125,9 @@ pub(super) struct Statistics {
 #[derive(Debug, Default)]
 struct Speeds {
     first_token: Times,
+    /// From the first content to the first of the answer.
+    thinking_ms: Average,
+    /// As the answer is written.
     tokens_per_second: Average,
     /// When a stream was last measured.
     streamed_ms: AtomicU64,
@@ -144,16 +166,34 @@ impl Band {
 
 impl Sample {
     /// A stream of `tokens` whose first content came after `first_ms` and whose last after
-    /// `total_ms`. Too short an answer says nothing about the speed.
+    /// `total_ms`, without thinking.
     pub fn answered(first_ms: u64, tokens: u64, total_ms: u64, input_tokens: u32) -> Self {
-        let writing_ms = small(total_ms.saturating_sub(first_ms));
+        let (spoke_ms, ended_ms, thinking_tokens) = (first_ms, total_ms, 0);
+        let streamed = Streamed { first_ms, spoke_ms, ended_ms, tokens, thinking_tokens };
+        Self::streamed(streamed, input_tokens)
+    }
+
+    /// A stream, with what it thought before it answered, whether or not that was shown. Too short
+    /// an answer says nothing about the speed.
+    pub fn streamed(of: Streamed, input_tokens: u32) -> Self {
+        let spoke_ms = of.spoke_ms.max(of.first_ms);
+        let thinking_ms = spoke_ms.saturating_sub(of.first_ms);
+        // What was thought came before the answer, and is none of it. Where it was shown and the
+        // provider does not count it, all of its tokens came since the first content.
+        let since_ms = if of.thinking_tokens > 0 { spoke_ms } else { of.first_ms };
+        let tokens = of.tokens.saturating_sub(of.thinking_tokens);
+        let writing_ms = small(of.ended_ms.saturating_sub(since_ms));
         let tokens_per_second = if tokens >= SPEED_TOKENS_MIN && writing_ms > 0.0 {
             small(tokens) * 1000.0 / writing_ms
         } else {
             0.0
         };
-        let band = Band::of(input_tokens);
-        Self::Answered { first_token_ms: small(first_ms), tokens_per_second, band }
+        Self::Answered {
+            first_token_ms: small(of.first_ms),
+            thinking_ms: small(thinking_ms),
+            tokens_per_second,
+            band: Band::of(input_tokens),
+        }
     }
 
     /// An answer of `tokens` that came whole after `total_ms`.
@@ -208,10 +248,11 @@ impl Statistics {
         seen.unwrap_or(Snapshot::UNKNOWN)
     }
 
-    pub(super) fn answered(&self, first_token_ms: f64, speed: f64, band: Band, now_ms: u64) {
+    /// Times to the first content and from there to the answer, and its speed.
+    pub(super) fn answered(&self, times_and_speed: [f64; 3], band: Band, now_ms: u64) {
         self.availability.add_from(1.0, 1.0);
         for speeds in [Some(&self.all), self.bands.get(band.0)].into_iter().flatten() {
-            speeds.add(first_token_ms, speed, now_ms);
+            speeds.add(times_and_speed, now_ms);
         }
         self.sampled_ms.store(now_ms.max(1), Ordering::Relaxed);
     }
@@ -269,7 +310,7 @@ impl Statistics {
                 first_token_ms,
                 first_token_p50_ms: times.p50.get(first_token_ms),
                 first_token_p95_ms: times.p95.get(first_token_ms),
-                tokens_per_second: speeds.tokens_per_second.known(),
+                tokens_per_second: speeds.tokens_per_second.known().map(|it| speeds.in_all(it)),
             })
         })
     }
@@ -327,11 +368,22 @@ impl Speeds {
             first_token_p95_ms: fade(tail, FIRST_TOKEN_MS_UNKNOWN, idle_ms).max(first_token_ms),
             first_token_measured: idle_ms < MEASURED_FOR_MS,
             tokens_per_second: quicker(
-                self.tokens_per_second.get(TOKENS_PER_SECOND_UNKNOWN),
+                self.in_all(self.tokens_per_second.get(TOKENS_PER_SECOND_UNKNOWN)),
                 idle_ms,
             ),
             ..Snapshot::UNKNOWN
         })
+    }
+
+    /// Tokens a second of a typical answer that is written at that speed, with the thinking that is
+    /// shown before it.
+    fn in_all(&self, written: f64) -> f64 {
+        let thinking_ms = self.thinking_ms.get(0.0);
+        if thinking_ms <= 0.0 {
+            return written;
+        }
+        let writing_ms = TYPICAL_ANSWER_TOKENS * 1_000.0 / written.max(f64::MIN_POSITIVE);
+        TYPICAL_ANSWER_TOKENS * 1_000.0 / (thinking_ms + writing_ms)
     }
 
     /// As its whole answers let suppose: all of it as much slower or quicker than anyone's as they
@@ -348,8 +400,10 @@ impl Speeds {
         })
     }
 
-    fn add(&self, first_token_ms: f64, tokens_per_second: f64, now_ms: u64) {
+    fn add(&self, times_and_speed: [f64; 3], now_ms: u64) {
+        let [first_token_ms, thinking_ms, tokens_per_second] = times_and_speed;
         self.first_token.add(first_token_ms);
+        self.thinking_ms.add(thinking_ms);
         if tokens_per_second > 0.0 {
             self.tokens_per_second.add(tokens_per_second);
         }

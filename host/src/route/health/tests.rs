@@ -6,8 +6,12 @@ use super::*;
 
 const RULE: BreakerRule = BreakerRule { failures: 3, open_ms: 1000 };
 const LANE: Lane = Lane { offer: 0, credential: 0 };
-const FINE: Sample =
-    Sample::Answered { first_token_ms: 100.0, tokens_per_second: 50.0, band: Band::SHORT };
+const FINE: Sample = Sample::Answered {
+    first_token_ms: 100.0,
+    thinking_ms: 0.0,
+    tokens_per_second: 50.0,
+    band: Band::SHORT,
+};
 
 #[test]
 fn the_breaker_opens_after_failures_in_a_row_and_one_probe_closes_it() {
@@ -216,9 +220,7 @@ fn a_probe_brings_an_offer_back_into_use() {
 #[test]
 fn who_waits_with_others_for_an_offer_that_fell_silent_is_told() {
     let health = Arc::new(Health::new(2, RULE));
-    let band = Band::SHORT;
-    let answered = Sample::Answered { first_token_ms: 900.0, tokens_per_second: 0.0, band };
-    health.record(LANE, answered, 0);
+    health.record(LANE, Sample::answered(900, 0, 900, 10), 0);
     let mut waiting: Vec<_> = (0..3).map(|_| health.begin(0, 1_000).unwrap()).collect();
     assert!(!health.leaves_silent(0, 11_000), "ten seconds are no more than ten");
     assert!(health.leaves_silent(0, 11_001));

@@ -57,3 +57,50 @@ fn what_short_prompts_show_does_not_keep_long_ones_slow() {
     let first_ms = seen(&health, long, 3_600_000).first_token_ms;
     assert!(first_ms < 1_000.0, "an hour later {first_ms}");
 }
+
+/// Milliseconds that a typical answer is expected to take, as the route policy adds them up.
+fn typical_ms(health: &Health) -> f64 {
+    let seen = seen(health, 100, 1_000);
+    seen.first_token_ms + 300.0 / seen.tokens_per_second * 1_000.0
+}
+
+fn streamed(times: [u64; 3], [tokens, thinking_tokens]: [u64; 2]) -> Health {
+    let health = Health::new(1, RULE);
+    let [first_ms, spoke_ms, ended_ms] = times;
+    let of = Streamed { first_ms, spoke_ms, ended_ms, tokens, thinking_tokens };
+    health.record(LANE, Sample::streamed(of, 100), 1_000);
+    health
+}
+
+/// A model that thinks for 25 seconds is no quick one, whether that is shown or not, and whether or
+/// not its provider counts it.
+#[test]
+fn what_is_thought_takes_time_and_writes_nothing() {
+    // 2,000 tokens of thinking at 80 a second, shown from the first half second on, then 300.
+    for tokens in [[2_300, 2_000], [2_300, 0]] {
+        let shown = streamed([500, 25_500, 29_250], tokens);
+        assert!((typical_ms(&shown) - 29_250.0).abs() < 1.0, "{tokens:?}: {}", typical_ms(&shown));
+        let first_ms = seen(&shown, 100, 1_000).first_token_ms;
+        assert!((first_ms - 500.0).abs() < 1e-9, "the stream has begun to answer by then");
+    }
+    // 200 tokens of thinking that nobody sees, then 100 at 80 a second.
+    let hidden = streamed([3_000, 3_000, 4_250], [300, 200]);
+    assert!((seen(&hidden, 100, 1_000).tokens_per_second - 80.0).abs() < 1e-9);
+    assert!((typical_ms(&hidden) - 6_750.0).abs() < 1.0, "{}", typical_ms(&hidden));
+    // A summary of it is shown while it goes on.
+    let summary = streamed([5_000, 20_000, 23_750], [2_300, 2_000]);
+    assert!((typical_ms(&summary) - 23_750.0).abs() < 1.0, "{}", typical_ms(&summary));
+}
+
+#[test]
+fn an_answer_of_nothing_but_thinking_says_nothing_of_how_it_writes() {
+    let thought = streamed([500, 10_500, 10_500], [800, 800]);
+    assert!(thought.observed(0, 1_000).unwrap().bands[0].tokens_per_second.is_none());
+    // As long as others write: 5 seconds for 300 tokens, after 10 of thinking.
+    assert!((typical_ms(&thought) - 15_500.0).abs() < 1.0, "{}", typical_ms(&thought));
+    // What is thought is forgotten as it is thought about less.
+    for _ in 0..50 {
+        thought.record(LANE, Sample::answered(500, 100, 1_500, 100), 1_000);
+    }
+    assert!((typical_ms(&thought) - 3_500.0).abs() < 10.0, "{}", typical_ms(&thought));
+}
