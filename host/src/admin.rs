@@ -49,7 +49,7 @@ use crate::auth::{Directory, OperatorToken};
 use crate::catalog::ConfiguredCatalog;
 use crate::limits::Registry;
 use crate::policy;
-use crate::route::{Aliases, Health, Ratings, Rulebook};
+use crate::route::{Aliases, Answers, Health, Ratings, Rulebook};
 use crate::store::{Acting, BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::UsageLog;
 
@@ -202,6 +202,8 @@ pub struct Routing {
     pub offers: Arc<ConfiguredCatalog>,
     /// Their live figures.
     pub health: Arc<Health>,
+    /// How long answers are, also those of each organization.
+    pub answers: Arc<Answers>,
     /// What organizations ask of routing.
     pub rulebook: Arc<Rulebook>,
     /// What people's ratings say of models.

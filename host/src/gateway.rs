@@ -120,7 +120,7 @@ pub struct Gateway {
     pub aliases: Arc<Aliases>,
     pub health: Arc<Health>,
     /// How long models answer.
-    pub answers: Answers,
+    pub answers: Arc<Answers>,
     /// How many requests may have a rival asked.
     pub hedges: HedgeBudget,
     /// What organizations ask of routing.

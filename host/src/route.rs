@@ -17,7 +17,7 @@ mod selector;
 
 pub use affinity::{Affinity, Conversation, Pin};
 pub use aliases::{Aliases, OrgAliases};
-pub use answers::Answers;
+pub use answers::{Answers, CompleteAnswer};
 pub use exploration::Exploring;
 pub use feedback::{
     CORRECTION_MAX, Corrections, Feedback, HALF_LIFE, HALFWAY_RATINGS, KEY_RATINGS_MAX, KeyRatings,

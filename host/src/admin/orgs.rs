@@ -216,6 +216,7 @@ pub(super) async fn delete(
             switch();
             parts.bindings.granted(&id, None);
             parts.routing.rulebook.set(&id, OrgRules::default());
+            parts.routing.answers.forget(&id);
             parts.aliases.set(&id, &OrgAliases::new());
             Ok(StatusCode::NO_CONTENT)
         })

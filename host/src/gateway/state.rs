@@ -147,6 +147,7 @@ fn shown_routing(gateway: &Gateway, ratings: Arc<RatingBook>) -> admin::Routing 
     admin::Routing {
         offers: Arc::clone(&gateway.offers),
         health: Arc::clone(&gateway.health),
+        answers: Arc::clone(&gateway.answers),
         rulebook: Arc::clone(&gateway.rulebook),
         rated: Arc::new(ModelRatings(ratings)),
     }
@@ -183,7 +184,7 @@ fn bounds(policy: &config::Policy) -> PolicyBounds {
 /// What routing goes by beside the offers.
 struct Routing {
     health: Arc<Health>,
-    answers: Answers,
+    answers: Arc<Answers>,
     rulebook: Arc<Rulebook>,
     ratings: Arc<RatingBook>,
 }
@@ -205,7 +206,7 @@ fn routing(
     let health = Health::reached(offers.offers().iter().map(reach), rule);
     Ok(Routing {
         health: Arc::new(health),
-        answers: Answers::new(offers.offers())?,
+        answers: Arc::new(Answers::new(offers.offers())?),
         rulebook: Arc::new(rulebook(store, offers)?),
         ratings: Arc::new(RatingBook::open(&config.data.dir, Arc::clone(offers), usage)?),
     })

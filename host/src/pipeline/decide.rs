@@ -148,7 +148,7 @@ fn workload(flight: &Flight) -> Workload {
         .with_media(media.audio, media.image)
         .choosing(call.choices)
         .thinking(call.needs.reasoning);
-    flight.gateway.answers.usual(work)
+    flight.gateway.answers.usual(&flight.caller.org, work)
 }
 
 /// That a name stands for no model, or for several.
@@ -221,8 +221,7 @@ impl Weighing<'_> {
         let gateway = &self.flight.gateway;
         let seen = gateway.health.snapshot(row, self.work.band(), self.now_ms);
         let warm = self.pin.is_some_and(|pin| pin.offer == row);
-        let answer_percent = gateway.answers.percent(row, &self.work);
-        let of_it = settle::particulars(self.flight, offer, answer_percent, warm);
+        let of_it = settle::particulars(self.flight, (row, offer), &self.work, warm);
         let mut figures = route::figure_row(offer, &self.work, &of_it, seen)?;
         if let Some(by) = self.corrections.get(row) {
             figures.correct(f64::from(*by));

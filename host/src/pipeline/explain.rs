@@ -184,6 +184,7 @@ pub(super) fn scored_by(row: &FigureRow) -> FiguresFact {
         quality_estimated: marked(4),
         preferred: marked(8),
         answer_tokens: row.answer_tokens,
+        thinking_tokens: row.thinking_tokens,
         explored: row.explored,
         assumed_over_ceiling: row.assumed_over_ceiling,
     }

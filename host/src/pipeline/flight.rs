@@ -97,8 +97,9 @@ pub(super) struct Flight {
     /// Offers of the plan with the output limit that the money allowed, where lower than asked.
     pub clamped: Vec<(Arc<Offer>, u32)>,
     pub first_content_us: Option<u64>,
-    /// Who answered.
+    /// Who answered, and its index in the configured catalogue.
     pub served: Option<Arc<Offer>>,
+    pub served_index: Option<usize>,
     pub timing: Timing,
     /// What tells it from others under its `idempotency-key`, until it has taken that key.
     pub print: Option<Print>,
@@ -189,6 +190,7 @@ impl Flight {
             clamped: Vec::new(),
             first_content_us: None,
             served: None,
+            served_index: None,
             timing: Timing::default(),
             print: None,
             repeat: None,

@@ -164,6 +164,7 @@ pub(super) fn start(flight: Box<Flight>, opened: Opened) -> Response<GatewayBody
 fn begun(mut flight: Box<Flight>, opened: Opened) -> (Response<()>, RelayBody) {
     flight.mark_first_content();
     flight.served = Some(Arc::clone(&opened.asking.offer));
+    flight.served_index = Some(opened.asking.index);
     // What it may have to hold more of is not another model's budget's business.
     reserve::narrow(&flight, &opened.asking.offer, clock::now_ms());
     let attempts = flight.attempts.len().saturating_add(1);
@@ -388,8 +389,8 @@ impl Relay {
                 Some(blocked) => self.fail(Broken::Withheld { blocked }).await,
                 None => {
                     let step = self.step().await?;
-                    // What this step brought goes to nobody, and ends as for somebody who left.
                     self.note_speaking();
+                    // What this step brought goes to nobody, and ends as for somebody who left.
                     if self.has_left() {
                         self.note_left(step).await;
                         return None;
@@ -425,7 +426,6 @@ impl Relay {
         .await
     }
 
-    fn has_left(&self) -> bool {
     /// Notes since when the answer itself comes, for how quick the offer is: the first content may
     /// be what the model thinks.
     fn note_speaking(&mut self) {
@@ -434,6 +434,7 @@ impl Relay {
         }
     }
 
+    fn has_left(&self) -> bool {
         self.left.load(Ordering::Acquire)
     }
 

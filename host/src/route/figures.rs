@@ -34,6 +34,8 @@ pub struct FigureRow {
     /// Tokens of one answer that it is made of, and in hundredths of those of the task.
     pub answer_tokens: u32,
     pub answer_percent: u32,
+    /// Of these tokens what is thought, where the offer has a price of its own for that; else 0.
+    pub thinking_tokens: u32,
 }
 
 /// What the request asks for and how large it is; made once for all its candidates.
@@ -70,6 +72,8 @@ pub struct Particulars<'a> {
     pub bounds: Bounds<'a>,
     /// Tokens of an answer in hundredths of those that are expected of the task.
     pub answer_percent: u32,
+    /// What of them is thought, in hundredths.
+    pub thinking_percent: u32,
     /// That it is expected to make, and to be charged for.
     pub searches: u64,
     pub hosted_calls: u64,
@@ -198,6 +202,13 @@ impl Workload {
         tokens.min(self.output_limit.unwrap_or(u32::MAX)).min(own)
     }
 
+    /// What a model thinks for one of these, in hundredths of all its tokens. Before it writes: a
+    /// limit takes from what is written.
+    pub fn thinking_tokens(&self, percent: u32, thinking_percent: u32, longest: u32) -> u32 {
+        let thought = hundredths(hundredths(self.answer, percent), thinking_percent.min(100));
+        thought.min(self.answer_tokens(percent, longest))
+    }
+
     /// What such a call is expected to be charged for where its answers have that many tokens and
     /// nothing is cached.
     pub fn expected(&self, answer_tokens: u32) -> Expected<'static> {
@@ -242,7 +253,9 @@ impl Particulars<'_> {
     pub fn of_text(work: &Workload) -> Self {
         let longest = work.output_limit.unwrap_or(ANSWER_TOKENS_MAX);
         let bounds = Bounds::text(work.input_tokens.into(), longest.into());
-        Self { bounds, answer_percent: 100, searches: 0, hosted_calls: 0, warm: false }
+        let (answer_percent, thinking_percent) = (100, 0);
+        let (searches, hosted_calls, warm) = (0, 0, false);
+        Self { bounds, answer_percent, thinking_percent, searches, hosted_calls, warm }
     }
 }
 
@@ -288,8 +301,14 @@ pub fn figure_row(
 ) -> Option<FigureRow> {
     let prior = offer.quality.prior(&work.demands);
     let list = offer.rates.at(work.at_ms);
-    let answer_tokens = work.answer_tokens(of_it.answer_percent, offer.output_tokens);
+    let (percent, longest) = (of_it.answer_percent, offer.output_tokens);
+    let answer_tokens = work.answer_tokens(percent, longest);
+    let thinking_tokens = match list.prices_thinking() {
+        true => work.thinking_tokens(percent, of_it.thinking_percent, longest),
+        false => 0,
+    };
     let expected = list.expected(&Expected {
+        thinking_tokens: u64::from(thinking_tokens).saturating_mul(work.choices.into()),
         cached_tokens: if of_it.warm { work.cached_tokens.into() } else { 0 },
         output_audio: of_it.bounds.output_audio,
         searches: of_it.searches,
@@ -315,7 +334,8 @@ pub fn figure_row(
         marks: estimates | if of_it.warm { WARM } else { 0 },
         expected_cost: expected,
         answer_tokens,
-        answer_percent: of_it.answer_percent,
+        answer_percent: percent,
+        thinking_tokens,
     })
 }
 
@@ -417,6 +437,33 @@ mod tests {
         let limited = Workload::new("chat", 0.0, 4_000, Some(64));
         assert_eq!(cost(limited, 300), PicoUsd(input + 64 * output), "never over the limit");
         assert_eq!(limited.answer_tokens(100, 16), 16, "nor over the model's own");
+    }
+
+    /// A model that sells what it thinks at thirty times the price of what it writes.
+    #[test]
+    fn what_is_thought_costs_what_it_is_sold_at() {
+        let (input, output, thought) = (2_000 * 3_000_000, 15_000_000, 450_000_000);
+        let mut dear = Offer::clone(&claude());
+        dear.rates.base.reasoning = Some(PicoUsd(thought));
+        let row = |work: Workload, thinking_percent| {
+            let answer_percent = 200;
+            let text = Particulars::of_text(&work);
+            let of_it = Particulars { answer_percent, thinking_percent, ..text };
+            figure_row(&dear, &work, &of_it, Snapshot::UNKNOWN).unwrap()
+        };
+        let work = Workload::new("chat", 0.0, 4_000, None);
+        let half = row(work, 50);
+        assert_eq!((half.answer_tokens, half.thinking_tokens), (400, 200));
+        assert_eq!(half.expected_cost, PicoUsd(input + 200 * output + 200 * thought));
+        assert_eq!(row(work, 0).expected_cost, PicoUsd(input + 400 * output), "it thinks of none");
+        let four = row(work.choosing(4), 50).expected_cost;
+        assert_eq!(four, PicoUsd(input + 800 * output + 800 * thought));
+        let limited = row(Workload::new("chat", 0.0, 4_000, Some(250)), 50);
+        assert_eq!((limited.answer_tokens, limited.thinking_tokens), (250, 200), "it thinks first");
+        // Where it costs as much as what is written nobody has to tell it apart.
+        let of_it = Particulars { thinking_percent: 50, ..Particulars::of_text(&work) };
+        let plain = figure_row(&claude(), &work, &of_it, Snapshot::UNKNOWN).unwrap();
+        assert_eq!((plain.answer_tokens, plain.thinking_tokens), (200, 0));
     }
 
     #[test]

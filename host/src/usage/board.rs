@@ -108,7 +108,7 @@ pub(super) struct BoardBook {
 
 impl Live {
     pub(super) fn of(first_token: u64, doing: Doing) -> Self {
-        let Doing { tail, speed, share, in_flight, marks: _, answer: _ } = doing;
+        let Doing { tail, speed, share, in_flight, marks: _, answer: _, thought: _ } = doing;
         Self { first_token, tail, speed, share, in_flight }
     }
 

@@ -106,7 +106,8 @@ pub struct ObjectiveFact {
 }
 
 /// How large the request was expected to be: with the prices of an offer and the tokens of its
-/// answer ([`FiguresFact::answer_tokens`]) it makes that offer's expected cost.
+/// answer ([`FiguresFact::answer_tokens`], [`FiguresFact::thinking_tokens`]) it makes that offer's
+/// expected cost.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ExpectedFact {
     /// All tokens of the prompt.
@@ -153,6 +154,9 @@ pub struct FiguresFact {
     /// Tokens that one answer of it was expected to have, those of thinking too; 0 by an older
     /// version.
     pub answer_tokens: u32,
+    /// Of these what was expected to be charged at a price for thinking, where the offer has one
+    /// that is not that of what is written; else 0.
+    pub thinking_tokens: u32,
     /// Its speed was not known, and it was drawn to be tried first.
     pub explored: bool,
     /// Its time to the first token was only assumed, and over the ceiling: scored as the ceiling's.

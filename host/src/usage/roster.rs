@@ -36,6 +36,8 @@ pub(super) const SPEED_STEPS: f64 = 100.0;
 pub(super) const SHARE_STEPS: f64 = 1e4;
 /// Marks of an offer that requests of a kind usually share; others come and go.
 const MARKS_LASTING: u8 = 0b1111;
+/// Among the marks: some of its answer is thought, at a price of its own.
+pub(super) const THINKS: u8 = 1 << 6;
 /// Steps of a quality that is written shortly; another is kept to the last bit.
 pub(super) const QUALITY_STEPS: f64 = 1e4;
 
@@ -55,8 +57,10 @@ pub(super) struct Doing {
     pub(super) share: u64,
     pub(super) in_flight: u32,
     pub(super) marks: u8,
-    /// Tokens of its answer: of each request, and so in no roster.
+    /// Tokens of its answer, and of these those that are thought: of each request, and so in no
+    /// roster.
     pub(super) answer: u32,
+    pub(super) thought: u32,
 }
 
 /// One candidate, as far as it is the same for many requests.
@@ -117,6 +121,7 @@ impl Doing {
             figures.preferred,
             figures.explored,
             figures.assumed_over_ceiling,
+            figures.thinking_tokens > 0,
         ];
         let marks = marks.iter().rev().fold(0, |all, set| (all << 1) | u8::from(*set));
         Some(Self {
@@ -126,6 +131,7 @@ impl Doing {
             in_flight: figures.in_flight,
             marks,
             answer: figures.answer_tokens,
+            thought: figures.thinking_tokens,
         })
     }
 
@@ -142,6 +148,7 @@ impl Doing {
             quality_estimated: marked(4),
             preferred: marked(8),
             answer_tokens: self.answer,
+            thinking_tokens: self.thought,
             explored: marked(16),
             assumed_over_ceiling: marked(32),
         }
@@ -149,7 +156,7 @@ impl Doing {
 
     /// As far as it is no matter of one request.
     pub(super) fn lasting(self) -> Self {
-        Self { marks: self.marks & MARKS_LASTING, answer: 0, ..self }
+        Self { marks: self.marks & MARKS_LASTING, answer: 0, thought: 0, ..self }
     }
 
     fn walk<C: Codec>(c: &mut C, it: &mut Self) -> Step {

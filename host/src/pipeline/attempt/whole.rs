@@ -98,6 +98,7 @@ pub(super) async fn finish(mut flight: Box<Flight>, answered: Answered) -> Respo
     asking.ended(speed(&flight, &reported, &answer, &asking));
     note(&mut flight, &asking, "answered", "");
     flight.served = Some(std::sync::Arc::clone(&asking.offer));
+    flight.served_index = Some(asking.index);
     flight.received = Some(reported.clone());
 
     let mut scan = PolicyScan(&mut flight.session);

@@ -5,7 +5,7 @@
 use turnpike_protocol::Call;
 
 use crate::catalog::Offer;
-use crate::route::Particulars;
+use crate::route::{CompleteAnswer, Particulars, Workload};
 
 use super::super::flight::{Bill, Ending, Flight};
 use super::super::reserve;
@@ -26,17 +26,19 @@ pub(in super::super) fn expected_calls(call: &Call) -> [u64; 2] {
     [if searches { SEARCHES_EXPECTED } else { 0 }, if hosted { HOSTED_CALLS_EXPECTED } else { 0 }]
 }
 
-/// See the head of this file. `answer_percent`: tokens of its answer in hundredths of the usual.
+/// See the head of this file, for the offer in that place of the catalogue.
 pub(in super::super) fn particulars<'a>(
     flight: &'a Flight,
-    offer: &Offer,
-    answer_percent: u32,
+    (index, offer): (usize, &Offer),
+    work: &Workload,
     warm: bool,
 ) -> Particulars<'a> {
     let bounds = bounds(flight, offer, reserve::held_tokens(flight, offer));
     let [searches, hosted_calls] = expected_calls(&flight.call);
+    let answers = &flight.gateway.answers;
     Particulars {
-        answer_percent,
+        answer_percent: answers.percent(index, work),
+        thinking_percent: answers.thinking_percent(index, work),
         searches: searches.min(bounds.searches),
         hosted_calls: hosted_calls.min(bounds.hosted_calls),
         warm,
@@ -46,16 +48,18 @@ pub(in super::super) fn particulars<'a>(
 
 /// A complete answer shows how long those of its model are, and those at its task.
 pub(in super::super) fn learn(flight: &Flight, ending: Ending, bill: &Bill) {
-    let (Some(offer), Some(work)) = (&flight.served, &flight.work) else { return };
+    let (Some(index), Some(work)) = (flight.served_index, &flight.work) else { return };
     if ending != Ending::Complete || bill.estimated || flight.call.embeds() {
         return;
     }
-    let candidates = flight.candidates.iter();
-    let is_it = |index: usize| {
-        flight.gateway.offers.offers().get(index).is_some_and(|it| it.id == offer.id)
+    let Some(offer) = flight.gateway.offers.offers().get(index) else { return };
+    let choices = u64::from(work.choices().max(1));
+    let answer = CompleteAnswer {
+        tokens: bill.usage.output_tokens() / choices,
+        thinking_tokens: bill.usage.output_reasoning / choices,
+        // What was held for is what the provider was asked for: who is short of money gets short
+        // answers, which say nothing of those of others.
+        limit: reserve::held_tokens(flight, offer),
     };
-    if let Some(index) = candidates.map(|it| it.index).find(|index| is_it(*index)) {
-        let each = bill.usage.output_tokens() / u64::from(work.choices().max(1));
-        flight.gateway.answers.learn(index, work, each);
-    }
+    flight.gateway.answers.learn(&flight.caller.org, index, work, answer);
 }

@@ -9,6 +9,7 @@ use crate::budget::{self, Payer};
 use crate::catalog::Rates;
 use crate::gateway::Gateway;
 use crate::pipeline::attempt::tests::{PRICE, flight, gateway_with, top_up};
+use crate::route::Workload;
 
 /// Cases of one run: each books some entries of a journal.
 const CASES: u32 = 400;
@@ -223,4 +224,28 @@ async fn an_absurd_report_takes_no_more_than_was_held() {
         assert_eq!(bill.cost.saturating_add(bill.absorbed), total(&bill.lines));
         flight.end(Ending::Complete, 200, &bill);
     }
+}
+
+/// An organization that is out of money gets short answers, and that says nothing of how long those
+/// of others are: the caller has set no limit, and each ends as if it were complete.
+#[tokio::test]
+async fn an_answer_that_the_money_cut_short_shortens_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let gateway = gateway_with(data.path(), 9, PRICE).await;
+    let work = Workload::new("chat", 0.5, 100, None);
+    let usual = || gateway.answers.usual("acme", work).usual_answer();
+    let answered = |clamp: Option<u32>| {
+        let mut flight = flight(&gateway);
+        let offer = Arc::clone(flight.offer_of(0).unwrap());
+        flight.clamped.extend(clamp.map(|limit| (offer, limit)));
+        flight.served_index = Some(0);
+        flight.work = Some(work);
+        let usage = Usage { input_uncached: 10, output_text: 256, ..Usage::default() };
+        learn(&flight, Ending::Complete, &Bill { usage, ..Bill::default() });
+    };
+    let before = usual();
+    (0..20).for_each(|_| answered(Some(256)));
+    assert_eq!(usual(), before);
+    (0..20).for_each(|_| answered(None));
+    assert!(usual() < before, "{} and {before}: these ended by themselves", usual());
 }

@@ -28,7 +28,9 @@ const LOAD: u8 = 1 << 7;
 /// After these, where records say how long answers were expected to be: its tokens, above marks.
 const EXPLORED: u64 = 1;
 const ASSUMED_OVER_CEILING: u64 = 1 << 1;
-const ANSWER_SHIFT: u32 = 2;
+/// How many of these are thought, at a price of its own, comes next.
+const THINKS: u64 = 1 << 2;
+const ANSWER_SHIFT: u32 = 3;
 
 /// Tokens per second that are assumed of an offer that was never asked; what else is written out.
 const SPEED_UNKNOWN: f64 = 60.0;
@@ -45,15 +47,24 @@ impl Encoder<'_> {
                 Some(figures) => {
                     self.put_one(&figures, candidate.first_token_ms.unwrap_or(0.0));
                     if answers {
-                        let explored = if figures.explored { EXPLORED } else { 0 };
-                        let over = figures.assumed_over_ceiling;
-                        let over = if over { ASSUMED_OVER_CEILING } else { 0 };
-                        let answer = u64::from(figures.answer_tokens) << ANSWER_SHIFT;
-                        put(self.out, answer | explored | over);
+                        self.put_answer(&figures);
                     }
                 }
                 None => self.out.push(NONE),
             }
+        }
+    }
+
+    fn put_answer(&mut self, figures: &FiguresFact) {
+        let flags = [
+            (figures.explored, EXPLORED),
+            (figures.assumed_over_ceiling, ASSUMED_OVER_CEILING),
+            (figures.thinking_tokens > 0, THINKS),
+        ];
+        let flags = flags.iter().filter(|(set, _)| *set).fold(0, |all, (_, flag)| all | flag);
+        put(self.out, (u64::from(figures.answer_tokens) << ANSWER_SHIFT) | flags);
+        if figures.thinking_tokens > 0 {
+            put(self.out, figures.thinking_tokens.into());
         }
     }
 
@@ -100,6 +111,10 @@ impl Decoder<'_> {
                 figures.assumed_over_ceiling = answer & ASSUMED_OVER_CEILING != 0;
                 let tokens = u32::try_from(answer >> ANSWER_SHIFT);
                 figures.answer_tokens = tokens.map_err(|_| Broken)?;
+                if answer & THINKS != 0 {
+                    let thought = u32::try_from(self.reader.varint()?);
+                    figures.thinking_tokens = thought.map_err(|_| Broken)?;
+                }
             }
         }
         Ok(())

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use super::super::explanation::{CandidateFact, ExpectedFact, Explanation};
 use super::super::looked_at::Seen;
-use super::super::roster::{Doing, MS_STEPS, QUALITY_STEPS, ROWS_MIN, Roster, RosterRow, in_steps};
+use super::super::roster::{
+    Doing, MS_STEPS, QUALITY_STEPS, ROWS_MIN, Roster, RosterRow, THINKS, in_steps,
+};
 use super::super::segment::widen;
 use super::super::segments::time_of;
 use super::super::wire::{Broken, put, put_money, put_rounded, put_signed};
@@ -201,6 +203,9 @@ impl Encoder<'_> {
         }
         if marks {
             self.out.push(doing.marks);
+            if answers && doing.marks & THINKS != 0 {
+                put(self.out, doing.thought.into());
+            }
         }
         if answer {
             put_signed(self.out, doing.answer.into(), before.answer.into());
@@ -420,6 +425,9 @@ impl Decoder<'_> {
             }
             if load & MARKS != 0 {
                 doing.marks = self.reader.byte()?;
+                if expected.answers && doing.marks & THINKS != 0 {
+                    doing.thought = u32::try_from(self.reader.varint()?).map_err(|_| Broken)?;
+                }
             }
             if expected.answers && load & ANSWER != 0 {
                 let answer = self.reader.signed(doing.answer.into())?;

@@ -159,7 +159,8 @@ fn candidate() -> impl Strategy<Value = CandidateFact> {
 }
 
 fn scored_by() -> impl Strategy<Value = FiguresFact> {
-    let numbers = (short(10), short(100), short(10_000), any::<u32>(), any::<u32>());
+    let thought = prop_oneof![3 => Just(0), 1 => any::<u32>()];
+    let numbers = (short(10), short(100), short(10_000), any::<u32>(), any::<u32>(), thought);
     (numbers, any::<[bool; 6]>()).prop_map(|(numbers, marks)| FiguresFact {
         first_token_p95_ms: numbers.0,
         tokens_per_second: numbers.1,
@@ -170,6 +171,7 @@ fn scored_by() -> impl Strategy<Value = FiguresFact> {
         quality_estimated: marks[2],
         preferred: marks[3],
         answer_tokens: numbers.4,
+        thinking_tokens: numbers.5,
         explored: marks[4],
         assumed_over_ceiling: marks[5],
     })

@@ -22,7 +22,7 @@ use crate::auth::{AuthError, Caller, Directory, OperatorToken, Pepper, authentic
 use crate::catalog::Catalog;
 use crate::clock;
 use crate::policy::{Abilities, HostRule, OrgLimits, SelfTest, Tally};
-use crate::route::{Aliases, BreakerRule, Health, Ratings, Rulebook};
+use crate::route::{Aliases, Answers, BreakerRule, Health, Ratings, Rulebook};
 use crate::secret::Secret;
 use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
 use crate::usage::{CandidateFact, Explanation, Label, LineItem, Record, Recorder, UsageEvent};
@@ -171,6 +171,7 @@ fn routing(store: &Store) -> Routing {
     }
     Routing {
         health: Arc::new(Health::new(catalog.offers().len(), rule)),
+        answers: Arc::new(Answers::new(catalog.offers()).unwrap()),
         offers: Arc::new(catalog),
         rulebook: Arc::new(rulebook),
         rated: Arc::new(Unrated),
