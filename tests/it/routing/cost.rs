@@ -2,6 +2,7 @@
 //! an answer that is thought about. And it can be worked out from what is shown of it.
 
 use anyhow::{Context, Result};
+use reqwest::Method;
 use serde_json::{Value, json};
 use turnpike_simulate::AnswerScript;
 use turnpike_tests::{ORG, Setup, Stage, chat, instant_script, list_price, pico};
@@ -35,6 +36,7 @@ fn costs_follow(shown: &Value) -> Result<()> {
         let figures = &one["figures"];
         let cached = if figures["warm"] == true { count(made_of, "cached_tokens") } else { 0 };
         let answers = count(figures, "answer_tokens") * count(made_of, "answers");
+        assert_eq!(count(figures, "thinking_tokens"), 0, "none of these sells it apart: {one}");
         let wanted = (count(made_of, "prompt_tokens") - cached) * price.input
             + cached * price.cache_read
             + answers * price.output;
@@ -120,9 +122,37 @@ async fn the_length_of_a_models_answers_is_learnt() -> Result<()> {
     }
     let after = dry_run(&stage, &body).await?;
     let (long, short) = (answer(&after, thinker)?, answer(&after, other)?);
-    assert!(long > 4 * short, "{long} {short}");
+    assert!(long > 3 * short, "{long} {short}");
     assert!(long <= 3_600, "{long}");
     assert!(expected(&after, thinker)? > expected(&before, thinker)?);
+    Ok(())
+}
+
+/// A request that costs cents must not rule offers out for everybody else.
+#[tokio::test]
+async fn long_answers_of_one_organization_are_no_others() -> Result<()> {
+    let mut script = instant_script();
+    for model in script.providers.iter_mut().flat_map(|provider| &mut provider.models) {
+        model.answer = AnswerScript::Lorem { tokens: 4_000 };
+    }
+    let stage = Stage::open_with(Setup { script, ..Setup::default() }).await?;
+    let other = stage.add_org("globex", "1.00").await?;
+    let body = chat("auto", "hello");
+    let of = "openai/gpt-5.4@";
+    let usual = |shown: &Value| count(&shown["expected"], "answer_tokens");
+    let theirs = async || -> Result<Value> {
+        let answer = other.call(Method::POST, "/v1/route", Some(&body)).await?;
+        Ok(answer.expect_status(200)?.body)
+    };
+    let before = theirs().await?;
+    for _ in 0..10 {
+        let asked = chat("mistral/mistral-large-latest", "hello");
+        stage.caller.chat(&asked).await?.expect_status(200)?;
+    }
+    assert!(usual(&dry_run(&stage, &body).await?) > 3 * usual(&before), "its own are longer");
+    let after = theirs().await?;
+    assert_eq!(usual(&after), usual(&before));
+    assert_eq!(expected(&after, of)?, expected(&before, of)?);
     Ok(())
 }
 
