@@ -23,8 +23,6 @@ use super::{settle, terms, vectors};
 
 /// The task of every request for vectors.
 const EMBEDDING: &str = "embedding";
-/// What the built-in router is called, alone and with the other built-ins.
-const BUILT_IN: [&str; 2] = ["route-default", "policy-default"];
 /// Rejection reasons that a refusal lists.
 const REASONS_SHOWN: usize = 3;
 
@@ -187,7 +185,8 @@ pub(super) fn explore(flight: &mut Flight, plan: &mut Vec<usize>) {
 
 fn is_routed_by_the_built_in(flight: &Flight) -> bool {
     let asked = flight.session.trace().iter().rev().find(|record| record.hook == Hook::Route);
-    asked.is_some_and(|record| BUILT_IN.contains(&&*record.policy.name) && record.failure.is_none())
+    let is_built_in = |digest: &str| flight.gateway.bindings.is_built_in_router(digest);
+    asked.is_some_and(|record| record.failure.is_none() && is_built_in(&record.policy.digest))
 }
 
 /// What each offer's figures are made of.
