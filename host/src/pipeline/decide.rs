@@ -159,13 +159,15 @@ fn unresolved(flight: &Flight, name: &str, unknown: &UnknownModel) -> Box<Refusa
 }
 
 /// After step 7: now and then a quick choice tries an offer of unknown speed first. Not where the
-/// conversation is warm, not in a dry run, which asks nobody and would learn nothing, and not where
-/// a policy of the organization's own has put its offers in order.
+/// conversation is warm, not in a dry run, which asks nobody and would learn nothing, not where
+/// a policy of the organization's own has put its offers in order, and not where nobody could be
+/// asked after it.
 pub(super) fn explore(flight: &mut Flight, plan: &mut Vec<usize>) {
     let lot = &mut rand::random::<u32>;
     let pinned = || flight.turn.is_some_and(|turn| turn.pin(&flight.gateway.affinity).is_some());
-    let exploring = flight.gateway.settings.exploring;
-    if flight.call.embeds() || !exploring.is_due(lot) || pinned() {
+    let settings = &flight.gateway.settings;
+    let alone = settings.attempts < 2 || flight.call.embeds();
+    if alone || !settings.exploring.is_due(lot) || pinned() {
         return;
     }
     let objective = terms::objective(flight);
