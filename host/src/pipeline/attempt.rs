@@ -110,6 +110,15 @@ impl Asking {
         self.lost = self.lost.saturating_add(flight.bear(&self.offer, reported));
     }
 
+    /// An answer has come to its end: tells the offer's health how it went, or that it said nothing.
+    pub(super) fn answered(&self, reported: &Reported, sample: Sample) {
+        self.ended(match (reported.is_empty(), reported.says_that_it_is_empty()) {
+            (false, _) => sample,
+            (true, true) if !self.again => Sample::Empty,
+            (true, _) => Sample::Neutral,
+        });
+    }
+
     /// Tells the offer's health how it went.
     pub(super) fn ended(&self, sample: Sample) {
         self.in_flight.ended(sample, clock::steady_ms());

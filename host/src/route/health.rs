@@ -235,9 +235,10 @@ impl Health {
                 failed(Weight::Whole);
             }
             Sample::GivenUp => {
-                o.statistics.given_up(now_ms);
+                o.statistics.half_failed(now_ms);
                 failed(Weight::Half);
             }
+            Sample::Empty => o.statistics.half_failed(now_ms),
             Sample::Withheld => {
                 // With another credential the offer answers.
                 if o.lanes.len() < 2 {

@@ -95,7 +95,7 @@ pub(super) async fn finish(mut flight: Box<Flight>, answered: Answered) -> Respo
         text_bytes: answer.texts.iter().map(|t| t.content.len() as u64).sum(),
         nothing: !answer.has_content() && !answer.declined && !flight.call.embeds(),
     };
-    asking.ended(speed(&flight, &reported, &asking));
+    asking.answered(&reported, speed(&flight, &reported, &asking));
     note(&mut flight, &asking, "answered", "");
     flight.served = Some(std::sync::Arc::clone(&asking.offer));
     flight.received = Some(reported.clone());

@@ -118,7 +118,10 @@ impl Opening<'_> {
     fn begun(mut self, first: Bytes) -> Result<Begun, Trouble> {
         let stream = self.stream.take().ok_or(Trouble::Empty)?;
         self.asking.first_content_ms = Some(self.asking.watch.millis());
-        self.asking.in_flight.answering();
+        // The end alone of an answer without a word brings nobody back.
+        if stream.redactor.facts().said {
+            self.asking.in_flight.answering();
+        }
         Ok(Begun { stream, first })
     }
 }

@@ -25,7 +25,8 @@ const SLOWNESS_HALF_LIFE_MS: f64 = 300_000.0;
 /// What was measured of first tokens so long ago is still shown, and is no reason against an offer:
 /// whoever is over a limit for it is not asked, and would never show that it is quick again.
 const MEASURED_FOR_MS: f64 = 600_000.0;
-/// A caller that gave up in vain is half a failure: it might have been answered a moment later.
+/// A caller that gave up in vain is half a failure: it might have been answered a moment later. So
+/// is an answer without a word.
 const HALF: f64 = 0.5;
 
 /// Nobody is a hundred times as quick as is assumed of anyone: a short answer from a cache is.
@@ -58,6 +59,9 @@ pub enum Sample {
     Failed,
     /// The caller left after more time than such an answer takes, and had heard nothing.
     GivenUp,
+    /// It answered without a word, and counted none: half a failure to whoever chooses. A prompt
+    /// may have brought that about, so its breaker neither opens nor closes for it.
+    Empty,
     /// It failed in a way that says something about the credential alone: its rate limit is
     /// reached, or the provider does not take it.
     Withheld,
@@ -232,7 +236,7 @@ impl Statistics {
         self.sampled_ms.store(now_ms.max(1), Ordering::Relaxed);
     }
 
-    pub(super) fn given_up(&self, now_ms: u64) {
+    pub(super) fn half_failed(&self, now_ms: u64) {
         self.availability.add_weighted(1.0, 0.0, SAMPLE_WEIGHT * HALF);
         self.sampled_ms.store(now_ms.max(1), Ordering::Relaxed);
     }
