@@ -105,7 +105,8 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     let terms = flight.terms.as_ref();
     let rated = flight.gateway.feedback.of(&flight.caller.org);
     let corrections = rated.as_ref().and_then(|of| of.at(&task.task)).unwrap_or_default();
-    let weighing = Weighing { flight, work, pin, corrections, now_ms };
+    let calls = settle::expected_calls(&flight.call);
+    let weighing = Weighing { flight, work, pin, corrections, calls, now_ms };
     let check = |row: usize, offer: &Offer| {
         let allowed = flight.caller.may_use(&offer.model);
         let ruled = terms.filter(|_| allowed).and_then(|it| route::forbidden(row, offer, it));
@@ -199,6 +200,8 @@ struct Weighing<'a> {
     pin: Option<Pin>,
     /// Of the qualities at this task, by what the organization's ratings say.
     corrections: &'a [f32],
+    /// Searches, and calls of other tools, that are expected where an offer gets them.
+    calls: [u64; 2],
     now_ms: u64,
 }
 
@@ -224,6 +227,7 @@ impl Weighing<'_> {
         let answer_percent = gateway.answers.percent(row, &self.work);
         let of_it = settle::particulars(self.flight, offer, answer_percent, warm);
         let mut figures = route::figure_row(offer, &self.work, &of_it, seen)?;
+        figures.miss(self.calls, &of_it);
         if let Some(by) = self.corrections.get(row) {
             figures.correct(f64::from(*by));
         }

@@ -133,6 +133,7 @@ pub(super) fn objective(flight: &Flight) -> Option<ObjectiveFact> {
         quality_floor: told.quality_floor,
         cost_ceiling_usd: told.cost_ceiling_usd,
         first_token_ceiling_ms: told.first_token_ceiling_ms,
+        min_quality: terms.map_or(0.0, |terms| terms.quality_min),
         data_class: class.map(|class| class.label().into()),
         zero_retention: terms.is_some_and(|terms| terms.zero_retention),
         rules: terms.map(|terms| terms.ids().map(Arc::clone).collect()).unwrap_or_default(),
@@ -165,6 +166,7 @@ pub(super) fn expected(flight: &Flight) -> Option<ExpectedFact> {
         answer_limit: work.output_limit().map(u64::from),
         answers: work.choices().into(),
         thinking: work.thinks(),
+        spoken: flight.call.needs.audio_output,
         service_tier: tier.map(|tier| {
             let known = TIERS.into_iter().find(|known| *known == tier);
             known.unwrap_or("other").into()
@@ -189,6 +191,8 @@ pub(super) fn scored_by(row: &FigureRow) -> FiguresFact {
         answer_tokens: row.answer_tokens,
         explored: row.explored,
         assumed_over_ceiling: row.assumed_over_ceiling,
+        without_searches: row.without_searches,
+        without_hosted_calls: row.without_hosted_calls,
     }
 }
 

@@ -117,6 +117,8 @@ impl Doing {
             figures.preferred,
             figures.explored,
             figures.assumed_over_ceiling,
+            figures.without_searches,
+            figures.without_hosted_calls,
         ];
         let marks = marks.iter().rev().fold(0, |all, set| (all << 1) | u8::from(*set));
         Some(Self {
@@ -144,6 +146,8 @@ impl Doing {
             answer_tokens: self.answer,
             explored: marked(16),
             assumed_over_ceiling: marked(32),
+            without_searches: marked(64),
+            without_hosted_calls: marked(128),
         }
     }
 

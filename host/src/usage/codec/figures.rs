@@ -28,7 +28,9 @@ const LOAD: u8 = 1 << 7;
 /// After these, where records say how long answers were expected to be: its tokens, above marks.
 const EXPLORED: u64 = 1;
 const ASSUMED_OVER_CEILING: u64 = 1 << 1;
-const ANSWER_SHIFT: u32 = 2;
+const WITHOUT_SEARCHES: u64 = 1 << 2;
+const WITHOUT_HOSTED_CALLS: u64 = 1 << 3;
+const ANSWER_SHIFT: u32 = 4;
 
 /// Tokens per second that are assumed of an offer that was never asked; what else is written out.
 const SPEED_UNKNOWN: f64 = 60.0;
@@ -45,11 +47,15 @@ impl Encoder<'_> {
                 Some(figures) => {
                     self.put_one(&figures, candidate.first_token_ms.unwrap_or(0.0));
                     if answers {
-                        let explored = if figures.explored { EXPLORED } else { 0 };
-                        let over = figures.assumed_over_ceiling;
-                        let over = if over { ASSUMED_OVER_CEILING } else { 0 };
+                        let marks = [
+                            (figures.explored, EXPLORED),
+                            (figures.assumed_over_ceiling, ASSUMED_OVER_CEILING),
+                            (figures.without_searches, WITHOUT_SEARCHES),
+                            (figures.without_hosted_calls, WITHOUT_HOSTED_CALLS),
+                        ];
+                        let marks = marks.iter().filter(|(set, _)| *set);
                         let answer = u64::from(figures.answer_tokens) << ANSWER_SHIFT;
-                        put(self.out, answer | explored | over);
+                        put(self.out, marks.fold(answer, |all, (_, mark)| all | mark));
                     }
                 }
                 None => self.out.push(NONE),
@@ -98,6 +104,8 @@ impl Decoder<'_> {
                 let answer = self.reader.varint()?;
                 figures.explored = answer & EXPLORED != 0;
                 figures.assumed_over_ceiling = answer & ASSUMED_OVER_CEILING != 0;
+                figures.without_searches = answer & WITHOUT_SEARCHES != 0;
+                figures.without_hosted_calls = answer & WITHOUT_HOSTED_CALLS != 0;
                 let tokens = u32::try_from(answer >> ANSWER_SHIFT);
                 figures.answer_tokens = tokens.map_err(|_| Broken)?;
             }
