@@ -110,7 +110,7 @@ impl Asking {
         self.lost = self.lost.saturating_add(flight.bear(&self.offer, reported));
     }
 
-    /// An answer has come to its end: tells the offer's health how it went, or that it said nothing.
+    /// Tells the offer's health of an answer that has come to its end, or that nothing was said.
     pub(super) fn answered(&self, reported: &Reported, sample: Sample) {
         self.ended(match (reported.is_empty(), reported.says_that_it_is_empty()) {
             (false, _) => sample,

@@ -103,8 +103,7 @@ async fn a_record_says_who_was_tried_because_its_speed_is_not_known() -> Result<
 
 /// An organization's policy is its own, also where it is the built-in's rule under its name.
 #[tokio::test]
-async fn what_an_organization_has_uploaded_is_not_explored_over_whatever_it_is_called() -> Result<()>
-{
+async fn an_organizations_own_policy_is_not_explored_over_whatever_it_is_called() -> Result<()> {
     let stage = open("1").await?;
     let mut own = built_policy("route-default")?;
     // A custom section without a meaning, named `mark`: other bytes, and the same rule.

@@ -1,5 +1,5 @@
 //! An answer without a word: the conversation does not stay there for it, and it counts for half a
-//! failure where the provider itself counted none. A prompt may bring it about, so no breaker moves.
+//! failure where the provider itself counted none. A prompt may bring it about: no breaker moves.
 
 use super::*;
 use crate::route::Lane;
@@ -89,8 +89,8 @@ async fn a_probe_that_says_nothing_brings_nobody_back() {
 async fn nor_does_a_stream_that_is_the_probe_and_only_ends() {
     let data = tempfile::tempdir().unwrap();
     let ends = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n\
-        data: {\"id\":\"x\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
-        data: [DONE]\n\n";
+        data: {\"id\":\"x\",\"choices\":[{\"index\":0,\"delta\":{},\
+        \"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
     let gateway = gateway(data.path(), provider(Some(ends)).await).await;
     rested(&gateway).await;
     let mut flight = flight_of(&gateway, Dialect::OpenAiChat, STREAM);
