@@ -2,6 +2,7 @@
 //! other, and only the answer is paid.
 
 use anyhow::{Context, Result};
+use reqwest::Method;
 use serde_json::Value;
 use turnpike_simulate::{Failure, Rule};
 use turnpike_tests::{ORG, Setup, Stage, chat, pico};
@@ -58,6 +59,26 @@ async fn a_rival_that_begins_first_answers_and_the_other_is_cancelled() -> Resul
     stage.simulator.fail(&first, &[Rule::always(Failure::HangBeforeHeaders)])?;
     let attempts = asked(&stage).await?;
     assert_eq!(attempts, [is(&first, "cancelled"), is(&second, "answered")]);
+    Ok(())
+}
+
+/// The loser is known for having been slower: unknown, it would be tried for that again and again.
+#[tokio::test]
+async fn a_loser_is_no_longer_unknown_and_has_not_failed() -> Result<()> {
+    let stage = stage().await?;
+    let (first, second) = favourites(&stage).await?;
+    stage.simulator.fail(&first, &[Rule::always(Failure::HangBeforeHeaders)])?;
+    asked(&stage).await?;
+    let offers = stage.operate(Method::GET, "/offers", None).await?.expect_status(200)?.body;
+    let all = offers["items"].as_array().context("offers")?;
+    for provider in [first, second] {
+        let seen = |one: &&Value| {
+            one["provider"] == provider.as_str() && one["live"]["last_sample_at"].is_string()
+        };
+        let seen: Vec<&Value> = all.iter().filter(seen).collect();
+        assert_eq!(seen.len(), 1, "{provider}: {offers:#}");
+        assert_eq!(seen[0]["live"]["availability"], 1.0, "{offers:#}");
+    }
     Ok(())
 }
 

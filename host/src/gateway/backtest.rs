@@ -34,6 +34,9 @@ const TIME_MAX: Duration = Duration::from_secs(60);
 const REST_MAX: Duration = Duration::from_millis(250);
 /// Differing decisions that are told.
 const EXAMPLES_MAX: usize = 20;
+/// Why one is out that was scored: by the policy, and, in the order of the plan, by the money.
+const EXCLUDED: &str = "excluded_by_policy";
+const UNPAYABLE: [&str; 3] = ["model_budget", "budget_short", "credit_short"];
 /// What route is told of an offer where nothing is kept: as of one that nobody has asked.
 const TOKENS_PER_SECOND: f64 = 60.0;
 const AVAILABILITY: f64 = 1.0;
@@ -178,8 +181,7 @@ impl Replay<'_> {
         let explanation = &record.explanation;
         let task = explanation.task.as_ref().map(classification)?;
         let rows: Vec<Row<'_>> = explanation.candidates.iter().filter_map(Row::of).collect();
-        let first = explanation.plan.first()?;
-        let current_at = rows.iter().position(|row| row.offer == &**first)?;
+        let current_at = decided(&rows, explanation.plan.first()?)?;
         let ceiling_ms = explanation.objective.as_ref().map_or(0.0, |it| it.first_token_ceiling_ms);
         let figures = figures(&rows, ceiling_ms);
         let profile = explanation.profile.as_deref().unwrap_or("balanced").to_owned();
@@ -211,7 +213,8 @@ impl Replay<'_> {
                 builtin.score(&task, &figures, &objective, &offers).await.ok()?
             }
         };
-        let best = best(&scores);
+        let payable = scores.iter().zip(&rows).map(|(score, row)| score.filter(|_| row.payable));
+        let best = best(payable);
         let score = |at: usize| scores.get(at).copied().flatten();
         // Equal ones are put in random order, so an equal one is no other decision.
         let same = best.is_some_and(|best| score(best) == score(current_at));
@@ -293,6 +296,10 @@ impl Replay<'_> {
 /// What is kept of an offer that was in the running.
 struct Row<'a> {
     offer: &'a str,
+    /// What it was given then.
+    score: Option<f64>,
+    /// It was not left out afterwards because the money did not do for it.
+    payable: bool,
     quality: f64,
     cost: PicoUsd,
     first_token_ms: f64,
@@ -301,10 +308,17 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// None for one that was out before anyone scored.
+    /// None for one that was out before anyone scored: it may have figures all the same, where its
+    /// price or its quality ruled it out.
     fn of(fact: &'a CandidateFact) -> Option<Self> {
+        let reason = fact.reason_code.as_deref();
+        let payable = !reason.is_some_and(|code| UNPAYABLE.contains(&code));
+        let in_running = fact.score.is_some() || !payable || reason == Some(EXCLUDED);
+        in_running.then_some(())?;
         Some(Self {
             offer: &fact.offer,
+            score: fact.score,
+            payable,
             quality: fact.quality?,
             cost: fact.expected_cost_usd?,
             first_token_ms: fact.first_token_ms?,
@@ -342,14 +356,22 @@ fn figures(rows: &[Row<'_>], ceiling_ms: f64) -> Figures {
     out
 }
 
+/// What was decided: the first of the plan; behind one that was only tried, the best.
+fn decided(rows: &[Row<'_>], first: &str) -> Option<usize> {
+    let at = rows.iter().position(|row| row.offer == first)?;
+    let explored = rows.get(at)?.more.explored;
+    let scores = || rows.iter().map(|row| row.score.filter(|_| row.payable));
+    if explored { best(scores()) } else { Some(at) }
+}
+
 /// The row with the highest score, the first of equal ones.
-fn best(scores: &[Option<f64>]) -> Option<usize> {
+fn best(scores: impl Iterator<Item = Option<f64>>) -> Option<usize> {
     let mut best: Option<(usize, f64)> = None;
-    for (row, score) in scores.iter().enumerate() {
+    for (row, score) in scores.enumerate() {
         if let Some(score) = score
-            && best.is_none_or(|(_, highest)| *score > highest)
+            && best.is_none_or(|(_, highest)| score > highest)
         {
-            best = Some((row, *score));
+            best = Some((row, score));
         }
     }
     best.map(|(row, _)| row)
@@ -440,3 +462,6 @@ impl Offers for Kept {
         offer_fact(self.catalog.offers().get((*index)?)?, name)
     }
 }
+
+#[cfg(test)]
+mod tests;

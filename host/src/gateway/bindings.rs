@@ -104,6 +104,12 @@ impl Bindings {
         }
     }
 
+    /// Whether the component of that digest is the built-in router, alone or with the other
+    /// built-ins.
+    pub fn is_built_in_router(&self, digest: &str) -> bool {
+        self.builtins.routes(digest)
+    }
+
     /// Refuses new revisions whose policies import what they may not. Those that are in force
     /// already stay, and fail when they are asked.
     fn check_grants(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use crate::hook::Hook;
 use crate::policy::{Policy, PolicyEngine};
 
 const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
@@ -42,5 +43,10 @@ impl Builtins {
     /// The built-in of that name; its version is the one that this binary has.
     pub(super) fn find(&self, name: &str) -> Option<&Arc<Policy>> {
         self.all.iter().find(|policy| *policy.name == *name)
+    }
+
+    /// Whether that digest is of one that scores offers. By name anybody's policy may be called so.
+    pub(super) fn routes(&self, digest: &str) -> bool {
+        self.all.iter().any(|policy| policy.hooks.serves(Hook::Route) && *policy.digest == *digest)
     }
 }

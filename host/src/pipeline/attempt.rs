@@ -112,6 +112,15 @@ impl Asking {
         self.lost = self.lost.saturating_add(flight.bear(&self.offer, reported));
     }
 
+    /// Tells the offer's health of an answer that has come to its end, or that nothing was said.
+    pub(super) fn answered(&self, reported: &Reported, sample: Sample) {
+        self.ended(match (reported.is_empty(), reported.says_that_it_is_empty()) {
+            (false, _) => sample,
+            (true, true) if !self.again => Sample::Empty,
+            (true, _) => Sample::Neutral,
+        });
+    }
+
     /// Tells the offer's health how it went.
     pub(super) fn ended(&self, sample: Sample) {
         self.in_flight.ended(sample, clock::steady_ms());

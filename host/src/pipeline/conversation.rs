@@ -190,9 +190,10 @@ fn ends(text: &str) -> [&[u8]; 2] {
     [bytes.get(..most), bytes.get(from..)].map(Option::unwrap_or_default)
 }
 
-/// The offer has answered: the next turn is warm there.
+/// The offer has answered: the next turn is warm there. Not for an answer without a word: whoever
+/// asks once more had better hear another.
 pub(super) fn answered(flight: &Flight, index: usize, offer: &Offer, reported: &Reported) {
-    let Some(turn) = flight.turn else { return };
+    let Some(turn) = flight.turn.filter(|_| !reported.is_empty()) else { return };
     let affinity = &flight.gateway.affinity;
     let usage = reported.usage.unwrap_or_default();
     let cached = [usage.cached_tokens(), usage.cache_write_5m, usage.cache_write_1h];

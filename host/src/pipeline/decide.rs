@@ -23,8 +23,6 @@ use super::{settle, terms, vectors};
 
 /// The task of every request for vectors.
 const EMBEDDING: &str = "embedding";
-/// What the built-in router is called, alone and with the other built-ins.
-const BUILT_IN: [&str; 2] = ["route-default", "policy-default"];
 /// Rejection reasons that a refusal lists.
 const REASONS_SHOWN: usize = 3;
 
@@ -107,7 +105,8 @@ pub(super) async fn match_offers(flight: &mut Flight) -> Result<(), Box<Refusal>
     let terms = flight.terms.as_ref();
     let rated = flight.gateway.feedback.of(&flight.caller.org);
     let corrections = rated.as_ref().and_then(|of| of.at(&task.task)).unwrap_or_default();
-    let weighing = Weighing { flight, work, pin, corrections, now_ms };
+    let calls = settle::expected_calls(&flight.call);
+    let weighing = Weighing { flight, work, pin, corrections, calls, now_ms };
     let check = |row: usize, offer: &Offer| {
         let allowed = flight.caller.may_use(&offer.model);
         let ruled = terms.filter(|_| allowed).and_then(|it| route::forbidden(row, offer, it));
@@ -162,13 +161,15 @@ fn unresolved(flight: &Flight, name: &str, unknown: &UnknownModel) -> Box<Refusa
 }
 
 /// After step 7: now and then a quick choice tries an offer of unknown speed first. Not where the
-/// conversation is warm, not in a dry run, which asks nobody and would learn nothing, and not where
-/// a policy of the organization's own has put its offers in order.
+/// conversation is warm, not in a dry run, which asks nobody and would learn nothing, not where
+/// a policy of the organization's own has put its offers in order, and not where nobody could be
+/// asked after it.
 pub(super) fn explore(flight: &mut Flight, plan: &mut Vec<usize>) {
     let lot = &mut rand::random::<u32>;
     let pinned = || flight.turn.is_some_and(|turn| turn.pin(&flight.gateway.affinity).is_some());
-    let exploring = flight.gateway.settings.exploring;
-    if flight.call.embeds() || !exploring.is_due(lot) || pinned() {
+    let settings = &flight.gateway.settings;
+    let alone = settings.attempts < 2 || flight.call.embeds();
+    if alone || !settings.exploring.is_due(lot) || pinned() {
         return;
     }
     let objective = terms::objective(flight);
@@ -188,7 +189,8 @@ pub(super) fn explore(flight: &mut Flight, plan: &mut Vec<usize>) {
 
 fn is_routed_by_the_built_in(flight: &Flight) -> bool {
     let asked = flight.session.trace().iter().rev().find(|record| record.hook == Hook::Route);
-    asked.is_some_and(|record| BUILT_IN.contains(&&*record.policy.name) && record.failure.is_none())
+    let is_built_in = |digest: &str| flight.gateway.bindings.is_built_in_router(digest);
+    asked.is_some_and(|record| record.failure.is_none() && is_built_in(&record.policy.digest))
 }
 
 /// What each offer's figures are made of.
@@ -199,6 +201,8 @@ struct Weighing<'a> {
     pin: Option<Pin>,
     /// Of the qualities at this task, by what the organization's ratings say.
     corrections: &'a [f32],
+    /// Searches, and calls of other tools, that are expected where an offer gets them.
+    calls: [u64; 2],
     now_ms: u64,
 }
 
@@ -223,6 +227,7 @@ impl Weighing<'_> {
         let warm = self.pin.is_some_and(|pin| pin.offer == row);
         let of_it = settle::particulars(self.flight, (row, offer), &self.work, warm);
         let mut figures = route::figure_row(offer, &self.work, &of_it, seen)?;
+        figures.miss(self.calls, &of_it);
         if let Some(by) = self.corrections.get(row) {
             figures.correct(f64::from(*by));
         }

@@ -9,9 +9,9 @@ use turnpike_protocol::{Keeping, Loss, Losses};
 use crate::catalog::{ConfiguredCatalog, Expected};
 use crate::route::{FigureRow, Rejection, Selector};
 use crate::usage::{
-    ExpectedFact, Explanation, Failure, FiguresFact, Fresh, LineItem, LookedAt, LookedAtFigures,
-    LookedAtRow, LossFact, ObjectiveFact, OfferNames, PolicyFact, Record, RedactionFact, TaskFact,
-    Timing, UsageEvent,
+    ExpectedFact, Explanation, Failure, FiguresFact, Fresh, Label, LineItem, LookedAt,
+    LookedAtFigures, LookedAtRow, LossFact, ObjectiveFact, OfferNames, PolicyFact, Record,
+    RedactionFact, TaskFact, Timing, UsageEvent,
 };
 
 use super::flight::{Bill, Ending, Flight};
@@ -133,6 +133,7 @@ pub(super) fn objective(flight: &Flight) -> Option<ObjectiveFact> {
         quality_floor: told.quality_floor,
         cost_ceiling_usd: told.cost_ceiling_usd,
         first_token_ceiling_ms: told.first_token_ceiling_ms,
+        min_quality: terms.map_or(0.0, |terms| terms.quality_min),
         data_class: class.map(|class| class.label().into()),
         zero_retention: terms.is_some_and(|terms| terms.zero_retention),
         rules: terms.map(|terms| terms.ids().map(Arc::clone).collect()).unwrap_or_default(),
@@ -141,6 +142,9 @@ pub(super) fn objective(flight: &Flight) -> Option<ObjectiveFact> {
 
 /// Service tiers that are worth a word; a caller may write anything there.
 const TIERS: [&str; 7] = ["auto", "default", "fast", "flex", "priority", "scale", "standard_only"];
+
+/// Reasons that one is compared with: more would cost what it saves.
+const REASONS_COMPARED: usize = 8;
 
 /// What the expected costs were made of; none where it did not come so far.
 pub(super) fn expected(flight: &Flight) -> Option<ExpectedFact> {
@@ -162,6 +166,7 @@ pub(super) fn expected(flight: &Flight) -> Option<ExpectedFact> {
         answer_limit: work.output_limit().map(u64::from),
         answers: work.choices().into(),
         thinking: work.thinks(),
+        spoken: flight.call.needs.audio_output,
         service_tier: tier.map(|tier| {
             let known = TIERS.into_iter().find(|known| *known == tier);
             known.unwrap_or("other").into()
@@ -187,17 +192,13 @@ pub(super) fn scored_by(row: &FigureRow) -> FiguresFact {
         thinking_tokens: row.thinking_tokens,
         explored: row.explored,
         assumed_over_ceiling: row.assumed_over_ceiling,
+        without_searches: row.without_searches,
+        without_hosted_calls: row.without_hosted_calls,
     }
 }
 
 fn looked_at(flight: &Flight) -> LookedAt {
-    let mut different: Vec<&Rejection> = Vec::new();
-    let mut place = |reason| {
-        different.iter().position(|known| *known == reason).unwrap_or_else(|| {
-            different.push(reason);
-            different.len().saturating_sub(1)
-        })
-    };
+    let mut reasons = Reasons::default();
     let mut rows = Vec::with_capacity(flight.candidates.len());
     for c in &flight.candidates {
         rows.push(LookedAtRow {
@@ -210,12 +211,33 @@ fn looked_at(flight: &Flight) -> LookedAt {
                 more: scored_by(f),
                 answer_percent: f.answer_percent,
             }),
-            reason: c.rejection.as_ref().map(&mut place),
+            reason: c.rejection.as_ref().map(|reason| reasons.place(reason)),
         });
     }
-    let reasons = different.iter().map(|reason| (reason.text(), reason.code())).collect();
     let names: Arc<ConfiguredCatalog> = Arc::clone(&flight.gateway.offers);
-    LookedAt { names, at_ms: flight.started.at_ms, rows, reasons }
+    LookedAt { names, at_ms: flight.started.at_ms, rows, reasons: reasons.told() }
+}
+
+/// Why candidates are out, most reasons once: each is put into words.
+#[derive(Debug, Default)]
+struct Reasons<'a>(Vec<&'a Rejection>);
+
+impl<'a> Reasons<'a> {
+    /// Where that reason stands. Looked for among the latest alone: each of hundreds may have
+    /// figures of its own, such as its price over a ceiling, and none is found among all others.
+    fn place(&mut self, reason: &'a Rejection) -> usize {
+        let mut latest = self.0.iter().enumerate().rev().take(REASONS_COMPARED);
+        let known = latest.find_map(|(at, known)| (*known == reason).then_some(at));
+        known.unwrap_or_else(|| {
+            self.0.push(reason);
+            self.0.len().saturating_sub(1)
+        })
+    }
+
+    /// In words and as words for programs.
+    fn told(self) -> Vec<(Label, &'static str)> {
+        self.0.into_iter().map(|reason| (reason.text(), reason.code())).collect()
+    }
 }
 
 fn line(line: &crate::policy::Line) -> LineItem {
@@ -313,5 +335,31 @@ pub(super) fn count_policies(flight: &Flight) {
             let (policy, detail) = (&*failure.policy, failure.detail.as_str());
             tracing::warn!(id = flight.id_text, hook, policy, kind, detail, "a policy failed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_told_once_and_none_is_looked_for_among_hundreds() {
+        let dear = |expected: u128| {
+            let (expected, ceiling) = (PicoUsd(expected), PicoUsd(1));
+            Rejection::TooDear { expected, ceiling }
+        };
+        let all: Vec<Rejection> = (2..302).map(dear).collect();
+        let mut reasons = Reasons::default();
+        assert_eq!(reasons.place(&Rejection::NotChat), 0);
+        assert_eq!(reasons.place(&Rejection::NotChat), 0, "the same is not put into words again");
+        let places: Vec<usize> = all.iter().map(|reason| reasons.place(reason)).collect();
+        assert!(places.iter().copied().eq(1..=300), "{places:?}");
+        assert_eq!(reasons.place(&Rejection::NotChat), 301, "one of long ago is not looked for");
+        let told = reasons.told();
+        assert_eq!(told.len(), 302);
+        assert_eq!(
+            (told[0].1, told[300].1, told[301].1),
+            ("not_chat", "over_cost_ceiling", "not_chat")
+        );
     }
 }

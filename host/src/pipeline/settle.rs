@@ -61,6 +61,13 @@ impl Reported {
         self.nothing && self.usage.is_none_or(|usage| usage.output_tokens() == 0)
     }
 
+    /// Whether the provider itself says so: it counted the prompt, and nothing that it wrote. Not
+    /// where it counts nothing at all, nor where a stop sequence or the length ended it at once:
+    /// that is a token.
+    pub(super) fn says_that_it_is_empty(&self) -> bool {
+        self.is_empty() && self.usage.is_some_and(|usage| usage.input_tokens() > 0)
+    }
+
     /// Whether a report is there and leaves out what there must have been: no prompt is empty, and
     /// no text is no tokens. Some servers report zeros where they don't count.
     fn is_silent(&self) -> bool {

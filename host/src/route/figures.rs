@@ -23,6 +23,9 @@ pub struct FigureRow {
     pub tokens_per_second: f64,
     /// Its speed is not known: it was drawn to be tried first.
     pub explored: bool,
+    /// It does not get the search that is expected of others, or the calls of other tools.
+    pub without_searches: bool,
+    pub without_hosted_calls: bool,
     pub availability: f64,
     pub in_flight: f64,
     /// The same as a count.
@@ -272,6 +275,13 @@ impl FigureRow {
         self.marks |= PREFERRED;
     }
 
+    /// Marks what of the searches, and of the calls of other tools, that a request is expected to
+    /// make it does not get: it is spoken to in another dialect, or has no price for them.
+    pub fn miss(&mut self, [searches, hosted_calls]: [u64; 2], of_it: &Particulars<'_>) {
+        self.without_searches = of_it.searches < searches;
+        self.without_hosted_calls = of_it.hosted_calls < hosted_calls;
+    }
+
     /// Whether a rule prefers it.
     pub fn is_preferred(&self) -> bool {
         self.marks & PREFERRED != 0
@@ -328,6 +338,8 @@ pub fn figure_row(
         first_token_p95_ms: seen.first_token_p95_ms,
         tokens_per_second: seen.tokens_per_second,
         explored: false,
+        without_searches: false,
+        without_hosted_calls: false,
         availability: seen.availability,
         in_flight: f64::from(seen.in_flight),
         requests_in_flight: seen.in_flight,
@@ -464,6 +476,20 @@ mod tests {
         let of_it = Particulars { thinking_percent: 50, ..Particulars::of_text(&work) };
         let plain = figure_row(&claude(), &work, &of_it, Snapshot::UNKNOWN).unwrap();
         assert_eq!((plain.answer_tokens, plain.thinking_tokens), (200, 0));
+    }
+
+    #[test]
+    fn what_an_offer_does_not_get_of_what_others_are_expected_to_call_is_marked() {
+        let work = Workload::new("chat", 0.0, 4_000, None);
+        let missed = |expected, searches| {
+            let of_it = Particulars { searches, ..Particulars::of_text(&work) };
+            let mut row = row(work, false);
+            row.miss(expected, &of_it);
+            (row.without_searches, row.without_hosted_calls)
+        };
+        assert_eq!(missed([1, 0], 0), (true, false), "it is spoken to in another dialect");
+        assert_eq!(missed([1, 1], 1), (false, true));
+        assert_eq!(missed([0, 0], 0), (false, false), "nobody is expected to");
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub struct Observed {
     pub now: Snapshot,
     pub concurrency: u32,
     pub gate: Gate,
-    /// When it last answered or failed, milliseconds since the epoch; 0 if never.
+    /// When it last answered, failed or was outrun, milliseconds since the epoch; 0 if never.
     pub sampled_ms: u64,
     /// What an answer takes that comes whole; `None` until there is one.
     pub whole_answer_ms: Option<f64>,
@@ -156,7 +156,8 @@ impl Health {
         seen
     }
 
-    /// When it last answered or failed, milliseconds since the epoch; 0 if never.
+    /// When it last answered, failed or was outrun by another that was asked beside it,
+    /// milliseconds since the epoch; 0 if never.
     pub fn sampled_ms(&self, offer: usize) -> u64 {
         self.offers.get(offer).map_or(0, |o| o.statistics.sampled_ms())
     }
@@ -231,14 +232,16 @@ impl Health {
                 o.statistics.answered_whole(total_ms, tokens, band, now_ms);
                 came_back();
             }
+            Sample::Outrun { waited_ms, band } => o.statistics.outrun(waited_ms, band, now_ms),
             Sample::Failed => {
                 o.statistics.failed(now_ms);
                 failed(Weight::Whole);
             }
             Sample::GivenUp => {
-                o.statistics.given_up(now_ms);
+                o.statistics.half_failed(now_ms);
                 failed(Weight::Half);
             }
+            Sample::Empty => o.statistics.half_failed(now_ms),
             Sample::Withheld => {
                 // With another credential the offer answers.
                 if o.lanes.len() < 2 {

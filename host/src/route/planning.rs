@@ -13,7 +13,7 @@ pub struct Planning {
     pub attempts_max: usize,
     /// The quality that a rule of the organization asks for, 0 to 1.
     pub quality_floor: f64,
-    /// A row to try before all others.
+    /// A row to try before the best, where both have an attempt.
     pub first: Option<usize>,
 }
 
@@ -55,8 +55,9 @@ pub fn plan_by(
     let attempts_max = planning.attempts_max;
     let rows = Vec::with_capacity(attempts_max.saturating_add(1).min(candidates.len()));
     let mut draft = Draft { candidates, offers, planning, rows };
-    let first = planning.first.filter(|row| draft.score(*row).is_some());
-    draft.rows.extend(first.filter(|_| attempts_max > 0));
+    if attempts_max > 1 {
+        draft.put_first(lot);
+    }
     while draft.rows.len() < attempts_max {
         let Some(row) = draft.next(lot) else { return draft.rows };
         draft.rows.push(row);
@@ -119,6 +120,18 @@ impl<'a> Draft<'a> {
         let mut providers = self.rows.iter().map(|row| self.provider(*row));
         let first = providers.next();
         providers.all(|provider| Some(provider) == first)
+    }
+
+    /// Puts the row that is to be tried before the best, and the best behind it whatever its
+    /// provider: it is not to fall out of the plan for what is only tried.
+    fn put_first(&mut self, lot: &mut dyn FnMut() -> u32) {
+        let first = self.planning.first;
+        let Some((row, score)) = first.and_then(|row| Some((row, self.score(row)?))) else {
+            return;
+        };
+        self.rows.push(row);
+        let best = self.best(lot, |other| self.score(other) > Some(score));
+        self.rows.extend(best);
     }
 
     /// The best of those left, or of its tier the best at a fresh provider, where there is one.

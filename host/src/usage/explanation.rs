@@ -97,6 +97,9 @@ pub struct ObjectiveFact {
     pub cost_ceiling_usd: f64,
     /// In milliseconds; 0 for none.
     pub first_token_ceiling_ms: f64,
+    /// From 0 to 1; 0 for none. What is not so good was out before any policy was told of it.
+    #[serde(default)]
+    pub min_quality: f64,
     /// The class of data that it was of, where anybody said.
     pub data_class: Option<Label>,
     /// Only providers that keep nothing could have it.
@@ -127,9 +130,13 @@ pub struct ExpectedFact {
     pub answers: u64,
     /// The caller asked for thinking.
     pub thinking: bool,
+    /// The answers are spoken: where sound has a price of its own, their tokens are at that.
+    #[serde(default)]
+    pub spoken: bool,
     /// The service tier asked for, where it is one that is known.
     pub service_tier: Option<Label>,
-    /// Searches of the web and calls of other tools of the provider's own, where it got them.
+    /// Searches of the web and calls of other tools of the provider's own, where it got them:
+    /// [`FiguresFact::without_searches`] tells who did not.
     pub searches: u64,
     pub hosted_calls: u64,
 }
@@ -161,6 +168,12 @@ pub struct FiguresFact {
     pub explored: bool,
     /// Its time to the first token was only assumed, and over the ceiling: scored as the ceiling's.
     pub assumed_over_ceiling: bool,
+    /// It would not have got the search that was expected of others, or the calls of other tools,
+    /// as in another dialect: they are not in its expected cost.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_searches: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_hosted_calls: bool,
 }
 
 /// One offer that was looked at.

@@ -35,9 +35,9 @@ pub(super) const MS_STEPS: f64 = 10.0;
 pub(super) const SPEED_STEPS: f64 = 100.0;
 pub(super) const SHARE_STEPS: f64 = 1e4;
 /// Marks of an offer that requests of a kind usually share; others come and go.
-const MARKS_LASTING: u8 = 0b1111;
+const MARKS_LASTING: u16 = 0b1111;
 /// Among the marks: some of its answer is thought, at a price of its own.
-pub(super) const THINKS: u8 = 1 << 6;
+pub(super) const THINKS: u16 = 1 << 6;
 /// Steps of a quality that is written shortly; another is kept to the last bit.
 pub(super) const QUALITY_STEPS: f64 = 1e4;
 
@@ -56,7 +56,7 @@ pub(super) struct Doing {
     pub(super) speed: u64,
     pub(super) share: u64,
     pub(super) in_flight: u32,
-    pub(super) marks: u8,
+    pub(super) marks: u16,
     /// Tokens of its answer, and of these those that are thought: of each request, and so in no
     /// roster.
     pub(super) answer: u32,
@@ -122,8 +122,10 @@ impl Doing {
             figures.explored,
             figures.assumed_over_ceiling,
             figures.thinking_tokens > 0,
+            figures.without_searches,
+            figures.without_hosted_calls,
         ];
-        let marks = marks.iter().rev().fold(0, |all, set| (all << 1) | u8::from(*set));
+        let marks = marks.iter().rev().fold(0, |all, set| (all << 1) | u16::from(*set));
         Some(Self {
             tail: in_steps(figures.first_token_p95_ms, MS_STEPS)?,
             speed: in_steps(figures.tokens_per_second, SPEED_STEPS)?,
@@ -137,7 +139,7 @@ impl Doing {
 
     /// As a reader gets it.
     pub(super) fn figures(self) -> FiguresFact {
-        let marked = |bit: u8| self.marks & bit != 0;
+        let marked = |bit: u16| self.marks & bit != 0;
         FiguresFact {
             first_token_p95_ms: self.tail as f64 / MS_STEPS,
             tokens_per_second: self.speed as f64 / SPEED_STEPS,
@@ -151,6 +153,8 @@ impl Doing {
             thinking_tokens: self.thought,
             explored: marked(16),
             assumed_over_ceiling: marked(32),
+            without_searches: marked(128),
+            without_hosted_calls: marked(256),
         }
     }
 

@@ -271,13 +271,25 @@ fn scored<C: Codec>(kind: u8, c: &mut C, e: &mut Explanation) -> Step {
     }
 }
 
+/// Marks of an objective. The second came with a later kind of records, and is in no earlier one.
+const ZERO_RETENTION: u64 = 1;
+const MIN_QUALITY: u64 = 1 << 1;
+
 fn objective<C: Codec>(c: &mut C, o: &mut ObjectiveFact) -> Step {
     c.word(&mut o.profile)?;
     c.float(&mut o.quality_floor)?;
     c.float(&mut o.cost_ceiling_usd)?;
     c.float(&mut o.first_token_ceiling_ms)?;
     c.maybe_word(&mut o.data_class)?;
-    c.flag(&mut o.zero_retention)?;
+    // Hardly anybody asks for a quality: what asks for none takes no byte.
+    let marks = [(o.zero_retention, ZERO_RETENTION), (o.min_quality.to_bits() != 0, MIN_QUALITY)];
+    let marks = marks.iter().filter(|(set, _)| *set);
+    let mut marks = marks.fold(0_u64, |all, (_, mark)| all | mark);
+    c.number(&mut marks)?;
+    o.zero_retention = marks & ZERO_RETENTION != 0;
+    if marks & MIN_QUALITY != 0 {
+        c.float(&mut o.min_quality)?;
+    }
     c.list(&mut o.rules, C::word)
 }
 

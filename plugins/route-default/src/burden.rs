@@ -5,7 +5,7 @@
 use crate::config::Config;
 use crate::rank::{Aim, Row};
 
-/// What 1 of quality counts for where it decides between equals only.
+/// What 1 of quality, or a doubling of the cost, counts for where it decides between equals only.
 const BETWEEN_EQUALS: f64 = 1e-5;
 /// Farther away than this nobody can be: keeps a logarithm finite.
 const FAR: f64 = 1e300;
@@ -41,7 +41,12 @@ impl Shares {
             Aim::Weighted(weights) => {
                 let [cost, time, quality] = weights.map(f64::from);
                 let sum = (cost + time + quality).max(1.0);
-                Self { cost: cost / sum, time: time / sum, quality: quality / sum * value }
+                // Of sellers that are alike otherwise nobody wants the dearest.
+                Self {
+                    cost: (cost / sum).max(BETWEEN_EQUALS),
+                    time: time / sum,
+                    quality: (quality / sum * value).max(BETWEEN_EQUALS),
+                }
             }
         }
     }

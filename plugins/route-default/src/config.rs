@@ -11,7 +11,7 @@ pub(crate) const SCHEMA: &str = r#"{"type":"object","additionalProperties":false
 "description":"taken off the floor under the profile cheap"},
 "quality-value":{"type":"number","minimum":0,"maximum":100,"default":5,
 "description":"what 1 of quality is worth, in doublings of the price"},
-"zero-price-share":{"type":"number","minimum":0,"maximum":1,"default":0.25,
+"zero-price-share":{"type":"number","minimum":0.001,"maximum":1,"default":0.25,
 "description":"what a price of zero counts as, of the least that another offer asks"},
 "warm-slack":{"type":"number","minimum":0,"maximum":1,"default":0.05,
 "description":"how far below the floor an offer may be that the session is warm at"},
@@ -74,7 +74,8 @@ impl Config {
                 "floor-per-difficulty" => (&mut self.floor_per_difficulty, 0.0..=1.0),
                 "cheap-relief" => (&mut self.cheap_relief, 0.0..=1.0),
                 "quality-value" => (&mut self.quality_value, 0.0..=100.0),
-                "zero-price-share" => (&mut self.zero_price_share, 0.0..=1.0),
+                // Beside nothing every price is the same: endlessly much.
+                "zero-price-share" => (&mut self.zero_price_share, 0.001..=1.0),
                 "warm-slack" => (&mut self.warm_slack, 0.0..=1.0),
                 "warm-premium" => (&mut self.warm_premium, 1.0..=100.0),
                 "fast-cost-share" => (&mut self.fast_cost_share, 0.0..=1.0),

@@ -185,6 +185,21 @@ fn weights_move_the_choice() {
 }
 
 #[test]
+fn between_equals_price_and_quality_decide_under_weights_too() {
+    let (dear, cheap) = ((0.7, 0.004, 400.0, 1.0, 0), (0.7, 0.001, 400.0, 1.0, 0));
+    for weights in ["weighted-0-0-100", "weighted-0-100-0"] {
+        assert_eq!(plan(&[dear, cheap], 0.0, &objective(weights)), [1, 0], "{weights}");
+    }
+    let better = (0.8, 0.001, 400.0, 1.0, 0);
+    for weights in ["weighted-100-0-0", "weighted-0-100-0"] {
+        assert_eq!(plan(&[cheap, better], 0.0, &objective(weights)), [1, 0], "{weights}");
+    }
+    // And between no others: a moment less is worth any price where nothing else counts.
+    let quicker = (0.7, 0.5, 390.0, 1.0, 0);
+    assert_eq!(plan(&[cheap, quicker], 0.0, &objective("weighted-0-100-0")), [1, 0]);
+}
+
+#[test]
 fn an_organizations_floor_is_not_bent_by_the_offers() {
     let strict = Objective { quality_floor: 0.99, ..objective("balanced") };
     assert_eq!(plan(&[SMALL, LARGE, MIDDLE], 0.0, &strict), [1, 2, 0]);
@@ -307,4 +322,6 @@ fn the_configuration_is_checked() {
     assert!(router.configure(r#"{"floor": 0.1, "cheap-relief": 0.05}"#).is_ok());
     assert!(router.configure(r#"{"floor": 2}"#).unwrap_err().contains("within 0 to 1"));
     assert!(router.configure(r#"{"flor": 0.2}"#).unwrap_err().contains("flor"));
+    let nothing = router.configure(r#"{"zero-price-share": 0}"#).unwrap_err();
+    assert!(nothing.contains("within 0.001 to 1"), "{nothing}");
 }

@@ -55,6 +55,28 @@ async fn a_route_policy_is_replayed_over_the_candidates_of_the_past() -> Result<
     Ok(())
 }
 
+/// The caller has ruled out what is not good enough for it: no policy saves money by that.
+#[tokio::test]
+async fn what_the_caller_ruled_out_is_not_brought_back() -> Result<()> {
+    let stage = Stage::open().await?;
+    let body = chat("auto:cheap", "hello");
+    let usual = stage.caller.chat(&body).await?.expect_status(200)?;
+    let explanation = stage.explanation(ORG, usual.request_id()).await?;
+    let all = explanation["candidates"].as_array().context("candidates")?;
+    let first = all.iter().find(|one| one["offer"] == explanation["plan"][0]);
+    let quality = first.and_then(|one| one["quality"].as_f64()).context("a quality")?;
+    let better = format!("{:.3}", quality + 0.01);
+    let headers = [("x-turnpike-min-quality", better.as_str())];
+    let path = "/v1/chat/completions";
+    let strict = stage.caller.post(path, &body, &headers).await?.expect_status(200)?;
+    assert_ne!(usual.header("x-turnpike-model"), strict.header("x-turnpike-model"));
+    stage.explanation(ORG, strict.request_id()).await?;
+    let same = replay(&stage, "route-default/0.1.0", &json!({})).await?.expect_status(200)?.body;
+    assert_eq!((&same["replayed"], &same["changed"]), (&json!(2), &json!(0)), "{same}");
+    assert_eq!(same["cost_difference_usd"], "0.000000", "{same}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_bill_policy_is_replayed_over_what_was_used_and_books_nothing() -> Result<()> {
     let stage = used().await?;

@@ -156,6 +156,32 @@ async fn long_answers_of_one_organization_are_no_others() -> Result<()> {
     Ok(())
 }
 
+/// That answers are spoken, and how good an offer has to be, no token and no rejection tells where
+/// nobody is out for it.
+#[tokio::test]
+async fn what_was_asked_beside_tokens_is_shown() -> Result<()> {
+    let stage = Stage::open().await?;
+    let plain = chat("auto", "hello");
+    let shown = dry_run(&stage, &plain).await?;
+    assert_eq!(shown["expected"]["spoken"], false, "{shown:#}");
+    assert_eq!(shown["objective"]["min_quality"], 0.0, "{shown:#}");
+    let mut spoken = plain.clone();
+    spoken["modalities"] = json!(["text", "audio"]);
+    spoken["audio"] = json!({ "voice": "alloy", "format": "wav" });
+    let shown = dry_run(&stage, &spoken).await?;
+    assert_eq!(shown["expected"]["spoken"], true, "{shown:#}");
+    let headers = [("x-turnpike-min-quality", "0.1")];
+    let shown = stage.caller.post("/v1/route", &plain, &headers).await?.expect_status(200)?;
+    assert_eq!(shown.body["objective"]["min_quality"], 0.1, "{}", shown.text);
+    let path = "/v1/chat/completions";
+    let answer = stage.caller.post(path, &plain, &headers).await?.expect_status(200)?;
+    let explanation = stage.explanation(ORG, answer.request_id()).await?;
+    assert_eq!(explanation["objective"]["min_quality"], 0.1, "{explanation:#}");
+    let one = &explanation["candidates"][0]["figures"];
+    assert!(one.get("without_searches").is_none(), "nobody was expected to search: {one}");
+    Ok(())
+}
+
 /// What a decision was made by, beside the offers' own figures.
 #[tokio::test]
 async fn a_record_tells_configurations_apart_and_what_was_only_assumed() -> Result<()> {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
-use serde_json::Value;
-use turnpike_tests::{ORG, Setup, Stage, chat, instant_script};
+use serde_json::{Value, json};
+use turnpike_tests::{ORG, Setup, Stage, built_policy, chat, instant_script};
 
 use super::dry_run;
 
@@ -98,6 +98,25 @@ async fn a_record_says_who_was_tried_because_its_speed_is_not_known() -> Result<
     }
     assert_eq!(tried, [0, 1], "at first nobody is known to be quicker");
     assert_eq!(explored(&dry_run(&stage, &chat("auto:fast", &question(2))).await?), 0);
+    Ok(())
+}
+
+/// An organization's policy is its own, also where it is the built-in's rule under its name.
+#[tokio::test]
+async fn an_organizations_own_policy_is_not_explored_over_whatever_it_is_called() -> Result<()> {
+    let stage = open("1").await?;
+    let mut own = built_policy("route-default")?;
+    // A custom section without a meaning, named `mark`: other bytes, and the same rule.
+    own.extend([0, 5, 4]);
+    own.extend(b"mark");
+    stage.upload("route-default", "0.1.0", own).await?.expect_status(201)?;
+    stage.bind("route", &json!({ "plugin": "route-default@0.1.0" })).await?;
+    for number in 0..3 {
+        let body = chat("auto:fast", &question(number));
+        let answer = stage.caller.chat(&body).await?.expect_status(200)?;
+        let explanation = stage.explanation(ORG, answer.request_id()).await?;
+        assert_eq!(explored(&explanation), 0, "{explanation:#}");
+    }
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::gateway::Gateway;
+use crate::route::Sample;
 use crate::upstream::BodyReader;
 
 use super::super::flight::Flight;
@@ -171,13 +172,25 @@ fn rival(flight: &Flight, asking: &Asking) -> Option<(usize, Duration)> {
 
 /// Another was first. The provider had the prompt, and may charge for it.
 fn cancelled(flight: &mut Flight, loser: &Asking) {
-    loser.ended(loser.given_up());
+    loser.ended(outrun(flight, loser));
     let lost = Lost::estimated(flight.bear_prompt(&loser.offer));
     let mut detail = "another offer was asked too, and was first".to_owned();
     if !lost.cost.is_zero() {
         detail.push_str(&format!("; {lost}"));
     }
     outcome::note(flight, loser, "cancelled", &detail);
+}
+
+/// How the loser's health takes it: that it is no quicker than that, where it had as long as any
+/// first offer has alone. Left as unknown, it would be explored again and again.
+fn outrun(flight: &Flight, loser: &Asking) -> Sample {
+    let waited_ms = loser.watch.millis();
+    match loser.given_up() {
+        Sample::Neutral if waited_ms >= flight.gateway.settings.hedge_ms => {
+            Sample::outrun(waited_ms, flight.input_tokens)
+        }
+        sample => sample,
+    }
 }
 
 /// The rival failed beside the first: booked as any other attempt that failed.

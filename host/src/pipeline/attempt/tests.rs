@@ -3,6 +3,7 @@
 
 mod blamed;
 mod set_back;
+mod silent;
 
 use std::path::Path;
 use std::sync::Arc;

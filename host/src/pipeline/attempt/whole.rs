@@ -95,7 +95,7 @@ pub(super) async fn finish(mut flight: Box<Flight>, answered: Answered) -> Respo
         text_bytes: answer.texts.iter().map(|t| t.content.len() as u64).sum(),
         nothing: !answer.has_content() && !answer.declined && !flight.call.embeds(),
     };
-    asking.ended(speed(&flight, &reported, &answer, &asking));
+    asking.answered(&reported, speed(&flight, &reported, &answer, &asking));
     note(&mut flight, &asking, "answered", "");
     flight.served = Some(std::sync::Arc::clone(&asking.offer));
     flight.served_index = Some(asking.index);

@@ -18,7 +18,7 @@ const SENT_BYTES_MAX: usize = 4 * RULES_BYTES_MAX;
 /// Of a member's name that is told in a refusal.
 const NAME_CHARS_SHOWN: usize = 40;
 /// The members of a rule.
-const MEMBERS: [&str; 15] = [
+const MEMBERS: [&str; 16] = [
     "name",
     "disabled",
     "priority",
@@ -34,6 +34,7 @@ const MEMBERS: [&str; 15] = [
     "quality_floor",
     "cost_ceiling_usd",
     "first_token_ceiling_ms",
+    "free_offers",
 ];
 
 /// See the head of this file.
@@ -163,7 +164,7 @@ fn misread(text: &str, place: &str) -> Box<Refusal> {
     let may = match &*name {
         "cost_ceiling_usd" => "an amount as text, such as \"0.25\"",
         "name" | "data_class" | "profile" => "text",
-        "disabled" | "zero_retention" => "true or false",
+        "disabled" | "zero_retention" | "free_offers" => "true or false",
         "priority" => "a whole number",
         "quality_floor" | "first_token_ceiling_ms" => "a number",
         "when" => "an object of lists: model, team, project, task",
@@ -270,6 +271,22 @@ mod tests {
         }
         assert_eq!(read(r#"{"request":{},"rule":[]}"#).unwrap_err().code, "invalid_json");
         assert_eq!(read("[1]").unwrap_err().code, "invalid_json");
+    }
+
+    #[test]
+    fn every_member_of_a_rule_is_known_when_it_is_misread() {
+        let rule = serde_json::to_value(Rule::default()).unwrap();
+        let members: Vec<&String> = rule.as_object().unwrap().keys().collect();
+        assert_eq!(members.len(), MEMBERS.len());
+        for name in members {
+            // None of them takes a list of such.
+            let body = format!(r#"{{"request":{{}},"rules":[{{"{name}":[true]}}]}}"#);
+            let refused = Asked::read(body.into(), &HeaderMap::new()).unwrap_err();
+            assert_eq!(refused.param, Some(format!("rules.0.{name}")));
+            assert!(!refused.message.contains("no such member"), "{}", refused.message);
+        }
+        let refused = read(r#"{"request":{},"rules":[{"free_offers":"yes"}]}"#).unwrap_err();
+        assert!(refused.message.ends_with("true or false"), "{}", refused.message);
     }
 
     /// The admin API keeps no larger rules, so none are compiled for a look either.

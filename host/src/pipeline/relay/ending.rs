@@ -24,7 +24,7 @@ impl Relay {
         let reported = self.stream.reported();
         let ending = left.unwrap_or_else(|| reported.ending());
         let sample = self.sample(&reported);
-        self.asking.ended(sample);
+        self.asking.answered(&reported, sample);
         note(&mut self.flight, &self.asking, "answered", "");
         self.summarise();
         let offer = Arc::clone(&self.asking.offer);

@@ -118,9 +118,16 @@ impl Opening<'_> {
     fn begun(mut self, first: Bytes) -> Result<Begun, Trouble> {
         let stream = self.stream.take().ok_or(Trouble::Empty)?;
         let now_ms = self.asking.watch.millis();
+        let (said, answers) = {
+            let facts = stream.redactor.facts();
+            (facts.said, facts.answer_seen)
+        };
         self.asking.first_content_ms = Some(now_ms);
-        self.asking.spoke_ms = stream.redactor.facts().answer_seen.then_some(now_ms);
-        self.asking.in_flight.answering();
+        self.asking.spoke_ms = answers.then_some(now_ms);
+        // The end alone of an answer without a word brings nobody back.
+        if said {
+            self.asking.in_flight.answering();
+        }
         Ok(Begun { stream, first })
     }
 }

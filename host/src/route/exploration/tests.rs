@@ -55,6 +55,19 @@ fn nothing_is_drawn_where_all_are_known() {
     assert_eq!(draw(&seen(&health, ALIKE), &health), None);
 }
 
+/// Asked beside another that began first, it is cancelled: unknown for ever, it would be drawn for
+/// ever, and two prompts be paid each time.
+#[test]
+fn one_that_another_has_outrun_is_not_drawn_again() {
+    let health = Arc::new(Health::new(3, RULE));
+    asked(&health, 0, 300.0, NOW_MS);
+    let outrun = health.begin(2, NOW_MS).unwrap();
+    outrun.ended(Sample::outrun(500, 100), NOW_MS);
+    drop(outrun);
+    assert_eq!(draw(&seen(&health, ALIKE), &health), Some(1), "the other");
+    assert_eq!(health.gate(2, NOW_MS), crate::route::Gate::Closed);
+}
+
 #[test]
 fn only_one_of_the_bests_tier_is_tried_and_none_that_is_much_dearer() {
     let health = Arc::new(Health::new(3, RULE));

@@ -113,7 +113,16 @@ impl Breaker {
         if self.standing(now_ms) != Standing::HalfOpen {
             return None;
         }
+        self.take_floor(now_ms, rule, patience_ms)
+    }
+
+    /// The same where it was half-open a moment ago. Whoever has taken the floor since keeps it to
+    /// the end that it was given: put off here, it could not be given back by it.
+    fn take_floor(&self, now_ms: u64, rule: BreakerRule, patience_ms: u64) -> Option<u64> {
         let seen = self.probe_until_ms.load(Ordering::Acquire);
+        if now_ms < seen {
+            return None;
+        }
         let failed = self.failed_probes.load(Ordering::Relaxed).saturating_add(u32::from(seen > 0));
         let floor_ms = now_ms.saturating_add(patience_ms).saturating_add(rest_ms(rule, failed));
         let taken = self.probe_until_ms.compare_exchange(
@@ -122,9 +131,7 @@ impl Breaker {
             Ordering::AcqRel,
             Ordering::Relaxed,
         );
-        if now_ms < seen || taken.is_err() {
-            return None;
-        }
+        taken.ok()?;
         self.failed_probes.store(failed, Ordering::Relaxed);
         Some(floor_ms)
     }
@@ -279,4 +286,46 @@ fn rest_ms(rule: BreakerRule, failed_probes: u32) -> u64 {
 fn backed_off_ms(rule: BreakerRule, before: u32) -> u64 {
     let doubled = 1_u64.checked_shl(before).unwrap_or(u64::MAX);
     rule.open_ms.saturating_mul(doubled).min(BACKED_OFF_MS_MAX.max(rule.open_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: BreakerRule = BreakerRule { failures: 1, open_ms: 1_000 };
+    const PATIENCE_MS: u64 = 20_000;
+
+    fn half_open() -> Breaker {
+        let breaker = Breaker::default();
+        breaker.rest(1_000, 0);
+        breaker
+    }
+
+    #[test]
+    fn who_comes_second_leaves_the_floor_to_whom_it_was_given() {
+        let breaker = half_open();
+        let first = breaker.probe(1_000, RULE, PATIENCE_MS).unwrap();
+        // As one does that found it half-open in the same moment.
+        assert_eq!(breaker.take_floor(1_000, RULE, PATIENCE_MS), None);
+        assert_eq!(breaker.standing(1_000), Standing::Open { until_ms: first });
+        assert_eq!(breaker.failed_probes.load(Ordering::Relaxed), 0, "none has failed");
+        breaker.yield_floor(first);
+        assert_eq!(breaker.standing(1_000), Standing::HalfOpen, "the next may have it");
+    }
+
+    #[test]
+    fn of_many_at_once_one_has_the_floor_and_can_give_it_back() {
+        for _ in 0..200 {
+            let breaker = half_open();
+            let floors: Vec<Option<u64>> = std::thread::scope(|scope| {
+                let ask = || breaker.probe(1_000, RULE, PATIENCE_MS);
+                let asking: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+                asking.into_iter().map(|it| it.join().unwrap()).collect()
+            });
+            let floors: Vec<u64> = floors.into_iter().flatten().collect();
+            assert_eq!(floors.len(), 1, "{floors:?}");
+            breaker.yield_floor(floors[0]);
+            assert_eq!(breaker.standing(1_000), Standing::HalfOpen);
+        }
+    }
 }

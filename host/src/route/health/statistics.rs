@@ -28,7 +28,8 @@ const SLOWNESS_HALF_LIFE_MS: f64 = 300_000.0;
 /// What was measured of first tokens so long ago is still shown, and is no reason against an offer:
 /// whoever is over a limit for it is not asked, and would never show that it is quick again.
 const MEASURED_FOR_MS: f64 = 600_000.0;
-/// A caller that gave up in vain is half a failure: it might have been answered a moment later.
+/// A caller that gave up in vain is half a failure: it might have been answered a moment later. So
+/// is an answer without a word.
 const HALF: f64 = 0.5;
 
 /// Nobody is a hundred times as quick as is assumed of anyone: a short answer from a cache is.
@@ -58,10 +59,15 @@ pub enum Sample {
     /// An answer of so many tokens came whole after so many milliseconds, which says nothing of its
     /// first token.
     Whole { total_ms: f64, tokens: f64, band: Band },
+    /// Nothing had come of its stream after so long, when another that was asked beside it began.
+    Outrun { waited_ms: f64, band: Band },
     /// It failed in a way that says something about the provider.
     Failed,
     /// The caller left after more time than such an answer takes, and had heard nothing.
     GivenUp,
+    /// It answered without a word, and counted none: half a failure to whoever chooses. A prompt
+    /// may have brought that about, so its breaker neither opens nor closes for it.
+    Empty,
     /// It failed in a way that says something about the credential alone: its rate limit is
     /// reached, or the provider does not take it.
     Withheld,
@@ -119,6 +125,8 @@ pub(super) struct Statistics {
     availability: Average,
     /// When it last answered or failed.
     sampled_ms: AtomicU64,
+    /// When another was last seen to be quicker, which says nothing of whether it answers.
+    outrun_ms: AtomicU64,
 }
 
 /// At prompts of one size.
@@ -201,6 +209,11 @@ impl Sample {
         let band = Band::of(input_tokens);
         Self::Whole { total_ms: small(total_ms), tokens: small(tokens), band }
     }
+
+    /// A stream that had not begun after `waited_ms`.
+    pub fn outrun(waited_ms: u64, input_tokens: u32) -> Self {
+        Self::Outrun { waited_ms: small(waited_ms), band: Band::of(input_tokens) }
+    }
 }
 
 // === impl Snapshot ===
@@ -222,10 +235,10 @@ impl Snapshot {
 impl Statistics {
     /// As a request with a prompt of this size sees it at `now_ms`.
     pub(super) fn snapshot(&self, band: Band, now_ms: u64, in_flight: u32) -> Snapshot {
-        let sampled_ms = self.sampled_ms.load(Ordering::Relaxed);
-        if sampled_ms == 0 {
+        if self.sampled_ms() == 0 {
             return Snapshot { in_flight, ..Snapshot::UNKNOWN };
         }
+        let sampled_ms = self.sampled_ms.load(Ordering::Relaxed);
         let availability = self.availability.get(1.0);
         let forgotten = if availability < 1.0 {
             halves(since(sampled_ms, now_ms), TROUBLE_HALF_LIFE_MS)
@@ -268,12 +281,22 @@ impl Statistics {
         self.sampled_ms.store(now_ms.max(1), Ordering::Relaxed);
     }
 
+    /// It is no quicker than that: news only where it was believed to be.
+    pub(super) fn outrun(&self, waited_ms: f64, band: Band, now_ms: u64) {
+        if waited_ms > self.speed(band, now_ms).first_token_ms {
+            for speeds in [Some(&self.all), self.bands.get(band.0)].into_iter().flatten() {
+                speeds.add(waited_ms, 0.0, now_ms);
+            }
+        }
+        self.outrun_ms.store(now_ms.max(1), Ordering::Relaxed);
+    }
+
     pub(super) fn failed(&self, now_ms: u64) {
         self.availability.add_from(1.0, 0.0);
         self.sampled_ms.store(now_ms.max(1), Ordering::Relaxed);
     }
 
-    pub(super) fn given_up(&self, now_ms: u64) {
+    pub(super) fn half_failed(&self, now_ms: u64) {
         self.availability.add_weighted(1.0, 0.0, SAMPLE_WEIGHT * HALF);
         self.sampled_ms.store(now_ms.max(1), Ordering::Relaxed);
     }
@@ -315,9 +338,10 @@ impl Statistics {
         })
     }
 
-    /// When it last answered or failed, in milliseconds since the epoch; 0 if never.
+    /// When it last answered, failed or was outrun, in milliseconds since the epoch; 0 if never.
     pub(super) fn sampled_ms(&self) -> u64 {
-        self.sampled_ms.load(Ordering::Relaxed)
+        let outrun_ms = self.outrun_ms.load(Ordering::Relaxed);
+        self.sampled_ms.load(Ordering::Relaxed).max(outrun_ms)
     }
 }
 

@@ -93,6 +93,17 @@ fn what_is_to_be_tried_first_is_and_the_rest_follows_from_it() {
 }
 
 #[test]
+fn the_best_comes_second_where_another_is_tried_first_and_never_falls_out_for_it() {
+    let rows = [("openai", 2.9), ("openai", 2.8), ("groq", 2.7), ("mistral", 2.6)];
+    let (candidates, offers) = scored(&rows);
+    let first = |row, attempts_max| Planning { first: Some(row), ..attempts(attempts_max) };
+    assert_eq!(plan(&candidates, &offers, first(1, 3)), [1, 0, 2], "also at the same provider");
+    assert_eq!(plan(&candidates, &offers, first(1, 2)), [1, 0, 2], "all are one's");
+    assert_eq!(plan(&candidates, &offers, first(1, 1)), [0], "who has one attempt has the best");
+    assert_eq!(plan(&candidates, &offers, first(0, 3)), [0, 2, 3], "it is the best itself");
+}
+
+#[test]
 fn what_has_no_score_is_never_asked() {
     let (mut candidates, offers) = scored(&[("openai", 1.0), ("mistral", 2.0)]);
     candidates[1].score = None;

@@ -30,7 +30,9 @@ const EXPLORED: u64 = 1;
 const ASSUMED_OVER_CEILING: u64 = 1 << 1;
 /// How many of these are thought, at a price of its own, comes next.
 const THINKS: u64 = 1 << 2;
-const ANSWER_SHIFT: u32 = 3;
+const WITHOUT_SEARCHES: u64 = 1 << 3;
+const WITHOUT_HOSTED_CALLS: u64 = 1 << 4;
+const ANSWER_SHIFT: u32 = 5;
 
 /// Tokens per second that are assumed of an offer that was never asked; what else is written out.
 const SPEED_UNKNOWN: f64 = 60.0;
@@ -60,6 +62,8 @@ impl Encoder<'_> {
             (figures.explored, EXPLORED),
             (figures.assumed_over_ceiling, ASSUMED_OVER_CEILING),
             (figures.thinking_tokens > 0, THINKS),
+            (figures.without_searches, WITHOUT_SEARCHES),
+            (figures.without_hosted_calls, WITHOUT_HOSTED_CALLS),
         ];
         let flags = flags.iter().filter(|(set, _)| *set).fold(0, |all, (_, flag)| all | flag);
         put(self.out, (u64::from(figures.answer_tokens) << ANSWER_SHIFT) | flags);
@@ -109,6 +113,8 @@ impl Decoder<'_> {
                 let answer = self.reader.varint()?;
                 figures.explored = answer & EXPLORED != 0;
                 figures.assumed_over_ceiling = answer & ASSUMED_OVER_CEILING != 0;
+                figures.without_searches = answer & WITHOUT_SEARCHES != 0;
+                figures.without_hosted_calls = answer & WITHOUT_HOSTED_CALLS != 0;
                 let tokens = u32::try_from(answer >> ANSWER_SHIFT);
                 figures.answer_tokens = tokens.map_err(|_| Broken)?;
                 if answer & THINKS != 0 {

@@ -202,7 +202,7 @@ impl Encoder<'_> {
             put_signed(self.out, doing.share, before.share);
         }
         if marks {
-            self.out.push(doing.marks);
+            put(self.out, doing.marks.into());
             if answers && doing.marks & THINKS != 0 {
                 put(self.out, doing.thought.into());
             }
@@ -424,7 +424,7 @@ impl Decoder<'_> {
                 doing.share = self.reader.signed(doing.share)?;
             }
             if load & MARKS != 0 {
-                doing.marks = self.reader.byte()?;
+                doing.marks = u16::try_from(self.reader.varint()?).map_err(|_| Broken)?;
                 if expected.answers && doing.marks & THINKS != 0 {
                     doing.thought = u32::try_from(self.reader.varint()?).map_err(|_| Broken)?;
                 }

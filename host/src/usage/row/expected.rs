@@ -10,6 +10,7 @@ const HOUR: u64 = 1 << 2;
 const KEPT_OTHERWISE: u64 = 1 << 3;
 const LIMITED: u64 = 1 << 4;
 const TIER: u64 = 1 << 5;
+const SPOKEN: u64 = 1 << 6;
 
 /// Most requests are text alone and ask for one answer.
 pub(super) fn expected<C: Codec>(c: &mut C, e: &mut ExpectedFact) -> Step {
@@ -21,6 +22,7 @@ pub(super) fn expected<C: Codec>(c: &mut C, e: &mut ExpectedFact) -> Step {
     };
     let others = [
         (e.thinking, THINKING),
+        (e.spoken, SPOKEN),
         (e.answer_limit.is_some(), LIMITED),
         (e.service_tier.is_some(), TIER),
     ];
@@ -41,6 +43,7 @@ pub(super) fn expected<C: Codec>(c: &mut C, e: &mut ExpectedFact) -> Step {
     super::sparse(c, &mut numbers)?;
     e.answers = more.wrapping_add(1);
     e.thinking = marks & THINKING != 0;
+    e.spoken = marks & SPOKEN != 0;
     e.answer_limit = (marks & LIMITED != 0).then_some(limit);
     if marks & KEPT_OTHERWISE != 0 {
         c.maybe_word(&mut e.keeping)?;

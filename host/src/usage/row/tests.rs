@@ -161,7 +161,7 @@ fn candidate() -> impl Strategy<Value = CandidateFact> {
 fn scored_by() -> impl Strategy<Value = FiguresFact> {
     let thought = prop_oneof![3 => Just(0), 1 => any::<u32>()];
     let numbers = (short(10), short(100), short(10_000), any::<u32>(), any::<u32>(), thought);
-    (numbers, any::<[bool; 6]>()).prop_map(|(numbers, marks)| FiguresFact {
+    (numbers, any::<[bool; 8]>()).prop_map(|(numbers, marks)| FiguresFact {
         first_token_p95_ms: numbers.0,
         tokens_per_second: numbers.1,
         availability: numbers.2,
@@ -174,12 +174,14 @@ fn scored_by() -> impl Strategy<Value = FiguresFact> {
         thinking_tokens: numbers.5,
         explored: marks[4],
         assumed_over_ceiling: marks[5],
+        without_searches: marks[6],
+        without_hosted_calls: marks[7],
     })
 }
 
 fn expected() -> impl Strategy<Value = ExpectedFact> {
     let keeping = maybe(prop_oneof![Just("minutes".into()), Just("hour".into()), label()]);
-    let more = (any::<bool>(), keeping, maybe(label()), maybe(any::<u64>()));
+    let more = (any::<[bool; 2]>(), keeping, maybe(label()), maybe(any::<u64>()));
     (any::<[u64; 8]>(), more).prop_map(|(numbers, more)| ExpectedFact {
         prompt_tokens: numbers[0],
         audio_tokens: numbers[1],
@@ -190,7 +192,8 @@ fn expected() -> impl Strategy<Value = ExpectedFact> {
         answer_limit: more.3,
         // Nearly all requests ask for one, which takes no byte.
         answers: if numbers[5].is_multiple_of(2) { 1 } else { numbers[5] },
-        thinking: more.0,
+        thinking: more.0[0],
+        spoken: more.0[1],
         service_tier: more.2,
         searches: numbers[6],
         hosted_calls: numbers[7],
@@ -199,7 +202,8 @@ fn expected() -> impl Strategy<Value = ExpectedFact> {
 
 fn objective() -> impl Strategy<Value = ObjectiveFact> {
     let float = || any::<f64>().prop_filter("not equal to itself", |float| !float.is_nan());
-    let numbers = (float(), float(), float(), any::<bool>());
+    let least = prop_oneof![Just(0.0), float()];
+    let numbers = (float(), float(), float(), any::<bool>(), least);
     (text(), numbers, maybe(label()), some(text())).prop_map(
         |(profile, numbers, data_class, rules)| ObjectiveFact {
             profile,
@@ -208,6 +212,7 @@ fn objective() -> impl Strategy<Value = ObjectiveFact> {
             first_token_ceiling_ms: numbers.2,
             data_class,
             zero_retention: numbers.3,
+            min_quality: numbers.4,
             rules,
         },
     )

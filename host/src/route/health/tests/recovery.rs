@@ -139,6 +139,17 @@ fn who_leaves_an_answer_that_comes_whole_says_half_as_much() {
 }
 
 #[test]
+fn an_answer_without_a_word_is_held_against_an_offer_by_choices_and_not_by_its_breaker() {
+    let health = Arc::new(Health::new(1, RULE));
+    (0..20).for_each(|_| health.record(LANE, Sample::Empty, 0));
+    assert_eq!(health.gate(0, 0), Gate::Closed, "a prompt can bring it about");
+    assert!(health.snapshot(0, Band::SHORT, 0).availability < 0.5, "it goes last");
+    failed(&health, 3, 0);
+    health.begin(0, 1_000).unwrap().ended(Sample::Empty, 1_100);
+    assert_eq!(health.gate(0, 1_100), Gate::HalfOpen, "the next is the probe");
+}
+
+#[test]
 fn where_only_whole_answers_are_known_a_first_token_takes_no_longer() {
     let health = Arc::new(Health::new(1, RULE));
     health.record(LANE, Sample::whole(50, 4_000, 100), 0);

@@ -47,6 +47,36 @@ fn who_was_slow_is_taken_for_quicker_with_time() {
 }
 
 #[test]
+fn who_was_outrun_is_no_quicker_than_that_and_no_longer_unknown() {
+    let health = Health::new(1, RULE);
+    let outrun = |waited_ms, at_ms| health.record(LANE, Sample::outrun(waited_ms, 100), at_ms);
+    let first_ms = |at_ms| seen(&health, 100, at_ms).first_token_ms;
+    outrun(500, 1_000);
+    assert_eq!(health.sampled_ms(0), 1_000);
+    let anyone = Snapshot::UNKNOWN.first_token_ms;
+    assert!((first_ms(1_000) - anyone).abs() < 1e-9, "it was not believed to be quicker");
+    assert!(!seen(&health, 100, 1_000).first_token_measured);
+    outrun(2_000, 2_000);
+    assert!((first_ms(2_000) - 2_000.0).abs() < 1e-9, "{}", first_ms(2_000));
+    assert!(seen(&health, 100, 2_000).first_token_measured);
+    outrun(1_500, 2_000);
+    assert!((first_ms(2_000) - 2_000.0).abs() < 1e-9, "that is no news: {}", first_ms(2_000));
+    health.record(LANE, Sample::answered(300, 0, 300, 100), 2_000);
+    assert!(first_ms(2_000) < 2_000.0, "it answers more quickly now");
+}
+
+#[test]
+fn who_was_outrun_has_neither_answered_nor_failed() {
+    let health = Health::new(1, BreakerRule { failures: 100, open_ms: 1 });
+    (0..20).for_each(|_| health.record(LANE, Sample::Failed, 1_000));
+    let availability = |at_ms| health.snapshot(0, Band::SHORT, at_ms).availability;
+    let before = availability(61_000);
+    health.record(LANE, Sample::outrun(500, 100), 61_000);
+    assert!((availability(61_000) - before).abs() < 1e-9, "what was forgotten stays so");
+    assert_eq!(health.gate(0, 61_000), Gate::Closed);
+}
+
+#[test]
 fn what_short_prompts_show_does_not_keep_long_ones_slow() {
     let health = Health::new(1, RULE);
     let long = 100_000;

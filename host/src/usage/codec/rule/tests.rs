@@ -65,6 +65,7 @@ proptest! {
         known in proptest::collection::vec(known(), 0..40),
         profile in prop_oneof![
             Just("balanced"), Just("cheap"), Just("fast"), Just("best"), Just("weighted-50-30-20"),
+            Just("weighted-0-100-0"), Just("weighted-0-0-100"), Just("weighted-100-0-0"),
         ],
         difficulty in 0.0..1.0_f64,
         floor in prop_oneof![Just(0.0), 0.0..1.0_f64],

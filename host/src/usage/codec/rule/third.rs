@@ -131,7 +131,8 @@ fn shares(by: By, cheap: bool) -> Shares {
         By::Quality => BEST,
         By::Weights([cost, time, quality]) => {
             let sum = (cost + time + quality).max(1.0);
-            [cost / sum, time / sum, quality / sum * QUALITY_VALUE]
+            let at_least = |share: f64| share.max(BETWEEN_EQUALS);
+            [at_least(cost / sum), time / sum, at_least(quality / sum * QUALITY_VALUE)]
         }
     }
 }
