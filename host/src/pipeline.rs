@@ -147,16 +147,22 @@ fn parsed(wire: &Wire<'_>, body: bytes::Bytes) -> Result<Call, RequestError> {
     Call::parse_addressed(dialect, body, &wire.addressed())
 }
 
+/// Takes the `idempotency-key` that came with the request, if one did.
+fn take_key(flight: &mut Flight) -> Result<(), Box<Refusal>> {
+    if let Some(print) = flight.print.take() {
+        let (repeats, org) = (&flight.gateway.repeats, &flight.caller.org);
+        let ticket = repeats.begin(org, print, flight.started.id, clock::steady_ms())?;
+        flight.repeat = Some(ticket);
+    }
+    Ok(())
+}
+
 /// Steps 4 to 8: everything that is decided before a provider is asked.
 async fn plan(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
     let watch = clock::Stopwatch::start();
     // Before its key is taken: what is not let in leaves nothing behind.
     admit::let_in(flight)?;
-    if let Some(print) = flight.print.take() {
-        let Started { id, at_ms, .. } = flight.started;
-        let org = &flight.caller.org;
-        flight.repeat = Some(flight.gateway.repeats.begin(org, print, id, at_ms)?);
-    }
+    take_key(flight)?;
     decide::redact_input(flight).await?;
     let redacted = watch.micros();
     decide::classify(flight).await;

@@ -104,9 +104,8 @@ pub(super) struct Flight {
     pub print: Option<Print>,
     pub repeat: Option<Ticket>,
     pub reached: settle::Reached,
-    /// What the caller was charged for under its `idempotency-key`, in this try and in those
-    /// before, and did not get.
-    pub owing: PicoUsd,
+    /// What is kept under its `idempotency-key` for the next try, once this one is charged.
+    pub tab: settle::Tab,
     /// What attempts that came to nothing cost the platform.
     pub lost: PicoUsd,
     /// What the platform bears of this request, as it was booked.
@@ -193,7 +192,7 @@ impl Flight {
             print: None,
             repeat: None,
             reached: settle::Reached::All,
-            owing: PicoUsd(0),
+            tab: settle::Tab::default(),
             lost: PicoUsd(0),
             absorbed: PicoUsd(0),
             received: None,
@@ -302,7 +301,7 @@ impl Flight {
         admit::let_out(self, &bill.usage);
         match (self.repeat.take(), ending) {
             (Some(ticket), Ending::Partial | Ending::FailedPartial) if bill.is_booked() => {
-                ticket.owing(self.owing);
+                ticket.owing(self.tab);
             }
             (Some(ticket), _) if bill.is_booked() => ticket.answered(),
             // It came to nothing, or nothing was paid for it: the key is free again.
