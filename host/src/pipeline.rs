@@ -110,6 +110,7 @@ async fn take_in(
     let watch = clock::Stopwatch::start();
     let at_ms = clock::now_ms();
     let caller = serve::caller(gateway, head, at_ms)?;
+    let unrecorded = gateway.recorder.begin(&caller.org, at_ms);
     let awaits = head.headers.contains_key(http::header::EXPECT);
     let body = ingress::read(body, gateway.settings.body_bytes, awaits).await?;
     let path = head.uri.path();
@@ -133,6 +134,7 @@ async fn take_in(
     let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner)?;
     flight.timing.parse_us = parsing.micros().into();
     flight.print = print;
+    flight.unrecorded = Some(unrecorded);
     flight.class = class;
     flight.limits = limits;
     Ok(Box::new(flight))

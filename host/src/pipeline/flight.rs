@@ -26,7 +26,7 @@ use crate::limits::{Admission, Standing};
 use crate::policy::{AttrValue, Classification, PolicyRef, RequestFacts, Session};
 use crate::redact::{Pseudonyms, Summary};
 use crate::route::{Candidate, OrgRules, Profile, Selector, Terms, Workload, ranking_usd};
-use crate::usage::{AttemptFact, Timing};
+use crate::usage::{AttemptFact, Timing, Unrecorded};
 
 use super::conversation::{Known, Turn};
 use super::facts::{self, CallView};
@@ -117,6 +117,8 @@ pub(super) struct Flight {
     pub admission: Option<Admission>,
     /// What is left of them.
     pub standing: Option<Standing>,
+    /// As long as it is there, the hour in which the request began is not complete.
+    pub unrecorded: Option<Unrecorded>,
     ended: bool,
 }
 
@@ -198,6 +200,7 @@ impl Flight {
             received: None,
             admission: None,
             standing: None,
+            unrecorded: None,
             ended: false,
         })
     }
@@ -311,6 +314,7 @@ impl Flight {
         explain::count_policies(self);
         let record = explain::record(self, ending, status, bill);
         self.gateway.recorder.record(record);
+        drop(self.unrecorded.take());
     }
 
     /// What an answer that is made here calls itself.
