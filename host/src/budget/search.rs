@@ -71,8 +71,8 @@ impl Search {
     }
 }
 
-/// The length, not below `least`, of which so much is charged as is the `goal`: that is taken to
-/// grow evenly from what is too dear to what was too dear before, which is exact for a fee on top of
+/// The length, not below `least`, for which no more than the `goal` is charged: what is charged is
+/// taken to grow evenly from there to what was too dear before, which is exact for a fee on top of
 /// a mark-up. `None` where that leads nowhere.
 fn between(
     longer: (u32, PicoUsd),

@@ -116,8 +116,8 @@ impl Repeats {
         Ok(Some(Print { key, body: self.hashing.hash_one((target, body)) }))
     }
 
-    /// Takes the key for request `id` of an organization, by the steady clock: were it the wall's, a
-    /// correction of that would let a second request in beside the first, or keep one out for long.
+    /// Takes the key for request `id` of an organization, by the steady clock: were it the wall's,
+    /// a correction of that would let a second request in beside the first, or keep one out.
     ///
     /// # Errors
     /// The refusal, when another request has it, has used it, or used it for something else.

@@ -14,8 +14,8 @@ use super::super::flight::Flight;
 use super::Purse;
 use super::afford::{least, least_cost, quote};
 
-/// Rows that count on the same money of which the bill policy is asked, the cheapest by list prices:
-/// it may have a cheaper one among them, and there may be hundreds.
+/// Rows that count on the same money of which a bill policy is asked, the cheapest by list prices:
+/// by its own another may be, and there may be hundreds.
 const QUOTED_MAX: usize = 8;
 
 /// Why nothing can be held.
@@ -112,8 +112,8 @@ struct Alike<'a> {
 }
 
 /// The rows by the money that they count on, the cheapest of all first. Of each only those that are
-/// asked about, since what these are short of, the others are, too: by list prices the cheapest, and
-/// a few where a bill policy may have an order of its own.
+/// asked about, since what these are short of, the others are, too: by list prices the cheapest,
+/// and a few where a bill policy may have an order of its own.
 fn alike<'a>(flight: &Flight, purse: &Purse<'a>, rows: Vec<usize>) -> Vec<Alike<'a>> {
     let mut by_money: BTreeMap<Vec<&'a str>, Alike<'a>> = BTreeMap::new();
     for row in rows {

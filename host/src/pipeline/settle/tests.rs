@@ -225,8 +225,8 @@ async fn an_absurd_report_takes_no_more_than_was_held() {
     }
 }
 
-/// Whether a report can be right does not go by what is still to be paid of it: who is owed something
-/// under a key would otherwise pay for more than the model can come to.
+/// Whether a report can be right does not go by what is still to be paid of it: who is owed
+/// something under a key would otherwise pay for more than the model can come to.
 #[tokio::test]
 async fn what_is_owed_does_not_make_an_absurd_report_a_plausible_one() {
     let data = tempfile::tempdir().unwrap();

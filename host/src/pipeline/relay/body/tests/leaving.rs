@@ -38,11 +38,11 @@ fn chunk(written: Option<u64>) -> String {
     )
 }
 
-/// The end of an answer.
+/// The end of an answer of two chunks, of which each token has four bytes.
 fn end() -> &'static str {
     "data: {\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"one\",\
      \"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\
-     \"usage\":{\"prompt_tokens\":10,\"completion_tokens\":1900}}\n\ndata: [DONE]\n\n"
+     \"usage\":{\"prompt_tokens\":10,\"completion_tokens\":2000}}\n\ndata: [DONE]\n\n"
 }
 
 /// A gateway whose provider begins to answer, and goes on when it is told that the caller has left.
@@ -114,7 +114,7 @@ async fn pitfall_46_a_provider_writes_for_nobody_only_once_under_a_key() {
     let scene = Scene::new(chunk(None), rest).await;
     let first = scene.leave().await;
     assert_eq!(first.usage_source.as_deref(), Some("provider"), "{first:?}");
-    assert_eq!(first.cost_usd.0, 10 * INPUT_PICO + 1_900 * OUTPUT_PICO, "{first:?}");
+    assert_eq!(first.cost_usd.0, 10 * INPUT_PICO + 2_000 * OUTPUT_PICO, "{first:?}");
     let mut borne = 0;
     for _ in 0..5 {
         let again = scene.leave().await;
