@@ -134,6 +134,12 @@ pub fn share(free: PicoUsd) -> PicoUsd {
     PicoUsd(free.0 / SHARES)
 }
 
+/// Whether one request may hold so much of what is free for an answer of so many tokens: its share,
+/// or what is no more than enough.
+pub fn is_modest((tokens, amount): (u32, PicoUsd), free: PicoUsd) -> bool {
+    amount <= share(free) || (tokens <= ANSWER_TOKENS_ENOUGH && amount <= free)
+}
+
 /// The largest output limit whose worst case fits into `affordable`. `quote` gives the worst case
 /// of an output limit and grows with it. `None` when even `floor` tokens are too dear.
 pub fn clamp(

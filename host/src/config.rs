@@ -312,10 +312,15 @@ impl Config {
         // Where all of a plan are one provider's, one attempt more is at another.
         let attempts = self.routing.attempts + usize::from(self.routing.attempts > 1);
         let attempts = u64::try_from(attempts).unwrap_or(u64::MAX);
-        if self.money.hold_ms < slowest_ms.saturating_mul(attempts) {
-            let why = "must cover every attempt: twice timeouts.answer_ms, times routing.attempts \
-                       and one more";
-            return bad("money.hold_ms", why);
+        let least_ms = slowest_ms.saturating_mul(attempts);
+        if self.money.hold_ms < least_ms {
+            let why = format!(
+                "must cover every attempt, so it must be at least {least_ms}: the longer of twice \
+                 timeouts.answer_ms and of timeouts.first_byte_ms plus the longer of \
+                 timeouts.first_content_ms and timeouts.answer_ms, times routing.attempts and one \
+                 more (not with 1)"
+            );
+            return bad("money.hold_ms", &why);
         }
         for (id, provider) in &self.providers {
             let field = format!("providers.{id}");

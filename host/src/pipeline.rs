@@ -110,6 +110,7 @@ async fn take_in(
     let watch = clock::Stopwatch::start();
     let at_ms = clock::now_ms();
     let caller = serve::caller(gateway, head, at_ms)?;
+    let unrecorded = gateway.recorder.begin(&caller.org, at_ms);
     let awaits = head.headers.contains_key(http::header::EXPECT);
     let body = ingress::read(body, gateway.settings.body_bytes, awaits).await?;
     let path = head.uri.path();
@@ -133,6 +134,7 @@ async fn take_in(
     let mut flight = Flight::new(gateway, caller, call, started, &head.headers, manner)?;
     flight.timing.parse_us = parsing.micros().into();
     flight.print = print;
+    flight.unrecorded = Some(unrecorded);
     flight.class = class;
     flight.limits = limits;
     Ok(Box::new(flight))
@@ -147,16 +149,22 @@ fn parsed(wire: &Wire<'_>, body: bytes::Bytes) -> Result<Call, RequestError> {
     Call::parse_addressed(dialect, body, &wire.addressed())
 }
 
+/// Takes the `idempotency-key` that came with the request, if one did.
+fn take_key(flight: &mut Flight) -> Result<(), Box<Refusal>> {
+    if let Some(print) = flight.print.take() {
+        let (repeats, org) = (&flight.gateway.repeats, &flight.caller.org);
+        let ticket = repeats.begin(org, print, flight.started.id, clock::steady_ms())?;
+        flight.repeat = Some(ticket);
+    }
+    Ok(())
+}
+
 /// Steps 4 to 8: everything that is decided before a provider is asked.
 async fn plan(flight: &mut Flight) -> Result<Vec<usize>, Box<Refusal>> {
     let watch = clock::Stopwatch::start();
     // Before its key is taken: what is not let in leaves nothing behind.
     admit::let_in(flight)?;
-    if let Some(print) = flight.print.take() {
-        let Started { id, at_ms, .. } = flight.started;
-        let org = &flight.caller.org;
-        flight.repeat = Some(flight.gateway.repeats.begin(org, print, id, at_ms)?);
-    }
+    take_key(flight)?;
     decide::redact_input(flight).await?;
     let redacted = watch.micros();
     decide::classify(flight).await;

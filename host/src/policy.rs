@@ -42,7 +42,7 @@ mod warm;
 mod wasi;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use abilities::{Abilities, Ability};
 pub use admitted::{AdmissionError, AdmissionFigures, Check, Hooks, Policy};

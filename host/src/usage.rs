@@ -19,6 +19,7 @@ mod row;
 mod segment;
 mod segments;
 mod template;
+mod unrecorded;
 mod wire;
 mod words;
 
@@ -31,6 +32,7 @@ pub use self::looked_at::{Fresh, LookedAt, LookedAtFigures, LookedAtRow, OfferNa
 pub use self::query::{Between, RecordsPage, RequestsPage, UsageLog};
 pub use self::recorder::{Options, Recorder};
 pub use self::rollup::{Anomaly, BucketOf, Dimension, Group, Only, Query, Totals, UsageReport};
+pub use self::unrecorded::Unrecorded;
 
 /// Why usage can't be kept or read.
 #[derive(Debug, thiserror::Error)]

@@ -114,7 +114,7 @@ pub(super) async fn list(
     state
         .reading(move |parts| {
             parts.store.org_ever(&org)?;
-            let all = parts.store.all_alerts(Some(&org))?;
+            let all = parts.store.all_alerts(&org)?;
             let before = page.after.as_deref();
             let older = |alert: &&AlertRecord| before.is_none_or(|place| *alert.place() < *place);
             let mut items: Vec<&AlertRecord> = all.iter().rev().filter(older).collect();

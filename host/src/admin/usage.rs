@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
-use self::asked::Asked;
+use self::asked::{Asked, Until};
 pub(super) use self::files::{as_csv, as_focus};
 use super::AdminState;
 use super::error::ApiError;
@@ -40,7 +40,7 @@ pub(super) async fn report(
 ) -> Result<Response, ApiError> {
     state
         .reading(move |parts| {
-            let asked = Asked::of_org(params, parts, &org)?;
+            let asked = Asked::of_org(params, parts, &org, Until::now())?;
             let report = asked.report(&parts.usage, &org, groups_max(&asked));
             let names = asked.key_names(parts, &org)?;
             Ok(Json(shown(&asked, &report, &names)).into_response())
@@ -66,6 +66,8 @@ fn shown(asked: &Asked, report: &UsageReport, keys: &HashMap<String, String>) ->
         "to": rfc3339(report.to_ms),
         "complete_from": rfc3339(report.complete_from_ms),
         "detailed_from": rfc3339(report.detailed_from_ms),
+        "told_apart_from": rfc3339(report.told_apart_from_ms),
+        "complete_to": rfc3339(report.complete_to_ms),
     })
 }
 
@@ -84,7 +86,7 @@ impl UsageOfKey {
     pub fn read(uri: &http::Uri, key_id: &str, zone: TimeZone) -> Result<Self, ApiError> {
         let Params(mut params) = Params::<Vec<(String, String)>>::of(uri)?;
         params.retain(|(name, _)| name != "key");
-        let mut asked = Asked::read(params, zone)?;
+        let mut asked = Asked::read(params, zone, Until::now())?;
         // The one filter that is always there: nobody else's figures are shown.
         asked.only.push((Dimension::Key, vec![Some(key_id.to_owned())]));
         Ok(Self { asked })

@@ -43,7 +43,7 @@ pub fn shortfall(
     ledger: &Ledger,
     payer: &Payer<'_>,
     needed: PicoUsd,
-    before: Option<Counter>,
+    before: Counter,
 ) -> Shortfall {
     let text = needed.to_string();
     let credit = ledger.balance(payer.org);
@@ -73,9 +73,8 @@ pub fn shortfall(
         }
     }
     let refusal = held.unwrap_or_else(|| match before {
-        Some(Counter::Budget) => Refusal::budget_in_use(&text),
-        None if !payer.budgets.is_empty() => Refusal::budget_in_use(&text),
-        Some(Counter::Credit) | None => Refusal::credit_in_use(&text),
+        Counter::Budget => Refusal::budget_in_use(&text),
+        Counter::Credit => Refusal::credit_in_use(&text),
     });
     Shortfall { refusal: Box::new(refusal), used_up: None }
 }

@@ -49,3 +49,19 @@ fn a_missing_secret_names_the_variable_and_what_to_do() {
     let text = error.unwrap_err().to_string();
     assert!(text.contains("TURNPIKE_TEST_UNSET_VARIABLE") && text.contains("file:PATH"), "{text}");
 }
+
+/// What it has to cover is worked out of several settings: the message has the number.
+#[test]
+fn a_hold_that_is_too_short_is_told_how_long_it_must_be() {
+    let times = "first_byte_ms = 10000\nfirst_content_ms = 50000\nanswer_ms = 20000\n";
+    for (attempts, least) in [(1, 60_000), (2, 180_000)] {
+        let with = |hold_ms: u64| {
+            let routing = format!("[routing]\nattempts = {attempts}\n");
+            let money = format!("[money]\nhold_ms = {hold_ms}\n");
+            parse(&format!("{routing}[timeouts]\n{times}{money}"), &[])
+        };
+        let error = with(least - 1).unwrap_err().to_string();
+        assert!(error.contains("money.hold_ms") && error.contains(&least.to_string()), "{error}");
+        with(least).unwrap();
+    }
+}

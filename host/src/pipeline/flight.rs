@@ -26,7 +26,7 @@ use crate::limits::{Admission, Standing};
 use crate::policy::{AttrValue, Classification, PolicyRef, RequestFacts, Session};
 use crate::redact::{Pseudonyms, Summary};
 use crate::route::{Candidate, OrgRules, Profile, Selector, Terms, Workload, ranking_usd};
-use crate::usage::{AttemptFact, Timing};
+use crate::usage::{AttemptFact, Timing, Unrecorded};
 
 use super::conversation::{Known, Turn};
 use super::facts::{self, CallView};
@@ -105,9 +105,8 @@ pub(super) struct Flight {
     pub print: Option<Print>,
     pub repeat: Option<Ticket>,
     pub reached: settle::Reached,
-    /// What the caller was charged for under its `idempotency-key`, in this try and in those
-    /// before, and did not get.
-    pub owing: PicoUsd,
+    /// What is kept under its `idempotency-key` for the next try, once this one is charged.
+    pub tab: settle::Tab,
     /// What attempts that came to nothing cost the platform.
     pub lost: PicoUsd,
     /// What the platform bears of this request, as it was booked.
@@ -119,6 +118,8 @@ pub(super) struct Flight {
     pub admission: Option<Admission>,
     /// What is left of them.
     pub standing: Option<Standing>,
+    /// As long as it is there, the hour in which the request began is not complete.
+    pub unrecorded: Option<Unrecorded>,
     ended: bool,
 }
 
@@ -195,12 +196,13 @@ impl Flight {
             print: None,
             repeat: None,
             reached: settle::Reached::All,
-            owing: PicoUsd(0),
+            tab: settle::Tab::default(),
             lost: PicoUsd(0),
             absorbed: PicoUsd(0),
             received: None,
             admission: None,
             standing: None,
+            unrecorded: None,
             ended: false,
         })
     }
@@ -304,7 +306,7 @@ impl Flight {
         admit::let_out(self, &bill.usage);
         match (self.repeat.take(), ending) {
             (Some(ticket), Ending::Partial | Ending::FailedPartial) if bill.is_booked() => {
-                ticket.owing(self.owing);
+                ticket.owing(self.tab);
             }
             (Some(ticket), _) if bill.is_booked() => ticket.answered(),
             // It came to nothing, or nothing was paid for it: the key is free again.
@@ -314,6 +316,7 @@ impl Flight {
         explain::count_policies(self);
         let record = explain::record(self, ending, status, bill);
         self.gateway.recorder.record(record);
+        drop(self.unrecorded.take());
     }
 
     /// What an answer that is made here calls itself.

@@ -208,6 +208,7 @@ fn begun(mut flight: Box<Flight>, opened: Opened) -> (Response<()>, RelayBody) {
         listing,
         meter,
         given_bytes: 0,
+        given_media: false,
         left_waiting: Duration::ZERO,
         left: Arc::default(),
         last_call,
@@ -367,8 +368,10 @@ struct Relay {
     /// For callers that want a list in place of events.
     listing: Option<Listing>,
     meter: Meter,
-    /// Bytes of text in what was handed to the caller's connection.
+    /// Bytes of text in what was handed to the caller's connection, and whether a sound or a
+    /// picture was in it.
     given_bytes: u64,
+    given_media: bool,
     /// How long in all the caller's connection took nothing while the provider had more to give.
     left_waiting: Duration,
     /// Set when the caller is gone, also in the middle of a step.
@@ -436,6 +439,12 @@ impl Relay {
 
     fn has_left(&self) -> bool {
         self.left.load(Ordering::Acquire)
+    }
+
+    /// What has been made of the stream by now goes to the caller's connection.
+    fn hand_on(&mut self) {
+        self.given_bytes = self.stream.sent_bytes;
+        self.given_media = self.stream.sent_media;
     }
 
     /// A running stream's hold does not expire.

@@ -9,17 +9,18 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use parking_lot::Mutex;
-use turnpike_ledger::PicoUsd;
 use uuid::Uuid;
 
 use crate::error::Refusal;
+
+use super::settle::Tab;
 
 /// The header; its bytes, as other services bound them.
 const HEADER: &str = "idempotency-key";
 const KEY_BYTES_MAX: usize = 255;
 /// For longer than any client tries again by itself.
 const KEPT_MS: u64 = 3_600_000;
-/// Requests that are remembered, about 15 MB; past that the oldest are forgotten of the
+/// Requests that are remembered, about 20 MB; past that the oldest are forgotten of the
 /// organization that has the most.
 const KEPT_MAX: usize = 65_536;
 /// Entries whose time is over that one use of a key clears away: more than it adds, so that none of
@@ -71,8 +72,8 @@ enum State {
     Running,
     /// Answered and charged.
     Answered,
-    /// Charged for more than the caller got.
-    Owing(PicoUsd),
+    /// Charged, and interrupted: what is owed may be nothing, and is counted on all the same.
+    Owing(Tab),
 }
 
 /// A request that has its key; dropped, it gives it back as if it had not been sent.
@@ -82,8 +83,8 @@ pub(super) struct Ticket {
     org: Arc<str>,
     key: u64,
     id: Uuid,
-    /// What an earlier request was charged for and the caller did not get.
-    pub(super) credit: PicoUsd,
+    /// What earlier requests were charged for and the caller did not get.
+    pub(super) tab: Tab,
     closed: bool,
 }
 
@@ -115,7 +116,8 @@ impl Repeats {
         Ok(Some(Print { key, body: self.hashing.hash_one((target, body)) }))
     }
 
-    /// Takes the key for request `id` of an organization.
+    /// Takes the key for request `id` of an organization, by the steady clock: were it the wall's,
+    /// a correction of that would let a second request in beside the first, or keep one out.
     ///
     /// # Errors
     /// The refusal, when another request has it, has used it, or used it for something else.
@@ -124,12 +126,12 @@ impl Repeats {
         org: &Arc<str>,
         print: Print,
         id: Uuid,
-        now_ms: u64,
+        steady_ms: u64,
     ) -> Result<Ticket, Box<Refusal>> {
         let mut book = self.book.lock();
         let own = book.orgs.get(org).and_then(|own| own.entries.get(&print.key));
-        let known = own.filter(|known| now_ms < known.until_ms).copied();
-        let credit = match known {
+        let known = own.filter(|known| steady_ms < known.until_ms).copied();
+        let tab = match known {
             Some(Entry { body, .. }) if body != print.body => {
                 return Err(Box::new(Refusal::idempotency_key_reused()));
             }
@@ -139,16 +141,16 @@ impl Repeats {
             Some(Entry { state: State::Answered, id, .. }) => {
                 return Err(Box::new(Refusal::already_answered(&id.to_string())));
             }
-            Some(Entry { state: State::Owing(credit), .. }) => credit,
-            None => PicoUsd::ZERO,
+            Some(Entry { state: State::Owing(tab), .. }) => tab,
+            None => Tab::default(),
         };
-        let until_ms = now_ms.saturating_add(KEPT_MS);
+        let until_ms = steady_ms.saturating_add(KEPT_MS);
         let turn = book.next;
         book.next = turn.saturating_add(1);
         let entry = Entry { body: print.body, id, state: State::Running, until_ms, turn };
-        book.keep(org, print.key, entry, now_ms);
+        book.keep(org, print.key, entry, steady_ms);
         let (repeats, org) = (Arc::clone(self), Arc::clone(org));
-        Ok(Ticket { repeats, org, key: print.key, id, credit, closed: false })
+        Ok(Ticket { repeats, org, key: print.key, id, tab, closed: false })
     }
 }
 
@@ -221,9 +223,9 @@ impl Ticket {
         self.close(Some(State::Answered));
     }
 
-    /// It was charged for more than the caller got, by this amount: another try pays that less.
-    pub(super) fn owing(mut self, amount: PicoUsd) {
-        self.close(Some(State::Owing(amount)));
+    /// It was charged and interrupted: another try goes by this.
+    pub(super) fn owing(mut self, tab: Tab) {
+        self.close(Some(State::Owing(tab)));
     }
 
     fn close(&mut self, state: Option<State>) {
@@ -234,7 +236,7 @@ impl Ticket {
         let own = book.orgs.get_mut(&self.org).and_then(|own| own.entries.get_mut(&self.key));
         let Some(entry) = own.filter(|entry| entry.id == self.id) else { return };
         // What an earlier request left owing is still owed, if this one came to nothing.
-        let left = (!self.credit.is_zero()).then_some(State::Owing(self.credit));
+        let left = (self.tab != Tab::default()).then_some(State::Owing(self.tab));
         match state.or(left) {
             Some(state) => entry.state = state,
             None => book.remove(&self.org, self.key),

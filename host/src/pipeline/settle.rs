@@ -16,7 +16,8 @@ use crate::route::Candidate;
 
 use super::flight::{Bill, Ending, Flight};
 use super::reserve;
-pub(super) use owing::Reached;
+use owing::Tried;
+pub(super) use owing::{Part, Reached, Tab, leaves_at_once};
 
 pub(super) use extent::{expected_calls, learn, particulars};
 
@@ -104,18 +105,17 @@ pub(super) async fn charge(
         return Bill { usage, estimated, ..Bill::default() };
     };
     // What was charged for the same request before, and never delivered, is not charged again.
-    let owed = flight.repeat.as_ref().map_or(PicoUsd::ZERO, |ticket| ticket.credit);
-    let credit = owed.min(cost);
+    let tab = flight.repeat.as_ref().map_or_else(Tab::default, |ticket| ticket.tab);
+    let credit = tab.credit(cost);
     let (due, lost) = (cost.saturating_sub(credit), flight.lost.saturating_add(credit));
-    if due > hold.amount() && beyond::is_plausible(flight, offer, &usage, due) {
+    if due > hold.amount() && beyond::is_plausible(flight, offer, &usage, cost) {
         // What was held is a guess; who has more pays what was served (decision 036).
         hold.grow(due, flight.gateway.settings.hold_ms, clock::now_ms());
     }
     let settlement = hold.capture(due, note, lost, clock::now_ms());
-    // What of it was for nothing is owed to the next try, and what this one has left of before.
-    let paid = settlement.charged.saturating_add(credit);
-    let missed = owing::missed(flight, offer, (&usage, reported), (paid, list));
-    flight.owing = missed.saturating_add(owed.saturating_sub(credit));
+    let charged = settlement.charged;
+    let tried = Tried { usage: &usage, estimated, reported, list, cost, charged, credit };
+    flight.tab = tab.after(flight, offer, &tried);
     let (cost, absorbed, seq) = (settlement.charged, settlement.absorbed, settlement.seq);
     flight.timing.settle_us = watch.micros().into();
     Bill { charged: true, usage, estimated, lines, cost, list: Some(list), baseline, absorbed, seq }

@@ -5,7 +5,7 @@ mod clean;
 mod decisions;
 mod fetched;
 mod granted;
-mod guests;
+pub(crate) mod guests;
 mod sandbox;
 mod shipped;
 mod stand_in;

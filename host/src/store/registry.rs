@@ -5,6 +5,7 @@
 use super::records::{ApiKey, Organization, PluginRecord, PolicyLimitsRecord};
 use super::rows::{Record, decode, encode, joined, prefix_of};
 use super::spending::{AlertRecord, Delivery, SpendScope};
+use super::spending_registry::ALERTS_KEPT_OF_DELETED;
 use super::state::{Change, Table};
 use super::{PAGE_ROWS_MAX, Store, StoreError, Writer};
 
@@ -76,8 +77,8 @@ impl Store {
         self.commit(&mut writer, vec![put(org)?])
     }
 
-    /// Marks an organization as deleted and removes its keys and bindings, all at once; its alerts
-    /// stay. Plugins go too; their files are swept when nothing names them.
+    /// Marks an organization as deleted and removes its keys and bindings, all at once; its newest
+    /// alerts stay. Plugins go too; their files are swept when nothing names them.
     pub fn delete_org(&self, id: &str, at_ms: u64) -> Result<(), StoreError> {
         let mut writer = self.writer.lock();
         let mut org = self.org(id)?;
@@ -98,9 +99,13 @@ impl Store {
             let rows = self.state.scan(Table::Spending, prefix.as_bytes(), None, usize::MAX)?;
             changes.extend(rows.into_iter().map(|(key, _)| Change::delete(Table::Spending, key)));
         }
-        // Nobody is told of them any more: where to is gone as well.
-        for alert in self.all_alerts(Some(id))? {
-            if matches!(alert.delivery, Delivery::Pending { .. }) {
+        let alerts = self.all_alerts(id)?;
+        let old = alerts.len().saturating_sub(ALERTS_KEPT_OF_DELETED);
+        for (place, alert) in alerts.into_iter().enumerate() {
+            if place < old {
+                changes.push(delete(&alert));
+            } else if matches!(alert.delivery, Delivery::Pending { .. }) {
+                // Nobody is told of it any more: where to is gone as well.
                 changes.push(put(&AlertRecord { delivery: Delivery::None, ..alert })?);
             }
         }

@@ -187,8 +187,8 @@ const LIMITS: &str = "limits";
 const WEBHOOK: &str = "webhook";
 const ALERT: &str = "alert";
 
-/// The kinds of rows that go with their organization, each with its prefix. Its alerts stay: like
-/// its usage and its money, they are what happened.
+/// The kinds of rows that go with their organization, each with its prefix. Its newest alerts stay:
+/// like its usage and its money, they are what happened.
 pub(super) fn prefixes_of(org: &str) -> [String; 3] {
     [BUDGET, LIMITS, WEBHOOK].map(|kind| joined(&[kind, org, ""]))
 }
@@ -205,8 +205,8 @@ pub(super) fn webhook_of(org: &str) -> String {
     joined(&[WEBHOOK, org, ""])
 }
 
-pub(super) fn alerts_of(org: Option<&str>) -> String {
-    org.map_or_else(|| joined(&[ALERT, ""]), |org| joined(&[ALERT, org, ""]))
+pub(super) fn alerts_of(org: &str) -> String {
+    joined(&[ALERT, org, ""])
 }
 
 /// Writes the four parts of [`Record`] that are alike for records that are their own rows.

@@ -14,6 +14,10 @@ use super::{Store, StoreError};
 /// Alerts kept of one organization: the oldest go. Some weeks of many budgets.
 pub const ALERTS_KEPT: usize = 1_000;
 
+/// The same of one that is deleted: what was last told of it. An installation may make and delete
+/// thousands of them.
+pub(super) const ALERTS_KEPT_OF_DELETED: usize = 50;
+
 // === impl Store: budgets ===
 
 impl Store {
@@ -123,7 +127,7 @@ impl Store {
         orgs.sort_unstable();
         orgs.dedup();
         for org in orgs {
-            let prefix = alerts_of(Some(org));
+            let prefix = alerts_of(org);
             let rows = self.state.scan(Table::Spending, prefix.as_bytes(), None, usize::MAX)?;
             let excess = rows.len().saturating_sub(ALERTS_KEPT);
             let gone = rows.into_iter().take(excess);
@@ -135,9 +139,19 @@ impl Store {
         self.commit(&mut writer, changes)
     }
 
-    /// The alerts of an organization, or of all, the oldest first.
-    pub fn all_alerts(&self, org: Option<&str>) -> Result<Vec<AlertRecord>, StoreError> {
+    /// The alerts of an organization, the oldest first.
+    pub fn all_alerts(&self, org: &str) -> Result<Vec<AlertRecord>, StoreError> {
         self.all_of(&alerts_of(org))
+    }
+
+    /// Those of every organization that is not deleted, in any order: of the others nothing is
+    /// raised or sent any more.
+    pub fn living_alerts(&self) -> Result<Vec<AlertRecord>, StoreError> {
+        let mut alerts = Vec::new();
+        for org in self.all_orgs()? {
+            alerts.extend(self.all_alerts(&org.id)?);
+        }
+        Ok(alerts)
     }
 
     /// One alert by its place among the organization's.

@@ -15,6 +15,7 @@ use super::rollup::{Rollup, Rows};
 use super::row::{decode_event, decode_head};
 use super::segment::{Tail, widen};
 use super::segments::{Folder, Span};
+use super::unrecorded::UnderWay;
 use super::words::{Book, Books, Lexicon, for_each_record};
 
 /// Bytes of segments that a start reads to fill the index of recent requests: about a second.
@@ -79,6 +80,7 @@ pub(super) fn load(options: &Options) -> Result<(Shared, OpenSegment), UsageErro
     books.keep(number, Arc::new(book));
     let shared = Shared {
         queue: Queue::default(),
+        under_way: Arc::new(UnderWay::default()),
         folder,
         rollup: Mutex::new(rollup),
         recent: Mutex::new(recent),

@@ -17,6 +17,7 @@ use super::rollup::{Anomaly, Query, Rollup, UsageReport};
 use super::row::{decode, decode_event, is_of};
 use super::segment::read_at;
 use super::segments::{Folder, Span, time_of};
+use super::unrecorded::UnderWay;
 use super::wire::Broken;
 use super::words::{Book, Books, for_each_record};
 
@@ -34,6 +35,7 @@ const LOOKED_AT_MAX: usize = 5_000;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) queue: Queue,
+    pub(super) under_way: Arc<UnderWay>,
     pub(super) folder: Folder,
     pub(super) rollup: Mutex<Rollup>,
     pub(super) recent: Mutex<Recent>,
@@ -82,11 +84,20 @@ pub struct RecordsPage {
 
 impl UsageLog {
     /// Sums of one organization between two times, widened to full hours, by group.
-    pub fn report(&self, query: &Query<'_>) -> UsageReport {
-        self.barrier();
-        let gathered = self.shared.rollup.lock().gather(query);
+    pub fn report(&self, query: &Query<'_>, now_ms: u64) -> UsageReport {
+        // Before all that was handed over is waited for: what ends after this is under way here.
+        let complete_to_ms = self.complete_to(query.org, now_ms);
+        let counted = self.shared.queue.barrier();
+        let mut gathered = self.shared.rollup.lock().gather(query);
+        gathered.complete_to_ms = if counted { complete_to_ms } else { 0 };
         // Sorted by whoever asks, while the recorder goes on.
         gathered.arranged(query.groups_max)
+    }
+
+    /// The full hour up to which an organization's requests have all been handed over: what began
+    /// before it has ended.
+    pub fn complete_to(&self, org: &str, now_ms: u64) -> u64 {
+        self.shared.under_way.complete_to(org, now_ms)
     }
 
     /// Hours out of the usual: of the week before `now_ms` for one organization; the running hour

@@ -101,20 +101,20 @@ impl Queue {
         self.ordered.notify_one();
     }
 
-    /// Waits, within a bound, until everything pushed so far is written.
-    pub(super) fn barrier(&self) {
+    /// Waits, within a bound, until everything pushed so far is written, and says whether it is.
+    pub(super) fn barrier(&self) -> bool {
         let (reply, replied) = sync_channel(1);
         {
             let mut orders = self.orders.lock();
             // With the orders locked: the thread closes the queue before it clears the barriers.
             if self.waiting.lock().closed {
-                return;
+                return false;
             }
             orders.barriers.push(reply);
         }
         self.ordered.notify_one();
         // Late or gone: the query then answers from what there is.
-        replied.recv_timeout(BARRIER_WAIT).ok();
+        replied.recv_timeout(BARRIER_WAIT).is_ok()
     }
 
     /// How many wait.

@@ -20,6 +20,7 @@ use super::recent::{Entry, Place};
 use super::row::encode;
 use super::segment::{HEAD_BYTES, Tail, push_frame, widen};
 use super::segments::Span;
+use super::unrecorded::Unrecorded;
 use super::words::{Framed, Lexicon};
 use crate::clock::Stopwatch;
 
@@ -71,6 +72,11 @@ impl Recorder {
             .spawn(move || writer.run())
             .map_err(|cause| UsageError::new("starting the usage thread", cause))?;
         Ok(Self { log: UsageLog { shared }, thread: Some(thread) })
+    }
+
+    /// A request of an organization begins; to be kept until it is recorded.
+    pub fn begin(&self, org: &Arc<str>, at_ms: u64) -> Unrecorded {
+        self.log.shared.under_way.begin(org, at_ms)
     }
 
     /// Hands a record over without waiting. False if it had to be dropped, which is counted.

@@ -382,7 +382,8 @@ fn put(about: &mut RowKey, field: usize, id: NameId) {
     }
 }
 
-fn hour_of(at_ms: u64) -> u64 {
+/// The full hour of UTC in which that was.
+pub(super) fn hour_of(at_ms: u64) -> u64 {
     at_ms.saturating_sub(at_ms % HOUR_MS)
 }
 

@@ -4,6 +4,7 @@ mod aliases;
 mod audit;
 mod backtests;
 mod bindings;
+mod files;
 mod grants;
 mod keys;
 mod limits;

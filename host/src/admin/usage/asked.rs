@@ -9,7 +9,7 @@ use crate::admin::AdminParts;
 use crate::admin::error::ApiError;
 use crate::admin::filters;
 use crate::admin::publish::zone_of;
-use crate::admin::text::{is_date, parse_time_in};
+use crate::admin::text::{is_date, parse_time_in, rfc3339};
 use crate::auth::{Period, Window, window_of};
 use crate::clock;
 use crate::usage::{Dimension, Only, Query, UsageLog, UsageReport};
@@ -17,6 +17,29 @@ use crate::usage::{Dimension, Only, Query, UsageLog, UsageReport};
 /// How far back a report goes that doesn't say.
 const DEFAULT_SPAN_MS: u64 = 30 * 24 * HOUR_MS;
 const HOUR_MS: u64 = 3_600_000;
+
+/// When a report is asked for, and where one ends that doesn't say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Until {
+    now_ms: u64,
+    ends_ms: u64,
+}
+
+// === impl Until ===
+
+impl Until {
+    /// With all that there is by now: the hour that is running belongs to it.
+    pub(super) fn now() -> Self {
+        let now_ms = clock::now_ms();
+        Self { now_ms, ends_ms: now_ms.saturating_add(1) }
+    }
+
+    /// With the last hour of the organization that will not change any more.
+    pub(super) fn complete(usage: &UsageLog, org: &str) -> Self {
+        let now_ms = clock::now_ms();
+        Self { now_ms, ends_ms: usage.complete_to(org, now_ms) }
+    }
+}
 
 /// What was asked for, read.
 #[derive(Debug)]
@@ -27,8 +50,9 @@ pub(super) struct Asked {
     pub(super) only: Vec<Only>,
     /// What has nothing in one of these is left out.
     pub(super) present: Vec<Dimension>,
-    from_ms: u64,
-    to_ms: u64,
+    pub(super) from_ms: u64,
+    pub(super) to_ms: u64,
+    pub(super) now_ms: u64,
     pub(super) bucket: Option<Period>,
     /// In which the organization's days begin.
     pub(super) zone: TimeZone,
@@ -38,11 +62,13 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Reads `group_by`, `from`, `to`, `bucket`, and filters by the names of dimensions.
-    pub(super) fn read(params: Vec<(String, String)>, zone: TimeZone) -> Result<Self, ApiError> {
-        let now_ms = clock::now_ms();
+    pub(super) fn read(
+        params: Vec<(String, String)>,
+        zone: TimeZone,
+        until: Until,
+    ) -> Result<Self, ApiError> {
         let (mut by, mut from, mut bucket) = (vec![Dimension::Model], None, None);
-        // The hour that is running belongs to it.
-        let mut to_ms = now_ms.saturating_add(1);
+        let Until { now_ms, ends_ms: mut to_ms } = until;
         let (mut only, mut grouped) = (Vec::new(), false);
         for (name, value) in params {
             match name.as_str() {
@@ -62,9 +88,10 @@ impl Asked {
         }
         let from_ms = from.unwrap_or(to_ms.saturating_sub(DEFAULT_SPAN_MS));
         if from_ms >= to_ms {
-            return Err(ApiError::invalid("from", "from must be before to"));
+            let message = format!("from must be before to, which is {}", rfc3339(to_ms));
+            return Err(ApiError::invalid("from", message));
         }
-        Ok(Self { by, grouped, only, present: Vec::new(), from_ms, to_ms, bucket, zone })
+        Ok(Self { by, grouped, only, present: Vec::new(), from_ms, to_ms, now_ms, bucket, zone })
     }
 
     /// The same for an organization, whose keys may be given by their names.
@@ -72,9 +99,10 @@ impl Asked {
         params: Vec<(String, String)>,
         parts: &AdminParts,
         org: &str,
+        until: Until,
     ) -> Result<Self, ApiError> {
         let zone = zone_of(&parts.store.org_ever(org)?);
-        let mut asked = Self::read(params, zone)?;
+        let mut asked = Self::read(params, zone, until)?;
         filters::name_keys(&mut asked.only, parts, org)?;
         Ok(asked)
     }
@@ -95,7 +123,7 @@ impl Asked {
         let zone = &self.zone;
         let bucket =
             self.bucket.map(|period| move |hour_ms: u64| bucket_of(period, zone, hour_ms).start_ms);
-        usage.report(&Query {
+        let query = Query {
             org,
             by: &self.by,
             from_ms: self.from_ms,
@@ -104,7 +132,8 @@ impl Asked {
             present: &self.present,
             bucket: bucket.as_ref().map(|bucket| bucket as _),
             groups_max,
-        })
+        };
+        usage.report(&query, self.now_ms)
     }
 
     /// Whether it tells apart what old hours forget.
@@ -125,7 +154,7 @@ pub(super) fn bucket_of(period: Period, zone: &TimeZone, hour_ms: u64) -> Window
 }
 
 /// A full hour of UTC, or the next.
-fn full_hour(at_ms: u64) -> u64 {
+pub(super) fn full_hour(at_ms: u64) -> u64 {
     at_ms.checked_next_multiple_of(HOUR_MS).unwrap_or(at_ms)
 }
 
@@ -170,7 +199,6 @@ fn read_dimensions(text: &str) -> Result<Vec<Dimension>, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::text::rfc3339;
 
     fn zone(name: &str) -> TimeZone {
         TimeZone::get(name).unwrap()
@@ -218,12 +246,13 @@ mod tests {
             ("America/New_York", "2026-11-01T04:00:00Z", "2026-12-01T05:00:00Z"),
             ("Asia/Kolkata", "2026-10-31T19:00:00Z", "2026-11-30T19:00:00Z"),
         ] {
-            let asked = Asked::read(params("2026-11-01", "2026-12-01"), zone(name)).unwrap();
+            let params = params("2026-11-01", "2026-12-01");
+            let asked = Asked::read(params, zone(name), Until::now()).unwrap();
             let read = [rfc3339(asked.from_ms), rfc3339(asked.to_ms)];
             assert_eq!(read, [from, to], "{name}");
         }
         let exact = params("2026-11-01T00:00:00Z", "2026-11-01T06:30:00+05:30");
-        let asked = Asked::read(exact, zone("Asia/Kolkata")).unwrap();
+        let asked = Asked::read(exact, zone("Asia/Kolkata"), Until::now()).unwrap();
         assert_eq!(rfc3339(asked.from_ms), "2026-11-01T00:00:00Z", "times are what they say");
         assert_eq!(rfc3339(asked.to_ms), "2026-11-01T01:00:00Z");
     }

@@ -80,26 +80,27 @@ pub(super) struct Payer<'a> {
     pub(super) tags: &'a [Dimension],
 }
 
-/// The lines of a report by [`GROUPS`], the tags, and a period of time.
+/// The lines of a report by [`GROUPS`], the tags, and a period of time, as it is now.
 pub(super) fn charges(
     payer: &Payer<'_>,
     report: &UsageReport,
-    period: Period,
-    zone: &TimeZone,
+    (period, zone): (Period, &TimeZone),
+    now_ms: u64,
 ) -> Csv {
     let mut csv = Csv::default();
     csv.line(COLUMNS);
     // A part of a day or month, at either end of the report, says which part it is: what two
-    // reports have of one day is not the same charge twice.
+    // reports have of one day is not the same charge twice. And none claims what is to come.
     let begin_ms = report.from_ms.max(report.complete_from_ms);
+    let over_ms = report.to_ms.min(now_ms);
     for group in &report.groups {
         let at_ms = group.bucket_ms.unwrap_or(0);
         let month = bucket_of(Period::Month, zone, at_ms);
         let end_ms = bucket_of(period, zone, at_ms).end_ms;
-        let charged = Window {
-            start_ms: at_ms.max(begin_ms),
-            end_ms: end_ms.map(|end_ms| end_ms.min(report.to_ms)),
-        };
+        let start_ms = at_ms.max(begin_ms);
+        // Where a clock was set back, what has begun may be to come.
+        let end_ms = end_ms.map(|end_ms| end_ms.min(over_ms).max(start_ms));
+        let charged = Window { start_ms, end_ms };
         csv.line(charge(payer, group, month, charged));
     }
     csv
@@ -215,13 +216,19 @@ mod tests {
             to_ms: at("2026-12-01"),
             complete_from_ms: 0,
             detailed_from_ms: 0,
+            told_apart_from_ms: 0,
+            complete_to_ms: u64::MAX,
         };
-        let period = |report: &UsageReport| {
-            let line = line(&charges(&payer, report, Period::Day, &TimeZone::UTC));
+        let by = (Period::Day, &TimeZone::UTC);
+        let period_at = |report: &UsageReport, now_ms: u64| {
+            let line = line(&charges(&payer, report, by, now_ms));
             assert_eq!(line["BillingPeriodStart"], "2026-11-01T00:00:00Z");
             assert_eq!(line["BillingPeriodEnd"], "2026-12-01T00:00:00Z");
             [line["ChargePeriodStart"].clone(), line["ChargePeriodEnd"].clone()]
         };
+        let period = |report: &UsageReport| period_at(report, at("2026-12-01"));
+        let running = period_at(&report, at("2026-11-01T10:15:00Z"));
+        assert_eq!(running, ["2026-11-01T00:00:00Z", "2026-11-01T10:15:00Z"], "the day goes on");
         assert_eq!(period(&report), ["2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z"]);
         report.to_ms = at("2026-11-01T05:00:00Z");
         assert_eq!(period(&report), ["2026-11-01T00:00:00Z", "2026-11-01T05:00:00Z"]);

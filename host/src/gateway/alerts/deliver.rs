@@ -58,7 +58,7 @@ impl Pending {
     /// What the store says is not delivered yet.
     pub(in super::super) fn of(store: &Store) -> Self {
         let this = Self::default();
-        match store.all_alerts(None) {
+        match store.living_alerts() {
             Ok(alerts) => this.add(alerts),
             Err(error) => tracing::error!(%error, "alerts that wait for delivery can't be read"),
         }

@@ -123,7 +123,7 @@ impl Lookout {
     /// What the store says was raised.
     async fn of(store: &Arc<Store>) -> Self {
         let store = Arc::clone(store);
-        let alerts = tokio::task::spawn_blocking(move || store.all_alerts(None));
+        let alerts = tokio::task::spawn_blocking(move || store.living_alerts());
         let mut this = Self::default();
         match alerts.await {
             Ok(Ok(alerts)) => this.remember(&alerts),

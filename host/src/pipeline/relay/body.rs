@@ -78,7 +78,7 @@ impl Body for RelayBody {
         if !this.first.is_empty() {
             this.delivered = true;
             if let State::Idle(relay) = &mut this.state {
-                relay.given_bytes = relay.stream.sent_bytes;
+                relay.hand_on();
             }
             this.handed = Some(Stopwatch::start());
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.first)))));
@@ -97,7 +97,7 @@ impl Body for RelayBody {
             Poll::Ready((mut relay, Some(bytes))) => {
                 this.delivered = true;
                 this.handed = Some(Stopwatch::start());
-                relay.given_bytes = relay.stream.sent_bytes;
+                relay.hand_on();
                 if !relay.over {
                     this.state = State::Idle(relay);
                 }

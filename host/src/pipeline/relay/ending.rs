@@ -13,7 +13,7 @@ use crate::route::{Sample, Streamed};
 use super::super::attempt::{Blame, blame_of, book_limit, note};
 use super::super::conversation;
 use super::super::flight::{Bill, Ending};
-use super::super::settle::{self, Reached};
+use super::super::settle::{self, Part, Reached};
 use super::words::event;
 use super::{Broken, Relay, Step};
 
@@ -96,22 +96,40 @@ impl Relay {
         match step {
             Ok(Step::More(_) | Step::Silent) => {}
             Ok(Step::Complete(_)) => {
-                self.flight.reached = Reached::Bytes(self.given_bytes);
+                self.flight.reached = Reached::Part(self.part());
                 self.complete(Some(Ending::Partial)).await;
             }
             Err(broken) => self.broken = Some(broken),
         }
     }
 
+    /// What had gone out when the caller left, of what has come by now.
+    fn part(&self) -> Part {
+        Part {
+            text_bytes: self.given_bytes,
+            media: self.given_media,
+            media_came: self.stream.sent_media,
+            beyond_bytes: 0,
+        }
+    }
+
     /// The caller has gone after content: what was generated is charged. The provider is read to
-    /// its usage within bounds, of which one is the number of permits in `drains`.
+    /// its usage within bounds, of which one is the number of permits in `drains`; unless the
+    /// caller has left the same request before.
     pub(super) async fn abandoned(mut self, drains: &Semaphore) {
-        let delivered = self.given_bytes;
-        self.flight.reached = Reached::Bytes(delivered);
+        let at_once = self.leaves_at_once();
         let ended = match self.broken.take() {
             Some(broken) => Some(Err(broken)),
+            None if at_once => None,
             None => self.read_on(drains).await,
         };
+        let mut part = self.part();
+        if matches!(ended, Some(Err(_))) {
+            // What came for nobody is not charged by its length.
+            part.beyond_bytes = self.stream.sent_bytes.saturating_sub(part.text_bytes);
+            self.stream.sent_bytes = part.text_bytes;
+        }
+        self.flight.reached = Reached::Part(part);
         match ended {
             Some(Ok(())) => self.complete(Some(Ending::Partial)).await,
             // The provider's failure, or the policy's refusal; but the caller owes what it had been
@@ -121,17 +139,25 @@ impl Relay {
                 self.book(&broken);
                 let next = self.stream.redactor.next_event();
                 let (_, outcome, _) = event(broken, self.flight.manner.dialect, next);
-                self.stream.sent_bytes = delivered;
                 let detail = "after the first content; the caller had left";
                 self.settle_partial(outcome, detail).await;
             }
             // Past the bound the gateway's own count of what was received is charged.
             None => {
-                let detail = "the caller had left, and its end was not in reach";
+                let detail = match at_once {
+                    true => "the caller had left, and had left the same request before",
+                    false => "the caller had left, and its end was not in reach",
+                };
                 self.asking.ended(Sample::Neutral);
                 self.settle_partial("cancelled", detail).await;
             }
         }
+    }
+
+    /// Whether nothing is read of the provider any more now that the caller has left. What text
+    /// does not tell has to be asked for.
+    fn leaves_at_once(&self) -> bool {
+        !self.stream.sent_media && settle::leaves_at_once(&self.flight, &self.asking.offer)
     }
 
     /// Reads the provider to its end for nobody; `None` where that is beyond the bounds.

@@ -1,6 +1,11 @@
 //! Which keys are remembered, for how long, and what is owed under them.
 
+use turnpike_ledger::PicoUsd;
+
 use super::*;
+use crate::clock;
+use crate::pipeline::attempt::tests::{PRICE, flight, gateway_with};
+use crate::pipeline::take_key;
 
 fn headers(key: &str) -> HeaderMap {
     HeaderMap::from_iter([(HEADER.parse().unwrap(), key.parse().unwrap())])
@@ -26,18 +31,48 @@ fn pitfall_46_a_key_is_for_one_answer_to_one_request() {
     assert_eq!(code(print("a", "y"), 1), "idempotency_key_reused");
     drop(one);
     let two = repeats.begin(&acme(), print("a", "x"), id(2), 2).unwrap();
-    two.owing(PicoUsd(7));
+    let owing = Tab { owed: PicoUsd(7), ..Tab::default() };
+    two.owing(owing);
     let three = repeats.begin(&acme(), print("a", "x"), id(3), 3).unwrap();
-    assert_eq!(three.credit, PicoUsd(7));
+    assert_eq!(three.tab, owing);
     drop(three);
     let four = repeats.begin(&acme(), print("a", "x"), id(4), 4).unwrap();
-    assert_eq!(four.credit, PicoUsd(7), "what came to nothing used nothing up");
+    assert_eq!(four.tab, owing, "what came to nothing used nothing up");
     four.answered();
     assert_eq!(code(print("a", "x"), 5), "already_answered");
     assert!(repeats.begin(&acme(), print("b", "x"), id(5), 5).is_ok());
     let other = repeats.print("k2", &headers("a"), "/v1", b"x").unwrap().unwrap();
     assert!(repeats.begin(&acme(), other, id(6), 5).is_ok(), "another caller's keys are its own");
     assert!(repeats.begin(&acme(), print("a", "y"), id(7), 4 + KEPT_MS).is_ok(), "not for ever");
+}
+
+/// Else the platform could be made to bear one answer after the other.
+#[test]
+fn pitfall_46_what_was_borne_under_a_key_is_known_also_when_nothing_is_owed() {
+    let repeats = Arc::new(Repeats::default());
+    let begin = |number| repeats.begin(&acme(), Print { key: 1, body: 0 }, id(number), 0).unwrap();
+    let paid_off = Tab { borne: PicoUsd(7), dearest: PicoUsd(9), ..Tab::default() };
+    begin(1).owing(paid_off);
+    drop(begin(2));
+    assert_eq!(begin(3).tab, paid_off);
+}
+
+/// A running request has its key until it ends, and not until somebody sets the clock.
+#[tokio::test]
+async fn a_clock_that_is_set_lets_no_second_request_in_beside_the_first() {
+    let data = tempfile::tempdir().unwrap();
+    let gateway = gateway_with(data.path(), 9, PRICE).await;
+    let asking = || {
+        let mut asking = flight(&gateway);
+        asking.print = Some(Print { key: 1, body: 0 });
+        asking
+    };
+    clock::SET_BACK_MS.set(2 * KEPT_MS);
+    let mut first = asking();
+    take_key(&mut first).unwrap();
+    clock::SET_BACK_MS.set(0);
+    let refused = take_key(&mut asking()).unwrap_err();
+    assert_eq!(refused.code, "request_in_progress");
 }
 
 fn use_keys(repeats: &Arc<Repeats>, org: &str, keys: std::ops::Range<u64>, now_ms: u64) {

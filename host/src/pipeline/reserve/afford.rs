@@ -20,10 +20,6 @@ use super::{Purse, longest_answer};
 /// too dear by list prices go; what a bill policy adds may cost a few more.
 const PLANS_MAX: usize = 4;
 
-/// Lengths of one offer that the bill policy is asked about before the shortest: the first nearly
-/// always does, and for a fee on top of a mark-up the second.
-const QUOTES_MAX: usize = 3;
-
 /// What is to be held, and on which budgets.
 pub(super) struct Afforded<'a> {
     pub(super) amount: PicoUsd,
@@ -152,7 +148,7 @@ async fn has_room(
     kept: &Row<'_>,
     left: PicoUsd,
 ) -> Result<bool, Box<Refusal>> {
-    if is_modest((kept.tokens, kept.amount), left) {
+    if budget::is_modest((kept.tokens, kept.amount), left) {
         return Ok(true);
     }
     let long = kept.tokens.min(budget::ANSWER_TOKENS_LONG);
@@ -160,12 +156,6 @@ async fn has_room(
         return Ok(false);
     }
     Ok(quote(flight, &kept.offer, long).await? <= budget::share(left))
-}
-
-/// Whether one request may hold so much of what is free without a further look: its share, or what
-/// is no more than enough.
-fn is_modest((tokens, amount): (u32, PicoUsd), free: PicoUsd) -> bool {
-    amount <= budget::share(free) || (tokens <= budget::ANSWER_TOKENS_ENOUGH && amount <= free)
 }
 
 /// The longest answer of an offer, up to what is `asked` and comes to `whole`, that so much money
@@ -176,7 +166,7 @@ async fn length(
     (asked, whole): (u32, PicoUsd),
     free: PicoUsd,
 ) -> Result<Option<(u32, PicoUsd)>, Box<Refusal>> {
-    if is_modest((asked, whole), free) {
+    if budget::is_modest((asked, whole), free) {
         return Ok(Some((asked, whole)));
     }
     if flight.call.embeds() {
@@ -185,18 +175,15 @@ async fn length(
     let floor = flight.gateway.settings.clamp_floor_tokens;
     let mut search = Search::new((asked, whole), floor, free);
     let mut found = search.first(|tokens| settle::worst_case(flight, offer, tokens));
-    for _ in 0..QUOTES_MAX {
-        let Some(tokens) = found else { break };
+    while let Some(tokens) = found {
         let amount = quote(flight, offer, tokens).await?;
-        if amount <= free {
+        if search.takes((tokens, amount)) {
             return Ok(Some((tokens, amount)));
         }
         found =
             search.shorter((tokens, amount), |tokens| settle::worst_case(flight, offer, tokens));
     }
-    let least = least(flight, offer);
-    let amount = quote(flight, offer, least).await?;
-    Ok((amount <= free).then_some((least, amount)))
+    Ok(None)
 }
 
 /// The one amount that is held for all of the rows: the dearest of them. It counts on the budgets

@@ -2,6 +2,7 @@
 
 mod busy;
 mod models;
+mod priced;
 
 use std::fmt::Write as _;
 

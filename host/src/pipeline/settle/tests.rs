@@ -249,3 +249,35 @@ async fn an_answer_that_the_money_cut_short_shortens_nothing() {
     (0..20).for_each(|_| answered(None));
     assert!(usual() < before, "{} and {before}: these ended by themselves", usual());
 }
+
+/// Whether a report can be right does not go by what is still to be paid of it: who is owed
+/// something under a key would otherwise pay for more than the model can come to.
+#[tokio::test]
+async fn what_is_owed_does_not_make_an_absurd_report_a_plausible_one() {
+    let data = tempfile::tempdir().unwrap();
+    let declared = format!("context_tokens = 10000\noutput_tokens = 1000\n{PRICE}");
+    let gateway = gateway_with(data.path(), 9, &declared).await;
+    top_up(&gateway);
+    let micro = |count: u128| PicoUsd(count * 1_000_000);
+    // The most is 12,000 micro-dollars; 5,000 are owed.
+    for (key, input, charged) in [("right", 10_000, 7_000), ("absurd", 10_001, 100)] {
+        let headers = http::HeaderMap::from_iter([(
+            http::HeaderName::from_static("idempotency-key"),
+            key.parse().unwrap(),
+        )]);
+        let print = gateway.repeats.print("k1", &headers, "/v1", b"hello").unwrap().unwrap();
+        let begin = |id| gateway.repeats.begin(&"acme".into(), print, id, 0).unwrap();
+        let tab = Tab { owed: micro(5_000), dearest: micro(5_000), ..Tab::default() };
+        begin(clock::new_id()).owing(tab);
+        let mut flight = flight(&gateway);
+        let id = flight.started.id;
+        flight.repeat = Some(begin(id));
+        flight.hold = Some(budget::reserve(&gateway.ledger, &payer(id), micro(100)).unwrap());
+        let offer = Arc::clone(flight.offer_of(0).unwrap());
+        let usage = Usage { input_uncached: input, output_text: 1_000, ..Usage::default() };
+        let reported = Reported { usage: Some(usage), ..Reported::default() };
+        let bill = charge(&mut flight, &offer, &reported, Ending::Complete).await;
+        flight.end(Ending::Complete, 200, &bill);
+        assert_eq!(bill.cost, micro(charged), "{key}: {bill:?}");
+    }
+}

@@ -14,8 +14,8 @@ use crate::policy::*;
 pub(super) const CLASSIFY: &str = "turnpike:policy/classify@0.1.0#classify";
 pub(super) const SCORE: &str = "turnpike:policy/route@0.1.0#score";
 pub(super) const SCAN: &str = "turnpike:policy/redact@0.1.0#scan";
-pub(super) const PRICE: &str = "turnpike:policy/bill@0.1.0#price";
-pub(super) const NINE: &str = "(param i32 i32 i32 i32 i32 i32 i32 i32 i32)";
+pub(crate) const PRICE: &str = "turnpike:policy/bill@0.1.0#price";
+pub(crate) const NINE: &str = "(param i32 i32 i32 i32 i32 i32 i32 i32 i32)";
 
 /// Where a guest puts its answer; everything there is zero at first.
 const ANSWER: u32 = 1024;
@@ -60,13 +60,13 @@ pub(super) fn wrap(world: &str, module: &str, extra: Option<&str>) -> Vec<u8> {
 }
 
 /// A guest of one decision.
-pub(super) fn guest(world: &str, export: &str, params: &str, body: &str) -> Vec<u8> {
+pub(crate) fn guest(world: &str, export: &str, params: &str, body: &str) -> Vec<u8> {
     let function = format!(r#"(func (export "{export}") {params} (result i32) {body})"#);
     wrap(world, &module("", &function, 32), None)
 }
 
 /// Stores numbers at offsets of the answer and returns it.
-pub(super) fn answer(stores: &[(u32, i64)]) -> String {
+pub(crate) fn answer(stores: &[(u32, i64)]) -> String {
     let mut body = String::new();
     for (offset, value) in stores {
         let at = ANSWER + offset;

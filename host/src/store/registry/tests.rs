@@ -3,11 +3,12 @@ use std::sync::Arc;
 use turnpike_ledger::PicoUsd;
 
 use super::super::{
-    ApiKey, BindingRecord, BudgetMode, BudgetPeriod, BudgetRecord, FormerSecret, Hook,
-    InstanceLife, LinkRecord, Mode, OnFailure, Organization, PluginCheck, PluginFigures,
-    PluginRecord, PluginSignature, PolicyLimitsRecord, REVISIONS_KEPT, RateLimits, Scope, Signing,
-    SigningKey, Store, StoreError, Table, Thresholds,
+    AlertRecord, ApiKey, BindingRecord, BudgetMode, BudgetPeriod, BudgetRecord, Delivery,
+    FormerSecret, Hook, InstanceLife, LinkRecord, Mode, OnFailure, Organization, PluginCheck,
+    PluginFigures, PluginRecord, PluginSignature, PolicyLimitsRecord, REVISIONS_KEPT, RateLimits,
+    Scope, Signing, SigningKey, Store, StoreError, Table, Thresholds,
 };
+use super::ALERTS_KEPT_OF_DELETED;
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -361,4 +362,42 @@ fn a_signature_may_come_later_and_is_never_lost() {
     assert_eq!(kept, PluginRecord { uploaded_at_ms: 1, ..signed });
     assert_eq!(store.org("acme").unwrap(), acme);
     assert_eq!(store.org("beta").unwrap().signing, Signing::default());
+}
+
+fn alert(org: &str, at_ms: u64) -> AlertRecord {
+    AlertRecord {
+        v: 0,
+        id: format!("evt_{at_ms}"),
+        org: org.into(),
+        kind: "budget.threshold".into(),
+        scope: "organization".into(),
+        at_ms,
+        budget: Some("budget:1:day".into()),
+        threshold: Some(80),
+        limit_usd: PicoUsd(1),
+        spent_usd: PicoUsd(1),
+        needed_usd: None,
+        window_start_ms: 0,
+        window_end_ms: None,
+        delivery: Delivery::Pending { attempts: 0, next_at_ms: at_ms, last_error: None },
+    }
+}
+
+/// An installation may make an organization for each trial, and is started again and again.
+#[test]
+fn of_a_deleted_organization_a_few_alerts_are_kept_and_none_is_read_at_a_start() {
+    let (_dir, store) = store();
+    let most = u64::try_from(ALERTS_KEPT_OF_DELETED).unwrap();
+    let many: Vec<_> = (1..=most + 9).map(|at_ms| alert("acme", at_ms)).collect();
+    store.put_alerts(&many).unwrap();
+    store.put_alerts(&[alert("beta", 1)]).unwrap();
+    assert_eq!(store.living_alerts().unwrap().len(), many.len() + 1);
+    store.delete_org("acme", 9).unwrap();
+    let kept = store.all_alerts("acme").unwrap();
+    let times: Vec<u64> = kept.iter().map(|alert| alert.at_ms).collect();
+    assert_eq!(times, (10..=most + 9).collect::<Vec<_>>(), "the newest");
+    assert!(kept.iter().all(|alert| alert.delivery == Delivery::None));
+    let living = store.living_alerts().unwrap();
+    let orgs: Vec<&str> = living.iter().map(|alert| alert.org.as_str()).collect();
+    assert_eq!(orgs, ["beta"]);
 }

@@ -67,8 +67,12 @@ fn start(dir: &Path, segment_bytes: u64, segments_max: usize) -> Recorder {
     Recorder::start(options).unwrap()
 }
 
+/// When reports are asked for, five seconds after a full hour.
+const NOW_MS: u64 = 9 * HOUR_MS + 5_000;
+const HOUR_MS: u64 = 3_600_000;
+
 fn report(log: &UsageLog, org: &str, by: &[Dimension]) -> UsageReport {
-    log.report(&Query {
+    let query = Query {
         org,
         by,
         from_ms: 0,
@@ -77,7 +81,8 @@ fn report(log: &UsageLog, org: &str, by: &[Dimension]) -> UsageReport {
         present: &[],
         bucket: None,
         groups_max: 1_000,
-    })
+    };
+    log.report(&query, NOW_MS)
 }
 
 fn requests(log: &UsageLog, org: &str) -> u64 {
@@ -103,6 +108,24 @@ fn a_record_is_found_at_once_and_after_a_restart_and_only_by_its_organization() 
     assert_eq!(log.find(None, sent.event.id).unwrap(), Some(sent.clone()));
     assert_eq!(log.find(Some("beta"), sent.event.id).unwrap(), None);
     assert_eq!(requests(&log, "acme"), 1);
+}
+
+/// A request is counted where it began, however late it ends.
+#[test]
+fn an_hour_is_not_complete_before_the_last_that_began_in_it_is_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = start(dir.path(), 1 << 20, 4);
+    let at_ms = 7 * HOUR_MS + 5;
+    let running = recorder.begin(&"acme".into(), at_ms);
+    let told = |org: &str| {
+        let report = report(&recorder.log(), org, &[]);
+        (report.total.requests, report.complete_to_ms)
+    };
+    assert_eq!(told("acme"), (0, 7 * HOUR_MS));
+    assert_eq!(told("beta"), (0, 9 * HOUR_MS), "another's are its own");
+    recorder.record(record("acme", at_ms, 1));
+    drop(running);
+    assert_eq!(told("acme"), (1, 9 * HOUR_MS));
 }
 
 #[test]

@@ -69,6 +69,17 @@ impl<'a> About<'a> {
         self.fields.get(ORG).copied().flatten().unwrap_or_default()
     }
 
+    /// How much of it was told apart when it was counted first: what is kept beside a segment may
+    /// have been given up by then. A key always has an id of its own.
+    pub(super) fn detail(&self) -> Detail {
+        let is_rest = |field: usize| self.fields.get(field).copied().flatten() == Some(REST);
+        match is_rest(KEY) {
+            true if [TASK, TEAM, PROJECT].into_iter().any(is_rest) => Detail::Least,
+            true => Detail::Rest,
+            false => Detail::Full,
+        }
+    }
+
     /// The row's numbers, if all of its names have one.
     pub(super) fn known(&self, detail: Detail, names: &Names) -> Option<RowKey> {
         let mut key = [NONE; FIELDS];
@@ -108,7 +119,7 @@ impl<'a> About<'a> {
 }
 
 /// From which detail on a field is not told apart any more.
-fn given_up(field: usize) -> Option<Detail> {
+pub(super) fn given_up(field: usize) -> Option<Detail> {
     match field {
         SESSION | AGENT | TAGS => Some(Detail::Coarse),
         KEY | USER | ALIAS => Some(Detail::Rest),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::about::{About, Detail, REST, lower};
+use super::about::{About, Detail, REST, given_up, lower};
 use super::kept::moved;
 use super::names::{NONE, Names};
 use super::{HOUR_MS, RowKey, Size, Totals};
@@ -15,7 +15,10 @@ const NAMES_SPARE: usize = 4_096;
 #[derive(Debug, Default)]
 pub(super) struct Hour {
     pub(super) rows: HashMap<RowKey, Totals>,
+    /// How much is told apart of what comes.
     detail: Detail,
+    /// How little was of some request that is in it: of one for which there was no room.
+    least: Detail,
 }
 
 /// See the head of this file.
@@ -29,6 +32,15 @@ pub(super) struct OrgRows {
     /// The rows of the segment that is being written, to be kept beside it.
     open: BTreeMap<u64, HashMap<RowKey, Totals>>,
     open_rows: usize,
+}
+
+// === impl Hour ===
+
+impl Hour {
+    /// Whether the values of a field are not those that its requests had.
+    pub(super) fn has_given_up(&self, field: usize) -> bool {
+        given_up(field).is_some_and(|from| self.least >= from)
+    }
 }
 
 // === impl OrgRows ===
@@ -54,8 +66,10 @@ impl OrgRows {
         if hour_ms < self.complete_from_ms {
             return;
         }
-        let key = about.key(self.detail_of(hour_ms).max(detail), &mut self.names);
+        let detail = self.detail_of(hour_ms).max(detail);
+        let key = about.key(detail, &mut self.names);
         let hour = self.hours.entry(hour_ms).or_default();
+        hour.least = hour.least.max(detail).max(about.detail());
         let before = hour.rows.len();
         hour.rows.entry(key).or_default().add(totals);
         self.rows = self.rows.saturating_add(hour.rows.len().saturating_sub(before));
@@ -152,7 +166,7 @@ impl OrgRows {
             rows.entry(key).or_default().add(&totals);
         }
         self.rows = self.rows.saturating_sub(before.saturating_sub(rows.len()));
-        *hour = Hour { rows, detail };
+        *hour = Hour { rows, detail, least: hour.least.max(detail) };
         self.tidy();
     }
 

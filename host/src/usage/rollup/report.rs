@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::names::{NONE, NameId};
 use super::org::OrgRows;
-use super::{Dimension, HOUR_MS, Rollup, RowKey, Totals, get, hour_of};
+use super::{Dimension, HOUR_MS, Rollup, RowKey, TAGS, Totals, get, hour_of};
 
 /// The start of the bucket that an hour belongs to, both in milliseconds since the Unix epoch.
 pub type BucketOf<'a> = &'a (dyn Fn(u64) -> u64 + Sync);
@@ -63,6 +63,11 @@ pub struct UsageReport {
     pub complete_from_ms: u64,
     /// Before this, sessions, agents and tags are not told apart any more.
     pub detailed_from_ms: u64,
+    /// After the last of its hours in which something that it is grouped or filtered by was not
+    /// told apart, because there was too much of it; zero where there is none.
+    pub told_apart_from_ms: u64,
+    /// Requests that began after this may be under way, and not be in the figures.
+    pub complete_to_ms: u64,
 }
 
 /// A dimension as numbers: a field of the row, or a tag's name.
@@ -114,12 +119,19 @@ impl OrgRows {
         let only: Vec<(Place, Vec<Option<NameId>>)> =
             query.only.iter().map(|(one, values)| (self.place(one), self.ids(values))).collect();
         let present: Vec<Place> = query.present.iter().map(|one| self.place(one)).collect();
+        let told_by = query.by.iter().chain(query.only.iter().map(|(one, _)| one));
+        let told_by: Vec<usize> =
+            told_by.chain(query.present).map(|one| one.field().unwrap_or(TAGS)).collect();
+        let mut told_apart_from_ms = 0;
         let mut groups: HashMap<(u64, Vec<NameId>), Totals> = HashMap::new();
         let mut total = Totals::default();
         // Reused from row to row: most rows fall into a group that is there.
         let mut at = (0, Vec::with_capacity(by.len()));
         for (hour_ms, hour) in self.hours.range(from_ms..to_ms.max(from_ms)) {
             at.0 = query.bucket.map_or(0, |bucket| bucket(*hour_ms));
+            if told_by.iter().any(|field| hour.has_given_up(*field)) {
+                told_apart_from_ms = hour_ms.saturating_add(HOUR_MS);
+            }
             for (about, totals) in &hour.rows {
                 let wanted = |(place, ids): &(Place, Vec<Option<NameId>>)| {
                     ids.contains(&Some(self.value(about, *place)))
@@ -145,6 +157,9 @@ impl OrgRows {
             to_ms,
             complete_from_ms: self.complete_from_ms,
             detailed_from_ms: self.detailed_from_ms.max(self.complete_from_ms),
+            told_apart_from_ms,
+            // For whoever knows what is under way.
+            complete_to_ms: u64::MAX,
         }
     }
 
@@ -179,7 +194,7 @@ impl OrgRows {
     fn value(&self, about: &RowKey, place: Place) -> NameId {
         match place {
             Place::Field(field) => get(about, field),
-            Place::Tag(name) => self.names.tag(get(about, super::TAGS), name),
+            Place::Tag(name) => self.names.tag(get(about, TAGS), name),
         }
     }
 }

@@ -5,7 +5,8 @@ use turnpike_protocol::Usage;
 use uuid::Uuid;
 
 use super::super::{Label, UsageEvent};
-use super::{Bounds, Dimension, HOUR_MS, Query, Rollup, UsageReport};
+use super::about::{About, Detail};
+use super::{Bounds, Dimension, HOUR_MS, Query, Rollup, Totals, UsageReport};
 
 fn event(org: &str, model: &str, at_ms: u64, cost: u128) -> UsageEvent {
     UsageEvent {
@@ -278,6 +279,40 @@ fn one_hour_keeps_so_many_rows_and_names_and_its_sums_stay_right() {
     let by = [Dimension::Session];
     let next = arranged(&rollup, &Query { org: "flood", ..query(&by, 2 * HOUR_MS, u64::MAX) });
     assert_eq!(next.groups.len(), 3);
+}
+
+/// Whoever reads sums by something has to know since when all of them are told apart by it.
+#[test]
+fn a_report_says_since_when_what_it_is_by_is_told_apart() {
+    let mut rollup = small();
+    let many = rollup.bounds.rows;
+    flood(&mut rollup, 1, 0..many + 1);
+    flood(&mut rollup, 2, 0..3);
+    let since = |rollup: &Rollup, by: Dimension, from_ms: u64| {
+        let by = [by];
+        let query = Query { org: "flood", ..query(&by, from_ms, u64::MAX) };
+        arranged(rollup, &query).told_apart_from_ms
+    };
+    let mut restored = Rollup::default();
+    restored.restore(&rollup.finish_segment(), true);
+    for rollup in [&rollup, &restored] {
+        for given_up in [Dimension::Key, Dimension::Session, Dimension::Tag("job".into())] {
+            assert_eq!(since(rollup, given_up.clone(), 0), 2 * HOUR_MS, "{given_up:?}");
+            assert_eq!(since(rollup, given_up, 2 * HOUR_MS), 0, "the next hour has all of it");
+        }
+        for kept in [Dimension::Model, Dimension::Team] {
+            assert_eq!(since(rollup, kept, 0), 0);
+        }
+        let (by, only) = ([Dimension::Model], [(Dimension::User, vec![Some("ann".to_owned())])]);
+        let filtered = Query { org: "flood", only: &only, ..query(&by, 0, u64::MAX) };
+        assert_eq!(arranged(rollup, &filtered).told_apart_from_ms, 2 * HOUR_MS);
+    }
+    // Where there is no room at all, also of an organization that has hardly any rows.
+    let (mut full, one) = (Rollup::default(), event("flood", "a", HOUR_MS, 1));
+    let (about, totals) = (About::of(&one), Totals::of(&one));
+    full.change("flood", |own| own.add(HOUR_MS, &about, Detail::Least, &totals));
+    assert_eq!(since(&full, Dimension::Team, 0), 2 * HOUR_MS);
+    assert_eq!(since(&full, Dimension::Provider, 0), 0);
 }
 
 /// Names are bounded by their bytes, however few rows they are of.

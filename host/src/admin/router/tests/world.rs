@@ -25,7 +25,9 @@ use crate::policy::{Abilities, HostRule, OrgLimits, SelfTest, Tally};
 use crate::route::{Aliases, Answers, BreakerRule, Health, Ratings, Rulebook};
 use crate::secret::Secret;
 use crate::store::{BindingRecord, PluginCheck, PluginFigures, Store};
-use crate::usage::{CandidateFact, Explanation, Label, LineItem, Record, Recorder, UsageEvent};
+use crate::usage::{
+    CandidateFact, Explanation, Label, LineItem, Record, Recorder, Unrecorded, UsageEvent,
+};
 
 /// The id of the key in everything that is recorded; no key of the organization's has it any more.
 pub(super) const KEY: &str = "01a22a86-9acc-7026-bee2-70e84e49a061";
@@ -332,6 +334,17 @@ impl World {
         Answer { status, etag: etag.unwrap_or_default(), body }
     }
 
+    /// What is no JSON: its status, headers and text.
+    pub(super) async fn file(&self, path: &str) -> (StatusCode, HeaderMap, String) {
+        let request =
+            Request::builder().uri(path).header("authorization", format!("Bearer {TOKEN}"));
+        let request = request.body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        (head.status, head.headers, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
     pub(super) async fn get(&self, path: &str) -> Value {
         let answer = self.send("GET", path, &Value::Null).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
@@ -354,6 +367,11 @@ impl World {
         let name = HeaderName::from_static("x-api-key");
         headers.insert(name, HeaderValue::from_str(key).unwrap());
         authenticate(&headers, None, &self.directory.load(), at_ms)
+    }
+
+    /// A request of an organization that began then, and is not recorded yet.
+    pub(super) fn begin(&self, org: &str, at_ms: u64) -> Unrecorded {
+        self.recorder.begin(&org.into(), at_ms)
     }
 
     /// Records a request that cost so many pico-dollars.

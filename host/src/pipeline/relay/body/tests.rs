@@ -1,5 +1,7 @@
 //! A stream whose caller reads when it likes.
 
+mod leaving;
+
 use std::time::Duration;
 
 use turnpike_protocol::Dialect;

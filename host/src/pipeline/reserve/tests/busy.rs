@@ -3,7 +3,7 @@
 use super::*;
 use crate::budget::{Counter, Hold};
 use crate::pipeline::reserve::afford::afford;
-use crate::pipeline::reserve::short::{outrun, readmit};
+use crate::pipeline::reserve::short::{none_payable, outrun, readmit};
 
 /// Another request, which holds so much.
 fn others(gateway: &Arc<Gateway>, amount: PicoUsd) -> Hold {
@@ -65,4 +65,28 @@ async fn what_was_out_for_the_money_is_in_again_with_the_next_try() {
     flight.plan = vec![0, 1];
     afford(&mut flight, &purse).await.ok().unwrap();
     assert_eq!((codes(&flight), &*flight.plan), (vec![None, None], &[0, 1][..]));
+}
+
+/// Between the look and the words of the refusal the money may be back: it was the credit that was
+/// short, whatever budgets there are beside it.
+#[tokio::test]
+async fn credit_that_came_back_meanwhile_is_not_told_as_a_budget() {
+    let data = tempfile::tempdir().unwrap();
+    let gateway = gateway(data.path(), &[2]).await;
+    let (limit, period) = (PicoUsd::parse("50").unwrap(), turnpike_ledger::Period::Total);
+    gateway.ledger.set_budget("all", Some(limit), period, clock::now_ms()).unwrap();
+    let budget = Counted { id: "all", window: 0, scope: "organization", ends_ms: None };
+    let always = [budget];
+    for (reason, status, code) in [
+        (Rejection::CreditShort, 402, "insufficient_credit"),
+        (Rejection::BudgetShort, 429, "budget_exceeded"),
+    ] {
+        let mut flight = choosing(&gateway);
+        flight.candidates[0].rejection = Some(reason);
+        let caller = Arc::clone(&flight.caller);
+        let purse = purse(&flight, &caller, &always, clock::now_ms());
+        let refusal = none_payable(&mut flight, &purse).await.ok().unwrap().refusal;
+        assert_eq!((refusal.status.as_u16(), refusal.code), (status, code), "{refusal:?}");
+        assert!(!refusal.final_word, "{refusal:?}");
+    }
 }

@@ -1,5 +1,6 @@
 //! One request that is sent again and again under its `idempotency-key`, and interrupted in one way
-//! or another: whatever happens, in whichever order, what is charged adds up.
+//! or another: whatever happens, in whichever order, what is charged adds up, and what the platform
+//! bears is bounded.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::clock;
 use crate::gateway::Gateway;
 use crate::pipeline::attempt::tests::{PRICE, flight, gateway_with};
 use crate::pipeline::flight::{Bill, Ending};
-use crate::pipeline::settle::{charge, forgive};
+use crate::pipeline::settle::{charge, forgive, total};
 
 /// Sequences of tries in one run.
 const CASES: u32 = 300;
@@ -20,6 +21,8 @@ const CASES: u32 = 300;
 const INPUT_PICO: u128 = 1_000_000;
 const OUTPUT_PICO: u128 = 2_000_000;
 const PROMPT: u64 = 50;
+/// The prompt's tokens by the gateway's count.
+const COUNTED_PROMPT: u128 = 2;
 /// Bytes of text of each token.
 const TOKEN_BYTES: u64 = 4;
 
@@ -28,6 +31,8 @@ const TOKEN_BYTES: u64 = 4;
 enum Fate {
     /// Its caller leaves after so many thousandths of the text, and all of it is charged.
     Left(u64),
+    /// The same, and its provider is left at once: what came is counted.
+    LeftAgain(u64),
     /// Its provider dies, and what came is charged (`money.bill_partial`).
     Died,
     /// The redaction policy stops it, and what went out is charged.
@@ -51,6 +56,7 @@ struct Try {
 fn tries() -> impl Strategy<Value = (Vec<Try>, u64)> {
     let fate = prop_oneof![
         6 => (0..=1_000_u64).prop_map(Fate::Left),
+        4 => (0..=1_000_u64).prop_map(Fate::LeftAgain),
         3 => Just(Fate::Died),
         1 => Just(Fate::Blocked),
         1 => Just(Fate::Nothing),
@@ -84,7 +90,7 @@ fn sent(gateway: &Arc<Gateway>, key: &str, held: u128) -> (Flight, Hold) {
     )]);
     let print = gateway.repeats.print("k1", &headers, "/v1", b"hello").unwrap().unwrap();
     let (org, id) = ("acme".into(), flight.started.id);
-    flight.repeat = Some(gateway.repeats.begin(&org, print, id, clock::now_ms()).unwrap());
+    flight.repeat = Some(gateway.repeats.begin(&org, print, id, clock::steady_ms()).unwrap());
     flight.hold = Some(hold(gateway, id, held));
     let others = gateway.ledger.balance("acme").available.0;
     (flight, hold(gateway, clock::new_id(), others))
@@ -96,18 +102,57 @@ fn report(tokens: u64) -> Reported {
     Reported { usage: Some(usage), text_bytes: tokens * TOKEN_BYTES, ..Reported::default() }
 }
 
-/// Sends it once; what was charged, and what the part that was had is worth.
-async fn send(gateway: &Arc<Gateway>, key: &str, this: &Try) -> (u128, u128) {
+/// What came of a try, in pico-dollars.
+#[derive(Debug, Default)]
+struct Came {
+    charged: u128,
+    /// What the part that was had is worth.
+    had: u128,
+    /// What the platform bore of it, and whether it was owed more.
+    borne: u128,
+    capped: bool,
+}
+
+/// Settles a try.
+async fn settle(
+    flight: &mut Flight,
+    offer: &Offer,
+    (reported, ending): (&Reported, Ending),
+    had: u128,
+) -> Came {
+    let tab = flight.repeat.as_ref().unwrap().tab;
+    let bill = charge(flight, offer, reported, ending).await;
+    flight.end(ending, 200, &bill);
+    if bill.seq.is_none() {
+        return Came { charged: bill.cost.0, had, ..Came::default() };
+    }
+    let cost = total(&bill.lines);
+    let credit = tab.credit(cost);
+    let capped = credit < tab.owed.min(cost);
+    Came { charged: bill.cost.0, had, borne: credit.0, capped }
+}
+
+/// Sends it once.
+async fn send(gateway: &Arc<Gateway>, key: &str, this: &Try) -> Came {
     let whole = price(this.tokens);
     let held = if this.short { whole / 2 } else { whole };
     let (mut flight, _others) = sent(gateway, key, held);
     let offer = Arc::clone(flight.offer_of(0).unwrap());
-    let reported = report(this.tokens);
+    let mut reported = report(this.tokens);
+    let all_bytes = reported.text_bytes;
+    let part = |thousandths: u64| all_bytes * thousandths / 1_000;
     let (ending, had) = match this.fate {
         Fate::Left(thousandths) => {
-            let bytes = reported.text_bytes * thousandths / 1_000;
-            flight.reached = Reached::Bytes(bytes);
-            (Ending::Partial, price(bytes.div_ceil(TOKEN_BYTES)))
+            let text_bytes = part(thousandths);
+            flight.reached = Reached::Part(Part { text_bytes, ..Part::default() });
+            (Ending::Partial, price(text_bytes.div_ceil(TOKEN_BYTES)))
+        }
+        Fate::LeftAgain(thousandths) => {
+            let text_bytes = part(thousandths);
+            flight.reached = Reached::Part(Part { text_bytes, ..Part::default() });
+            reported = Reported { text_bytes, ..Reported::default() };
+            let written = u128::from(text_bytes.div_ceil(TOKEN_BYTES));
+            (Ending::Partial, COUNTED_PROMPT * INPUT_PICO + written * OUTPUT_PICO)
         }
         Fate::Died => {
             flight.reached = Reached::NoResult;
@@ -117,12 +162,12 @@ async fn send(gateway: &Arc<Gateway>, key: &str, this: &Try) -> (u128, u128) {
         Fate::Nothing => {
             flight.release(PicoUsd::ZERO);
             flight.end(Ending::Failed, 502, &Bill::default());
-            return (0, 0);
+            return Came::default();
         }
         Fate::Empty => {
             let bill = forgive(&mut flight, &offer, &reported);
             flight.end(Ending::Empty, 200, &bill);
-            return (0, 0);
+            return Came::default();
         }
         Fate::Uncaptured => {
             let hold = turnpike_ledger::TransferId(flight.started.id.into_bytes());
@@ -130,53 +175,57 @@ async fn send(gateway: &Arc<Gateway>, key: &str, this: &Try) -> (u128, u128) {
             (Ending::Complete, 0)
         }
     };
-    let bill = charge(&mut flight, &offer, &reported, ending).await;
-    flight.end(ending, 200, &bill);
-    (bill.cost.0, had)
+    settle(&mut flight, &offer, (&reported, ending), had).await
 }
 
-/// Sends a request again and again, the last time to its end.
+/// Sends a request again and again, the last time to its end. Whether the platform ever bore less
+/// than was owed.
 async fn check(
     gateway: &Arc<Gateway>,
     key: &str,
     (tries, last): &(Vec<Try>, u64),
-) -> Result<(), TestCaseError> {
+) -> Result<bool, TestCaseError> {
     let before = gateway.ledger.balance("acme").spent;
     let short = tries.iter().any(|it| it.short);
     // A share of what was paid is rounded, once in each try.
     let rounded = u128::try_from(tries.len()).unwrap();
-    let (mut charged, mut had, mut dearest) = (0, 0, price(*last));
+    let (mut all, mut dearest) = (Came::default(), price(*last));
+    let add = |all: &mut Came, came: &Came| {
+        all.charged += came.charged;
+        all.borne += came.borne;
+        all.capped |= came.capped;
+    };
     for this in tries {
-        let (cost, reached) = send(gateway, key, this).await;
-        charged += cost;
-        had += reached;
+        let came = send(gateway, key, this).await;
+        add(&mut all, &came);
+        all.had += came.had;
         dearest = dearest.max(price(this.tokens));
-        prop_assert!(charged <= dearest + had + rounded, "{charged} for {had} of {dearest}");
-        prop_assert!(short || charged >= had, "what was had is paid: {charged} for {had}");
+        let one = all.charged <= dearest + all.had + rounded;
+        prop_assert!(one || all.capped, "{all:?} of {dearest}");
+        prop_assert!(short || all.charged >= all.had, "what was had is paid: {all:?}");
     }
     let (mut flight, _others) = sent(gateway, key, price(*last));
     let offer = Arc::clone(flight.offer_of(0).unwrap());
-    let bill = charge(&mut flight, &offer, &report(*last), Ending::Complete).await;
-    flight.end(Ending::Complete, 200, &bill);
-    charged += bill.cost.0;
+    let whole = (&report(*last), Ending::Complete);
+    add(&mut all, &settle(&mut flight, &offer, whole, 0).await);
+    prop_assert!(all.borne <= dearest, "no more than one answer is given away: {all:?} {dearest}");
     prop_assert!(
-        charged <= dearest + had + rounded,
-        "no more than the answer, and what was delivered twice: {charged}, {dearest} + {had}"
+        all.charged <= dearest + all.had + rounded || all.capped,
+        "no more than the answer, and what was delivered twice: {all:?}, {dearest}"
     );
-    if !short && tries.iter().all(|it| it.tokens == *last) {
-        let all = price(*last) + had;
-        prop_assert_eq!(charged, all, "the answer, and what was delivered twice");
+    if !short && !all.capped && tries.iter().all(|it| it.tokens == *last) {
+        let answer = price(*last) + all.had;
+        prop_assert_eq!(all.charged, answer, "the answer, and what was delivered twice");
     }
     let spent = gateway.ledger.balance("acme").spent.saturating_sub(before);
-    prop_assert_eq!(spent.0, charged, "as it was booked");
-    Ok(())
+    prop_assert_eq!(spent.0, all.charged, "as it was booked");
+    Ok(all.capped)
 }
 
-#[test]
-fn pitfall_46_any_number_of_interrupted_tries_costs_one_answer_and_what_came_twice() {
-    let data = tempfile::tempdir().unwrap();
+/// A gateway, and an organization with a thousand dollars.
+fn open(data: &std::path::Path) -> (tokio::runtime::Runtime, Arc<Gateway>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let gateway = runtime.block_on(gateway_with(data.path(), 9, PRICE));
+    let gateway = runtime.block_on(gateway_with(data, 9, PRICE));
     let top_up = turnpike_ledger::TopUp {
         id: turnpike_ledger::TransferId([7; 16]),
         org: "acme",
@@ -186,13 +235,49 @@ fn pitfall_46_any_number_of_interrupted_tries_costs_one_answer_and_what_came_twi
         at_ms: clock::now_ms(),
     };
     gateway.ledger.top_up(&top_up).unwrap();
+    (runtime, gateway)
+}
+
+#[test]
+fn pitfall_46_any_number_of_interrupted_tries_costs_one_answer_and_what_came_twice() {
+    let data = tempfile::tempdir().unwrap();
+    let (runtime, gateway) = open(data.path());
     let config = ProptestConfig { cases: CASES, failure_persistence: None, ..Default::default() };
     let mut runner = TestRunner::new(config);
     let key = std::cell::Cell::new(0_u32);
     runner
         .run(&tries(), |case| {
             key.set(key.get() + 1);
-            runtime.block_on(check(&gateway, &format!("key-{}", key.get()), &case))
+            let checked = check(&gateway, &format!("key-{}", key.get()), &case);
+            runtime.block_on(checked).map(|_| ())
         })
         .unwrap();
+}
+
+fn whole(fate: Fate) -> Try {
+    Try { fate, tokens: 400, short: false }
+}
+
+/// A line that drops again and again, as the gateway takes it: the provider is read on for nobody
+/// once, and all that is owed is had by the end.
+#[test]
+fn pitfall_46_a_line_that_drops_again_and_again_never_comes_to_the_bound() {
+    let data = tempfile::tempdir().unwrap();
+    let (runtime, gateway) = open(data.path());
+    let mut tries = vec![whole(Fate::Left(100))];
+    tries.extend([whole(Fate::LeftAgain(80)); 7]);
+    let capped = runtime.block_on(check(&gateway, "dropping", &(tries, 400))).unwrap();
+    assert!(!capped);
+}
+
+/// Who leaves as soon as something comes, again and again, pays for it in the end.
+#[test]
+fn pitfall_46_leaving_at_the_first_word_costs_the_platform_one_answer_at_most() {
+    let data = tempfile::tempdir().unwrap();
+    let (runtime, gateway) = open(data.path());
+    for (key, fate) in [("read-on", Fate::Left(1)), ("left", Fate::LeftAgain(1))] {
+        let mut tries = vec![whole(Fate::Left(1))];
+        tries.extend([whole(fate); 20]);
+        assert!(runtime.block_on(check(&gateway, key, &(tries, 400))).unwrap(), "{key}");
+    }
 }
