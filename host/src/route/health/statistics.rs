@@ -285,7 +285,9 @@ impl Statistics {
     pub(super) fn outrun(&self, waited_ms: f64, band: Band, now_ms: u64) {
         if waited_ms > self.speed(band, now_ms).first_token_ms {
             for speeds in [Some(&self.all), self.bands.get(band.0)].into_iter().flatten() {
-                speeds.add(waited_ms, 0.0, now_ms);
+                // Of how long it thinks, and how fast it writes, this says nothing.
+                let thinking_ms = speeds.thinking_ms.get(0.0);
+                speeds.add([waited_ms, thinking_ms, 0.0], now_ms);
             }
         }
         self.outrun_ms.store(now_ms.max(1), Ordering::Relaxed);

@@ -248,8 +248,8 @@ fn pitfall_46_any_number_of_interrupted_tries_costs_one_answer_and_what_came_twi
     runner
         .run(&tries(), |case| {
             key.set(key.get() + 1);
-            let checked = check(&gateway, &format!("key-{}", key.get()), &case);
-            runtime.block_on(checked).map(|_| ())
+            let name = format!("key-{}", key.get());
+            runtime.block_on(check(&gateway, &name, &case)).map(|_| ())
         })
         .unwrap();
 }
