@@ -20,6 +20,7 @@ mod holds;
 mod keys;
 mod limits;
 mod multipart;
+mod nowhere;
 mod offers;
 mod orgs;
 mod plans;

@@ -16,7 +16,7 @@ use crate::error::Refusal;
 pub use allowance::give_allowance;
 pub use hold::{Hold, Settlement};
 pub use search::Search;
-pub use shortfall::{Counter, Shortfall, shortfall};
+pub use shortfall::{Counter, Shortfall, UsedUp, shortfall};
 
 /// Output tokens that one request is held for when neither the caller nor the catalogue says how
 /// long an answer may be.

@@ -7,6 +7,7 @@ mod cloud;
 mod overlay;
 mod policy;
 mod secret_ref;
+mod tables;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -290,6 +291,7 @@ impl Config {
         let mut table: toml::Table =
             toml::from_str(text).map_err(|e| ConfigError(format!("{name}: {e}")))?;
         overlay::apply(&mut table, vars)?;
+        tables::check(&table).map_err(|why| ConfigError(format!("{name}: {why}")))?;
         let config: Self = toml::Value::Table(table)
             .try_into()
             .map_err(|e| ConfigError(format!("{name} with the environment laid over: {e}")))?;

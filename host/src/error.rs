@@ -188,8 +188,8 @@ impl Refusal {
     pub fn malformed_tags(why: &str, tags_max: usize, bytes_max: usize) -> Self {
         let message = format!(
             "x-turnpike-tags can't be read: {why}; send NAME=VALUE pairs with commas between them, \
-             such as job=nightly,env=ci, at most {tags_max} of at most {bytes_max} bytes each, or \
-             leave the header out"
+             such as job=nightly,env=ci, each name once, at most {tags_max} of at most {bytes_max} \
+             bytes each, or leave the header out"
         );
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_tags", message)
     }

@@ -17,6 +17,7 @@ pub mod error;
 pub mod gateway;
 pub mod hook;
 pub mod ingress;
+pub mod json;
 pub mod limits;
 pub mod pipeline;
 pub mod policy;

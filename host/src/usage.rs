@@ -23,7 +23,7 @@ mod unrecorded;
 mod wire;
 mod words;
 
-pub use self::event::{Record, UsageEvent};
+pub use self::event::{Record, SETTLEMENTS, UsageEvent};
 pub use self::explanation::{
     AttemptFact, CandidateFact, ExpectedFact, Explanation, Failure, FiguresFact, Label, LineItem,
     LossFact, ObjectiveFact, PolicyFact, RedactionFact, TaskFact, Timing,

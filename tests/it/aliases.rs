@@ -57,3 +57,27 @@ async fn a_name_is_listed_where_the_key_may_use_what_it_stands_for() -> Result<(
     other.chat(&chat("writer", "Hello")).await?.expect_status(404)?;
     Ok(())
 }
+
+/// It is asked for in any case, and is one name: in records, sums and filters.
+#[tokio::test]
+async fn a_name_is_counted_as_one_however_it_is_written() -> Result<()> {
+    let stage = Stage::open().await?;
+    name(&stage, "writer", "openai/gpt-5.4-mini").await?;
+    for spelled in ["writer", "Writer"] {
+        let answer = stage.caller.chat(&chat(spelled, "Hello")).await?.expect_status(200)?;
+        let explanation = stage.explanation(ORG, answer.request_id()).await?;
+        assert_eq!(explanation["model_asked"], "writer");
+    }
+    for query in ["usage?group_by=alias", "usage?group_by=alias&alias=WRITER"] {
+        let path = format!("/orgs/{ORG}/{query}");
+        let report = stage.operate(Method::GET, &path, None).await?.expect_status(200)?.body;
+        let groups = report["items"].as_array().context("a list")?;
+        assert_eq!(groups.len(), 1, "{query}: {report:#}");
+        let group = (&groups[0]["alias"], &groups[0]["requests"]);
+        assert_eq!(group, (&json!("writer"), &json!(2)), "{report:#}");
+    }
+    let path = format!("/orgs/{ORG}/requests?alias=Writer");
+    let found = stage.operate(Method::GET, &path, None).await?.expect_status(200)?.body;
+    assert_eq!(found["items"].as_array().map(Vec::len), Some(2), "{found:#}");
+    Ok(())
+}

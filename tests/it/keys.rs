@@ -220,6 +220,18 @@ async fn tags_that_cant_be_read_are_refused_in_each_dialect() -> Result<()> {
             if path.contains("v1beta") { Value::Null } else { json!("invalid_request_error") };
         assert_eq!(*kind, expected, "{path}: {}", refused.text);
     }
+    // Neither could be told apart in a report: two of one name, and one without a value.
+    for (headers, why) in [
+        (vec![("x-turnpike-tags", "job=a,job=b")], "tag 2 has the name of tag 1"),
+        (vec![("x-turnpike-tags", "job=a"), ("x-turnpike-tags", "job=a")], "tag 2 has the name"),
+        (vec![("x-turnpike-tags", "job=")], "tag 1 has no value"),
+    ] {
+        let body = chat(MODEL, "hello");
+        let refused = stage.caller.post("/v1/chat/completions", &body, &headers).await?;
+        let refused = refused.expect_status(400)?;
+        assert_eq!(refused.body["error"]["code"], "invalid_tags", "{}", refused.text);
+        assert!(refused.text.contains(why), "{}", refused.text);
+    }
     assert!(stage.simulator.all_requests().is_empty());
     let fine = [("x-turnpike-tags", "job=nightly, env = ci,")];
     let answer = stage.caller.post("/v1/chat/completions", &chat(MODEL, "hello"), &fine).await?;

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Pico-dollars in one dollar.
@@ -175,12 +176,25 @@ impl Serialize for PicoUsd {
 impl<'de> Deserialize<'de> for PicoUsd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            // Text only: a JSON number may already have been through a float.
-            let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
-            Self::parse(&text).map_err(serde::de::Error::custom)
+            deserializer.deserialize_str(Text)
         } else {
             u128::deserialize(deserializer).map(Self)
         }
+    }
+}
+
+/// Text only: a JSON number may already have been through a float.
+struct Text;
+
+impl Visitor<'_> for Text {
+    type Value = PicoUsd;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an amount in dollars as a string, such as \"12.50\"")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<PicoUsd, E> {
+        PicoUsd::parse(text).map_err(E::custom)
     }
 }
 

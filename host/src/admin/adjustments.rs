@@ -20,13 +20,21 @@ use crate::clock;
 pub(super) struct Input {
     amount_usd: PicoUsd,
     /// `credit`: to the organization; `debit`: from it, at most what is available.
-    direction: Direction,
+    direction: String,
     /// Why, for whoever reads the entries later.
     reason: String,
     /// What it refers to, such as a request or a ticket. The same reference books once.
     reference: Option<String>,
     /// The caller's own id, a UUID; books once, whatever the reference.
     id: Option<String>,
+}
+
+fn read_direction(text: &str) -> Result<Direction, ApiError> {
+    match text {
+        "credit" => Ok(Direction::Credit),
+        "debit" => Ok(Direction::Debit),
+        _ => Err(ApiError::invalid("direction", "direction: it is \"credit\" or \"debit\"")),
+    }
 }
 
 pub(super) async fn create(
@@ -38,6 +46,7 @@ pub(super) async fn create(
     if amount.is_zero() {
         return Err(ApiError::invalid("amount_usd", "the amount must be more than nothing"));
     }
+    let direction = read_direction(&direction)?;
     if reason.trim().is_empty() {
         return Err(ApiError::invalid("reason", "say why; it is kept with the entry for ever"));
     }

@@ -17,7 +17,7 @@ use serde_json::json;
 use self::input::{Put, Rollback};
 pub(super) use self::output::difference;
 use super::error::ApiError;
-use super::extract::{JsonBody, Params};
+use super::extract::{JsonBody, OptionalJson, Params};
 use super::signatures::check_bindable;
 use super::{AdminParts, AdminState, BindingRefused};
 use crate::clock;
@@ -126,11 +126,10 @@ pub(super) async fn roll_back(
     Path((org, hook)): Path<(String, String)>,
     Params(which): Params<Which>,
     headers: HeaderMap,
-    body: axum::body::Bytes,
+    OptionalJson(Rollback { revision }): OptionalJson<Rollback>,
 ) -> Result<Response, ApiError> {
     let place = read_place(org, &hook, which.scope.as_deref())?;
     let mode = which.mode.as_deref().map_or(Ok(Mode::Active), input::mode)?;
-    let Rollback { revision } = input::rollback(&body)?;
     state
         .changing(move |parts| {
             parts.store.org(&place.org)?;

@@ -11,7 +11,7 @@ use serde_json::json;
 use turnpike_ledger::{Ledger, PicoUsd};
 
 use super::error::ApiError;
-use super::extract::{JsonBody, PageParams, Params};
+use super::extract::{JsonBody, PageParams, Params, maybe, meant, or_default, required};
 use super::publish::{publish_keys, set_scope_budget, stored_or_put_back, zone_of};
 use super::text::{rfc3339, rfc3339_opt};
 use super::warnings::{Warned, of_scope};
@@ -29,14 +29,19 @@ const BUDGETS_MAX: usize = 10_000;
 /// Bytes of a scope: a row's key, and a part of the ledger's names.
 const SCOPE_BYTES_MAX: usize = 256;
 
-/// The fields of a budget that can be changed.
+/// The fields of a budget that can be changed: absent keeps, null is the default, and refused where
+/// there is none.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Patch {
-    amount_usd: Option<PicoUsd>,
-    period: Option<String>,
-    mode: Option<String>,
-    alerts: Option<Vec<u16>>,
+    #[serde(default, deserialize_with = "maybe")]
+    amount_usd: Option<Option<PicoUsd>>,
+    #[serde(default, deserialize_with = "maybe")]
+    period: Option<Option<String>>,
+    #[serde(default, deserialize_with = "maybe")]
+    mode: Option<Option<String>>,
+    #[serde(default, deserialize_with = "maybe")]
+    alerts: Option<Option<Vec<u16>>>,
 }
 
 #[derive(Deserialize)]
@@ -46,8 +51,7 @@ pub(super) struct Create {
     amount_usd: PicoUsd,
     period: String,
     mode: Option<String>,
-    #[serde(default)]
-    alerts: Vec<u16>,
+    alerts: Option<Vec<u16>>,
 }
 
 /// What is spent and held of a budget in the window that is running.
@@ -108,6 +112,26 @@ impl Shown {
     }
 }
 
+// === impl Patch ===
+
+impl Patch {
+    /// Writes what is given over the budget's fields.
+    fn apply(self, budget: &mut ScopeBudget) -> Result<(), ApiError> {
+        let said = self.mode.is_some() || self.alerts.is_some();
+        budget.amount_usd = required("amount_usd", self.amount_usd, Some(budget.amount_usd))?;
+        let period = meant(self.period, |it| read_period("period", &it))?;
+        budget.period = required("period", period, Some(budget.period))?;
+        budget.mode = or_default(meant(self.mode, |it| read_mode("mode", &it))?, budget.mode);
+        let alerts = meant(self.alerts, |it| read_alerts("alerts", &it))?;
+        budget.alerts = or_default(alerts, budget.alerts);
+        // One that was set before this was refused can still be changed otherwise.
+        if said {
+            check_reachable("alerts", budget.mode, &budget.alerts)?;
+        }
+        Ok(())
+    }
+}
+
 /// Reads a period; `field` is what the caller calls it.
 pub(super) fn read_period(field: &str, text: &str) -> Result<BudgetPeriod, ApiError> {
     BudgetPeriod::from_label(text)
@@ -154,9 +178,16 @@ pub(super) fn read_scope(text: &str) -> Result<SpendScope, ApiError> {
     let printable = text.len() <= SCOPE_BYTES_MAX && !text.chars().any(char::is_control);
     let scope = SpendScope::from_label(text).filter(|_| printable);
     let scope = scope.ok_or_else(|| ApiError::invalid("scope", message))?;
-    if let SpendScope::Model(pattern) = &scope {
-        ModelRules::parse(&[pattern])
-            .map_err(|error| ApiError::invalid("scope", error.to_string()))?;
+    match &scope {
+        SpendScope::Model(pattern) => {
+            ModelRules::parse(&[pattern])
+                .map_err(|error| ApiError::invalid("scope", error.to_string()))?;
+        }
+        // No request has such a tag.
+        SpendScope::Tag(_, value) if value.is_empty() => {
+            return Err(ApiError::invalid("scope", message));
+        }
+        _ => {}
     }
     Ok(scope)
 }
@@ -175,7 +206,7 @@ pub(super) async fn create(
         amount_usd: input.amount_usd,
         period: read_period("period", &input.period)?,
         mode: input.mode.map_or(Ok(BudgetMode::Hard), |mode| read_mode("mode", &mode))?,
-        alerts: read_alerts("alerts", &input.alerts)?,
+        alerts: read_alerts("alerts", &input.alerts.unwrap_or_default())?,
         created_at_ms: clock::now_ms(),
     };
     check_reachable("alerts", budget.mode, &budget.alerts)?;
@@ -262,20 +293,7 @@ pub(super) async fn patch(
             let zone = zone_of(&parts.store.org(&org)?);
             let mut budget = parts.store.budget(&org, &id)?;
             let before = budget.clone();
-            budget.amount_usd = input.amount_usd.unwrap_or(budget.amount_usd);
-            if let Some(period) = &input.period {
-                budget.period = read_period("period", period)?;
-            }
-            if let Some(mode) = &input.mode {
-                budget.mode = read_mode("mode", mode)?;
-            }
-            if let Some(alerts) = &input.alerts {
-                budget.alerts = read_alerts("alerts", alerts)?;
-            }
-            // One that was set before this was refused can still be changed otherwise.
-            if input.mode.is_some() || input.alerts.is_some() {
-                check_reachable("alerts", budget.mode, &budget.alerts)?;
-            }
+            input.apply(&mut budget)?;
             set_scope_budget(&parts.ledger, &budget, clock::now_ms())?;
             let put_back = || {
                 set_scope_budget(&parts.ledger, &before, clock::now_ms()).map_err(ApiError::from)

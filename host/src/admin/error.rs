@@ -51,9 +51,9 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
-    /// 405: not with this method.
-    pub(super) fn method_not_allowed() -> Self {
-        let message = "this address does not take that method; see the API's reference";
+    /// 405: not with this method, but with those.
+    pub(super) fn method_not_allowed(allowed: &str) -> Self {
+        let message = format!("this address does not take that method; use {allowed}");
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
     }
 

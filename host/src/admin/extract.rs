@@ -1,5 +1,6 @@
 //! Reading requests: JSON bodies and query strings, with bounds, and with errors that name the
-//! field. An unknown field is an error: one that is accepted and not saved does harm.
+//! field by its whole path. An unknown field is an error: one that is accepted and not saved does
+//! harm. So is null for what has no default: nothing would be done, and nobody told.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
@@ -9,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 use super::error::ApiError;
+use crate::json::{self, Fault};
 
 /// The longest JSON body: a binding's configuration is the largest thing anyone sends.
 pub(super) const JSON_BODY_BYTES_MAX: usize = 256 * 1024;
@@ -52,33 +54,28 @@ pub(super) async fn read_body(body: Body, limit: usize) -> Result<Bytes, ApiErro
     })
 }
 
-fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|cause| {
-        let path = cause.path().to_string();
-        let cause = cause.into_inner();
-        if cause.is_data() {
-            let message = format!("the field can't be used: {cause}");
-            match named_field(&cause.to_string()) {
-                Some(field) => ApiError::invalid(field, message),
-                None => ApiError::invalid(path, message),
-            }
-        } else {
-            ApiError::bad_request("malformed_json", format!("the body is not JSON: {cause}"))
-        }
-    })?;
-    reader.end().map_err(|cause| {
-        ApiError::bad_request("malformed_json", format!("the body goes on after its JSON: {cause}"))
-    })?;
-    Ok(parsed)
+/// Reads a JSON object.
+pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        let message = "the body is empty; send a JSON object, as with curl's -d '{…}'";
+        return Err(ApiError::bad_request("empty_body", message));
+    }
+    json::read(bytes).map_err(refused)
 }
 
-/// The field that serde's messages about unknown and missing fields name.
-fn named_field(message: &str) -> Option<String> {
-    let rest = message
-        .strip_prefix("unknown field `")
-        .or_else(|| message.strip_prefix("missing field `"))?;
-    rest.split_once('`').map(|(field, _)| field.to_owned())
+/// Why a body is not taken.
+pub(super) fn refused(fault: Fault) -> ApiError {
+    let Fault { is_json, at, what } = fault;
+    match at {
+        Some(field) => {
+            let message = format!("{field}: {what}");
+            ApiError::invalid(field, message)
+        }
+        None if is_json => {
+            ApiError::refused("invalid_field", format!("the body can't be used: {what}"))
+        }
+        None => ApiError::bad_request("malformed_json", format!("the body is not JSON: {what}")),
+    }
 }
 
 /// A query string.
@@ -95,18 +92,35 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
 impl<T: DeserializeOwned> Params<T> {
     /// Those of an address.
     pub(super) fn of(uri: &http::Uri) -> Result<Self, ApiError> {
-        let Query(params) = Query::try_from_uri(uri).map_err(|cause| {
-            let cause = cause.body_text();
-            let reason = cause.rsplit_once(": ").map_or(cause.as_str(), |(_, reason)| reason);
-            let message = format!("the query string can't be used: {cause}");
-            let error = ApiError::bad_request("bad_query", message);
-            match named_field(reason) {
-                Some(field) => error.at(field),
-                None => error,
-            }
-        })?;
+        let read = Query::try_from_uri(uri);
+        let Query(params) = read.map_err(|cause| bad_query(&cause.body_text()))?;
         Ok(Self(params))
     }
+}
+
+/// What is wrong with a query string, by what the reader of them says: the parameter, where it
+/// knows which, and a reason in Rust's words.
+fn bad_query(said: &str) -> ApiError {
+    let said = said.strip_prefix("Failed to deserialize query string: ").unwrap_or(said);
+    let (at, reason) = match said.split_once(": ") {
+        Some((at, reason)) if !at.contains('`') => (Some(at), reason),
+        _ => (None, said),
+    };
+    let (named, what) = json::words(reason);
+    if let Some(name) = named {
+        let message = format!("the query parameter {name}: {what}");
+        return ApiError::bad_request("bad_query", message).at(name);
+    }
+    let Some(name) = at else {
+        let message = format!("the query string can't be used: {what}");
+        return ApiError::bad_request("bad_query", message);
+    };
+    let what = match reason {
+        "provided string was not `true` or `false`" => "it is true or false",
+        // All other values that are read are numbers.
+        _ => "it is a whole number",
+    };
+    ApiError::invalid(name, format!("the query parameter {name}: {what}"))
 }
 
 /// Which page of a listing.
@@ -141,6 +155,41 @@ pub(super) fn page_limit(asked: Option<usize>) -> Result<usize, ApiError> {
         Some(limit @ 1..=PAGE_ITEMS_MAX) => Ok(limit),
         Some(_) => Err(ApiError::invalid("limit", format!("limit is 1 to {PAGE_ITEMS_MAX}"))),
     }
+}
+
+/// What a PATCH makes of a field without a default: absent is as `before`, a value sets it. Where
+/// nothing was before, as in a POST, there has to be a value.
+pub(super) fn required<T>(
+    field: &str,
+    given: Option<Option<T>>,
+    before: Option<T>,
+) -> Result<T, ApiError> {
+    match (given, before) {
+        (Some(Some(value)), _) | (None, Some(value)) => Ok(value),
+        (Some(None), Some(_)) => {
+            let message = format!(
+                "{field}: there is no default that null could bring back; leave it out to keep \
+                 what it is"
+            );
+            Err(ApiError::invalid(field, message))
+        }
+        (Some(None) | None, None) => {
+            Err(ApiError::invalid(field, format!("{field}: it is missing")))
+        }
+    }
+}
+
+/// The same of a field that null brings back to its default.
+pub(super) fn or_default<T: Default>(given: Option<Option<T>>, before: T) -> T {
+    given.map_or(before, Option::unwrap_or_default)
+}
+
+/// A value of such a field as what it means.
+pub(super) fn meant<T, U>(
+    given: Option<Option<T>>,
+    read: impl FnOnce(T) -> Result<U, ApiError>,
+) -> Result<Option<Option<U>>, ApiError> {
+    given.map(|given| given.map(read).transpose()).transpose()
 }
 
 /// For a field of a PATCH: absent keeps, null clears, a value sets.

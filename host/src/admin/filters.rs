@@ -21,6 +21,7 @@ pub(super) fn add(only: &mut Vec<Only>, name: &str, value: &str) -> Result<bool,
     let Some(dimension) = Dimension::from_label(name) else { return Ok(false) };
     let values = value.split(',').map(str::trim);
     let values = values.map(|text| (!text.is_empty()).then(|| text.to_owned()));
+    let is_alias = dimension == Dimension::Alias;
     let place = match only.iter().position(|(known, _)| *known == dimension) {
         Some(place) => place,
         None => {
@@ -33,6 +34,13 @@ pub(super) fn add(only: &mut Vec<Only>, name: &str, value: &str) -> Result<bool,
         if wanted.len() > VALUES_MAX {
             let message = format!("a filter has at most {VALUES_MAX} values");
             return Err(ApiError::invalid(name, message));
+        }
+        // Aliases are compared without case and recorded in small letters, other names of models
+        // as they were written: either is looked for.
+        if is_alias {
+            let small = wanted.iter().flatten().map(|text| Some(text.to_ascii_lowercase()));
+            let small: Vec<Option<String>> = small.filter(|text| !wanted.contains(text)).collect();
+            wanted.extend(small);
         }
     }
     Ok(true)

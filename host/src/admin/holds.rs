@@ -15,6 +15,7 @@ use super::extract::{PageParams, Params};
 use super::text::rfc3339;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct HoldParams {
     /// `open` if absent, or `expired`.
     state: Option<String>,

@@ -15,14 +15,15 @@ use turnpike_ledger::{Ledger, PicoUsd};
 
 use super::budgets::{Counter, check_reachable, read_alerts, read_mode, read_period};
 use super::error::ApiError;
-use super::extract::{JsonBody, PageParams, Params, maybe};
-use super::limits::check;
+use super::extract::{JsonBody, PageParams, Params, maybe, meant, or_default, required};
+use super::limits::{LimitsPatch, check};
 use super::publish::{key_budget, publish_keys, set_budget, stored_or_put_back, zone_of};
 use super::text::{check_name, parse_time, rfc3339, rfc3339_opt};
 use super::warnings::{Warned, Warning, of_models};
 use super::{AdminParts, AdminState};
 use crate::auth::{Clearance, KeyText, ModelRules};
 use crate::clock;
+use crate::json::Object;
 pub(super) use rotation::rotate;
 
 use crate::store::{ApiKey, BudgetMode, BudgetRecord, RateLimits};
@@ -31,34 +32,43 @@ use crate::store::{ApiKey, BudgetMode, BudgetRecord, RateLimits};
 /// makes the directory anew.
 pub(super) const KEYS_MAX: usize = 200_000;
 
+/// The fields of a key's budget, in the same way.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BudgetInput {
-    amount_usd: PicoUsd,
-    period: String,
-    mode: Option<String>,
-    #[serde(default)]
-    alerts: Vec<u16>,
+    #[serde(default, deserialize_with = "maybe")]
+    amount_usd: Option<Option<PicoUsd>>,
+    #[serde(default, deserialize_with = "maybe")]
+    period: Option<Option<String>>,
+    #[serde(default, deserialize_with = "maybe")]
+    mode: Option<Option<String>>,
+    #[serde(default, deserialize_with = "maybe")]
+    alerts: Option<Option<Vec<u16>>>,
 }
 
-/// The fields of a key. In a POST, what is absent has its default; in a PATCH, it stays.
+/// The fields of a key. In a POST, what is absent has its default; in a PATCH, it stays. Null is
+/// the default in both, and refused where there is none.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    name: Option<String>,
+    #[serde(default, deserialize_with = "maybe")]
+    name: Option<Option<String>>,
     #[serde(default, deserialize_with = "maybe")]
     team: Option<Option<String>>,
     #[serde(default, deserialize_with = "maybe")]
     project: Option<Option<String>>,
     #[serde(default, deserialize_with = "maybe")]
     user: Option<Option<String>>,
-    models: Option<Vec<String>>,
-    clearance: Option<String>,
     #[serde(default, deserialize_with = "maybe")]
-    budget: Option<Option<BudgetInput>>,
+    models: Option<Option<Vec<String>>>,
     #[serde(default, deserialize_with = "maybe")]
-    limits: Option<Option<RateLimits>>,
-    disabled: Option<bool>,
+    clearance: Option<Option<String>>,
+    #[serde(default, deserialize_with = "maybe")]
+    budget: Option<Option<Object<BudgetInput>>>,
+    #[serde(default, deserialize_with = "maybe")]
+    limits: Option<Option<Object<LimitsPatch>>>,
+    #[serde(default, deserialize_with = "maybe")]
+    disabled: Option<Option<bool>>,
     #[serde(default, deserialize_with = "maybe")]
     expires_at: Option<Option<String>>,
     /// Only null, which ends the grace of the secret before the present one.
@@ -151,9 +161,9 @@ impl ShownBudget {
 impl Input {
     /// Writes what is given over the key's fields.
     fn apply(self, key: &mut ApiKey) -> Result<(), ApiError> {
-        if let Some(name) = self.name {
-            check_name("name", &name)?;
-            key.name = name;
+        if self.name.is_some() {
+            key.name = required("name", self.name, Some(std::mem::take(&mut key.name)))?;
+            check_name("name", &key.name)?;
         }
         let labels = [
             ("team", self.team, &mut key.team),
@@ -168,10 +178,11 @@ impl Input {
             *place = given;
         }
         if let Some(models) = self.models {
-            ModelRules::parse(&models)?;
-            key.models = models;
+            key.models = models.unwrap_or_default();
+            ModelRules::parse(&key.models)?;
         }
         if let Some(clearance) = self.clearance {
+            let clearance = clearance.unwrap_or_else(|| Clearance::Internal.label().to_owned());
             if Clearance::from_label(&clearance).is_none() {
                 let message = "clearance is public, internal, confidential or restricted";
                 return Err(ApiError::invalid("clearance", message));
@@ -179,15 +190,15 @@ impl Input {
             key.clearance = clearance;
         }
         if let Some(budget) = self.budget {
-            key.budget = budget.as_ref().map(read_budget).transpose()?;
+            let before = key.budget;
+            key.budget = budget.map(|Object(given)| given.over(before)).transpose()?;
         }
         if let Some(limits) = self.limits {
-            key.limits = limits.unwrap_or_default();
+            let before = key.limits;
+            key.limits = limits.map_or_else(RateLimits::default, |Object(it)| it.over(before));
             check("limits", &key.limits)?;
         }
-        if let Some(disabled) = self.disabled {
-            key.disabled = disabled;
-        }
+        key.disabled = or_default(self.disabled, key.disabled);
         if let Some(expires_at) = self.expires_at {
             let read = |text: String| parse_time("expires_at", &text);
             key.expires_at_ms = expires_at.map(read).transpose()?;
@@ -205,13 +216,26 @@ impl Input {
     }
 }
 
-fn read_budget(input: &BudgetInput) -> Result<BudgetRecord, ApiError> {
-    let mode = input.mode.as_deref();
-    let mode = mode.map_or(Ok(BudgetMode::Hard), |mode| read_mode("budget.mode", mode))?;
-    let alerts = read_alerts("budget.alerts", &input.alerts)?;
-    check_reachable("budget.alerts", mode, &alerts)?;
-    let period = read_period("budget.period", &input.period)?;
-    Ok(BudgetRecord { amount: input.amount_usd, period, mode, alerts })
+// === impl BudgetInput ===
+
+impl BudgetInput {
+    /// What it comes to over the budget that the key has.
+    fn over(self, before: Option<BudgetRecord>) -> Result<BudgetRecord, ApiError> {
+        let period = meant(self.period, |it| read_period("budget.period", &it))?;
+        let period = required("budget.period", period, before.map(|it| it.period))?;
+        let amount = before.map(|it| it.amount);
+        let amount = required("budget.amount_usd", self.amount_usd, amount)?;
+        let said = before.is_none() || self.mode.is_some() || self.alerts.is_some();
+        let mode = meant(self.mode, |it| read_mode("budget.mode", &it))?;
+        let mode = or_default(mode, before.map(|it| it.mode).unwrap_or_default());
+        let alerts = meant(self.alerts, |it| read_alerts("budget.alerts", &it))?;
+        let alerts = or_default(alerts, before.map(|it| it.alerts).unwrap_or_default());
+        // One that was set before this was refused can still be changed otherwise.
+        if said {
+            check_reachable("budget.alerts", mode, &alerts)?;
+        }
+        Ok(BudgetRecord { amount, period, mode, alerts })
+    }
 }
 
 pub(super) async fn create(
@@ -219,7 +243,7 @@ pub(super) async fn create(
     Path(org): Path<String>,
     JsonBody(input): JsonBody<Input>,
 ) -> Result<Response, ApiError> {
-    let Some(name) = input.name.clone() else {
+    let Some(name) = input.name.clone().flatten() else {
         return Err(ApiError::invalid("name", "a key needs a name; say what it is for"));
     };
     let text = KeyText::generate().map_err(|cause| ApiError::internal("making a key", &cause))?;
@@ -261,9 +285,16 @@ pub(super) async fn create(
         .await
 }
 
-/// What of its models fits nothing here.
+/// What of its models fits nothing here, and whether it has expired as it is.
 fn warnings_of(parts: &AdminParts, key: &ApiKey) -> Vec<Warning> {
-    of_models(&key.models, &parts.routing.offers, |name| parts.aliases.target(&key.org, name))
+    let alias = |name: &str| parts.aliases.target(&key.org, name);
+    let mut warnings = of_models(&key.models, &parts.routing.offers, alias);
+    if key.expires_at_ms.is_some_and(|at_ms| at_ms <= clock::now_ms()) {
+        let message = "that time has passed, so the key is refused; give a later one, or null for \
+                       a key that does not expire";
+        warnings.push(Warning::new("already_expired", "expires_at", message));
+    }
+    warnings
 }
 
 /// The one answer that holds a secret in clear.

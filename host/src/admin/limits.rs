@@ -5,17 +5,43 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::AdminState;
 use super::budgets::read_scope;
 use super::error::ApiError;
-use super::extract::JsonBody;
+use super::extract::{JsonBody, maybe};
 use super::publish::publish_keys;
 use crate::store::{RateLimits, ScopeLimits, SpendScope};
 
 /// Scopes of one organization that have limits: all are in memory.
 const SCOPES_MAX: usize = 10_000;
+
+/// Some of the limits, for a PATCH: absent keeps one, null takes it away.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsPatch {
+    #[serde(default, deserialize_with = "maybe")]
+    rpm: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "maybe")]
+    tpm: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "maybe")]
+    concurrency: Option<Option<u32>>,
+}
+
+// === impl LimitsPatch ===
+
+impl LimitsPatch {
+    /// What they come to over those that were there.
+    pub(super) fn over(self, before: RateLimits) -> RateLimits {
+        RateLimits {
+            rpm: self.rpm.unwrap_or(before.rpm),
+            tpm: self.tpm.unwrap_or(before.tpm),
+            concurrency: self.concurrency.unwrap_or(before.concurrency),
+        }
+    }
+}
 
 /// Refuses limits that would let nothing through.
 pub(super) fn check(field: &str, limits: &RateLimits) -> Result<(), ApiError> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::error::ApiError;
-use super::extract::{JsonBody, PageParams, Params, maybe};
+use super::extract::{JsonBody, PageParams, Params, maybe, or_default};
 use super::publish::{publish_keys, set_plan_budgets, stored_or_put_back};
 use super::text::{check_id, check_name, rfc3339};
 use super::{AdminParts, AdminState};
@@ -31,12 +31,16 @@ pub(super) struct Create {
     plan: Option<String>,
 }
 
+/// Absent keeps, null is the default.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Patch {
-    name: Option<String>,
-    /// Whether its policies must be signed from now on.
-    require_signature: Option<bool>,
+    /// Null is the id.
+    #[serde(default, deserialize_with = "maybe")]
+    name: Option<Option<String>>,
+    /// Whether its policies must be signed from now on; null is no.
+    #[serde(default, deserialize_with = "maybe")]
+    require_signature: Option<Option<bool>>,
     /// In which its days begin; null is UTC.
     #[serde(default, deserialize_with = "maybe")]
     time_zone: Option<Option<String>>,
@@ -155,7 +159,7 @@ pub(super) async fn patch(
     Path(org): Path<String>,
     JsonBody(input): JsonBody<Patch>,
 ) -> Result<Response, ApiError> {
-    if let Some(name) = &input.name {
+    if let Some(Some(name)) = &input.name {
         check_name("name", name)?;
     }
     state
@@ -163,8 +167,10 @@ pub(super) async fn patch(
             let mut org = parts.store.org(&org)?;
             let terms_change = input.time_zone.is_some() || input.plan.is_some();
             let changes = terms_change || input.name.is_some() || input.require_signature.is_some();
-            org.name = input.name.unwrap_or(org.name);
-            org.signing.required = input.require_signature.unwrap_or(org.signing.required);
+            if let Some(name) = input.name {
+                org.name = name.unwrap_or_else(|| org.id.clone());
+            }
+            org.signing.required = or_default(input.require_signature, org.signing.required);
             if let Some(zone) = input.time_zone {
                 org.time_zone = zone.map(read_zone).transpose()?;
             }

@@ -10,13 +10,14 @@ use serde_json::json;
 use turnpike_ledger::PicoUsd;
 
 use super::error::ApiError;
-use super::extract::{JsonBody, PageParams, Params, maybe};
+use super::extract::{JsonBody, PageParams, Params, maybe, or_default, required};
 use super::publish::{publish_keys, set_plan_budgets, stored_or_put_back};
 use super::text::{check_id, check_name, rfc3339};
 use super::warnings::{Warned, of_models};
 use super::{AdminParts, AdminState};
 use crate::auth::ModelRules;
 use crate::clock;
+use crate::json::Object;
 use crate::store::{Discount, InvoiceTerms, PlanRecord};
 
 /// Plans of an installation.
@@ -34,28 +35,41 @@ struct Step {
     percent: String,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Serialize)]
 struct Terms {
     due_days: u32,
-    #[serde(default)]
     note: String,
 }
 
-/// The fields of a plan. In a POST, what is absent has its default; in a PATCH, it stays.
+/// The fields of an invoice, in the way of the plan's.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TermsInput {
+    #[serde(default, deserialize_with = "maybe")]
+    due_days: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "maybe")]
+    note: Option<Option<String>>,
+}
+
+/// The fields of a plan. In a POST, what is absent has its default; in a PATCH, it stays. Null is
+/// the default in both, and refused where there is none.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    id: Option<String>,
-    name: Option<String>,
-    models: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "maybe")]
+    id: Option<Option<String>>,
+    #[serde(default, deserialize_with = "maybe")]
+    name: Option<Option<String>>,
+    #[serde(default, deserialize_with = "maybe")]
+    models: Option<Option<Vec<String>>>,
     #[serde(default, deserialize_with = "maybe")]
     daily_allowance_usd: Option<Option<PicoUsd>>,
     #[serde(default, deserialize_with = "maybe")]
     daily_limit_usd: Option<Option<PicoUsd>>,
-    discounts: Option<Vec<Step>>,
     #[serde(default, deserialize_with = "maybe")]
-    invoice: Option<Option<Terms>>,
+    discounts: Option<Option<Vec<Object<Step>>>>,
+    #[serde(default, deserialize_with = "maybe")]
+    invoice: Option<Option<Object<TermsInput>>>,
 }
 
 #[derive(Serialize)]
@@ -113,12 +127,12 @@ fn permyriad(text: &str) -> Option<u32> {
 impl Input {
     fn apply(self, plan: &mut PlanRecord) -> Result<(), ApiError> {
         if let Some(name) = self.name {
-            check_name("name", &name)?;
-            plan.name = name;
+            plan.name = name.unwrap_or_else(|| plan.id.clone());
+            check_name("name", &plan.name)?;
         }
         if let Some(models) = self.models {
-            ModelRules::parse(&models)?;
-            plan.models = models;
+            plan.models = models.unwrap_or_default();
+            ModelRules::parse(&plan.models)?;
         }
         if let Some(allowance) = self.daily_allowance_usd {
             if allowance.is_some_and(|amount| amount.is_zero()) {
@@ -136,29 +150,41 @@ impl Input {
             plan.daily_limit_usd = limit;
         }
         if let Some(steps) = self.discounts {
-            plan.discounts = read_steps(&steps)?;
+            plan.discounts = read_steps(&steps.unwrap_or_default())?;
         }
         if let Some(terms) = self.invoice {
-            if let Some(terms) = terms.as_ref().filter(|terms| !terms.note.is_empty()) {
-                check_name("invoice.note", &terms.note)?;
-            }
-            let terms = terms.map(|it| InvoiceTerms { due_days: it.due_days, note: it.note });
-            plan.invoice = terms;
+            let before = plan.invoice.take();
+            plan.invoice = terms.map(|Object(given)| given.over(before)).transpose()?;
         }
         Ok(())
     }
 }
 
-fn read_steps(steps: &[Step]) -> Result<Vec<Discount>, ApiError> {
+// === impl TermsInput ===
+
+impl TermsInput {
+    /// What they come to over those that the plan has.
+    fn over(self, before: Option<InvoiceTerms>) -> Result<InvoiceTerms, ApiError> {
+        let days = before.as_ref().map(|terms| terms.due_days);
+        let due_days = required("invoice.due_days", self.due_days, days)?;
+        let note = or_default(self.note, before.map(|terms| terms.note).unwrap_or_default());
+        if !note.is_empty() {
+            check_name("invoice.note", &note)?;
+        }
+        Ok(InvoiceTerms { due_days, note })
+    }
+}
+
+fn read_steps(steps: &[Object<Step>]) -> Result<Vec<Discount>, ApiError> {
     if steps.len() > STEPS_MAX {
         let message = format!("a plan has at most {STEPS_MAX} discounts");
         return Err(ApiError::invalid("discounts", message));
     }
     let mut read = Vec::with_capacity(steps.len());
-    for step in steps {
+    for (at, Object(step)) in steps.iter().enumerate() {
         let permyriad = permyriad(&step.percent).ok_or_else(|| {
             let message = "a percentage is 0 to 100 with up to two digits after the point";
-            ApiError::invalid("discounts.percent", message)
+            ApiError::invalid(format!("discounts.{at}.percent"), message)
         })?;
         read.push(Discount { from_usd: step.from_usd, permyriad });
     }
@@ -170,7 +196,7 @@ pub(super) async fn create(
     State(state): State<AdminState>,
     JsonBody(input): JsonBody<Input>,
 ) -> Result<Response, ApiError> {
-    let Some(id) = input.id.clone() else {
+    let Some(id) = input.id.clone().flatten() else {
         return Err(ApiError::invalid("id", "a plan needs an id, such as \"free\""));
     };
     check_id("id", &id)?;

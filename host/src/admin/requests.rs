@@ -18,7 +18,7 @@ use super::filters;
 use super::publish::zone_of;
 use super::text::{parse_time_in, rfc3339};
 use super::{AdminParts, AdminState};
-use crate::usage::{Between, Explanation, Label, Only, UsageEvent};
+use crate::usage::{Between, Explanation, Label, Only, SETTLEMENTS, UsageEvent};
 
 /// The id of a request is made a moment before its time is taken.
 const ID_AHEAD_MS: u64 = 1_000;
@@ -33,7 +33,7 @@ struct Asked {
     to_ms: Option<u64>,
     only: Vec<Only>,
     statuses: Vec<(u16, u16)>,
-    settlements: Vec<String>,
+    settlements: Vec<&'static str>,
 }
 
 // === impl Asked ===
@@ -61,8 +61,9 @@ impl Asked {
                     }
                 }
                 "settlement" => {
-                    let words = value.split(',').map(|text| text.trim().to_owned());
-                    this.settlements.extend(words);
+                    for text in value.split(',') {
+                        this.settlements.push(read_settlement(text.trim())?);
+                    }
                 }
                 _ => {
                     if !filters::add(&mut this.only, &name, &value)? {
@@ -102,7 +103,7 @@ impl Asked {
         self.from_ms.is_none_or(|from| event.at_ms >= from)
             && self.to_ms.is_none_or(|to| event.at_ms < to)
             && (statuses.is_empty() || statuses.iter().any(status))
-            && (settlements.is_empty() || settlements.iter().any(|one| **one == *event.settlement))
+            && (settlements.is_empty() || settlements.iter().any(|one| *one == event.settlement))
             && self.only.iter().all(|(dimension, wanted)| {
                 let value = dimension.value_in(event);
                 wanted.iter().any(|one| one.as_deref() == value)
@@ -124,6 +125,14 @@ fn read_status(text: &str) -> Result<(u16, u16), ApiError> {
         None => text.parse().ok().filter(|code| (100..600).contains(code)).map(|code| (code, code)),
     };
     range.ok_or_else(|| ApiError::invalid("status", "a status is written like 404 or 4xx"))
+}
+
+/// How requests end is known: another word would find nothing, for ever.
+fn read_settlement(text: &str) -> Result<&'static str, ApiError> {
+    SETTLEMENTS.into_iter().find(|known| *known == text).ok_or_else(|| {
+        let message = format!("there is no settlement {text:?}; use {}", SETTLEMENTS.join(", "));
+        ApiError::invalid("settlement", message)
+    })
 }
 
 /// What the list and the single request have in common.

@@ -1,14 +1,13 @@
 //! Every route of the admin API on one page.
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{delete, get, post};
 
-use super::error::ApiError;
 use super::{
     AdminState, access, adjustments, alerts, aliases, audit, backtest, bindings, budgets, credits,
-    grants, holds, keys, limits, offers, orgs, plans, plugins, policy_limits, requests, rules,
-    signing_keys, system, usage,
+    grants, holds, keys, limits, nowhere, offers, orgs, plans, plugins, policy_limits, requests,
+    rules, signing_keys, system, usage,
 };
 
 /// The admin API, all under `/admin/v1` and behind the operator token.
@@ -66,14 +65,13 @@ pub fn router(state: AdminState) -> Router {
         .route("/offers", get(offers::list))
         .route("/models/{*id}", get(offers::model))
         .route("/system", get(system::get));
-    Router::new()
+    let served: Router = Router::new()
         .nest("/admin/v1", admin)
-        .fallback(|| async {
-            ApiError::not_found("there is nothing at this address; see the API's reference")
-        })
-        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        .fallback(nowhere::address)
         .layer(from_fn_with_state(state.clone(), access::require_operator))
-        .with_state(state)
+        .with_state(state);
+    // Around all of it: only there it is known which methods an address takes.
+    Router::new().fallback_service(served).layer(map_response(nowhere::methods))
 }
 
 #[cfg(test)]

@@ -9,17 +9,20 @@ use axum::{Extension, Json};
 use http::header::{ETAG, IF_MATCH};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::access::Principal;
 use super::error::ApiError;
-use super::extract::JsonBody;
+use super::extract::{JsonBody, refused};
 use super::text::rfc3339;
 use super::warnings::{Warned, of_rule};
 use super::{AdminParts, AdminState};
 use crate::catalog::ConfiguredCatalog;
 use crate::clock;
-use crate::route::{OrgRules, RULE_BYTES_MAX, RULES_BYTES_MAX, RULES_MAX, Rule, RuleFault};
+use crate::json::read_value;
+use crate::route::{
+    OrgRules, RULE_BYTES_MAX, RULES_BYTES_MAX, RULES_MAX, Rule, RuleFault, Weights,
+};
 use crate::store::{Organization, RuleRecord, StoreError};
 
 #[derive(Serialize)]
@@ -78,14 +81,17 @@ fn etag(record: &RuleRecord) -> String {
 
 /// The rule as text, if it means something.
 fn checked(rule: &Rule) -> Result<String, ApiError> {
-    rule.check().map_err(|RuleFault { field, reason }| ApiError::invalid(field, reason))?;
-    let text = serde_json::to_string(rule);
-    let text = text.map_err(|cause| ApiError::internal("writing a rule", &cause))?;
+    rule.check().map_err(|fault: RuleFault| ApiError::invalid(fault.field, fault.to_string()))?;
+    let text = serde_json::to_string(rule).map_err(|cause| written(&cause))?;
     if text.len() > RULE_BYTES_MAX {
         let message = format!("a rule has at most {RULE_BYTES_MAX} bytes; use patterns with *");
         return Err(ApiError::refused("too_large", message));
     }
     Ok(text)
+}
+
+fn written(cause: &serde_json::Error) -> ApiError {
+    ApiError::internal("writing a rule", cause)
 }
 
 /// Keeps the organization, then brings its rules to the data plane.
@@ -208,30 +214,57 @@ pub(super) async fn put(
     change(&state, (org, id), by, headers, move |_| Ok(rule)).await
 }
 
-/// Merges: what is given is written over the rule, and `null` takes a member away.
+/// Merges as JSON Merge Patch does (RFC 7396): what is given is written over the rule, within
+/// `when` and `weights` too, and `null` takes a member away.
 pub(super) async fn patch(
     State(state): State<AdminState>,
     Path((org, id)): Path<(String, String)>,
     Extension(by): Extension<Principal>,
     headers: HeaderMap,
-    JsonBody(given): JsonBody<serde_json::Map<String, Value>>,
+    JsonBody(given): JsonBody<Map<String, Value>>,
 ) -> Result<Response, ApiError> {
     let merged = move |rule: Rule| {
-        let whole = serde_json::to_value(rule);
-        let mut whole = whole.map_err(|cause| ApiError::internal("reading a rule", &cause))?;
-        if let Some(members) = whole.as_object_mut() {
-            for (name, value) in given {
-                match value {
-                    Value::Null => members.shift_remove(&name),
-                    value => members.insert(name, value),
-                };
-            }
-        }
-        serde_path_to_error::deserialize(whole).map_err(|cause| {
-            ApiError::invalid(cause.path().to_string(), format!("it can't be used: {cause}"))
-        })
+        let every = Rule { weights: Some(Weights::default()), ..Rule::default() };
+        let shape = serde_json::to_value(every).map_err(|cause| written(&cause))?;
+        let mut whole = serde_json::to_value(rule).map_err(|cause| written(&cause))?;
+        merge(&mut whole, given, &shape, "")?;
+        read_value(whole).map_err(refused)
     };
     change(&state, (org, id), by, headers, merged).await
+}
+
+/// Writes what is given over an object, or over nothing. Of `shape` only the names count: what has
+/// none of them is refused, since a null for it would do nothing and nobody would be told.
+fn merge(
+    over: &mut Value,
+    given: Map<String, Value>,
+    shape: &Value,
+    place: &str,
+) -> Result<(), ApiError> {
+    if !over.is_object() {
+        *over = Value::Object(Map::new());
+    }
+    let (Some(over), Some(shape)) = (over.as_object_mut(), shape.as_object()) else {
+        return Ok(());
+    };
+    for (name, value) in given {
+        let field = format!("{place}{name}");
+        let Some(known) = shape.get(&name) else {
+            let names: Vec<&str> = shape.keys().map(String::as_str).collect();
+            let names = names.join(", ");
+            let message = format!("{field}: there is none of that name; there are {names}");
+            return Err(ApiError::invalid(field, message));
+        };
+        match value {
+            Value::Null => drop(over.shift_remove(&name)),
+            Value::Object(given) if known.is_object() => {
+                let inner = over.entry(name).or_insert(Value::Null);
+                merge(inner, given, known, &format!("{field}."))?;
+            }
+            value => drop(over.insert(name, value)),
+        }
+    }
+    Ok(())
 }
 
 async fn change(

@@ -1,5 +1,6 @@
-//! What is told beside the answer to a change that was made: patterns that fit nothing here. They
-//! are kept, because a model may come later; never a reason to refuse anything.
+//! What is told beside the answer to a change that was made: patterns that fit nothing here, and
+//! what will do nothing as it is. It is kept, because a model may come later or a rule be finished;
+//! never a reason to refuse anything.
 
 use std::sync::Arc;
 
@@ -9,11 +10,11 @@ use crate::auth::ModelRules;
 use crate::catalog::ConfiguredCatalog;
 use crate::route::{Rule, Unmatched, unmatched};
 
-/// Warnings of one answer: more are not read, and suggestions take time.
+/// Warnings of one answer about patterns: more are not read, and suggestions take time.
 const WARNINGS_MAX: usize = 20;
 /// Suggestions of one warning.
 const SUGGESTIONS_MAX: usize = 3;
-/// The code of all of them, for programs.
+/// The code of those, for programs.
 const CODE: &str = "matches_nothing";
 
 /// One, in the shape of an error.
@@ -21,8 +22,17 @@ const CODE: &str = "matches_nothing";
 pub(super) struct Warning {
     code: &'static str,
     message: String,
-    /// Such as `models.0`.
-    field: String,
+    /// Such as `models.0`; none where it is about the whole.
+    field: Option<String>,
+}
+
+// === impl Warning ===
+
+impl Warning {
+    /// About one field.
+    pub(super) fn new(code: &'static str, field: &str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), field: Some(field.to_owned()) }
+    }
 }
 
 /// An answer with its warnings, none of which is the usual case.
@@ -73,13 +83,20 @@ pub(super) fn of_scope(pattern: &str, offers: &ConfiguredCatalog) -> Vec<Warning
         return Vec::new();
     }
     let near = near_models(pattern, offers);
-    let field = "scope".to_owned();
-    vec![Warning { code: CODE, message: message("scope", pattern, &near), field }]
+    vec![Warning::new(CODE, "scope", message("scope", pattern, &near))]
 }
 
-/// Entries of a rule that fit no offer, region, or name that could be asked for.
+/// Entries of a rule that fit no offer, region, task, or name that could be asked for; and whether
+/// it asks for anything.
 pub(super) fn of_rule(rule: &Rule, offers: &ConfiguredCatalog, aliases: &[String]) -> Vec<Warning> {
-    told(unmatched(rule, offers, aliases, WARNINGS_MAX))
+    let mut warnings = told(unmatched(rule, offers, aliases, WARNINGS_MAX));
+    if rule.asks_for_nothing() {
+        let message = "the rule asks for nothing: it has neither a constraint, such as deny, nor \
+                       an aim, such as prefer or profile"
+            .to_owned();
+        warnings.push(Warning { code: "asks_for_nothing", message, field: None });
+    }
+    warnings
 }
 
 /// As the key's list is read: by the ids of the catalogue, and by their case.
@@ -107,10 +124,8 @@ fn told(found: Vec<Unmatched>) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = found
         .into_iter()
         .take(WARNINGS_MAX)
-        .map(|Unmatched { field, place, entry, near }| Warning {
-            code: CODE,
-            message: message(field, &entry, &near),
-            field: format!("{field}.{place}"),
+        .map(|Unmatched { field, place, entry, near }| {
+            Warning::new(CODE, &format!("{field}.{place}"), message(field, &entry, &near))
         })
         .collect();
     if let (true, Some(last)) = (more > 0, warnings.last_mut()) {
@@ -123,9 +138,13 @@ fn message(field: &str, entry: &str, near: &[String]) -> String {
     let what = match field {
         "regions" => "no offer here is known to be in",
         "when.model" => "nothing that can be asked for here is called",
+        "when.task" => "no task of the built-in classifier fits",
         _ => "no model of a configured provider fits",
     };
-    let kept = "it is kept, in case one comes later";
+    let kept = match field {
+        "when.task" => "it is kept, in case a policy of your own names one so",
+        _ => "it is kept, in case one comes later",
+    };
     match near {
         [] => format!("{what} {entry:?}; {kept}"),
         near => {
@@ -151,6 +170,7 @@ mod tests {
         let [alias, bare] = warnings.as_slice() else { panic!("{warnings:?}") };
         assert!(alias.message.contains("mean \"!openai/gpt-oss-120b\""), "{}", alias.message);
         assert!(bare.message.contains("mean \"openai/gpt-oss-120b\""), "{}", bare.message);
-        assert_eq!([&*alias.field, &*bare.field], ["models.0", "models.1"]);
+        let fields = [alias.field.as_deref(), bare.field.as_deref()];
+        assert_eq!(fields, [Some("models.0"), Some("models.1")]);
     }
 }

@@ -22,9 +22,19 @@ pub enum Counter {
 pub struct Shortfall {
     /// What the caller is told.
     pub refusal: Box<Refusal>,
-    /// The budget that would not do even if nothing of it were held, by the ledger's id, and its
-    /// window.
-    pub used_up: Option<(Arc<str>, u64)>,
+    /// The budget that would not do even if nothing of it were held.
+    pub used_up: Option<UsedUp>,
+}
+
+/// A budget that is used up, as it was when that was seen: a moment later it may be set to more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedUp {
+    /// The ledger's id of it.
+    pub budget: Arc<str>,
+    /// The ledger's number of the window.
+    pub window: u64,
+    pub limit: PicoUsd,
+    pub spent: PicoUsd,
 }
 
 // === impl Shortfall ===
@@ -64,7 +74,8 @@ pub fn shortfall(
         if whole < needed {
             let left = left.to_string();
             let refusal = Refusal::budget_exceeded(scope, &left, &text, *ends_ms, payer.at_ms);
-            let used_up = Some((Arc::from(*id), *window));
+            let (budget, spent) = (Arc::from(*id), state.spent);
+            let used_up = Some(UsedUp { budget, window: *window, limit, spent });
             return Shortfall { refusal: Box::new(refusal), used_up };
         }
         if left < needed && held.is_none() {

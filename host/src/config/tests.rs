@@ -35,6 +35,28 @@ fn a_wrong_overlay_is_named() {
     assert!(error.contains("environment") && error.contains("port"), "{error}");
 }
 
+/// An array would be read by the order of the fields.
+#[test]
+fn a_section_is_a_table_wherever_it_comes_from() {
+    let listen = "[\"127.0.0.1:1\", \"127.0.0.1:2\"]";
+    for (text, vars, place) in [
+        (format!("listen = {listen}\n"), vec![], "listen"),
+        (String::new(), vec![("TURNPIKE__LISTEN", listen)], "listen"),
+        ("[providers]\nx = [\"https://a/v1\", \"sk-canary\"]\n".to_owned(), vec![], "providers.x"),
+        ("[registries]\n\"r.example\" = [\"user\"]\n".to_owned(), vec![], "registries.r.example"),
+        ("[providers.x]\naws = [\"id\", \"key\"]\n".to_owned(), vec![], "providers.x.aws"),
+        (
+            "[providers.x]\ncredentials = [[\"sk-canary\", 2]]\n".to_owned(),
+            vec![],
+            "providers.x.credentials.0",
+        ),
+    ] {
+        let error = parse(&text, &vars).unwrap_err().to_string();
+        assert!(error.contains(&format!(": {place}: it is a table")), "{error}");
+        assert!(error.contains("array") && !error.contains("canary"), "{error}");
+    }
+}
+
 #[test]
 fn a_literal_secret_is_not_shown_by_debug() {
     let config =

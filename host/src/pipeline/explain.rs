@@ -71,10 +71,15 @@ fn event(flight: &Flight, ending: Ending, status: u16, bill: &Bill) -> UsageEven
     }
 }
 
-/// A caller may write anything into `model`; only a name that means something is kept.
+/// A caller may write anything into `model`; only a name that means something is kept. An alias is
+/// kept as it is registered, in small letters: it is asked for in any case, and its sums are one.
 fn asked(flight: &Flight) -> Arc<str> {
     let known = !flight.candidates.is_empty() || matches!(flight.selector(), Selector::Auto(_));
-    if known { flight.call.model.as_str().into() } else { "(unknown)".into() }
+    match &flight.alias_of {
+        _ if !known => "(unknown)".into(),
+        Some(_) => flight.call.model.to_ascii_lowercase().into(),
+        None => flight.call.model.as_str().into(),
+    }
 }
 
 fn explanation(flight: &mut Flight, ending: Ending, bill: &Bill, asked: Arc<str>) -> Explanation {

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::egress::{GatewayBody, refuse};
 use crate::error::Refusal;
 use crate::gateway::{Gateway, NotRated, Rated};
+use crate::json::Object;
 use crate::tasks::Busy;
 use crate::{clock, ingress};
 
@@ -86,7 +87,7 @@ fn read(body: &[u8]) -> Result<(Uuid, f64), Box<Refusal>> {
         );
         return Err(wrong(&name, &message));
     }
-    let given: Given = serde_json::from_slice(body).map_err(|_| {
+    let Object::<Given>(given) = serde_json::from_slice(body).map_err(|_| {
         wrong("", "the body is {\"request_id\": \"…\", \"rating\": 0 to 1} or has a \"label\"")
     })?;
     let request = Uuid::try_parse(&given.request_id).map_err(|_| {
@@ -161,6 +162,9 @@ mod tests {
             assert_eq!(read(wrong).unwrap_err().status, StatusCode::BAD_REQUEST, "{wrong}");
         }
         assert!(super::read(b"{\"request_id\":\"x\",\"rating\":1}").is_err());
+        let by_place = format!("[\"{ID}\",1,null]");
+        let by_place = super::read(by_place.as_bytes()).unwrap_err();
+        assert!(by_place.message.contains("the body is {"), "{}", by_place.message);
         let text = super::read(b"{\"request_id\":\"x\",\"comment\":\"private\"}").unwrap_err();
         assert_eq!(text.param.as_deref(), Some("comment"));
         assert!(!text.message.contains("private"), "{}", text.message);

@@ -34,8 +34,8 @@ pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), B
     let always = always(&caller, &flight.tags, at_ms);
     let reserved = hold(flight, &purse(flight, &caller, &always, at_ms)).await;
     reserved.map_err(|short| {
-        if let Some((budget, window)) = &short.used_up {
-            flight.gateway.exhausted.tell(budget, *window, short.needed);
+        if let Some(used_up) = &short.used_up {
+            flight.gateway.exhausted.tell(used_up, short.needed);
         }
         told(&caller, short, at_ms)
     })

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use turnpike_ledger::PicoUsd;
 
 use crate::hook::Clearance;
+use crate::json;
 
 use super::selector::Profile;
 
@@ -43,6 +44,7 @@ pub struct Rule {
     /// Of two rules that set the same aim the one with the higher priority counts.
     pub priority: i32,
     /// For which requests; for all without it.
+    #[serde(deserialize_with = "json::object")]
     pub when: When,
     /// Constraint: only these offers, by patterns such as `openai/*` and `*@groq`.
     pub allow: Vec<String>,
@@ -68,6 +70,7 @@ pub struct Rule {
     /// models; as the operator has it where no rule says.
     pub free_offers: Option<bool>,
     /// Aim, in place of a profile: how much each counts among those that are good enough.
+    #[serde(deserialize_with = "json::object_or_null")]
     pub weights: Option<Weights>,
 }
 
@@ -138,10 +141,16 @@ impl Rule {
         [allow, deny, regions, prefer].into_iter().map(Vec::len).sum()
     }
 
+    /// Whether it has neither a constraint nor an aim, so that it changes nothing for anybody.
+    pub fn asks_for_nothing(&self) -> bool {
+        let Self { name, disabled, priority, when, .. } = self.clone();
+        *self == Self { name, disabled, priority, when, ..Self::default() }
+    }
+
     /// Whether everything in it means something.
     ///
     /// # Errors
-    /// Which member does not, and what it may be.
+    /// Which member does not, and what it may be; goes on after its name and a colon.
     pub fn check(&self) -> Result<(), RuleFault> {
         let lists: [(&'static str, &Vec<String>); 8] = [
             ("allow", &self.allow),
@@ -155,7 +164,7 @@ impl Rule {
         ];
         for (field, list) in lists {
             if list.len() > ENTRIES_MAX {
-                return fault(field, format!("at most {ENTRIES_MAX} entries"));
+                return fault(field, format!("it has at most {ENTRIES_MAX} entries"));
             }
             let wrong = |entry: &&String| entry.is_empty() || entry.len() > ENTRY_BYTES_MAX;
             if let Some(entry) = list.iter().find(wrong) {
@@ -163,24 +172,29 @@ impl Rule {
             }
         }
         if self.data_class.as_deref().is_some_and(|class| Clearance::from_label(class).is_none()) {
-            return fault("data_class", "public, internal, confidential or restricted".to_owned());
+            let reason = "it is public, internal, confidential or restricted";
+            return fault("data_class", reason.to_owned());
         }
         if self.profile.as_deref().is_some_and(|profile| Profile::from_label(profile).is_none()) {
-            return fault("profile", "balanced, cheap, fast or best".to_owned());
+            return fault("profile", "it is balanced, cheap, fast or best".to_owned());
         }
         if self.quality_floor.is_some_and(|floor| !(0.0..=1.0).contains(&floor)) {
-            return fault("quality_floor", "0 to 1".to_owned());
+            return fault("quality_floor", "it is a number from 0 to 1".to_owned());
         }
         if self.cost_ceiling_usd.is_some_and(|ceiling| ceiling.is_zero()) {
-            return fault("cost_ceiling_usd", "more than zero; leave it out for none".to_owned());
+            let reason = "it is more than zero; leave it out for none";
+            return fault("cost_ceiling_usd", reason.to_owned());
         }
         if self.first_token_ceiling_ms.is_some_and(|ms| !(1.0..=3_600_000.0).contains(&ms)) {
-            return fault("first_token_ceiling_ms", "1 to 3600000".to_owned());
+            let reason = "it is a number of milliseconds from 1 to 3600000";
+            return fault("first_token_ceiling_ms", reason.to_owned());
         }
         match (self.weights, &self.profile) {
-            (Some(_), Some(_)) => fault("weights", "either weights or a profile".to_owned()),
+            (Some(_), Some(_)) => {
+                fault("weights", "give either weights or a profile, not both".to_owned())
+            }
             (Some(Weights { cost: 0, speed: 0, quality: 0 }), None) => {
-                fault("weights", "one of cost, speed and quality above 0".to_owned())
+                fault("weights", "one of cost, speed and quality is above 0".to_owned())
             }
             _ => Ok(()),
         }

@@ -9,6 +9,19 @@ use uuid::Uuid;
 
 use super::explanation::{Explanation, Label};
 
+/// Every word for how a request ends.
+pub const SETTLEMENTS: [&str; 9] = [
+    "complete",
+    "complete_estimated",
+    "empty",
+    "partial",
+    "failed_partial",
+    "abandoned",
+    "refused",
+    "failed",
+    "free",
+];
+
 /// What one request was and came to. Facts only: there is no field that could hold content.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct UsageEvent {
@@ -54,7 +67,7 @@ pub struct UsageEvent {
     pub stream: bool,
     /// The HTTP status that the caller got.
     pub status: u16,
-    /// How it ended, in a word of the settlement rulebook: `complete`, `partial`, `refused`…
+    /// How it ended, in a word of the settlement rulebook; one of [`SETTLEMENTS`].
     pub settlement: Label,
     /// What was used.
     pub usage: Usage,

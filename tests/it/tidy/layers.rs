@@ -4,7 +4,7 @@
 use super::source::Source;
 
 /// Types that every room shares; they are no rooms.
-const SHARED: [&str; 5] = ["clock", "secret", "hook", "tasks", "error"];
+const SHARED: [&str; 6] = ["clock", "secret", "hook", "json", "tasks", "error"];
 
 /// Places that bring rooms together: the order of a request, and the program around it.
 const CONDUCTORS: [&str; 7] = ["pipeline", "gateway", "server", "cli", "lib", "main", "config"];

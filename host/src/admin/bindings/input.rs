@@ -9,6 +9,7 @@ use super::super::{AdminParts, Admitted};
 use super::Place;
 use super::output::AUTOMATIC;
 use crate::clock;
+use crate::json::Object;
 use crate::store::{BindingRecord, Hook, InstanceLife, LinkRecord, Mode, OnFailure, PluginRecord};
 
 /// Policies of a chain: each scans every text.
@@ -23,7 +24,7 @@ pub(super) struct Put {
     plugin: Option<String>,
     config: Option<Box<RawValue>>,
     /// Several, for redact, in place of `plugin` and `config`.
-    plugins: Option<Vec<PutLink>>,
+    plugins: Option<Vec<Object<PutLink>>>,
     pub(super) scope: Option<String>,
     mode: Option<String>,
     percent: Option<u8>,
@@ -42,19 +43,8 @@ struct PutLink {
 /// Which revision to bring back; the one before the present one, if absent.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Rollback {
+pub(in crate::admin) struct Rollback {
     pub(super) revision: Option<u64>,
-}
-
-/// The body of a rollback, which may be empty.
-pub(super) fn rollback(body: &[u8]) -> Result<Rollback, ApiError> {
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Rollback::default());
-    }
-    serde_json::from_slice(body).map_err(|cause| {
-        let message = format!("the body is empty or {{\"revision\": N}}: {cause}");
-        ApiError::bad_request("malformed_json", message)
-    })
 }
 
 /// The mode of that name.
@@ -121,7 +111,7 @@ fn asked(
     hook: Hook,
     plugin: Option<String>,
     config: Option<Box<RawValue>>,
-    plugins: Option<Vec<PutLink>>,
+    plugins: Option<Vec<Object<PutLink>>>,
 ) -> Result<Vec<(String, PutLink)>, ApiError> {
     match (plugin, plugins) {
         (Some(plugin), None) => Ok(vec![("plugin".to_owned(), PutLink { plugin, config })]),
@@ -140,12 +130,15 @@ fn asked(
                 return Err(ApiError::invalid("plugins", message));
             }
             let named = plugins.into_iter().enumerate();
-            Ok(named.map(|(at, link)| (format!("plugins.{at}.plugin"), link)).collect())
+            let named = named.map(|(at, Object(link))| (format!("plugins.{at}.plugin"), link));
+            Ok(named.collect())
         }
         (Some(_), Some(_)) => {
             Err(ApiError::invalid("plugins", "give either plugin or plugins, not both"))
         }
-        (None, None) => Err(ApiError::invalid("plugin", "missing field `plugin`: name@version")),
+        (None, None) => {
+            Err(ApiError::invalid("plugin", "plugin: it is missing; give name@version"))
+        }
     }
 }
 

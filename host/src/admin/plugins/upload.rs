@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::super::access::Principal;
 use super::super::error::ApiError;
-use super::super::extract::{Params, read_body};
+use super::super::extract::{Params, parse_json, read_body};
 use super::super::multipart;
 use super::super::policy_limits::longest_deadline_ms;
 use super::super::signatures;
@@ -139,10 +139,7 @@ pub(in crate::admin) async fn upload(
 /// A component that is fetched from where the body says.
 async fn pulled(state: &AdminState, request: Request) -> Result<Sent, ApiError> {
     let body = read_body(request.into_body(), ELSEWHERE_BYTES_MAX).await?;
-    let Elsewhere { oci } = serde_json::from_slice(&body).map_err(|cause| {
-        let message = format!("the body is {{\"oci\": \"registry/repository@sha256:…\"}}: {cause}");
-        ApiError::bad_request("malformed_json", message)
-    })?;
+    let Elsewhere { oci } = parse_json(&body)?;
     let component = state.parts.registries.pull(&oci).await.map_err(|refused| match refused {
         PullRefused::Reference(message) => ApiError::invalid("oci", message),
         PullRefused::Registry(message) => ApiError::unavailable("registry_failed", message),

@@ -4,11 +4,13 @@ mod aliases;
 mod audit;
 mod backtests;
 mod bindings;
+mod bodies;
 mod files;
 mod grants;
 mod keys;
 mod limits;
 mod money;
+mod patches;
 mod refused;
 mod rotation;
 mod rules;
@@ -36,11 +38,17 @@ async fn nothing_can_be_learned_without_the_operator_token() {
 #[tokio::test]
 async fn an_address_or_method_that_is_not_there_is_told_as_json() {
     let world = World::new();
-    let answer = world.send("GET", "/admin/v1/nowhere", &json!(null)).await;
+    let answer = world.send("GET", "/admin/v1/orgs/acme/budget", &json!(null)).await;
     assert_eq!((answer.status, answer.code()), (StatusCode::NOT_FOUND, "not_found"));
+    let message = answer.body["error"]["message"].as_str().unwrap();
+    assert!(message.contains("/admin/v1/orgs/acme/budget; did you mean budgets?"), "{message}");
     let answer = world.send("PUT", "/admin/v1/orgs", &json!({})).await;
     let expected = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
     assert_eq!((answer.status, answer.code()), expected);
+    let message = answer.body["error"]["message"].as_str().unwrap();
+    for method in ["POST", "GET"] {
+        assert!(message.contains(method), "{message}");
+    }
 }
 
 #[tokio::test]
@@ -73,9 +81,9 @@ async fn unknown_fields_are_refused_by_name() {
     world.org("acme").await;
     let keys = "/admin/v1/orgs/acme/keys";
     let cases = [
-        (keys, json!({"name": "k", "limits": {"rps": 5}}), "rps"),
+        (keys, json!({"name": "k", "limits": {"rps": 5}}), "limits.rps"),
         (keys, json!({"name": "k", "limits": {"rpm": 0}}), "limits.rpm"),
-        (keys, json!({"name": "k", "budget": {"amount": "1", "period": "day"}}), "amount"),
+        (keys, json!({"name": "k", "budget": {"amount": "1", "period": "day"}}), "budget.amount"),
         (
             keys,
             json!({"name": "k", "budget": {"amount_usd": 1.5, "period": "day"}}),
@@ -162,7 +170,13 @@ async fn usage_and_requests_tell_what_was_recorded() {
     assert_eq!(found("status=404&status=200").await, 2);
     assert_eq!(found("status=404,5xx").await + found("tag:job=nightly").await, 0);
     assert_eq!(found("settlement=complete").await, 2);
-    for (wrong, field) in [("modle=x", "modle"), ("status=ok", "status"), ("limit=x", "limit")] {
+    for (wrong, field) in [
+        ("modle=x", "modle"),
+        ("status=ok", "status"),
+        ("limit=x", "limit"),
+        ("settlement=done", "settlement"),
+        ("settlement=complete,", "settlement"),
+    ] {
         let path = format!("/admin/v1/orgs/acme/requests?{wrong}");
         let bad = world.send("GET", &path, &json!(null)).await;
         assert_eq!(bad.body["error"]["field"], field, "{}", bad.body);

@@ -22,6 +22,7 @@ use crate::usage::Anomaly;
 
 use super::super::Gateway;
 use super::super::running::pause;
+use super::Refused;
 use super::deliver::Pending;
 
 /// How often budgets are looked at, when anything was booked at all.
@@ -168,11 +169,11 @@ impl Lookout {
             true => HashMap::new(),
             false => directory.watched().iter().map(|it| (&*it.budget.id, it)).collect(),
         };
-        for ((budget, start_ms), needed) in exhausted {
+        for ((budget, start_ms), refused) in exhausted {
             let Some(watched) = by_id.get(&*budget) else { continue };
             let window = watched.budget.window(now_ms);
             if window.start_ms == start_ms {
-                raised.extend(self.exhausted(gateway, watched, (window, needed), now_ms));
+                raised.extend(self.exhausted(watched, window, refused, now_ms));
             }
         }
         let watched = || directory.watched().iter().map(|it| &*it.budget.id);
@@ -240,15 +241,17 @@ impl Lookout {
         }
     }
 
+    /// With the limit by which it was refused: whoever hears of it may have raised it already.
     fn exhausted(
         &mut self,
-        gateway: &Gateway,
         watched: &Watched,
-        (window, needed): (Window, PicoUsd),
+        window: Window,
+        refused: Refused,
         now_ms: u64,
     ) -> Option<AlertRecord> {
-        let state = gateway.ledger.budget(&watched.budget.id, window.start_ms)?;
-        let mut alert = of_budget("budget.exhausted", watched, window, state.spent, now_ms);
+        let Refused { needed, limit, spent } = refused;
+        let mut alert = of_budget("budget.exhausted", watched, window, spent, now_ms);
+        alert.limit_usd = limit;
         alert.needed_usd = Some(needed);
         let start = window.start_ms.to_string();
         alert.id = event_id(&[&watched.budget.id, &start, "exhausted"]);
@@ -364,7 +367,11 @@ fn event_id(parts: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
     use super::*;
+    use crate::auth::{BudgetRef, Period};
+    use crate::store::Thresholds;
 
     #[test]
     fn thresholds_are_reached_to_the_pico_dollar() {
@@ -395,6 +402,21 @@ mod tests {
         }
         lookout.forget(0, || ["b"].into_iter());
         assert_eq!(lookout.once.len(), 2, "but not without a bound");
+    }
+
+    #[test]
+    fn a_budget_that_refused_is_told_with_the_limit_that_it_had_then() {
+        let budget = BudgetRef::of_key("k", Period::Day, TimeZone::UTC);
+        let window = budget.window(1);
+        // By now it is more than the request needed.
+        let (amount, thresholds) = (PicoUsd(1_000), Thresholds::default());
+        let watched = Watched { org: "acme".into(), budget, amount, thresholds };
+        let refused = Refused { needed: PicoUsd(40), limit: PicoUsd(5), spent: PicoUsd(2) };
+        let mut lookout = Lookout::default();
+        let alert = lookout.exhausted(&watched, window, refused, 9).unwrap();
+        assert_eq!((alert.limit_usd, alert.spent_usd), (PicoUsd(5), PicoUsd(2)));
+        assert_eq!(alert.needed_usd, Some(PicoUsd(40)));
+        assert_eq!(lookout.exhausted(&watched, window, refused, 10), None, "once in a window");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What is to be explained: a body as it would be sent to a provider's API, or that body in an
 //! envelope with its dialect and with rules to try.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use serde::Deserialize;
@@ -10,6 +12,7 @@ use turnpike_protocol::{Call, Dialect};
 
 use crate::error::Refusal;
 use crate::hook::Clearance;
+use crate::json::Object;
 use crate::route::{RULE_BYTES_MAX, RULES_BYTES_MAX, RULES_MAX, Rule};
 
 /// Bytes of the rules as they were sent, white space too: beyond, they are not read.
@@ -17,6 +20,8 @@ const SENT_BYTES_MAX: usize = 4 * RULES_BYTES_MAX;
 
 /// Of a member's name that is told in a refusal.
 const NAME_CHARS_SHOWN: usize = 40;
+/// The members of the envelope.
+const ENVELOPE: [&str; 5] = ["request", "dialect", "model", "class", "rules"];
 /// The members of a rule.
 const MEMBERS: [&str; 16] = [
     "name",
@@ -92,7 +97,7 @@ impl Asked {
             let (dialect, embeds) = guessed(&shape, &body, headers);
             return Ok(Self { body, dialect, embeds, model: None, class: None, rules: None });
         }
-        let envelope: Envelope<'_> = parse(&body)?;
+        let envelope: Envelope<'_> = parse(&body).map_err(|other| misaddressed(&body, other))?;
         let inner = body.slice_ref(envelope.request.get().as_bytes());
         let shape: Shape<'_> = parse(&inner)?;
         let (mut dialect, mut embeds) = guessed(&shape, &inner, headers);
@@ -129,7 +134,7 @@ fn tried(sent: &RawValue) -> Result<Vec<Rule>, Box<Refusal>> {
     let (mut rules, mut bytes) = (Vec::with_capacity(unread.len()), 0_usize);
     for (at, text) in unread.into_iter().enumerate() {
         let place = format!("rules.{at}");
-        let rule: Rule =
+        let Object::<Rule>(rule) =
             serde_json::from_str(text.get()).map_err(|_| misread(text.get(), &place))?;
         rule.check().map_err(|fault| wrong(&format!("{place}.{}", fault.field), &fault.reason))?;
         let written = serde_json::to_string(&rule).map_or(usize::MAX, |text| text.len());
@@ -141,6 +146,27 @@ fn tried(sent: &RawValue) -> Result<Vec<Rule>, Box<Refusal>> {
         rules.push(rule);
     }
     if bytes > RULES_BYTES_MAX { Err(too_long()) } else { Ok(rules) }
+}
+
+/// Which member of an envelope can't be read, by its name alone.
+fn misaddressed(body: &[u8], other: Box<Refusal>) -> Box<Refusal> {
+    let Ok(members) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(body) else {
+        return other;
+    };
+    for (name, value) in members {
+        if !ENVELOPE.contains(&&*name) {
+            let name: String = name.chars().take(NAME_CHARS_SHOWN).collect();
+            let known = ENVELOPE.join(", ");
+            return wrong(&name, &format!("the envelope has no such member; it has {known}"));
+        }
+        // What a request and rules are is told where they are read.
+        let is_text = matches!(&*name, "dialect" | "model" | "class");
+        if is_text && serde_json::from_str::<Option<String>>(value.get()).is_err() {
+            return wrong(&name, "text");
+        }
+    }
+    let message = "a member of the envelope is there twice; send it once".to_owned();
+    Box::new(Refusal::invalid(400, "duplicate_field", message, None))
 }
 
 /// Which member of a rule can't be read, by its name alone: serde's words may quote the value.
@@ -205,10 +231,14 @@ fn wrong(field: &str, may: &str) -> Box<Refusal> {
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Box<Refusal>> {
-    serde_json::from_slice(text).map_err(|cause| {
+    let read = serde_json::from_slice::<Object<T>>(text).map(|Object(read)| read);
+    read.map_err(|cause| {
+        let is_object = text.trim_ascii_start().starts_with(b"{");
         // Of data, serde's words may quote the value.
         let told = match cause.classify() {
-            serde_json::error::Category::Data => "a member is not what it should be, or not known",
+            serde_json::error::Category::Data if is_object => {
+                "a member is not what it should be, or not known"
+            }
             _ => "it is no JSON object",
         };
         let message = format!(
@@ -269,8 +299,36 @@ mod tests {
         ] {
             assert_eq!(read(body).unwrap_err().param.as_deref(), Some(field), "{body}");
         }
-        assert_eq!(read(r#"{"request":{},"rule":[]}"#).unwrap_err().code, "invalid_json");
-        assert_eq!(read("[1]").unwrap_err().code, "invalid_json");
+        for (body, param, said) in [
+            (r#"{"request":{},"rule":[]}"#, "rule", "request, dialect, model, class, rules"),
+            (r#"{"request":{},"model":["auto"]}"#, "model", "text"),
+            (r#"{"request":{},"class":1}"#, "class", "text"),
+        ] {
+            let refused = read(body).unwrap_err();
+            assert_eq!((refused.code, refused.param.as_deref()), ("invalid_value", Some(param)));
+            assert!(refused.message.ends_with(said), "{}", refused.message);
+        }
+        let twice = read(r#"{"request":{},"model":"a","model":"b"}"#).unwrap_err();
+        assert_eq!((twice.code, twice.param), ("duplicate_field", None));
+    }
+
+    /// By the order of the fields an array could be read as any of these.
+    #[test]
+    fn what_has_members_is_an_object() {
+        for body in ["[1]", r#"[{"messages":[]},null,null,null,null,null,null]"#] {
+            let refused = read(body).unwrap_err();
+            assert_eq!(refused.code, "invalid_json");
+            assert!(refused.message.ends_with("it is no JSON object"), "{}", refused.message);
+        }
+        for (rules, field) in [
+            (r#"[["a rule",false,0]]"#, "rules.0"),
+            (r#"[{"deny":["a/*"]},{"when":[["auto"],[],[],[]]}]"#, "rules.1.when"),
+            (r#"[{"weights":[1,2,3]}]"#, "rules.0.weights"),
+        ] {
+            let body = format!("{{\"request\":{{\"messages\":[]}},\"rules\":{rules}}}");
+            let refused = Asked::read(body.into(), &HeaderMap::new()).unwrap_err();
+            assert_eq!(refused.param.as_deref(), Some(field), "{}", refused.message);
+        }
     }
 
     #[test]

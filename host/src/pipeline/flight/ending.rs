@@ -86,3 +86,32 @@ impl Ending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Ending;
+    use crate::usage::SETTLEMENTS;
+
+    /// Who filters requests by a word is refused where it is none of these.
+    #[test]
+    fn every_ending_has_a_word_that_requests_are_found_by() {
+        let endings = [
+            Ending::Complete,
+            Ending::CompleteEstimated,
+            Ending::Empty,
+            Ending::Partial,
+            Ending::RanOut,
+            Ending::FailedPartial,
+            Ending::Abandoned,
+            Ending::Refused,
+            Ending::Failed,
+            Ending::Free,
+        ];
+        for ending in endings {
+            assert!(SETTLEMENTS.contains(&ending.label()), "{ending:?}");
+        }
+        for word in SETTLEMENTS {
+            assert!(endings.iter().any(|ending| ending.label() == word), "{word}");
+        }
+    }
+}

@@ -1,7 +1,9 @@
 //! `x-turnpike-tags: job=nightly,env=ci`: labels by which a caller's costs are told apart and
 //! counted on budgets. What can't be read is refused and not left out: a request whose tag was
 //! dropped would go past the budget of that tag and be missing from every report by it, and nobody
-//! would be told. It costs nothing to refuse, since nothing has been asked of anyone yet.
+//! would be told. It costs nothing to refuse, since nothing has been asked of anyone yet. So are
+//! two tags of one name, of which a record and a sum can have one only, and a tag without a value,
+//! which no filter could tell from a request without that tag.
 
 use http::HeaderMap;
 use turnpike_protocol::Call;
@@ -35,7 +37,7 @@ pub(super) fn of(
 /// # Errors
 /// A refusal that says which tag is wrong, and how tags are written. It repeats no tag.
 fn of_header(headers: &HeaderMap) -> Result<Vec<(String, String)>, Box<Refusal>> {
-    let mut tags = Vec::new();
+    let mut tags: Vec<(String, String)> = Vec::new();
     for value in headers.get_all(HEADER) {
         let Ok(text) = value.to_str() else {
             return Err(refused("it holds characters beyond visible ASCII"));
@@ -51,6 +53,13 @@ fn of_header(headers: &HeaderMap) -> Result<Vec<(String, String)>, Box<Refusal>>
             let (name, value) = (name.trim_end(), value.trim_start());
             if name.is_empty() {
                 return Err(refused(&format!("tag {place} has no name in front of its \"=\"")));
+            }
+            if value.is_empty() {
+                return Err(refused(&format!("tag {place} has no value behind its \"=\"")));
+            }
+            if let Some(first) = tags.iter().position(|(known, _)| known == name) {
+                let first = first.saturating_add(1);
+                return Err(refused(&format!("tag {place} has the name of tag {first}")));
             }
             if name.len().saturating_add(value.len()) > LABEL_BYTES_MAX {
                 let why = format!("tag {place} is longer than {LABEL_BYTES_MAX} bytes");
@@ -112,25 +121,33 @@ mod tests {
         assert_eq!(tags, [pair("job", "nightly"), pair("end_user", "bob"), pair("run", "7")]);
     }
 
+    /// So many tags, each of a name of its own.
+    fn many(count: usize) -> String {
+        (0..count).map(|place| format!("t{place}=x")).collect::<Vec<_>>().join(",")
+    }
+
     #[test]
     fn pairs_are_read_from_every_header_and_blanks_do_not_count() {
         let tag = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(read(&[]), Ok(vec![]));
         assert_eq!(read(&[b"", b" , "]), Ok(vec![]));
-        let some = read(&[b" job = nightly , env=ci,", b"query=a=b", b"none="]);
+        let some = read(&[b" job = nightly , env=ci,", b"query=a=b", b"Job=other"]);
         let expected =
-            vec![tag("job", "nightly"), tag("env", "ci"), tag("query", "a=b"), tag("none", "")];
+            vec![tag("job", "nightly"), tag("env", "ci"), tag("query", "a=b"), tag("Job", "other")];
         assert_eq!(some, Ok(expected));
-        let most = vec!["a=b"; TAGS_MAX].join(",");
-        assert_eq!(read(&[most.as_bytes()]).unwrap().len(), TAGS_MAX);
+        assert_eq!(read(&[many(TAGS_MAX).as_bytes()]).unwrap().len(), TAGS_MAX);
     }
 
     #[test]
     fn what_cant_be_read_is_told_by_its_place_and_not_repeated() {
-        let (many, long) = (vec!["a=b"; 17].join(","), format!("a={}", "x".repeat(128)));
+        let (many, long) = (many(17), format!("a={}", "x".repeat(128)));
         for (value, why) in [
             (&b"env=ci,canary"[..], "tag 2 has no \"=\""),
             (b"=canary", "tag 1 has no name"),
+            (b"env=ci,canary=", "tag 2 has no value"),
+            (b"env=ci, canary = ,", "tag 2 has no value"),
+            (b"canary=1,env=ci,canary=2", "tag 3 has the name of tag 1"),
+            (b"canary=1,canary=1", "tag 2 has the name of tag 1"),
             (many.as_bytes(), "more than 16 tags"),
             (long.as_bytes(), "tag 1 is longer than 128 bytes"),
             (b"name=Ren\xc3\xa9e", "beyond visible ASCII"),
@@ -143,5 +160,7 @@ mod tests {
         // The second header counts on where the first ended.
         let message = read(&[b"a=b,c=d", b"e"]).unwrap_err();
         assert!(message.contains("tag 3"), "{message}");
+        let message = read(&[b"a=b,c=d", b"a=e"]).unwrap_err();
+        assert!(message.contains("tag 3 has the name of tag 1"), "{message}");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use turnpike_ledger::PicoUsd;
 
-use crate::budget::{self, Counted, Counter};
+use crate::budget::{self, Counted, Counter, UsedUp};
 use crate::error::Refusal;
 use crate::route::Rejection;
 
@@ -21,8 +21,8 @@ const QUOTED_MAX: usize = 8;
 /// Why nothing can be held.
 pub(super) struct Short {
     pub(super) refusal: Box<Refusal>,
-    /// A budget that would not do with nothing held, by the ledger's id, and its window.
-    pub(super) used_up: Option<(Arc<str>, u64)>,
+    /// A budget that would not do with nothing held.
+    pub(super) used_up: Option<UsedUp>,
     /// The least that would do.
     pub(super) needed: PicoUsd,
 }

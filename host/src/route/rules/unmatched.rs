@@ -1,7 +1,8 @@
 //! Entries of a rule that fit nothing at present: mistyped, or about what is not there yet. Read
 //! when a rule is written, so that whoever writes it is told; never when a request is routed.
 
-use crate::catalog::ConfiguredCatalog;
+use crate::catalog::nearest::nearest;
+use crate::catalog::{ConfiguredCatalog, TASKS};
 
 use super::Rule;
 use super::compiled::Names;
@@ -30,8 +31,9 @@ struct Compared<'a> {
     aliases: &'a [String],
 }
 
-/// The entries of a rule that fit no offer, no region, or no name that a caller could ask for.
-/// Those about teams, projects and tasks are not compared: they name what is known elsewhere.
+/// The entries of a rule that fit no offer, no region, no name that a caller could ask for, or no
+/// task of the built-in classifier. Those about teams and projects are not compared: they name what
+/// is known elsewhere.
 /// `most` bounds how many are looked for suggestions for; of the others there are none.
 pub fn unmatched(
     rule: &Rule,
@@ -47,6 +49,7 @@ pub fn unmatched(
         ("prefer", &rule.prefer),
         ("regions", &rule.regions),
         ("when.model", &rule.when.model),
+        ("when.task", &rule.when.task),
     ] {
         for (place, entry) in list.iter().enumerate() {
             if compared.fits(field, entry) {
@@ -72,6 +75,7 @@ impl Compared<'_> {
         match field {
             "regions" => self.names.regions.iter().flatten().any(fits),
             "when.model" => self.asked().any(|name| pattern.fits(&small(name))),
+            "when.task" => TASKS.into_iter().any(|task| pattern.fits(task)),
             _ if entry.contains('@') => self.names.ids.iter().any(fits),
             _ => self.names.models.iter().any(fits),
         }
@@ -80,6 +84,10 @@ impl Compared<'_> {
     fn near(&self, field: &str, entry: &str) -> Vec<String> {
         let near = match field {
             "regions" => self.offers.regions_like(entry),
+            "when.task" => {
+                let near = nearest(&entry.replace('*', ""), TASKS.into_iter());
+                near.into_iter().map(str::to_owned).collect()
+            }
             _ => self.offers.patterns_like(entry),
         };
         near.into_iter().filter(|near| self.fits(field, near)).collect()
@@ -116,6 +124,7 @@ mod tests {
             when: When {
                 model: texts(&["auto*", "Writer", "gpt-5.4", "openai/gpt-5.4@openai"]),
                 team: texts(&["no-such-team"]),
+                task: texts(&["Code", "*ation"]),
                 ..When::default()
             },
             ..Rule::default()
@@ -129,7 +138,11 @@ mod tests {
         let rule = Rule {
             deny: texts(&["*@gorq", "*@nowhere-at-all"]),
             prefer: texts(&["openai"]),
-            when: When { model: texts(&["auto:quick", "wirter"]), ..When::default() },
+            when: When {
+                model: texts(&["auto:quick", "wirter"]),
+                task: texts(&["sumarization", "*", "legal-review-of-ours"]),
+                ..When::default()
+            },
             ..Rule::default()
         };
         let told = |field, entry: &str, near: &str| (field, entry.to_owned(), near.to_owned());
@@ -139,6 +152,8 @@ mod tests {
             told("prefer", "openai", "openai/*"),
             told("when.model", "auto:quick", ""),
             told("when.model", "wirter", ""),
+            told("when.task", "sumarization", "summarization"),
+            told("when.task", "legal-review-of-ours", ""),
         ];
         assert_eq!(found(&rule), expected);
     }

@@ -287,6 +287,8 @@ fn a_report_says_since_when_what_it_is_by_is_told_apart() {
     let mut rollup = small();
     let many = rollup.bounds.rows;
     flood(&mut rollup, 1, 0..many + 1);
+    // What is kept beside a segment gives up by the segment, and not by the hour.
+    let first = rollup.finish_segment();
     flood(&mut rollup, 2, 0..3);
     let since = |rollup: &Rollup, by: Dimension, from_ms: u64| {
         let by = [by];
@@ -294,6 +296,7 @@ fn a_report_says_since_when_what_it_is_by_is_told_apart() {
         arranged(rollup, &query).told_apart_from_ms
     };
     let mut restored = Rollup::default();
+    restored.restore(&first, true);
     restored.restore(&rollup.finish_segment(), true);
     for rollup in [&rollup, &restored] {
         for given_up in [Dimension::Key, Dimension::Session, Dimension::Tag("job".into())] {

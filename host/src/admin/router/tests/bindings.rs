@@ -54,7 +54,7 @@ async fn a_component_is_pulled_from_a_registry_and_says_where_from() {
     assert_eq!(shown["provenance"], pulled.body["provenance"], "it is kept");
     for (body, field) in [
         (json!({"oci": "registry.example/acme/policy:1.0"}), json!("oci")),
-        (json!({"oci": 5}), json!(null)),
+        (json!({"oci": 5}), json!("oci")),
     ] {
         let refused = world.send("POST", PLUGINS, &body).await;
         assert!(refused.status.is_client_error(), "{}", refused.body);
@@ -131,6 +131,7 @@ async fn what_cannot_be_bound_is_refused_by_field_and_leaves_everything_as_it_wa
         (json!({"plugins": []}), "plugins"),
         (json!({"plugins": [good, good]}), "plugins"),
         (json!({"plugins": [{"plugin": "router@3"}]}), "plugins.0.plugin"),
+        (json!({"plugins": [["router@1.0.0", {}]]}), "plugins.0"),
         (json!({"plugins": [good], "config": {}}), "config"),
         (json!({"mode": "active"}), "plugin"),
         (json!({"plugin": "router@1.0.0", "mode": "canary", "percent": 0}), "percent"),

@@ -58,7 +58,10 @@ async fn what_means_nothing_is_refused_by_field_and_not_kept() {
         (json!({"profile": "slow"}), "profile"),
         (json!({"data_class": "secret"}), "data_class"),
         (json!({"denny": []}), "denny"),
-        (json!({"when": {"tasks": []}}), "tasks"),
+        (json!({"when": {"tasks": []}}), "when.tasks"),
+        (json!({"when": [["auto"], [], [], []]}), "when"),
+        (json!({"weights": [1, 2, 3]}), "weights"),
+        (json!({"quality_floor": 70}), "quality_floor"),
         (json!({"cost_ceiling_usd": "much"}), "cost_ceiling_usd"),
     ] {
         let refused = world.send("POST", RULES, &rule).await;

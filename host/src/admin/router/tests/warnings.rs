@@ -73,3 +73,50 @@ async fn so_are_those_of_rules_plans_and_budgets() {
     let budget = world.send("POST", "/admin/v1/orgs/acme/budgets", &budget).await;
     assert_eq!(told(&budget.body), []);
 }
+
+/// Codes and fields of all warnings of an answer.
+fn codes(answer: &Value) -> Vec<(&str, Option<&str>)> {
+    let warnings = answer["warnings"].as_array().unwrap().iter();
+    warnings.map(|it| (it["code"].as_str().unwrap(), it["field"].as_str())).collect()
+}
+
+#[tokio::test]
+async fn a_key_that_has_expired_before_it_is_made_is_told() {
+    let world = World::new();
+    world.org("acme").await;
+    let keys = "/admin/v1/orgs/acme/keys";
+    let body = json!({"name": "ci", "expires_at": "2020-01-01"});
+    let made = world.send("POST", keys, &body).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    assert_eq!(codes(&made.body), [("already_expired", Some("expires_at"))], "{}", made.body);
+    let key = format!("{keys}/{}", made.body["id"].as_str().unwrap());
+    for later in [json!("2999-01-01"), json!(null)] {
+        let mended = world.send("PATCH", &key, &json!({"expires_at": later})).await;
+        assert_eq!(codes(&mended.body), [], "{}", mended.body);
+    }
+}
+
+#[tokio::test]
+async fn a_rule_for_a_task_that_is_not_known_or_that_asks_for_nothing_is_told() {
+    let world = World::new();
+    world.org("acme").await;
+    let rules = "/admin/v1/orgs/acme/rules";
+    let rule = json!({"when": {"task": ["sumarization", "code"]}, "profile": "cheap"});
+    let made = world.send("POST", rules, &rule).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    assert_eq!(told(&made.body), [("when.task.0", true)], "{}", made.body);
+    assert!(made.body.to_string().contains("summarization"), "{}", made.body);
+    for nothing in [
+        json!({}),
+        json!({"name": "later", "priority": 3, "disabled": true}),
+        json!({"when": {"team": ["legal"]}}),
+    ] {
+        let made = world.send("POST", rules, &nothing).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+        assert_eq!(codes(&made.body), [("asks_for_nothing", None)], "{}", made.body);
+    }
+    for something in [json!({"free_offers": false}), json!({"quality_floor": 0})] {
+        let made = world.send("POST", rules, &something).await;
+        assert_eq!(codes(&made.body), [], "{}", made.body);
+    }
+}

@@ -33,6 +33,10 @@ async fn who_is_outrun_each_time_hears_of_the_least_and_of_the_money_that_was_sh
     let held = outrun(&mut flight, &purse, Counter::Credit).await.ok().unwrap();
     quicker.release(PicoUsd::ZERO, clock::now_ms());
     let back = outrun(&mut flight, &purse, Counter::Credit).await.ok().unwrap();
+    let (limit, period) = (PicoUsd::parse("50").unwrap(), turnpike_ledger::Period::Total);
+    gateway.ledger.set_budget("all", Some(limit), period, clock::now_ms()).unwrap();
+    let counted = [Counted { id: "all", window: 0, scope: "organization", ends_ms: None }];
+    let purse = super::purse(&flight, &caller, &counted, clock::now_ms());
     let budget = outrun(&mut flight, &purse, Counter::Budget).await.ok().unwrap();
     for (short, status, code) in [
         (held, 402, "insufficient_credit"),
