@@ -30,6 +30,8 @@ mod full_disk;
 #[cfg(test)]
 mod hedging;
 #[cfg(test)]
+mod hosted_tools;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod hot_upload;

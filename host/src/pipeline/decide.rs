@@ -1,6 +1,8 @@
 //! Steps 4 to 8: what must not leave, what kind of task it is, who can and may do it, in which
 //! order they are asked, and the money for it.
 
+mod hosted;
+
 use std::sync::Arc;
 
 use turnpike_protocol::Needs;
@@ -213,6 +215,7 @@ impl Weighing<'_> {
                 candidate.figures = figures;
             }
         }
+        hosted::keep(self.flight, candidates);
     }
 
     /// The offer's figures; none where a rate that is needed is not known.

@@ -36,6 +36,9 @@ pub enum Rejection {
     },
     /// The request goes on from a response that only the provider which gave it can keep.
     KeptElsewhere,
+    /// The request is about a tool that a provider runs by itself, and would be without it here
+    /// where another offer has it.
+    HostedTool,
     Unpriced,
     /// The provider may search the web for the answer, for nobody knows how much.
     SearchUnpriced,
@@ -237,6 +240,7 @@ impl Rejection {
             Self::Dialect => "other_protocol",
             Self::Lossy { .. } => "lossy_translation",
             Self::KeptElsewhere => "kept_elsewhere",
+            Self::HostedTool => "hosted_tool",
             Self::Unpriced | Self::SearchUnpriced | Self::ToolUnpriced => "unknown_price",
             Self::Deprecated => "deprecated",
             Self::GivenAway => "free_offer",
@@ -312,6 +316,10 @@ impl Rejection {
             Self::Lossy { .. } => "a translation would lose something",
             Self::KeptElsewhere => {
                 "it has no Responses API that could keep what the request names by its id"
+            }
+            Self::HostedTool => {
+                "it would be without the tool that a provider is to run by itself, and others run \
+                 it"
             }
             Self::Unpriced => "its price is not known, and unknown is never free",
             Self::SearchUnpriced => {
