@@ -222,7 +222,8 @@ impl Refusal {
         Self::new(status, "invalid_request_error", code, message.to_owned()).at("request_id")
     }
 
-    /// 422: models exist, but each is ruled out. `reasons` is a short summary of why.
+    /// 422: models exist, but each is ruled out. `reasons` is a short summary of why, and what to
+    /// do about it.
     pub fn no_candidate(reasons: &str) -> Self {
         let message = format!("no model can take this request: {reasons}");
         let status = StatusCode::UNPROCESSABLE_ENTITY;

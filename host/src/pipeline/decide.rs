@@ -2,6 +2,7 @@
 //! order they are asked, and the money for it.
 
 mod hosted;
+mod told;
 
 use std::sync::Arc;
 
@@ -27,8 +28,6 @@ use super::{settle, terms, vectors};
 const EMBEDDING: &str = "embedding";
 /// What the built-in router is called, alone and with the other built-ins.
 const BUILT_IN: [&str; 2] = ["route-default", "policy-default"];
-/// Rejection reasons that a refusal lists.
-const REASONS_SHOWN: usize = 3;
 
 /// Step 4. What the policy finds is masked or replaced in the call before anyone else reads it.
 pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>> {
@@ -324,44 +323,7 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
     if reasons().all(|reason| *reason == Rejection::NotAllowed) {
         return Refusal::model_forbidden(&flight.call.model);
     }
-    // Where the choice is ours, only what was near to being chosen is worth telling.
-    let ours = matches!(flight.selector(), Selector::Auto(_));
-    let mut shown = reasons_of(flight, |reason| !ours || !is_plain(reason));
-    if shown.is_empty() {
-        shown = reasons_of(flight, |reason| *reason == Rejection::GivenAway);
-    }
-    if shown.is_empty() {
-        let kind = if flight.call.embeds() { EMBEDDING } else { "chat" };
-        shown.push(format!(
-            "no {kind} model is configured; the operator adds one under [providers]"
-        ));
-    }
-    if let (Selector::Named(name), true) =
-        (flight.selector(), reasons().any(|reason| *reason == Rejection::Unpriced))
-    {
-        let priced = flight.gateway.offers.priced_like(name).into_iter();
-        let mut priced = priced.filter(|model| flight.caller.may_use(model)).peekable();
-        if priced.peek().is_some() {
-            let near: Vec<String> = priced.map(|model| format!("`{model}`")).collect();
-            shown.push(format!("with a known price and a name near it: {}", near.join(", ")));
-        }
-    }
-    Refusal::no_candidate(&shown.join("; "))
-}
-
-/// Reasons as a refusal tells them, a few of those that are worth telling.
-fn reasons_of(flight: &Flight, telling: impl Fn(&Rejection) -> bool) -> Vec<String> {
-    let told = flight.candidates.iter().filter_map(|candidate| {
-        let reason = candidate.rejection.as_ref().filter(|reason| telling(reason))?;
-        flight.offer(candidate).map(|offer| format!("{}: {reason}", offer.id))
-    });
-    told.take(REASONS_SHOWN).collect()
-}
-
-/// What holds of many offers whatever the request is.
-fn is_plain(reason: &Rejection) -> bool {
-    use Rejection::{Deprecated, Dialect, GivenAway, NotChat, NotEmbedding};
-    matches!(reason, NotChat | NotEmbedding | Dialect | Deprecated | GivenAway)
+    Refusal::no_candidate(&told::of(flight))
 }
 
 /// Whether a candidate that rests may be the one that keeps the conversation.

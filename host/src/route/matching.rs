@@ -358,11 +358,13 @@ impl Rejection {
     }
 }
 
+/// In the unit in which a request asks for it.
 fn too_weak(permille: u64, least: u64) -> String {
-    format!(
-        "its quality at the task, {permille} thousandths, is below the {least} that the request \
-         asks for"
-    )
+    let [quality, least] = [permille, least].map(|it| {
+        let text = format!("{}.{:03}", it / 1_000, it % 1_000);
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    });
+    format!("its quality at the task, {quality}, is below the {least} that the request asks for")
 }
 
 impl fmt::Display for Rejection {
