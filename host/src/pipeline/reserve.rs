@@ -4,6 +4,7 @@
 
 mod afford;
 mod short;
+mod shorter;
 
 use std::sync::Arc;
 
@@ -32,13 +33,12 @@ pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), B
     let caller = Arc::clone(&flight.caller);
     let at_ms = begin(flight, &caller);
     let always = always(&caller, &flight.tags, at_ms);
-    let reserved = hold(flight, &purse(flight, &caller, &always, at_ms)).await;
-    reserved.map_err(|short| {
-        if let Some((budget, window)) = &short.used_up {
-            flight.gateway.exhausted.tell(budget, *window, short.needed);
-        }
-        told(&caller, short, at_ms)
-    })
+    let purse = purse(flight, &caller, &always, at_ms);
+    let Err(short) = hold(flight, &purse).await else { return Ok(()) };
+    if let Some((budget, window)) = &short.used_up {
+        flight.gateway.exhausted.tell(budget, *window, short.needed);
+    }
+    Err(shorter::told(flight, &purse, told(&caller, short, at_ms)).await)
 }
 
 /// What [`reserve`] would hold for the plan now, which changes likewise. Holds nothing, and nobody
@@ -47,9 +47,12 @@ pub(super) async fn look(flight: &mut Flight) -> Result<PicoUsd, Box<Refusal>> {
     let caller = Arc::clone(&flight.caller);
     let at_ms = begin(flight, &caller);
     let always = always(&caller, &flight.tags, at_ms);
-    let looked = afford::afford(flight, &purse(flight, &caller, &always, at_ms)).await;
-    let looked = looked.map(|afforded| afforded.amount);
-    looked.map_err(|short| told(&caller, short, at_ms))
+    let purse = purse(flight, &caller, &always, at_ms);
+    let short = match afford::afford(flight, &purse).await {
+        Ok(afforded) => return Ok(afforded.amount),
+        Err(short) => short,
+    };
+    Err(shorter::told(flight, &purse, told(&caller, short, at_ms)).await)
 }
 
 /// The money's owner, the budgets that count whichever model answers, and what a hold needs.
