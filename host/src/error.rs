@@ -7,6 +7,8 @@ mod nowhere;
 
 use http::StatusCode;
 
+pub(crate) use nowhere::operation;
+
 /// Models that a refusal lists to choose from: what can be taken in at a glance.
 const OPTIONS_MAX: usize = 8;
 

@@ -273,3 +273,40 @@ async fn nothing_is_asked_without_credit() -> Result<()> {
     assert!(stage.simulator.all_requests().is_empty());
     Ok(())
 }
+
+/// Google's clients ask for vectors in a way that is not offered here: they are told where there
+/// are some, and the list does not promise them.
+#[tokio::test]
+async fn googles_clients_are_told_where_vectors_are() -> Result<()> {
+    let stage = open().await?;
+    let body = json!({ "content": { "parts": [{ "text": "x" }] } });
+    for operation in ["embedContent", "batchEmbedContents"] {
+        let path = format!("/v1beta/models/acme/vec:{operation}");
+        let refused = stage.caller.call(Method::POST, &path, Some(&body)).await?;
+        let refused = refused.expect_status(404)?;
+        assert_eq!(refused.body["error"]["status"], "NOT_FOUND", "{}", refused.text);
+        let message = refused.body["error"]["message"].as_str().context("a message")?;
+        assert!(message.contains(operation) && message.contains("/v1/embeddings"), "{message}");
+        assert_eq!(refused.header("allow"), "");
+    }
+    let list = stage.caller.get("/v1beta/models").await?.expect_status(200)?.body;
+    let listed = list["models"].as_array().context("models")?;
+    let methods = |name: &str| {
+        let of = listed.iter().find(|model| model["name"] == name);
+        of.map(|model| model["supportedGenerationMethods"].clone())
+    };
+    assert_eq!(methods("models/acme/vec"), Some(json!([])));
+    assert_eq!(methods("models/acme/talk"), Some(json!(["generateContent", "countTokens"])));
+    let (mut token, mut seen) = (String::new(), Vec::new());
+    loop {
+        let path = format!("/v1beta/models?pageSize=1&pageToken={token}");
+        let page = stage.caller.get(&path).await?.expect_status(200)?.body;
+        seen.extend(page["models"].as_array().context("models")?.clone());
+        match page["nextPageToken"].as_str() {
+            Some(next) => next.clone_into(&mut token),
+            None => break,
+        }
+    }
+    assert_eq!(&seen, listed);
+    Ok(())
+}
