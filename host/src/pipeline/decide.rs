@@ -4,6 +4,8 @@
 mod hosted;
 mod told;
 
+pub(super) use told::whoever;
+
 use std::sync::Arc;
 
 use turnpike_protocol::Needs;
@@ -292,8 +294,8 @@ fn resting(flight: &Flight, now_ms: u64) -> Option<Refusal> {
     let retry_after_s = until_ms.saturating_sub(now_ms).div_ceil(1000).max(1);
     let health = &flight.gateway.health;
     Some(match resting().all(|(offer, _)| health.is_limited(offer, now_ms)) {
-        true => Refusal::all_limited(retry_after_s),
-        false => Refusal::all_resting(retry_after_s),
+        true => Refusal::all_limited(&whoever(flight), retry_after_s),
+        false => Refusal::all_resting(&whoever(flight), retry_after_s),
     })
 }
 
@@ -310,7 +312,7 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
         return refusal;
     }
     if reasons().any(|reason| matches!(reason, Rejection::Busy { .. })) {
-        return Refusal::all_busy();
+        return Refusal::all_busy(&whoever(flight));
     }
     let barred =
         |reason: &Rejection| matches!(reason, Rejection::NotAllowed | Rejection::NotInPlan);

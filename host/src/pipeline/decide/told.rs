@@ -12,6 +12,10 @@ const NEAREST_SHOWN: usize = 3;
 /// Different reasons that are told.
 const REASONS_SHOWN: usize = 4;
 
+/// Characters of a model's name, and its providers, that are repeated.
+const MODEL_SHOWN: usize = 100;
+const PROVIDERS_SHOWN: usize = 4;
+
 /// A candidate that is out, by its name, and the reason.
 type Out<'a> = (&'a str, &'a Rejection);
 
@@ -31,6 +35,24 @@ pub(super) fn of(flight: &Flight) -> String {
     let remedy = remedy(flight, offer, nearest);
     let named: Vec<Out<'_>> = out.iter().map(|(offer, reason)| (&*offer.id, *reason)).collect();
     format!("{}; {remedy}", in_words(&named))
+}
+
+/// Who could answer, for words about those that can't now: of a model by its name those that sell
+/// it.
+pub(in super::super) fn whoever(flight: &Flight) -> String {
+    if matches!(flight.selector(), Selector::Auto(_)) {
+        return "every model that could answer".to_owned();
+    }
+    let mut providers: Vec<&str> = Vec::new();
+    for offer in flight.candidates.iter().filter_map(|candidate| flight.offer(candidate)) {
+        if !providers.contains(&&*offer.provider) {
+            providers.push(&offer.provider);
+        }
+    }
+    let model: String = flight.call.model.chars().take(MODEL_SHOWN).collect();
+    let shown = providers.get(..providers.len().min(PROVIDERS_SHOWN)).unwrap_or_default();
+    let more = if shown.len() < providers.len() { " and others" } else { "" };
+    format!("the model {model:?} at {}{more}", shown.join(", "))
 }
 
 fn out_for(flight: &Flight, telling: impl Fn(&Rejection) -> bool) -> Vec<(&Offer, &Rejection)> {
