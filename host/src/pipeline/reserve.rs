@@ -27,32 +27,44 @@ const TRIES_MAX: usize = 4;
 /// Sets aside what the plan may cost. Offers that can't be paid leave it, and the output limit of
 /// the others is clamped where the whole of it can't be had.
 pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), Box<Refusal>> {
+    match set_aside(flight, plan).await {
+        Ok(()) => Ok(()),
+        Err(refusal) => Err(shorter::told(flight, refusal).await),
+    }
+}
+
+/// What [`reserve`] would hold for the plan now, which changes likewise. Holds nothing, and nobody
+/// hears of a budget that is used up; but the day's allowance is given, as to any request.
+pub(super) async fn look(flight: &mut Flight) -> Result<PicoUsd, Box<Refusal>> {
+    match look_at(flight).await {
+        Ok(amount) => Ok(amount),
+        Err(refusal) => Err(shorter::told(flight, refusal).await),
+    }
+}
+
+async fn set_aside(flight: &mut Flight, plan: &[usize]) -> Result<(), Box<Refusal>> {
     if flight.plan != plan {
         flight.plan = plan.to_vec();
     }
     let caller = Arc::clone(&flight.caller);
     let at_ms = begin(flight, &caller);
     let always = always(&caller, &flight.tags, at_ms);
-    let purse = purse(flight, &caller, &always, at_ms);
-    let Err(short) = hold(flight, &purse).await else { return Ok(()) };
-    if let Some((budget, window)) = &short.used_up {
-        flight.gateway.exhausted.tell(budget, *window, short.needed);
-    }
-    Err(shorter::told(flight, &purse, told(&caller, short, at_ms)).await)
+    let reserved = hold(flight, &purse(flight, &caller, &always, at_ms)).await;
+    reserved.map_err(|short| {
+        if let Some((budget, window)) = &short.used_up {
+            flight.gateway.exhausted.tell(budget, *window, short.needed);
+        }
+        told(&caller, short, at_ms)
+    })
 }
 
-/// What [`reserve`] would hold for the plan now, which changes likewise. Holds nothing, and nobody
-/// hears of a budget that is used up; but the day's allowance is given, as to any request.
-pub(super) async fn look(flight: &mut Flight) -> Result<PicoUsd, Box<Refusal>> {
+async fn look_at(flight: &mut Flight) -> Result<PicoUsd, Box<Refusal>> {
     let caller = Arc::clone(&flight.caller);
     let at_ms = begin(flight, &caller);
     let always = always(&caller, &flight.tags, at_ms);
-    let purse = purse(flight, &caller, &always, at_ms);
-    let short = match afford::afford(flight, &purse).await {
-        Ok(afforded) => return Ok(afforded.amount),
-        Err(short) => short,
-    };
-    Err(shorter::told(flight, &purse, told(&caller, short, at_ms)).await)
+    let looked = afford::afford(flight, &purse(flight, &caller, &always, at_ms)).await;
+    let looked = looked.map(|afforded| afforded.amount);
+    looked.map_err(|short| told(&caller, short, at_ms))
 }
 
 /// The money's owner, the budgets that count whichever model answers, and what a hold needs.

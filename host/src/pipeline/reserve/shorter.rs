@@ -7,30 +7,30 @@ use std::sync::Arc;
 use turnpike_ledger::PicoUsd;
 
 use crate::budget::{self, Counted};
+use crate::clock;
 use crate::error::Refusal;
 use crate::route::Rejection;
 
 use super::super::flight::Flight;
 use super::super::settle;
-use super::Purse;
 use super::afford::{least, quote};
+use super::{Purse, always, purse};
 
 /// Offers that are looked at, the cheapest first: there may be hundreds.
 const OFFERS_MAX: usize = 8;
 
 /// The refusal, with the bound on the answer under which the money would do, if there is one.
-pub(super) async fn told(
-    flight: &mut Flight,
-    purse: &Purse<'_>,
-    refusal: Box<Refusal>,
-) -> Box<Refusal> {
+pub(super) async fn told(flight: &mut Flight, refusal: Box<Refusal>) -> Box<Refusal> {
     // Who has only to wait is told so.
     if !refusal.final_word || flight.call.embeds() {
         return refusal;
     }
     let field = flight.call.dialect.output_limit_field();
+    let (caller, at_ms) = (Arc::clone(&flight.caller), clock::now_ms());
+    let always = always(&caller, &flight.tags, at_ms);
+    let purse = purse(flight, &caller, &always, at_ms);
     for row in cheapest(flight) {
-        if let Some(tokens) = affordable(flight, purse, row).await {
+        if let Some(tokens) = affordable(flight, &purse, row).await {
             return Box::new(refusal.or_shorter(field, tokens));
         }
     }
