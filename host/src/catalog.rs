@@ -75,8 +75,8 @@ pub enum CatalogError {
     AnswerLengths(String),
     #[error("providers.{provider}.overrides, model {asked:?}: {reason}")]
     Override { provider: String, asked: String, reason: String },
-    #[error("declared offer {id:?}: {reason}")]
-    Declared { id: String, reason: String },
+    #[error("[[providers.{provider}.offers]], id {id:?}: {reason}")]
+    Declared { provider: String, id: String, reason: String },
 }
 
 // === impl Catalog ===

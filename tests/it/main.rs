@@ -12,6 +12,8 @@ mod basics;
 #[cfg(test)]
 mod budgets;
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod clouds;

@@ -449,6 +449,8 @@ mod tests {
         ] {
             let error = offers(&parse(&with(lines))).err().map(|error| error.to_string());
             assert!(error.as_deref().is_some_and(|error| error.contains(said)), "{error:?}");
+            let named = |error: &str| error.contains("[[providers.local.offers]], id ");
+            assert!(error.as_deref().is_some_and(named), "{error:?}");
         }
     }
 
