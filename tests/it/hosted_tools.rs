@@ -1,6 +1,6 @@
-//! A tool that only a provider runs, such as a search of the web: a request that is about it goes to
-//! an offer that has it, whatever others would cost; one of an agent, which brings it along beside
-//! tools of its own, goes where it is best; and where nobody has it the loss is told.
+//! A tool that only a provider runs, such as a search of the web: a request that is about it goes
+//! to an offer that has it, whatever others would cost; one of an agent, which brings it along
+//! beside tools of its own, goes where it is best; and where nobody has it the loss is told.
 
 use std::fmt::Write as _;
 

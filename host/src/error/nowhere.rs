@@ -103,8 +103,8 @@ pub(super) fn advice(path: &str) -> String {
         );
     }
     "use POST /v1/chat/completions, /v1/responses, /v1/messages, /v1/embeddings or \
-     /v1beta/models/MODEL:generateContent, or GET /v1/models; the base URL ends in /v1 for OpenAI's \
-     clients, and has no version for Anthropic's and Google's"
+     /v1beta/models/MODEL:generateContent, or GET /v1/models; the base URL ends in /v1 for \
+     OpenAI's clients, and has no version for Anthropic's and Google's"
         .to_owned()
 }
 

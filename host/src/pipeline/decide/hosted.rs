@@ -20,7 +20,7 @@ pub(super) fn keep(flight: &Flight, candidates: &mut [Candidate]) {
         return;
     }
     for candidate in candidates.iter_mut().filter(|it| it.rejection.is_none()) {
-        if !runs_it(&*candidate) {
+        if !runs_it(candidate) {
             candidate.rejection = Some(Rejection::HostedTool);
         }
     }

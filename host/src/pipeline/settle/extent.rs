@@ -17,9 +17,9 @@ const SEARCHES_EXPECTED: u64 = 1;
 const HOSTED_CALLS_EXPECTED: u64 = 1;
 
 /// What the providers' own tools are expected to come to, where a provider gets them: searches, and
-/// calls of others. A tool beside tools of the caller's own is one that agents bring along to all of
-/// their requests, hardly any of which uses it; to count it would only be held against those who
-/// can run it.
+/// calls of others. A tool beside tools of the caller's own is one that agents bring along to each
+/// of their requests, hardly any of which uses it; to count it would only be held against those
+/// who can run it.
 pub(in super::super) fn expected_calls(call: &Call) -> [u64; 2] {
     let optional = call.can_do_without();
     // In other dialects nobody looks whether it is insisted on.
