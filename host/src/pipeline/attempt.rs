@@ -23,7 +23,6 @@ use turnpike_protocol::{Answer, Dialect};
 use crate::catalog::Offer;
 use crate::clock::{self, Stopwatch};
 use crate::egress::GatewayBody;
-use crate::error::Refusal;
 use crate::gateway::Framing;
 use crate::route::{Demand, Gate, InFlight, Lane, NotNow, Sample, Selector};
 
@@ -196,10 +195,7 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
     }
     match failed.fault() {
         Some(fault) => outcome::pass_on(flight, *fault),
-        None if tried == 0 && crowded => {
-            let refusal = Refusal::all_busy(&decide::whoever(&flight));
-            flight.refuse(&refusal)
-        }
+        None if tried == 0 && crowded => outcome::turn_away(flight),
         None => outcome::give_out(flight, failed.last, failed.soonest),
     }
 }

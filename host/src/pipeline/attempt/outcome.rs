@@ -280,6 +280,12 @@ fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).clamp(1, WAIT_S_MAX)
 }
 
+/// Ends a request for which all that could answer have filled up since the plan was made.
+pub(super) fn turn_away(flight: Box<Flight>) -> Response<GatewayBody> {
+    let refusal = Refusal::all_busy(&decide::whoever(&flight));
+    flight.refuse(&refusal)
+}
+
 /// Ends a request that nobody answered. The last provider's own error passes where the caller
 /// speaks its dialect: agents read from it whether to wait, to shorten or to give up.
 pub(super) fn give_out(
