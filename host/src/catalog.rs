@@ -75,8 +75,8 @@ pub enum CatalogError {
     AnswerLengths(String),
     #[error("providers.{provider}.overrides, model {asked:?}: {reason}")]
     Override { provider: String, asked: String, reason: String },
-    #[error("declared offer {id:?}: {reason}")]
-    Declared { id: String, reason: String },
+    #[error("[[providers.{provider}.offers]], id {id:?}: {reason}")]
+    Declared { provider: String, id: String, reason: String },
 }
 
 // === impl Catalog ===
@@ -132,6 +132,13 @@ impl Catalog {
     /// What to do about a provider's name that the catalogue doesn't have, for an error or a
     /// warning.
     pub fn provider_hint(&self, name: &str) -> String {
+        // A server for models of one's own choice, such as Ollama, sells none.
+        if sellers().is_ok_and(|all| all.contains_key(name)) {
+            return format!(
+                "the catalogue lists no models of {name:?}; set catalog = \"…\" if it serves those \
+                 of another provider (turnpike catalog show --stats lists them)"
+            );
+        }
         let near = nearest::nearest(name, self.providers()).into_iter();
         let near: Vec<String> = near.map(|like| format!("catalog = {like:?}")).collect();
         let set = match near.as_slice() {

@@ -4,6 +4,7 @@
 
 mod alerts;
 mod cloud;
+mod listen;
 mod overlay;
 mod policy;
 mod secret_ref;
@@ -11,7 +12,6 @@ mod tables;
 mod usage;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -22,6 +22,7 @@ use crate::catalog::{DeclaredOffer, OfferOverride};
 
 pub use alerts::Alerts;
 pub use cloud::{AwsCredentials, GoogleCredentials};
+pub use listen::Listen;
 pub use policy::Policy;
 pub use secret_ref::SecretRef;
 pub use usage::Usage;
@@ -45,17 +46,6 @@ pub struct Config {
     pub usage: Usage,
     pub registries: BTreeMap<String, Registry>,
     pub providers: BTreeMap<String, Provider>,
-}
-
-/// `[listen]`: where the two listeners bind. Port 0 takes a free port; the addresses in force are
-/// written to `listen.json` in the data folder.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Listen {
-    /// The data plane: what applications call. Default `127.0.0.1:8080`.
-    pub data: SocketAddr,
-    /// The admin API and `/metrics`. Default `127.0.0.1:8081`.
-    pub admin: SocketAddr,
 }
 
 /// `[data]`: where state is kept.
@@ -304,6 +294,9 @@ impl Config {
         if self.routing.attempts == 0 || self.routing.attempts > 8 {
             return bad("routing.attempts", "must be from 1 to 8");
         }
+        if let Some(why) = self.listen.fault() {
+            return bad("listen.data and listen.admin", &why);
+        }
         if let Some((field, why)) = self.policy.fault() {
             return bad(&format!("policy.{field}"), why);
         }
@@ -350,15 +343,6 @@ impl Config {
 }
 
 // === impl Default ===
-
-impl Default for Listen {
-    fn default() -> Self {
-        Self {
-            data: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            admin: SocketAddr::from(([127, 0, 0, 1], 8081)),
-        }
-    }
-}
 
 impl Default for DataFolder {
     fn default() -> Self {

@@ -7,6 +7,8 @@ mod nowhere;
 
 use http::StatusCode;
 
+pub(crate) use nowhere::operation;
+
 /// Models that a refusal lists to choose from: what can be taken in at a glance.
 const OPTIONS_MAX: usize = 8;
 
@@ -222,7 +224,8 @@ impl Refusal {
         Self::new(status, "invalid_request_error", code, message.to_owned()).at("request_id")
     }
 
-    /// 422: models exist, but each is ruled out. `reasons` is a short summary of why.
+    /// 422: models exist, but each is ruled out. `reasons` is a short summary of why, and what to
+    /// do about it.
     pub fn no_candidate(reasons: &str) -> Self {
         let message = format!("no model can take this request: {reasons}");
         let status = StatusCode::UNPROCESSABLE_ENTITY;
@@ -275,32 +278,29 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", code, message).at(member)
     }
 
-    /// 429: every provider that could answer has said that it is over its rate limit.
-    pub fn all_limited(retry_after_s: u64) -> Self {
+    /// 429: whoever could answer has said that it is over its rate limit. `who` says who that is.
+    pub fn all_limited(who: &str, retry_after_s: u64) -> Self {
         let message = format!(
-            "every provider that could answer is over its rate limit; you were not charged; try \
-             again in {retry_after_s} s"
+            "{who} is over its rate limit; you were not charged; try again in {retry_after_s} s"
         );
         let status = StatusCode::TOO_MANY_REQUESTS;
         Self::new(status, "rate_limit_error", "upstream_rate_limited", message)
             .retry_after(retry_after_s)
     }
 
-    /// 429: every model that could answer has as many requests as it may have at a time.
-    pub fn all_busy() -> Self {
-        let message = "every model that could answer has as many requests as it may have at a \
-                       time; you were not charged; try again in 1 s"
-            .to_owned();
+    /// 429: whoever could answer has as many requests as it may have at a time.
+    pub fn all_busy(who: &str) -> Self {
+        let message = format!(
+            "{who} has as many requests as it may have at a time; you were not charged; try again \
+             in 1 s"
+        );
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "upstream_busy", message)
             .retry_after(1)
     }
 
-    /// 503: every model that could answer is resting after failures.
-    pub fn all_resting(retry_after_s: u64) -> Self {
-        let message = format!(
-            "every model that could answer is resting after failures; try again in \
-             {retry_after_s} s"
-        );
+    /// 503: whoever could answer is resting after failures.
+    pub fn all_resting(who: &str, retry_after_s: u64) -> Self {
+        let message = format!("{who} is resting after failures; try again in {retry_after_s} s");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", "no_healthy_provider", message)
             .retry_after(retry_after_s)
     }
@@ -362,26 +362,25 @@ impl Refusal {
             .retry_after(30)
     }
 
-    /// 502: the last provider tried failed, and none is left.
-    pub fn upstream_failed(tried: usize, last: &str) -> Self {
+    /// 502: the last attempt failed, and nobody is left. `tried`: how many there were, and where.
+    pub fn upstream_failed(tried: &str, last: &str) -> Self {
         let message = format!(
-            "no provider answered: {tried} tried, the last one {last}; you were not charged; try \
-             again"
+            "no provider answered: {tried}, the last one {last}; you were not charged; try again"
         );
         Self::new(StatusCode::BAD_GATEWAY, "api_error", "upstream_failed", message)
     }
 
-    /// 504: the last provider tried did not answer in time.
-    pub fn upstream_timeout(tried: usize) -> Self {
+    /// 504: the last attempt got no answer in time.
+    pub fn upstream_timeout(tried: &str) -> Self {
         let message =
-            format!("no provider answered in time: {tried} tried; you were not charged; try again");
+            format!("no provider answered in time: {tried}; you were not charged; try again");
         Self::new(StatusCode::GATEWAY_TIMEOUT, "api_error", "upstream_timeout", message)
     }
 
     /// 429: every provider tried is over its rate limit.
-    pub fn upstream_rate_limited(tried: usize, retry_after_s: u64) -> Self {
+    pub fn upstream_rate_limited(tried: &str, retry_after_s: u64) -> Self {
         let message = format!(
-            "every provider tried ({tried}) is over its rate limit; you were not charged; try \
+            "every provider tried is over its rate limit ({tried}); you were not charged; try \
              again in {retry_after_s} s"
         );
         let status = StatusCode::TOO_MANY_REQUESTS;

@@ -159,10 +159,12 @@ async fn auto_chooses_among_those_that_embed_and_chat_among_those_that_talk() ->
     let answer = answer.expect_status(422)?;
     let message = answer.body["error"]["message"].as_str().context("a message")?;
     assert!(message.contains("acme/talk@talker: it gives no embeddings"), "{message}");
+    assert!(message.ends_with("ask for an embedding model, such as acme/vec"), "{message}");
     let chat = turnpike_tests::chat("acme/vec", "hello");
     let answer = stage.caller.chat(&chat).await?.expect_status(422)?;
     let message = answer.body["error"]["message"].as_str().context("a message")?;
     assert!(message.contains("acme/vec@alike: it does not answer in text"), "{message}");
+    assert!(message.contains("ask it at POST /v1/embeddings"), "{message}");
     Ok(())
 }
 
@@ -269,5 +271,42 @@ async fn nothing_is_asked_without_credit() -> Result<()> {
     let answer = embed(&stage, &body).await?.expect_status(402)?;
     assert_eq!(answer.body["error"]["code"], "insufficient_credit");
     assert!(stage.simulator.all_requests().is_empty());
+    Ok(())
+}
+
+/// Google's clients ask for vectors in a way that is not offered here: they are told where there
+/// are some, and the list does not promise them.
+#[tokio::test]
+async fn googles_clients_are_told_where_vectors_are() -> Result<()> {
+    let stage = open().await?;
+    let body = json!({ "content": { "parts": [{ "text": "x" }] } });
+    for operation in ["embedContent", "batchEmbedContents"] {
+        let path = format!("/v1beta/models/acme/vec:{operation}");
+        let refused = stage.caller.call(Method::POST, &path, Some(&body)).await?;
+        let refused = refused.expect_status(404)?;
+        assert_eq!(refused.body["error"]["status"], "NOT_FOUND", "{}", refused.text);
+        let message = refused.body["error"]["message"].as_str().context("a message")?;
+        assert!(message.contains(operation) && message.contains("/v1/embeddings"), "{message}");
+        assert_eq!(refused.header("allow"), "");
+    }
+    let list = stage.caller.get("/v1beta/models").await?.expect_status(200)?.body;
+    let listed = list["models"].as_array().context("models")?;
+    let methods = |name: &str| {
+        let of = listed.iter().find(|model| model["name"] == name);
+        of.map(|model| model["supportedGenerationMethods"].clone())
+    };
+    assert_eq!(methods("models/acme/vec"), Some(json!([])));
+    assert_eq!(methods("models/acme/talk"), Some(json!(["generateContent", "countTokens"])));
+    let (mut token, mut seen) = (String::new(), Vec::new());
+    loop {
+        let path = format!("/v1beta/models?pageSize=1&pageToken={token}");
+        let page = stage.caller.get(&path).await?.expect_status(200)?.body;
+        seen.extend(page["models"].as_array().context("models")?.clone());
+        match page["nextPageToken"].as_str() {
+            Some(next) => next.clone_into(&mut token),
+            None => break,
+        }
+    }
+    assert_eq!(&seen, listed);
     Ok(())
 }

@@ -12,6 +12,8 @@ mod basics;
 #[cfg(test)]
 mod budgets;
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod clouds;
@@ -29,6 +31,8 @@ mod fallback;
 mod full_disk;
 #[cfg(test)]
 mod hedging;
+#[cfg(test)]
+mod hosted_tools;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

@@ -208,3 +208,37 @@ async fn a_member_that_a_model_surprisingly_refuses_is_tried_elsewhere_under_aut
     assert!(stored.expect_status(400)?.text.contains("'store' is not supported"));
     Ok(())
 }
+
+/// Anthropic's callers may ask for no answer, to have a prompt cached; who can't be asked for that
+/// isn't, and the caller hears of the member that it wrote.
+#[tokio::test]
+async fn a_limit_of_nothing_is_no_other_dialects_business() -> Result<()> {
+    let stage = stage(&[ALWAYS_THINKS, TAKES_ALL]).await?;
+    for model in ["auto", "openai/gpt-5-nano"] {
+        let body = json!({"model": model, "max_tokens": 0,
+            "messages": [{"role": "user", "content": "Say hello to Ada."}]});
+        let refused = ask(&stage, "/v1/messages", &body).await?.expect_status(422)?;
+        assert_eq!(refused.body["type"], "error", "{}", refused.text);
+        let message = refused.body["error"]["message"].as_str().context("a message")?;
+        assert!(message.contains("would lose max_tokens"), "{message}");
+        assert!(!message.contains("max_completion_tokens"), "{message}");
+    }
+    assert!(stage.simulator.all_requests().is_empty(), "nothing was sent");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_without_content_is_refused_and_not_made_up() -> Result<()> {
+    let stage = stage(&[ALWAYS_THINKS, NEWEST_CLAUDE]).await?;
+    let body = json!({"model": "auto", "messages": [{"role": "user"}]});
+    let refused = ask(&stage, "/v1/chat/completions", &body).await?.expect_status(400)?;
+    let error = &refused.body["error"];
+    assert_eq!(
+        (&error["code"], &error["param"]),
+        (&json!("missing_field"), &json!("messages[0].content")),
+        "{}",
+        refused.text
+    );
+    assert!(stage.simulator.all_requests().is_empty(), "nothing was sent");
+    Ok(())
+}

@@ -126,6 +126,16 @@ pub struct Needs {
     pub web_search: bool,
     /// The same of other tools of its own that it charges by the piece.
     pub hosted_tools: bool,
+    /// Among the tools is one that the caller runs, or that may be one.
+    pub caller_tools: bool,
+}
+
+impl Needs {
+    /// Whether tools that a provider runs by itself are all that is offered: the request is about
+    /// them then. Agents bring such tools along beside their own to each of their requests.
+    pub fn only_hosted(self) -> bool {
+        self.tools && !self.caller_tools
+    }
 }
 
 /// Tools of a provider's own that it charges by the piece, by kind.

@@ -1,6 +1,8 @@
 //! Errors in the caller's dialect: a whole body, or an event inside a stream that has begun.
 //! Never decides the status or the words.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::chunk::{Origin, StreamError};
@@ -110,6 +112,35 @@ const TOO_LONG: [&str; 4] = [
     "maximum context length",
 ];
 
+/// Names of the bound on an answer.
+const LIMITS: [&str; 5] =
+    ["max_completion_tokens", "max_output_tokens", "max_tokens", "maxOutputTokens", "maxTokens"];
+
+/// What a provider of another dialect says, with the bound on the answer called as the caller of
+/// this one writes it: it knows no member of the name that it was sent by.
+pub fn in_names_of(caller: Dialect, message: &str) -> Cow<'_, str> {
+    if !LIMITS.iter().any(|name| message.contains(name)) {
+        return Cow::Borrowed(message);
+    }
+    let own = caller.output_limit_field();
+    let mut out = String::with_capacity(message.len());
+    let mut rest = message;
+    while !rest.is_empty() {
+        let end = rest.find(|letter: char| !is_of_a_name(letter)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        out.push_str(if LIMITS.contains(&word) { own } else { word });
+        let gap = after.find(is_of_a_name).unwrap_or(after.len());
+        let (between, next) = after.split_at(gap);
+        out.push_str(between);
+        rest = next;
+    }
+    Cow::Owned(out)
+}
+
+fn is_of_a_name(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '_'
+}
+
 /// Milliseconds that a provider's error body asks to wait; `None` where it says nothing of it, or
 /// says it in a header.
 pub fn wait_ms(dialect: Dialect, body: &Bytes) -> Option<u64> {
@@ -176,6 +207,19 @@ mod tests {
             assert_eq!(told.matches("prompt is too long").count(), 1, "{told}");
             assert!(told.contains(message), "{told}");
         }
+    }
+
+    #[test]
+    fn a_caller_hears_of_its_limit_by_the_name_that_it_wrote() {
+        let openai = "Invalid 'max_completion_tokens': expected an integer above 0.";
+        let told = in_names_of(Dialect::AnthropicMessages, openai);
+        assert_eq!(told, "Invalid 'max_tokens': expected an integer above 0.");
+        let anthropic = "max_tokens: 9 > 8, which is the most (max_tokens)";
+        let told = in_names_of(Dialect::OpenAiResponses, anthropic);
+        assert_eq!(told, "max_output_tokens: 9 > 8, which is the most (max_output_tokens)");
+        let told = in_names_of(Dialect::Gemini, "my_max_tokens, größe of max_tokens");
+        assert_eq!(told, "my_max_tokens, größe of generationConfig.maxOutputTokens");
+        assert!(matches!(in_names_of(Dialect::Gemini, "n is too large"), Cow::Borrowed(_)));
     }
 
     #[test]

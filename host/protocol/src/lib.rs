@@ -97,6 +97,16 @@ impl Dialect {
         Self::BedrockConverse,
     ];
 
+    /// The member by which a request bounds its answer, as its caller writes it.
+    pub fn output_limit_field(self) -> &'static str {
+        match self {
+            Self::OpenAiChat | Self::AnthropicMessages => "max_tokens",
+            Self::OpenAiResponses => "max_output_tokens",
+            Self::Gemini => "generationConfig.maxOutputTokens",
+            Self::BedrockConverse => "inferenceConfig.maxTokens",
+        }
+    }
+
     /// Whether callers may speak it too.
     pub fn callers_speak(self) -> bool {
         self != Self::BedrockConverse

@@ -44,6 +44,8 @@ pub struct ModelEntry {
     pub images: bool,
     /// It can think.
     pub reasoning: bool,
+    /// It gives vectors, and no answers.
+    pub embedding: bool,
     /// Of a prompt's token.
     pub input_price: Option<Price>,
     /// Of an answer's token.
@@ -68,9 +70,18 @@ pub fn encode(shape: Shape, models: &[ModelEntry]) -> Bytes {
             "first_id": models.first().map(|model| &model.id),
             "last_id": models.last().map(|model| &model.id),
         }),
-        Shape::Gemini => json!({"models": each(gemini)}),
+        Shape::Gemini => return encode_page(models, None),
         Shape::Codex => json!({"models": each(codex)}),
     })
+}
+
+/// A page of Google's list, with the token by which its clients ask for the next.
+pub fn encode_page(models: &[ModelEntry], next: Option<&str>) -> Bytes {
+    let mut page = json!({"models": Value::from_iter(models.iter().map(gemini))});
+    if let (Some(page), Some(next)) = (page.as_object_mut(), next) {
+        page.insert("nextPageToken".to_owned(), json!(next));
+    }
+    body(&page)
 }
 
 /// The body of one model.
@@ -111,12 +122,14 @@ fn anthropic(model: &ModelEntry) -> Value {
 }
 
 fn gemini(model: &ModelEntry) -> Value {
+    // Vectors are asked for in OpenAI's dialect alone.
+    let methods: &[&str] = if model.embedding { &[] } else { &["generateContent", "countTokens"] };
     json!({
         "name": format!("models/{}", model.id),
         "displayName": model.display_name,
         "inputTokenLimit": known(model.context_tokens, CONTEXT_UNKNOWN),
         "outputTokenLimit": known(model.output_tokens, OUTPUT_UNKNOWN),
-        "supportedGenerationMethods": ["generateContent", "countTokens"],
+        "supportedGenerationMethods": methods,
     })
 }
 
@@ -162,7 +175,7 @@ fn codex(model: &ModelEntry) -> Value {
 fn info(model: &ModelEntry) -> Value {
     let mut facts = Map::new();
     facts.insert("key".into(), json!(model.id));
-    facts.insert("mode".into(), json!("chat"));
+    facts.insert("mode".into(), json!(if model.embedding { "embedding" } else { "chat" }));
     facts.insert("litellm_provider".into(), json!(model.owned_by));
     let limit = |tokens: u32| (tokens > 0).then_some(tokens);
     facts.insert("max_tokens".into(), json!(limit(model.output_tokens)));
@@ -263,6 +276,16 @@ mod tests {
         assert_eq!((&body["first_id"], &body["last_id"]), (&json!("a/b"), &json!("c/d")));
         let body = tree(&encode(Shape::Gemini, &[entry("a/b")]));
         assert_eq!(body["models"][0]["name"], "models/a/b");
+        let methods = |model: &Value| model["supportedGenerationMethods"].clone();
+        assert_eq!(methods(&body["models"][0]), json!(["generateContent", "countTokens"]));
+        let vectors = ModelEntry { embedding: true, ..entry("c/d") };
+        let body = tree(&encode_page(&[vectors.clone()], Some("7")));
+        assert_eq!(methods(&body["models"][0]), json!([]));
+        assert_eq!(body["nextPageToken"], "7");
+        assert!(tree(&encode_page(&[], None)).get("nextPageToken").is_none());
+        let info = tree(&encode_info(&[vectors, entry("a/b")]));
+        let mode = |at: usize| info["data"][at]["model_info"]["mode"].clone();
+        assert_eq!([mode(0), mode(1)], [json!("embedding"), json!("chat")]);
     }
 
     #[test]

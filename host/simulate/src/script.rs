@@ -77,19 +77,19 @@ pub enum Dialect {
 /// Why a script was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
-    /// Not TOML, or not the fields of a script.
+    /// Not TOML, or not the fields of a script. In words, which a chain of causes would repeat.
     #[error("the script is not valid: {0}")]
-    Syntax(#[from] toml::de::Error),
+    Syntax(String),
     /// Well formed, but contradicts itself.
     #[error("{0}")]
     Content(String),
     /// The file can't be read.
-    #[error("can't read the script {path}: {source}")]
+    #[error("can't read the script {path}: {cause}")]
     Read {
         /// As given.
         path: String,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 }
 
@@ -98,15 +98,22 @@ pub enum ScriptError {
 impl Script {
     /// Reads a script's text.
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
-        let script: Self = toml::from_str(text)?;
+        let read = toml::from_str(text);
+        let script: Self = read.map_err(|error| ScriptError::Syntax(error.to_string()))?;
         script.check()?;
         Ok(script)
     }
 
     /// Reads a script's file.
     pub fn load(path: &std::path::Path) -> Result<Self, ScriptError> {
-        let read = |source| ScriptError::Read { path: path.display().to_string(), source };
-        Self::parse(&std::fs::read_to_string(path).map_err(read)?)
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|cause| ScriptError::Read { path: name.clone(), cause })?;
+        Self::parse(&text).map_err(|error| match error {
+            ScriptError::Syntax(why) => ScriptError::Syntax(format!("{name}: {why}")),
+            ScriptError::Content(why) => ScriptError::Content(format!("{name}: {why}")),
+            read @ ScriptError::Read { .. } => read,
+        })
     }
 
     /// The script that the demo plays: providers and models of the catalogue's names.
@@ -184,6 +191,9 @@ mod tests {
         let unknown = base.replace("id = \"m\"", "id = \"m\", latency = 3");
         let error = Script::parse(&unknown).expect_err("refused").to_string();
         assert!(error.contains("latency"), "{error}");
+        // Told once, however the causes of an error are shown.
+        let error = Script::parse(&unknown).expect_err("refused");
+        assert!(std::error::Error::source(&error).is_none());
         let twice = format!("{base}{base}");
         let error = Script::parse(&twice).expect_err("refused").to_string();
         assert!(error.contains("twice"), "{error}");

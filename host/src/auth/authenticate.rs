@@ -23,8 +23,8 @@ const CREDENTIAL_BYTES_MAX: usize = 512;
 pub enum AuthError {
     /// There is no credential at all.
     #[error(
-        "no API key was sent; send it as \"Authorization: Bearer tp-…\" or as \
-         \"x-api-key: tp-…\""
+        "no API key was sent; send it as \"Authorization: Bearer tp-…\", \"x-api-key: tp-…\" or \
+         \"x-goog-api-key: tp-…\""
     )]
     Missing,
     /// A credential is there but has not the shape of one.

@@ -48,10 +48,14 @@ impl DeclaredOffer {
     /// # Errors
     /// Names the offer and what is wrong with its id or a price.
     pub fn offer(&self, provider: &str) -> Result<Offer, CatalogError> {
-        let wrong = |reason: String| CatalogError::Declared { id: self.id.clone(), reason };
+        let wrong = |reason: String| {
+            let (provider, id) = (provider.to_owned(), self.id.clone());
+            CatalogError::Declared { provider, id, reason }
+        };
         let (vendor, short) = self.id.split_once('/').unwrap_or_default();
         if vendor.is_empty() || short.is_empty() || self.id.contains('@') {
-            return Err(wrong("an id looks like vendor/model, without a provider".to_owned()));
+            let reason = "an id looks like vendor/model, such as meta/llama3.2, without a provider";
+            return Err(wrong(reason.to_owned()));
         }
         let rates = self.rate_card().map_err(wrong)?;
         if let Some(label) = self.input.iter().find(|label| !INPUTS.contains(&label.as_str())) {

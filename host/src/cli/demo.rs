@@ -48,10 +48,7 @@ async fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let simulator = Simulator::start(&script).await?;
     let token = setup::admin_token(&args.data)?;
     let config = config(args, &script, &simulator, &token)?;
-    let running = gateway::start(&config).await.context(
-        "the demo can't start; a port that is taken can be changed with DEMO_PORT and \
-         DEMO_ADMIN_PORT",
-    )?;
+    let running = gateway::start(&config).await.map_err(unstarted)?;
     let made = setup::organization(running.admin_addr, &token).await?;
     let urls = Urls { data: running.data_addr, admin: running.admin_addr };
     write_env(&args.env_file, &urls, &made, &token, &args.data)?;
@@ -60,6 +57,22 @@ async fn run(args: &DemoArgs) -> anyhow::Result<()> {
     say("stopping")?;
     running.stop().await;
     Ok(())
+}
+
+/// Why the demo can't start, with the way out of what is taken most often.
+fn unstarted(error: anyhow::Error) -> anyhow::Error {
+    let taken = |cause: &(dyn std::error::Error + 'static)| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        io.is_some_and(|io| io.kind() == std::io::ErrorKind::AddrInUse)
+    };
+    let is_taken = error.chain().any(taken);
+    match is_taken {
+        true => error.context(
+            "the demo can't start; a port that is taken can be changed with DEMO_PORT and \
+             DEMO_ADMIN_PORT",
+        ),
+        false => error.context("the demo can't start (its data folder is chosen with --data)"),
+    }
 }
 
 struct Urls {

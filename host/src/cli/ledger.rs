@@ -99,16 +99,15 @@ fn check(dir: &Path) -> anyhow::Result<()> {
 }
 
 fn export(dir: &Path, args: &ExportArgs) -> anyhow::Result<()> {
-    let mut failed = Ok(());
+    let (mut failed, mut known) = (Ok(()), args.org.is_none());
     if args.format == Format::Csv {
         say(CSV_HEAD)?;
     }
-    let wanted = |entry: &Entry| {
-        args.org.as_ref().is_none_or(|org| entry.is_of(org))
-            && args.kind.as_ref().is_none_or(|kind| entry.label() == kind)
-    };
     turnpike_ledger::export(dir, |entry| {
-        if failed.is_ok() && wanted(&entry) {
+        let of_it = args.org.as_ref().is_none_or(|org| entry.is_of(org));
+        known |= of_it;
+        let wanted = of_it && args.kind.as_ref().is_none_or(|kind| entry.label() == kind);
+        if failed.is_ok() && wanted {
             failed = match args.format {
                 Format::Json => serde_json::to_string(&entry).map_err(anyhow::Error::from),
                 Format::Csv => Ok(csv(&entry)),
@@ -116,7 +115,15 @@ fn export(dir: &Path, args: &ExportArgs) -> anyhow::Result<()> {
             .and_then(|text| say(&text));
         }
     })?;
-    failed
+    failed?;
+    // An export that is empty by a slip must not pass for one of an organization without money.
+    match &args.org {
+        Some(org) if !known => bail!(
+            "the journal has no entry of an organization {org:?}; `turnpike ledger export` \
+             without --org names each"
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// The entry's postings, a line each.

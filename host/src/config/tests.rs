@@ -87,3 +87,36 @@ fn a_hold_that_is_too_short_is_told_how_long_it_must_be() {
         with(least).unwrap();
     }
 }
+
+#[test]
+fn two_listeners_of_one_address_are_told_before_the_system_says_that_it_is_taken() {
+    let both = |data: &str, admin: &str| {
+        parse(&format!("[listen]\ndata = \"{data}\"\nadmin = \"{admin}\"\n"), &[])
+    };
+    let same = both("127.0.0.1:18090", "127.0.0.1:18090").unwrap_err().to_string();
+    for said in ["listen.data and listen.admin", "the same address", "127.0.0.1:18090"] {
+        assert!(same.contains(said), "{said}: {same}");
+    }
+    for (data, admin) in [("0.0.0.0:9", "127.0.0.1:9"), ("[::1]:9", "[::]:9")] {
+        let error = both(data, admin).unwrap_err().to_string();
+        assert!(error.contains("the same port"), "{error}");
+    }
+    for (data, admin) in [
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("127.0.0.1:9", "127.0.0.1:10"),
+        ("127.0.0.1:9", "127.0.0.2:9"),
+        ("127.0.0.1:9", "[::]:9"),
+    ] {
+        assert!(both(data, admin).is_ok(), "{data} {admin}");
+    }
+}
+
+#[test]
+fn what_is_no_address_to_listen_on_is_told_with_one_that_is() {
+    for wrong in ["localhost:18090", ":18090", "127.0.0.1", "18090"] {
+        let error = parse("", &[("TURNPIKE__LISTEN__DATA", wrong)]).unwrap_err().to_string();
+        for said in ["listen.data", "127.0.0.1:8080", wrong] {
+            assert!(error.contains(said), "{said}: {error}");
+        }
+    }
+}

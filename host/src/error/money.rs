@@ -81,6 +81,14 @@ impl Refusal {
         Self::new(status, "insufficient_quota", "budget_exceeded", message).retry_after(1)
     }
 
+    /// The same where the money would do for an answer no longer than that.
+    #[must_use]
+    pub fn or_shorter(mut self, field: &str, tokens: u32) -> Self {
+        let more = format!("; with {field} of at most {tokens} it would do");
+        self.message.push_str(&more);
+        self
+    }
+
     /// 402 that passes: other requests took the credit each time that it was there.
     pub fn credit_in_use(needed: &str) -> Self {
         let message = in_use("the organization's credit", needed);

@@ -314,7 +314,7 @@ pub(super) fn offers(config: &Config) -> anyhow::Result<Offers> {
     }
     let useless = |name: &&String| !offers.offers().iter().any(|offer| usable(offer, name));
     let warnings = config.providers.keys().filter(useless);
-    let warnings = warnings.map(|name| warning(&catalog, config, name)).collect();
+    let warnings = warnings.map(|name| warning(&catalog, &offers, config, name)).collect();
     Ok(Offers { offers, providers, warnings })
 }
 
@@ -338,8 +338,24 @@ pub(super) fn usable(offer: &Offer, provider: &str) -> bool {
 }
 
 /// About a provider that nothing can be asked of.
-fn warning(catalog: &Catalog, config: &Config, name: &str) -> String {
-    let like = config.providers.get(name).and_then(|provider| provider.catalog.as_deref());
+fn warning(catalog: &Catalog, offers: &ConfiguredCatalog, config: &Config, name: &str) -> String {
+    let provider = config.providers.get(name);
+    let declared = |offer: &&Arc<Offer>| {
+        let mut all = provider.into_iter().flat_map(|provider| &provider.offers);
+        *offer.provider == *name && all.any(|declared| *declared.id == *offer.model)
+    };
+    // Who declared one knows that already, and wants to hear what is wrong with it.
+    if let Some(offer) = offers.offers().iter().find(declared) {
+        let why = match offer.is_priced() {
+            true => "is served in none of the dialects that its provider is spoken to in",
+            false => {
+                "has no price: set free = true where it costs nothing, else usd_per_million = \
+                 { input = \"…\", output = \"…\" }"
+            }
+        };
+        return format!("providers.{name} serves nothing, because its offer {} {why}", offer.model);
+    }
+    let like = provider.and_then(|provider| provider.catalog.as_deref());
     let why = if catalog.offers_of(like.unwrap_or(name)).is_empty() {
         catalog.provider_hint(name)
     } else {
@@ -434,6 +450,8 @@ mod tests {
         ] {
             let error = offers(&parse(&with(lines))).err().map(|error| error.to_string());
             assert!(error.as_deref().is_some_and(|error| error.contains(said)), "{error:?}");
+            let named = |error: &str| error.contains("[[providers.local.offers]], id ");
+            assert!(error.as_deref().is_some_and(named), "{error:?}");
         }
     }
 
@@ -448,5 +466,27 @@ mod tests {
         assert!(misspelt.contains("catalog = \"openai\""), "{misspelt}");
         let [unlike] = &*warned("my-own-machine") else { panic!("one warning") };
         assert!(unlike.contains("catalog = \"…\"") && unlike.contains("offers]]"), "{unlike}");
+        // Known, and no other is meant because its name has the same letters.
+        let [ollama] = &*warned("ollama") else { panic!("one warning") };
+        assert!(!ollama.contains("\"llama\"") && ollama.contains("lists no models"), "{ollama}");
+    }
+
+    #[test]
+    fn a_declared_offer_that_serves_nothing_is_told_what_it_lacks() {
+        let warned = |lines: &str| {
+            let offer = format!("[[providers.local.offers]]\nid = \"meta/llama3.2\"\n{lines}\n");
+            offers(&parse(&format!("{LOCAL}{offer}"))).unwrap().warnings
+        };
+        for half in ["", "usd_per_million = { input = \"1\" }"] {
+            let [told] = &*warned(half) else { panic!("one warning") };
+            assert!(told.contains("offer meta/llama3.2 has no price"), "{told}");
+            assert!(told.contains("free = true") && told.contains("usd_per_million"), "{told}");
+            assert!(!told.contains("catalogue"), "{told}");
+        }
+        let [told] = &*warned("free = true\ndialects = [\"gemini\"]") else {
+            panic!("one warning")
+        };
+        assert!(told.contains("none of the dialects"), "{told}");
+        assert_eq!(warned("free = true"), Vec::<String>::new());
     }
 }

@@ -23,7 +23,6 @@ use turnpike_protocol::{Answer, Dialect};
 use crate::catalog::Offer;
 use crate::clock::{self, Stopwatch};
 use crate::egress::GatewayBody;
-use crate::error::Refusal;
 use crate::gateway::Framing;
 use crate::route::{Demand, Gate, InFlight, Lane, NotNow, Sample, Selector};
 
@@ -207,8 +206,8 @@ pub(super) async fn run(mut flight: Box<Flight>, plan: Vec<usize>) -> Response<G
     }
     match failed.fault() {
         Some(fault) => outcome::pass_on(flight, *fault),
-        None if tried == 0 && crowded => flight.refuse(&Refusal::all_busy()),
-        None => outcome::give_out(flight, failed.last, tried, failed.soonest),
+        None if tried == 0 && crowded => outcome::turn_away(flight),
+        None => outcome::give_out(flight, failed.last, failed.soonest),
     }
 }
 
@@ -253,9 +252,12 @@ fn demand(flight: &Flight) -> Demand {
 /// may fit another, what one provider does not keep another may, what can't be said in the dialect
 /// of one can perhaps in that of another, and a key that one does not take is not another's. A
 /// member that one model does not take the caller could not know of, where it did not choose it.
+/// What is not even of the caller's own dialect only a provider of that can take.
 fn may_do_better(flight: &Flight, fault: &Fault, row: usize, than: usize) -> bool {
     let provider = |row| flight.offer_of(row).map(|offer| &offer.provider);
-    matches!(fault, Fault::Untranslatable(_))
+    let spoken = |offer: &Arc<Offer>| offer.speaks(flight.call.dialect.label());
+    (matches!(fault, Fault::Untranslatable(_))
+        && (!fault.is_unreadable() || flight.offer_of(row).is_some_and(spoken)))
         || (fault.is_about_a_member() && is_ours(flight))
         || (fault.is_about_length() && is_larger(flight, row, than))
         || (fault.is_about_a_reference() && provider(row) != provider(than))
@@ -386,11 +388,6 @@ impl Drop for UnderWay<'_> {
 async fn pause() {
     let extra = rand::random::<u64>() % RETRY_PAUSE_MS;
     tokio::time::sleep(Duration::from_millis(RETRY_PAUSE_MS.saturating_add(extra))).await;
-}
-
-/// What the caller hears when the plan is at its end.
-pub(super) fn unreachable_plan() -> Refusal {
-    Refusal::all_resting(1)
 }
 
 #[cfg(test)]

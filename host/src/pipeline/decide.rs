@@ -1,6 +1,11 @@
 //! Steps 4 to 8: what must not leave, what kind of task it is, who can and may do it, in which
 //! order they are asked, and the money for it.
 
+mod hosted;
+mod told;
+
+pub(super) use told::whoever;
+
 use std::sync::Arc;
 
 use turnpike_protocol::Needs;
@@ -23,8 +28,6 @@ use super::{settle, terms, vectors};
 
 /// The task of every request for vectors.
 const EMBEDDING: &str = "embedding";
-/// Rejection reasons that a refusal lists.
-const REASONS_SHOWN: usize = 3;
 
 /// Step 4. What the policy finds is masked or replaced in the call before anyone else reads it.
 pub(super) async fn redact_input(flight: &mut Flight) -> Result<(), Box<Refusal>> {
@@ -218,6 +221,7 @@ impl Weighing<'_> {
                 candidate.figures = figures;
             }
         }
+        hosted::keep(self.flight, candidates);
     }
 
     /// The offer's figures; none where a rate that is needed is not known.
@@ -295,8 +299,8 @@ fn resting(flight: &Flight, now_ms: u64) -> Option<Refusal> {
     let retry_after_s = until_ms.saturating_sub(now_ms).div_ceil(1000).max(1);
     let health = &flight.gateway.health;
     Some(match resting().all(|(offer, _)| health.is_limited(offer, now_ms)) {
-        true => Refusal::all_limited(retry_after_s),
-        false => Refusal::all_resting(retry_after_s),
+        true => Refusal::all_limited(&whoever(flight), retry_after_s),
+        false => Refusal::all_resting(&whoever(flight), retry_after_s),
     })
 }
 
@@ -313,7 +317,7 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
         return refusal;
     }
     if reasons().any(|reason| matches!(reason, Rejection::Busy { .. })) {
-        return Refusal::all_busy();
+        return Refusal::all_busy(&whoever(flight));
     }
     let barred =
         |reason: &Rejection| matches!(reason, Rejection::NotAllowed | Rejection::NotInPlan);
@@ -326,44 +330,7 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
     if reasons().all(|reason| *reason == Rejection::NotAllowed) {
         return Refusal::model_forbidden(&flight.call.model);
     }
-    // Where the choice is ours, only what was near to being chosen is worth telling.
-    let ours = matches!(flight.selector(), Selector::Auto(_));
-    let mut shown = reasons_of(flight, |reason| !ours || !is_plain(reason));
-    if shown.is_empty() {
-        shown = reasons_of(flight, |reason| *reason == Rejection::GivenAway);
-    }
-    if shown.is_empty() {
-        let kind = if flight.call.embeds() { EMBEDDING } else { "chat" };
-        shown.push(format!(
-            "no {kind} model is configured; the operator adds one under [providers]"
-        ));
-    }
-    if let (Selector::Named(name), true) =
-        (flight.selector(), reasons().any(|reason| *reason == Rejection::Unpriced))
-    {
-        let priced = flight.gateway.offers.priced_like(name).into_iter();
-        let mut priced = priced.filter(|model| flight.caller.may_use(model)).peekable();
-        if priced.peek().is_some() {
-            let near: Vec<String> = priced.map(|model| format!("`{model}`")).collect();
-            shown.push(format!("with a known price and a name near it: {}", near.join(", ")));
-        }
-    }
-    Refusal::no_candidate(&shown.join("; "))
-}
-
-/// Reasons as a refusal tells them, a few of those that are worth telling.
-fn reasons_of(flight: &Flight, telling: impl Fn(&Rejection) -> bool) -> Vec<String> {
-    let told = flight.candidates.iter().filter_map(|candidate| {
-        let reason = candidate.rejection.as_ref().filter(|reason| telling(reason))?;
-        flight.offer(candidate).map(|offer| format!("{}: {reason}", offer.id))
-    });
-    told.take(REASONS_SHOWN).collect()
-}
-
-/// What holds of many offers whatever the request is.
-fn is_plain(reason: &Rejection) -> bool {
-    use Rejection::{Deprecated, Dialect, GivenAway, NotChat, NotEmbedding};
-    matches!(reason, NotChat | NotEmbedding | Dialect | Deprecated | GivenAway)
+    Refusal::no_candidate(&told::of(flight))
 }
 
 /// Whether a candidate that rests may be the one that keeps the conversation.

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use http::{HeaderMap, Method, Uri};
 use turnpike_protocol::{Addressed, Dialect};
 
+use crate::error::operation;
+
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Endpoint<'a> {
@@ -192,6 +194,8 @@ fn allowed(path: &str) -> Option<&'static str> {
         | "/v1/route"
         | "/v1/feedback" => Some("POST"),
         path if gemini_operation(path).is_some() => Some("POST"),
+        // An operation of Google's that is not offered: another method does not help.
+        path if operation(path).is_some() => None,
         path if path.starts_with("/v1/models/") || path.starts_with("/v1beta/models/") => {
             Some("GET")
         }
@@ -272,6 +276,10 @@ mod tests {
             "answer gemini Some(\"auto:fast\") Some(true) true"
         );
         assert_eq!(post("/v1beta/models/x:countTokens"), "count gemini Some(\"x\")");
+        for operation in ["embedContent", "batchEmbedContents", "generateImages", "predict"] {
+            let path = format!("/v1beta/models/x:{operation}");
+            assert_eq!(post(&path), "Nowhere { allow: None }", "{path}");
+        }
         assert_eq!(post("/v1/models"), "Nowhere { allow: Some(\"GET\") }");
         assert_eq!(post("/v1/nothing"), "Nowhere { allow: None }");
         let put = |path: &str| match find(&Method::PUT, &path.parse().unwrap(), &HeaderMap::new()) {

@@ -303,7 +303,7 @@ fn more(losses: &Losses) -> Option<LossFact> {
 
 /// A place as far as it is made of member names as APIs have them: a caller may call a member
 /// anything, and nothing of that is kept.
-fn place(at: &str) -> &str {
+pub(super) fn place(at: &str) -> &str {
     const PLACE_BYTES_MAX: usize = 96;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.[]-".contains(&b);
     let kept = at.len() <= PLACE_BYTES_MAX && at.bytes().all(plain);

@@ -1,13 +1,13 @@
 //! The lists of models: what a key may use and the names that let the gateway choose, in the shape
 //! of whoever asks. Knows no shape itself; `protocol::models` writes them.
 
-use http::Response;
 use http::request::Parts;
+use http::{Response, Uri};
 use turnpike_protocol::models::{self, ModelEntry, Price, Shape};
 use uuid::Uuid;
 
 use crate::auth::Caller;
-use crate::catalog::Offer;
+use crate::catalog::{Kind, Offer};
 use crate::clock;
 use crate::egress::{GatewayBody, refuse};
 use crate::error::Refusal;
@@ -26,10 +26,45 @@ const AUTO: [(&str, &str); 4] = [
 
 /// `GET /v1/models` and its kin.
 pub(super) fn all(gateway: &Gateway, id: Uuid, head: &Parts, list: List) -> Response<GatewayBody> {
-    match serve::caller(gateway, head, clock::now_ms()) {
-        Ok(caller) => serve::json(models::encode(shape(list), &listed(gateway, &caller)), id),
+    let caller = match serve::caller(gateway, head, clock::now_ms()) {
+        Ok(caller) => caller,
+        Err(refusal) => return refused(&refusal, head, id),
+    };
+    let listed = listed(gateway, &caller);
+    if list != List::Gemini {
+        return serve::json(models::encode(shape(list), &listed), id);
+    }
+    match page(&head.uri, &listed) {
+        Ok((shown, next)) => serve::json(models::encode_page(shown, next.as_deref()), id),
         Err(refusal) => refused(&refusal, head, id),
     }
+}
+
+/// Models on a page of Google's, as it bounds it.
+const PAGE_MAX: usize = 1_000;
+
+/// The part of Google's list that its clients ask for, and the token of the next one: where it
+/// begins. Who asks for no size gets all.
+fn page<'a>(
+    uri: &Uri,
+    models: &'a [ModelEntry],
+) -> Result<(&'a [ModelEntry], Option<String>), Box<Refusal>> {
+    let number = |name: &str, what: &str| match endpoint::parameter(uri, name) {
+        None | Some("") => Ok(0),
+        Some(text) => text.parse::<usize>().map_err(|_| {
+            let message = format!("{name} is not usable: send {what}, or leave it out");
+            Box::new(Refusal::invalid(400, "invalid_value", message, Some(name.to_owned())))
+        }),
+    };
+    let from = number("pageToken", "the nextPageToken of the page before")?;
+    let size = match number("pageSize", "a whole number from 1 to 1000")? {
+        0 => models.len(),
+        size => size.min(PAGE_MAX),
+    };
+    let rest = models.get(from..).unwrap_or_default();
+    let shown = rest.get(..size).unwrap_or(rest);
+    let next = from.saturating_add(shown.len());
+    Ok((shown, (next < models.len()).then(|| next.to_string())))
 }
 
 /// `GET /v1/models/{id}` and its kin; ids hold slashes.
@@ -142,8 +177,42 @@ fn entry(model: &str, offer: &Offer) -> ModelEntry {
         tools: offer.tools,
         images: offer.input.image,
         reasoning: offer.reasoning,
+        embedding: offer.kind == Kind::Embedding,
         input_price: price(today.input),
         output_price: price(today.output),
         cache_read_price: price(today.cache_read),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_as_long_as_asked_and_says_where_the_next_begins() {
+        let models: Vec<ModelEntry> = (0..5)
+            .map(|place| ModelEntry { id: format!("m/{place}"), ..ModelEntry::default() })
+            .collect();
+        let page = |query: &str| {
+            let uri: Uri = format!("/v1beta/models{query}").parse().unwrap();
+            let found = super::page(&uri, &models);
+            found.map(|(shown, next)| {
+                let ids: Vec<String> = shown.iter().map(|model| model.id.clone()).collect();
+                (ids.join(" "), next)
+            })
+        };
+        let whole = ("m/0 m/1 m/2 m/3 m/4".to_owned(), None);
+        for query in ["", "?pageSize=", "?pageSize=0", "?pageSize=5", "?key=x&pageSize=5000"] {
+            assert_eq!(page(query).unwrap(), whole, "{query}");
+        }
+        let (first, next) = page("?pageSize=2").unwrap();
+        assert_eq!((first.as_str(), next.as_deref()), ("m/0 m/1", Some("2")));
+        let (last, next) = page("?pageSize=9&pageToken=2").unwrap();
+        assert_eq!((last.as_str(), next), ("m/2 m/3 m/4", None));
+        assert_eq!(page("?pageToken=9").unwrap(), (String::new(), None));
+        for (query, field) in [("?pageSize=many", "pageSize"), ("?pageToken=-1", "pageToken")] {
+            let refusal = page(query).unwrap_err();
+            assert_eq!((refusal.status.as_u16(), refusal.param.as_deref()), (400, Some(field)));
+        }
     }
 }

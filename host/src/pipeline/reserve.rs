@@ -4,6 +4,7 @@
 
 mod afford;
 mod short;
+mod shorter;
 
 use std::sync::Arc;
 
@@ -26,6 +27,22 @@ const TRIES_MAX: usize = 4;
 /// Sets aside what the plan may cost. Offers that can't be paid leave it, and the output limit of
 /// the others is clamped where the whole of it can't be had.
 pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), Box<Refusal>> {
+    match set_aside(flight, plan).await {
+        Ok(()) => Ok(()),
+        Err(refusal) => Err(shorter::told(flight, refusal).await),
+    }
+}
+
+/// What [`reserve`] would hold for the plan now, which changes likewise. Holds nothing, and nobody
+/// hears of a budget that is used up; but the day's allowance is given, as to any request.
+pub(super) async fn look(flight: &mut Flight) -> Result<PicoUsd, Box<Refusal>> {
+    match look_at(flight).await {
+        Ok(amount) => Ok(amount),
+        Err(refusal) => Err(shorter::told(flight, refusal).await),
+    }
+}
+
+async fn set_aside(flight: &mut Flight, plan: &[usize]) -> Result<(), Box<Refusal>> {
     if flight.plan != plan {
         flight.plan = plan.to_vec();
     }
@@ -41,9 +58,7 @@ pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), B
     })
 }
 
-/// What [`reserve`] would hold for the plan now, which changes likewise. Holds nothing, and nobody
-/// hears of a budget that is used up; but the day's allowance is given, as to any request.
-pub(super) async fn look(flight: &mut Flight) -> Result<PicoUsd, Box<Refusal>> {
+async fn look_at(flight: &mut Flight) -> Result<PicoUsd, Box<Refusal>> {
     let caller = Arc::clone(&flight.caller);
     let at_ms = begin(flight, &caller);
     let always = always(&caller, &flight.tags, at_ms);

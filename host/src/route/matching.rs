@@ -36,6 +36,9 @@ pub enum Rejection {
     },
     /// The request goes on from a response that only the provider which gave it can keep.
     KeptElsewhere,
+    /// The request is about a tool that a provider runs by itself, and would be without it here
+    /// where another offer has it.
+    HostedTool,
     Unpriced,
     /// The provider may search the web for the answer, for nobody knows how much.
     SearchUnpriced,
@@ -244,6 +247,7 @@ impl Rejection {
             Self::Dialect => "other_protocol",
             Self::Lossy { .. } => "lossy_translation",
             Self::KeptElsewhere => "kept_elsewhere",
+            Self::HostedTool => "hosted_tool",
             Self::Unpriced | Self::SearchUnpriced | Self::ToolUnpriced => "unknown_price",
             Self::Deprecated => "deprecated",
             Self::GivenAway => "free_offer",
@@ -320,6 +324,10 @@ impl Rejection {
             Self::KeptElsewhere => {
                 "it has no Responses API that could keep what the request names by its id"
             }
+            Self::HostedTool => {
+                "it would be without the tool that a provider is to run by itself, and others run \
+                 it"
+            }
             Self::Unpriced => "its price is not known, and unknown is never free",
             Self::SearchUnpriced => {
                 "the price of its web search is not known, and unknown is never free"
@@ -357,11 +365,13 @@ impl Rejection {
     }
 }
 
+/// In the unit in which a request asks for it.
 fn too_weak(permille: u64, least: u64) -> String {
-    format!(
-        "its quality at the task, {permille} thousandths, is below the {least} that the request \
-         asks for"
-    )
+    let [quality, least] = [permille, least].map(|it| {
+        let text = format!("{}.{:03}", it / 1_000, it % 1_000);
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    });
+    format!("its quality at the task, {quality}, is below the {least} that the request asks for")
 }
 
 impl fmt::Display for Rejection {

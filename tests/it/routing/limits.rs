@@ -88,8 +88,10 @@ async fn limits_are_refused_in_the_callers_protocol() -> Result<()> {
     ];
     for (path, body) in bodies {
         for (headers, status, words) in [
-            ([(QUALITY, "1")], 422, "thousandths, is below the 1000 that the request asks for"),
+            ([(QUALITY, "1")], 422, ", is below the 1 that the request asks for"),
+            ([(QUALITY, "0.999")], 422, "; lower x-turnpike-min-quality"),
             ([(COST, "0.000000000001")], 422, "over the ceiling of 0.000000000001 USD"),
+            ([(COST, "0.000000000001")], 422, "; raise the ceiling (x-turnpike-max-cost-usd"),
             ([(QUALITY, "best")], 400, "x-turnpike-min-quality is a number from 0 to 1"),
             ([(COST, "0")], 400, "x-turnpike-max-cost-usd is an amount in US dollars"),
         ] {
@@ -106,5 +108,37 @@ async fn limits_are_refused_in_the_callers_protocol() -> Result<()> {
         }
     }
     assert!(stage.simulator.all_requests().is_empty());
+    Ok(())
+}
+
+/// Who is refused by a figure hears of those that came nearest, and of a limit in the words of its
+/// own dialect.
+#[tokio::test]
+async fn who_came_nearest_is_named_first() -> Result<()> {
+    let stage = Stage::open().await?;
+    let body = chat("auto", "hello");
+    let ceiling = [(COST, "0.0000000001")];
+    let out = shown(&stage, &body, &ceiling).await?;
+    let [running, dear] = parted(&out, "over_cost_ceiling")?;
+    assert!(running.is_empty() && dear.len() > 3, "{out:#}");
+    let costs = dear.iter().map(|one| cost(one)).collect::<Result<Vec<_>>>()?;
+    let least = costs.iter().min().context("a candidate")?;
+    let cheapest = dear.iter().zip(&costs).filter(|(_, cost)| *cost == least);
+    let cheapest: Vec<&str> = cheapest.filter_map(|(one, _)| one["offer"].as_str()).collect();
+    let message = out["refused"]["message"].as_str().context("a message")?;
+    let told = message.strip_prefix("no model can take this request: ").context("reasons")?;
+    assert!(cheapest.iter().any(|offer| told.starts_with(offer)), "{cheapest:?}: {message}");
+    assert!(message.contains(&format!("{} other", dear.len() - 3)), "{message}");
+    assert!(message.contains("set a lower max_tokens"), "{message}");
+    let spoken = json!({ "model": "auto", "input": "hello" });
+    let refused = stage.caller.post("/v1/responses", &spoken, &ceiling).await?;
+    let refused = refused.expect_status(422)?;
+    assert!(refused.text.contains("set a lower max_output_tokens"), "{}", refused.text);
+    add_rule(&stage, &json!({ "name": "nothing", "deny": ["*"] })).await?;
+    let refused = stage.caller.chat(&body).await?.expect_status(422)?;
+    let message = refused.body["error"]["message"].as_str().context("a message")?;
+    assert!(message.contains(": all "), "{message}");
+    assert_eq!(message.matches("denies it").count(), 1, "{message}");
+    assert!(message.ends_with("an administrator of the organization can change its rules"));
     Ok(())
 }

@@ -94,19 +94,26 @@ fn read(
     let mark = Mark { channel: Channel::Text, role: Role::Other, message: Some(index) };
     let message = Message { role: Role::Other, texts: first..first, images: 0, audio: 0, files: 0 };
     let mut reading = Reading { draft, message, spoke: false, answers: false };
-    let mut role = None;
+    let (mut role, mut said) = (None, false);
     let mut names = Names::new(MESSAGE);
     scanner.open_object()?;
     while let Some(name) = names.next_in(scanner, reading.draft, mark)? {
         match name {
             "role" => role = Some(read_role(reading.draft, scanner, mark)?),
-            "content" => reading.content(scanner, mark, Some(&mut *thoughts))?,
+            "content" => {
+                said = true;
+                reading.content(scanner, mark, Some(&mut *thoughts))?;
+            }
             _ => reading.draft.walk(scanner, mark.on(Channel::Document), &[])?,
         }
     }
     let role = role.ok_or_else(|| {
         RequestError::missing(format!("messages[{index}].role"), "user or assistant")
     })?;
+    if !said {
+        let expected = "a string or an array of blocks";
+        return Err(RequestError::missing(format!("messages[{index}].content"), expected));
+    }
     thoughts.answers_tools = reading.answers;
     reading.close(first, role);
     Ok(())

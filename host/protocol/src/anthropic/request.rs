@@ -260,7 +260,9 @@ fn flag(scanner: &mut Scanner<'_>, name: &str) -> Result<bool, RequestError> {
 
 /// A bound on answer tokens; 0 asks only for the prompt to be cached.
 fn limit(scanner: &mut Scanner<'_>, name: &str) -> Result<Option<u32>, RequestError> {
-    let refused = || RequestError::invalid(name, "a whole number of tokens");
+    let expected =
+        || format!("a whole number from 1 to {}, or 0 to have the prompt cached alone", u32::MAX);
+    let refused = || RequestError::invalid(name, &expected());
     match scanner.kind()? {
         Kind::Null => Ok(scanner.skip().map(|_| None)?),
         Kind::Number => {

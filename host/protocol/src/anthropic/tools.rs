@@ -12,6 +12,8 @@ use crate::scan::{Kind, Scanner};
 const TOOL: &[&str] =
     &["type", "name", "description", "input_schema", "input_examples", "cache_control", "model"];
 const FORMAT: &[&str] = &["type", "schema"];
+/// Beginnings of the types of tools that Anthropic runs by itself.
+const RUN_BY_PROVIDER: [&str; 4] = ["web_search", "web_fetch", "code_execution", "mcp_toolset"];
 
 /// Reads an array of tools, the caller's own and those built into a provider.
 pub(super) fn read_all(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestError> {
@@ -74,6 +76,8 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<Tool, RequestErr
     draft.needs.web_search |= kind.starts_with("web_search");
     // It is charged by the time that its container runs. Pages are fetched for nothing.
     draft.needs.hosted_tools |= kind.starts_with("code_execution");
+    let run_there = RUN_BY_PROVIDER.iter().any(|start| kind.starts_with(start));
+    draft.needs.caller_tools |= !run_there;
     if tool.name.is_empty() {
         tool.name = kind;
     }

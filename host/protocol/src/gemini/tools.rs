@@ -13,6 +13,9 @@ use super::tree::camel;
 
 /// Tools by which Google searches the web.
 const SEARCHES: &[&str] = &["googleSearch", "googleSearchRetrieval", "enterpriseWebSearch"];
+/// What else Google runs by itself. A computer is used by the caller.
+const RUN_BY_GOOGLE: &[&str] =
+    &["urlContext", "codeExecution", "googleMaps", "fileSearch", "retrieval"];
 const FUNCTION: &[&str] =
     &["name", "description", "parameters", "parametersJsonSchema", "behavior"];
 
@@ -29,7 +32,10 @@ pub(super) fn read_all(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(
             draft.key(scanner, literal, Mark::DOCUMENT)?;
             if name != "functionDeclarations" {
                 if scanner.kind()? != Kind::Null {
-                    draft.needs.web_search |= SEARCHES.contains(&name.as_str());
+                    let searches = SEARCHES.contains(&name.as_str());
+                    draft.needs.web_search |= searches;
+                    draft.needs.caller_tools |=
+                        !searches && !RUN_BY_GOOGLE.contains(&name.as_str());
                     add(draft, named(name))?;
                 }
                 schema(draft, scanner)?;
@@ -82,5 +88,6 @@ fn function(draft: &mut Draft, scanner: &mut Scanner<'_>) -> Result<(), RequestE
             _ => schema(draft, scanner)?,
         }
     }
+    draft.needs.caller_tools = true;
     add(draft, tool)
 }

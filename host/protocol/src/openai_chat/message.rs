@@ -23,6 +23,17 @@ const MESSAGE: &[&str] = &[
     "thinking_blocks",
     "audio",
 ];
+/// Members by which an assistant's message says something without content.
+const SAID_OTHERWISE: [&str; 8] = [
+    "tool_calls",
+    "function_call",
+    "refusal",
+    "audio",
+    "reasoning_content",
+    "reasoning",
+    "reasoning_details",
+    "thinking_blocks",
+];
 const PART: &[&str] =
     &["type", "text", "refusal", "thinking", "image_url", "input_audio", "file", "cache_control"];
 const TOOL_CALL: &[&str] = &["id", "type", "index", "function", "custom", "extra_content"];
@@ -61,10 +72,15 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), 
     let mark = Mark { channel: Channel::Text, role: Role::Other, message: Some(index) };
     let mut message =
         Message { role: Role::Other, texts: first..first, images: 0, audio: 0, files: 0 };
-    let mut role = None;
+    let (mut role, mut content_kind, mut said_otherwise) = (None, None, false);
     let mut names = Names::new(MESSAGE);
     scanner.open_object()?;
     while let Some(name) = names.next_in(scanner, draft, mark)? {
+        let kind = scanner.kind()?;
+        said_otherwise |= kind != Kind::Null && SAID_OTHERWISE.contains(&name);
+        if name == "content" {
+            content_kind = Some(kind);
+        }
         match name {
             "role" => role = Some(read_role(draft, scanner, mark)?),
             "content" => content(draft, scanner, mark, &mut message)?,
@@ -83,6 +99,7 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), 
     let role = role.ok_or_else(|| {
         RequestError::missing(format!("messages[{index}].role"), "system, user, assistant or tool")
     })?;
+    says_something(role, content_kind, said_otherwise, index)?;
     message.role = role;
     message.texts = first..draft.texts.len();
     // The role may come after the content, so it is filled in last.
@@ -97,6 +114,31 @@ fn read(draft: &mut Draft, scanner: &mut Scanner<'_>, index: u32) -> Result<(), 
     draft.needs.file_input |= message.files > 0;
     draft.messages.push(message);
     Ok(())
+}
+
+/// What was forgotten would be answered, and charged, as if nothing had been meant. OpenAI refuses
+/// it as well; what it refuses beyond that, such as a tool's result that is null, other providers
+/// take.
+fn says_something(
+    role: Role,
+    content: Option<Kind>,
+    said_otherwise: bool,
+    index: u32,
+) -> Result<(), RequestError> {
+    let at = || format!("messages[{index}].content");
+    let expected = "a string or an array of parts";
+    match (role, content) {
+        (Role::User | Role::System | Role::Developer, Some(Kind::Null)) => {
+            Err(RequestError::invalid(at(), expected))
+        }
+        (Role::Assistant, None) if !said_otherwise => {
+            Err(RequestError::missing(at(), "a string or an array of parts, or tool_calls"))
+        }
+        (Role::User | Role::System | Role::Developer | Role::Tool, None) => {
+            Err(RequestError::missing(at(), expected))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn read_role(

@@ -12,6 +12,9 @@ use crate::scan::{Kind, Scanner};
 
 /// Tools other than searches that OpenAI runs by itself and charges for by the piece.
 pub(crate) const HOSTED_TOOLS: [&str; 3] = ["file_search", "code_interpreter", "image_generation"];
+/// What else providers of these dialects run by themselves: servers that the caller names, and
+/// Moonshot's functions.
+const RUN_BY_PROVIDERS: [&str; 2] = ["mcp", "builtin_function"];
 
 const TOOL: &[&str] =
     &["type", "function", "custom", "name", "description", "parameters", "strict"];
@@ -43,8 +46,12 @@ pub(crate) fn read_all(
         read(draft, scanner, &mut tool, &mut kind)?;
         tool.custom = kind == "custom";
         let built_in = kind == "builtin_function" && tool.name == "$web_search";
-        draft.needs.web_search |= built_in || kind.starts_with("web_search");
-        draft.needs.hosted_tools |= HOSTED_TOOLS.contains(&kind.as_ref());
+        let searches = built_in || kind.starts_with("web_search");
+        let hosted = HOSTED_TOOLS.contains(&kind.as_ref());
+        draft.needs.web_search |= searches;
+        draft.needs.hosted_tools |= hosted;
+        let run_there = searches || hosted || RUN_BY_PROVIDERS.contains(&kind.as_ref());
+        draft.needs.caller_tools |= !run_there;
         if tool.name.is_empty() {
             tool.name = kind.into_owned();
         }

@@ -38,6 +38,10 @@ pub(super) fn shown_thinking(request: &Request, losses: &mut Losses) {
 
 /// Puts what only Anthropic's dialect has a form for into forms that all dialects have.
 pub(super) fn from_anthropic(request: &mut Request, losses: &mut Losses) {
+    // It asks for the prompt to be cached and for nothing else.
+    if request.output_limit == Some(0) {
+        losses.unsupported("max_tokens", "only providers of Anthropic's dialect take 0");
+    }
     for turn in &mut request.turns {
         in_words(&mut turn.parts, losses);
     }

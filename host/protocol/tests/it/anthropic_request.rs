@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 use turnpike_protocol::quirks::Envelope;
-use turnpike_protocol::{Call, Outgoing, Quirks, RequestError, Role};
+use turnpike_protocol::{Call, Dialect, Outgoing, Quirks, RequestError, Role, Severity, translate};
 
 use crate::anthropic_kit::{AGENT, FEATURES, HERE, call, out};
 
@@ -142,6 +142,29 @@ fn the_bound_on_answer_tokens_is_written_over_or_added() {
     }
 }
 
+/// No answer at all is something that one dialect alone can ask for.
+#[test]
+fn a_bound_of_zero_goes_to_no_provider_of_another_dialect() {
+    let body = |limit: &str| {
+        format!(
+            r#"{{"model":"m","max_tokens":{limit},"messages":[{{"role":"user","content":"x"}}]}}"#
+        )
+    };
+    let quirks = Quirks::default();
+    for to in Dialect::ALL.into_iter().filter(|to| *to != HERE) {
+        let lost = |limit: &str| {
+            let call = call(&body(limit));
+            translate::request(&call, to, &out("m", &quirks)).unwrap().losses
+        };
+        let (zero, some) = (lost("0"), lost("100"));
+        assert_eq!(zero.worst(), Some(Severity::Unsupported), "{to:?}");
+        assert!(zero.iter().any(|loss| loss.at == "max_tokens"), "{to:?}");
+        assert!(!some.iter().any(|loss| loss.at == "max_tokens"), "{to:?}: {some:?}");
+    }
+    let error = refused(&body("-1"));
+    assert!(error.message.contains("from 1 to 4294967295, or 0"), "{}", error.message);
+}
+
 #[test]
 fn pitfall_21_a_budget_gives_way_to_the_bound_on_the_answer() {
     let quirks = Quirks::default();
@@ -263,6 +286,7 @@ fn what_cannot_be_acted_on_is_refused_with_its_place() {
         (r#"{"model":"m","messages":[]}"#.to_owned(), "messages"),
         (r#"{"model":"m","messages":[7]}"#.to_owned(), "messages[0]"),
         (r#"{"model":"m","messages":[{"content":"x"}]}"#.to_owned(), "messages[0].role"),
+        (r#"{"model":"m","messages":[{"role":"user"}]}"#.to_owned(), "messages[0].content"),
         (
             r#"{"model":"m","messages":[{"role":"user","content":{}}]}"#.to_owned(),
             "messages[0].content",

@@ -28,6 +28,8 @@ mod gemini_request;
 #[cfg(test)]
 mod guarded;
 #[cfg(test)]
+mod hosted;
+#[cfg(test)]
 mod logprobs;
 #[cfg(test)]
 mod openai_answer;

@@ -154,7 +154,7 @@ fn refusals_name_the_field_and_the_way_out() {
     let cases = [
         ("[]", "invalid_json", None),
         ("{\"model\":\"m\",}", "invalid_json", None),
-        (r#"{"messages":[{"role":"user"}]}"#, "missing_field", Some("model")),
+        (r#"{"messages":[{"role":"user","content":"x"}]}"#, "missing_field", Some("model")),
         (r#"{"model":7,"messages":[]}"#, "invalid_value", Some("model")),
         (r#"{"model":"","messages":[]}"#, "invalid_value", Some("model")),
         (r#"{"model":"m"}"#, "missing_field", Some("messages")),
@@ -188,6 +188,35 @@ fn refusals_name_the_field_and_the_way_out() {
     ] {
         let error = refused(&body(&format!("\"{name}\":{bad},")));
         assert_eq!(error.param.as_deref(), Some(name), "{bad}");
+    }
+}
+
+/// As OpenAI has it: who calls a tool, declines or thinks need not say anything beside it.
+#[test]
+fn a_message_without_content_is_no_empty_one() {
+    let message = |members: &str| format!(r#"{{"model":"m","messages":[{{{members}}}]}}"#);
+    for role in ["user", "system", "developer", "tool", "function", "assistant"] {
+        let error = refused(&message(&format!(r#""role":"{role}""#)));
+        let found = (error.code, error.param.as_deref());
+        assert_eq!(found, ("missing_field", Some("messages[0].content")), "{role}");
+        assert!(error.message.contains("send a string"), "{}", error.message);
+    }
+    for role in ["user", "system", "developer"] {
+        let error = refused(&message(&format!(r#""content":null,"role":"{role}""#)));
+        let found = (error.code, error.param.as_deref());
+        assert_eq!(found, ("invalid_value", Some("messages[0].content")), "{role}");
+    }
+    for members in [
+        r#""role":"user","content":"""#,
+        r#""role":"user","content":[]"#,
+        r#""role":"assistant","content":null"#,
+        r#""role":"assistant","tool_calls":[]"#,
+        r#""function_call":{"name":"f","arguments":"{}"},"role":"assistant""#,
+        r#""role":"assistant","refusal":"no""#,
+        r#""role":"assistant","reasoning_content":"so""#,
+        r#""role":"tool","tool_call_id":"a","content":null"#,
+    ] {
+        assert!(try_parse(message(members)).is_ok(), "{members}");
     }
 }
 
@@ -245,7 +274,7 @@ fn a_key_that_is_acted_on_must_be_spelt_exactly() {
 #[test]
 fn counts_over_their_bound_are_too_large() {
     let many = |item: &str, count: usize| vec![item; count].join(",");
-    let messages = many(r#"{"role":"user"}"#, 16_385);
+    let messages = many(r#"{"role":"user","content":""}"#, 16_385);
     let error = refused(&format!(r#"{{"model":"m","messages":[{messages}]}}"#));
     assert_eq!((error.code, error.status), ("too_many_items", 413));
     let error = refused(&body(&format!("\"tools\":[{}],", many("{}", 2_049))));

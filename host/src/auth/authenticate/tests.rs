@@ -57,6 +57,14 @@ fn a_key_is_found_wherever_clients_put_it() {
 }
 
 #[test]
+fn who_sends_no_key_hears_of_each_header_that_takes_one() {
+    let told = AuthError::Missing.to_string();
+    for header in ["Authorization: Bearer", "x-api-key", "x-goog-api-key"] {
+        assert!(told.contains(header), "{told}");
+    }
+}
+
+#[test]
 fn differing_keys_are_refused_even_if_one_of_them_is_valid() {
     let key = KeyText::generate().unwrap();
     let directory = directory(&key, caller());

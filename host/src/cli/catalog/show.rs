@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{Catalog, Offer, RateCard, Seller, TaskDemands, media, sellers};
+use crate::catalog::{Catalog, Offer, RateCard, Seller, TaskDemands, UnknownModel, media, sellers};
 use crate::catalog::{sha256_hex, to_per_million};
 use crate::clock;
 
@@ -145,11 +145,27 @@ fn describe(offer: &Offer) -> String {
     )
 }
 
+/// That the catalogue has no such model: not what is configured, which is told in other words.
+fn not_there(unknown: &UnknownModel) -> anyhow::Error {
+    let near = unknown.suggestions.join("`, `");
+    match (unknown.ambiguous, unknown.suggestions.is_empty()) {
+        (true, _) => anyhow::anyhow!("{unknown}"),
+        (false, true) => anyhow::anyhow!(
+            "the catalogue has no model `{}`; `turnpike catalog show` lists all that it has",
+            unknown.asked
+        ),
+        (false, false) => anyhow::anyhow!(
+            "the catalogue has no model `{}`; did you mean `{near}`?",
+            unknown.asked
+        ),
+    }
+}
+
 /// Everything about the offers that a name stands for.
 fn one(catalog: &Catalog, name: &str) -> anyhow::Result<()> {
     let all: Vec<&str> = catalog.providers().collect();
     let view = catalog.for_providers(&all)?;
-    let indices = view.resolve(name)?;
+    let indices = view.resolve(name).map_err(|unknown| not_there(&unknown))?;
     let sellers = sellers()?;
     let meant: Vec<&str> =
         indices.iter().filter_map(|index| view.offer(*index)).map(|offer| &*offer.id).collect();
@@ -219,4 +235,20 @@ fn list(when: &str, card: &RateCard) -> anyhow::Result<()> {
         say(&format!("    served as {}: {}", mode.served, prices.join(", ")))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_catalogue_has_not_is_told_of_the_catalogue() {
+        let catalog = Catalog::embedded().unwrap();
+        let told = |name: &str| one(&catalog, name).unwrap_err().to_string();
+        let unknown = told("qqqqqqqqqq");
+        assert!(unknown.contains("the catalogue has no model `qqqqqqqqqq`"), "{unknown}");
+        assert!(!unknown.contains("GET /v1/models"), "{unknown}");
+        let misspelt = told("openai/gpt-5,4");
+        assert!(misspelt.contains("did you mean") && misspelt.contains("gpt-5.4"), "{misspelt}");
+    }
 }

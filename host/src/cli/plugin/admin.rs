@@ -22,12 +22,32 @@ pub(super) struct Target {
     /// The gateway's admin address
     #[arg(long, env = "TURNPIKE_ADMIN_URL", default_value = "http://127.0.0.1:8081")]
     url: String,
-    /// The organization
+    /// The organization; required
     #[arg(long, env = "TURNPIKE_ORG")]
-    pub(super) org: String,
-    /// A token that may change the organization's policies; best in the environment
+    org: Option<String>,
+    /// A token that may change the organization's policies; required, best in the environment
     #[arg(long, env = "TURNPIKE_ADMIN_TOKEN", hide_env_values = true, value_parser = secret)]
-    token: Secret,
+    token: Option<Secret>,
+}
+
+impl Target {
+    /// Whether there is what has no default: told before anything is built.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        self.org()?;
+        self.token()?;
+        Ok(())
+    }
+
+    pub(super) fn org(&self) -> anyhow::Result<&str> {
+        self.org.as_deref().context("there is no organization: set TURNPIKE_ORG, or give --org")
+    }
+
+    fn token(&self) -> anyhow::Result<&Secret> {
+        self.token.as_ref().context(
+            "there is no token: set TURNPIKE_ADMIN_TOKEN to one that may change the \
+             organization's policies, or give --token",
+        )
+    }
 }
 
 fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
@@ -67,7 +87,7 @@ impl Admin {
         Ok(Self {
             client: Upstream::new(PoolLimits::default()),
             endpoint: endpoint(&target.url)?,
-            authorization: Secret::new(format!("Bearer {}", target.token.reveal())),
+            authorization: Secret::new(format!("Bearer {}", target.token()?.reveal())),
         })
     }
 

@@ -46,7 +46,7 @@ pub(super) fn run(args: &BacktestArgs) -> anyhow::Result<()> {
             fields.insert("config".to_owned(), serde_json::from_str(&config)?);
         }
     }
-    let path = format!("/orgs/{}/plugins/{name}/{version}/backtest", args.target.org);
+    let path = format!("/orgs/{}/plugins/{name}/{version}/backtest", args.target.org()?);
     let answer = runtime()?.block_on(async {
         let admin = Admin::new(&args.target)?;
         admin.call("POST", &path, "application/json", Bytes::from(body.to_string())).await

@@ -105,6 +105,7 @@ fn decision(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(args: &PushArgs) -> anyhow::Result<()> {
+    args.target.check()?;
     if let Some(reference) = args.what.to_str().filter(|what| what.starts_with(ELSEWHERE)) {
         return elsewhere(args, reference);
     }
@@ -122,7 +123,7 @@ pub(super) fn run(args: &PushArgs) -> anyhow::Result<()> {
     }
     runtime()?.block_on(async {
         let admin = Admin::new(&args.target)?;
-        let org = &args.target.org;
+        let org = args.target.org()?;
         let pushed = upload(&admin, org, &file, args.version.as_deref(), &examined).await?;
         bind(&admin, org, &pushed, &args.binding, project.as_ref()).await
     })
@@ -132,7 +133,7 @@ pub(super) fn run(args: &PushArgs) -> anyhow::Result<()> {
 fn elsewhere(args: &PushArgs, reference: &str) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let admin = Admin::new(&args.target)?;
-        let org = &args.target.org;
+        let org = args.target.org()?;
         let version = args.version.as_ref().map(|it| format!("?version={it}")).unwrap_or_default();
         let path = format!("/orgs/{org}/plugins{version}");
         let body = Bytes::from(json!({ "oci": reference }).to_string());

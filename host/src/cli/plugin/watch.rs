@@ -44,6 +44,7 @@ pub(in crate::cli) struct WatchArgs {
 }
 
 pub(super) fn run(args: &WatchArgs) -> anyhow::Result<()> {
+    args.target.check()?;
     loop {
         let seen = newest(&args.folder, Files::All)?;
         let outcome = round(args);
@@ -72,7 +73,7 @@ fn round(args: &WatchArgs) -> anyhow::Result<()> {
     }
     runtime()?.block_on(async {
         let admin = Admin::new(&args.target)?;
-        let org = &args.target.org;
+        let org = args.target.org()?;
         // Every save is a version of its own; what did not change is the same one.
         let digest = digest_hex(&read(&file)?);
         let examined = push::Examined::of(&project);

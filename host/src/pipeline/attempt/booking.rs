@@ -31,7 +31,7 @@ pub(super) fn book_fault(flight: &mut Flight, asking: &Asking, fault: &Fault) {
     } else {
         asking.ended(Sample::Neutral);
     }
-    outcome::note(flight, asking, fault.label(), "");
+    outcome::note(flight, asking, fault.label(), &fault.detail());
 }
 
 /// A credential that the provider does not take rests, with every offer of that provider where it

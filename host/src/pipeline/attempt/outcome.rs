@@ -14,10 +14,13 @@ use crate::route::NotNow;
 use crate::upstream::{ErrorKind, TransportError};
 use crate::usage::AttemptFact;
 
-use super::super::admit;
 use super::super::flight::{Bill, Ending, Flight};
+use super::super::{admit, decide, explain};
+use super::Asking;
 use super::said::{self, Said};
-use super::{Asking, unreachable_plan};
+
+/// How the attempt is called that was none.
+const SKIPPED: &str = "skipped";
 
 /// The longest rest that a provider's `retry-after` may ask for; then one probe looks again.
 const REST_MAX: Duration = Duration::from_secs(60);
@@ -192,6 +195,21 @@ impl Fault {
         matches!(self, Self::Request(said) if said.is_about_a_reference())
     }
 
+    /// Whether the request can't be read as one of its caller's dialect, whatever it is to be
+    /// written in: nothing of it was lost on the way.
+    pub(super) fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Untranslatable(refusal) if refusal.status == StatusCode::BAD_REQUEST)
+    }
+
+    /// What is to be seen of it beside its name; never the caller's own words.
+    pub(super) fn detail(&self) -> Cow<'static, str> {
+        let Self::Untranslatable(refusal) = self else { return Cow::Borrowed("") };
+        match refusal.param.as_deref().map(explain::place) {
+            Some(at) => format!("{at} can't be said in the dialect of its provider").into(),
+            None => "something in the request can't be said in the dialect of its provider".into(),
+        }
+    }
+
     pub(super) fn label(&self) -> &'static str {
         match self {
             Self::Request(_) => "refused",
@@ -203,36 +221,58 @@ impl Fault {
 }
 
 /// What the caller hears after the last attempt, where it does not hear the provider itself.
-/// `soonest` is the shortest wait that any of the providers asked for.
-pub(super) fn refusal(last: Option<&Trouble>, tried: usize, soonest: Option<Duration>) -> Refusal {
+/// `tried` is what was tried, in words, `soonest` the shortest wait that any provider asked for.
+pub(super) fn refusal(last: &Trouble, tried: &str, soonest: Option<Duration>) -> Refusal {
     let failed = |why: &str| Refusal::upstream_failed(tried, why);
     let refusal = match last {
-        None => return unreachable_plan(),
-        Some(Trouble::Status { status, .. }) if *status == StatusCode::TOO_MANY_REQUESTS => {
+        Trouble::Status { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS => {
             let wait_s = soonest.map_or(WAIT_S_UNKNOWN, whole_seconds);
             return Refusal::upstream_rate_limited(tried, wait_s);
         }
-        Some(Trouble::Transport(error)) if matches!(error.kind, ErrorKind::Timeout(_)) => {
-            Refusal::upstream_timeout(tried)
+        Trouble::Transport(error) => match error.kind {
+            ErrorKind::Timeout(_) => Refusal::upstream_timeout(tried),
+            ErrorKind::Connect | ErrorKind::Tls => failed("could not reach it"),
+            ErrorKind::Closed => failed("ended when it hung up"),
+            ErrorKind::Protocol | ErrorKind::Request | ErrorKind::TooLarge => {
+                failed("got something that is no answer")
+            }
+        },
+        Trouble::Silent | Trouble::Thinking => Refusal::upstream_timeout(tried),
+        Trouble::BeyondTier(_) => failed(
+            "failed because the request alone is over the rate limit of the operator's account",
+        ),
+        Trouble::Status { status, .. } if *status == StatusCode::PAYMENT_REQUIRED => {
+            failed("failed because the operator's account there is empty")
         }
-        Some(Trouble::Silent | Trouble::Thinking) => Refusal::upstream_timeout(tried),
-        Some(Trouble::BeyondTier(_)) => {
-            failed("because the request alone is over the rate limit of the operator's account")
-        }
-        Some(Trouble::Status { status, .. }) if *status == StatusCode::PAYMENT_REQUIRED => {
-            failed("because the operator's account there is empty")
-        }
-        Some(Trouble::Status { status, .. }) => failed(&format!("with status {}", status.as_u16())),
-        Some(Trouble::Transport(_)) => failed("hung up or was out of reach"),
-        Some(Trouble::StreamError(_)) => failed("with an error before any content"),
-        Some(Trouble::Malformed(_)) => failed("with something that is no answer"),
-        Some(Trouble::Empty) => failed("without any content"),
+        Trouble::Status { status, .. } => failed(&format!("ended with status {}", status.as_u16())),
+        Trouble::StreamError(_) => failed("ended with an error before any content"),
+        Trouble::Malformed(_) => failed("got something that is no answer"),
+        Trouble::Empty => failed("ended without any content"),
     };
     // A wait counts only if nobody is left who could be asked at once.
-    match soonest.filter(|_| last.is_some_and(|last| last.wait().is_some())) {
+    match soonest.filter(|_| last.wait().is_some()) {
         Some(wait) => refusal.retry_after(whole_seconds(wait)),
         None => refusal,
     }
+}
+
+/// How often which providers were asked, in the order in which they were first.
+fn tried(attempts: &[AttemptFact]) -> String {
+    let mut asked: Vec<(&str, usize)> = Vec::new();
+    for attempt in attempts.iter().filter(|attempt| attempt.outcome != SKIPPED) {
+        let place = attempt.offer.rsplit_once('@').map_or(&*attempt.offer, |(_, place)| place);
+        // A region follows the provider's name.
+        let provider = place.split_once(':').map_or(place, |(provider, _)| provider);
+        match asked.iter_mut().find(|(known, _)| *known == provider) {
+            Some((_, times)) => *times = times.saturating_add(1),
+            None => asked.push((provider, 1)),
+        }
+    }
+    let words = asked.iter().map(|(provider, times)| match times {
+        1 => format!("1 attempt at {provider}"),
+        times => format!("{times} attempts at {provider}"),
+    });
+    words.collect::<Vec<_>>().join(" and ")
 }
 
 /// At least one, at most a day.
@@ -240,16 +280,26 @@ fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).clamp(1, WAIT_S_MAX)
 }
 
+/// Ends a request for which all that could answer have filled up since the plan was made.
+pub(super) fn turn_away(flight: Box<Flight>) -> Response<GatewayBody> {
+    let refusal = Refusal::all_busy(&decide::whoever(&flight));
+    flight.refuse(&refusal)
+}
+
 /// Ends a request that nobody answered. The last provider's own error passes where the caller
 /// speaks its dialect: agents read from it whether to wait, to shorten or to give up.
 pub(super) fn give_out(
     mut flight: Box<Flight>,
     last: Option<Trouble>,
-    tried: usize,
     soonest: Option<Duration>,
 ) -> Response<GatewayBody> {
-    let refusal = refusal(last.as_ref(), tried, soonest);
-    let Some(Trouble::Status { said: Some(said), .. } | Trouble::BeyondTier(said)) = last else {
+    // All that could be asked when the plan was made rest by now.
+    let Some(last) = last else {
+        let refusal = Refusal::all_resting(&decide::whoever(&flight), 1);
+        return flight.refuse(&refusal);
+    };
+    let refusal = refusal(&last, &tried(&flight.attempts), soonest);
+    let (Trouble::Status { said: Some(said), .. } | Trouble::BeyondTier(said)) = last else {
         return flight.refuse(&refusal);
     };
     if said.dialect != flight.manner.dialect || said.error().is_none() {
@@ -336,7 +386,7 @@ pub(super) fn note_skipped(flight: &mut Flight, row: usize, why: Cow<'static, st
     let Some(offer) = flight.offer_of(row).map(std::sync::Arc::clone) else { return };
     flight.attempts.push(AttemptFact {
         offer: std::sync::Arc::clone(&offer.id),
-        outcome: "skipped".into(),
+        outcome: SKIPPED.into(),
         status: None,
         ms: 0,
         first_byte_ms: None,
@@ -354,8 +404,37 @@ mod tests {
         let empty = Trouble::Status { status, retry_after: None, said: None };
         assert_eq!(empty.label(), "no_credit");
         assert!(!empty.worth_repeating());
-        let heard = refusal(Some(&empty), 2, None);
+        let heard = refusal(&empty, "2 attempts at one", None);
         assert_eq!((heard.status, heard.code), (StatusCode::BAD_GATEWAY, "upstream_failed"));
+    }
+
+    #[test]
+    fn attempts_are_counted_by_provider_and_the_provider_is_named() {
+        let attempt = |offer: &str, outcome: &'static str| AttemptFact {
+            offer: offer.into(),
+            outcome: outcome.into(),
+            status: None,
+            ms: 0,
+            first_byte_ms: None,
+            detail: None,
+        };
+        let once_more = [attempt("a/m@refused", "connect"), attempt("a/m@refused", "connect")];
+        let said = tried(&once_more);
+        assert_eq!(said, "2 attempts at refused");
+        let kind = ErrorKind::Connect;
+        let trouble = Trouble::Transport(TransportError { kind, detail: "refused".into() });
+        let heard = refusal(&trouble, &said, None).message;
+        assert!(
+            heard.contains("2 attempts at refused, the last one could not reach it"),
+            "{heard}"
+        );
+        let several = [
+            attempt("a/m@one:eu", "error"),
+            attempt("a/m@two", SKIPPED),
+            attempt("a/m@three", "died"),
+            attempt("a/m@one:us", "error"),
+        ];
+        assert_eq!(tried(&several), "2 attempts at one and 1 attempt at three");
     }
 
     #[test]
@@ -366,7 +445,7 @@ mod tests {
             said: None,
         };
         let told = |trouble: &Trouble, soonest: Option<u64>| {
-            refusal(Some(trouble), 2, soonest.map(Duration::from_millis)).retry_after_s
+            refusal(trouble, "2 attempts", soonest.map(Duration::from_millis)).retry_after_s
         };
         assert_eq!(told(&asked(429, Some(120_000)), Some(120_000)), Some(120));
         assert_eq!(told(&asked(429, None), None), Some(1));

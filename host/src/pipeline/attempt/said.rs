@@ -2,6 +2,7 @@
 //! same dialect byte for byte, because clients match on them to recover (pitfall 66); and what the
 //! gateway reads out of it. Never kept in a record, never logged.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -218,8 +219,14 @@ impl Said {
         let error = self.error();
         let unread = "the provider refused the request and did not say why in words that can be \
                       passed on";
+        let said = error.as_ref().map_or(unread, |error| error.message.expose());
+        let caller = flight.manner.dialect;
+        let said = match self.dialect == caller {
+            true => Cow::Borrowed(said),
+            false => error_body::in_names_of(caller, said),
+        };
         write(&ErrorFacts {
-            message: error.as_ref().map_or(unread, |error| error.message.expose()),
+            message: &said,
             kind: "invalid_request_error",
             param: None,
             code: error.as_ref().and_then(|error| error.code.as_deref()),

@@ -118,3 +118,31 @@ async fn what_is_held_for_others_is_told_from_what_is_spent() {
     assert_eq!((refused.code, refused.retry_after_s), ("insufficient_credit", None));
     assert!(refused.final_word && refused.message.contains("0.1"), "{refused:?}");
 }
+
+/// Where a shorter answer is all that is missing, the bound that would do is named, in the caller's
+/// words; and it does.
+#[tokio::test]
+async fn who_could_pay_a_shorter_answer_hears_how_short() {
+    let data = tempfile::tempdir().unwrap();
+    // A cent a token, and ten dollars.
+    let gateway = gateway(data.path(), &[10_000, 10_000_000]).await;
+    let refused = reserve(&mut choosing(&gateway), &[0, 1]).await.unwrap_err();
+    assert_eq!((refused.code, refused.final_word), ("insufficient_credit", true));
+    let (_, most) = refused.message.split_once("; with max_tokens of at most ").unwrap();
+    let most: u32 = most.split(' ').next().unwrap().parse().unwrap();
+    assert!((90..=99).contains(&most), "{}", refused.message);
+    let mut looked = choosing(&gateway);
+    looked.plan = vec![0, 1];
+    assert_eq!(look(&mut looked).await.unwrap_err().message, refused.message);
+    for (limit, pays) in [(most, true), (most + 1, false)] {
+        let mut flight = choosing(&gateway);
+        let mut call = (*flight.call).clone();
+        call.output_limit = Some(limit);
+        flight.call = Arc::new(call);
+        assert_eq!(reserve(&mut flight, &[0, 1]).await.is_ok(), pays, "{limit}");
+    }
+    let dear = tempfile::tempdir().unwrap();
+    let gateway = self::gateway(dear.path(), &[10_000_000]).await;
+    let refused = reserve(&mut choosing(&gateway), &[0]).await.unwrap_err();
+    assert!(!refused.message.contains("at most"), "not even one token: {}", refused.message);
+}

@@ -2,7 +2,7 @@
 //! bounds that are held for, so that several answers, sound, a service tier and tools of the
 //! provider's own are expected to cost what they will be charged for.
 
-use turnpike_protocol::Call;
+use turnpike_protocol::{Call, Dialect};
 
 use crate::catalog::Offer;
 use crate::route::{CompleteAnswer, Particulars, Workload};
@@ -17,12 +17,16 @@ const SEARCHES_EXPECTED: u64 = 1;
 const HOSTED_CALLS_EXPECTED: u64 = 1;
 
 /// What the providers' own tools are expected to come to, where a provider gets them: searches, and
-/// calls of others. A tool that the request can do without is one that agents bring along to all of
-/// theirs, hardly any of which uses it.
+/// calls of others. A tool beside tools of the caller's own is one that agents bring along to each
+/// of their requests, hardly any of which uses it; to count it would only be held against those
+/// who can run it.
 pub(in super::super) fn expected_calls(call: &Call) -> [u64; 2] {
     let optional = call.can_do_without();
-    let searches = call.needs.web_search && !optional.searches;
-    let hosted = call.needs.hosted_tools && !optional.hosted;
+    // In other dialects nobody looks whether it is insisted on.
+    let unsaid = call.dialect != Dialect::OpenAiResponses;
+    let along = |optional: bool| call.needs.caller_tools && (optional || unsaid);
+    let searches = call.needs.web_search && !along(optional.searches);
+    let hosted = call.needs.hosted_tools && !along(optional.hosted);
     [if searches { SEARCHES_EXPECTED } else { 0 }, if hosted { HOSTED_CALLS_EXPECTED } else { 0 }]
 }
 

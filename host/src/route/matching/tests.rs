@@ -43,6 +43,7 @@ const NEEDS: Needs = Needs {
     logprobs: false,
     web_search: false,
     hosted_tools: false,
+    caller_tools: true,
 };
 
 fn asked(needs: &Needs) -> Asked<'_> {
@@ -168,6 +169,7 @@ fn test_of(reason: &Rejection) -> &'static str {
         Rejection::KeptElsewhere => {
             "a_provider_that_keeps_nothing_is_not_asked_and_the_caller_is_told"
         }
+        Rejection::HostedTool => "a_tool_that_a_provider_runs_goes_where_it_is_run",
         Rejection::SearchUnpriced => "a_search_whose_price_is_not_known_is_not_allowed",
         Rejection::ToolUnpriced => "a_tool_whose_price_is_not_known_is_not_allowed",
         Rejection::Budget => "the_budget_of_a_model_leaves_the_choice_to_the_others",
@@ -210,6 +212,7 @@ fn every_reason_has_a_test() {
         include_str!("../../pipeline/reserve/tests.rs"),
         include_str!("../../../../tests/it/routing/rules.rs"),
         include_str!("../../../../tests/it/kept_elsewhere.rs"),
+        include_str!("../../../../tests/it/hosted_tools.rs"),
         include_str!("../../../../tests/it/search_price.rs"),
         include_str!("../../../../tests/it/budgets/plans.rs"),
         include_str!("../../../../tests/it/budgets/room.rs"),
@@ -218,6 +221,7 @@ fn every_reason_has_a_test() {
     let elsewhere = [
         Rejection::Lossy { what: String::new() },
         Rejection::KeptElsewhere,
+        Rejection::HostedTool,
         Rejection::SearchUnpriced,
         Rejection::ToolUnpriced,
         Rejection::Budget,
