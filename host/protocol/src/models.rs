@@ -279,7 +279,7 @@ mod tests {
         let methods = |model: &Value| model["supportedGenerationMethods"].clone();
         assert_eq!(methods(&body["models"][0]), json!(["generateContent", "countTokens"]));
         let vectors = ModelEntry { embedding: true, ..entry("c/d") };
-        let body = tree(&encode_page(&[vectors.clone()], Some("7")));
+        let body = tree(&encode_page(std::slice::from_ref(&vectors), Some("7")));
         assert_eq!(methods(&body["models"][0]), json!([]));
         assert_eq!(body["nextPageToken"], "7");
         assert!(tree(&encode_page(&[], None)).get("nextPageToken").is_none());
