@@ -163,7 +163,7 @@ async fn auto_chooses_among_those_that_embed_and_chat_among_those_that_talk() ->
     let chat = turnpike_tests::chat("acme/vec", "hello");
     let answer = stage.caller.chat(&chat).await?.expect_status(422)?;
     let message = answer.body["error"]["message"].as_str().context("a message")?;
-    assert!(message.contains("acme/vec@alike: it does not answer in text"), "{message}");
+    assert!(message.contains("all 2: it does not answer in text"), "{message}");
     assert!(message.contains("ask it at POST /v1/embeddings"), "{message}");
     Ok(())
 }

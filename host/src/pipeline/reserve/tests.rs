@@ -125,7 +125,7 @@ async fn what_is_held_for_others_is_told_from_what_is_spent() {
 async fn who_could_pay_a_shorter_answer_hears_how_short() {
     let data = tempfile::tempdir().unwrap();
     // A cent a token, and ten dollars.
-    let gateway = gateway(data.path(), &[10_000, 10_000_000]).await;
+    let gateway = gateway(data.path(), &[10_000, 1_000_000]).await;
     let refused = reserve(&mut choosing(&gateway), &[0, 1]).await.unwrap_err();
     assert_eq!((refused.code, refused.final_word), ("insufficient_credit", true));
     let (_, most) = refused.message.split_once("; with max_tokens of at most ").unwrap();
@@ -142,7 +142,7 @@ async fn who_could_pay_a_shorter_answer_hears_how_short() {
         assert_eq!(reserve(&mut flight, &[0, 1]).await.is_ok(), pays, "{limit}");
     }
     let dear = tempfile::tempdir().unwrap();
-    let gateway = self::gateway(dear.path(), &[10_000_000]).await;
+    let gateway = self::gateway(dear.path(), &[1_000_000]).await;
     let refused = reserve(&mut choosing(&gateway), &[0]).await.unwrap_err();
     assert!(!refused.message.contains("at most"), "not even one token: {}", refused.message);
 }
