@@ -49,7 +49,7 @@ async fn a_free_plan_has_its_models_and_a_daily_allowance() -> Result<()> {
     }
     let refused = refused.context("the day's allowance comes to an end")?.expect_status(429)?;
     assert!(refused.text.contains("the plan"), "{}", refused.text);
-    // A kill loses what was captured just before it (decision 008), and that is not what this is of.
+    // A kill loses what was captured just before it (decision 008): not what this is of.
     tokio::time::sleep(Duration::from_millis(50)).await;
     stage.restart().await?;
     stage.caller.chat(&bounded("auto", 4_000)).await?.expect_status(429)?;
