@@ -23,8 +23,9 @@ use write_idle::WriteIdle;
 
 /// Header fields of a request; the SDKs send about twenty.
 const HEADERS_MAX: usize = 128;
-/// Bytes that the connection buffers; also bounds the head of a request.
-const READ_BUFFER_BYTES: usize = 256 << 10;
+/// Bytes that the connection buffers, each way: what is read at a time, and what a caller who does
+/// not read leaves here. Also bounds the head of a request.
+const BUFFER_BYTES: usize = 64 << 10;
 /// For the head of a request to arrive: bounds what a slow client can hold.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Accepted connections on their way to one worker.
@@ -263,7 +264,7 @@ fn builder() -> http1::Builder {
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(READ_BUFFER_BYTES)
+        .max_buf_size(BUFFER_BYTES)
         .max_headers(HEADERS_MAX);
     builder
 }

@@ -21,7 +21,7 @@ const READ_BYTES: usize = 32 * 1024;
 /// Less room than this is not worth a read, so more is made.
 const READ_BYTES_MIN: usize = 4 * 1024;
 /// What one turn takes from a socket that has more and more: bounds memory and keeps it fair.
-const TURN_BYTES_MAX: usize = 128 * 1024;
+const TURN_BYTES_MAX: usize = 64 * 1024;
 /// Interim answers before the real one: a provider that sends more is broken.
 const INTERIM_MAX: usize = 16;
 
