@@ -22,7 +22,7 @@ const PATTERNS: [(&str, &str); 9] = [
 ];
 
 /// Prompts of one pattern.
-const PER_PATTERN: usize = 24;
+const PER_PATTERN: usize = 32;
 /// Of a line that only lists short prompts.
 const PER_LIST: usize = 60;
 /// Draws for each prompt that is wanted, since two may be alike.
