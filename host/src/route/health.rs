@@ -149,9 +149,9 @@ impl Health {
         if seen.in_flight > 0 && o.is_silent(seen.first_token_p95_ms, now_ms) {
             seen.availability *= SILENT_SHARE;
         }
-        // Whoever may be its probe ranks it by what it was worth: last, it would never be asked. Not
-        // after a probe that was answered without a word: it would be everybody's first, and answer
-        // each so. What is forgotten with time brings it back.
+        // Whoever may be its probe ranks it by what it was worth: last, it would never be asked.
+        // Not after a probe without a word: it would be everybody's first, and answer each so.
+        // What is forgotten with time brings it back.
         let untried = || o.lanes.iter().any(|(_, breaker)| breaker.is_untried(now_ms));
         if seen.availability < 1.0 && o.breakers(now_ms) == Gate::HalfOpen && untried() {
             seen.availability = 1.0;
