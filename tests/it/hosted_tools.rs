@@ -21,6 +21,10 @@ const ALL: [(&str, Dialect, &str); 3] = [
 const CHEAPEST: &str = "groq";
 
 async fn stage() -> Result<Stage> {
+    stage_with(&Setup::default().credit_usd).await
+}
+
+async fn stage_with(credit_usd: &str) -> Result<Stage> {
     let mut model = ModelScript::instant("*", AnswerScript::Echo {});
     model.tool_calls = ToolCalls::Never;
     let provider = |(name, dialect, _): &(&str, Dialect, &str)| ProviderScript {
@@ -32,7 +36,8 @@ async fn stage() -> Result<Stage> {
         failures: Vec::new(),
     };
     let script = Script { seed: 7, providers: ALL.iter().map(provider).collect() };
-    Stage::open_with(Setup { script, providers: configured, ..Setup::default() }).await
+    let credit_usd = credit_usd.to_owned();
+    Stage::open_with(Setup { script, providers: configured, credit_usd, ..Setup::default() }).await
 }
 
 fn configured(script: &Script, simulator: &Simulator) -> Result<String> {
@@ -131,5 +136,20 @@ async fn a_tool_that_nobody_runs_is_told_as_lost_or_strictly_refused() -> Result
     assert!(lost.starts_with("tools[0]=dropped"), "{lost}");
     let strict = [("x-turnpike-strict", "1")];
     stage.caller.post(path, &body, &strict).await?.expect_status(422)?;
+    Ok(())
+}
+
+/// Whose money does not pay for a search hears that it pays for an answer without one.
+#[tokio::test]
+async fn a_search_that_can_not_be_paid_is_refused_with_what_would_help() -> Result<()> {
+    let stage = stage_with("0.02").await?;
+    for (_, path, mut body) in searching() {
+        let refused = stage.caller.call(Method::POST, path, Some(&body)).await?;
+        let refused = refused.expect_status(402)?;
+        assert!(refused.text.contains("leave out the tool"), "{path}: {}", refused.text);
+        body.as_object_mut().context("a body")?.remove("tools");
+        let answer = ask(&stage, path, &body).await?;
+        assert_eq!(answer.header("x-turnpike-provider"), CHEAPEST, "{path}");
+    }
     Ok(())
 }

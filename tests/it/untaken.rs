@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
 use turnpike_simulate::{AnswerScript, Dialect, ModelScript, ProviderScript, Script, Simulator};
-use turnpike_tests::{Answered, ORG, Setup, Stage, chat};
+use turnpike_tests::{Answered, ORG, Setup, Stage, chat, pico};
 
 /// Providers by their names in the catalogue, in the dialect they are spoken to, with one model.
 const ALWAYS_THINKS: (&str, Dialect, &str) = ("openai", Dialect::Any, "gpt-5-nano");
@@ -224,6 +224,32 @@ async fn a_limit_of_nothing_is_no_other_dialects_business() -> Result<()> {
         assert!(!message.contains("max_completion_tokens"), "{message}");
     }
     assert!(stage.simulator.all_requests().is_empty(), "nothing was sent");
+    Ok(())
+}
+
+/// Who can be asked for that charges for the prompt, and so does the gateway.
+#[tokio::test]
+async fn a_prompt_that_is_only_to_be_cached_is_paid_for() -> Result<()> {
+    let stage = stage(&[NEWEST_CLAUDE]).await?;
+    for stream in [false, true] {
+        let rules = format!("Of {stream}. {}", "Never say never. ".repeat(1_000));
+        let known = json!({"type": "text", "text": rules,
+            "cache_control": {"type": "ephemeral"}});
+        let body = json!({"model": "auto", "max_tokens": 0, "stream": stream, "system": [known],
+            "messages": [{"role": "user", "content": "Say hello to Ada."}]});
+        let answer = ask(&stage, "/v1/messages", &body).await?.expect_status(200)?;
+        assert_eq!(sent(&stage)?["max_tokens"], 0);
+        let explanation = stage.explanation(ORG, answer.request_id()).await?;
+        assert_eq!(explanation["settlement"], "complete", "{explanation:#}");
+        let amount = |name: &str| pico(explanation[name].as_str().context("an amount")?);
+        assert!(amount("cost_usd")? > 0, "{explanation:#}");
+        assert_eq!(amount("absorbed_usd")?, 0, "{explanation:#}");
+        let written = explanation["usage"]["cache_write_5m"].as_u64();
+        assert!(written.is_some_and(|written| written > 1_000), "{explanation:#}");
+        if !stream {
+            assert_eq!(answer.body["content"], json!([]), "{}", answer.text);
+        }
+    }
     Ok(())
 }
 

@@ -89,6 +89,15 @@ impl Refusal {
         self
     }
 
+    /// The same where offers were left out that are without a tool which a provider runs.
+    #[must_use]
+    pub fn or_without_tool(mut self) -> Self {
+        let more = "; leave out the tool that only its provider runs, and offers without it are \
+                    asked, too";
+        self.message.push_str(more);
+        self
+    }
+
     /// 402 that passes: other requests took the credit each time that it was there.
     pub fn credit_in_use(needed: &str) -> Self {
         let message = in_use("the organization's credit", needed);

@@ -4,6 +4,7 @@
 mod hosted;
 mod told;
 
+pub(super) use hosted::or_without_tool;
 pub(super) use told::whoever;
 
 use std::sync::Arc;

@@ -84,6 +84,8 @@ struct Upstream {
     sent_media: bool,
     /// The policy's refusal came with the first content; the caller hears of it in the stream.
     withheld: Option<Option<String>>,
+    /// An answer without a word is what the caller asked for.
+    empty_is_asked: bool,
 }
 
 /// One step of a stream.
@@ -333,7 +335,7 @@ impl Upstream {
             usage: own.map_or(facts.usage, |own| own.usage),
             service_tier: own.map_or(&facts.service_tier, |own| &own.service_tier).clone(),
             text_bytes: self.sent_bytes,
-            nothing: !facts.said && facts.unreadable == 0,
+            nothing: !facts.said && facts.unreadable == 0 && !self.empty_is_asked,
         }
     }
 }

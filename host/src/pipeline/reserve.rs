@@ -16,6 +16,7 @@ use crate::catalog::Offer;
 use crate::clock;
 use crate::error::Refusal;
 
+use super::decide;
 use super::flight::Flight;
 use afford::Afforded;
 use short::Short;
@@ -29,7 +30,7 @@ const TRIES_MAX: usize = 4;
 pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), Box<Refusal>> {
     match set_aside(flight, plan).await {
         Ok(()) => Ok(()),
-        Err(refusal) => Err(shorter::told(flight, refusal).await),
+        Err(refusal) => Err(advised(flight, refusal).await),
     }
 }
 
@@ -38,8 +39,14 @@ pub(super) async fn reserve(flight: &mut Flight, plan: &[usize]) -> Result<(), B
 pub(super) async fn look(flight: &mut Flight) -> Result<PicoUsd, Box<Refusal>> {
     match look_at(flight).await {
         Ok(amount) => Ok(amount),
-        Err(refusal) => Err(shorter::told(flight, refusal).await),
+        Err(refusal) => Err(advised(flight, refusal).await),
     }
+}
+
+/// The refusal with what would help: a shorter answer, or to do without a tool.
+async fn advised(flight: &mut Flight, refusal: Box<Refusal>) -> Box<Refusal> {
+    let refusal = shorter::told(flight, refusal).await;
+    decide::or_without_tool(flight, refusal)
 }
 
 async fn set_aside(flight: &mut Flight, plan: &[usize]) -> Result<(), Box<Refusal>> {

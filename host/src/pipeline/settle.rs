@@ -41,7 +41,7 @@ pub(super) struct Reported {
     /// Bytes of answer text that were received, for counting where no usage came.
     pub text_bytes: u64,
     /// Nothing was said or done: no text, call, sound or picture; and not because the model, or a
-    /// filter, declined.
+    /// filter, declined, nor because that was asked for.
     pub nothing: bool,
 }
 
@@ -213,6 +213,12 @@ fn filled(reported: Usage, counted: &Usage) -> Usage {
         usage.output_text = counted.output_text;
     }
     usage
+}
+
+/// Whether an answer without a word is what was asked for: Anthropic's callers have a prompt cached
+/// so, for which the provider charges.
+pub(super) fn asks_for_nothing(flight: &Flight) -> bool {
+    flight.call.output_limit == Some(0)
 }
 
 /// The gateway's own count of a request without an answer.

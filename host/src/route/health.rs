@@ -150,7 +150,10 @@ impl Health {
             seen.availability *= SILENT_SHARE;
         }
         // Whoever may be its probe ranks it by what it was worth: last, it would never be asked.
-        if seen.availability < 1.0 && o.breakers(now_ms) == Gate::HalfOpen {
+        // Not after a probe without a word: it would be everybody's first, and answer each so.
+        // What is forgotten with time brings it back.
+        let untried = || o.lanes.iter().any(|(_, breaker)| breaker.is_untried(now_ms));
+        if seen.availability < 1.0 && o.breakers(now_ms) == Gate::HalfOpen && untried() {
             seen.availability = 1.0;
         }
         seen
@@ -241,7 +244,10 @@ impl Health {
                 o.statistics.half_failed(now_ms);
                 failed(Weight::Half);
             }
-            Sample::Empty => o.statistics.half_failed(now_ms),
+            Sample::Empty => {
+                o.statistics.half_failed(now_ms);
+                own.came_empty(began_ms, now_ms);
+            }
             Sample::Withheld => {
                 // With another credential the offer answers.
                 if o.lanes.len() < 2 {

@@ -143,8 +143,9 @@ async fn pitfall_46_a_caller_that_is_cut_off_again_and_again_pays_for_one_answer
         // Somewhat more had gone out than was read before the line was dropped.
         assert!(all >= first + delivered, "{name}: {costs:?}, {delivered} were had");
         // What came of a later try is paid from what the first left owing.
-        let small = costs.iter().skip(1).all(|cost| *cost <= first);
-        assert!(small && costs[1] < first / 2, "{name}: {costs:?}");
+        assert!(costs[1].max(costs[2]) < first / 2, "{name}: {costs:?}");
+        // Read to its end each time, it would have come to three answers.
+        assert!(all < first * 5 / 2, "{name}: {costs:?}");
         assert!(absorbed > 0 && absorbed <= first, "{name}: {absorbed} of {costs:?}");
     }
     Ok(())

@@ -93,7 +93,10 @@ pub(super) async fn finish(mut flight: Box<Flight>, answered: Answered) -> Respo
         usage: answer.usage,
         service_tier: answer.service_tier.clone(),
         text_bytes: answer.texts.iter().map(|t| t.content.len() as u64).sum(),
-        nothing: !answer.has_content() && !answer.declined && !flight.call.embeds(),
+        nothing: !answer.has_content()
+            && !answer.declined
+            && !flight.call.embeds()
+            && !settle::asks_for_nothing(&flight),
     };
     asking.answered(&reported, speed(&flight, &reported, &answer, &asking));
     note(&mut flight, &asking, "answered", "");

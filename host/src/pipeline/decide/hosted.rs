@@ -3,6 +3,7 @@
 //! request that has other tools, too: agents bring such tools along to each of theirs.
 
 use crate::catalog::Offer;
+use crate::error::Refusal;
 use crate::route::{Candidate, Rejection};
 
 use super::super::flight::Flight;
@@ -24,6 +25,17 @@ pub(super) fn keep(flight: &Flight, candidates: &mut [Candidate]) {
             candidate.rejection = Some(Rejection::HostedTool);
         }
     }
+}
+
+/// The refusal for money of a request for which others were left out: how much they would cost
+/// nobody has looked at, but they may well be all that is needed.
+pub(in super::super) fn or_without_tool(flight: &Flight, refusal: Box<Refusal>) -> Box<Refusal> {
+    let left_out = |candidate: &Candidate| candidate.rejection == Some(Rejection::HostedTool);
+    // Who has only to wait is told so.
+    if refusal.final_word && flight.candidates.iter().any(left_out) {
+        return Box::new(refusal.or_without_tool());
+    }
+    refusal
 }
 
 /// Whether its provider gets the tools as they came: in another dialect it does not, nor where

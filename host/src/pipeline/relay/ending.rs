@@ -157,7 +157,8 @@ impl Relay {
     /// Whether nothing is read of the provider any more now that the caller has left. What text
     /// does not tell has to be asked for.
     fn leaves_at_once(&self) -> bool {
-        !self.stream.sent_media && settle::leaves_at_once(&self.flight, &self.asking.offer)
+        let told = self.stream.reported().usage.map_or(0, |usage| usage.input_tokens());
+        !self.stream.sent_media && settle::leaves_at_once(&self.flight, &self.asking.offer, told)
     }
 
     /// Reads the provider to its end for nobody; `None` where that is beyond the bounds.

@@ -13,6 +13,7 @@ use crate::upstream::{BodyReader, ErrorKind, Phase, TransportError};
 
 use super::super::attempt::{Asking, Trouble, probe_bound};
 use super::super::flight::Flight;
+use super::super::settle;
 use super::cutter::Cutter;
 use super::{Begun, Broken, Step, Upstream};
 
@@ -52,6 +53,7 @@ pub(in crate::pipeline) async fn open(
         sent_bytes: 0,
         sent_media: false,
         withheld: None,
+        empty_is_asked: settle::asks_for_nothing(flight),
     };
     let mut opening = Opening { flight, asking, stream: Some(stream) };
     let first = opening.first().await?;

@@ -5,11 +5,13 @@
 use turnpike_ledger::PicoUsd;
 use turnpike_protocol::Usage;
 
-use crate::catalog::Offer;
+use crate::catalog::{Offer, Rates};
 
 use super::super::flight::Flight;
-use super::{Reported, official_cost, paid_tools, tokens_of};
+use super::{Reported, official_cost, paid_tools, rates, tokens_of};
 
+/// Estimated tokens of a prompt from which a provider may keep it in a cache.
+const CACHED_TOKENS_MIN: u32 = 1_024;
 /// Tries of one request that are answered for less. Of one that is broken off nobody says what its
 /// provider had written by then beyond what came; so few of them that this can't add up either.
 const TRIES_FOR_LESS_MAX: u32 = 8;
@@ -104,13 +106,25 @@ impl Tab {
 
 /// Whether the provider is left as soon as the caller of this try is, and what came is counted: for
 /// a request that was charged before. Its provider is not asked to write for nobody once more, on
-/// the platform's account. Not where text does not tell what an answer comes to.
-pub(in crate::pipeline) fn leaves_at_once(flight: &Flight, offer: &Offer) -> bool {
+/// the platform's account. Not where text does not tell what the request comes to. `told`: the
+/// tokens of the prompt that the provider has reported by now.
+pub(in crate::pipeline) fn leaves_at_once(flight: &Flight, offer: &Offer, told: u64) -> bool {
     let media = flight.media_tokens;
     flight.repeat.as_ref().is_some_and(|ticket| ticket.tab.is_again() && !ticket.tab.unseen)
         && !flight.call.names_media()
         && (media.audio, media.image, media.file) == (0, 0, 0)
         && !paid_tools(flight, offer).any()
+        && (told > 0 || !may_be_cached(flight, offer))
+}
+
+/// Whether the prompt may have come from the provider's cache for less, which no count shows: it
+/// was sent a moment ago.
+fn may_be_cached(flight: &Flight, offer: &Offer) -> bool {
+    let card = rates(flight, offer);
+    let cheaper = |of: &Rates| of.cache_read.is_some_and(|cached| of.input > Some(cached));
+    let listed = card.tiers.iter().map(|tier| &tier.rates);
+    let mut listed = listed.chain(card.modes.iter().map(|mode| &mode.rates)).chain([&card.base]);
+    flight.input_tokens >= CACHED_TOKENS_MIN && listed.any(cheaper)
 }
 
 /// Whether an answer has more in it than the gateway's count of its text comes to.

@@ -2,7 +2,7 @@
 //! through when its rest is over, rests longer after each probe that fails, and keeps count of what
 //! the provider allows. Never reads a clock.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::Gate;
 
@@ -38,6 +38,8 @@ pub(super) struct Breaker {
     /// When it was last told to rest: what began before says nothing of it since.
     opened_at_ms: AtomicU64,
     failed_probes: AtomicU32,
+    /// Its last probe was answered without a word.
+    came_empty: AtomicBool,
     /// Until when the one probe of a half-open breaker has the floor.
     probe_until_ms: AtomicU64,
     /// Until when its last word is that we are over its rate limit.
@@ -217,6 +219,7 @@ impl Breaker {
         }
         self.probe_until_ms.store(0, Ordering::Relaxed);
         self.limited_until_ms.store(0, Ordering::Relaxed);
+        self.came_empty.store(false, Ordering::Relaxed);
         self.open_until_ms.swap(0, Ordering::Relaxed) != 0
     }
 
@@ -225,6 +228,21 @@ impl Breaker {
         self.open_until_ms.fetch_max(until_ms, Ordering::Relaxed);
         self.opened_at_ms.store(now_ms, Ordering::Relaxed);
         self.probe_until_ms.store(0, Ordering::Relaxed);
+        self.came_empty.store(false, Ordering::Relaxed);
+    }
+
+    /// An attempt that began at `began_ms` was answered without a word. A prompt may have brought
+    /// that about, so it neither opens nor closes; but whom it answered as its probe has shown what
+    /// may be expected of it.
+    pub(super) fn came_empty(&self, began_ms: u64, now_ms: u64) {
+        if self.is_over_its_rest(now_ms) && !self.is_news_from_before(began_ms) {
+            self.came_empty.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether its rest is over and no probe has come to its end since.
+    pub(super) fn is_untried(&self, now_ms: u64) -> bool {
+        self.standing(now_ms) == Standing::HalfOpen && !self.came_empty.load(Ordering::Relaxed)
     }
 
     pub(super) fn limited(&self) {

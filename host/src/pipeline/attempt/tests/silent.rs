@@ -10,11 +10,23 @@ const TURN: &str = r#"{"model":"acme/one","messages":[{"role":"user","content":"
 const STREAM: &str = r#"{"model":"acme/one","stream":true,"messages":[
     {"role":"user","content":"hello"}]}"#;
 
+/// The same, to have it cached and nothing more; and what Anthropic answers.
+const TO_BE_CACHED: &str = r#"{"model":"acme/one","max_tokens":0,"messages":[
+    {"role":"user","content":"hello"},{"role":"assistant","content":"hello"},
+    {"role":"user","content":"and now?"}]}"#;
+const CACHED: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"one",
+    "content":[],"stop_reason":"max_tokens","stop_sequence":null,"usage":{"input_tokens":2,
+    "cache_creation_input_tokens":8,"cache_read_input_tokens":0,"output_tokens":0}}"#;
+
 /// An answer of this text, with this usage.
 fn saying(text: &str, usage: &str) -> &'static str {
     let message = format!(r#"{{"role":"assistant","content":"{text}"}}"#);
     let choice = format!(r#"{{"index":0,"message":{message},"finish_reason":"stop"}}"#);
-    let body = format!(r#"{{"id":"x","object":"chat.completion","choices":[{choice}]{usage}}}"#);
+    whole(&format!(r#"{{"id":"x","object":"chat.completion","choices":[{choice}]{usage}}}"#))
+}
+
+/// An answer with this body.
+fn whole(body: &str) -> &'static str {
     let answer = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
          connection: close\r\n\r\n{body}",
@@ -30,7 +42,11 @@ fn counted(prompt: u32, answer: u32) -> String {
 
 /// Asks once; whether the conversation stays there.
 async fn ask(gateway: &Arc<Gateway>) -> bool {
-    let mut flight = flight_of(gateway, Dialect::OpenAiChat, TURN);
+    ask_in(gateway, Dialect::OpenAiChat, TURN).await
+}
+
+async fn ask_in(gateway: &Arc<Gateway>, dialect: Dialect, body: &'static str) -> bool {
+    let mut flight = flight_of(gateway, dialect, body);
     reserve::reserve(&mut flight, &[0]).await.unwrap();
     let turn = flight.turn.unwrap();
     let response = run(Box::new(flight), vec![0]).await;
@@ -66,6 +82,21 @@ async fn an_offer_that_says_nothing_keeps_no_conversation_and_is_worth_less() {
     }
 }
 
+/// A limit of nothing has the prompt cached: that is charged, and nobody has failed.
+#[tokio::test]
+async fn an_answer_that_was_to_be_empty_is_paid_and_stays_and_is_no_failure() {
+    let data = tempfile::tempdir().unwrap();
+    let (dialect, port) = (Dialect::AnthropicMessages, provider(Some(whole(CACHED))).await);
+    let gateway = gateway_in(data.path(), port, dialect, PRICE).await;
+    top_up(&gateway);
+    for asked in 1..=7_u128 {
+        assert!(ask_in(&gateway, dialect, TO_BE_CACHED).await, "it is warm there");
+        let spent = gateway.ledger.balance("acme").spent;
+        assert!(spent.0 >= asked * 10 * 1_000_000, "{asked}: {spent}");
+    }
+    assert!(availability(&gateway) > 0.99, "it did as it was told");
+}
+
 /// Lets the offer rest for a moment, after which the next is its probe.
 async fn rested(gateway: &Gateway) {
     let (lane, now_ms) = (Lane { offer: 0, credential: 0 }, clock::steady_ms());
@@ -80,9 +111,13 @@ async fn a_probe_that_says_nothing_brings_nobody_back() {
     let port = provider(Some(saying("", &counted(10, 0)))).await;
     let gateway = gateway_with(data.path(), port, PRICE).await;
     top_up(&gateway);
+    let lane = Lane { offer: 0, credential: 0 };
+    (0..7).for_each(|_| gateway.health.record(lane, Sample::Empty, clock::steady_ms()));
     rested(&gateway).await;
+    assert!(availability(&gateway) > 0.9, "this one asks it");
     ask(&gateway).await;
     assert_eq!(gateway.health.gate(0, clock::steady_ms()), Gate::HalfOpen);
+    assert!(availability(&gateway) < 0.5, "and the next one another");
 }
 
 #[tokio::test]

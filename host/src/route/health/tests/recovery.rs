@@ -150,6 +150,22 @@ fn an_answer_without_a_word_is_held_against_an_offer_by_choices_and_not_by_its_b
 }
 
 #[test]
+fn after_a_probe_without_a_word_it_is_not_everybodys_first_until_that_is_forgotten() {
+    let health = Arc::new(Health::new(1, RULE));
+    let availability = |at_ms| health.snapshot(0, Band::SHORT, at_ms).availability;
+    failed(&health, 5, 0);
+    assert!(availability(1_000) > 0.9, "last, it would never be asked again");
+    health.begin(0, 1_000).unwrap().ended(Sample::Empty, 1_100);
+    assert!(availability(1_100) < 0.5, "the next goes elsewhere");
+    assert!(availability(121_100) > 0.9, "and not for ever");
+    health.begin(0, 2_000).unwrap().ended(Sample::Failed, 2_000);
+    assert!(availability(4_000) > 0.9, "after another rest it is tried again");
+    health.begin(0, 4_000).unwrap().ended(Sample::Empty, 4_100);
+    health.begin(0, 4_200).unwrap().ended(FINE, 4_300);
+    assert!(availability(4_300) >= 0.8 && health.gate(0, 4_300) == Gate::Closed);
+}
+
+#[test]
 fn where_only_whole_answers_are_known_a_first_token_takes_no_longer() {
     let health = Arc::new(Health::new(1, RULE));
     health.record(LANE, Sample::whole(50, 4_000, 100), 0);

@@ -51,26 +51,31 @@ struct Scene {
     gateway: Arc<Gateway>,
     left: Arc<Notify>,
     print: Print,
+    body: &'static str,
 }
 
 impl Scene {
     async fn new(first: String, rest: String) -> Self {
+        Self::of(BODY, PRICE, first, rest).await
+    }
+
+    async fn of(body: &'static str, price: &str, first: String, rest: String) -> Self {
         let data = tempfile::tempdir().unwrap();
         let left = Arc::new(Notify::new());
         let port = provider(first, rest, Arc::clone(&left)).await;
-        let gateway = gateway_with(data.path(), port, PRICE).await;
+        let gateway = gateway_with(data.path(), port, price).await;
         top_up(&gateway);
         let headers = HeaderMap::from_iter([(
             HeaderName::from_static("idempotency-key"),
             "again".parse().unwrap(),
         )]);
         let print = gateway.repeats.print("k1", &headers, "/v1", b"hello").unwrap().unwrap();
-        Self { _data: data, gateway, left, print }
+        Self { _data: data, gateway, left, print, body }
     }
 
     /// Sends the request, leaves after its first words, and waits for what is recorded.
     async fn leave(&self) -> Explanation {
-        let mut flight = Box::new(flight_of(&self.gateway, Dialect::OpenAiChat, BODY));
+        let mut flight = Box::new(flight_of(&self.gateway, Dialect::OpenAiChat, self.body));
         let id = flight.started.id;
         flight.print = Some(self.print);
         take_key(&mut flight).unwrap();
@@ -95,8 +100,10 @@ async fn provider(first: String, rest: String, left: Arc<Notify>) -> u16 {
     let port = listener.local_addr().unwrap().port();
     crate::tasks::Tasks::default().spawn("provider", async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = [0; 4096];
-            assert!(stream.read(&mut request).await.unwrap() > 0);
+            let mut request = Vec::new();
+            while !request.ends_with(b"}") {
+                assert!(stream.read_buf(&mut request).await.unwrap() > 0);
+            }
             stream.write_all(format!("{HEAD}{first}").as_bytes()).await.unwrap();
             left.notified().await;
             // Perhaps nobody reads it any more.
@@ -137,4 +144,35 @@ async fn pitfall_46_what_was_reported_after_the_caller_left_is_owed_when_the_pro
     let next = repeats.begin(&org, scene.print, id, clock::steady_ms()).unwrap();
     let (owed, cost) = (next.tab.owed.0, cut.cost_usd.0);
     assert!(owed * 4 > cost && owed < cost, "about half: {owed} of {cost}");
+}
+
+/// A prompt that is long enough for a cache, of an offer whose cache costs less.
+async fn cached(first: String, rest: String) -> Scene {
+    let price = "usd_per_million = { input = \"1\", output = \"2\", cache-read = \"0.1\" }\n";
+    Scene::of(BODY.replace("hello", &"hello ".repeat(800)).leak(), price, first, rest).await
+}
+
+/// What a cache gave no count shows: its provider is read to the end, which tells.
+#[tokio::test]
+async fn pitfall_46_a_prompt_that_may_have_been_cached_is_charged_as_its_provider_reports() {
+    let cache = "\"prompt_tokens\":1000,\"prompt_tokens_details\":{\"cached_tokens\":1000}";
+    let end = end().replace("\"prompt_tokens\":10", cache);
+    let scene = cached(chunk(None), format!("{}{end}", chunk(None))).await;
+    let price = 1_000 * INPUT_PICO / 10 + 2_000 * OUTPUT_PICO;
+    for _ in 0..3 {
+        let left = scene.leave().await;
+        assert_eq!(left.usage_source.as_deref(), Some("provider"), "{left:?}");
+        assert_eq!(left.usage.cache_read, 1_000, "{left:?}");
+        assert_eq!(left.cost_usd.0 + left.absorbed_usd.0, price, "{left:?}");
+    }
+}
+
+/// Who reports the prompt at once is left at once.
+#[tokio::test]
+async fn pitfall_46_a_prompt_that_is_reported_by_then_needs_no_end() {
+    let scene = cached(chunk(Some(1_000)), format!("{}{}", chunk(None), end())).await;
+    assert_eq!(scene.leave().await.usage.output_text, 2_000);
+    let again = scene.leave().await;
+    assert_eq!(again.usage.output_text, 1_000, "no more than came: {again:?}");
+    assert_eq!(again.usage.input_uncached, 10, "as it was reported: {again:?}");
 }
