@@ -25,7 +25,7 @@ pub(super) async fn told(flight: &mut Flight, refusal: Box<Refusal>) -> Box<Refu
     if !refusal.final_word || flight.call.embeds() {
         return refusal;
     }
-    let field = flight.call.dialect.output_limit_field();
+    let field = flight.call.output_limit_field();
     let (caller, at_ms) = (Arc::clone(&flight.caller), clock::now_ms());
     let always = always(&caller, &flight.tags, at_ms);
     let purse = purse(flight, &caller, &always, at_ms);
