@@ -34,7 +34,7 @@ use parking_lot::Mutex;
 
 pub use self::audit::{Acting, AuditEntry, AuditFilter, AuditedChange, Author};
 pub use self::bindings::REVISIONS_KEPT;
-pub use self::changes::{FILE_NAME as CHANGES_FILE, whole_changes};
+pub use self::changes::{FILE_NAME as CHANGES_FILE, tells_of_org, whole_changes};
 pub use self::files::{PluginFiles, sha256_hex};
 pub use self::memory::MemoryState;
 pub use self::open::{OpenReport, Opened, PLUGINS_DIR};

@@ -4,6 +4,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use reqwest::Method;
+use serde_json::json;
 use turnpike_tests::{ORG, Stage, gateway_binary};
 
 /// Runs the program to its end, without the settings of whoever runs the tests; what it says where
@@ -60,5 +62,10 @@ async fn what_is_in_use_or_not_there_is_not_told_as_something_else() -> Result<(
     assert!(told.contains("no entry of an organization \"nope\""), "{told}");
     let there = stage.program(&export(ORG)).await?;
     assert!(there.status.success() && !there.stdout.is_empty());
+    // Who was made today is no slip: a loop over all organizations goes on.
+    let made = json!({"id": "new", "name": "New"});
+    stage.operate(Method::POST, "/orgs", Some(&made)).await?.expect_status(201)?;
+    let new = stage.program(&export("new")).await?;
+    assert!(new.status.success() && new.stdout.is_empty(), "{new:?}");
     Ok(())
 }

@@ -156,6 +156,9 @@ async fn a_key_reads_its_own_usage_within_the_bounds_of_the_operators() -> Resul
         let read = mine.get(&format!("/v1/key/usage{query}")).await?.expect_status(200)?;
         let total = &read.body["total"];
         assert_eq!(total["requests"], 2, "{query}: {}", read.text);
+        // That would be since when somebody else's stream runs.
+        assert!(read.body.get("complete_to").is_none(), "{query}: {}", read.text);
+        assert!(read.body["told_apart_from"].is_string(), "{query}: {}", read.text);
         assert_eq!(pico(total["cost_usd"].as_str().context("a cost")?)?, cost, "{query}");
         let items = read.body["items"].as_array().context("items")?;
         assert_eq!(items.len(), 1, "{query}: {}", read.text);

@@ -116,25 +116,42 @@ const TOO_LONG: [&str; 4] = [
 const LIMITS: [&str; 5] =
     ["max_completion_tokens", "max_output_tokens", "max_tokens", "maxOutputTokens", "maxTokens"];
 
-/// What a provider of another dialect says, with the bound on the answer called as the caller of
-/// this one writes it: it knows no member of the name that it was sent by.
-pub fn in_names_of(caller: Dialect, message: &str) -> Cow<'_, str> {
+/// What a provider of another dialect says, with the bound on the answer called by its `own` name,
+/// as the caller writes it: it knows no member of the name that it was sent by.
+pub fn in_names_of<'a>(own: &str, message: &'a str) -> Cow<'a, str> {
     if !LIMITS.iter().any(|name| message.contains(name)) {
         return Cow::Borrowed(message);
     }
-    let own = caller.output_limit_field();
     let mut out = String::with_capacity(message.len());
     let mut rest = message;
     while !rest.is_empty() {
         let end = rest.find(|letter: char| !is_of_a_name(letter)).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
-        out.push_str(if LIMITS.contains(&word) { own } else { word });
+        let is_limit = LIMITS.contains(&word);
+        if is_limit {
+            // Its place, such as `inferenceConfig.`, is the other dialect's, too.
+            out.truncate(without_path(&out));
+        }
+        out.push_str(if is_limit { own } else { word });
         let gap = after.find(is_of_a_name).unwrap_or(after.len());
         let (between, next) = after.split_at(gap);
         out.push_str(between);
         rest = next;
     }
     Cow::Owned(out)
+}
+
+/// How long a text is without the names and full stops that it ends with, nothing between them.
+fn without_path(text: &str) -> usize {
+    let mut rest = text;
+    while let Some(before) = rest.strip_suffix('.') {
+        let shorter = before.trim_end_matches(is_of_a_name);
+        if shorter.len() == before.len() {
+            break;
+        }
+        rest = shorter;
+    }
+    rest.len()
 }
 
 fn is_of_a_name(letter: char) -> bool {
@@ -212,14 +229,32 @@ mod tests {
     #[test]
     fn a_caller_hears_of_its_limit_by_the_name_that_it_wrote() {
         let openai = "Invalid 'max_completion_tokens': expected an integer above 0.";
-        let told = in_names_of(Dialect::AnthropicMessages, openai);
+        let [max, most, gemini] =
+            [Dialect::AnthropicMessages, Dialect::OpenAiResponses, Dialect::Gemini]
+                .map(Dialect::output_limit_field);
+        let told = in_names_of(max, openai);
         assert_eq!(told, "Invalid 'max_tokens': expected an integer above 0.");
         let anthropic = "max_tokens: 9 > 8, which is the most (max_tokens)";
-        let told = in_names_of(Dialect::OpenAiResponses, anthropic);
+        let told = in_names_of(most, anthropic);
         assert_eq!(told, "max_output_tokens: 9 > 8, which is the most (max_output_tokens)");
-        let told = in_names_of(Dialect::Gemini, "my_max_tokens, größe of max_tokens");
+        let told = in_names_of(gemini, "my_max_tokens, größe of max_tokens");
         assert_eq!(told, "my_max_tokens, größe of generationConfig.maxOutputTokens");
-        assert!(matches!(in_names_of(Dialect::Gemini, "n is too large"), Cow::Borrowed(_)));
+        assert!(matches!(in_names_of(gemini, "n is too large"), Cow::Borrowed(_)));
+        // The place is another one, too; what goes before it stays.
+        let bedrock =
+            "größe. inferenceConfig.maxTokens (inferenceConfig.maxTokens) at $.max_tokens";
+        for (own, told) in [
+            (max, "größe. max_tokens (max_tokens) at $.max_tokens"),
+            (
+                gemini,
+                "größe. generationConfig.maxOutputTokens (generationConfig.maxOutputTokens) at \
+                 $.generationConfig.maxOutputTokens",
+            ),
+        ] {
+            assert_eq!(in_names_of(own, bedrock), told);
+        }
+        let google = "GenerateContentRequest.generation_config.max_output_tokens is 9";
+        assert_eq!(in_names_of(max, google), "max_tokens is 9");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use turnpike_ledger::{Entry, Event};
 
 use super::say;
+use crate::store;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum LedgerCommand {
@@ -118,9 +119,9 @@ fn export(dir: &Path, args: &ExportArgs) -> anyhow::Result<()> {
     failed?;
     // An export that is empty by a slip must not pass for one of an organization without money.
     match &args.org {
-        Some(org) if !known => bail!(
-            "the journal has no entry of an organization {org:?}; `turnpike ledger export` \
-             without --org names each"
+        Some(org) if !known && !store::tells_of_org(&args.data, org)? => bail!(
+            "the journal has no entry of an organization {org:?}, nor is there one of that id; \
+             `turnpike ledger export` without --org names each that has any"
         ),
         _ => Ok(()),
     }

@@ -2,7 +2,7 @@
 //! written to `listen.json` in the data folder. Looks up no name and binds nothing.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -26,8 +26,9 @@ impl Listen {
     /// as if by another program.
     pub(super) fn fault(&self) -> Option<String> {
         let (data, admin) = (self.data, self.admin);
-        let any = data.ip().is_unspecified() || admin.ip().is_unspecified();
-        let overlap = data.ip() == admin.ip() || (any && data.is_ipv4() == admin.is_ipv4());
+        // An address of IPv4 that is written as one of IPv6 is bound as what it is.
+        let [one, other] = [data, admin].map(|address| address.ip().to_canonical());
+        let overlap = one == other || has(one, other) || has(other, one);
         // Port 0 takes a free one each time.
         if data.port() == 0 || data.port() != admin.port() || !overlap {
             return None;
@@ -47,6 +48,12 @@ impl Default for Listen {
             admin: SocketAddr::from(([127, 0, 0, 1], 8081)),
         }
     }
+}
+
+/// Whether whoever listens on `any` has `one` as well: `[::]` is every address of IPv4, too, as the
+/// systems have it unless they are told otherwise.
+fn has(any: IpAddr, one: IpAddr) -> bool {
+    any.is_unspecified() && (any.is_ipv6() || one.is_ipv4())
 }
 
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {

@@ -97,7 +97,13 @@ fn two_listeners_of_one_address_are_told_before_the_system_says_that_it_is_taken
     for said in ["listen.data and listen.admin", "the same address", "127.0.0.1:18090"] {
         assert!(same.contains(said), "{said}: {same}");
     }
-    for (data, admin) in [("0.0.0.0:9", "127.0.0.1:9"), ("[::1]:9", "[::]:9")] {
+    for (data, admin) in [
+        ("0.0.0.0:9", "127.0.0.1:9"),
+        ("[::1]:9", "[::]:9"),
+        ("127.0.0.1:9", "[::]:9"),
+        ("[::]:9", "0.0.0.0:9"),
+        ("[::ffff:127.0.0.1]:9", "127.0.0.1:9"),
+    ] {
         let error = both(data, admin).unwrap_err().to_string();
         assert!(error.contains("the same port"), "{error}");
     }
@@ -105,7 +111,8 @@ fn two_listeners_of_one_address_are_told_before_the_system_says_that_it_is_taken
         ("127.0.0.1:0", "127.0.0.1:0"),
         ("127.0.0.1:9", "127.0.0.1:10"),
         ("127.0.0.1:9", "127.0.0.2:9"),
-        ("127.0.0.1:9", "[::]:9"),
+        ("0.0.0.0:9", "[::1]:9"),
+        ("127.0.0.1:9", "[::1]:9"),
     ] {
         assert!(both(data, admin).is_ok(), "{data} {admin}");
     }

@@ -299,9 +299,10 @@ fn resting(flight: &Flight, now_ms: u64) -> Option<Refusal> {
     let until_ms = resting().map(|(_, until_ms)| until_ms).min()?;
     let retry_after_s = until_ms.saturating_sub(now_ms).div_ceil(1000).max(1);
     let health = &flight.gateway.health;
+    let who = whoever(flight, |reason| matches!(reason, Some(Rejection::Resting { .. })));
     Some(match resting().all(|(offer, _)| health.is_limited(offer, now_ms)) {
-        true => Refusal::all_limited(&whoever(flight), retry_after_s),
-        false => Refusal::all_resting(&whoever(flight), retry_after_s),
+        true => Refusal::all_limited(&who, retry_after_s),
+        false => Refusal::all_resting(&who, retry_after_s),
     })
 }
 
@@ -318,7 +319,8 @@ fn nobody(flight: &Flight, now_ms: u64) -> Refusal {
         return refusal;
     }
     if reasons().any(|reason| matches!(reason, Rejection::Busy { .. })) {
-        return Refusal::all_busy(&whoever(flight));
+        let are = |reason: Option<&Rejection>| matches!(reason, Some(Rejection::Busy { .. }));
+        return Refusal::all_busy(&whoever(flight, are));
     }
     let barred =
         |reason: &Rejection| matches!(reason, Rejection::NotAllowed | Rejection::NotInPlan);

@@ -1,7 +1,9 @@
 //! `GET /v1/key` and `GET /v1/key/usage`: what a key is, what it may still spend and what it has
 //! used, for whoever has it. Shows no figure that other keys have a part in: of the budgets that
-//! are shared only whose they are and when they begin anew, and of the organization's credit
-//! nothing.
+//! are shared only whose they are and when they begin anew, of the organization's credit nothing,
+//! and not since when requests of others are under way. One thing is told that others may have
+//! brought about: since when an hour was too large to tell keys apart, because this one's own
+//! figures lack something there.
 
 use std::sync::Arc;
 

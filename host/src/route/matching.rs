@@ -278,6 +278,11 @@ impl Rejection {
 }
 
 impl Rejection {
+    /// Whether it is out for the money alone: some of it may come back, or less may do.
+    pub fn is_money(&self) -> bool {
+        matches!(self, Self::Budget | Self::BudgetShort | Self::CreditShort)
+    }
+
     /// For people; usually a constant, since every candidate of every request may have one.
     pub fn text(&self) -> Cow<'static, str> {
         self.figures().map_or_else(|| Cow::Borrowed(self.words()), Cow::Owned)

@@ -221,6 +221,15 @@ pub fn whole_changes(dir: &Path) -> Result<Vec<u8>, StoreError> {
     Ok(bytes)
 }
 
+/// Whether the changes file in `dir` tells of an organization of this id, also of one that is
+/// deleted by now; reads it as [`whole_changes`] does.
+pub fn tells_of_org(dir: &Path, org: &str) -> Result<bool, StoreError> {
+    let (frames, ..) = read_frames(&dir.join(FILE_NAME))?;
+    let table = Table::Organizations.label();
+    let mut changes = frames.iter().flat_map(|frame| &frame.changes);
+    Ok(changes.any(|(of, key, _)| of == table && key == org))
+}
+
 /// All whole frames, their length in bytes, and how many bytes follow them.
 fn read_frames(path: &Path) -> Result<(Vec<Frame>, u64, u64), StoreError> {
     let mut bytes = Vec::new();

@@ -35,6 +35,15 @@ impl Call {
         matches!(self.points, Points::Embeddings(_))
     }
 
+    /// The member by which the caller bounds the answer: of those that its dialect has the one
+    /// that it wrote.
+    pub fn output_limit_field(&self) -> &'static str {
+        match &self.points {
+            Points::OpenAiChat(points) if points.has_completion_limit() => "max_completion_tokens",
+            _ => self.dialect.output_limit_field(),
+        }
+    }
+
     /// Tokens that the caller sent in place of text. What they say can't be read here.
     pub fn token_ids(&self) -> usize {
         match &self.points {
@@ -104,5 +113,27 @@ impl Call {
             Points::Gemini(_) => {}
         }
         losses
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Call, Dialect};
+
+    #[test]
+    fn the_bound_on_an_answer_has_the_name_that_the_caller_wrote() {
+        let chat = r#"{"model":"m","messages":[{"role":"user","content":"max_completion_tokens"}]"#;
+        for (more, name) in [
+            (r#","max_completion_tokens":9}"#, "max_completion_tokens"),
+            (r#","max_tokens":9}"#, "max_tokens"),
+            ("}", "max_tokens"),
+        ] {
+            let body = format!("{chat}{more}");
+            let call = Call::parse(Dialect::OpenAiChat, body.into()).unwrap();
+            assert_eq!(call.output_limit_field(), name, "{more}");
+        }
+        let responses = r#"{"model":"m","input":"x","max_output_tokens":9}"#;
+        let call = Call::parse(Dialect::OpenAiResponses, responses.into()).unwrap();
+        assert_eq!(call.output_limit_field(), "max_output_tokens");
     }
 }

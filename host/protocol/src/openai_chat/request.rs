@@ -391,6 +391,11 @@ impl Points {
         refusal::going(&self.refusable, quirks, self.thinking)
     }
 
+    /// Whether the caller bounds the answer by the newer of the two names.
+    pub(crate) fn has_completion_limit(&self) -> bool {
+        self.max_completion_tokens.is_some()
+    }
+
     fn usage_edit(&self) -> Option<Edit> {
         let object = "{\"include_usage\":true}";
         match &self.usage {

@@ -23,6 +23,8 @@ const HOUR_MS: u64 = 3_600_000;
 pub(super) struct Until {
     now_ms: u64,
     ends_ms: u64,
+    /// Whether that is where it ends because of what is under way.
+    is_complete: bool,
 }
 
 // === impl Until ===
@@ -31,13 +33,25 @@ impl Until {
     /// With all that there is by now: the hour that is running belongs to it.
     pub(super) fn now() -> Self {
         let now_ms = clock::now_ms();
-        Self { now_ms, ends_ms: now_ms.saturating_add(1) }
+        Self { now_ms, ends_ms: now_ms.saturating_add(1), is_complete: false }
     }
 
     /// With the last hour of the organization that will not change any more.
     pub(super) fn complete(usage: &UsageLog, org: &str) -> Self {
         let now_ms = clock::now_ms();
-        Self { now_ms, ends_ms: usage.complete_to(org, now_ms) }
+        Self { now_ms, ends_ms: usage.complete_to(org, now_ms), is_complete: true }
+    }
+
+    /// Where a report ends that doesn't say, and begins here. One that goes on from the end of what
+    /// is complete is of the hour that comes next: it can't be had yet, but nothing is wrong with
+    /// where it begins.
+    fn after(self, from_ms: Option<u64>) -> u64 {
+        match from_ms {
+            Some(from_ms) if self.is_complete && from_ms >= self.ends_ms => {
+                from_ms.saturating_add(HOUR_MS)
+            }
+            _ => self.ends_ms,
+        }
     }
 }
 
@@ -67,8 +81,8 @@ impl Asked {
         zone: TimeZone,
         until: Until,
     ) -> Result<Self, ApiError> {
-        let (mut by, mut from, mut bucket) = (vec![Dimension::Model], None, None);
-        let Until { now_ms, ends_ms: mut to_ms } = until;
+        let mut by = vec![Dimension::Model];
+        let (mut from, mut to, mut bucket) = (None, None, None);
         let (mut only, mut grouped) = (Vec::new(), false);
         for (name, value) in params {
             match name.as_str() {
@@ -77,7 +91,7 @@ impl Asked {
                     grouped = true;
                 }
                 "from" => from = Some(read_time("from", &value, &zone)?),
-                "to" => to_ms = read_time("to", &value, &zone)?,
+                "to" => to = Some(read_time("to", &value, &zone)?),
                 "bucket" => bucket = Some(read_bucket(&value)?),
                 _ => {
                     if !filters::add(&mut only, &name, &value)? {
@@ -86,12 +100,14 @@ impl Asked {
                 }
             }
         }
+        let to_ms = to.unwrap_or_else(|| until.after(from));
         let from_ms = from.unwrap_or(to_ms.saturating_sub(DEFAULT_SPAN_MS));
         if from_ms >= to_ms {
             let message = format!("from must be before to, which is {}", rfc3339(to_ms));
             return Err(ApiError::invalid("from", message));
         }
-        Ok(Self { by, grouped, only, present: Vec::new(), from_ms, to_ms, now_ms, bucket, zone })
+        let (present, now_ms) = (Vec::new(), until.now_ms);
+        Ok(Self { by, grouped, only, present, from_ms, to_ms, now_ms, bucket, zone })
     }
 
     /// The same for an organization, whose keys may be given by their names.

@@ -154,11 +154,13 @@ fn lack(asked: &Asked, report: &UsageReport) -> Option<Lack> {
     }
     if to_ms > report.complete_to_ms {
         let last_ms = report.complete_to_ms;
+        let some = from_ms < last_ms;
+        let later = if some { "" } else { ": nothing from there on is complete, try again later" };
         let why = format!(
-            "requests that began after {} may be under way or to come, and will count there",
+            "requests that began after {} may be under way or to come, and will count there{later}",
             rfc3339(last_ms)
         );
-        return Some(("to", why, Some(last_ms).filter(|last_ms| from_ms < *last_ms)));
+        return Some(("to", why, Some(last_ms).filter(|_| some)));
     }
     (report.groups_left_out > 0).then(|| {
         let more = report.groups_left_out;
@@ -266,7 +268,8 @@ mod tests {
         }
         let never = UsageReport { complete_to_ms: 10 * HOUR_MS, ..report() };
         let refused = check_whole(&by_team, &never, false).unwrap_err();
-        assert!(!refused.told().2.contains("would do"), "{refused:?}");
+        let message = refused.told().2;
+        assert!(!message.contains("would do") && message.contains("try again later"), "{message}");
         assert_eq!(check_whole(&by_team, &coarse, false), Ok(()), "teams are still told apart");
         let later = UsageReport { from_ms: 11 * HOUR_MS, ..forgotten };
         assert_eq!(check_whole(&by_team, &later, false), Ok(()), "all that was asked for is there");

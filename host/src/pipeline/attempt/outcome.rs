@@ -282,7 +282,7 @@ fn whole_seconds(wait: Duration) -> u64 {
 
 /// Ends a request for which all that could answer have filled up since the plan was made.
 pub(super) fn turn_away(flight: Box<Flight>) -> Response<GatewayBody> {
-    let refusal = Refusal::all_busy(&decide::whoever(&flight));
+    let refusal = Refusal::all_busy(&decide::whoever(&flight, |reason| reason.is_none()));
     flight.refuse(&refusal)
 }
 
@@ -295,7 +295,7 @@ pub(super) fn give_out(
 ) -> Response<GatewayBody> {
     // All that could be asked when the plan was made rest by now.
     let Some(last) = last else {
-        let refusal = Refusal::all_resting(&decide::whoever(&flight), 1);
+        let refusal = Refusal::all_resting(&decide::whoever(&flight, |reason| reason.is_none()), 1);
         return flight.refuse(&refusal);
     };
     let refusal = refusal(&last, &tried(&flight.attempts), soonest);

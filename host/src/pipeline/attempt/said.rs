@@ -223,7 +223,7 @@ impl Said {
         let caller = flight.manner.dialect;
         let said = match self.dialect == caller {
             true => Cow::Borrowed(said),
-            false => error_body::in_names_of(caller, said),
+            false => error_body::in_names_of(flight.call.output_limit_field(), said),
         };
         write(&ErrorFacts {
             message: &said,

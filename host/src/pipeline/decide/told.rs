@@ -38,18 +38,26 @@ pub(super) fn of(flight: &Flight) -> String {
 }
 
 /// Who could answer, for words about those that can't now: of a model by its name those that sell
-/// it.
-pub(in super::super) fn whoever(flight: &Flight) -> String {
+/// it and that `are` holds of, by what they are out for, if anything. What else there is may be
+/// well, and helps nobody.
+pub(in super::super) fn whoever(
+    flight: &Flight,
+    are: impl Fn(Option<&Rejection>) -> bool,
+) -> String {
     if matches!(flight.selector(), Selector::Auto(_)) {
         return "every model that could answer".to_owned();
     }
     let mut providers: Vec<&str> = Vec::new();
-    for offer in flight.candidates.iter().filter_map(|candidate| flight.offer(candidate)) {
+    let meant = flight.candidates.iter().filter(|candidate| are(candidate.rejection.as_ref()));
+    for offer in meant.filter_map(|candidate| flight.offer(candidate)) {
         if !providers.contains(&&*offer.provider) {
             providers.push(&offer.provider);
         }
     }
     let model: String = flight.call.model.chars().take(MODEL_SHOWN).collect();
+    if providers.is_empty() {
+        return format!("the model {model:?}");
+    }
     let shown = providers.get(..providers.len().min(PROVIDERS_SHOWN)).unwrap_or_default();
     let more = if shown.len() < providers.len() { " and others" } else { "" };
     format!("the model {model:?} at {}{more}", shown.join(", "))
@@ -161,19 +169,23 @@ fn tell(group: &[Out<'_>], named: usize, all: usize, told: &mut Vec<String>) {
 
 /// What to do about a reason; ends the sentence.
 fn remedy(flight: &Flight, offer: &Offer, reason: &Rejection) -> String {
-    let limit = flight.call.dialect.output_limit_field();
+    let limit = flight.call.output_limit_field();
     let advice = match reason {
         Rejection::TooDear { .. } => {
-            return format!(
-                "raise the ceiling (x-turnpike-max-cost-usd, or cost_ceiling_usd of a rule), set a \
-                 lower {limit}, or send a shorter prompt"
-            );
+            let less = match flight.call.embeds() {
+                true => "or send less text".to_owned(),
+                false => format!("set a lower {limit}, or send a shorter prompt"),
+            };
+            let raise =
+                "raise the ceiling (x-turnpike-max-cost-usd, or cost_ceiling_usd of a rule)";
+            return format!("{raise}, {less}");
         }
+        Rejection::Context { .. } if flight.call.embeds() => "send less text",
         Rejection::Context { .. } => {
             return format!("send a shorter prompt, or set a lower {limit}");
         }
         Rejection::Output { limit: most, .. } => return format!("set {limit} to {most} or less"),
-        Rejection::Unpriced => return unpriced(flight),
+        Rejection::Unpriced => return unpriced(flight, offer),
         Rejection::NotEmbedding => return embedding_models(flight),
         Rejection::TooWeak { .. } => "lower x-turnpike-min-quality",
         Rejection::TooSlow { .. } => {
@@ -220,8 +232,10 @@ fn remedy(flight: &Flight, offer: &Offer, reason: &Rejection) -> String {
 }
 
 /// About a price that is not known: of the model, or of the service tier that is asked for.
-fn unpriced(flight: &Flight) -> String {
-    if flight.call.service_tier.is_some() {
+fn unpriced(flight: &Flight, offer: &Offer) -> String {
+    // Whoever leaves out a tier that costs nothing more is where they were.
+    let rates = offer.rates.at(flight.started.at_ms);
+    if offer.is_priced() && rates.rates(0, flight.call.service_tier.as_deref()).is_err() {
         return "leave service_tier out, or ask the operator to set its price".to_owned();
     }
     let mut near = match flight.selector() {

@@ -25,7 +25,7 @@ pub(super) async fn told(flight: &mut Flight, refusal: Box<Refusal>) -> Box<Refu
     if !refusal.final_word || flight.call.embeds() {
         return refusal;
     }
-    let field = flight.call.dialect.output_limit_field();
+    let field = flight.call.output_limit_field();
     let (caller, at_ms) = (Arc::clone(&flight.caller), clock::now_ms());
     let always = always(&caller, &flight.tags, at_ms);
     let purse = purse(flight, &caller, &always, at_ms);
@@ -39,12 +39,9 @@ pub(super) async fn told(flight: &mut Flight, refusal: Box<Refusal>) -> Box<Refu
 
 /// The rows that are out for the money alone, those first whose prompt costs least.
 fn cheapest(flight: &Flight) -> Vec<usize> {
-    let for_money = |reason: &Rejection| {
-        matches!(reason, Rejection::Budget | Rejection::BudgetShort | Rejection::CreditShort)
-    };
     let mut rows: Vec<(PicoUsd, usize)> = Vec::new();
     for (row, candidate) in flight.candidates.iter().enumerate() {
-        if candidate.rejection.as_ref().is_some_and(for_money)
+        if candidate.rejection.as_ref().is_some_and(Rejection::is_money)
             && let Some(cost) =
                 flight.offer(candidate).and_then(|it| settle::worst_case(flight, it, 1))
         {
@@ -60,6 +57,10 @@ async fn affordable(flight: &mut Flight, purse: &Purse<'_>, row: usize) -> Optio
     let offer = flight.offer_of(row).map(Arc::clone)?;
     let budgets: Vec<Counted<'_>> = purse.always.iter().copied().chain(purse.own(&offer)).collect();
     let left = budget::affordable(&flight.gateway.ledger, &purse.payer(&budgets));
+    // A bill is never below the list: where a single token can't be paid, no policy is asked.
+    if settle::worst_case(flight, &offer, 1)? > left {
+        return None;
+    }
     let asked = least(flight, &offer);
     let charged = quote(flight, &offer, asked).await.ok()?;
     // What a bill policy adds is taken to be a mark-up; whether that does is asked.

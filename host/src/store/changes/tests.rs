@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::super::{Change, MemoryState, State, StoreError, Table};
-use super::{COMPACT_BYTES_MIN, ChangesFile, FILE_NAME, Reconciled};
+use super::{COMPACT_BYTES_MIN, ChangesFile, FILE_NAME, Reconciled, tells_of_org};
 
 fn put(key: &str, value: &str) -> Vec<Change> {
     vec![Change::put(Table::Keys, key, value)]
@@ -46,6 +46,21 @@ fn tables_that_fell_behind_are_brought_up_and_lose_what_was_never_acknowledged()
     assert!(reconciled.tables_rebuilt);
     assert_eq!(value(&state, "a").as_deref(), Some("2"));
     assert_eq!(value(&state, "stray"), None);
+}
+
+#[test]
+fn an_organization_that_was_ever_there_is_known_without_the_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(!tells_of_org(dir.path(), "acme").unwrap(), "no file yet");
+    let state = MemoryState::default();
+    let (mut file, _) = ChangesFile::open(dir.path(), &state).unwrap();
+    file.commit(&state, put("key", "1")).unwrap();
+    file.commit(&state, vec![Change::put(Table::Organizations, "acme", "{}")]).unwrap();
+    // The file is open, as beside a gateway that runs.
+    let told = ["acme", "key", "acm", ""].map(|org| tells_of_org(dir.path(), org).unwrap());
+    assert_eq!(told, [true, false, false, false]);
+    file.commit(&state, vec![Change::delete(Table::Organizations, "acme")]).unwrap();
+    assert!(tells_of_org(dir.path(), "acme").unwrap(), "it may have entries");
 }
 
 #[test]

@@ -84,6 +84,37 @@ async fn without_an_end_a_file_has_the_hours_that_are_complete() {
     }
 }
 
+/// A timer that goes on from the last file, and says no end, hears that it has to wait: nothing is
+/// wrong with where it begins.
+#[tokio::test]
+async fn a_file_that_goes_on_from_what_is_complete_has_to_wait() {
+    let world = World::new();
+    world.org("acme").await;
+    let hour_ms = full_hour(clock::now_ms());
+    let since_ms = hour_ms - 3 * HOUR_MS;
+    let running = world.begin("acme", since_ms);
+    for file in FILES {
+        for from_ms in [since_ms, since_ms + HOUR_MS, hour_ms + 24 * HOUR_MS] {
+            let from = clock::rfc3339(from_ms);
+            let asked = format!("/admin/v1/orgs/acme/{file}?from={from}");
+            let refused = world.send("GET", &asked, &json!(null)).await;
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            assert_eq!((refused.status, refused.code()), (status, "incomplete"), "{asked}");
+            let error = &refused.body["error"];
+            let complete_to = json!(clock::rfc3339(since_ms));
+            assert_eq!((&error["field"], &error["complete_to"]), (&json!("to"), &complete_to));
+            let message = error["message"].as_str().unwrap();
+            assert!(message.contains("try again later"), "{message}");
+        }
+    }
+    drop(running);
+    for file in FILES {
+        let from = clock::rfc3339(since_ms);
+        let asked = format!("/admin/v1/orgs/acme/{file}?from={from}");
+        assert_eq!(world.file(&asked).await.0, StatusCode::OK, "{asked}");
+    }
+}
+
 /// Two files that meet within an hour would both have all of it.
 #[tokio::test]
 async fn a_file_that_begins_or_ends_within_an_hour_is_refused() {

@@ -66,3 +66,27 @@ async fn the_least_that_would_do_goes_by_what_the_policy_charges() {
     reserve(&mut flight, &[0, 1]).await.unwrap();
     assert_eq!((&*flight.plan, flight.held), (&[1][..], PicoUsd::parse("0.2").unwrap()));
 }
+
+fn bills_asked_for(flight: &Flight) -> u32 {
+    let of_bills = flight.session.trace().iter().filter(|record| record.hook == Hook::Bill);
+    of_bills.map(|record| record.calls).sum()
+}
+
+/// Who comes again and again with nothing left costs a worker no call of a policy for advice that
+/// there is not.
+#[tokio::test]
+async fn a_policy_is_asked_for_no_shorter_answer_where_nothing_is_left() {
+    let data = tempfile::tempdir().unwrap();
+    let gateway = gateway(data.path(), &[1, 2]).await;
+    let (all, note) = (PicoUsd::parse("1").unwrap(), turnpike_ledger::CaptureNote::Complete);
+    held(&gateway, "1").capture(all, note, PicoUsd::ZERO, clock::now_ms());
+    let mut flight = billed(&gateway);
+    let refused = reserve(&mut flight, &[0, 1]).await.unwrap_err();
+    assert!(refused.final_word, "{refused:?}");
+    let out = |it: &Candidate| it.rejection.as_ref().is_some_and(Rejection::is_money);
+    assert!(flight.candidates.iter().all(out), "{:?}", codes(&flight));
+    let (asked, message) = (bills_asked_for(&flight), refused.message.clone());
+    let told = shorter::told(&mut flight, refused).await;
+    assert_eq!((bills_asked_for(&flight), told.message), (asked, message));
+    assert!(asked > 0, "the policy was asked what the least is");
+}
