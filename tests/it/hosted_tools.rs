@@ -2,8 +2,6 @@
 //! to an offer that has it, whatever others would cost; one of an agent, which brings it along
 //! beside tools of its own, goes where it is best; and where nobody has it the loss is told.
 
-use std::fmt::Write as _;
-
 use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -41,17 +39,7 @@ async fn stage_with(credit_usd: &str) -> Result<Stage> {
 }
 
 fn configured(script: &Script, simulator: &Simulator) -> Result<String> {
-    let mut out = String::new();
-    for provider in &script.providers {
-        let (name, url) = (&provider.name, simulator.url(&provider.name)?);
-        let (_, _, model) = ALL.iter().find(|(known, ..)| known == name).context("a model")?;
-        write!(
-            out,
-            "[providers.{name}]\nbase_url = \"{url}\"\napi_key = \"sim-key\"\n\
-             models = [\"{model}\"]\n\n"
-        )?;
-    }
-    Ok(out)
+    turnpike_tests::one_model_each(&ALL, script, simulator)
 }
 
 /// The same question in Anthropic's dialect and in OpenAI's, with the search that each has.

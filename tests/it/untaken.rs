@@ -2,8 +2,6 @@
 //! are left out and told, an offer without schemas is no candidate for one, and what nobody knew of
 //! is asked elsewhere. Values that are usual anyway are no loss.
 
-use std::fmt::Write as _;
-
 use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -41,17 +39,7 @@ fn provider((name, dialect, _): &(&str, Dialect, &str)) -> ProviderScript {
 }
 
 fn configured(script: &Script, simulator: &Simulator) -> Result<String> {
-    let mut out = String::new();
-    for provider in &script.providers {
-        let (name, url) = (&provider.name, simulator.url(&provider.name)?);
-        let (_, _, model) = ALL.iter().find(|(known, ..)| known == name).context("a model")?;
-        write!(
-            out,
-            "[providers.{name}]\nbase_url = \"{url}\"\napi_key = \"sim-key\"\n\
-             models = [\"{model}\"]\n\n"
-        )?;
-    }
-    Ok(out)
+    turnpike_tests::one_model_each(&ALL, script, simulator)
 }
 
 /// A chat completion with more members.

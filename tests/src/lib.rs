@@ -24,6 +24,6 @@ pub use policies::{
 pub use receiver::Receiver;
 pub use recorder::{Recorded, Recorder};
 pub use scripts::{PROVIDERS, instant_script};
-pub use stage::{ADMIN_TOKEN, ORG, Setup, Stage};
+pub use stage::{ADMIN_TOKEN, ORG, Setup, Stage, one_model_each};
 pub use stream::Streamed;
 pub use verbs::{Answered, Balance, Caller, chat};

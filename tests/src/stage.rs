@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use turnpike_simulate::{Script, Simulator};
+use turnpike_simulate::{Dialect, Script, Simulator};
 
 use crate::binary::gateway_binary;
 use crate::compiled;
@@ -277,6 +277,25 @@ fn catalogued(script: &Script, simulator: &Simulator) -> Result<String> {
             out,
             "[providers.{name}]\nbase_url = \"{url}\"\napi_key = \"{key}\"\n\
              dialect = \"openai-chat\"\nmodels = {models:?}\n\n"
+        )?;
+    }
+    Ok(out)
+}
+
+/// Providers of the catalogue under its own settings, each with the one model that is beside it.
+pub fn one_model_each(
+    all: &[(&str, Dialect, &str)],
+    script: &Script,
+    simulator: &Simulator,
+) -> Result<String> {
+    let mut out = String::new();
+    for provider in &script.providers {
+        let (name, url) = (&provider.name, simulator.url(&provider.name)?);
+        let (_, _, model) = all.iter().find(|(known, ..)| known == name).context("a model")?;
+        write!(
+            out,
+            "[providers.{name}]\nbase_url = \"{url}\"\napi_key = \"sim-key\"\n\
+             models = [\"{model}\"]\n\n"
         )?;
     }
     Ok(out)

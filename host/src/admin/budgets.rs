@@ -18,7 +18,7 @@ use super::warnings::{Warned, of_scope};
 use super::{AdminParts, AdminState};
 use crate::auth::{BudgetRef, ModelRules, period_of};
 use crate::clock;
-use crate::store::{BudgetMode, BudgetPeriod, ScopeBudget, SpendScope, Thresholds};
+use crate::store::{BudgetMode, BudgetPeriod, BudgetRecord, ScopeBudget, SpendScope, Thresholds};
 
 /// Budgets of one scope: the periods there are, and some that only count beside them.
 const SCOPE_BUDGETS_MAX: usize = 4;
@@ -29,8 +29,8 @@ const BUDGETS_MAX: usize = 10_000;
 /// Bytes of a scope: a row's key, and a part of the ledger's names.
 const SCOPE_BYTES_MAX: usize = 256;
 
-/// The fields of a budget that can be changed: absent keeps, null is the default, and refused where
-/// there is none.
+/// The fields of a budget, also of a key's, that can be changed: absent keeps, null is the default,
+/// and refused where there is none.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Patch {
@@ -115,31 +115,39 @@ impl Shown {
 // === impl Patch ===
 
 impl Patch {
-    /// Writes what is given over the budget's fields.
-    fn apply(self, budget: &mut ScopeBudget) -> Result<(), ApiError> {
-        let said = self.mode.is_some() || self.alerts.is_some();
-        budget.amount_usd = required("amount_usd", self.amount_usd, Some(budget.amount_usd))?;
-        let period = meant(self.period, |it| read_period("period", &it))?;
-        budget.period = required("period", period, Some(budget.period))?;
-        budget.mode = or_default(meant(self.mode, |it| read_mode("mode", &it))?, budget.mode);
-        let alerts = meant(self.alerts, |it| read_alerts("alerts", &it))?;
-        budget.alerts = or_default(alerts, budget.alerts);
+    /// What it comes to over a budget that there is, or over none. `place` is where the fields are
+    /// in the caller's body: nothing, or a path that ends with a full stop.
+    pub(super) fn over(
+        self,
+        place: &str,
+        before: Option<BudgetRecord>,
+    ) -> Result<BudgetRecord, ApiError> {
+        let field = |name: &str| format!("{place}{name}");
+        let period = meant(self.period, |it| read_period(&field("period"), &it))?;
+        let period = required(&field("period"), period, before.map(|it| it.period))?;
+        let amount = before.map(|it| it.amount);
+        let amount = required(&field("amount_usd"), self.amount_usd, amount)?;
+        let said = before.is_none() || self.mode.is_some() || self.alerts.is_some();
+        let mode = meant(self.mode, |it| read_mode(&field("mode"), &it))?;
+        let mode = or_default(mode, before.map(|it| it.mode).unwrap_or_default());
+        let alerts = meant(self.alerts, |it| read_alerts(&field("alerts"), &it))?;
+        let alerts = or_default(alerts, before.map(|it| it.alerts).unwrap_or_default());
         // One that was set before this was refused can still be changed otherwise.
         if said {
-            check_reachable("alerts", budget.mode, &budget.alerts)?;
+            check_reachable(&field("alerts"), mode, &alerts)?;
         }
-        Ok(())
+        Ok(BudgetRecord { amount, period, mode, alerts })
     }
 }
 
 /// Reads a period; `field` is what the caller calls it.
-pub(super) fn read_period(field: &str, text: &str) -> Result<BudgetPeriod, ApiError> {
+fn read_period(field: &str, text: &str) -> Result<BudgetPeriod, ApiError> {
     BudgetPeriod::from_label(text)
         .ok_or_else(|| ApiError::invalid(field, "a period is hour, day, week, month or total"))
 }
 
 /// Reads a mode.
-pub(super) fn read_mode(field: &str, text: &str) -> Result<BudgetMode, ApiError> {
+fn read_mode(field: &str, text: &str) -> Result<BudgetMode, ApiError> {
     match text {
         "hard" => Ok(BudgetMode::Hard),
         "alert" => Ok(BudgetMode::Alert),
@@ -148,7 +156,7 @@ pub(super) fn read_mode(field: &str, text: &str) -> Result<BudgetMode, ApiError>
 }
 
 /// Reads the percentages at which alerts are raised.
-pub(super) fn read_alerts(field: &str, percentages: &[u16]) -> Result<Thresholds, ApiError> {
+fn read_alerts(field: &str, percentages: &[u16]) -> Result<Thresholds, ApiError> {
     Thresholds::of(percentages).ok_or_else(|| {
         let (most, highest) = (Thresholds::MAX, Thresholds::PERCENT_MAX);
         let message = format!("alerts are at most {most} percentages of 1 to {highest}");
@@ -157,11 +165,7 @@ pub(super) fn read_alerts(field: &str, percentages: &[u16]) -> Result<Thresholds
 }
 
 /// Refuses alerts that could never be raised: a hard budget does not let spending go past it.
-pub(super) fn check_reachable(
-    field: &str,
-    mode: BudgetMode,
-    alerts: &Thresholds,
-) -> Result<(), ApiError> {
+fn check_reachable(field: &str, mode: BudgetMode, alerts: &Thresholds) -> Result<(), ApiError> {
     let beyond = alerts.iter().find(|percent| *percent > 100);
     let (BudgetMode::Hard, Some(percent)) = (mode, beyond) else { return Ok(()) };
     let message = format!(
@@ -293,7 +297,10 @@ pub(super) async fn patch(
             let zone = zone_of(&parts.store.org(&org)?);
             let mut budget = parts.store.budget(&org, &id)?;
             let before = budget.clone();
-            input.apply(&mut budget)?;
+            let ScopeBudget { amount_usd: amount, period, mode, alerts, .. } = budget;
+            let given = input.over("", Some(BudgetRecord { amount, period, mode, alerts }))?;
+            budget.amount_usd = given.amount;
+            (budget.period, budget.mode, budget.alerts) = (given.period, given.mode, given.alerts);
             set_scope_budget(&parts.ledger, &budget, clock::now_ms())?;
             let put_back = || {
                 set_scope_budget(&parts.ledger, &before, clock::now_ms()).map_err(ApiError::from)

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use turnpike_ledger::{Ledger, PicoUsd};
 
-use super::budgets::{Counter, check_reachable, read_alerts, read_mode, read_period};
+use super::budgets::{self, Counter};
 use super::error::ApiError;
-use super::extract::{JsonBody, PageParams, Params, maybe, meant, or_default, required};
+use super::extract::{JsonBody, PageParams, Params, maybe, or_default, required};
 use super::limits::{LimitsPatch, check};
 use super::publish::{key_budget, publish_keys, set_budget, stored_or_put_back, zone_of};
 use super::text::{check_name, parse_time, rfc3339, rfc3339_opt};
@@ -31,20 +31,6 @@ use crate::store::{ApiKey, BudgetMode, BudgetRecord, RateLimits};
 /// Keys of an installation: all are in memory, about 500 bytes each, and every change of a key
 /// makes the directory anew.
 pub(super) const KEYS_MAX: usize = 200_000;
-
-/// The fields of a key's budget, in the same way.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BudgetInput {
-    #[serde(default, deserialize_with = "maybe")]
-    amount_usd: Option<Option<PicoUsd>>,
-    #[serde(default, deserialize_with = "maybe")]
-    period: Option<Option<String>>,
-    #[serde(default, deserialize_with = "maybe")]
-    mode: Option<Option<String>>,
-    #[serde(default, deserialize_with = "maybe")]
-    alerts: Option<Option<Vec<u16>>>,
-}
 
 /// The fields of a key. In a POST, what is absent has its default; in a PATCH, it stays. Null is
 /// the default in both, and refused where there is none.
@@ -64,7 +50,7 @@ pub(super) struct Input {
     #[serde(default, deserialize_with = "maybe")]
     clearance: Option<Option<String>>,
     #[serde(default, deserialize_with = "maybe")]
-    budget: Option<Option<Object<BudgetInput>>>,
+    budget: Option<Option<Object<budgets::Patch>>>,
     #[serde(default, deserialize_with = "maybe")]
     limits: Option<Option<Object<LimitsPatch>>>,
     #[serde(default, deserialize_with = "maybe")]
@@ -191,7 +177,7 @@ impl Input {
         }
         if let Some(budget) = self.budget {
             let before = key.budget;
-            key.budget = budget.map(|Object(given)| given.over(before)).transpose()?;
+            key.budget = budget.map(|Object(given)| given.over("budget.", before)).transpose()?;
         }
         if let Some(limits) = self.limits {
             let before = key.limits;
@@ -213,28 +199,6 @@ impl Input {
             }
         }
         Ok(())
-    }
-}
-
-// === impl BudgetInput ===
-
-impl BudgetInput {
-    /// What it comes to over the budget that the key has.
-    fn over(self, before: Option<BudgetRecord>) -> Result<BudgetRecord, ApiError> {
-        let period = meant(self.period, |it| read_period("budget.period", &it))?;
-        let period = required("budget.period", period, before.map(|it| it.period))?;
-        let amount = before.map(|it| it.amount);
-        let amount = required("budget.amount_usd", self.amount_usd, amount)?;
-        let said = before.is_none() || self.mode.is_some() || self.alerts.is_some();
-        let mode = meant(self.mode, |it| read_mode("budget.mode", &it))?;
-        let mode = or_default(mode, before.map(|it| it.mode).unwrap_or_default());
-        let alerts = meant(self.alerts, |it| read_alerts("budget.alerts", &it))?;
-        let alerts = or_default(alerts, before.map(|it| it.alerts).unwrap_or_default());
-        // One that was set before this was refused can still be changed otherwise.
-        if said {
-            check_reachable("budget.alerts", mode, &alerts)?;
-        }
-        Ok(BudgetRecord { amount, period, mode, alerts })
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn none_payable(
 ) -> Result<Short, Box<Refusal>> {
     let (mut rows, mut before) = (Vec::new(), Counter::Budget);
     for (row, candidate) in flight.candidates.iter().enumerate() {
-        let Some(reason) = candidate.rejection.as_ref().filter(|reason| is_money(reason)) else {
+        let Some(reason) = candidate.rejection.as_ref().filter(|reason| reason.is_money()) else {
             continue;
         };
         if matches!(reason, Rejection::CreditShort) {
@@ -66,12 +66,8 @@ pub(super) async fn outrun(
 /// Offers that are out for the money alone are in again: some of it may have come back.
 pub(super) fn readmit(flight: &mut Flight) {
     for candidate in &mut flight.candidates {
-        candidate.rejection.take_if(|reason| is_money(reason));
+        candidate.rejection.take_if(|reason| reason.is_money());
     }
-}
-
-fn is_money(reason: &Rejection) -> bool {
-    matches!(reason, Rejection::Budget | Rejection::BudgetShort | Rejection::CreditShort)
 }
 
 /// `before` was short when the rows were looked at.
